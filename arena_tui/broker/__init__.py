@@ -1,0 +1,1 @@
+"""The broker: one bounded, append-only stream a run, and a cursor on it for every consumer."""

@@ -1,0 +1,334 @@
+"""The runs a process holds and every consumer's place in them. Knows no producer and no wire.
+
+Every run has a `RunLog`. Beside them runs the *window*: the newest few hundred envelopes of all
+runs in order of arrival. A consumer that keeps up reads slices of the window and costs nothing per
+run; one that falls out of it is given a *backlog* (per run: read up to here, owed up to there),
+reads that from the logs in turn, and then joins the window again. The window never holds what a
+log has let go, because it is at most as long as what a log is sure to keep.
+
+One thread owns a ledger: its loop's. Nothing here waits, except `settled`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Collection, Iterable
+from typing import Final
+
+from arena_tui.broker.protocol import (
+    BrokerStats,
+    Limits,
+    RunInfo,
+    RunMeta,
+    RunStats,
+    Start,
+)
+from arena_tui.broker.ring import RunLog
+from arena_tui.broker.subscription import LedgerSubscription
+from arena_tui.errors import BrokerError, RunExistsError, UnknownRunError, UsageError
+from arena_tui.events import Envelope, Event, RunEnd, check_run_id
+
+__all__ = ["HEARTBEAT_S", "Ledger", "RunStream"]
+
+HEARTBEAT_S: Final = 5.0
+"""How often a living but silent producer says so; three missed in a row: the run is lost."""
+
+_HIGH_WATER_MARKS = (0.5, 0.8, 1.0)
+_NEVER = 2**62
+
+_log = logging.getLogger(__name__)
+
+
+class RunStream:
+    """One run's log and what the ledger knows around it.
+
+    Attributes:
+        closed: Whether `run_end` is in the log.
+        alive_at: Last sign of life of the producer, seconds since 1970: a heartbeat, or an event,
+            noticed when somebody asks (a clock read for every event would cost more than the event).
+        seen_seq: The newest event when somebody last asked.
+        followers: Subscriptions to chosen runs that chose this one.
+        acked_floor: Every durable consumer has acked up to here.
+        alarm_seq: The seq at which the next high-water mark is crossed.
+        overflow: Events a durable consumer lost.
+    """
+
+    __slots__ = (
+        "acked_floor", "alarm_seq", "alive_at", "closed", "followers", "log", "meta", "overflow",
+        "seen_seq",
+    )  # fmt: skip
+
+    def __init__(self, meta: RunMeta, log: RunLog, now: float) -> None:
+        self.meta = meta
+        self.log = log
+        self.closed = False
+        self.alive_at = now
+        self.followers: list[LedgerSubscription] = []
+        self.acked_floor = 0
+        self.alarm_seq = _NEVER
+        self.overflow = 0
+        self.seen_seq = 0
+
+
+class Ledger:
+    """All runs held, and all subscriptions on them.
+
+    Args:
+        limits: How much is held.
+        clock: Seconds since 1970.
+
+    Attributes:
+        window: The newest envelopes of all runs, in order of arrival.
+        window_start: Position of `window[0]`, counted from the first envelope ever.
+        streams: By run id, in order of opening.
+        sleeping: Subscriptions waiting for something to read.
+    """
+
+    def __init__(self, limits: Limits, clock: Callable[[], float]) -> None:
+        if not 0 < limits.retain <= limits.capacity:
+            raise UsageError(
+                f"retain ({limits.retain}) must be from 1 to capacity ({limits.capacity})"
+            )
+        self.limits = limits
+        self.clock = clock
+        self.closed = False
+        self.streams: dict[str, RunStream] = {}
+        self.window: list[Envelope] = []
+        self.window_start = 0
+        self.sleeping: set[LedgerSubscription] = set()
+        self._window_max = max(2, limits.retain)
+        self.thread = threading.get_ident()
+        self._subscriptions: list[LedgerSubscription] = []
+        self._closed_runs: deque[str] = deque()
+        self._acked = asyncio.Event()
+        self._trimmed_of_reaped = 0
+        self._overflow = 0
+        self._warnings: deque[str] = deque(maxlen=50)
+
+    @property
+    def published(self) -> int:
+        """Events of all runs ever appended: the position after the window's end."""
+        return self.window_start + len(self.window)
+
+    def check_thread(self) -> None:
+        """Raise RuntimeError when called from a thread other than the owner's."""
+        if threading.get_ident() != self.thread:
+            raise RuntimeError(
+                "the broker belongs to its loop's thread: publish through MultiRunBrokerSink"
+            )
+
+    def open(self, meta: RunMeta, epoch: int) -> RunStream:
+        """Make an empty stream.
+
+        Raises:
+            EventError: The run id is not usable.
+            RunExistsError: The run is held already.
+        """
+        self.check_thread()
+        check_run_id(meta.run_id)
+        if meta.run_id in self.streams:
+            raise RunExistsError(f"run {meta.run_id} is already open: use another id")
+        if self.closed:
+            raise BrokerError("the broker is closed: nothing more can be published")
+        stream = RunStream(meta, RunLog(meta.run_id, epoch, self.limits), self.clock())
+        self.streams[meta.run_id] = stream
+        self.settle(stream)
+        return stream
+
+    def get(self, run_id: str) -> RunStream:
+        """The run's stream, or UnknownRunError."""
+        try:
+            return self.streams[run_id]
+        except KeyError:
+            raise UnknownRunError(f"the broker holds no run {run_id}: open it first") from None
+
+    def append(self, stream: RunStream, event: Event, size: int) -> int:
+        """Store an event, tell who is owed it, return its seq. This is an event's whole way in."""
+        log = stream.log
+        first_seq = log.first_seq
+        envelope = log.append(event, size)
+        window = self.window
+        window.append(envelope)
+        if len(window) >= self._window_max:
+            self._slide_window(len(window) // 2)
+        if log.first_seq != first_seq:
+            self._after_trim(stream, first_seq)
+        seq = envelope.seq
+        if seq >= stream.alarm_seq:
+            self._warn_high_water(stream)
+        if stream.followers:
+            for subscription in stream.followers:
+                subscription.owe(stream)
+        if type(event) is RunEnd:
+            self._close_stream(stream)
+        if self.sleeping:
+            self.wake()
+        return seq
+
+    def subscribe(
+        self, name: str, runs: Collection[str] | None, start: Start, durable: bool
+    ) -> LedgerSubscription:
+        """See `BrokerProtocol.subscribe`."""
+        self.check_thread()
+        followed = [self.get(run_id) for run_id in runs or ()]
+        position = None if runs is not None else self.published
+        subscription = LedgerSubscription(self, name, position, durable)
+        for stream in followed if runs is not None else self.streams.values():
+            subscription.begin(stream, start)
+        for stream in followed:
+            stream.followers.append(subscription)
+        self._subscriptions.append(subscription)
+        for stream in self.streams.values():
+            self.settle(stream)
+        return subscription
+
+    def unsubscribe(self, subscription: LedgerSubscription) -> None:
+        """Count no longer with this consumer; what only it had not acked may be trimmed."""
+        if subscription in self._subscriptions:
+            self._subscriptions.remove(subscription)
+            for stream in self.streams.values():
+                if subscription in stream.followers:
+                    stream.followers.remove(subscription)
+                if subscription.durable:
+                    self.settle(stream)
+            self._acked.set()
+
+    def settle(self, stream: RunStream) -> None:
+        """After an ack, or a durable consumer's coming or going: trim what all have acked."""
+        log = stream.log
+        floors = [each.acked_seq(stream) for each in self._durable(stream)]
+        if not floors:
+            stream.alarm_seq = _NEVER
+            return
+        stream.acked_floor = min(floors)
+        log.trim_to(min(stream.acked_floor, log.last_seq - self.limits.retain))
+        self._set_alarm(stream)
+        self._acked.set()
+
+    async def settled(self, run_ids: Iterable[str]) -> None:
+        """See `BrokerProtocol.settled`."""
+        wanted = list(run_ids)
+        while not self.closed and any(self._owed(run_id) for run_id in wanted):
+            self._acked.clear()
+            await self._acked.wait()
+
+    def reap(self, run_id: str) -> None:
+        """Forget a closed run; see `BrokerProtocol.reap`."""
+        if not self.get(run_id).closed:
+            raise BrokerError(f"run {run_id} is still open: close it first")
+        stream = self.streams.pop(run_id)
+        self._trimmed_of_reaped += stream.log.trimmed
+        self._closed_runs.remove(run_id)
+        for subscription in self._subscriptions:
+            subscription.forget(stream)
+        self._acked.set()
+        self.wake()
+
+    def info(self, stream: RunStream, heartbeat_s: float) -> RunInfo:
+        """The run as others may see it."""
+        now = self.clock()
+        if stream.seen_seq != stream.log.last_seq:
+            stream.seen_seq = stream.log.last_seq
+            stream.alive_at = now
+        silent_s = max(0.0, now - stream.alive_at)
+        lost = not stream.closed and silent_s > 3 * heartbeat_s
+        return RunInfo(
+            meta=stream.meta,
+            epoch=stream.log.epoch,
+            state="closed" if stream.closed else "lost" if lost else "open",
+            first_seq=stream.log.first_seq,
+            last_seq=stream.log.last_seq,
+            silent_s=silent_s,
+        )
+
+    def stats(self) -> BrokerStats:
+        """All counters, now."""
+        streams = self.streams.values()
+        return BrokerStats(
+            capacity=self.limits.capacity,
+            published=self.published,
+            trimmed=self._trimmed_of_reaped + sum(stream.log.trimmed for stream in streams),
+            overflow=self._overflow,
+            runs=tuple(
+                RunStats(
+                    run_id=stream.log.run_id,
+                    held=len(stream.log),
+                    high_water=stream.log.high_water,
+                    trimmed=stream.log.trimmed,
+                    overflow=stream.overflow,
+                    lag=0 if stream.alarm_seq == _NEVER else stream.log.last_seq - stream.acked_floor,
+                )
+                for stream in streams
+            ),
+            consumers=tuple(subscription.stats() for subscription in self._subscriptions),
+            warnings=tuple(self._warnings),
+        )
+
+    def warn(self, text: str) -> None:
+        """Log a warning and keep it for `stats`."""
+        _log.warning(text)
+        self._warnings.append(text)
+
+    def wake(self) -> None:
+        """Let every sleeping subscription look again; once a batch, however many events it has."""
+        for subscription in self.sleeping:
+            subscription.wake()
+        self.sleeping.clear()
+
+    def close(self) -> None:
+        """End every iterator and release every waiter."""
+        self.closed = True
+        self.wake()
+        self._acked.set()
+
+    def _slide_window(self, count: int) -> None:
+        """Drop the window's oldest `count`; who has not read them gets a backlog instead."""
+        start = self.window_start + count
+        for subscription in self._subscriptions:
+            if subscription.position is not None and subscription.position < start:
+                subscription.fall_behind()
+        del self.window[:count]
+        self.window_start = start
+
+    def _after_trim(self, stream: RunStream, from_seq: int) -> None:
+        """The log let `from_seq` and maybe more go for lack of room: who had not read them?"""
+        if len(stream.log) < self._window_max:
+            # Trimmed by bytes or at a tiny capacity: the window may hold what the log let go.
+            self._slide_window(len(self.window))
+        for subscription in self._durable(stream):
+            lost = subscription.lose(stream, from_seq)
+            self._overflow += lost
+            stream.overflow += lost
+
+    def _close_stream(self, stream: RunStream) -> None:
+        stream.closed = True
+        self._closed_runs.append(stream.log.run_id)
+        while len(self._closed_runs) > self.limits.closed_runs:
+            if self._owed(self._closed_runs[0]):
+                break
+            self.reap(self._closed_runs[0])
+
+    def _durable(self, stream: RunStream) -> list[LedgerSubscription]:
+        return [each for each in self._subscriptions if each.durable and each.follows(stream)]
+
+    def _owed(self, run_id: str) -> bool:
+        """Whether some durable consumer has yet to ack events of this run."""
+        stream = self.streams.get(run_id)
+        return stream is not None and any(
+            each.acked_seq(stream) < stream.log.last_seq for each in self._durable(stream)
+        )
+
+    def _set_alarm(self, stream: RunStream) -> None:
+        lag = stream.log.last_seq - stream.acked_floor
+        marks = (max(1, int(mark * self.limits.capacity)) for mark in _HIGH_WATER_MARKS)
+        above = next((mark for mark in marks if mark > lag), None)
+        stream.alarm_seq = 2**61 if above is None else stream.acked_floor + above
+
+    def _warn_high_water(self, stream: RunStream) -> None:
+        lag = stream.log.last_seq - stream.acked_floor
+        percent = 100 * lag // self.limits.capacity
+        self.warn(f"run {stream.log.run_id}: {lag:,} events not yet stored, {percent} % of capacity")
+        self._set_alarm(stream)

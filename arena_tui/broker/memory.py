@@ -1,0 +1,128 @@
+"""The in-process broker: one asyncio loop owns everything, and nothing waits for a reader."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
+from threading import get_ident
+
+from arena_tui.broker.ledger import HEARTBEAT_S, Ledger
+from arena_tui.broker.protocol import (
+    BrokerStats,
+    Cursor,
+    Limits,
+    Outgoing,
+    RunInfo,
+    RunMeta,
+    Start,
+    Subscription,
+)
+from arena_tui.errors import BrokerError, RunClosedError
+from arena_tui.events import Delivery, Event, RunEnd, RunStatus, check_event
+
+__all__ = ["InProcessBroker"]
+
+_log = logging.getLogger(__name__)
+
+
+class InProcessBroker:
+    """See `BrokerProtocol`. All methods belong to the thread of the loop that made it.
+
+    Other threads publish through `MultiRunBrokerSink`; calling from one raises RuntimeError.
+
+    Args:
+        limits: How much is held.
+        clock: Seconds since 1970; injected in tests.
+    """
+
+    def __init__(self, limits: Limits | None = None, clock: Callable[[], float] = time.time) -> None:
+        self.limits = limits or Limits()
+        self._clock = clock
+        self._ledger = Ledger(self.limits, clock)
+
+    async def open_run(self, meta: RunMeta) -> RunInfo:
+        return self._ledger.info(self._ledger.open(meta, self._now_ms()), HEARTBEAT_S)
+
+    async def publish(self, run_id: str, event: Event) -> int:
+        ledger = self._ledger
+        if get_ident() != ledger.thread:
+            ledger.check_thread()
+        size = check_event(event)
+        stream = ledger.streams.get(run_id) or ledger.get(run_id)
+        if stream.closed:
+            raise RunClosedError(f"run {run_id} has ended: open a new run")
+        return ledger.append(stream, event, size)
+
+    async def publish_all(self, batch: Sequence[Outgoing]) -> int:
+        ledger = self._ledger
+        ledger.check_thread()
+        refused = 0
+        for run_id, event, size in batch:
+            stream = ledger.streams.get(run_id)
+            if stream is None:
+                stream = ledger.open(RunMeta.of(run_id, event), self._now_ms())
+            if stream.closed:
+                refused += 1
+                _log.error("refused a %s event: run %s has ended", event.kind, run_id)
+            else:
+                ledger.append(stream, event, size)
+        return refused
+
+    async def heartbeat(self, run_ids: Iterable[str]) -> None:
+        self._ledger.check_thread()
+        for run_id in run_ids:
+            if stream := self._ledger.streams.get(run_id):
+                stream.alive_at = self._clock()
+
+    def subscribe(
+        self,
+        name: str,
+        runs: Collection[str] | None = None,
+        start: Start = "oldest",
+        durable: bool = False,
+    ) -> Subscription:
+        return self._ledger.subscribe(name, runs, start, durable)
+
+    async def stream(self, run_id: str, from_seq: int = 1) -> AsyncIterator[Delivery]:
+        log = self._ledger.get(run_id).log
+        if not 1 <= from_seq <= log.last_seq + 1:
+            raise BrokerError(
+                f"run {run_id} has events 1 to {log.last_seq}: cannot start at {from_seq}"
+            )
+        start = {run_id: Cursor(log.epoch, from_seq - 1)}
+        subscription = self.subscribe(f"stream {run_id}", [run_id], start)
+        try:
+            async for batch in subscription:
+                for delivery in batch:
+                    yield delivery
+        finally:
+            subscription.close()
+
+    async def close_run(
+        self, run_id: str, status: RunStatus = "stopped", reason: str | None = None
+    ) -> None:
+        self._ledger.check_thread()
+        stream = self._ledger.get(run_id)
+        if not stream.closed:
+            event = RunEnd(status=status, reason=reason)
+            self._ledger.append(stream, event, check_event(event))
+
+    async def settled(self, run_ids: Iterable[str]) -> None:
+        await self._ledger.settled(run_ids)
+
+    async def reap(self, run_id: str) -> None:
+        self._ledger.check_thread()
+        self._ledger.reap(run_id)
+
+    async def runs(self) -> list[RunInfo]:
+        return [self._ledger.info(stream, HEARTBEAT_S) for stream in self._ledger.streams.values()]
+
+    async def stats(self) -> BrokerStats:
+        return self._ledger.stats()
+
+    async def aclose(self) -> None:
+        self._ledger.close()
+
+    def _now_ms(self) -> int:
+        return int(self._clock() * 1000)

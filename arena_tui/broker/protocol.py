@@ -1,0 +1,265 @@
+"""What every broker promises its producers and consumers. No implementation lives here.
+
+Promises, for every backend (the contract suite holds each to them):
+
+1.  Seqs of a run are dense from 1 and delivered strictly increasing; all consumers see the same
+    envelopes. `run_end` is a run's last event and closes it; it travels in the stream.
+2.  Publishing never waits for a consumer. A run holds at most `Limits.capacity` events and
+    `Limits.run_bytes` bytes; the oldest go first.
+3.  A consumer that fell behind the oldest event held receives one `Gap` in their place and goes on.
+    Per run and consumer: `cursor - start == delivered + in gaps`, always.
+4.  What every durable consumer has acked is trimmed down to `Limits.retain` newest events. Having
+    to let go of an event that a durable consumer has neither acked nor in hand is an overflow:
+    logged once an episode, counted, and delivered to that consumer as a gap.
+5.  When a durable consumer's lag in a run crosses 50, 80 and 100 % of capacity upwards, that is
+    logged, once per crossing.
+6.  Cancelling a consumer at any await leaves the broker usable and loses the consumer nothing:
+    its cursor moves only when a batch is handed over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from typing import Literal, NamedTuple, Protocol, TypeAlias
+
+from msgspec import Struct
+
+from arena_tui.events import AgentInfo, Delivery, Event, RunStart, RunStatus
+
+__all__ = [
+    "BrokerProtocol",
+    "BrokerStats",
+    "ConsumerStats",
+    "Cursor",
+    "Limits",
+    "Outgoing",
+    "RunInfo",
+    "RunMeta",
+    "RunState",
+    "RunStats",
+    "Start",
+    "Subscription",
+]
+
+RunState: TypeAlias = Literal["open", "lost", "closed"]
+
+
+class Cursor(NamedTuple):
+    """How far a consumer has read one run: everything up to and including `seq` of `epoch`."""
+
+    epoch: int
+    seq: int
+
+
+Start: TypeAlias = Literal["oldest", "newest"] | Mapping[str, Cursor]
+"""Where a subscription begins: at the oldest event held, at what comes next, or after the given
+cursors (a run without one: from its first event, so that what is gone already is a gap)."""
+
+
+Outgoing: TypeAlias = tuple[str, Event, int]
+"""Run id, checked event, size in bytes of JSON (see `check_event`), on the way to the broker."""
+
+
+class Limits(Struct, frozen=True, kw_only=True):
+    """How much a broker holds.
+
+    Attributes:
+        capacity: Events a run holds at most.
+        retain: Newest events a run keeps after all durable consumers acked them.
+        run_bytes: Bytes of JSON a run holds at most.
+        closed_runs: Closed and acked runs kept for late joiners; older ones are reaped.
+    """
+
+    capacity: int = 10_000
+    retain: int = 1_000
+    run_bytes: int = 32 * 1024 * 1024
+    closed_runs: int = 64
+
+
+class RunMeta(Struct, frozen=True, kw_only=True):
+    """What is known of a run before its first event."""
+
+    run_id: str
+    game: str = ""
+    label: str | None = None
+    agents: tuple[AgentInfo, ...] = ()
+
+    @classmethod
+    def of(cls, run_id: str, event: Event) -> RunMeta:
+        """From the run's first event, which need not be its `run_start`."""
+        if not isinstance(event, RunStart):
+            return cls(run_id=run_id)
+        return cls(run_id=run_id, game=event.game, label=event.label, agents=tuple(event.agents))
+
+
+class RunInfo(Struct, frozen=True, kw_only=True):
+    """One run as the broker holds it.
+
+    Attributes:
+        state: `lost` when open but without a sign of life for three heartbeat intervals.
+        first_seq: Oldest event held; `last_seq + 1` when none is.
+        silent_s: Seconds since the producer's last sign of life.
+    """
+
+    meta: RunMeta
+    epoch: int
+    state: RunState
+    first_seq: int
+    last_seq: int
+    silent_s: float
+
+
+class RunStats(Struct, frozen=True, kw_only=True):
+    """Fill of one run's log, in events; `overflow` is real loss, `trimmed` is not."""
+
+    run_id: str
+    held: int
+    high_water: int
+    trimmed: int
+    overflow: int
+    lag: int
+
+
+class ConsumerStats(Struct, frozen=True, kw_only=True):
+    """One consumer's progress, in events; `lag_s` is the age of the oldest one not yet handed over."""
+
+    name: str
+    durable: bool
+    delivered: int
+    in_gaps: int
+    lag: int
+    lag_peak: int
+    lag_s: float
+
+
+class BrokerStats(Struct, frozen=True, kw_only=True):
+    """A snapshot of all counters since the broker started.
+
+    Attributes:
+        warnings: The newest high-water and overflow warnings, oldest first.
+    """
+
+    capacity: int
+    published: int
+    trimmed: int
+    overflow: int
+    runs: tuple[RunStats, ...]
+    consumers: tuple[ConsumerStats, ...]
+    warnings: tuple[str, ...]
+
+
+class Subscription(Protocol):
+    """A cursor on every run it follows. Iterating yields batches and ends with its runs or the
+    broker; one reader at a time."""
+
+    name: str
+
+    def __aiter__(self) -> AsyncIterator[list[Delivery]]: ...
+
+    async def __anext__(self) -> list[Delivery]: ...
+
+    def read_nowait(self, limit: int = 1_000) -> list[Delivery]:
+        """Up to `limit` deliveries that are there now; empty when it is up to date."""
+        ...
+
+    def ack(self, cursors: Mapping[str, Cursor]) -> None:
+        """Durable subscriptions: everything up to these cursors is safely kept."""
+        ...
+
+    def close(self) -> None:
+        """Let go; the broker no longer counts with this consumer. Idempotent."""
+        ...
+
+
+class BrokerProtocol(Protocol):
+    """One bounded stream a run; every consumer a cursor. See the module for the promises."""
+
+    limits: Limits
+
+    async def open_run(self, meta: RunMeta) -> RunInfo:
+        """Create the run's stream.
+
+        Raises:
+            RunExistsError: The broker holds a run of that id.
+        """
+        ...
+
+    async def publish(self, run_id: str, event: Event) -> int:
+        """Append one event, return its seq; never waits for a consumer.
+
+        Raises:
+            EventError: The event cannot be accepted.
+            UnknownRunError: Nobody opened the run.
+            RunClosedError: The run has ended.
+        """
+        ...
+
+    async def publish_all(self, batch: Sequence[Outgoing]) -> int:
+        """Append events that passed `check_event`, in order, opening runs at first sight.
+
+        Returns how many were refused because their run had ended; each is logged.
+        """
+        ...
+
+    async def heartbeat(self, run_ids: Iterable[str]) -> None:
+        """The producer of these runs is alive though it may be silent."""
+        ...
+
+    def subscribe(
+        self,
+        name: str,
+        runs: Collection[str] | None = None,
+        start: Start = "oldest",
+        durable: bool = False,
+    ) -> Subscription:
+        """A new cursor on these runs, or on all present and future ones.
+
+        A durable consumer acks; what it has not acked is held as long as capacity allows.
+
+        Raises:
+            UnknownRunError: A run named in `runs` is not held.
+        """
+        ...
+
+    def stream(self, run_id: str, from_seq: int = 1) -> AsyncIterator[Delivery]:
+        """Replay from `from_seq`, then the live tail; ends with the run.
+
+        Raises:
+            UnknownRunError: The broker holds no such run.
+            BrokerError: `from_seq` is past the next event.
+        """
+        ...
+
+    async def close_run(
+        self, run_id: str, status: RunStatus = "stopped", reason: str | None = None
+    ) -> None:
+        """End the run with a `run_end` event unless it has one. Idempotent.
+
+        Raises:
+            UnknownRunError: The broker holds no such run.
+        """
+        ...
+
+    async def settled(self, run_ids: Iterable[str]) -> None:
+        """Return when every durable consumer has acked all events of these runs."""
+        ...
+
+    async def reap(self, run_id: str) -> None:
+        """Forget a closed run; consumers that had not read all of it get a gap.
+
+        Raises:
+            BrokerError: The run is still open.
+        """
+        ...
+
+    async def runs(self) -> list[RunInfo]:
+        """Runs held, by start time: open and recently closed."""
+        ...
+
+    async def stats(self) -> BrokerStats:
+        """All counters, now."""
+        ...
+
+    async def aclose(self) -> None:
+        """End every iterator and let go of everything. Idempotent."""
+        ...

@@ -1,0 +1,221 @@
+"""The producer's handle on one run: turns calls into events. Knows no broker, only `emit`."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from types import TracebackType
+from typing import Any, TypeAlias
+
+from arena_tui.events import (
+    Action,
+    ActionResult,
+    AgentInfo,
+    ErrorEvent,
+    Event,
+    Fork,
+    LlmPrompt,
+    LlmResponse,
+    LogEvent,
+    Metric,
+    Observation,
+    RunEnd,
+    RunStart,
+    RunStatus,
+    TurnStart,
+    WorldMutation,
+    check_run_id,
+    new_run_id,
+)
+
+__all__ = ["Emit", "Run"]
+
+Emit: TypeAlias = Callable[[str, Event], None]
+"""Hands one event of a run to a broker; raises EventError when it cannot be accepted."""
+
+
+class Run:
+    """One run, from `run_start` to `run_end`, as a context manager.
+
+    Entering emits `run_start`; leaving emits `run_end`: `finished`, or after an exception an
+    `error` event and `crashed`, or `stopped` on KeyboardInterrupt and SystemExit. Events carry the
+    current turn and, unless told otherwise, the current player as `agent_id`. Use one `Run` from
+    one thread at a time; different runs may live in different threads.
+
+    Attributes:
+        id: The run id; sortable by start time unless given.
+        start: The `run_start` event.
+        ended: Whether `run_end` was emitted.
+    """
+
+    def __init__(
+        self,
+        emit: Emit,
+        game: str,
+        agents: Sequence[str | AgentInfo] = (),
+        *,
+        run_id: str | None = None,
+        seed: int | None = None,
+        label: str | None = None,
+        tags: Sequence[str] = (),
+        config: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.id = run_id or new_run_id()
+        check_run_id(self.id)
+        self.start = RunStart(
+            game=game,
+            agents=[AgentInfo(id=a) if isinstance(a, str) else a for a in agents],
+            seed=seed,
+            label=label,
+            tags=list(tags),
+            config=dict(config or {}),
+        )
+        self.ended = False
+        self._emit = emit
+        self._turn: int | None = None
+        self._player: str | None = None
+        self._index_in_turn = 0
+
+    def __enter__(self) -> Run:
+        self.emit(self.start)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is None:
+            self.end()
+        elif isinstance(error, Exception):
+            text = "".join(traceback.format_exception(kind, error, trace))
+            self.error(_summary(error), where=type(error).__name__, traceback=text[-16_000:],
+                       fatal=True)  # fmt: skip
+            self.end(status="crashed", reason=_summary(error))
+        else:
+            self.end(status="stopped", reason=type(error).__name__)
+
+    def emit(self, event: Event) -> None:
+        """Publish any event of this run.
+
+        Raises:
+            EventError: The event cannot be accepted; the run goes on.
+            RunClosedError: The run has ended.
+        """
+        self._emit(self.id, event)
+
+    def turn(self, turn: int, player: str | None = None, state: str | None = None) -> None:
+        """A turn begins; what follows carries its number and player."""
+        self._turn, self._player, self._index_in_turn = turn, player, 0
+        self.emit(TurnStart(turn=turn, agent_id=player, player=player, state=state))
+
+    def observation(
+        self,
+        text: str,
+        legal_actions: Sequence[str] | None = None,
+        data: Any = None,
+        agent_id: str | None = None,
+    ) -> None:
+        """What the agent sees; a board is text."""
+        legal = None if legal_actions is None else list(legal_actions)
+        self.emit(Observation(turn=self._turn, agent_id=agent_id or self._player, text=text,
+                              legal_actions=legal, data=data))  # fmt: skip
+
+    def llm_prompt(
+        self,
+        text: str | None = None,
+        messages: Sequence[Any] | None = None,
+        model: str | None = None,
+        agent_id: str | None = None,
+    ) -> None:
+        """What a model is asked."""
+        self.emit(LlmPrompt(turn=self._turn, agent_id=agent_id or self._player, model=model,
+                            text=text, messages=None if messages is None else list(messages)))  # fmt: skip
+
+    def llm_response(
+        self,
+        text: str,
+        *,
+        model: str | None = None,
+        reasoning: str | None = None,
+        input_tokens: int | None = None,
+        output_tokens: int | None = None,
+        cost_usd: float | None = None,
+        latency_s: float | None = None,
+        finish_reason: str | None = None,
+        agent_id: str | None = None,
+    ) -> None:
+        """What a model answered; leave out what is not known."""
+        self.emit(LlmResponse(turn=self._turn, agent_id=agent_id or self._player, text=text,
+                              reasoning=reasoning, model=model, input_tokens=input_tokens,
+                              output_tokens=output_tokens, cost_usd=cost_usd, latency_s=latency_s,
+                              finish_reason=finish_reason))  # fmt: skip
+
+    def action(self, action: Any, agent_id: str | None = None) -> None:
+        """What an agent does; numbered within the turn."""
+        self._index_in_turn += 1
+        self.emit(Action(turn=self._turn, agent_id=agent_id or self._player, action=action,
+                         index_in_turn=self._index_in_turn))  # fmt: skip
+
+    def result(
+        self,
+        ok: bool = True,
+        *,
+        changed: bool | None = None,
+        reward: float | None = None,
+        detail: Any = None,
+        agent_id: str | None = None,
+    ) -> None:
+        """What came of the last action."""
+        self.emit(ActionResult(turn=self._turn, agent_id=agent_id or self._player, ok=ok,
+                               index_in_turn=self._index_in_turn, changed=changed, reward=reward,
+                               detail=detail))  # fmt: skip
+
+    def mutation(self, before: str | None, after: str | None, reason: str | None = None) -> None:
+        """The world changed outside the agents' actions."""
+        self.emit(WorldMutation(turn=self._turn, before_summary=before, after_summary=after,
+                                reason=reason))  # fmt: skip
+
+    def fork(self, parent_run_id: str, parent_seq: int | None = None, mutation: str | None = None
+             ) -> None:  # fmt: skip
+        """This run continues another one from its event `parent_seq`."""
+        self.emit(Fork(parent_run_id=parent_run_id, parent_seq=parent_seq,
+                       mutation_summary=mutation))  # fmt: skip
+
+    def metric(self, name: str, value: float, unit: str | None = None) -> None:
+        """One measured number."""
+        self.emit(Metric(turn=self._turn, agent_id=self._player, name=name, value=value, unit=unit))
+
+    def error(
+        self,
+        message: str,
+        where: str | None = None,
+        traceback: str | None = None,
+        fatal: bool = False,
+        agent_id: str | None = None,
+    ) -> None:
+        """Something failed; the run goes on unless `fatal`."""
+        self.emit(ErrorEvent(turn=self._turn, agent_id=agent_id or self._player, where=where,
+                             message=message, traceback=traceback, fatal=fatal))  # fmt: skip
+
+    def log(self, text: str, level: str = "info") -> None:
+        """A line for the run's own log."""
+        self.emit(LogEvent(turn=self._turn, agent_id=self._player, level=level, text=text))
+
+    def end(
+        self,
+        outcome: Mapping[str, float] | None = None,
+        status: RunStatus = "finished",
+        reason: str | None = None,
+    ) -> None:
+        """The run is over; the first call counts, later ones do nothing."""
+        if not self.ended:
+            self.ended = True
+            self.emit(RunEnd(turn=self._turn, status=status, outcome=dict(outcome or {}),
+                             reason=reason))  # fmt: skip
+
+
+def _summary(error: BaseException) -> str:
+    text = str(error) or type(error).__name__
+    return text if len(text) <= 500 else text[:499] + "…"

@@ -1,0 +1,205 @@
+"""From any thread to the broker: one bounded FIFO, drained in order by one writer on the loop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from msgspec import Struct
+
+from arena_tui.broker.ledger import HEARTBEAT_S
+from arena_tui.broker.protocol import BrokerProtocol, Outgoing
+from arena_tui.broker.run import Run
+from arena_tui.errors import BrokerError, RunClosedError
+from arena_tui.events import AgentInfo, Event, RunEnd, check_event
+
+__all__ = ["MultiRunBrokerSink", "SinkStats"]
+
+_BOUND = 100_000
+_BATCH = 2_000
+"""Events published a tick: more, and the loop would outrun the consumers it also has to serve."""
+
+_log = logging.getLogger(__name__)
+
+
+class SinkStats(Struct, frozen=True, kw_only=True):
+    """Counters of one sink.
+
+    Attributes:
+        queued: Events emitted and not yet published.
+        queued_peak: Most ever queued when the writer looked.
+        blocked_s: Seconds that producer threads have waited for room.
+        refused: Events that came after their run had ended, and events lost to a broker failure.
+    """
+
+    queued: int
+    queued_peak: int
+    blocked_s: float
+    refused: int
+
+
+class MultiRunBrokerSink:
+    """The producers' side of a broker, safe from any number of threads.
+
+    `emit` returns once the event is checked and queued; order per run is the order of emitting.
+    Only a full queue makes it wait: the producer's thread, never the loop. Make it on the broker's
+    loop; end it with `close_all` from a thread, or await `aclose` on the loop.
+
+    Args:
+        broker: Where the events go.
+        bound: Most events queued before producers wait.
+    """
+
+    def __init__(self, broker: BrokerProtocol, bound: int = _BOUND) -> None:
+        self._broker = broker
+        self._bound = bound
+        self._loop = asyncio.get_running_loop()
+        self._loop_thread = threading.get_ident()
+        self._fifo: deque[Outgoing] = deque()
+        self._room = threading.Condition()
+        self._open: dict[str, None] = {}
+        self._touched: dict[str, None] = {}
+        self._work = asyncio.Event()
+        self._drained = asyncio.Event()
+        self._drained.set()
+        self._signalled = False
+        self._closed = False
+        self._queued_peak = 0
+        self._blocked_s = 0.0
+        self._refused = 0
+        self._tasks = [
+            self._loop.create_task(self._write(), name="sink writer"),
+            self._loop.create_task(self._beat(), name="sink heartbeat"),
+        ]
+
+    def run(
+        self,
+        game: str,
+        agents: Sequence[str | AgentInfo] = (),
+        *,
+        run_id: str | None = None,
+        seed: int | None = None,
+        label: str | None = None,
+        tags: Sequence[str] = (),
+        config: Mapping[str, Any] | None = None,
+    ) -> Run:
+        """A new run that emits here; see `Run`."""
+        return Run(self.emit, game, agents, run_id=run_id, seed=seed, label=label, tags=tags,
+                   config=config)  # fmt: skip
+
+    def emit(self, run_id: str, event: Event) -> None:
+        """Queue one event; the run is opened at first sight and closed by `run_end`.
+
+        Raises:
+            EventError: The event cannot be accepted.
+            RunClosedError: The run has ended.
+            BrokerError: The sink is closed, or full and called on the loop's own thread.
+        """
+        outgoing = (run_id, event, check_event(event))
+        if len(self._fifo) >= self._bound:
+            self._wait_for_room()
+        if run_id not in self._open:
+            self._open_run(run_id)
+        if type(event) is RunEnd:
+            self._open.pop(run_id, None)
+        self._fifo.append(outgoing)
+        # After the append: whoever still reads False here is in front of `aclose`'s end markers.
+        if self._closed:
+            raise BrokerError("the broker is closed: nothing more can be published")
+        if not self._signalled:
+            self._signalled = True
+            self._loop.call_soon_threadsafe(self._signal)
+
+    def close_all(self) -> None:
+        """End every open run behind all that was emitted, wait until all of it is stored, reap.
+
+        From any thread but the loop's. Blocks for as long as the store needs.
+        """
+        if threading.get_ident() == self._loop_thread:
+            raise RuntimeError("close_all would wait for its own loop: await aclose() there")
+        asyncio.run_coroutine_threadsafe(self.aclose(), self._loop).result()
+
+    async def aclose(self) -> None:
+        """`close_all` for the loop. Cancelling it gives up waiting for the store; idempotent."""
+        first, self._closed = not self._closed, True
+        if first:
+            for run_id in list(self._open):
+                event = RunEnd(status="stopped", reason="its producer shut down")
+                self._fifo.append((run_id, event, check_event(event)))
+            self._open.clear()
+            with self._room:
+                self._room.notify_all()
+        self._signal()
+        try:
+            await self._drained.wait()
+            await self._broker.settled(self._touched)
+            held = {info.meta.run_id for info in await self._broker.runs()}
+            for run_id in held.intersection(self._touched):
+                await self._broker.reap(run_id)
+        finally:
+            for task in self._tasks:
+                task.cancel()
+
+    async def flush(self) -> None:
+        """Return when all that was emitted so far is published."""
+        if self._fifo:
+            self._signal()
+        await self._drained.wait()
+
+    def stats(self) -> SinkStats:
+        """All counters, now."""
+        return SinkStats(queued=len(self._fifo), queued_peak=self._queued_peak,
+                         blocked_s=self._blocked_s, refused=self._refused)  # fmt: skip
+
+    def _signal(self) -> None:
+        self._drained.clear()
+        self._work.set()
+
+    def _open_run(self, run_id: str) -> None:
+        if self._closed:
+            raise BrokerError("the broker is closed: nothing more can be published")
+        if run_id in self._touched:
+            raise RunClosedError(f"run {run_id} has ended: open a new run")
+        self._open[run_id] = self._touched[run_id] = None
+
+    def _has_room(self) -> bool:
+        return self._closed or len(self._fifo) <= self._bound // 2
+
+    def _wait_for_room(self) -> None:
+        if threading.get_ident() == self._loop_thread:
+            raise BrokerError("the sink is full and its loop cannot wait: emit from a thread")
+        started = time.perf_counter()
+        with self._room:
+            self._room.wait_for(self._has_room)
+            self._blocked_s += time.perf_counter() - started
+
+    async def _write(self) -> None:
+        fifo = self._fifo
+        while True:
+            await self._work.wait()
+            self._work.clear()
+            self._signalled = False  # before looking: an emit from here on signals again
+            self._queued_peak = max(self._queued_peak, len(fifo))
+            while fifo:
+                batch = [fifo.popleft() for _ in range(min(_BATCH, len(fifo)))]
+                try:
+                    self._refused += await self._broker.publish_all(batch)
+                except BrokerError:
+                    self._refused += len(batch)
+                    _log.exception("%d events could not be published", len(batch))
+                if self._has_room():
+                    with self._room:
+                        self._room.notify_all()
+                await asyncio.sleep(0)
+            if not self._work.is_set():
+                self._drained.set()
+
+    async def _beat(self) -> None:
+        while True:
+            await self._broker.heartbeat(list(self._open))
+            await asyncio.sleep(HEARTBEAT_S)

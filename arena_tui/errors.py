@@ -1,0 +1,102 @@
+"""The errors a user can meet. Bugs raise plain Python exceptions instead.
+
+    ArenaError                  exit code 1
+    ├── UsageError              2   a wrong option, value or setting
+    │   └── MissingExtraError   2   a feature whose optional packages are not installed
+    ├── EventError              2   an event or JSON line that cannot be accepted
+    │   └── EventTooLargeError  2   over the size or nesting limit
+    ├── BrokerError             3   the broker cannot be reached or used
+    │   ├── RunClosedError      2   publish after `run_end`
+    │   ├── RunExistsError      2   a run id that is already open
+    │   └── UnknownRunError     2   a run id nobody opened
+    └── StoreError              3   the store cannot be opened, read or written
+        ├── StoreLockedError    3   another process owns the file
+        └── StoreUnreadableError 3  the file is damaged or not a store
+"""
+
+__all__ = [
+    "ArenaError",
+    "BrokerError",
+    "EventError",
+    "EventTooLargeError",
+    "MissingExtraError",
+    "RunClosedError",
+    "RunExistsError",
+    "StoreError",
+    "StoreLockedError",
+    "StoreUnreadableError",
+    "UnknownRunError",
+    "UsageError",
+]
+
+
+class ArenaError(Exception):
+    """Something a user can act on: the message says what happened, then what to do."""
+
+    exit_code = 1
+
+
+class UsageError(ArenaError):
+    """A wrong option, value or setting."""
+
+    exit_code = 2
+
+
+class MissingExtraError(UsageError):
+    """An optional dependency is not installed; the message names the extra."""
+
+
+class EventError(ArenaError):
+    """An event or JSON line that cannot be accepted; the message names the field."""
+
+    exit_code = 2
+
+
+class EventTooLargeError(EventError):
+    """An event over the size or nesting limit; the message names the limit."""
+
+
+class BrokerError(ArenaError):
+    """The broker cannot be reached or used."""
+
+    exit_code = 3
+
+
+class RunClosedError(BrokerError):
+    """The run has ended; nothing more can be published to it."""
+
+    exit_code = 2
+
+
+class RunExistsError(BrokerError):
+    """The run id is taken by a run that is still held by the broker."""
+
+    exit_code = 2
+
+
+class UnknownRunError(BrokerError):
+    """The broker holds no run of that id."""
+
+    exit_code = 2
+
+
+class StoreError(ArenaError):
+    """The store cannot be opened, read or written."""
+
+    exit_code = 3
+
+
+class StoreLockedError(StoreError):
+    """Another process owns the store file.
+
+    Attributes:
+        pid: The owner's process id, or None when the system does not tell.
+    """
+
+    def __init__(self, message: str, pid: int | None = None) -> None:
+        super().__init__(message)
+        self.pid = pid
+
+
+class StoreUnreadableError(StoreError):
+    """The file is damaged, of a newer format, or not a store at all."""

@@ -1,0 +1,234 @@
+"""The part of pyspiel that games use, typed, and the loading of games that are safe to play.
+
+Imports pyspiel at the first call, never at import. Knows nothing of runs or agents. The C++ behind
+pyspiel trusts its caller: wrong parameters or an illegal action can end the process, so a game
+with parameters is first tried in a process of its own, and `legal` is asked before an action.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import importlib
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Literal, Protocol
+
+import msgspec
+
+from arena_tui.errors import MissingExtraError, UsageError
+
+__all__ = [
+    "CHANCE_PLAYER",
+    "GameFacts",
+    "GameState",
+    "LoadedGame",
+    "SpielGame",
+    "load_game",
+    "load_pyspiel",
+    "playable_games",
+    "serialize",
+]
+
+CHANCE_PLAYER = -1
+"""The player id pyspiel gives to chance."""
+
+_PROBE_TIMEOUT_S = 15.0
+_STATE_MAX_CHARS = 64_000
+_PLAYER_PARAMETERS = ("players", "numPlayers", "num_players")
+_PROBED_BEFORE = frozenset(
+    {"go(board_size=9)", "hex(board_size=7)", "y(board_size=7)", "havannah(board_size=4)"}
+)
+
+
+class GameState(Protocol):
+    """A position of a game, as pyspiel's `State`."""
+
+    def is_terminal(self) -> bool: ...
+    def is_chance_node(self) -> bool: ...
+    def is_simultaneous_node(self) -> bool: ...
+    def current_player(self) -> int: ...
+    def legal_actions(self, player: int = ...) -> list[int]: ...
+    def action_to_string(self, player: int, action: int) -> str: ...
+    def chance_outcomes(self) -> list[tuple[int, float]]: ...
+    def apply_action(self, action: int) -> None: ...
+    def apply_action_with_legality_check(self, action: int) -> None: ...
+    def apply_actions_with_legality_checks(self, actions: Sequence[int]) -> None: ...
+    def resample_from_infostate(self, player: int, draw: object) -> GameState: ...
+    def child(self, action: int) -> GameState: ...
+    def clone(self) -> GameState: ...
+    def rewards(self) -> list[float]: ...
+    def returns(self) -> list[float]: ...
+
+
+class SpielGame(Protocol):
+    """The rules of a game, as pyspiel's `Game`."""
+
+    def new_initial_state(self) -> GameState: ...
+    def num_players(self) -> int: ...
+    def get_parameters(self) -> dict[str, object]: ...
+    def min_utility(self) -> float: ...
+    def max_utility(self) -> float: ...
+
+
+class GameFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What kind of game it is, as far as agents care."""
+
+    name: str
+    players: int
+    order: Literal["sequential", "simultaneous"]
+    perfect_information: bool
+    deterministic: bool
+    zero_sum: bool
+    terminal_rewards: bool
+
+
+class LoadedGame(msgspec.Struct, frozen=True, kw_only=True):
+    """A game ready to play: `text` as the user wrote it, the rules, and its kind."""
+
+    text: str
+    rules: SpielGame
+    facts: GameFacts
+
+
+def load_pyspiel() -> ModuleType:
+    """The pyspiel module.
+
+    Raises:
+        MissingExtraError: It is not installed.
+    """
+    try:
+        return importlib.import_module("pyspiel")
+    except ImportError as error:
+        raise MissingExtraError(
+            'games need open_spiel: pip install "arena-tui[games]"; `synth` plays without it'
+        ) from error
+
+
+def playable_games() -> list[str]:
+    """Names of the games that can be played without parameters, sorted."""
+    pyspiel = load_pyspiel()
+    return sorted(
+        kind.short_name for kind in pyspiel.registered_games() if not _refusal(kind, False)
+    )
+
+
+def load_game(text: str, seats: int = 0, seed: int = 0) -> LoadedGame:
+    """The game a text such as `hex(board_size=7)` names, safe to play.
+
+    Args:
+        text: Name and, in brackets, pyspiel's parameters.
+        seats: How many players are wanted; 0 and 1 leave it to the game.
+        seed: For the few games that draw chance outcomes themselves.
+
+    Raises:
+        UsageError: No such game, or one that cannot be played like this; says why.
+        MissingExtraError: open_spiel is not installed.
+    """
+    pyspiel = load_pyspiel()
+    name = text.partition("(")[0].strip()
+    kinds = {kind.short_name: kind for kind in pyspiel.registered_games()}
+    if name not in kinds:
+        raise UsageError(_unknown_game(name, kinds))
+    if refusal := _refusal(kinds[name], "(" in text):
+        raise UsageError(f"{name} cannot be played: {refusal}")
+    full = text
+    rules = _load(text)
+    if seats > 1 and seats != rules.num_players():
+        full = _with_parameter(text, _player_parameter(text, rules, seats), seats)
+        rules = _load(full)
+    if "rng_seed" in rules.get_parameters() and "rng_seed" not in full:
+        rules = pyspiel.load_game(_with_parameter(full, "rng_seed", seed))
+    return LoadedGame(text=text, rules=rules, facts=_facts(pyspiel, rules))
+
+
+def serialize(rules: SpielGame, state: GameState) -> str | None:
+    """Game and position as text that pyspiel can read back; None where that is not possible."""
+    try:
+        text = str(load_pyspiel().serialize_game_and_state(rules, state))
+    except RuntimeError:
+        return None
+    return text if len(text) <= _STATE_MAX_CHARS else None
+
+
+def _load(text: str) -> SpielGame:
+    if "(" in text and text not in _PROBED_BEFORE and (trouble := _probe(text)):
+        raise UsageError(f"{text} cannot be played: {trouble}")
+    try:
+        rules: SpielGame = load_pyspiel().load_game(text)
+    except (RuntimeError, ValueError) as error:
+        raise UsageError(f"{text} cannot be played: {_first_line(str(error))}") from None
+    return rules
+
+
+@functools.lru_cache(maxsize=256)
+def _probe(text: str) -> str:
+    """Play some moves of the game in a process of its own; return what went wrong, or ""."""
+    command = [sys.executable, "-P", str(Path(__file__).with_name("probe.py")), text]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False,
+                              timeout=_PROBE_TIMEOUT_S)  # fmt: skip
+    except subprocess.TimeoutExpired:
+        return "with these parameters it does not get under way: try other values"
+    if done.returncode == 0:
+        return ""
+    return _first_line(done.stdout) or "these parameters crash open_spiel: try other values"
+
+
+def _refusal(kind: object, has_parameters: bool) -> str:
+    """Why a game of this kind cannot be played here, or ""."""
+    dynamics = str(getattr(kind, "dynamics", "")).rpartition(".")[2]
+    if dynamics == "MEAN_FIELD":
+        return "it is a mean-field game, about populations: choose another game"
+    if getattr(kind, "action_structs_only", False):
+        return "its actions cannot be listed: choose another game"
+    if not getattr(kind, "default_loadable", True) and not has_parameters:
+        wanted = ", ".join(getattr(kind, "parameter_specification", {}))
+        return f"it needs parameters ({wanted}): write them in brackets after the name"
+    return ""
+
+
+def _unknown_game(name: str, names: dict[str, object]) -> str:
+    if not name:
+        return "no game given: write its name, for example connect_four"
+    near = difflib.get_close_matches(name, [*names, "synth"], n=3)
+    hint = f"did you mean {' or '.join(near)}?" if near else "try connect_four, chess or hearts"
+    return f"open_spiel has no game {name[:40]!r}: {hint}"
+
+
+def _player_parameter(text: str, rules: SpielGame, seats: int) -> str:
+    """The game's parameter for the number of players."""
+    players = rules.num_players()
+    for name in _PLAYER_PARAMETERS:
+        if name in rules.get_parameters() and f"{name}=" not in text:
+            return name
+    each = "1 agent" if players == 1 else f"{players} agents, or 1 that plays every seat"
+    raise UsageError(f"{text} does not have {seats} players: give it {each}")
+
+
+def _with_parameter(text: str, name: str, value: int) -> str:
+    head, _, rest = text.partition("(")
+    inner = rest.rstrip().removesuffix(")").strip()
+    return f"{head}({inner}{',' if inner else ''}{name}={value})"
+
+
+def _facts(pyspiel: ModuleType, rules: SpielGame) -> GameFacts:
+    kind = rules.get_type()  # type: ignore[attr-defined]
+    types = pyspiel.GameType
+    sequential = kind.dynamics == types.Dynamics.SEQUENTIAL
+    return GameFacts(
+        name=kind.short_name,
+        players=rules.num_players(),
+        order="sequential" if sequential else "simultaneous",
+        perfect_information=kind.information == types.Information.PERFECT_INFORMATION,
+        deterministic=kind.chance_mode == types.ChanceMode.DETERMINISTIC,
+        zero_sum=kind.utility == types.Utility.ZERO_SUM,
+        terminal_rewards=kind.reward_model == types.RewardModel.TERMINAL,
+    )
+
+
+def _first_line(text: str) -> str:
+    return next((line.strip() for line in text.splitlines() if line.strip()), "")[:300]

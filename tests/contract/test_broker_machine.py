@@ -1,0 +1,193 @@
+"""Any order of publish, subscribe, read, ack, close and reap, against a plain-list model."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    initialize,
+    invariant,
+    multiple,
+    rule,
+)
+
+from arena_tui.broker.memory import InProcessBroker
+from arena_tui.broker.protocol import Cursor, Limits, RunMeta, Subscription
+from arena_tui.events import Gap, LogEvent
+
+
+class Model:
+    """One consumer: how far it has read each run, and every seq it got or was told it lost."""
+
+    def __init__(self, subscription: Subscription, start: dict[str, int], durable: bool) -> None:
+        self.subscription = subscription
+        self.start = start
+        self.cursor = dict(start)
+        self.durable = durable
+        self.delivered: dict[str, int] = {}
+        self.in_gaps: dict[str, int] = {}
+
+
+class BrokerMachine(RuleBasedStateMachine):
+    """The real broker beside a model that is a list a run and a number a consumer."""
+
+    runs: Bundle[str] = Bundle("runs")
+    closed: Bundle[str] = Bundle("closed")
+    consumers: Bundle[Model] = Bundle("consumers")
+
+    @initialize(capacity=st.integers(2, 12), data=st.data())
+    def setup(self, capacity: int, data: Any) -> None:
+        retain = data.draw(st.integers(1, capacity))
+        self.loop = asyncio.new_event_loop()
+        self.limits = Limits(capacity=capacity, retain=retain, closed_runs=3)
+        self.broker = self.wait(self.make())
+        self.model: dict[str, int] = {}
+        self.everyone: list[Model] = []
+        self.epochs: dict[str, int] = {}
+        self.names = 0
+
+    async def make(self) -> InProcessBroker:
+        return InProcessBroker(self.limits, clock=lambda: 1.0)
+
+    def wait(self, awaitable: Any) -> Any:
+        return self.loop.run_until_complete(awaitable)
+
+    def held(self) -> dict[str, tuple[int, int]]:
+        return {i.meta.run_id: (i.first_seq, i.last_seq) for i in self.wait(self.broker.runs())}
+
+    @rule(target=runs)
+    def open_run(self) -> str:
+        run_id = f"run{len(self.model)}"
+        self.model[run_id] = 0
+        info = self.wait(self.broker.open_run(RunMeta(run_id=run_id)))
+        self.epochs[run_id] = info.epoch
+        return run_id
+
+    @rule(run_id=runs, count=st.integers(1, 30))
+    def publish(self, run_id: str, count: int) -> None:
+        for _ in range(count):
+            self.model[run_id] += 1
+            seq = self.wait(self.broker.publish(run_id, LogEvent(text="x")))
+            assert seq == self.model[run_id]
+
+    @rule(target=closed, run_id=consumes(runs))
+    def close_run(self, run_id: str) -> str:
+        self.model[run_id] += 1
+        self.wait(self.broker.close_run(run_id))
+        return run_id
+
+    @rule(run_id=consumes(closed))
+    def reap(self, run_id: str) -> None:
+        if run_id in self.held():
+            self.wait(self.broker.reap(run_id))
+
+    @rule(target=consumers, durable=st.booleans(), oldest=st.booleans())
+    def subscribe(self, durable: bool, oldest: bool) -> Model:
+        start = {run: (first - 1 if oldest else last) for run, (first, last) in self.held().items()}
+        self.names += 1
+        subscription = self.broker.subscribe(
+            f"c{self.names}", start="oldest" if oldest else "newest", durable=durable
+        )
+        consumer = Model(subscription, start, durable)
+        self.everyone.append(consumer)
+        return consumer
+
+    @rule(target=consumers, run_id=runs)
+    def subscribe_to_one(self, run_id: str) -> Any:
+        if run_id not in self.held():
+            return multiple()
+        first, _ = self.held()[run_id]
+        self.names += 1
+        subscription = self.broker.subscribe(f"c{self.names}", runs=[run_id], start="oldest")
+        consumer = Model(subscription, {run_id: first - 1}, durable=False)
+        self.everyone.append(consumer)
+        return consumer
+
+    @rule(consumer=consumers, limit=st.integers(1, 40))
+    def read(self, consumer: Model, limit: int) -> None:
+        for each in consumer.subscription.read_nowait(limit):
+            expected = consumer.cursor.get(each.run_id, 0) + 1
+            if isinstance(each, Gap):
+                assert each.from_seq == expected
+                assert each.count > 0
+                consumer.in_gaps[each.run_id] = consumer.in_gaps.get(each.run_id, 0) + each.count
+                consumer.cursor[each.run_id] = each.to_seq
+            else:
+                assert each.seq == expected
+                consumer.delivered[each.run_id] = consumer.delivered.get(each.run_id, 0) + 1
+                consumer.cursor[each.run_id] = each.seq
+
+    @rule(consumer=consumers)
+    def cancel_a_waiting_read(self, consumer: Model) -> None:
+        if consumer.subscription.read_nowait(0):
+            return
+        lag = {s.name: s.lag for s in self.wait(self.broker.stats()).consumers}
+        if lag.get(consumer.subscription.name, 1):
+            return
+
+        async def cancel() -> None:
+            waiting = asyncio.ensure_future(anext(consumer.subscription))
+            await asyncio.sleep(0)
+            waiting.cancel()
+            await asyncio.gather(waiting, return_exceptions=True)
+
+        self.wait(cancel())
+
+    @rule(consumer=consumers)
+    def ack(self, consumer: Model) -> None:
+        if consumer.durable:
+            consumer.subscription.ack(
+                {run: Cursor(self.epochs[run], seq) for run, seq in consumer.cursor.items()}
+            )
+
+    @rule(consumer=consumes(consumers))
+    def unsubscribe(self, consumer: Model) -> None:
+        consumer.subscription.close()
+        self.everyone.remove(consumer)
+
+    @invariant()
+    def everything_is_accounted_for(self) -> None:
+        for consumer in getattr(self, "everyone", []):
+            for run, cursor in consumer.cursor.items():
+                moved = cursor - consumer.start.get(run, 0)
+                got = consumer.delivered.get(run, 0) + consumer.in_gaps.get(run, 0)
+                assert moved == got
+
+    @invariant()
+    def no_run_holds_more_than_its_capacity(self) -> None:
+        if hasattr(self, "broker"):
+            for first, last in self.held().values():
+                assert last - first + 1 <= self.limits.capacity
+
+    @invariant()
+    def lag_is_what_is_left_to_read(self) -> None:
+        if not hasattr(self, "broker"):
+            return
+        stats = self.wait(self.broker.stats())
+        assert [s.delivered for s in stats.consumers] == [
+            sum(consumer.delivered.values()) for consumer in self.everyone
+        ]
+        assert [s.in_gaps for s in stats.consumers] == [
+            sum(consumer.in_gaps.values()) for consumer in self.everyone
+        ]
+
+    def teardown(self) -> None:
+        if not hasattr(self, "broker"):
+            return
+        for consumer in self.everyone:
+            while consumer.subscription.read_nowait(7):
+                pass
+        stats = self.wait(self.broker.stats())
+        assert [each.lag for each in stats.consumers] == [0] * len(self.everyone)
+        self.wait(self.broker.aclose())
+        self.loop.close()
+
+
+TestBrokerMachine = BrokerMachine.TestCase
+TestBrokerMachine.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
