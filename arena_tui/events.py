@@ -11,7 +11,7 @@ from __future__ import annotations
 import secrets
 import time
 from datetime import UTC, datetime
-from typing import Annotated, Any, ClassVar, Final, Literal, TypeAlias
+from typing import Annotated, Any, ClassVar, Final, Literal, TypeAlias, get_args
 
 import msgspec
 from msgspec import Meta, Struct, field
@@ -63,8 +63,9 @@ _LINE_KEYS = ("run_id", "epoch", "seq")
 Timestamp: TypeAlias = Annotated[datetime, Meta(tz=True)]
 Count: TypeAlias = Annotated[int, Meta(ge=0, le=2**53)]
 Turn: TypeAlias = Annotated[int, Meta(ge=-(2**31), lt=2**31)]
+Seed: TypeAlias = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 RunStatus: TypeAlias = Literal["finished", "crashed", "stopped"]
-GapReason: TypeAlias = Literal["trimmed", "reset", "reaped"]
+GapReason: TypeAlias = Literal["trimmed", "reset", "reaped", "quarantined"]
 
 
 def utc_now() -> datetime:
@@ -93,7 +94,7 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False,
     @property
     def kind(self) -> str:
         """The event's kind as on the wire, e.g. `"action"`."""
-        return str(self.__struct_config__.tag)
+        return _KIND_OF[type(self)]
 
 
 class AgentInfo(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -109,7 +110,7 @@ class RunStart(Event, frozen=True, kw_only=True, omit_defaults=True, gc=False, t
 
     game: str = ""
     agents: list[AgentInfo] = field(default_factory=list)
-    seed: int | None = None
+    seed: Seed | None = None
     label: str | None = None
     tags: list[str] = field(default_factory=list)
     config: dict[str, Any] = field(default_factory=dict)
@@ -281,11 +282,12 @@ class _Codec:
     encoder: ClassVar = msgspec.json.Encoder()
     known: ClassVar[msgspec.json.Decoder[KnownEvent]] = msgspec.json.Decoder(KnownEvent)
     raw: ClassVar[msgspec.json.Decoder[dict[str, Any]]] = msgspec.json.Decoder(dict[str, Any])
-    known_kinds: ClassVar[dict[str, type[Event]]] = {
-        str(kind.__struct_config__.tag): kind
-        for kind in (RunStart, TurnStart, Observation, LlmPrompt, LlmResponse, Action,
-                     ActionResult, WorldMutation, Fork, Metric, ErrorEvent, LogEvent, RunEnd)
-    }  # fmt: skip
+
+
+_KIND_OF: Final = {each: str(each.__struct_config__.tag) for each in (Event, *get_args(KnownEvent))}
+_KNOWN_KINDS: Final[dict[str, type[Event]]] = {
+    kind: each for each, kind in _KIND_OF.items() if each is not Event
+}
 
 
 def encode_event(event: Event) -> bytes:
@@ -430,7 +432,7 @@ def _event_of(fields: dict[str, Any], strict: bool) -> Event:
     if not isinstance(kind, str) or not kind:
         raise EventError('the event has no "kind": give one, as text')
     try:
-        return _build(_Codec.known_kinds.get(kind, OtherEvent), kind, fields)
+        return _build(_KNOWN_KINDS.get(kind, OtherEvent), kind, fields)
     except msgspec.ValidationError as error:
         if strict:
             raise EventError(f"the {kind} event is not valid: {error}") from None

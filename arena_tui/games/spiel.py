@@ -12,7 +12,7 @@ import functools
 import importlib
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Literal, Protocol
@@ -47,6 +47,7 @@ _PROBED_BEFORE = frozenset(
 class GameState(Protocol):
     """A position of a game, as pyspiel's `State`."""
 
+    def get_game(self) -> SpielGame: ...
     def is_terminal(self) -> bool: ...
     def is_chance_node(self) -> bool: ...
     def is_simultaneous_node(self) -> bool: ...
@@ -57,16 +58,32 @@ class GameState(Protocol):
     def apply_action(self, action: int) -> None: ...
     def apply_action_with_legality_check(self, action: int) -> None: ...
     def apply_actions_with_legality_checks(self, actions: Sequence[int]) -> None: ...
-    def resample_from_infostate(self, player: int, draw: object) -> GameState: ...
+    def resample_from_infostate(self, player: int, draw: Callable[[], float]) -> GameState: ...
     def child(self, action: int) -> GameState: ...
     def clone(self) -> GameState: ...
     def rewards(self) -> list[float]: ...
     def returns(self) -> list[float]: ...
 
 
+class GameKind(Protocol):
+    """What pyspiel declares of a game, as its `GameType`."""
+
+    short_name: str
+    dynamics: object
+    chance_mode: object
+    information: object
+    utility: object
+    reward_model: object
+    default_loadable: bool
+    action_structs_only: bool
+    provides_information_state_string: bool
+    parameter_specification: Mapping[str, object]
+
+
 class SpielGame(Protocol):
     """The rules of a game, as pyspiel's `Game`."""
 
+    def get_type(self) -> GameKind: ...
     def new_initial_state(self) -> GameState: ...
     def num_players(self) -> int: ...
     def get_parameters(self) -> dict[str, object]: ...
@@ -130,7 +147,7 @@ def load_game(text: str, seats: int = 0, seed: int = 0) -> LoadedGame:
     """
     pyspiel = load_pyspiel()
     name = text.partition("(")[0].strip()
-    kinds = {kind.short_name: kind for kind in pyspiel.registered_games()}
+    kinds: dict[str, GameKind] = {kind.short_name: kind for kind in pyspiel.registered_games()}
     if name not in kinds:
         raise UsageError(_unknown_game(name, kinds))
     if refusal := _refusal(kinds[name], "(" in text):
@@ -178,20 +195,19 @@ def _probe(text: str) -> str:
     return _first_line(done.stdout) or "these parameters crash open_spiel: try other values"
 
 
-def _refusal(kind: object, has_parameters: bool) -> str:
+def _refusal(kind: GameKind, has_parameters: bool) -> str:
     """Why a game of this kind cannot be played here, or ""."""
-    dynamics = str(getattr(kind, "dynamics", "")).rpartition(".")[2]
-    if dynamics == "MEAN_FIELD":
+    if kind.dynamics == load_pyspiel().GameType.Dynamics.MEAN_FIELD:
         return "it is a mean-field game, about populations: choose another game"
-    if getattr(kind, "action_structs_only", False):
+    if kind.action_structs_only:
         return "its actions cannot be listed: choose another game"
-    if not getattr(kind, "default_loadable", True) and not has_parameters:
-        wanted = ", ".join(getattr(kind, "parameter_specification", {}))
+    if not kind.default_loadable and not has_parameters:
+        wanted = ", ".join(kind.parameter_specification)
         return f"it needs parameters ({wanted}): write them in brackets after the name"
     return ""
 
 
-def _unknown_game(name: str, names: dict[str, object]) -> str:
+def _unknown_game(name: str, names: Mapping[str, GameKind]) -> str:
     if not name:
         return "no game given: write its name, for example connect_four"
     near = difflib.get_close_matches(name, [*names, "synth"], n=3)
@@ -216,7 +232,7 @@ def _with_parameter(text: str, name: str, value: int) -> str:
 
 
 def _facts(pyspiel: ModuleType, rules: SpielGame) -> GameFacts:
-    kind = rules.get_type()  # type: ignore[attr-defined]
+    kind = rules.get_type()
     types = pyspiel.GameType
     sequential = kind.dynamics == types.Dynamics.SEQUENTIAL
     return GameFacts(

@@ -1,0 +1,1 @@
+"""The store: one DuckDB file, one writer, typed windowed reads."""

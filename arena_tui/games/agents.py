@@ -1,0 +1,142 @@
+"""Agent specs as text, and the agents behind them. Knows nothing of runs.
+
+`random`, `mcts:N` (N simulations a move), `minimax:D` (looks D moves ahead), `uci:PATH` (a chess
+engine; `uci` alone takes stockfish from PATH).
+"""
+
+from __future__ import annotations
+
+import random
+from typing import Literal, Protocol
+
+import msgspec
+
+from arena_tui.errors import ArenaError, UsageError
+from arena_tui.games.spiel import GameState, LoadedGame
+
+__all__ = [
+    "Agent",
+    "AgentClosedError",
+    "AgentSpec",
+    "RandomAgent",
+    "make_agent",
+    "parse_agent",
+]
+
+_SPECS_HELP = "write random, mcts:200, minimax:4 or uci:/path/to/engine"
+_DEFAULT_AMOUNT = {"mcts": 200, "minimax": 4}
+_AMOUNT_MAX = {"mcts": 10_000_000, "minimax": 64}
+
+
+class AgentClosedError(ArenaError):
+    """The agent was closed while it was choosing."""
+
+
+class Agent(Protocol):
+    """One seat's player.
+
+    Promises: built from the same seed and asked the same questions in the same order, it gives the
+    same answers (an engine: as far as the engine does). `choose` is called from one thread at a
+    time. `close` may be called from any thread, more than once; a `choose` under way then raises
+    AgentClosedError at once, and later ones do too.
+    """
+
+    @property
+    def spec(self) -> str:
+        """How to make it again, as text."""
+
+    @property
+    def name(self) -> str:
+        """A short display name."""
+
+    def choose(self, state: GameState, player: int) -> int:
+        """One of the player's legal actions; leaves the state as it is."""
+
+    def close(self) -> None:
+        """Let go of processes and threads."""
+
+
+class AgentSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """A parsed spec: `amount` is simulations or depth, `path` an engine's program."""
+
+    kind: Literal["random", "mcts", "minimax", "uci"]
+    amount: int = 0
+    path: str = ""
+
+    @property
+    def text(self) -> str:
+        """The spec with its default filled in; parses back to itself."""
+        if self.kind == "uci":
+            return f"uci:{self.path}" if self.path else "uci"
+        return f"{self.kind}:{self.amount}" if self.amount else self.kind
+
+
+class RandomAgent:
+    """Takes any legal action, each as likely as the others."""
+
+    spec = "random"
+    name = "random"
+
+    def __init__(self, seed: int) -> None:
+        self._random = random.Random(seed)
+        self._closed = False
+
+    def choose(self, state: GameState, player: int) -> int:
+        if self._closed:
+            raise AgentClosedError("the random agent was closed: make a new one")
+        return self._random.choice(state.legal_actions(player))
+
+    def close(self) -> None:
+        self._closed = True
+
+
+def parse_agent(text: str) -> AgentSpec:
+    """The spec in a text such as `mcts:500`.
+
+    Raises:
+        UsageError: It is none; says what to write.
+    """
+    kind, colon, value = text.strip().partition(":")
+    if colon and not value:
+        raise UsageError(f"agent {text[:60]!r} has nothing after the colon: {_SPECS_HELP}")
+    match kind:
+        case "random":
+            if colon:
+                raise UsageError(f"agent {text[:60]!r}: random takes no number: write random")
+            return AgentSpec(kind="random")
+        case "mcts" | "minimax":
+            amount = _amount(kind, value) if colon else _DEFAULT_AMOUNT[kind]
+            return AgentSpec(kind="mcts" if kind == "mcts" else "minimax", amount=amount)
+        case "uci":
+            return AgentSpec(kind="uci", path=value)
+    raise UsageError(f"no agent {text[:60]!r}: {_SPECS_HELP}")
+
+
+def make_agent(spec: AgentSpec, game: LoadedGame, player: int, seed: int) -> Agent:
+    """An agent for one seat of the game.
+
+    Raises:
+        UsageError: Its method does not apply to this game, or its engine is missing.
+    """
+    from arena_tui.games import mcts, minimax, uci  # noqa: PLC0415  (they import this module)
+
+    match spec.kind:
+        case "random":
+            return RandomAgent(seed)
+        case "mcts":
+            return mcts.make_mcts(game, player, spec.amount, seed)
+        case "minimax":
+            return minimax.MinimaxAgent(game, spec.amount, seed)
+        case "uci":
+            return uci.UciAgent(game, spec.path)
+
+
+def _amount(kind: str, value: str) -> int:
+    most = _AMOUNT_MAX[kind]
+    if not value.isascii() or not value.isdigit() or not 0 < int(value[:12]) <= most:
+        what = "simulations" if kind == "mcts" else "moves to look ahead"
+        raise UsageError(
+            f"agent '{kind}:{value[:40]}': the number of {what} must be 1 to {most:,}: "
+            f"write {kind}:{_DEFAULT_AMOUNT[kind]}"
+        )
+    return int(value)

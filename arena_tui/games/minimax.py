@@ -1,0 +1,122 @@
+"""Alpha-beta search over pyspiel's states, for two players with opposite interests and no luck.
+
+Where the depth ends, chess-like games count material and all others play a few random games on.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable
+
+from arena_tui.errors import UsageError
+from arena_tui.games.agents import AgentClosedError
+from arena_tui.games.spiel import GameState, LoadedGame
+
+__all__ = ["MinimaxAgent", "material_balance"]
+
+_PIECE_VALUES = {"p": 1.0, "n": 3.0, "b": 3.0, "r": 5.0, "q": 9.0}
+_CHESS_WHITE = 1
+_ROLLOUTS = 4
+_ROLLOUT_MAX_MOVES = 200
+_NEVER_SURE = 0.9
+_SOONER = 0.001
+
+
+class MinimaxAgent:
+    """Looks `depth` moves ahead; among equally good moves takes one by chance.
+
+    Raises:
+        UsageError: The game is not one that minimax applies to.
+    """
+
+    def __init__(self, game: LoadedGame, depth: int, seed: int) -> None:
+        _check_applies(game)
+        self.spec = self.name = f"minimax:{depth}"
+        self._depth = depth
+        self._random = random.Random(seed)
+        self._largest = max(abs(game.rules.min_utility()), abs(game.rules.max_utility()), 1e-9)
+        self._guess = _GUESSES.get(game.facts.name, self._play_on)
+        self._closed = False
+
+    def choose(self, state: GameState, player: int) -> int:
+        actions = state.legal_actions(player)
+        self._random.shuffle(actions)
+        chosen, best = actions[0], -math.inf
+        for action in actions:
+            value = self._search(state.child(action), player, self._depth - 1, best, math.inf)
+            if value > best:
+                chosen, best = action, value
+        return chosen
+
+    def close(self) -> None:
+        self._closed = True
+
+    def _search(
+        self, state: GameState, player: int, depth: int, alpha: float, beta: float
+    ) -> float:
+        """The state's value for the player, -1 to 1, exact only between alpha and beta."""
+        if self._closed:
+            raise AgentClosedError(f"{self.name} was closed while it was choosing")
+        if state.is_terminal():
+            return state.returns()[player] / self._largest * (1 + _SOONER * depth)
+        if depth <= 0:
+            return _NEVER_SURE * self._guess(state, player)
+        if state.current_player() == player:
+            for action in state.legal_actions():
+                alpha = max(
+                    alpha, self._search(state.child(action), player, depth - 1, alpha, beta)
+                )
+                if alpha >= beta:
+                    break
+            return alpha
+        for action in state.legal_actions():
+            beta = min(beta, self._search(state.child(action), player, depth - 1, alpha, beta))
+            if alpha >= beta:
+                break
+        return beta
+
+    def _play_on(self, state: GameState, player: int) -> float:
+        """Mean result of a few random games from here."""
+        total = 0.0
+        for _ in range(_ROLLOUTS):
+            game = state.clone()
+            for _ in range(_ROLLOUT_MAX_MOVES):
+                if game.is_terminal():
+                    total += game.returns()[player] / self._largest
+                    break
+                game.apply_action(self._random.choice(game.legal_actions()))
+        return total / _ROLLOUTS
+
+
+def material_balance(state: GameState, player: int) -> float:
+    """How far ahead the player is in chess pieces, from -1 to 1."""
+    board = str(state).partition(" ")[0]
+    white = sum(
+        value * (board.count(piece.upper()) - board.count(piece))
+        for piece, value in _PIECE_VALUES.items()
+    )
+    return math.tanh((white if player == _CHESS_WHITE else -white) / 10)
+
+
+_GUESSES: dict[str, Callable[[GameState, int], float]] = {
+    "chess": material_balance,
+    "crazyhouse": material_balance,
+}
+
+
+def _check_applies(game: LoadedGame) -> None:
+    facts = game.facts
+    reasons = {
+        "players move at the same time": facts.order == "simultaneous",
+        f"it has {facts.players} player{'s' * (facts.players != 1)}, not 2": facts.players != 2,
+        "it hides information": not facts.perfect_information,
+        "chance has a part in it": not facts.deterministic,
+        "one player's gain is not the other's loss": not facts.zero_sum,
+        "it pays rewards on the way": not facts.terminal_rewards,
+    }
+    for reason, holds in reasons.items():
+        if holds:
+            sequential = facts.order == "sequential"
+            instead = "use mcts:200 or random" if sequential else "use random"
+            raise UsageError(f"minimax does not apply to {facts.name}: {reason}: {instead}")

@@ -1,0 +1,221 @@
+"""Plays one open_spiel game to its end and tells it to a `Run`. Knows no broker and no threads.
+
+Any sequential, simultaneous or chance game, with any number of players. What a run of it holds, in
+this order: for each turn a `turn_start` with the serialised position, an `observation` with the
+board, and an `action` with its `action_result` (one pair a player where they move at the same
+time); for each stretch of chance a `world_mutation`; at last the final board and the outcome.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Sequence
+from typing import Literal
+
+from arena_tui.broker.run import Run
+from arena_tui.events import AgentInfo
+from arena_tui.games.agents import Agent, AgentClosedError, AgentSpec, make_agent, parse_agent
+from arena_tui.games.boards import board_text, seat_names
+from arena_tui.games.cards import chance_text
+from arena_tui.games.specs import DEFAULT_MAX_TURNS, Played, derive_seed
+from arena_tui.games.spiel import CHANCE_PLAYER, GameState, load_game, serialize
+
+__all__ = ["Match"]
+
+_LEGAL_ACTIONS_MAX = 256
+_SUMMARY_MAX_CHARS = 72
+
+
+class Match:
+    """A game with an agent in every seat; good for one `play`.
+
+    The first agent makes the first move where the game says who does. One agent given for a game
+    of many players plays every seat; none given means random ones. Same seed, same play.
+
+    Attributes:
+        game: The loaded game.
+        agents: The agents as events name them, in the order given.
+
+    Raises:
+        UsageError: The game or an agent cannot be played like this; says why.
+        MissingExtraError: open_spiel is not installed.
+    """
+
+    def __init__(self, game: str, agents: Sequence[str | AgentSpec] = (), seed: int = 0) -> None:
+        specs = [parse_agent(agent) if isinstance(agent, str) else agent for agent in agents]
+        self.game = load_game(game, len(specs), derive_seed(seed, "rules"))
+        players = self.game.facts.players
+        if len(specs) < 2:
+            specs = (specs or [AgentSpec(kind="random")]) * players
+        self._state = self.game.rules.new_initial_state()
+        self._player_of = _seat_order(self._state, players)
+        self._by_player: dict[int, Agent] = {}
+        self._random = random.Random(derive_seed(seed, "chance"))
+        try:
+            for player, spec in zip(self._player_of, specs, strict=True):
+                seed_of_seat = derive_seed(seed, "seat", player)
+                self._by_player[player] = make_agent(spec, self.game, player, seed_of_seat)
+        except BaseException:
+            self.close()
+            raise
+        self.agents = self._infos()
+        self._ids = {
+            player: info.id for player, info in zip(self._player_of, self.agents, strict=True)
+        }
+
+    def close(self) -> None:
+        """End the agents; from any thread. A `play` under way then ends as stopped."""
+        for agent in list(self._by_player.values()):
+            agent.close()
+
+    def play(
+        self,
+        run: Run,
+        max_turns: int = DEFAULT_MAX_TURNS,
+        delay_s: float = 0.0,
+        stop: threading.Event | None = None,
+    ) -> Played:
+        """Play to the end, the cap or the stop event; emits everything up to `run_end`.
+
+        Waits `delay_s` between turns, on the stop event. After `close` in another thread it ends
+        within a moment, even out of a long search.
+        """
+        stop = stop or threading.Event()
+        turn, reason = 0, None
+        try:
+            while not self._settle_chance(run, stop):
+                if stop.is_set():
+                    reason = "stopped"
+                elif turn >= max_turns:
+                    reason = f"turn cap {max_turns}"
+                if reason:
+                    break
+                turn += 1
+                self._take_turn(run, turn)
+                if delay_s > 0:
+                    stop.wait(delay_s)
+        except AgentClosedError:
+            reason = "stopped"
+        finally:
+            self.close()
+        return self._end(run, turn, reason)
+
+    def _take_turn(self, run: Run, turn: int) -> None:
+        state, position = self._state, serialize(self.game.rules, self._state)
+        if state.is_simultaneous_node():
+            run.turn(turn, state=position)
+            run.observation(board_text(state))
+            self._move_together(run)
+        else:
+            player = state.current_player()
+            legal = _names(state, player)
+            run.turn(turn, player=self._ids[player], state=position)
+            run.observation(board_text(state), legal_actions=legal[:_LEGAL_ACTIONS_MAX],
+                            data=_cut_note(legal))  # fmt: skip
+            self._move(run, player)
+
+    def _move(self, run: Run, player: int) -> None:
+        state, before = self._state, str(self._state)
+        action = self._by_player[player].choose(state, player)
+        run.action(_name(state, player, action))
+        _check_legal(state, player, action)
+        state.apply_action_with_legality_check(action)
+        run.result(changed=str(state) != before, reward=_reward(state, player))
+
+    def _move_together(self, run: Run) -> None:
+        state, before = self._state, str(self._state)
+        players = range(self.game.facts.players)
+        moving = [player for player in players if state.legal_actions(player)]
+        chosen = dict.fromkeys(players, 0)
+        for player in moving:
+            chosen[player] = self._by_player[player].choose(state, player)
+            _check_legal(state, player, chosen[player])
+        names = {player: _name(state, player, chosen[player]) for player in moving}
+        state.apply_actions_with_legality_checks(list(chosen.values()))
+        changed = str(state) != before
+        for player in moving:
+            run.action(names[player], agent_id=self._ids[player])
+            run.result(changed=changed, reward=_reward(state, player), agent_id=self._ids[player])
+
+    def _settle_chance(self, run: Run, stop: threading.Event) -> bool:
+        """Draw until somebody has to decide or it is over; return whether it is over."""
+        drawn: list[str] = []
+        while self._state.is_chance_node() and not stop.is_set():
+            actions, weights = zip(*self._state.chance_outcomes(), strict=True)
+            action = self._random.choices(actions, weights)[0]
+            name = _name(self._state, CHANCE_PLAYER, action)
+            drawn.append(chance_text(self.game.facts.name, name))
+            self._state.apply_action(action)
+        if drawn:
+            run.mutation(None, _summary(drawn), f"chance: {_summary(drawn)}")
+        return self._state.is_terminal()
+
+    def _end(self, run: Run, turn: int, reason: str | None) -> Played:
+        run.observation(board_text(self._state))
+        outcome = self._outcome()
+        status: Literal["finished", "stopped"] = "stopped" if reason else "finished"
+        run.end(outcome=outcome, status=status, reason=reason)
+        return Played(status=status, turns=turn, outcome=outcome, reason=reason)
+
+    def _outcome(self) -> dict[str, float]:
+        try:
+            returns = self._state.returns()
+        except RuntimeError:
+            return {}
+        return {self._ids[player]: float(returns[player]) for player in self._player_of}
+
+    def _infos(self) -> list[AgentInfo]:
+        agents = [self._by_player[player] for player in self._player_of]
+        seats = seat_names(self.game.facts.name, self.game.facts.players)
+        names = [agent.name for agent in agents]
+        return [
+            AgentInfo(id=_unique(names, index), spec=agent.spec,
+                      name=f"{agent.name} {seats[player]}".strip())
+            for index, (player, agent) in enumerate(zip(self._player_of, agents, strict=True))
+        ]  # fmt: skip
+
+
+def _seat_order(state: GameState, players: int) -> list[int]:
+    """Player numbers in the order of the agents: in chess-like games player 1 begins."""
+    order = list(range(players))
+    second_begins = players == 2 and not state.is_chance_node() and state.current_player() == 1
+    return order[::-1] if second_begins else order
+
+
+def _unique(names: Sequence[str], index: int) -> str:
+    name = names[index]
+    return name if names.count(name) == 1 else f"{name}#{names[: index + 1].count(name)}"
+
+
+def _names(state: GameState, player: int) -> list[str]:
+    return [_name(state, player, action) for action in state.legal_actions(player)]
+
+
+def _name(state: GameState, player: int, action: int) -> str:
+    return " ".join(state.action_to_string(player, action).split()) or str(action)
+
+
+def _cut_note(legal: Sequence[str]) -> dict[str, int] | None:
+    return {"legal_actions": len(legal)} if len(legal) > _LEGAL_ACTIONS_MAX else None
+
+
+def _check_legal(state: GameState, player: int, action: int) -> None:
+    """Some games take an illegal action silently, others read beyond their memory."""
+    if action not in state.legal_actions(player):
+        raise ValueError(f"player {player} chose action {action}, which is not legal here")
+
+
+def _reward(state: GameState, player: int) -> float | None:
+    try:
+        return float(state.rewards()[player])
+    except (RuntimeError, IndexError):
+        return None
+
+
+def _summary(names: Sequence[str]) -> str:
+    text = ", ".join(names)
+    if len(text) <= _SUMMARY_MAX_CHARS:
+        return text
+    cut = text[:_SUMMARY_MAX_CHARS].rpartition(", ")[0] or text[:_SUMMARY_MAX_CHARS]
+    return f"{cut}, … ({len(names)} in all)"

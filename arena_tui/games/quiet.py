@@ -1,0 +1,40 @@
+"""Keeps what C++ game code prints off the terminal. Knows nothing of games."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+__all__ = ["quiet_fds"]
+
+
+@contextmanager
+def quiet_fds(log_path: str | Path, *, stdout: bool = False) -> Iterator[None]:
+    """Send file descriptor 2, and 1 when asked, to the end of a file; put them back on leaving.
+
+    Holds for the whole process, its C++ code and its children. Whoever draws on the terminal
+    inside must have its own duplicate of the descriptor from before. The file's folder must exist.
+    """
+    streams = {1: sys.stdout, 2: sys.stderr} if stdout else {2: sys.stderr}
+    _flush(streams)
+    saved = {descriptor: os.dup(descriptor) for descriptor in streams}
+    log = os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        for descriptor in streams:
+            os.dup2(log, descriptor)
+        yield
+    finally:
+        _flush(streams)
+        for descriptor, duplicate in saved.items():
+            os.dup2(duplicate, descriptor)
+            os.close(duplicate)
+        os.close(log)
+
+
+def _flush(streams: dict[int, object]) -> None:
+    for stream in streams.values():
+        if hasattr(stream, "flush"):
+            stream.flush()

@@ -1,0 +1,263 @@
+"""Typed reads of the store, each bounded by a window. Writes nothing but bookmarks and deletions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any, Literal, TypeAlias
+
+from msgspec import Struct
+
+from arena_tui.errors import UnknownRunError
+from arena_tui.events import Delivery, Envelope, Gap, decode_event
+from arena_tui.store.database import Connection, Database
+from arena_tui.store.persister import RUN_COLUMNS, totals_of
+from arena_tui.store.totals import RunTotals
+
+__all__ = ["Density", "History", "Mark", "SortKey", "read_run", "read_runs", "read_window"]
+
+WINDOW = 1_000
+"""Most events any read returns."""
+
+MARKS_MAX = 1_000
+"""Most marks of one kind a density carries; a screen is narrower anyway."""
+
+SortKey: TypeAlias = Literal[
+    "started_at", "game", "label", "status", "turns", "events", "input_tokens", "output_tokens",
+    "cost_usd", "errors", "lost", "duration_s", "run_id",
+]  # fmt: skip
+
+_DURATION = "epoch(last_at - started_at)"
+_PAYLOAD_COLUMNS = "run_id, epoch, seq, payload"
+
+
+class Mark(Struct, frozen=True, kw_only=True):
+    """Something worth seeing: an error, a gap or a bookmark, in the given slice of the run."""
+
+    seq: int
+    kind: Literal["error", "gap", "bookmark"]
+    slice: int
+    note: str = ""
+
+
+class Density(Struct, frozen=True, kw_only=True):
+    """A run's events over its time, in equal slices from its first event to its newest.
+
+    Attributes:
+        counts: Events a slice.
+        seqs: First seq at or after the beginning of each slice; ascending.
+        marks: Errors, gaps and bookmarks, at most `MARKS_MAX` of each kind.
+        first_at, last_at: Times of the run's first and newest event, UTC; None without events.
+    """
+
+    counts: tuple[int, ...]
+    seqs: tuple[int, ...]
+    marks: tuple[Mark, ...]
+    first_at: datetime | None
+    last_at: datetime | None
+
+
+class History:
+    """The store as screens and commands read it; every call runs in a reader thread."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def runs(
+        self,
+        where: str = "TRUE",
+        parameters: Sequence[Any] = (),
+        sort: SortKey = "started_at",
+        descending: bool = True,
+        limit: int = WINDOW,
+        offset: int = 0,
+    ) -> list[RunTotals]:
+        """Runs `offset .. offset + limit` of those that match, in order; see `parse_filter`."""
+        return await self._database.read(
+            partial(read_runs, where=where, parameters=parameters, sort=sort,
+                    descending=descending, limit=limit, offset=offset)
+        )  # fmt: skip
+
+    async def count(self, where: str = "TRUE", parameters: Sequence[Any] = ()) -> int:
+        """How many runs match."""
+        return await self._database.read(
+            lambda connection: _one(
+                connection, f"SELECT count(*) FROM runs WHERE {where}", list(parameters)
+            )
+        )
+
+    async def run(self, run_id: str) -> RunTotals:
+        """One run, by its id or an unambiguous end or beginning of it.
+
+        Raises:
+            UnknownRunError: None, or several.
+        """
+        return await self._database.read(partial(read_run, run_id=run_id))
+
+    async def window(self, run_id: str, from_seq: int, to_seq: int) -> list[Delivery]:
+        """Events and gaps with `from_seq <= seq <= to_seq`, at most `WINDOW`, in order."""
+        return await self._database.read(
+            partial(read_window, run_id=run_id, from_seq=from_seq, to_seq=to_seq)
+        )
+
+    async def density(self, run_id: str, slices: int) -> Density:
+        """How a run's events spread over its time, in `slices`, with all marks."""
+        return await self._database.read(partial(_read_density, run_id=run_id, slices=slices))
+
+    async def turn_seqs(self, run_id: str) -> list[tuple[int, int]]:
+        """`(turn, first seq of it)`, ascending."""
+        return await self._database.read(
+            lambda connection: connection.execute(
+                "SELECT turn, min(seq) FROM events WHERE run_id = ? AND turn IS NOT NULL "
+                "GROUP BY turn ORDER BY 2",
+                [run_id],
+            ).fetchall()
+        )
+
+    async def search(
+        self, run_id: str, text: str, after_seq: int, backwards: bool = False
+    ) -> int | None:
+        """The next (or previous) seq whose event contains `text`, letter case aside; or None."""
+        comparison, order, aggregate = ("<", "DESC", "max") if backwards else (">", "ASC", "min")
+        return await self._database.read(
+            lambda connection: _one(
+                connection,
+                f"SELECT {aggregate}(seq) FROM events WHERE run_id = ? AND seq {comparison} ? "
+                "AND contains(lower(payload), lower(?))",
+                [run_id, after_seq, text],
+            )
+        )
+
+    async def bookmark(self, run_id: str, epoch: int, seq: int, note: str, at: datetime) -> bool:
+        """Set a bookmark, or take it away when it is there; returns whether it is set now."""
+
+        def toggle(connection: Connection) -> bool:
+            key = [run_id, epoch, seq]
+            condition = "run_id = ? AND epoch = ? AND seq = ?"
+            if _one(connection, f"SELECT count(*) FROM bookmarks WHERE {condition}", key):
+                connection.execute(f"DELETE FROM bookmarks WHERE {condition}", key)
+                return False
+            row = [*key, note, at.replace(tzinfo=None)]
+            connection.execute("INSERT INTO bookmarks VALUES (?, ?, ?, ?, ?)", row)
+            return True
+
+        return await self._database.write(toggle)
+
+    async def delete(self, run_id: str) -> None:
+        """Remove a run and all that belongs to it."""
+
+        def remove(connection: Connection) -> None:
+            for table in ("events", "gaps", "quarantine", "bookmarks", "runs"):
+                connection.execute(f"DELETE FROM {table} WHERE run_id = ?", [run_id])
+
+        await self._database.write(remove)
+
+
+def read_runs(
+    connection: Connection,
+    where: str = "TRUE",
+    parameters: Sequence[Any] = (),
+    sort: SortKey = "started_at",
+    descending: bool = True,
+    limit: int = WINDOW,
+    offset: int = 0,
+) -> list[RunTotals]:
+    """See `History.runs`."""
+    by = _DURATION if sort == "duration_s" else sort
+    direction = "DESC" if descending else "ASC"
+    rows = connection.execute(
+        f"SELECT {RUN_COLUMNS} FROM runs WHERE {where} "
+        f"ORDER BY {by} {direction} NULLS LAST, run_id {direction} LIMIT ? OFFSET ?",
+        [*parameters, limit, offset],
+    ).fetchall()
+    return [totals_of(row) for row in rows]
+
+
+def read_run(connection: Connection, run_id: str) -> RunTotals:
+    """See `History.run`."""
+    exact = read_runs(connection, "run_id = ?", [run_id])
+    found = exact or read_runs(
+        connection,
+        "lower(run_id) LIKE lower(?) || '%' OR lower(run_id) LIKE '%' || lower(?)",
+        [run_id, run_id],
+        limit=3,
+    )
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise UnknownRunError(f"several runs match {run_id!r}: give more of the id")
+    raise UnknownRunError(f"the store has no run {run_id!r}: see arena-tui runs")
+
+
+def read_window(connection: Connection, run_id: str, from_seq: int, to_seq: int) -> list[Delivery]:
+    """See `History.window`."""
+    last = min(to_seq, from_seq + WINDOW - 1)
+    rows = connection.execute(
+        f"SELECT {_PAYLOAD_COLUMNS} FROM events WHERE run_id = ? AND seq BETWEEN ? AND ?",
+        [run_id, from_seq, last],
+    ).fetchall()
+    gaps = connection.execute(
+        "SELECT run_id, epoch, from_seq, to_seq, reason FROM gaps "
+        "WHERE run_id = ? AND from_seq <= ? AND greatest(from_seq, to_seq) >= ?",
+        [run_id, last, from_seq],
+    ).fetchall()
+    found: list[Delivery] = [Gap(*row) for row in gaps]
+    found += [Envelope(run, epoch, seq, decode_event(raw)) for run, epoch, seq, raw in rows]
+    return sorted(found, key=_place)
+
+
+def _place(delivery: Delivery) -> tuple[int, int, bool]:
+    seq = delivery.from_seq if isinstance(delivery, Gap) else delivery.seq
+    return delivery.epoch, seq, isinstance(delivery, Envelope)
+
+
+def _read_density(connection: Connection, run_id: str, slices: int) -> Density:
+    span = connection.execute(
+        "SELECT min(ts), max(ts), max(seq) FROM events WHERE run_id = ?", [run_id]
+    ).fetchone()
+    if span is None or span[0] is None:
+        return Density(counts=(0,) * slices, seqs=(1,) * slices, marks=(), first_at=None,
+                       last_at=None)  # fmt: skip
+    first_at, last_at, last_seq = span
+    width_us = max(1, (last_at - first_at) // timedelta(microseconds=1) + 1) / slices
+    slice_of = f"CAST(floor((epoch_us(ts) - epoch_us($from)) / {width_us!r}) AS INTEGER)"
+    place = {"run": run_id, "from": first_at}
+    rows = connection.execute(
+        f"SELECT {slice_of}, count(*), min(seq) FROM events WHERE run_id = $run GROUP BY 1", place
+    ).fetchall()
+    counts, seqs = [0] * slices, [last_seq] * slices
+    for index, count, seq in rows:
+        counts[index], seqs[index] = count, seq
+    for index in range(slices - 2, -1, -1):
+        seqs[index] = min(seqs[index], seqs[index + 1])
+    return Density(
+        counts=tuple(counts),
+        seqs=tuple(seqs),
+        marks=(
+            *_marks(connection, "error", f"SELECT seq, {slice_of}, '' FROM events "
+                    "WHERE run_id = $run AND kind = 'error'", place),
+            *_marks(connection, "gap", f"SELECT from_seq, max({slice_of}), reason FROM gaps "
+                    "JOIN events USING (run_id) WHERE run_id = $run AND seq < from_seq "
+                    "GROUP BY ALL", place),
+            *_marks(connection, "bookmark", f"SELECT seq, {slice_of}, note FROM bookmarks "
+                    "JOIN events USING (run_id, epoch, seq) WHERE run_id = $run", place),
+        ),
+        first_at=first_at.replace(tzinfo=UTC),
+        last_at=last_at.replace(tzinfo=UTC),
+    )  # fmt: skip
+
+
+def _marks(
+    connection: Connection,
+    kind: Literal["error", "gap", "bookmark"],
+    query: str,
+    place: dict[str, Any],
+) -> list[Mark]:
+    rows = connection.execute(f"{query} ORDER BY 1 LIMIT {MARKS_MAX}", place).fetchall()
+    return [Mark(seq=seq, kind=kind, slice=index, note=note or "") for seq, index, note in rows]
+
+
+def _one(connection: Connection, query: str, parameters: list[Any]) -> Any:
+    row = connection.execute(query, parameters).fetchone()
+    return row[0] if row else None

@@ -1,0 +1,88 @@
+"""The tables and how older files are brought up to date. Runs no query but its own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from arena_tui.errors import StoreUnreadableError
+
+if TYPE_CHECKING:
+    import duckdb
+
+__all__ = ["SCHEMA_VERSION", "migrate"]
+
+_V1 = """
+CREATE TABLE meta (schema_version INTEGER NOT NULL);
+INSERT INTO meta VALUES (0);
+
+-- One row a run: who played, the folded totals, and (epoch, seq), how far it is stored.
+CREATE TABLE runs (
+    run_id VARCHAR PRIMARY KEY,
+    epoch BIGINT NOT NULL,
+    seq BIGINT NOT NULL,
+    game VARCHAR, label VARCHAR, agents VARCHAR, tags VARCHAR, seed BIGINT, config VARCHAR,
+    status VARCHAR, outcome VARCHAR, reason VARCHAR,
+    turns BIGINT, events BIGINT, errors BIGINT, lost BIGINT,
+    input_tokens BIGINT, output_tokens BIGINT, cost_usd DOUBLE,
+    started_at TIMESTAMP, ended_at TIMESTAMP, last_at TIMESTAMP,
+    parent_run_id VARCHAR
+);
+CREATE VIEW cursors AS SELECT run_id, epoch, seq FROM runs;
+
+-- No key and no index: they halve ingest and serve no range read. The cursor keeps it free of
+-- duplicates. Times are UTC; payload is the whole event as JSON.
+CREATE TABLE events (
+    run_id VARCHAR NOT NULL, epoch BIGINT NOT NULL, seq BIGINT NOT NULL,
+    turn BIGINT, kind VARCHAR NOT NULL, agent_id VARCHAR, ts TIMESTAMP NOT NULL,
+    payload VARCHAR NOT NULL
+);
+-- to_seq < from_seq: an unknown number of events (the stream was lost and made anew).
+CREATE TABLE gaps (
+    run_id VARCHAR NOT NULL, epoch BIGINT NOT NULL, from_seq BIGINT NOT NULL,
+    to_seq BIGINT NOT NULL, reason VARCHAR NOT NULL, noted_at TIMESTAMP NOT NULL
+);
+CREATE TABLE quarantine (
+    run_id VARCHAR, epoch BIGINT, seq BIGINT, error VARCHAR NOT NULL, raw BLOB NOT NULL,
+    noted_at TIMESTAMP NOT NULL
+);
+CREATE TABLE bookmarks (
+    run_id VARCHAR NOT NULL, epoch BIGINT NOT NULL, seq BIGINT NOT NULL,
+    note VARCHAR, created_at TIMESTAMP NOT NULL
+);
+"""
+
+_MIGRATIONS: Final = (_V1,)
+SCHEMA_VERSION: Final = len(_MIGRATIONS)
+
+
+def migrate(connection: duckdb.DuckDBPyConnection) -> None:
+    """Bring the file to `SCHEMA_VERSION`, each step in one transaction.
+
+    Raises:
+        StoreUnreadableError: The file was written by a newer version, or is no store.
+    """
+    version = _version(connection)
+    if version > SCHEMA_VERSION:
+        raise StoreUnreadableError(
+            f"the store has format {version}, this version reads up to {SCHEMA_VERSION}: "
+            "upgrade arena-tui, or give another --db"
+        )
+    for number, script in enumerate(_MIGRATIONS[version:], start=version + 1):
+        connection.begin()
+        connection.execute(script)
+        connection.execute("UPDATE meta SET schema_version = ?", [number])
+        connection.commit()
+
+
+def _version(connection: duckdb.DuckDBPyConnection) -> int:
+    tables = connection.execute(
+        "SELECT table_name FROM information_schema.tables WHERE table_schema = 'main'"
+    ).fetchall()
+    if ("meta",) in tables:
+        row = connection.execute("SELECT schema_version FROM meta").fetchone()
+        return int(row[0]) if row else 0
+    if tables:
+        raise StoreUnreadableError(
+            "the file is a DuckDB database of something else: give another --db"
+        )
+    return 0

@@ -1,0 +1,122 @@
+"""What a run adds up to: one fold, used for storing, for the screen and for verifying."""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime
+from typing import Literal, TypeAlias
+
+from msgspec import Struct, field
+
+from arena_tui.events import (
+    AgentInfo,
+    Envelope,
+    ErrorEvent,
+    Event,
+    Fork,
+    Gap,
+    LlmResponse,
+    RunEnd,
+    RunStart,
+    RunStatus,
+)
+
+__all__ = ["RunTotals", "TotalsStatus"]
+
+TotalsStatus: TypeAlias = Literal["running"] | RunStatus
+
+_BIGINT_MAX = 2**63 - 1
+
+
+class RunTotals(Struct, kw_only=True):
+    """One run's summary, folded from its events up to `(epoch, seq)`.
+
+    Attributes:
+        status: `running` until its `run_end` was folded.
+        turns: Highest turn number seen.
+        errors: `error` events; lost: events in gaps; input_tokens, output_tokens and cost_usd
+            (US dollars): None as long as no event told any.
+        started_at, ended_at, last_at: Times of the first, the `run_end` and the newest event, UTC.
+    """
+
+    run_id: str
+    epoch: int = 0
+    seq: int = 0
+    game: str = ""
+    label: str | None = None
+    agents: list[AgentInfo] = field(default_factory=list)
+    tags: list[str] = field(default_factory=list)
+    seed: int | None = None
+    config: dict[str, object] = field(default_factory=dict)
+    status: TotalsStatus = "running"
+    outcome: dict[str, float] = field(default_factory=dict)
+    reason: str | None = None
+    turns: int = 0
+    events: int = 0
+    errors: int = 0
+    lost: int = 0
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cost_usd: float | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    last_at: datetime | None = None
+    parent_run_id: str | None = None
+
+    @property
+    def duration_s(self) -> float | None:
+        """Seconds from the first to the newest event."""
+        if self.started_at is None or self.last_at is None:
+            return None
+        return (self.last_at - self.started_at).total_seconds()
+
+    @property
+    def winners(self) -> list[str]:
+        """Agents with the best outcome; none of several when all are equal (a draw)."""
+        best = max(self.outcome.values(), default=0.0)
+        winners = [agent for agent, score in self.outcome.items() if score == best]
+        return winners if len(winners) < len(self.outcome) or len(winners) == 1 else []
+
+    def add(self, envelope: Envelope) -> None:
+        """Fold in the run's next event."""
+        event = envelope.event
+        self.epoch = envelope.epoch
+        self.seq = envelope.seq
+        self.events += 1
+        self.last_at = event.ts
+        if self.started_at is None:
+            self.started_at = event.ts
+        if event.turn is not None and event.turn > self.turns:
+            self.turns = event.turn
+        if type(event) in _FOLDED:
+            self._add_own(event)
+
+    def add_gap(self, gap: Gap) -> None:
+        """Fold in word of events that are lost."""
+        self.lost += gap.count
+        if gap.reason != "reset":
+            self.epoch, self.seq = gap.epoch, gap.to_seq
+
+    def _add_own(self, event: Event) -> None:
+        if isinstance(event, LlmResponse):
+            self.input_tokens = _sum(self.input_tokens, event.input_tokens)
+            self.output_tokens = _sum(self.output_tokens, event.output_tokens)
+            if event.cost_usd is not None and math.isfinite(event.cost_usd):
+                self.cost_usd = (self.cost_usd or 0.0) + event.cost_usd
+        elif isinstance(event, RunStart):
+            self.game, self.label, self.seed = event.game, event.label, event.seed
+            self.agents, self.tags, self.config = event.agents, event.tags, event.config
+        elif isinstance(event, RunEnd):
+            self.status, self.outcome, self.reason = event.status, event.outcome, event.reason
+            self.ended_at = event.ts
+        elif isinstance(event, Fork):
+            self.parent_run_id = event.parent_run_id
+        else:
+            self.errors += 1
+
+
+_FOLDED = frozenset({LlmResponse, RunStart, RunEnd, Fork, ErrorEvent})
+
+
+def _sum(total: int | None, count: int | None) -> int | None:
+    return total if count is None else min((total or 0) + count, _BIGINT_MAX)
