@@ -1,3 +1,35 @@
-"""Watch many game-playing agents live in a terminal, and scrub through any past run."""
+"""Watch many game-playing agents live in a terminal, and scrub through any past run.
+
+    with arena_tui.connect() as arena:
+        with arena.run(game="my-game", agents=["gpt-x", "random"]) as run:
+            run.turn(1, player="gpt-x")
+            run.observation("what the agent sees")
+            run.action("e4")
+
+`connect`, `Arena` and `Run`, and the event structs of `arena_tui.events`, are the public API.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from arena_tui.broker.run import Run
+    from arena_tui.services.arena import Arena, connect
+
+__all__ = ["Arena", "Run", "__version__", "connect"]
 
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    """Import on first use: `arena-tui --help` must not pay for a broker."""
+    if name in ("Arena", "connect"):
+        from arena_tui.services import arena
+
+        return getattr(arena, name)
+    if name == "Run":
+        from arena_tui.broker.run import Run
+
+        return Run
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -24,7 +24,7 @@ from arena_tui.events import Delivery, Envelope, Gap, OtherEvent, encode_event, 
 from arena_tui.store.database import Connection, Database
 from arena_tui.store.totals import RunTotals
 
-__all__ = ["RUN_COLUMNS", "Persister", "PersisterStats", "load_totals", "save_totals", "totals_of"]
+__all__ = ["RUN_COLUMNS", "Persister", "PersisterCounters", "load_totals", "save_totals", "totals_of"]
 
 _BATCH_MAX = 10_000
 _RETRY_S = (0.5, 1.0, 2.0, 5.0)
@@ -49,13 +49,14 @@ _Quarantined: TypeAlias = tuple[Envelope, str]
 EventRow: TypeAlias = tuple[str, int, int, int | None, str, str | None, datetime, str]
 
 
-class PersisterStats(Struct, frozen=True, kw_only=True):
+class PersisterCounters(Struct, frozen=True, kw_only=True):
     """Counters since the start.
 
     Attributes:
-        stored: Events committed; lost: events in gaps committed; quarantined: events set aside.
-        failures: Commits that the disk or the file refused (each was tried again).
-        commit_ms: Duration of the last commits, in order, ms; batches: their sizes, events.
+        stored: Events committed; lost: events in gaps committed; quarantined: those of them that
+            were set aside raw.
+        failures: Commits that the disk or the file refused (each is tried again).
+        last_error: Why the last commit was refused; None once one succeeded again.
     """
 
     state: PersisterState
@@ -64,8 +65,6 @@ class PersisterStats(Struct, frozen=True, kw_only=True):
     quarantined: int
     failures: int
     last_error: str | None
-    commit_ms: tuple[float, ...]
-    batches: tuple[int, ...]
 
 
 class Persister:
@@ -74,6 +73,9 @@ class Persister:
     Args:
         flush_events: A batch is committed at this many events,
         flush_interval_s: or when its oldest event has waited this long.
+
+    Attributes:
+        started: Set once it is subscribed: from here on the broker holds events for it.
     """
 
     def __init__(
@@ -98,31 +100,39 @@ class Persister:
         self._failures = 0
         self._last_error: str | None = None
         self._commits: deque[tuple[float, int]] = deque(maxlen=512)
+        self.started = asyncio.Event()
 
     async def run(self) -> None:
         """Store until the broker shuts down; cancelling it between commits loses no acked event."""
+        self._totals.clear()
         cursors = await self._database.read(_load_cursors)
         subscription = self._broker.subscribe("persister", start=cursors, durable=True)
         self._state = "ok"
+        self.started.set()
         try:
             while batch := await self._next_batch(subscription):
                 subscription.ack(await self._store(batch))
         finally:
             subscription.close()
-            self._state = "stopped"
+            if self._state != "error":
+                self._state = "stopped"
 
-    def stats(self) -> PersisterStats:
+    @property
+    def counters(self) -> PersisterCounters:
         """All counters, now."""
-        return PersisterStats(
+        return PersisterCounters(
             state=self._state,
             stored=self._stored,
             lost=self._lost,
             quarantined=self._quarantined,
             failures=self._failures,
             last_error=self._last_error,
-            commit_ms=tuple(ms for ms, _ in self._commits),
-            batches=tuple(size for _, size in self._commits),
         )
+
+    @property
+    def commits(self) -> list[tuple[float, int]]:
+        """The newest commits, oldest first: duration in ms, and how many deliveries."""
+        return list(self._commits)
 
     async def _next_batch(self, subscription: Subscription) -> list[Delivery]:
         """The next deliveries, `flush_events` of them or what came in the interval; empty: the end."""
@@ -147,7 +157,7 @@ class Persister:
             try:
                 folded = await self._database.write(partial(self._write, batch, aside))
             except StoreError as error:
-                self._fail(error, attempt)
+                self.fail(error)
                 await asyncio.sleep(_RETRY_S[min(attempt, len(_RETRY_S) - 1)])
                 attempt += 1
             except duckdb.DataError as error:
@@ -170,11 +180,12 @@ class Persister:
             else:
                 self._totals.pop(run_id, None)
 
-    def _fail(self, error: StoreError, attempt: int) -> None:
+    def fail(self, error: Exception) -> None:
+        """Note that storing does not work at present."""
+        if self._state != "error":
+            _log.error("%s; events are held and tried again", error)
         self._state, self._last_error = "error", str(error)
         self._failures += 1
-        if attempt == 0:
-            _log.error("%s; its events are held and tried again", error)
 
     def _write(
         self, batch: list[Delivery], aside: list[_Quarantined], connection: Connection
