@@ -9,6 +9,7 @@ from collections.abc import Callable
 from msgspec import Struct
 
 from arena_tui.broker.protocol import BrokerProtocol, RunState, RunStats
+from arena_tui.events import Envelope, RunStart
 from arena_tui.services.view import Pane, RunView
 from arena_tui.store.persister import Persister
 
@@ -93,8 +94,22 @@ class Feed:
                     self._runs_seen += 1
                     view = RunView(delivery.run_id, self._runs_seen, now)
                     self._views[delivery.run_id] = view
+                    if isinstance(delivery, Envelope) and isinstance(delivery.event, RunStart):
+                        self._take_place(view, delivery.event)
                 view.add(delivery, now)
         return folded
+
+    def _take_place(self, view: RunView, start: RunStart) -> None:
+        """The next game of a series stands where the last one stood; that one is in History."""
+        for run_id, old in self._views.items():
+            totals = old.totals
+            same = (totals.game, totals.label, totals.agents) == (
+                start.game, start.label, start.agents
+            )  # fmt: skip
+            if same and totals.status == "finished":
+                view.number = old.number
+                self._forget(run_id)
+                return
 
     def clear_finished(self) -> None:
         """Forget the runs that are over; they stay in the store."""

@@ -1,0 +1,1 @@
+"""Screens: translate messages into calls of services."""

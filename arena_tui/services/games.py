@@ -1,0 +1,92 @@
+"""The games this process plays: built-in ones and users' scripts, each in threads of its own."""
+
+from __future__ import annotations
+
+import logging
+import runpy
+import threading
+from pathlib import Path
+from typing import TypeAlias
+
+from arena_tui.broker.sink import MultiRunBrokerSink
+from arena_tui.errors import UsageError
+from arena_tui.games.play import GameSpec, Player
+
+__all__ = ["Games", "Playable", "Script", "parse_playable"]
+
+_STOP_S = 5.0
+
+_log = logging.getLogger(__name__)
+
+
+class Script:
+    """A Python file that plays through `arena_tui.connect()`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def run(self) -> None:
+        """Run the file as a program; what it raises goes to the log."""
+        try:
+            runpy.run_path(str(self.path), run_name="__main__")
+        except SystemExit:
+            pass
+        except BaseException:
+            _log.exception("the script %s failed", self.path)
+
+
+Playable: TypeAlias = GameSpec | Script
+"""What `--play` takes: `connect_four mcts:200 random`, or `agent.py`."""
+
+
+def parse_playable(text: str) -> Playable:
+    """A game spec, or a Python file that exists.
+
+    Raises:
+        UsageError: It is neither; says what to write.
+    """
+    if text.endswith(".py"):
+        path = Path(text).expanduser()
+        if not path.is_file():
+            raise UsageError(f"no file {path}: give a Python file, or a game and its agents")
+        return Script(path)
+    return GameSpec.parse(text)
+
+
+class Games:
+    """Starts games and ends them."""
+
+    def __init__(self, sink: MultiRunBrokerSink) -> None:
+        self._sink = sink
+        self._players: list[Player] = []
+        self._scripts: list[threading.Thread] = []
+
+    @property
+    def playing(self) -> int:
+        """Games and scripts that are not over."""
+        self._players = [player for player in self._players if player.running]
+        self._scripts = [thread for thread in self._scripts if thread.is_alive()]
+        return sum(min(p.spec.parallel, p.spec.games) for p in self._players) + len(self._scripts)
+
+    def start(self, playable: Playable, continuous: bool = False) -> None:
+        """Begin to play. Blocking: loads the game, up to a few hundred ms.
+
+        Raises:
+            ArenaError: It cannot be played; says why.
+        """
+        if isinstance(playable, Script):
+            name = f"script {playable.path.name}"
+            thread = threading.Thread(target=playable.run, name=name, daemon=True)
+            thread.start()
+            self._scripts.append(thread)
+        else:
+            player = Player(playable, self._sink.run, continuous=continuous)
+            player.start()
+            self._players.append(player)
+
+    def stop(self) -> None:
+        """Ask all games to end and wait a moment; a script is left to its closed broker."""
+        for player in self._players:
+            player.stop()
+        for player in self._players:
+            player.join(_STOP_S)

@@ -1,0 +1,227 @@
+"""The app: one tick folds what came, samples a frame and hands it to the screen in front."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import ClassVar
+
+from textual.app import App, SystemCommand
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+
+from arena_tui.config import Config
+from arena_tui.errors import ArenaError, StoreError
+from arena_tui.services.feed import Feed, Frame
+from arena_tui.services.games import Games, Playable
+from arena_tui.services.runtime import Runtime
+from arena_tui.tui.render.clean import clean
+from arena_tui.tui.render.text import clock_time
+from arena_tui.tui.screens.base import ArenaScreen
+from arena_tui.tui.screens.live import LiveScreen
+from arena_tui.tui.theme import DEFAULT_THEME, THEMES
+
+__all__ = ["ArenaApp"]
+
+_FRAME_S = 0.1
+_BUSY_SHARE = 0.5
+"""Most of the loop's time that frames may take; beyond that the frame rate drops first."""
+
+
+class ArenaApp(App[int]):
+    """Watches the runs of one runtime. Ends with the exit code as its return value.
+
+    Args:
+        config: Settings.
+        playables: Games and scripts to start with; `continuous` ones follow each other.
+        continuous: Whether a new game starts where one of `playables` ended.
+        clock: The wall clock, for what is shown.
+    """
+
+    CSS_PATH = "arena.tcss"
+    TITLE = "arena-tui"
+    ENABLE_COMMAND_PALETTE = True
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("1", "go('live')", "live", show=False),
+        Binding("2", "go('history')", "history", show=False),
+        Binding("question_mark", "help", "help", key_display="?"),
+        Binding("ctrl+p", "command_palette", "commands", key_display="^p", priority=True),
+        Binding("q", "quit", "quit"),
+        Binding("ctrl+c", "interrupt", "Quit", show=False, priority=True),
+    ]
+
+    def __init__(
+        self,
+        config: Config,
+        playables: Sequence[Playable] = (),
+        continuous: bool = False,
+        clock: Callable[[], datetime] | None = None,
+    ) -> None:
+        super().__init__()
+        self.config = config
+        self.pace = (0.0, 0.0)
+        self.exit_message: str | None = None
+        self._playables = playables
+        self._continuous = continuous
+        self._clock = clock or (lambda: datetime.now().astimezone())
+        self._frame_ends: deque[float] = deque(maxlen=20)
+        self._closing = False
+        for theme in THEMES:
+            self.register_theme(theme)
+        self.theme = config.theme or DEFAULT_THEME
+
+    @property
+    def broker_name(self) -> str:
+        """What the title line says of where events come from."""
+        return "in-process"
+
+    @property
+    def utc_offset(self) -> timedelta:
+        """The viewer's time zone."""
+        return self._clock().utcoffset() or timedelta()
+
+    @property
+    def note(self) -> str | None:
+        """The newest notice of the runtime."""
+        return self.runtime.notices[-1] if self.runtime.notices else None
+
+    def clock_text(self) -> str:
+        """The time of day."""
+        return clock_time(self._clock())
+
+    async def on_mount(self) -> None:
+        self.runtime = Runtime(self.config)
+        self.feed = Feed(self.runtime.broker)
+        self.games = Games(self.runtime.sink)
+        await self.push_screen(LiveScreen())
+        self.call_after_refresh(self._begin)
+
+    async def _begin(self) -> None:
+        """After the first paint: what takes time to import or to open."""
+        self._tick_task = asyncio.create_task(self._tick(), name="frames")
+        self._begin_task = asyncio.create_task(self._open_and_play(), name="begin")
+
+    async def _open_and_play(self) -> None:
+        try:
+            await self.runtime.open_store()
+        except StoreError as error:
+            self.exit_with(str(error), error.exit_code)
+            return
+        for playable in self._playables:
+            try:
+                await self.start_games(playable, self._continuous)
+            except ArenaError as error:
+                self.exit_with(str(error), error.exit_code)
+                return
+
+    async def start_games(self, playable: Playable, continuous: bool = False) -> None:
+        """Begin to play, in threads.
+
+        Raises:
+            ArenaError: It cannot be played; says why.
+        """
+        await asyncio.to_thread(partial(self.games.start, playable, continuous=continuous))
+
+    def open_run(self, run_id: str) -> None:
+        """Look at one run, live or stored."""
+        from arena_tui.tui.screens.run import RunScreen  # noqa: PLC0415 - after the first frame
+
+        self.push_screen(RunScreen(run_id))
+
+    def clear_finished(self) -> None:
+        """Take the runs that are over off the live screen."""
+        self.feed.clear_finished()
+
+    def exit_with(self, message: str, code: int) -> None:
+        """End the app; the message is printed once the terminal is back."""
+        self.exit_message = message
+        self.exit(code)
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        yield SystemCommand("Live", "Watch what is being played now", partial(self.action_go, "live"))
+        yield SystemCommand("History", "Look at stored runs", partial(self.action_go, "history"))
+        yield SystemCommand("New game", "Start a game here", self.action_new_game)
+        yield SystemCommand("Help", "All keys", self.action_help)
+        yield SystemCommand("Theme", "Change the colours", self.action_change_theme)
+        yield SystemCommand("Picture", "Save the screen as an SVG", self._save_picture)
+        yield SystemCommand("Quit", "End the games played here and leave", self._quit)
+
+    def action_go(self, name: str) -> None:
+        if name == "live":
+            while len(self.screen_stack) > 2:
+                self.pop_screen()
+        elif not any(type(screen).__name__ == "HistoryScreen" for screen in self.screen_stack):
+            from arena_tui.tui.screens.history import HistoryScreen  # noqa: PLC0415
+
+            self.action_go("live")
+            self.push_screen(HistoryScreen())
+        else:
+            while type(self.screen).__name__ != "HistoryScreen":
+                self.pop_screen()
+
+    def action_help(self) -> None:
+        from arena_tui.tui.screens.help import HelpScreen  # noqa: PLC0415
+
+        self.push_screen(HelpScreen(self.screen))
+
+    def action_new_game(self) -> None:
+        from arena_tui.tui.screens.new_game import NewGameScreen  # noqa: PLC0415
+
+        self.push_screen(NewGameScreen())
+
+    async def action_quit(self) -> None:
+        self._quit()
+
+    def action_interrupt(self) -> None:
+        self.exit(0)
+
+    def _quit(self) -> None:
+        playing = self.games.playing
+        if not playing:
+            self.exit(0)
+            return
+        from arena_tui.tui.screens.confirm import ConfirmScreen  # noqa: PLC0415
+
+        games = "1 game is" if playing == 1 else f"{playing} games are"
+        question = f"{games} still being played here. End and leave? What was played is stored."
+        self.push_screen(ConfirmScreen(question), lambda yes: self.exit(0) if yes else None)
+
+    def _save_picture(self) -> None:
+        path = self.save_screenshot(path=str(Path.cwd()))
+        self.notify(f"saved {clean(path)}")
+
+    async def _tick(self) -> None:
+        """Ten times a second, or less often when a frame takes long: fold, sample, show."""
+        while True:
+            started = time.perf_counter()
+            self.feed.pump()
+            frame = await self.feed.frame(self.runtime.persister, self.runtime.sink.stats().queued)
+            self._show(frame)
+            taken = time.perf_counter() - started
+            self._frame_ends.append(started)
+            span = self._frame_ends[-1] - self._frame_ends[0]
+            fps = (len(self._frame_ends) - 1) / span if span else 0.0
+            self.pace = (fps, taken * 1_000)
+            await asyncio.sleep(max(_FRAME_S - taken, taken * (1 / _BUSY_SHARE - 1), 0.005))
+
+    def _show(self, frame: Frame) -> None:
+        for screen in reversed(self.screen_stack):
+            if isinstance(screen, ArenaScreen):
+                if screen.is_mounted and screen is self.screen:
+                    screen.show_frame(frame)
+                return
+
+    async def on_unmount(self) -> None:
+        for task in (getattr(self, "_tick_task", None), getattr(self, "_begin_task", None)):
+            if task is not None:
+                task.cancel()
+        self.feed.close()
+        await asyncio.to_thread(self.games.stop)
+        if unsaved := await self.runtime.aclose():
+            self.exit_message = unsaved
+            self._return_code = 1

@@ -1,0 +1,83 @@
+"""The two lines on every screen: where am I, and where is every event."""
+
+from __future__ import annotations
+
+from textual.strip import Strip
+
+from arena_tui.services.feed import Frame, Truth
+from arena_tui.tui.render.canvas import Piece, between, line
+from arena_tui.tui.render.clean import clean
+from arena_tui.tui.render.palette import Palette
+from arena_tui.tui.render.text import spark
+
+__all__ = ["paint_title", "paint_truth", "truth_text"]
+
+_SCREENS = ("Live", "History")
+
+
+def paint_title(
+    here: str, broker: str, frame: Frame, clock: str, badge: str, palette: Palette, width: int
+) -> Strip:
+    """`arena-tui  1 Live  2 History      in-process · 6 live, 1 lost · 12:03:14`."""
+    left: list[Piece] = [(" arena-tui ", palette.strong)]
+    for number, name in enumerate(_SCREENS, start=1):
+        style = palette.accent if name == here else palette.dim
+        left.append((f" {number} {name} ", style))
+    if here not in _SCREENS:
+        left.append((f" {here} ", palette.accent))
+    if badge:
+        left += [(" ", palette.dim), (f" {badge} ", palette.warn)]
+    live = sum(1 for pane in frame.panes if pane.state == "running")
+    stuck = sum(1 for pane in frame.panes if pane.state == "stuck")
+    lost = sum(1 for pane in frame.panes if pane.state == "lost")
+    state = f"{live} live"
+    state += f", {stuck} stuck" if stuck else ""
+    state += f", {lost} lost" if lost else ""
+    right = [(f"{broker} · ", palette.dim), (state, palette.text), (f" · {clock} ", palette.dim)]
+    if width < 60:
+        right = right[1:2]
+    return line(between(left, right, width, palette.dim), width, palette.dim)
+
+
+def truth_text(truth: Truth) -> str:
+    """`published 90,312 = stored 90,201 + in flight 111 + lost 0`."""
+    if truth.store == "off":
+        return f"published {truth.published:,}  not stored"
+    return (
+        f"published {truth.published:,} = stored {truth.stored:,} + "
+        f"in flight {truth.in_flight:,} + lost {truth.lost:,}"
+    )
+
+
+def paint_truth(
+    truth: Truth, fps: float, paint_ms: float, note: str | None, palette: Palette, width: int
+) -> Strip:
+    """The truth bar; a failing store and a note outrank the figures on its right."""
+    style = palette.bad if truth.lost else palette.text
+    left: list[Piece] = [(f" {truth_text(truth)}", style)]
+    if truth.store == "error" and truth.store_error:
+        left.append((f"  store failing: {clean(truth.store_error, 160)}", palette.bad))
+        return line(left, width, palette.dim)
+    if truth.store == "starting":
+        left.append(("  opening the store …", palette.warn))
+    if note:
+        left.append((f"  {clean(note, 200)}", palette.warn))
+        return line(left, width, palette.dim)
+    rate = truth.per_second[-1] if truth.per_second else 0
+    right: list[list[Piece]] = [
+        [(f"{fps:.0f} fps {paint_ms:.0f} ms ", palette.dim)],
+        [(f"{rate:,} ev/s ", palette.text), (spark(truth.per_second, 12).lstrip(), palette.accent),
+         ("  ", palette.dim)],
+        [(f"lag {truth.lag_s:.1f} s  ", palette.warn if truth.lag_s > 2 else palette.dim)],
+    ]  # fmt: skip
+    if truth.queued or truth.behind:
+        right.append([(f"queued {truth.queued + truth.behind:,}  ", palette.warn)])
+    shown: list[Piece] = []
+    room = width - len(left[0][0]) - 2
+    for pieces in right:
+        cells = sum(len(text) for text, _ in pieces)
+        if cells > room:
+            break
+        shown = [*pieces, *shown]
+        room -= cells
+    return line(between(left, shown, width, palette.dim), width, palette.dim)

@@ -1,0 +1,86 @@
+"""The one sanitiser: event text is hostile until it has passed here.
+
+A whitelist. What may move the cursor, colour, link, write the clipboard or reorder text comes out
+as a visible sign or not at all; the raw bytes stay in the store.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import Final
+
+from rich.cells import cell_len, set_cell_size
+
+__all__ = ["clean", "clean_lines", "fit"]
+
+_KEEP: Final = frozenset({"Lu", "Ll", "Lt", "Lm", "Lo", "Nd", "Nl", "No", "Pc", "Pd", "Ps", "Pe",
+                          "Pi", "Pf", "Po", "Sm", "Sc", "Sk", "So"})  # fmt: skip
+_MARKS: Final = frozenset({"Mn", "Mc", "Me"})
+_DROP: Final = frozenset({"Cf"})
+_MARKS_MAX: Final = 2
+"""Combining marks kept on one character: enough to write any language, too few to climb lines."""
+_SELECTORS: Final = range(0xFE00, 0xFE10)
+_REPLACEMENT: Final = "\ufffd"
+
+
+def clean(text: object, limit: int = 400) -> str:
+    """One line of harmless text, at most `limit` characters; line breaks become `⏎`.
+
+    Control characters show as their Unicode pictures (ESC as ␛), C1 and unassigned ones as �;
+    bidi and other format characters are dropped.
+    """
+    raw = text if isinstance(text, str) else str(text)
+    if len(raw) > limit:
+        raw = raw[: limit - 1] + "…"
+    if raw.isascii() and raw.isprintable():
+        return raw
+    kept: list[str] = []
+    marks = 0
+    for char in unicodedata.normalize("NFC", raw):
+        category = unicodedata.category(char)
+        if category in _KEEP:
+            marks = 0
+            kept.append(char)
+        elif category in _MARKS:
+            marks += 1
+            if marks <= _MARKS_MAX and kept and ord(char) not in _SELECTORS:
+                kept.append(char)
+        elif category not in _DROP:
+            marks = 0
+            kept.append(_shown(char, category))
+    return "".join(kept)
+
+
+def clean_lines(text: object, max_lines: int, limit: int = 400) -> list[str]:
+    """The text's lines, each cleaned; at most `max_lines`, the last saying how many more."""
+    raw = (text if isinstance(text, str) else str(text)).expandtabs(4)
+    lines = raw.replace("\r\n", "\n").split("\n", max_lines)
+    rest = lines[max_lines:]
+    shown = [clean(line, limit) for line in lines[:max_lines]]
+    if rest:
+        more = rest[0].count("\n") + 2
+        shown[-1] = f"… {more:,} more lines"
+    return shown
+
+
+def fit(text: str, width: int) -> str:
+    """The text in exactly `width` cells: padded, or cut with an ellipsis."""
+    cells = cell_len(text)
+    if cells <= width:
+        return text + " " * (width - cells)
+    if width <= 0:
+        return ""
+    return set_cell_size(text, width - 1) + "…"
+
+
+def _shown(char: str, category: str) -> str:
+    code = ord(char)
+    if char == "\n":
+        return "⏎"
+    if category == "Zs" or char == "\t":
+        return " "
+    if code < 0x20:
+        return chr(0x2400 + code)
+    if code == 0x7F:
+        return "\u2421"
+    return _REPLACEMENT

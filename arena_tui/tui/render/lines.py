@@ -1,0 +1,158 @@
+"""One event as one line, and as the fields of a detail view. All event text is cleaned here."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from arena_tui.events import (
+    Action,
+    ActionResult,
+    Delivery,
+    ErrorEvent,
+    Event,
+    Fork,
+    Gap,
+    LlmPrompt,
+    LlmResponse,
+    LogEvent,
+    Metric,
+    Observation,
+    OtherEvent,
+    RunEnd,
+    RunStart,
+    TurnStart,
+    WorldMutation,
+    encode_event,
+)
+from arena_tui.tui.render.clean import clean
+from arena_tui.tui.render.text import cost, count, duration, short_count
+
+__all__ = ["details", "headline", "tag"]
+
+_TAGS: Final = {
+    "run_start": "start", "turn_start": "turn", "observation": "obs", "llm_prompt": "ask",
+    "llm_response": "llm", "action": "act", "action_result": "res", "world_mutation": "world",
+    "fork": "fork", "metric": "num", "error": "err", "log": "log", "run_end": "end",
+}  # fmt: skip
+
+
+def tag(delivery: Delivery) -> str:
+    """The kind in at most five letters; `gap` for a gap."""
+    if isinstance(delivery, Gap):
+        return "gap"
+    kind = delivery.event.kind
+    return _TAGS.get(kind) or clean(kind, 5)
+
+
+def headline(delivery: Delivery, limit: int = 160) -> str:
+    """What happened, in one line."""
+    if isinstance(delivery, Gap):
+        return _gap_line(delivery)
+    return clean(_say(delivery.event), limit)
+
+
+def details(event: Event) -> list[tuple[str, str]]:
+    """The event's fields as `(name, text)`, longest texts last; None and empty ones left out.
+
+    The texts are raw: whoever paints them cleans them, line by line.
+    """
+    short: list[tuple[str, str]] = []
+    long: list[tuple[str, str]] = []
+    fields: dict[str, Any] = msgspec.json.decode(encode_event(event))
+    for name in ("kind", "ts", "v"):
+        fields.pop(name, None)
+    for name, value in fields.items():
+        if value in (None, "", [], {}):
+            continue
+        text = value if isinstance(value, str) else _plain(name, value)
+        (long if "\n" in text or len(text) > 60 else short).append((name, text))
+    return short + long
+
+
+def _plain(name: str, value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if name == "cost_usd":
+        return cost(value)
+    if name.endswith("_s") and isinstance(value, int | float):
+        return duration(value)
+    if isinstance(value, int):
+        return count(value)
+    if isinstance(value, float):
+        return f"{value:g}"
+    if isinstance(value, list) and all(isinstance(each, str) for each in value):
+        return " ".join(value)
+    return msgspec.json.format(msgspec.json.encode(value)).decode()
+
+
+def _gap_line(gap: Gap) -> str:
+    if gap.reason == "reset":
+        return "┄┄ stream lost and made anew: nobody knows how many events are missing ┄┄"
+    why = {"trimmed": "trimmed before stored", "reaped": "run was reaped before read",
+           "quarantined": "could not be stored, kept in quarantine"}[gap.reason]  # fmt: skip
+    return f"┄┄ gap: {gap.count:,} events {why} ┄┄"
+
+
+def _say(event: Event) -> str:  # noqa: PLR0911, PLR0912 - one arm a kind
+    match event:
+        case RunStart():
+            players = " vs ".join(agent.name or agent.id for agent in event.agents)
+            seed = "" if event.seed is None else f" · seed {event.seed}"
+            return f"{event.game} {players}{seed}"
+        case TurnStart():
+            return f"turn {event.turn}" + (f" · {event.player}" if event.player else "")
+        case Observation():
+            if event.legal_actions is not None:
+                return f"{len(event.legal_actions):,} legal actions"
+            return _first_line(event.text)
+        case LlmPrompt():
+            return _join(event.model, _first_line(event.text or _last_message(event.messages)))
+        case LlmResponse():
+            used = event.output_tokens or event.input_tokens
+            tokens = f"{short_count(used)} tok" if used else None
+            return _join(f"“{_first_line(event.text)}”", tokens)
+        case Action():
+            text = event.action if isinstance(event.action, str) else _compact(event.action)
+            return _join(event.agent_id, text)
+        case ActionResult():
+            reward = None if event.reward is None else f"reward {event.reward:g}"
+            detail = None if event.detail is None else _compact(event.detail)
+            return _join("ok" if event.ok else "refused", reward, detail)
+        case WorldMutation():
+            return _join(event.reason, event.after_summary)
+        case Fork():
+            return f"from {event.parent_run_id} at {count(event.parent_seq)}"
+        case Metric():
+            value = "–" if event.value is None else f"{event.value:g}"
+            return f"{event.name} {value}{' ' + event.unit if event.unit else ''}"
+        case ErrorEvent():
+            return _join(event.where, event.message)
+        case LogEvent():
+            return event.text if event.level == "info" else f"{event.level}: {event.text}"
+        case RunEnd():
+            scores = "  ".join(f"{agent} {score:g}" for agent, score in event.outcome.items())
+            return _join(event.status, event.reason, scores)
+        case OtherEvent():
+            return _compact(event.extra)
+    return event.kind
+
+
+def _join(*parts: str | None) -> str:
+    return "  ".join(part for part in parts if part)
+
+
+def _first_line(text: str) -> str:
+    return next((line.strip() for line in text[:2_000].splitlines() if line.strip()), "")
+
+
+def _last_message(messages: list[Any] | None) -> str:
+    last = messages[-1] if messages else ""
+    return str(last.get("content", "")) if isinstance(last, dict) else str(last)
+
+
+def _compact(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    return msgspec.json.encode(value).decode() if value is not None else ""

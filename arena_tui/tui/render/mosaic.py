@@ -1,0 +1,88 @@
+"""How many panes of what size fit, and in which order they stand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, Literal, TypeAlias
+
+from msgspec import Struct
+
+from arena_tui.services.view import Pane
+
+__all__ = ["SORTS", "Grid", "Sort", "lay_out", "matches", "order"]
+
+Sort: TypeAlias = Literal["attention", "newest", "game", "rate"]
+SORTS: Final[tuple[Sort, ...]] = ("attention", "newest", "game", "rate")
+
+PANE_MIN: Final = (26, 8)
+PANE_BEST: Final = (42, 15)
+
+_RANK: Final = {"stuck": 0, "lost": 0, "crashed": 1, "running": 2, "finished": 2, "stopped": 2}
+
+
+class Grid(Struct, frozen=True, kw_only=True):
+    """Panes in rows of `columns`, each `pane_width` × `pane_height` cells; `rows` are in sight.
+
+    The last column and row take what division left over.
+    """
+
+    columns: int
+    rows: int
+    pane_width: int
+    pane_height: int
+
+    @property
+    def capacity(self) -> int:
+        """Panes in sight at once."""
+        return self.columns * self.rows
+
+
+def lay_out(count: int, width: int, height: int, zoom: int = 0) -> Grid | None:
+    """The grid whose panes come nearest to their best size; None when not even one fits.
+
+    `zoom` steps to fewer (+) or more (-) columns than that.
+    """
+    widest = max(1, width // PANE_MIN[0])
+    tallest = max(1, height // PANE_MIN[1])
+    if width < PANE_MIN[0] or height < PANE_MIN[1]:
+        return None
+    count = max(1, count)
+    best = min(
+        range(1, widest + 1), key=lambda columns: _badness(columns, count, width, height, tallest)
+    )
+    columns = max(1, min(widest, best - zoom))
+    rows = _rows(columns, count, tallest)
+    if zoom > 0:
+        rows = max(1, min(rows, tallest, -(-height // PANE_BEST[1])))
+    return Grid(columns=columns, rows=rows, pane_width=width // columns, pane_height=height // rows)
+
+
+def _rows(columns: int, count: int, tallest: int) -> int:
+    return max(1, min(tallest, -(-count // columns)))
+
+
+def _badness(columns: int, count: int, width: int, height: int, tallest: int) -> tuple[int, float]:
+    rows = _rows(columns, count, tallest)
+    hidden = max(0, count - rows * columns)
+    pane_width, pane_height = width / columns, height / rows
+    off = abs(pane_width / PANE_BEST[0] - 1) + abs(pane_height / PANE_BEST[1] - 1)
+    return hidden, off + 0.15 * (rows * columns - count)
+
+
+def order(panes: Sequence[Pane], sort: Sort) -> list[Pane]:
+    """The panes as they should stand. By attention: stuck and failing first, the rest in place."""
+    if sort == "newest":
+        return sorted(panes, key=lambda pane: -pane.number)
+    if sort == "game":
+        return sorted(panes, key=lambda pane: (pane.game, pane.number))
+    if sort == "rate":
+        return sorted(panes, key=lambda pane: (not pane.is_live, -round(pane.rate), pane.number))
+    return sorted(panes, key=lambda pane: (_RANK[pane.state], pane.number))
+
+
+def matches(pane: Pane, needle: str) -> bool:
+    """Whether every word of the filter is found in the run's names or state."""
+    haystack = " ".join(
+        [pane.run_id, pane.game, pane.label or "", pane.state, *(a.id for a in pane.agents)]
+    ).lower()
+    return all(word in haystack for word in needle.lower().split())

@@ -1,0 +1,220 @@
+"""One run as a framed pane of the mosaic: who plays, the board, is it alive, what it costs."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Final
+
+from rich.style import Style
+from textual.strip import Strip
+
+from arena_tui.events import AgentInfo, Delivery, Envelope, ErrorEvent, Gap, short_id
+from arena_tui.services.view import Pane, PaneState
+from arena_tui.tui.render.board import board_lines, board_size
+from arena_tui.tui.render.canvas import Piece, between, line, width_of
+from arena_tui.tui.render.clean import clean, fit
+from arena_tui.tui.render.lines import headline, tag
+from arena_tui.tui.render.palette import Palette
+from arena_tui.tui.render.text import bar, clock_time, cost, duration, short_count, spark
+
+__all__ = ["GLYPHS", "event_line", "paint_pane", "result_text", "state_style_name", "state_text", "title_text"]
+
+GLYPHS: Final[dict[PaneState, str]] = {
+    "running": "▶", "stuck": "!", "lost": "?", "finished": "✓", "crashed": "✗", "stopped": "■",
+}  # fmt: skip
+
+_STATS_MIN = 15
+_STATS_GAP = 3
+_WAITING_SHOWN_S = 3.0
+
+
+def title_text(pane: Pane) -> str:
+    """`connect_four · 7f3a`, with the label when there is one."""
+    game = clean(pane.game, 40).partition("(")[0] or "run"
+    name = f"{game} · {clean(short_id(pane.run_id))}"
+    return f"{name} · {clean(pane.label, 30)}" if pane.label else name
+
+
+def state_text(pane: Pane) -> str:
+    """What matters most about the run now, with its glyph."""
+    if pane.lost and pane.state == "running":
+        return f"▼ lost {pane.lost:,}"
+    glyph = GLYPHS[pane.state]
+    if pane.state == "stuck":
+        return f"{glyph} stuck {duration(pane.idle_s)}"
+    if pane.state == "lost":
+        return f"{glyph} producer lost"
+    if pane.state == "running":
+        return f"{glyph} turn {pane.turn}" if pane.turn else f"{glyph} starting"
+    return f"{glyph} {result_text(pane)}"
+
+
+def result_text(pane: Pane) -> str:
+    """`x won`, `draw`, `crashed`, `stopped`."""
+    if pane.state != "finished":
+        return pane.state
+    if len(pane.winners) == 1:
+        return f"{clean(_name(pane, pane.winners[0]), 16)} won"
+    return "draw" if len(pane.outcome) > 1 else "finished"
+
+
+def state_style_name(pane: Pane) -> str:
+    """Name of the palette's style that goes with `state_text`."""
+    if pane.state == "crashed" or pane.lost:
+        return "bad"
+    if pane.state in ("stuck", "lost"):
+        return "warn"
+    return "good" if pane.state in ("running", "finished") else "dim"
+
+
+def paint_pane(
+    pane: Pane, palette: Palette, width: int, height: int, selected: bool, offset: timedelta
+) -> list[Strip]:
+    """`height` strips of `width` cells; `offset` is the viewer's time zone."""
+    inner = width - 4
+    rows = _body(pane, palette, inner, height - 2, offset)
+    edge = palette.accent if selected else palette.dim
+    framed = [_top(pane, palette, width, edge)]
+    for pieces in rows:
+        body = line(pieces, inner, palette.text)
+        framed.append(line([("│ ", edge), *_pieces(body), (" │", edge)], width, palette.text))
+    framed.append(_bottom(pane, palette, width, edge))
+    return framed
+
+
+def _pieces(strip: Strip) -> list[Piece]:
+    return [(text, style or Style.null()) for text, style, _ in strip]
+
+
+def _top(pane: Pane, palette: Palette, width: int, edge: Style) -> Strip:
+    state = f" {state_text(pane)} "
+    room = width - 4 - len(state)
+    title = f" {title_text(pane)} "
+    if len(title) > room:
+        title = fit(title.rstrip(), max(0, room - 1)) + " " if room > 3 else ""
+    name = palette.accent if edge is palette.accent else palette.strong
+    return line(
+        [("╭─"[: 1 if len(title) >= room else 2], edge), (title, name),
+         ("─" * (width - 2 - len(title) - len(state) - (0 if len(title) >= room else 1)), edge),
+         (state, getattr(palette, state_style_name(pane))), ("╮", edge)],
+        width, edge,
+    )  # fmt: skip
+
+
+def _bottom(pane: Pane, palette: Palette, width: int, edge: Style) -> Strip:
+    """How full the run's buffer is and how much of it is not stored yet, in the frame."""
+    if pane.is_live:
+        share = pane.held / pane.capacity if pane.capacity else 0.0
+        full, empty = bar(share, max(4, min(10, width - 26)))
+        hot = palette.bad if share >= 0.8 else palette.warn if share >= 0.5 else palette.good
+        gauge = [(" buf ▕", palette.dim), (full, hot), (empty, palette.dim),
+                 (f"▏{share:>4.0%}  lag {pane.lag:,} ", palette.dim)]  # fmt: skip
+    else:
+        stored = "stored" if pane.lag == 0 else f"{pane.lag:,} not stored yet"
+        gauge = [(f" {pane.events:,} events, {stored} ", palette.dim)]
+    if pane.lost:
+        gauge.append((f"lost {pane.lost:,} ", palette.bad))
+    rest = "─" * max(0, width - 3 - width_of(gauge))
+    return line([("╰─", edge), *gauge, (rest + "╯", edge)], width, edge)
+
+
+def _body(
+    pane: Pane, palette: Palette, width: int, height: int, offset: timedelta
+) -> list[list[Piece]]:
+    """Players, board with figures beside it, newest events: as many as there is room for."""
+    rows: list[list[Piece]] = [_players(pane, palette, width)] if height >= 4 else []
+    rows += _board_and_figures(pane, palette, width, height - len(rows))
+    alarm = _alarm(pane, palette)
+    room = height - len(rows)
+    alarms = [alarm] if alarm and room > 1 else []
+    recent = pane.recent[-(room - len(alarms)) :] if room > len(alarms) else ()
+    rows += [event_line(each, palette, offset) for each in recent] + alarms
+    rows += [[] for _ in range(height - len(rows))]
+    return rows[:height]
+
+
+def _players(pane: Pane, palette: Palette, width: int) -> list[Piece]:
+    rate = f"{pane.rate:,.1f} ev/s" if pane.is_live else "done"
+    left: list[Piece] = []
+    for index, agent in enumerate(pane.agents):
+        turn = pane.is_live and agent.id == pane.player
+        won = agent.id in pane.winners
+        mark = "▸" if turn else "★" if won else " "
+        side = palette.first if index == 0 else palette.second if index == 1 else palette.text
+        left += [(mark, palette.accent if turn else palette.good),
+                 (clean(agent.name or agent.id, 24), side), ("  ", palette.text)]  # fmt: skip
+    right = [(rate, palette.dim)]
+    if width_of(left) + len(rate) > width:
+        right = []
+    return between(left, right, width, palette.text)
+
+
+def _board_and_figures(
+    pane: Pane, palette: Palette, width: int, room: int
+) -> list[list[Piece]]:
+    columns, lines = board_size(pane.board)
+    keep_for_events = max(0, min(2, room - lines))
+    height = min(lines, max(1, room - keep_for_events))
+    board = board_lines(pane.board, palette, width, height)
+    beside = width - columns - _STATS_GAP >= _STATS_MIN
+    if not beside:
+        return board
+    figures = _figures(pane, palette, width - columns - _STATS_GAP)
+    height = max(len(board), min(len(figures), room - keep_for_events))
+    joined: list[list[Piece]] = []
+    for index in range(height):
+        left = board[index] if index < len(board) else []
+        used = sum(len(text) for text, _ in left)
+        right = figures[index] if index < len(figures) else []
+        joined.append([*left, (" " * (columns + _STATS_GAP - used), palette.text), *right])
+    return joined
+
+
+def _figures(pane: Pane, palette: Palette, width: int) -> list[list[Piece]]:
+    figures: list[list[Piece]] = []
+    if pane.is_live and width >= 8:
+        figures.append([(spark(pane.per_second, min(width, 24)).lstrip(), palette.accent)])
+    else:
+        figures.append([(f"{pane.turn} turns  {duration(pane.duration_s)}", palette.text)])
+    if pane.tokens is not None:
+        figures.append(_figure("tok", short_count(pane.tokens), palette))
+    if pane.cost_usd is not None:
+        figures.append(_figure("cost", cost(pane.cost_usd), palette))
+    figures.append(_figure("err", str(pane.errors), palette, palette.bad if pane.errors else None))
+    figures.append(_figure("ev", f"{pane.events:,}", palette))
+    return figures
+
+
+def _figure(name: str, value: str, palette: Palette, style: Style | None = None) -> list[Piece]:
+    return [(f"{name:<5}", palette.dim), (value, style or palette.text)]
+
+
+def event_line(delivery: Delivery, palette: Palette, offset: timedelta) -> list[Piece]:
+    """`12:03:13 act  mcts:500  column 3`."""
+    if isinstance(delivery, Gap):
+        return [(headline(delivery), palette.bad)]
+    event = delivery.event
+    style = palette.bad if isinstance(event, ErrorEvent) else palette.text
+    return [
+        (clock_time(event.ts, offset), palette.dim),
+        (f" {tag(delivery):<5} ", palette.accent if style is palette.text else palette.bad),
+        (headline(delivery), style),
+    ]
+
+
+def _alarm(pane: Pane, palette: Palette) -> list[Piece] | None:
+    """What a person should act on, or wait for."""
+    if pane.state == "crashed":
+        return [(f"✗ {clean(pane.reason or pane.last_error or 'crashed', 120)}", palette.bad)]
+    if pane.waiting_s is not None and pane.is_live and pane.waiting_s >= _WAITING_SHOWN_S:
+        return [(f"… waiting for llm_response {duration(pane.waiting_s)}", palette.warn)]
+    if pane.errors and pane.last_error and pane.is_live:
+        newest = pane.recent[-1] if pane.recent else None
+        if not (isinstance(newest, Envelope) and isinstance(newest.event, ErrorEvent)):
+            return [(f"err {pane.errors}  {clean(pane.last_error, 120)}", palette.bad)]
+    return None
+
+
+def _name(pane: Pane, agent_id: str) -> str:
+    found: AgentInfo | None = next((a for a in pane.agents if a.id == agent_id), None)
+    return (found.name if found else "") or agent_id

@@ -1,0 +1,76 @@
+"""Numbers, times, bars and sparklines as short text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+__all__ = ["bar", "clock_time", "cost", "count", "duration", "short_count", "spark", "stamp"]
+
+_BLOCKS = " ▁▂▃▄▅▆▇█"
+
+
+def count(value: int | None) -> str:
+    """`12,001`; `–` when unknown."""
+    return "–" if value is None else f"{value:,}"
+
+
+def short_count(value: float | None) -> str:
+    """`812`, `18.2k`, `3.4M`; `–` when unknown."""
+    if value is None:
+        return "–"
+    for limit, unit in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
+        if abs(value) >= limit:
+            scaled = value / (1e3 if unit == "k" else limit)
+            return f"{scaled:.1f}{unit}" if scaled < 100 else f"{scaled:.0f}{unit}"
+    return f"{value:,.0f}"
+
+
+def cost(usd: float | None) -> str:
+    """`$0.021`, `$12.40`; `–` when unknown, which is not free."""
+    if usd is None:
+        return "–"
+    return f"${usd:,.2f}" if usd >= 1 or usd == 0 else f"${usd:.3f}"
+
+
+def duration(seconds: float | None) -> str:
+    """`0.8 s`, `41 s`, `3:07`, `2:14:05`."""
+    if seconds is None:
+        return "–"
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def clock_time(at: datetime, utc_offset: timedelta = timedelta(), tenths: bool = False) -> str:
+    """`12:03:14`, or `12:03:14.2`, shifted to the viewer's time zone."""
+    local = at + utc_offset
+    text = local.strftime("%H:%M:%S")
+    return f"{text}.{local.microsecond // 100_000}" if tenths else text
+
+
+def stamp(at: datetime | None, utc_offset: timedelta = timedelta()) -> str:
+    """`2026-11-22 12:03:14`."""
+    return "–" if at is None else (at + utc_offset).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def spark(values: Sequence[float], width: int) -> str:
+    """The newest `width` values as blocks, scaled to the largest of them."""
+    shown = values[-width:] if width > 0 else []
+    top = max(shown, default=0)
+    if top <= 0:
+        return ("▁" * len(shown)).rjust(width)
+    scale = (len(_BLOCKS) - 2) / top
+    return "".join(_BLOCKS[1 + round(value * scale)] for value in shown).rjust(width)
+
+
+def bar(share: float, width: int) -> tuple[str, str]:
+    """The full and the empty part of a gauge `width` cells wide, `share` of it full."""
+    full = max(0, min(width, round(share * width)))
+    if share > 0 and full == 0:
+        full = 1
+    return "█" * full, "░" * (width - full)

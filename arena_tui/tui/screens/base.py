@@ -1,0 +1,52 @@
+"""What every full screen has: title line, truth bar, footer, and the newest frame."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from textual.app import ComposeResult
+from textual.screen import Screen
+from textual.widget import Widget
+from textual.widgets import Footer
+
+from arena_tui.services.feed import Frame
+from arena_tui.tui.widgets.bars import TitleBar, TruthBar
+
+if TYPE_CHECKING:
+    from arena_tui.tui.app import ArenaApp
+
+__all__ = ["ArenaScreen"]
+
+
+class ArenaScreen(Screen[None]):
+    """A screen between title line and truth bar; `body` is what differs."""
+
+    TITLE_NAME = ""
+
+    @property
+    def arena(self) -> ArenaApp:
+        """The app, with its own type."""
+        return cast("ArenaApp", self.app)
+
+    def compose(self) -> ComposeResult:
+        yield TitleBar(self.TITLE_NAME, self.arena.broker_name)
+        yield from self.body()
+        yield TruthBar()
+        yield Footer(compact=True, show_command_palette=False)
+
+    def body(self) -> list[Widget]:
+        """The widgets between the bars."""
+        raise NotImplementedError
+
+    def show_frame(self, frame: Frame) -> None:
+        """A new frame: the bars follow it on every screen."""
+        title = self.query_one(TitleBar)
+        title.clock = self.arena.clock_text()
+        title.frame = frame
+        truth = self.query_one(TruthBar)
+        truth.pace = self.arena.pace
+        truth.note = self.arena.note
+        truth.truth = frame.truth
+
+    def on_title_bar_screen_chosen(self, message: TitleBar.ScreenChosen) -> None:
+        self.arena.action_go(("live", "history")[message.number - 1])

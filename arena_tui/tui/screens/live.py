@@ -1,0 +1,178 @@
+"""Live: every run at once, as panes, or as a table when there are too many."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Final
+
+from textual.binding import Binding, BindingType
+from textual.widget import Widget
+from textual.widgets import ContentSwitcher, Input, Static
+
+from arena_tui.services.feed import Frame
+from arena_tui.services.view import Pane
+from arena_tui.tui.render.mosaic import SORTS, lay_out, matches, order
+from arena_tui.tui.render.pane import state_style_name, state_text, title_text
+from arena_tui.tui.render.clean import clean
+from arena_tui.tui.render.text import cost, duration, short_count
+from arena_tui.tui.screens.base import ArenaScreen
+from arena_tui.tui.widgets.bars import TitleBar
+from arena_tui.tui.widgets.mosaic import Mosaic
+from arena_tui.tui.widgets.table import Cell, Column, VirtualTable
+
+__all__ = ["LiveScreen"]
+
+_EMPTY: Final = """No games are being played.
+
+  n        start a game here
+  2        look at past runs
+
+Your own agents show here, too: arena-tui --play agent.py"""
+
+_COLUMNS: Final = (
+    Column(name="run", key="run", width=0),
+    Column(name="state", key="state", width=18),
+    Column(name="agents", key="agents", width=0, least=70),
+    Column(name="turn", key="turn", width=5, right=True),
+    Column(name="ev/s", key="rate", width=7, right=True),
+    Column(name="tokens", key="tokens", width=8, right=True, least=100),
+    Column(name="cost", key="cost", width=8, right=True, least=100),
+    Column(name="err", key="err", width=4, right=True),
+    Column(name="lag", key="lag", width=6, right=True, least=60),
+    Column(name="idle", key="idle", width=7, right=True, least=90),
+)
+_TABLE_FROM: Final = 3
+"""The mosaic turns into a table when more than this many times what fits is live."""
+
+
+class LiveScreen(ArenaScreen):
+    """The mosaic of all live runs."""
+
+    TITLE_NAME = "Live"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("n", "app.new_game", "new game"),
+        Binding("space", "freeze", "freeze"),
+        Binding("end", "unfreeze", "now", show=False),
+        Binding("slash", "filter", "filter", key_display="/"),
+        Binding("s", "sort", "sort"),
+        Binding("t", "table", "table"),
+        Binding("c", "clear", "clear finished", show=False),
+        Binding("escape", "leave_filter", "Back", show=False),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._frame = Frame()
+        self._panes: list[Pane] = []
+        self._sort = SORTS[0]
+        self._needle = ""
+        self._frozen_at: int | None = None
+        self._want_table = False
+
+    def body(self) -> list[Widget]:
+        mosaic, table = Mosaic(self.arena.utc_offset), VirtualTable(_COLUMNS, self._row)
+        mosaic.id, table.id = "mosaic", "table"
+        needle = Input(placeholder="words of game, agent, label, state or run id")
+        needle.display = False
+        empty = Static(_EMPTY, id="empty", markup=False)
+        return [ContentSwitcher(empty, mosaic, table, initial="empty"), needle]
+
+    def show_frame(self, frame: Frame) -> None:
+        super().show_frame(frame)
+        title = self.query_one(TitleBar)
+        if self._frozen_at is None:
+            self._frame = frame
+            self._show_panes()
+            title.badge = f"filter: {self._needle}" if self._needle else ""
+        else:
+            behind = frame.truth.published - self._frozen_at
+            title.badge = f"FROZEN · {behind:,} events behind · end returns to now"
+
+    def on_mosaic_opened(self, message: Mosaic.Opened) -> None:
+        self.arena.open_run(message.run_id)
+
+    def on_virtual_table_opened(self, message: VirtualTable.Opened) -> None:
+        self.arena.open_run(self._panes[message.index].run_id)
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        self._needle = event.value.strip()
+        self._show_panes()
+
+    def on_input_submitted(self) -> None:
+        self._leave_input()
+
+    def action_freeze(self) -> None:
+        if self._frozen_at is None:
+            self._frozen_at = self._frame.truth.published
+        else:
+            self._frozen_at = None
+
+    def action_unfreeze(self) -> None:
+        self._frozen_at = None
+
+    def action_filter(self) -> None:
+        needle = self.query_one(Input)
+        needle.display = True
+        needle.focus()
+
+    def action_leave_filter(self) -> None:
+        self.query_one(Input).value = ""
+        self._leave_input()
+
+    def action_sort(self) -> None:
+        self._sort = SORTS[(SORTS.index(self._sort) + 1) % len(SORTS)]
+        self.notify(f"sorted by {self._sort}", timeout=2)
+        self._show_panes()
+
+    def action_table(self) -> None:
+        self._want_table = not self._want_table
+        self._show_panes()
+
+    def action_clear(self) -> None:
+        self.arena.clear_finished()
+
+    def _leave_input(self) -> None:
+        needle = self.query_one(Input)
+        needle.display = bool(needle.value)
+        self._focus_runs()
+
+    def _focus_runs(self) -> None:
+        shown = self.query_one(ContentSwitcher).visible_content
+        if shown is not None and shown.can_focus:
+            shown.focus()
+
+    def _show_panes(self) -> None:
+        panes = [p for p in self._frame.panes if not self._needle or matches(p, self._needle)]
+        self._panes = order(panes, self._sort)
+        mosaic, table = self.query_one(Mosaic), self.query_one(VirtualTable)
+        switcher = self.query_one(ContentSwitcher)
+        grid = lay_out(len(self._panes), *switcher.size)
+        crowded = grid is None or len(self._panes) > _TABLE_FROM * grid.capacity
+        shown = "table" if self._want_table or crowded else "mosaic"
+        if not self._frame.panes:
+            shown = "empty"
+        if switcher.current != shown:
+            switcher.current = shown
+            if not self.query_one(Input).has_focus:
+                self._focus_runs()
+        if shown == "mosaic":
+            mosaic.show(self._panes)
+        elif shown == "table":
+            table.show(len(self._panes))
+
+    def _row(self, index: int) -> list[Cell] | None:
+        if index >= len(self._panes):
+            return None
+        pane = self._panes[index]
+        players = " vs ".join(clean(agent.name or agent.id, 24) for agent in pane.agents)
+        return [
+            (title_text(pane), "strong"),
+            (state_text(pane), state_style_name(pane)),
+            (players, "text"),
+            (str(pane.turn), "text"),
+            (f"{pane.rate:.1f}", "dim"),
+            (short_count(pane.tokens), "text"),
+            (cost(pane.cost_usd), "text"),
+            (str(pane.errors), "bad" if pane.errors else "dim"),
+            (str(pane.lag), "dim"),
+            (duration(pane.idle_s) if pane.is_live else "–", "dim"),
+        ]

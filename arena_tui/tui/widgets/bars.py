@@ -1,0 +1,69 @@
+"""Title line and truth bar."""
+
+from __future__ import annotations
+
+from textual import events
+from textual.message import Message
+from textual.reactive import reactive
+from textual.strip import Strip
+
+from arena_tui.services.feed import Frame, Truth
+from arena_tui.tui.render.bars import paint_title, paint_truth
+from arena_tui.tui.widgets.painted import Painted
+
+__all__ = ["TitleBar", "TruthBar"]
+
+
+class TitleBar(Painted):
+    """Where am I: screens, broker, how many runs are alive."""
+
+    DEFAULT_CSS = "TitleBar { height: 1; background: $panel; }"
+
+    frame: reactive[Frame] = reactive(Frame(), always_update=True)
+    """The newest frame."""
+    clock: reactive[str] = reactive("")
+    """Time of day, as shown."""
+    badge: reactive[str] = reactive("")
+    """What differs from looking at now: frozen, replaying."""
+
+    class ScreenChosen(Message):
+        """The name of a screen was clicked."""
+
+        def __init__(self, number: int) -> None:
+            self.number = number
+            super().__init__()
+
+    def __init__(self, here: str, broker: str) -> None:
+        super().__init__()
+        self._here = here
+        self._broker = broker
+
+    def render_line(self, y: int) -> Strip:
+        return paint_title(
+            self._here, self._broker, self.frame, self.clock, self.badge,
+            self.palette, self.size.width
+        )
+
+    def on_click(self, event: events.Click) -> None:
+        text = self.render_line(0).text
+        for number, name in ((1, " 1 Live "), (2, " 2 History ")):
+            at = text.find(name)
+            if at <= event.x < at + len(name):
+                self.post_message(self.ScreenChosen(number))
+
+
+class TruthBar(Painted):
+    """Where is every event: published = stored + in flight + lost."""
+
+    DEFAULT_CSS = "TruthBar { height: 1; background: $panel; }"
+
+    truth: reactive[Truth] = reactive(Truth())
+    """The ledger, as of the newest frame."""
+    note: reactive[str | None] = reactive(None)
+    """Something the user should know; takes the place of the figures on the right."""
+    pace: reactive[tuple[float, float]] = reactive((0.0, 0.0))
+    """Frames a second, and how long one takes, in ms."""
+
+    def render_line(self, y: int) -> Strip:
+        fps, paint_ms = self.pace
+        return paint_truth(self.truth, fps, paint_ms, self.note, self.palette, self.size.width)

@@ -1,0 +1,197 @@
+"""All runs at once: one widget paints every pane, and only the lines that changed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import ClassVar
+
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.geometry import Region
+from textual.message import Message
+from textual.strip import Strip
+
+from arena_tui.services.view import Pane
+from arena_tui.tui.render.mosaic import Grid, lay_out
+from arena_tui.tui.render.pane import paint_pane
+from arena_tui.tui.widgets.painted import Painted
+
+__all__ = ["Mosaic"]
+
+
+class Mosaic(Painted, can_focus=True):
+    """A grid of panes with one selected; scrolls by rows of panes."""
+
+    ALLOW_SELECT = False
+    DEFAULT_CSS = "Mosaic { height: 1fr; width: 1fr; }"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("left,h", "move(-1, 0)", "Left", show=False),
+        Binding("right,l", "move(1, 0)", "Right", show=False),
+        Binding("up,k", "move(0, -1)", "Up", show=False),
+        Binding("down,j", "move(0, 1)", "Down", show=False),
+        Binding("home", "go('first')", "First", show=False),
+        Binding("pageup", "page(-1)", "Page up", show=False),
+        Binding("pagedown", "page(1)", "Page down", show=False),
+        Binding("enter", "open", "open"),
+        Binding("plus,equals_sign", "zoom(1)", "bigger", show=False),
+        Binding("minus", "zoom(-1)", "smaller", show=False),
+    ]
+
+    class Opened(Message):
+        """A pane was entered."""
+
+        def __init__(self, run_id: str) -> None:
+            self.run_id = run_id
+            super().__init__()
+
+    def __init__(self, offset: timedelta) -> None:
+        super().__init__()
+        self._offset = offset
+        self._panes: list[Pane] = []
+        self._selected_id: str | None = None
+        self._first_row = 0
+        self._zoom = 0
+        self._grid: Grid | None = None
+        self._painted: dict[tuple[int, int], tuple[object, list[Strip]]] = {}
+        self._lines: list[Strip] = []
+
+    @property
+    def selected(self) -> Pane | None:
+        """The pane under the cursor."""
+        if not self._panes:
+            return None
+        return self._panes[self._selected_index]
+
+    def show(self, panes: Sequence[Pane]) -> None:
+        """Paint these panes, in this order; unchanged lines are not painted again."""
+        self._panes = list(panes)
+        self._repaint()
+
+    def render_line(self, y: int) -> Strip:
+        if y < len(self._lines):
+            return self._lines[y]
+        return Strip.blank(self.size.width, self.palette.text)
+
+    def notify_style_update(self) -> None:
+        super().notify_style_update()
+        self._painted.clear()
+
+    def on_resize(self) -> None:
+        self._lines = []
+        self._repaint()
+
+    def on_focus(self) -> None:
+        self._repaint()
+
+    def on_blur(self) -> None:
+        self._repaint()
+
+    def on_click(self, event: events.Click) -> None:
+        if (index := self._index_at(event.x, event.y)) is not None:
+            again = self._panes[index].run_id == self._selected_id
+            self._select(index)
+            if again or event.chain > 1:
+                self.action_open()
+
+    def on_mouse_scroll_down(self) -> None:
+        self.action_page(1)
+
+    def on_mouse_scroll_up(self) -> None:
+        self.action_page(-1)
+
+    def action_move(self, right: int, down: int) -> None:
+        if self._grid is not None:
+            self._select(self._selected_index + right + down * self._grid.columns)
+
+    def action_page(self, pages: int) -> None:
+        if self._grid is not None:
+            self._select(self._selected_index + pages * self._grid.capacity)
+
+    def action_go(self, _where: str) -> None:
+        self._select(0)
+
+    def action_zoom(self, step: int) -> None:
+        self._zoom = max(-3, min(3, self._zoom + step))
+        self._painted.clear()
+        self._repaint()
+
+    def action_open(self) -> None:
+        if self.selected is not None:
+            self.post_message(self.Opened(self.selected.run_id))
+
+    @property
+    def _selected_index(self) -> int:
+        ids = [pane.run_id for pane in self._panes]
+        return ids.index(self._selected_id) if self._selected_id in ids else 0
+
+    def _select(self, index: int) -> None:
+        if self._panes:
+            index = max(0, min(len(self._panes) - 1, index))
+            self._selected_id = self._panes[index].run_id
+            self._repaint()
+
+    def _index_at(self, x: int, y: int) -> int | None:
+        grid = self._grid
+        if grid is None:
+            return None
+        column = min(x // grid.pane_width, grid.columns - 1)
+        row = min(y // grid.pane_height, grid.rows - 1)
+        index = (self._first_row + row) * grid.columns + column
+        return index if index < len(self._panes) else None
+
+    def _repaint(self) -> None:
+        """Paint all panes in sight, then ask for the lines that look different now."""
+        width, height = self.size
+        self._grid = lay_out(len(self._panes), width, height, self._zoom)
+        lines = self._paint(self._grid, width, height) if self._grid and self._panes else []
+        old, self._lines = self._lines, lines
+        if len(old) != len(lines):
+            self.refresh()
+            return
+        changed = [y for y, line in enumerate(lines) if line is not old[y] and line != old[y]]
+        for y in changed:
+            self.refresh(Region(0, y, width, 1))
+
+    def _paint(self, grid: Grid, width: int, height: int) -> list[Strip]:
+        selected = self._selected_index
+        row_of_selected = selected // grid.columns
+        last_row = -(-len(self._panes) // grid.columns) - grid.rows
+        self._first_row = max(
+            0, min(self._first_row, row_of_selected, last_row), row_of_selected - grid.rows + 1
+        )
+        lines: list[Strip] = []
+        for row in range(grid.rows):
+            last = row == grid.rows - 1
+            pane_height = height - row * grid.pane_height if last else grid.pane_height
+            columns = [
+                self._pane_strips(row, column, width, pane_height, selected, grid)
+                for column in range(grid.columns)
+            ]
+            lines += [Strip.join(parts) for parts in zip(*columns, strict=True)]
+        return lines
+
+    def _pane_strips(
+        self, row: int, column: int, width: int, height: int, selected: int, grid: Grid
+    ) -> list[Strip]:
+        last = column == grid.columns - 1
+        pane_width = width - column * grid.pane_width if last else grid.pane_width
+        index = (self._first_row + row) * grid.columns + column
+        pane = self._panes[index] if index < len(self._panes) else None
+        marked = index == selected and self.has_focus
+        key = (pane, pane_width, height, marked, self.palette)
+        known = self._painted.get((row, column))
+        if known is not None and _same(known[0], key):
+            return known[1]
+        if pane is None:
+            strips = [Strip.blank(pane_width, self.palette.text)] * height
+        else:
+            strips = paint_pane(pane, self.palette, pane_width, height, marked, self._offset)
+        self._painted[row, column] = (key, strips)
+        return strips
+
+
+def _same(left: object, right: tuple[object, ...]) -> bool:
+    """Same objects, not equal ones: a pane that did not change is the same object."""
+    assert isinstance(left, tuple)
+    return left[0] is right[0] and left[1:4] == right[1:4] and left[4] is right[4]

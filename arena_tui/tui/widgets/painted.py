@@ -1,0 +1,52 @@
+"""The base of all Line-API widgets: styles of the theme in force, as one palette."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from rich.style import Style
+from textual.widget import Widget
+
+from arena_tui.tui.render.palette import PALETTE_NAMES, Palette
+
+__all__ = ["Painted"]
+
+
+class Painted(Widget):
+    """Paints lines itself; `palette` follows the theme."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {f"paint--{name}" for name in PALETTE_NAMES}
+    DEFAULT_CSS = """
+    Painted {
+        background: $background;
+        & > .paint--text { color: $foreground; }
+        & > .paint--dim { color: $text-disabled; }
+        & > .paint--strong { color: $foreground; text-style: bold; }
+        & > .paint--accent { color: $accent; }
+        & > .paint--good { color: $success; }
+        & > .paint--warn { color: $warning; }
+        & > .paint--bad { color: $error; text-style: bold; }
+        & > .paint--first { color: $accent; text-style: bold; }
+        & > .paint--second { color: $secondary; text-style: bold; }
+        & > .paint--selected { background: $accent 25%; color: $foreground; text-style: bold; }
+    }
+    """
+
+    _palette: Palette | None = None
+    _palette_key: object = None
+
+    @property
+    def palette(self) -> Palette:
+        """Styles of the theme in force."""
+        key = (self.app.theme, self.app.ansi_color, self.app.no_color)
+        if self._palette is None or self._palette_key != key:
+            self._palette_key = key
+            styles: dict[str, Style] = {
+                name: self.get_component_rich_style(f"paint--{name}") for name in PALETTE_NAMES
+            }
+            self._palette = Palette(**styles)
+        return self._palette
+
+    def notify_style_update(self) -> None:
+        self._palette = None
+        super().notify_style_update()

@@ -1,0 +1,218 @@
+"""A table of any length that holds only the rows in sight; the owner supplies them by number."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import ClassVar, TypeAlias
+
+from msgspec import Struct
+from rich.style import Style
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.message import Message
+from textual.strip import Strip
+
+from arena_tui.tui.render.canvas import line
+from arena_tui.tui.render.clean import fit
+from arena_tui.tui.widgets.painted import Painted
+
+__all__ = ["Column", "RowSource", "VirtualTable"]
+
+Cell: TypeAlias = tuple[str, str]
+"""Clean text, and the name of the palette's style for it."""
+RowSource: TypeAlias = Callable[[int], Sequence[Cell] | None]
+"""The cells of one row, or None while it is not loaded yet."""
+
+
+class Column(Struct, frozen=True, kw_only=True):
+    """One column.
+
+    Attributes:
+        width: Cells; 0 takes what the others leave.
+        right: Whether numbers stand at the right.
+        least: The table leaves the column out when narrower than this.
+    """
+
+    name: str
+    key: str
+    width: int
+    right: bool = False
+    least: int = 0
+
+
+class VirtualTable(Painted, can_focus=True):
+    """Header, rows, a cursor; scrolls through `count` rows without holding them."""
+
+    ALLOW_SELECT = False
+    DEFAULT_CSS = "VirtualTable { height: 1fr; width: 1fr; }"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up,k", "move(-1)", "Up", show=False),
+        Binding("down,j", "move(1)", "Down", show=False),
+        Binding("pageup", "page(-1)", "Page up", show=False),
+        Binding("pagedown", "page(1)", "Page down", show=False),
+        Binding("home", "jump(0)", "First", show=False),
+        Binding("end", "jump(-1)", "Last", show=False),
+        Binding("enter", "open", "open"),
+    ]
+
+    class Moved(Message):
+        """The cursor is on another row."""
+
+        def __init__(self, index: int) -> None:
+            self.index = index
+            super().__init__()
+
+    class Opened(Message):
+        """A row was entered."""
+
+        def __init__(self, index: int) -> None:
+            self.index = index
+            super().__init__()
+
+    class HeaderChosen(Message):
+        """A column's header was clicked."""
+
+        def __init__(self, key: str) -> None:
+            self.key = key
+            super().__init__()
+
+    class RowsNeeded(Message):
+        """These rows are in sight and not loaded."""
+
+        def __init__(self, first: int, last: int) -> None:
+            self.first = first
+            self.last = last
+            super().__init__()
+
+    def __init__(self, columns: Sequence[Column], rows: RowSource, empty: str = "") -> None:
+        super().__init__()
+        self._columns = columns
+        self._rows = rows
+        self._empty = empty.splitlines()
+        self._count = 0
+        self._top = 0
+        self._cursor = 0
+        self._sorted: tuple[str, bool] | None = None
+
+    @property
+    def cursor(self) -> int:
+        """Number of the row the cursor is on."""
+        return self._cursor
+
+    @property
+    def visible_rows(self) -> int:
+        """Rows in sight."""
+        return max(1, self.size.height - 1)
+
+    def show(self, count: int, sorted_by: tuple[str, bool] | None = None) -> None:
+        """There are `count` rows now, or they changed; `sorted_by` is a key and whether falling."""
+        self._count = count
+        self._sorted = sorted_by
+        self._place(self._cursor, report=False)
+        self.refresh()
+
+    def say_when_empty(self, text: str) -> None:
+        """What stands there without rows."""
+        self._empty = text.splitlines()
+        self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        width = self.size.width
+        if y == 0:
+            return self._header(width)
+        if self._count == 0:
+            text = self._empty[y - 2] if 2 <= y < len(self._empty) + 2 else ""
+            return line([(f"  {text}", self.palette.dim)], width, self.palette.text)
+        index = self._top + y - 1
+        if index >= self._count:
+            return line([], width, self.palette.text)
+        return self._row(index, width)
+
+    def on_resize(self) -> None:
+        self._place(self._cursor, report=False)
+
+    def on_click(self, event: events.Click) -> None:
+        if event.y == 0:
+            at = 0
+            for column, width in self._layout(self.size.width):
+                if at <= event.x < at + width + 1:
+                    self.post_message(self.HeaderChosen(column.key))
+                at += width + 1
+        elif (index := self._top + event.y - 1) < self._count:
+            again = index == self._cursor
+            self._place(index)
+            if again or event.chain > 1:
+                self.action_open()
+
+    def on_mouse_scroll_down(self) -> None:
+        self.action_move(3)
+
+    def on_mouse_scroll_up(self) -> None:
+        self.action_move(-3)
+
+    def action_move(self, rows: int) -> None:
+        self._place(self._cursor + rows)
+
+    def action_page(self, pages: int) -> None:
+        self._place(self._cursor + pages * self.visible_rows)
+
+    def action_jump(self, index: int) -> None:
+        self._place(index if index >= 0 else self._count - 1)
+
+    def action_open(self) -> None:
+        if self._count:
+            self.post_message(self.Opened(self._cursor))
+
+    def move_to(self, index: int) -> None:
+        """Put the cursor on a row, without a message."""
+        self._place(index, report=False)
+
+    def _place(self, index: int, report: bool = True) -> None:
+        index = max(0, min(self._count - 1, index))
+        rows = self.visible_rows
+        self._top = max(0, min(self._top, index, max(0, self._count - rows)), index - rows + 1)
+        moved, self._cursor = index != self._cursor, index
+        self.refresh()
+        if moved and report:
+            self.post_message(self.Moved(index))
+        self._ask_for_rows()
+
+    def _ask_for_rows(self) -> None:
+        last = min(self._count, self._top + self.visible_rows) - 1
+        missing = [i for i in range(self._top, last + 1) if self._rows(i) is None]
+        if missing:
+            self.post_message(self.RowsNeeded(missing[0], missing[-1]))
+
+    def _layout(self, width: int) -> list[tuple[Column, int]]:
+        shown = [column for column in self._columns if width >= column.least]
+        spare = width - sum(column.width + 1 for column in shown if column.width)
+        flexible = [column for column in shown if not column.width]
+        each = max(6, spare // max(1, len(flexible)) - 1)
+        return [(column, column.width or each) for column in shown]
+
+    def _header(self, width: int) -> Strip:
+        pieces: list[tuple[str, Style]] = []
+        for column, cells in self._layout(width):
+            name = column.name
+            style = self.palette.dim
+            if self._sorted and self._sorted[0] == column.key:
+                name += "▼" if self._sorted[1] else "▲"
+                style = self.palette.accent
+            pieces.append((name.rjust(cells) if column.right else fit(name, cells), style))
+            pieces.append((" ", self.palette.dim))
+        return line(pieces, width, self.palette.dim)
+
+    def _row(self, index: int, width: int) -> Strip:
+        cells = self._rows(index)
+        marked = index == self._cursor and self.has_focus
+        fill = self.palette.selected if marked else self.palette.text
+        if cells is None:
+            return line([(" …", self.palette.dim)], width, fill)
+        pieces: list[tuple[str, Style]] = []
+        by_key = dict(zip((column.key for column in self._columns), cells, strict=True))
+        for column, room in self._layout(width):
+            text, name = by_key[column.key]
+            style: Style = getattr(self.palette, name)
+            text = fit(text, room) if not column.right or len(text) > room else text.rjust(room)
+            pieces += [(text, style + fill if marked else style), (" ", fill)]
+        return line(pieces, width, fill)
