@@ -48,12 +48,20 @@ __all__ = [
     "encode_event",
     "encode_line",
     "new_run_id",
+    "sealed",
     "short_id",
     "utc_now",
 ]
 
 EVENT_MAX_BYTES: Final = 256 * 1024
 """Largest accepted event, in bytes of JSON."""
+
+_INCOMING_MAX_BYTES: Final = EVENT_MAX_BYTES + 16 * 1024
+"""What is read may be longer than what is accepted: a line has fields of its own."""
+
+_LEVELS_MAX: Final = 200
+"""Deepest accepted nesting. The codec recurses on the caller's stack (about 1,000 levels in all):
+without a lower limit, what one thread could just write another could no longer read."""
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _RUN_ID_MAX_CHARS = 128
@@ -73,8 +81,16 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-class Event(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False,
-            forbid_unknown_fields=True, tag_field="kind", tag="?"):  # fmt: skip
+class Event(
+    Struct,
+    frozen=True,
+    kw_only=True,
+    omit_defaults=True,
+    gc=False,
+    forbid_unknown_fields=True,
+    tag_field="kind",
+    tag="?",
+):
     """Fields common to all kinds.
 
     Attributes:
@@ -123,8 +139,9 @@ class TurnStart(Event, frozen=True, kw_only=True, omit_defaults=True, gc=False, 
     state: str | None = None
 
 
-class Observation(Event, frozen=True, kw_only=True, omit_defaults=True, gc=False,
-                  tag="observation"):  # fmt: skip
+class Observation(
+    Event, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag="observation"
+):
     """What the agent sees; a board is text."""
 
     text: str = ""
@@ -140,8 +157,9 @@ class LlmPrompt(Event, frozen=True, kw_only=True, omit_defaults=True, gc=False, 
     text: str | None = None
 
 
-class LlmResponse(Event, frozen=True, kw_only=True, omit_defaults=True, gc=False,
-                  tag="llm_response"):  # fmt: skip
+class LlmResponse(
+    Event, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag="llm_response"
+):
     """What a model answered. `cost_usd` None means unknown, never free; `latency_s` in seconds."""
 
     text: str = ""
@@ -161,8 +179,9 @@ class Action(Event, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag
     action: Any = None
 
 
-class ActionResult(Event, frozen=True, kw_only=True, omit_defaults=True, gc=False,
-                   tag="action_result"):  # fmt: skip
+class ActionResult(
+    Event, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag="action_result"
+):
     """What came of an action: accepted or not, whether the world changed, the reward."""
 
     index_in_turn: int = 0
@@ -172,8 +191,9 @@ class ActionResult(Event, frozen=True, kw_only=True, omit_defaults=True, gc=Fals
     detail: Any = None
 
 
-class WorldMutation(Event, frozen=True, kw_only=True, omit_defaults=True, gc=False,
-                    tag="world_mutation"):  # fmt: skip
+class WorldMutation(
+    Event, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag="world_mutation"
+):
     """The world was changed from outside the rules (a chance event, an operator)."""
 
     before_summary: str | None = None
@@ -236,9 +256,20 @@ class OtherEvent(Event, frozen=True, kw_only=True, omit_defaults=True, gc=False,
 
 
 KnownEvent: TypeAlias = (
-    RunStart | TurnStart | Observation | LlmPrompt | LlmResponse | Action | ActionResult
-    | WorldMutation | Fork | Metric | ErrorEvent | LogEvent | RunEnd
-)  # fmt: skip
+    RunStart
+    | TurnStart
+    | Observation
+    | LlmPrompt
+    | LlmResponse
+    | Action
+    | ActionResult
+    | WorldMutation
+    | Fork
+    | Metric
+    | ErrorEvent
+    | LogEvent
+    | RunEnd
+)
 
 
 class Envelope(Struct, frozen=True, gc=False):
@@ -288,13 +319,22 @@ _KIND_OF: Final = {each: str(each.__struct_config__.tag) for each in (Event, *ge
 _KNOWN_KINDS: Final[dict[str, type[Event]]] = {
     kind: each for each, kind in _KIND_OF.items() if each is not Event
 }
+_CONTAINERS: Final[dict[type[Event], tuple[str, ...]]] = {
+    RunStart: ("agents", "tags", "config"),
+    Observation: ("legal_actions", "data"),
+    LlmPrompt: ("messages",),
+    Action: ("action",),
+    ActionResult: ("detail",),
+    RunEnd: ("outcome",),
+}
+"""Fields that may hold a list or a dict, by kind."""
 
 
 def encode_event(event: Event) -> bytes:
     """The event as one JSON object, UTF-8.
 
     Raises:
-        EventError: It holds something JSON cannot (an object, a lone surrogate, an int over 64 bit).
+        EventError: It holds what JSON cannot (an object, a lone surrogate, an int over 64 bit).
         EventTooLargeError: It is nested deeper than the codec can take.
     """
     try:
@@ -309,7 +349,7 @@ def encode_event(event: Event) -> bytes:
         return _Codec.encoder.encode(fields)
     except RecursionError:
         raise EventTooLargeError(
-            f"the {event.kind} event is nested too deep for JSON (about 1,000 levels): flatten it"
+            f"the {event.kind} event is nested over {_LEVELS_MAX} levels deep: flatten it"
         ) from None
     except (TypeError, ValueError, OverflowError) as error:
         raise EventError(
@@ -317,8 +357,11 @@ def encode_event(event: Event) -> bytes:
         ) from None
 
 
-def check_event(event: Event) -> int:
-    """Make sure every consumer can take the event; return its size in bytes of JSON.
+def sealed(event: Event) -> tuple[Event, int]:
+    """The event as every consumer sees it, now and later, and its size in bytes of JSON.
+
+    That is the event itself, unless it holds what its producer may still change (a list, a dict) or
+    what JSON writes otherwise (a tuple, a NaN, a time zone): then it is its decoded self.
 
     Raises:
         EventError: A field has a value its kind does not allow, or one JSON cannot hold.
@@ -328,12 +371,25 @@ def check_event(event: Event) -> int:
         raise EventError("Event itself has no kind: publish one of its subclasses")
     raw = encode_event(event)
     if len(raw) > EVENT_MAX_BYTES:
-        _check_size(raw, event.kind)
+        raise _too_large(event.kind, len(raw))
+    if raw.count(b"[") + raw.count(b"{") > _LEVELS_MAX:
+        _check_levels(event.kind, raw)
+    if event.extra:
+        _check_names(event)
     try:
-        _Codec.known.decode(raw)
+        known: Event = _Codec.known.decode(raw)
     except msgspec.MsgspecError:
-        decode_event(raw, strict=True)
-    return len(raw)
+        known = decode_event(raw, strict=True)
+    if event.ts.tzinfo is UTC and known == event and not _has_containers(event):
+        return event, len(raw)
+    if known.ts.tzinfo is not UTC:
+        known = decode_event(raw, strict=True)
+    return known, len(raw)
+
+
+def check_event(event: Event) -> int:
+    """`sealed` for its errors and the size alone."""
+    return sealed(event)[1]
 
 
 def decode_event(raw: bytes | str, *, strict: bool = False) -> Event:
@@ -346,7 +402,7 @@ def decode_event(raw: bytes | str, *, strict: bool = False) -> Event:
         EventError: Not a JSON object with a `kind`; with `strict` also a field of the wrong type.
         EventTooLargeError: Over `EVENT_MAX_BYTES`, or nested too deep.
     """
-    _check_size(raw, "incoming")
+    _check_size(raw)
     try:
         event = _Codec.known.decode(raw)
     except msgspec.ValidationError:
@@ -374,7 +430,7 @@ def decode_line(raw: bytes | str) -> tuple[str, Event]:
         EventError: Not a JSON object with `run_id` and `kind`, or a field of the wrong type.
         EventTooLargeError: Over `EVENT_MAX_BYTES`, or nested too deep.
     """
-    _check_size(raw, "incoming")
+    _check_size(raw)
     fields = _decode_object(raw)
     run_id = fields.get("run_id")
     if not isinstance(run_id, str):
@@ -389,7 +445,8 @@ def check_run_id(run_id: str) -> None:
     """Raise EventError unless the id is 1 to 128 of `A-Z a-z 0-9 . _ : -`."""
     if not 0 < len(run_id) <= _RUN_ID_MAX_CHARS or not _RUN_ID_CHARS.issuperset(run_id):
         raise EventError(
-            f"run id {run_id[:40]!r} is not usable: give 1 to {_RUN_ID_MAX_CHARS} of A-Z a-z 0-9 . _ : -"
+            f"run id {run_id[:40]!r} is not usable: "
+            f"give 1 to {_RUN_ID_MAX_CHARS} of A-Z a-z 0-9 . _ : -"
         )
 
 
@@ -404,13 +461,48 @@ def short_id(run_id: str) -> str:
     return run_id[-4:].lower()
 
 
-def _check_size(raw: bytes | str, what: str) -> None:
+def _check_size(raw: bytes | str) -> None:
     size = len(raw) if isinstance(raw, bytes) else len(raw.encode("utf-8", "surrogatepass"))
-    if size > EVENT_MAX_BYTES:
-        raise EventTooLargeError(
-            f"the {what} event has {size:,} bytes, over the limit of {EVENT_MAX_BYTES:,}: "
-            "shorten it or keep the long part elsewhere"
-        )
+    if size > _INCOMING_MAX_BYTES:
+        raise _too_large("incoming", size)
+
+
+def _too_large(what: str, size: int) -> EventTooLargeError:
+    return EventTooLargeError(
+        f"the {what} event has {size:,} bytes, over the limit of {EVENT_MAX_BYTES:,}: "
+        "shorten it or keep the long part elsewhere"
+    )
+
+
+def _check_levels(kind: str, raw: bytes) -> None:
+    level: list[Any] = [_decode_object(raw)]
+    for _ in range(_LEVELS_MAX):
+        nested = [each for each in level if isinstance(each, dict | list)]
+        level = [
+            child
+            for each in nested
+            for child in (each.values() if isinstance(each, dict) else each)
+        ]
+        if not level:
+            return
+    raise EventTooLargeError(
+        f"the {kind} event is nested over {_LEVELS_MAX} levels deep: flatten it"
+    )
+
+
+def _check_names(event: Event) -> None:
+    for name in _LINE_KEYS:
+        if name in event.extra:
+            raise EventError(
+                f'the {event.kind} event has a field "{name}", which is the broker\'s: rename it'
+            )
+
+
+def _has_containers(event: Event) -> bool:
+    if event.extra:
+        return True
+    names = _CONTAINERS.get(type(event), ())
+    return any(isinstance(getattr(event, name), dict | list) for name in names)
 
 
 def _decode_object(raw: bytes | str) -> dict[str, Any]:
@@ -422,7 +514,7 @@ def _decode_object(raw: bytes | str) -> dict[str, Any]:
 
 def _not_json(error: Exception) -> EventError:
     if isinstance(error, RecursionError):
-        return EventTooLargeError("the event is nested too deep (about 1,000 levels): flatten it")
+        return EventTooLargeError(f"the event is nested over {_LEVELS_MAX} levels deep: flatten it")
     return EventError(f"not a JSON object: {error}: give one event a line")
 
 
@@ -449,5 +541,11 @@ def _build(struct: type[Event], kind: str, fields: dict[str, Any]) -> Event:
     if struct is OtherEvent:
         known["__name__"] = kind
     event = msgspec.convert({"kind": struct.__struct_config__.tag, **known}, struct)
-    ts = event.ts if event.ts.tzinfo is UTC else event.ts.astimezone(UTC)
-    return msgspec.structs.replace(event, ts=ts, extra=extra)
+    return msgspec.structs.replace(event, ts=_in_utc(event.ts), extra=extra)
+
+
+def _in_utc(at: datetime) -> datetime:
+    try:
+        return at if at.tzinfo is UTC else at.astimezone(UTC)
+    except OverflowError:
+        raise msgspec.ValidationError("the time has no equivalent in UTC - at `$.ts`") from None

@@ -57,9 +57,16 @@ class RunStream:
     """
 
     __slots__ = (
-        "acked_floor", "alarm_seq", "alive_at", "closed", "followers", "log", "meta", "overflow",
+        "acked_floor",
+        "alarm_seq",
+        "alive_at",
+        "closed",
+        "followers",
+        "log",
+        "meta",
+        "overflow",
         "seen_seq",
-    )  # fmt: skip
+    )
 
     def __init__(self, meta: RunMeta, log: RunLog, now: float) -> None:
         self.meta = meta
@@ -259,7 +266,9 @@ class Ledger:
                     high_water=stream.log.high_water,
                     trimmed=stream.log.trimmed,
                     overflow=stream.overflow,
-                    lag=0 if stream.alarm_seq == _NEVER else stream.log.last_seq - stream.acked_floor,
+                    lag=0
+                    if stream.alarm_seq == _NEVER
+                    else stream.log.last_seq - stream.acked_floor,
                 )
                 for stream in streams
             ),
@@ -330,5 +339,7 @@ class Ledger:
     def _warn_high_water(self, stream: RunStream) -> None:
         lag = stream.log.last_seq - stream.acked_floor
         percent = 100 * lag // self.limits.capacity
-        self.warn(f"run {stream.log.run_id}: {lag:,} events not yet stored, {percent} % of capacity")
+        self.warn(
+            f"run {stream.log.run_id}: {lag:,} events not yet stored, {percent} % of capacity"
+        )
         self._set_alarm(stream)

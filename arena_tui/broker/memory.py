@@ -19,7 +19,7 @@ from arena_tui.broker.protocol import (
     Subscription,
 )
 from arena_tui.errors import BrokerError, RunClosedError
-from arena_tui.events import Delivery, Event, RunEnd, RunStatus, check_event
+from arena_tui.events import Delivery, Event, RunEnd, RunStatus, check_event, sealed
 
 __all__ = ["InProcessBroker"]
 
@@ -36,19 +36,22 @@ class InProcessBroker:
         clock: Seconds since 1970; injected in tests.
     """
 
-    def __init__(self, limits: Limits | None = None, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, limits: Limits | None = None, clock: Callable[[], float] = time.time
+    ) -> None:
         self.limits = limits or Limits()
         self._clock = clock
         self._ledger = Ledger(self.limits, clock)
+        self._epoch = 0
 
     async def open_run(self, meta: RunMeta) -> RunInfo:
-        return self._ledger.info(self._ledger.open(meta, self._now_ms()), HEARTBEAT_S)
+        return self._ledger.info(self._ledger.open(meta, self._next_epoch()), HEARTBEAT_S)
 
     async def publish(self, run_id: str, event: Event) -> int:
         ledger = self._ledger
         if get_ident() != ledger.thread:
             ledger.check_thread()
-        size = check_event(event)
+        event, size = sealed(event)
         stream = ledger.streams.get(run_id) or ledger.get(run_id)
         if stream.closed:
             raise RunClosedError(f"run {run_id} has ended: open a new run")
@@ -61,7 +64,7 @@ class InProcessBroker:
         for run_id, event, size in batch:
             stream = ledger.streams.get(run_id)
             if stream is None:
-                stream = ledger.open(RunMeta.of(run_id, event), self._now_ms())
+                stream = ledger.open(RunMeta.of(run_id, event), self._next_epoch())
             if stream.closed:
                 refused += 1
                 _log.error("refused a %s event: run %s has ended", event.kind, run_id)
@@ -124,5 +127,7 @@ class InProcessBroker:
     async def aclose(self) -> None:
         self._ledger.close()
 
-    def _now_ms(self) -> int:
-        return int(self._clock() * 1000)
+    def _next_epoch(self) -> int:
+        """Milliseconds since 1970, and another one for every stream."""
+        self._epoch = max(int(self._clock() * 1000), self._epoch + 1)
+        return self._epoch

@@ -57,7 +57,7 @@ cursors (a run without one: from its first event, so that what is gone already i
 
 
 Outgoing: TypeAlias = tuple[str, Event, int]
-"""Run id, checked event, size in bytes of JSON (see `check_event`), on the way to the broker."""
+"""Run id, sealed event, size in bytes of JSON (see `sealed`), on the way to the broker."""
 
 
 class Limits(Struct, frozen=True, kw_only=True):
@@ -195,7 +195,7 @@ class BrokerProtocol(Protocol):
         ...
 
     async def publish_all(self, batch: Sequence[Outgoing]) -> int:
-        """Append events that passed `check_event`, in order, opening runs at first sight.
+        """Append sealed events, in order, opening runs at first sight.
 
         Returns how many were refused because their run had ended; each is logged.
         """

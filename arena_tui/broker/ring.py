@@ -25,9 +25,18 @@ class RunLog:
     """
 
     __slots__ = (
-        "_capacity", "_entries", "_head", "_high_water", "_max_bytes", "_sizes",
-        "bytes", "epoch", "first_seq", "last_seq", "run_id",
-    )  # fmt: skip
+        "_capacity",
+        "_entries",
+        "_head",
+        "_high_water",
+        "_max_bytes",
+        "_sizes",
+        "bytes",
+        "epoch",
+        "first_seq",
+        "last_seq",
+        "run_id",
+    )
 
     def __init__(self, run_id: str, epoch: int, limits: Limits) -> None:
         self.run_id = run_id

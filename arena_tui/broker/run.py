@@ -90,8 +90,9 @@ class Run:
             self.end()
         elif isinstance(error, Exception):
             text = "".join(traceback.format_exception(kind, error, trace))
-            self.error(_summary(error), where=type(error).__name__, traceback=text[-16_000:],
-                       fatal=True)  # fmt: skip
+            self.error(
+                _summary(error), where=type(error).__name__, traceback=text[-16_000:], fatal=True
+            )
             self.end(status="crashed", reason=_summary(error))
         else:
             self.end(status="stopped", reason=type(error).__name__)
@@ -119,8 +120,15 @@ class Run:
     ) -> None:
         """What the agent sees; a board is text."""
         legal = None if legal_actions is None else list(legal_actions)
-        self.emit(Observation(turn=self._turn, agent_id=agent_id or self._player, text=text,
-                              legal_actions=legal, data=data))  # fmt: skip
+        self.emit(
+            Observation(
+                turn=self._turn,
+                agent_id=agent_id or self._player,
+                text=text,
+                legal_actions=legal,
+                data=data,
+            )
+        )
 
     def llm_prompt(
         self,
@@ -130,8 +138,15 @@ class Run:
         agent_id: str | None = None,
     ) -> None:
         """What a model is asked."""
-        self.emit(LlmPrompt(turn=self._turn, agent_id=agent_id or self._player, model=model,
-                            text=text, messages=None if messages is None else list(messages)))  # fmt: skip
+        self.emit(
+            LlmPrompt(
+                turn=self._turn,
+                agent_id=agent_id or self._player,
+                model=model,
+                text=text,
+                messages=None if messages is None else list(messages),
+            )
+        )
 
     def llm_response(
         self,
@@ -147,16 +162,32 @@ class Run:
         agent_id: str | None = None,
     ) -> None:
         """What a model answered; leave out what is not known."""
-        self.emit(LlmResponse(turn=self._turn, agent_id=agent_id or self._player, text=text,
-                              reasoning=reasoning, model=model, input_tokens=input_tokens,
-                              output_tokens=output_tokens, cost_usd=cost_usd, latency_s=latency_s,
-                              finish_reason=finish_reason))  # fmt: skip
+        self.emit(
+            LlmResponse(
+                turn=self._turn,
+                agent_id=agent_id or self._player,
+                text=text,
+                reasoning=reasoning,
+                model=model,
+                input_tokens=input_tokens,
+                output_tokens=output_tokens,
+                cost_usd=cost_usd,
+                latency_s=latency_s,
+                finish_reason=finish_reason,
+            )
+        )
 
     def action(self, action: Any, agent_id: str | None = None) -> None:
         """What an agent does; numbered within the turn."""
         self._index_in_turn += 1
-        self.emit(Action(turn=self._turn, agent_id=agent_id or self._player, action=action,
-                         index_in_turn=self._index_in_turn))  # fmt: skip
+        self.emit(
+            Action(
+                turn=self._turn,
+                agent_id=agent_id or self._player,
+                action=action,
+                index_in_turn=self._index_in_turn,
+            )
+        )
 
     def result(
         self,
@@ -168,20 +199,33 @@ class Run:
         agent_id: str | None = None,
     ) -> None:
         """What came of the last action."""
-        self.emit(ActionResult(turn=self._turn, agent_id=agent_id or self._player, ok=ok,
-                               index_in_turn=self._index_in_turn, changed=changed, reward=reward,
-                               detail=detail))  # fmt: skip
+        self.emit(
+            ActionResult(
+                turn=self._turn,
+                agent_id=agent_id or self._player,
+                ok=ok,
+                index_in_turn=self._index_in_turn,
+                changed=changed,
+                reward=reward,
+                detail=detail,
+            )
+        )
 
     def mutation(self, before: str | None, after: str | None, reason: str | None = None) -> None:
         """The world changed outside the agents' actions."""
-        self.emit(WorldMutation(turn=self._turn, before_summary=before, after_summary=after,
-                                reason=reason))  # fmt: skip
+        self.emit(
+            WorldMutation(
+                turn=self._turn, before_summary=before, after_summary=after, reason=reason
+            )
+        )
 
-    def fork(self, parent_run_id: str, parent_seq: int | None = None, mutation: str | None = None
-             ) -> None:  # fmt: skip
+    def fork(
+        self, parent_run_id: str, parent_seq: int | None = None, mutation: str | None = None
+    ) -> None:
         """This run continues another one from its event `parent_seq`."""
-        self.emit(Fork(parent_run_id=parent_run_id, parent_seq=parent_seq,
-                       mutation_summary=mutation))  # fmt: skip
+        self.emit(
+            Fork(parent_run_id=parent_run_id, parent_seq=parent_seq, mutation_summary=mutation)
+        )
 
     def metric(self, name: str, value: float, unit: str | None = None) -> None:
         """One measured number."""
@@ -196,8 +240,16 @@ class Run:
         agent_id: str | None = None,
     ) -> None:
         """Something failed; the run goes on unless `fatal`."""
-        self.emit(ErrorEvent(turn=self._turn, agent_id=agent_id or self._player, where=where,
-                             message=message, traceback=traceback, fatal=fatal))  # fmt: skip
+        self.emit(
+            ErrorEvent(
+                turn=self._turn,
+                agent_id=agent_id or self._player,
+                where=where,
+                message=message,
+                traceback=traceback,
+                fatal=fatal,
+            )
+        )
 
     def log(self, text: str, level: str = "info") -> None:
         """A line for the run's own log."""
@@ -212,8 +264,9 @@ class Run:
         """The run is over; the first call counts, later ones do nothing."""
         if not self.ended:
             self.ended = True
-            self.emit(RunEnd(turn=self._turn, status=status, outcome=dict(outcome or {}),
-                             reason=reason))  # fmt: skip
+            self.emit(
+                RunEnd(turn=self._turn, status=status, outcome=dict(outcome or {}), reason=reason)
+            )
 
 
 def _summary(error: BaseException) -> str:

@@ -16,7 +16,7 @@ from arena_tui.broker.ledger import HEARTBEAT_S
 from arena_tui.broker.protocol import BrokerProtocol, Outgoing
 from arena_tui.broker.run import Run
 from arena_tui.errors import BrokerError, RunClosedError
-from arena_tui.events import AgentInfo, Event, RunEnd, check_event
+from arena_tui.events import AgentInfo, Event, RunEnd, check_event, check_run_id, sealed
 
 __all__ = ["MultiRunBrokerSink", "SinkStats"]
 
@@ -69,6 +69,7 @@ class MultiRunBrokerSink:
         self._drained.set()
         self._signalled = False
         self._closed = False
+        self._closing: asyncio.Task[None] | None = None
         self._queued_peak = 0
         self._blocked_s = 0.0
         self._refused = 0
@@ -89,28 +90,29 @@ class MultiRunBrokerSink:
         config: Mapping[str, Any] | None = None,
     ) -> Run:
         """A new run that emits here; see `Run`."""
-        return Run(self.emit, game, agents, run_id=run_id, seed=seed, label=label, tags=tags,
-                   config=config)  # fmt: skip
+        return Run(
+            self.emit, game, agents, run_id=run_id, seed=seed, label=label, tags=tags, config=config
+        )
 
     def emit(self, run_id: str, event: Event) -> None:
         """Queue one event; the run is opened at first sight and closed by `run_end`.
 
         Raises:
-            EventError: The event cannot be accepted.
+            EventError: The event, or the run's id, cannot be accepted.
             RunClosedError: The run has ended.
             BrokerError: The sink is closed, or full and called on the loop's own thread.
         """
-        outgoing = (run_id, event, check_event(event))
+        event, size = sealed(event)
         if len(self._fifo) >= self._bound:
             self._wait_for_room()
         if run_id not in self._open:
             self._open_run(run_id)
         if type(event) is RunEnd:
             self._open.pop(run_id, None)
-        self._fifo.append(outgoing)
-        # After the append: whoever still reads False here is in front of `aclose`'s end markers.
+        self._fifo.append((run_id, event, size))
+        # After the append: whoever still reads False here is in front of the end markers.
         if self._closed:
-            raise BrokerError("the broker is closed: nothing more can be published")
+            raise _closed()
         if not self._signalled:
             self._signalled = True
             self._loop.call_soon_threadsafe(self._signal)
@@ -126,35 +128,24 @@ class MultiRunBrokerSink:
 
     async def aclose(self) -> None:
         """`close_all` for the loop. Cancelling it gives up waiting for the store; idempotent."""
-        first, self._closed = not self._closed, True
-        if first:
-            for run_id in list(self._open):
-                event = RunEnd(status="stopped", reason="its producer shut down")
-                self._fifo.append((run_id, event, check_event(event)))
-            self._open.clear()
-            with self._room:
-                self._room.notify_all()
-        self._signal()
-        try:
-            await self._drained.wait()
-            await self._broker.settled(self._touched)
-            held = {info.meta.run_id for info in await self._broker.runs()}
-            for run_id in held.intersection(self._touched):
-                await self._broker.reap(run_id)
-        finally:
-            for task in self._tasks:
-                task.cancel()
+        if self._closing is None:
+            self._closing = asyncio.create_task(self._close(), name="sink closing")
+        await self._closing
 
     async def flush(self) -> None:
         """Return when all that was emitted so far is published."""
-        if self._fifo:
+        if self._fifo and not self._closed:
             self._signal()
         await self._drained.wait()
 
     def stats(self) -> SinkStats:
         """All counters, now."""
-        return SinkStats(queued=len(self._fifo), queued_peak=self._queued_peak,
-                         blocked_s=self._blocked_s, refused=self._refused)  # fmt: skip
+        return SinkStats(
+            queued=len(self._fifo),
+            queued_peak=self._queued_peak,
+            blocked_s=self._blocked_s,
+            refused=self._refused,
+        )
 
     def _signal(self) -> None:
         self._drained.clear()
@@ -162,9 +153,10 @@ class MultiRunBrokerSink:
 
     def _open_run(self, run_id: str) -> None:
         if self._closed:
-            raise BrokerError("the broker is closed: nothing more can be published")
+            raise _closed()
         if run_id in self._touched:
             raise RunClosedError(f"run {run_id} has ended: open a new run")
+        check_run_id(run_id)
         self._open[run_id] = self._touched[run_id] = None
 
     def _has_room(self) -> bool:
@@ -178,6 +170,30 @@ class MultiRunBrokerSink:
             self._room.wait_for(self._has_room)
             self._blocked_s += time.perf_counter() - started
 
+    async def _close(self) -> None:
+        self._closed = True
+        try:
+            await self._end_runs()
+            await self._broker.settled(self._touched)
+            for info in await self._broker.runs():
+                if info.meta.run_id in self._touched and info.state == "closed":
+                    await self._broker.reap(info.meta.run_id)
+        finally:
+            for task in self._tasks:
+                task.cancel()
+
+    async def _end_runs(self) -> None:
+        """Again until none is open: a thread that saw the sink open may just have begun a run."""
+        with self._room:
+            self._room.notify_all()
+        while self._open or self._fifo or not self._drained.is_set():
+            while self._open:
+                run_id, _ = self._open.popitem()
+                event = RunEnd(status="stopped", reason="its producer shut down")
+                self._fifo.append((run_id, event, check_event(event)))
+            self._signal()
+            await self._drained.wait()
+
     async def _write(self) -> None:
         fifo = self._fifo
         while True:
@@ -186,12 +202,7 @@ class MultiRunBrokerSink:
             self._signalled = False  # before looking: an emit from here on signals again
             self._queued_peak = max(self._queued_peak, len(fifo))
             while fifo:
-                batch = [fifo.popleft() for _ in range(min(_BATCH, len(fifo)))]
-                try:
-                    self._refused += await self._broker.publish_all(batch)
-                except BrokerError:
-                    self._refused += len(batch)
-                    _log.exception("%d events could not be published", len(batch))
+                await self._publish([fifo.popleft() for _ in range(min(_BATCH, len(fifo)))])
                 if self._has_room():
                     with self._room:
                         self._room.notify_all()
@@ -199,7 +210,22 @@ class MultiRunBrokerSink:
             if not self._work.is_set():
                 self._drained.set()
 
+    async def _publish(self, batch: list[Outgoing]) -> None:
+        try:
+            self._refused += await self._broker.publish_all(batch)
+        except Exception:
+            # The writer must live: without it every producer would wait for room for ever.
+            self._refused += len(batch)
+            _log.exception("%d events could not be published", len(batch))
+
     async def _beat(self) -> None:
         while True:
-            await self._broker.heartbeat(list(self._open))
+            try:
+                await self._broker.heartbeat(list(self._open))
+            except BrokerError as error:
+                _log.warning("no heartbeat: %s", error)
             await asyncio.sleep(HEARTBEAT_S)
+
+
+def _closed() -> BrokerError:
+    return BrokerError("the broker is closed: nothing more can be published")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from arena_tui.broker.protocol import ConsumerStats, Cursor, Start
 from arena_tui.events import Delivery, Gap, GapReason
@@ -19,8 +19,12 @@ _PER_RUN = 256
 """Events one run may take of a batch before the next run's turn, while reading a backlog."""
 
 
+_Key: TypeAlias = tuple[str, int]
+"""Run id and epoch: a run that was reaped and opened again is another stream."""
+
+
 class _Backlog:
-    """What a subscription is owed of one run: `read + 1 .. owed`; a gap comes first if one is due."""
+    """What a subscription is owed of one stream: `read + 1 .. owed`; a gap comes first if one is due."""
 
     __slots__ = ("gap", "owed", "read")
 
@@ -43,7 +47,7 @@ class LedgerSubscription:
         self.position = position
         self.durable = durable
         self._ledger = ledger
-        self._backlog: dict[str, _Backlog] = {}
+        self._backlog: dict[_Key, _Backlog] = {}
         self._backlog_events = 0
         self._chosen: set[str] = set()
         self._acked: dict[str, int] = {}
@@ -115,7 +119,7 @@ class LedgerSubscription:
         if self.position is None:
             self._chosen.add(log.run_id)
         if gap or read < log.last_seq:
-            self._backlog[log.run_id] = _Backlog(read, log.last_seq, gap)
+            self._backlog[log.run_id, log.epoch] = _Backlog(read, log.last_seq, gap)
             self._backlog_events += log.last_seq - read
 
     def follows(self, stream: RunStream) -> bool:
@@ -129,9 +133,10 @@ class LedgerSubscription:
     def owe(self, stream: RunStream) -> None:
         """A run it chose has one more event."""
         seq = stream.log.last_seq
-        backlog = self._backlog.get(stream.log.run_id)
+        key = stream.log.run_id, stream.log.epoch
+        backlog = self._backlog.get(key)
         if backlog is None:
-            self._backlog[stream.log.run_id] = _Backlog(seq - 1, seq)
+            self._backlog[key] = _Backlog(seq - 1, seq)
         else:
             backlog.owed = seq
         self._backlog_events += 1
@@ -142,9 +147,10 @@ class LedgerSubscription:
         self._note_lag()
         ledger, backlog = self._ledger, self._backlog
         for envelope in ledger.window[self.position - ledger.window_start :]:
-            entry = backlog.get(envelope.run_id)
+            key = envelope.run_id, envelope.epoch
+            entry = backlog.get(key)
             if entry is None:
-                backlog[envelope.run_id] = _Backlog(envelope.seq - 1, envelope.seq)
+                backlog[key] = _Backlog(envelope.seq - 1, envelope.seq)
             else:
                 entry.owed = envelope.seq
             self._backlog_events += 1
@@ -153,7 +159,7 @@ class LedgerSubscription:
     def lose(self, stream: RunStream, from_seq: int) -> int:
         """How many of the events that the log just let go, `from_seq` on, it had not read."""
         log = stream.log
-        backlog = self._backlog.get(log.run_id)
+        backlog = self._backlog.get((log.run_id, log.epoch))
         if backlog is None or backlog.read >= log.first_seq - 1:
             return 0
         if log.run_id not in self._overflowing:
@@ -194,32 +200,40 @@ class LedgerSubscription:
     def _read_backlog(self, limit: int, batch: list[Delivery]) -> None:
         """One slice of each run in turn, so that a busy run never starves the others."""
         while self._backlog and len(batch) < limit:
-            run_id, backlog = next(iter(self._backlog.items()))
-            del self._backlog[run_id]
-            self._read_run(run_id, backlog, min(_PER_RUN, limit - len(batch)), batch)
+            key, backlog = next(iter(self._backlog.items()))
+            del self._backlog[key]
+            self._read_run(key, backlog, min(_PER_RUN, limit - len(batch)), batch)
             if backlog.read < backlog.owed:
-                self._backlog[run_id] = backlog
+                self._backlog[key] = backlog
 
-    def _read_run(self, run_id: str, backlog: _Backlog, limit: int, batch: list[Delivery]) -> None:
-        stream = self._ledger.streams.get(run_id)
+    def _read_run(self, key: _Key, backlog: _Backlog, limit: int, batch: list[Delivery]) -> None:
+        stream = self._stream(key)
         if backlog.gap is not None:
             batch.append(backlog.gap)
             backlog.gap = None
         if stream is None:
-            self._give_gap(run_id, 0, backlog, backlog.owed, "reaped", batch)
+            if backlog.read == backlog.owed:
+                return
+            self._give_gap(key, backlog, backlog.owed, "reaped", batch)
             return
         if backlog.read < stream.log.first_seq - 1:
             up_to = min(stream.log.first_seq - 1, backlog.owed)
-            self._give_gap(run_id, stream.log.epoch, backlog, up_to, "trimmed", batch)
-            self._overflowing.discard(run_id)
+            self._give_gap(key, backlog, up_to, "trimmed", batch)
+            self._overflowing.discard(stream.log.run_id)
         envelopes = stream.log.read(backlog.read, limit, backlog.owed)
         batch.extend(envelopes)
         self._advance(backlog, len(envelopes))
         self._delivered += len(envelopes)
 
-    def _give_gap(self, run_id: str, epoch: int, backlog: _Backlog, up_to: int, reason: GapReason,
-                  batch: list[Delivery]) -> None:  # fmt: skip
-        gap = Gap(run_id, epoch, backlog.read + 1, up_to, reason)
+    def _stream(self, key: _Key) -> RunStream | None:
+        """The stream the backlog is of; None when it is reaped, though its id may be in use again."""
+        stream = self._ledger.streams.get(key[0])
+        return stream if stream is not None and stream.log.epoch == key[1] else None
+
+    def _give_gap(
+        self, key: _Key, backlog: _Backlog, up_to: int, reason: GapReason, batch: list[Delivery]
+    ) -> None:
+        gap = Gap(*key, backlog.read + 1, up_to, reason)
         batch.append(gap)
         self._in_gaps += gap.count
         self._advance(backlog, gap.count)
@@ -241,14 +255,13 @@ class LedgerSubscription:
 
     def _lag_s(self) -> float:
         """Age of the oldest event still held that it has not read, in seconds."""
-        ledger = self._ledger
         oldest = [
             stream.log.read(max(backlog.read, stream.log.first_seq - 1), 1, stream.log.last_seq)
-            for run_id, backlog in self._backlog.items()
-            if (stream := ledger.streams.get(run_id)) is not None
+            for key, backlog in self._backlog.items()
+            if (stream := self._stream(key)) is not None
         ]
         if self.position is not None:
-            start = self.position - ledger.window_start
-            oldest.append(ledger.window[start : start + 1])
+            start = self.position - self._ledger.window_start
+            oldest.append(self._ledger.window[start : start + 1])
         stamps = [envelopes[0].event.ts.timestamp() for envelopes in oldest if envelopes]
-        return max(0.0, ledger.clock() - min(stamps)) if stamps else 0.0
+        return max(0.0, self._ledger.clock() - min(stamps)) if stamps else 0.0

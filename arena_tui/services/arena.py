@@ -61,8 +61,9 @@ class Arena:
             agents: Who plays: ids, or ids with names and specs.
             run_id: Of your own choice, 1 to 128 of `A-Z a-z 0-9 . _ : -`, and unique.
         """
-        return self._sink.run(game, agents, run_id=run_id, seed=seed, label=label, tags=tags,
-                              config=config)  # fmt: skip
+        return self._sink.run(
+            game, agents, run_id=run_id, seed=seed, label=label, tags=tags, config=config
+        )
 
     def close(self) -> None:
         """End open runs, wait until all is stored, let go. Idempotent.

@@ -104,8 +104,10 @@ class Feed:
         for run_id, old in self._views.items():
             totals = old.totals
             same = (totals.game, totals.label, totals.agents) == (
-                start.game, start.label, start.agents
-            )  # fmt: skip
+                start.game,
+                start.label,
+                start.agents,
+            )
             if same and totals.status == "finished":
                 view.number = old.number
                 self._forget(run_id)

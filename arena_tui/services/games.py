@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import runpy
 import threading
@@ -28,10 +29,9 @@ class Script:
     def run(self) -> None:
         """Run the file as a program; what it raises goes to the log."""
         try:
-            runpy.run_path(str(self.path), run_name="__main__")
-        except SystemExit:
-            pass
-        except BaseException:
+            with contextlib.suppress(SystemExit):
+                runpy.run_path(str(self.path), run_name="__main__")
+        except Exception:  # noqa: BLE001 - whatever a user's program raises
             _log.exception("the script %s failed", self.path)
 
 

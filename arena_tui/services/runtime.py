@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
+from collections.abc import Coroutine
 from typing import TYPE_CHECKING
 
 from arena_tui.broker.memory import InProcessBroker
 from arena_tui.broker.protocol import Limits
 from arena_tui.broker.sink import MultiRunBrokerSink
 from arena_tui.config import Config
-from arena_tui.errors import StoreError
 
 if TYPE_CHECKING:
     from arena_tui.store.database import Database
@@ -20,17 +19,20 @@ if TYPE_CHECKING:
 
 __all__ = ["Runtime"]
 
-_RESTART_S = 2.0
 _GIVE_UP_S = 10.0
-
-_log = logging.getLogger(__name__)
-
+_LOOK_EVERY_S = 0.1
 
 class Runtime:
     """Everything behind the screen. Make and use it on one loop; `aclose` it at the end.
 
+    Args:
+        config: The settings in force.
+        limits: How much the broker holds.
+        shared: Whether `connect()` within this process is to use this runtime.
+        give_up_s: On closing, how long a store is waited for that refuses.
+
     Attributes:
-        current: The runtime of this process, which `memory:` means; None when there is none.
+        current: The runtime that `connect()` uses; None: each makes its own.
         broker, sink: There from the start.
         database, history, persister: There once `open_store` returned.
         notices: What the user should know, oldest first.
@@ -38,7 +40,14 @@ class Runtime:
 
     current: Runtime | None = None
 
-    def __init__(self, config: Config, limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        limits: Limits | None = None,
+        *,
+        shared: bool = True,
+        give_up_s: float = _GIVE_UP_S,
+    ) -> None:
         self.config = config
         self.broker = InProcessBroker(limits)
         self.sink = MultiRunBrokerSink(self.broker)
@@ -46,8 +55,10 @@ class Runtime:
         self.history: History | None = None
         self.persister: Persister | None = None
         self.notices: list[str] = []
+        self._give_up_s = give_up_s
         self._storing: asyncio.Task[None] | None = None
-        Runtime.current = self
+        if shared:
+            Runtime.current = self
 
     async def open_store(self) -> None:
         """Open the configured store and begin to store; nothing to do without one.
@@ -57,67 +68,62 @@ class Runtime:
         """
         if self.config.db is None or self.database is not None:
             return
-        from arena_tui.store.database import Database  # noqa: PLC0415 - duckdb takes 100 ms
-        from arena_tui.store.history import History  # noqa: PLC0415
-        from arena_tui.store.persister import Persister  # noqa: PLC0415
+        from arena_tui.store.database import Database
+        from arena_tui.store.history import History
+        from arena_tui.store.persister import Persister
 
-        self.database = await asyncio.to_thread(Database, self.config.db)
-        self.notices += self.database.notices
-        self.history = History(self.database)
-        self.persister = Persister(self.broker, self.database)
-        self._storing = asyncio.create_task(self._supervise(self.persister), name="persister")
-        await self.persister.started.wait()
+        database = await asyncio.to_thread(Database, self.config.db)
+        persister = Persister(self.broker, database)
+        try:
+            await persister.start()
+        except BaseException:
+            await database.aclose()
+            raise
+        self.database, self.history, self.persister = database, History(database), persister
+        self.notices += database.notices
+        self._storing = asyncio.create_task(persister.run(), name="persister")
 
     async def aclose(self) -> str | None:
         """End all runs, store all that was published, close. Returns what could not be stored.
 
-        While the store refuses, it is waited for no longer than ten seconds.
+        While the store refuses, it is waited for no longer than `give_up_s`.
         """
-        unsaved = None
-        try:
-            await self._close_sink()
-        except TimeoutError:
-            unsaved = await self._unsaved()
+        await self._patiently(self._settle())
         await self.broker.aclose()
         if self._storing is not None:
             self._storing.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._storing
         if self.database is not None:
-            await asyncio.to_thread(self.database.close)
+            await self.database.aclose()
         if Runtime.current is self:
             Runtime.current = None
-        return unsaved
+        return await self._unsaved()
 
-    async def _close_sink(self) -> None:
-        """Close the sink; time counts only while the store is refusing."""
-        closing = asyncio.ensure_future(self.sink.aclose())
+    async def _settle(self) -> None:
+        await self.sink.aclose()
+        runs = await self.broker.runs()
+        await self.broker.settled(info.meta.run_id for info in runs)
+
+    async def _patiently(self, work: Coroutine[None, None, None]) -> None:
+        """Wait for `work`; give it up when the store has been refusing for so long."""
+        task = asyncio.create_task(work)
         refused_s = 0.0
-        while not closing.done():
-            await asyncio.wait([closing], timeout=0.1)
+        while not task.done():
+            await asyncio.wait([task], timeout=_LOOK_EVERY_S)
             refusing = self.persister is not None and self.persister.counters.state == "error"
-            refused_s = refused_s + 0.1 if refusing else 0.0
-            if refused_s >= _GIVE_UP_S:
-                closing.cancel()
-                raise TimeoutError
-        await closing
+            refused_s = refused_s + _LOOK_EVERY_S if refusing else 0.0
+            if refused_s > self._give_up_s:
+                task.cancel()
+                await asyncio.wait([task])
+        if not task.cancelled():
+            task.result()
 
-    async def _unsaved(self) -> str:
-        stats = await self.broker.stats()
-        assert self.persister is not None
+    async def _unsaved(self) -> str | None:
+        if self.persister is None:
+            return None
         counters = self.persister.counters
-        count = stats.published - counters.stored - counters.lost
+        count = (await self.broker.stats()).published - counters.stored - counters.lost
+        if count <= 0:
+            return None
         return f"{count:,} events could not be stored: {counters.last_error}"
-
-    async def _supervise(self, persister: Persister) -> None:
-        while True:
-            try:
-                await persister.run()
-            except StoreError as error:
-                persister.fail(error)
-            except Exception as error:
-                _log.exception("the persister failed and is started again")
-                persister.fail(error)
-            else:
-                return
-            await asyncio.sleep(_RESTART_S)

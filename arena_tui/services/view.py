@@ -20,9 +20,9 @@ from arena_tui.events import (
     Observation,
     TurnStart,
 )
-from arena_tui.store.totals import RunTotals
+from arena_tui.store.totals import AgentTally, RunTotals
 
-__all__ = ["STUCK_S", "AgentTally", "Pane", "PaneState", "RunView"]
+__all__ = ["STUCK_S", "Pane", "PaneState", "RunView"]
 
 STUCK_S = 30.0
 """Seconds without an event after which an open run is called stuck."""
@@ -31,17 +31,6 @@ _RECENT = 24
 _RATE_SECONDS = 60
 
 PaneState: TypeAlias = Literal["running", "stuck", "lost", "finished", "crashed", "stopped"]
-
-
-class AgentTally(Struct, kw_only=True):
-    """What one agent did and used so far; tokens and cost None while unknown."""
-
-    actions: int = 0
-    errors: int = 0
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    cost_usd: float | None = None
-    latency_s: float = 0.0
 
 
 class Pane(Struct, frozen=True, kw_only=True):
@@ -194,7 +183,6 @@ class RunView:
             tally.output_tokens = _plus(tally.output_tokens, event.output_tokens)
             if event.cost_usd is not None:
                 tally.cost_usd = (tally.cost_usd or 0.0) + event.cost_usd
-            tally.latency_s += event.latency_s or 0.0
         elif isinstance(event, Action):
             tally.actions += 1
         elif isinstance(event, ErrorEvent):
@@ -218,5 +206,3 @@ def _total_tokens(totals: RunTotals) -> int | None:
     if totals.input_tokens is None and totals.output_tokens is None:
         return None
     return (totals.input_tokens or 0) + (totals.output_tokens or 0)
-
-

@@ -12,8 +12,8 @@ from msgspec import Struct
 from arena_tui.errors import UnknownRunError
 from arena_tui.events import Delivery, Envelope, Gap, decode_event
 from arena_tui.store.database import Connection, Database
-from arena_tui.store.persister import RUN_COLUMNS, totals_of
-from arena_tui.store.totals import RunTotals
+from arena_tui.store.rows import RUN_COLUMNS, totals_of
+from arena_tui.store.totals import AgentTally, RunTotals
 
 __all__ = ["Density", "History", "Mark", "SortKey", "read_run", "read_runs", "read_window"]
 
@@ -105,15 +105,36 @@ class History:
         """How a run's events spread over its time, in `slices`, with all marks."""
         return await self._database.read(partial(_read_density, run_id=run_id, slices=slices))
 
-    async def turn_seqs(self, run_id: str) -> list[tuple[int, int]]:
-        """`(turn, first seq of it)`, ascending."""
+    async def next_of_kind(self, run_id: str, kind: str, at: int, step: int) -> int | None:
+        """The next (`step` 1) or previous (-1) seq of that kind, as seen from `at`; or None."""
+        comparison, aggregate = (">", "min") if step > 0 else ("<", "max")
         return await self._database.read(
-            lambda connection: connection.execute(
-                "SELECT turn, min(seq) FROM events WHERE run_id = ? AND turn IS NOT NULL "
-                "GROUP BY turn ORDER BY 2",
-                [run_id],
-            ).fetchall()
+            lambda connection: _one(
+                connection,
+                f"SELECT {aggregate}(seq) FROM events "
+                f"WHERE run_id = ? AND kind = ? AND seq {comparison} ?",
+                [run_id, kind, at],
+            )
         )
+
+    async def turn_seq(self, run_id: str, turn: int) -> int | None:
+        """First seq of that turn, or None."""
+        return await self._database.read(
+            lambda connection: _one(
+                connection,
+                "SELECT min(seq) FROM events WHERE run_id = ? AND turn = ?",
+                [run_id, turn],
+            )
+        )
+
+    async def keyframe(self, run_id: str, seq: int) -> list[Envelope]:
+        """The events that tell how the run looked at `seq`: its start, and the newest turn and
+        observation, error and prompt until then, in order."""
+        return await self._database.read(partial(_read_keyframe, run_id=run_id, seq=seq))
+
+    async def tallies(self, run_id: str, seq: int) -> dict[str, AgentTally]:
+        """What each agent did and used up to `seq`."""
+        return await self._database.read(partial(_read_tallies, run_id=run_id, seq=seq))
 
     async def search(
         self, run_id: str, text: str, after_seq: int, backwards: bool = False
@@ -210,6 +231,33 @@ def read_window(connection: Connection, run_id: str, from_seq: int, to_seq: int)
 def _place(delivery: Delivery) -> tuple[int, int, bool]:
     seq = delivery.from_seq if isinstance(delivery, Gap) else delivery.seq
     return delivery.epoch, seq, isinstance(delivery, Envelope)
+
+
+def _read_keyframe(connection: Connection, run_id: str, seq: int) -> list[Envelope]:
+    rows = connection.execute(
+        "SELECT run_id, max(epoch), max(seq), arg_max(payload, (epoch, seq)) FROM events "
+        "WHERE run_id = ? AND seq <= ? AND kind IN "
+        "('run_start', 'turn_start', 'observation', 'llm_prompt', 'llm_response', 'error', "
+        "'run_end') GROUP BY run_id, kind ORDER BY 3",
+        [run_id, seq],
+    ).fetchall()
+    return [Envelope(run, epoch, at, decode_event(raw)) for run, epoch, at, raw in rows]
+
+
+def _read_tallies(connection: Connection, run_id: str, seq: int) -> dict[str, AgentTally]:
+    rows = connection.execute(
+        "SELECT agent_id, count(*) FILTER (kind = 'action'), count(*) FILTER (kind = 'error'), "
+        "sum(TRY_CAST(payload->>'input_tokens' AS BIGINT)) FILTER (kind = 'llm_response'), "
+        "sum(TRY_CAST(payload->>'output_tokens' AS BIGINT)) FILTER (kind = 'llm_response'), "
+        "sum(TRY_CAST(payload->>'cost_usd' AS DOUBLE)) FILTER (kind = 'llm_response') "
+        "FROM events WHERE run_id = ? AND seq <= ? AND agent_id IS NOT NULL GROUP BY agent_id",
+        [run_id, seq],
+    ).fetchall()
+    return {
+        agent: AgentTally(actions=actions, errors=errors, input_tokens=input_tokens,
+                          output_tokens=output_tokens, cost_usd=cost_usd)
+        for agent, actions, errors, input_tokens, output_tokens, cost_usd in rows
+    }  # fmt: skip
 
 
 def _read_density(connection: Connection, run_id: str, slices: int) -> Density:

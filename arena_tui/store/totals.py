@@ -21,11 +21,21 @@ from arena_tui.events import (
     RunStatus,
 )
 
-__all__ = ["RunTotals", "TotalsStatus"]
+__all__ = ["AgentTally", "RunTotals", "TotalsStatus"]
 
 TotalsStatus: TypeAlias = Literal["running"] | RunStatus
 
 _BIGINT_MAX = 2**63 - 1
+
+
+class AgentTally(Struct, kw_only=True):
+    """What one agent did and used so far; tokens and US dollars None while unknown."""
+
+    actions: int = 0
+    errors: int = 0
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cost_usd: float | None = None
 
 
 class RunTotals(Struct, kw_only=True):
@@ -80,7 +90,8 @@ class RunTotals(Struct, kw_only=True):
     def add(self, envelope: Envelope) -> None:
         """Fold in the run's next event."""
         event = envelope.event
-        self.epoch = envelope.epoch
+        if envelope.epoch != self.epoch:
+            self._begin(envelope.epoch)
         self.seq = envelope.seq
         self.events += 1
         self.last_at = event.ts
@@ -95,7 +106,14 @@ class RunTotals(Struct, kw_only=True):
         """Fold in word of events that are lost."""
         self.lost += gap.count
         if gap.reason != "reset":
-            self.epoch, self.seq = gap.epoch, gap.to_seq
+            if gap.epoch != self.epoch:
+                self._begin(gap.epoch)
+            self.seq = gap.to_seq
+
+    def _begin(self, epoch: int) -> None:
+        """The stream was made anew under the same id: whatever end the old one had is not this one's."""
+        self.epoch, self.seq = epoch, 0
+        self.status, self.outcome, self.reason, self.ended_at = "running", {}, None, None
 
     def _add_own(self, event: Event) -> None:
         if isinstance(event, LlmResponse):

@@ -129,7 +129,7 @@ class ArenaApp(App[int]):
 
     def open_run(self, run_id: str) -> None:
         """Look at one run, live or stored."""
-        from arena_tui.tui.screens.run import RunScreen  # noqa: PLC0415 - after the first frame
+        from arena_tui.tui.screens.run import RunScreen
 
         self.push_screen(RunScreen(run_id))
 
@@ -143,7 +143,9 @@ class ArenaApp(App[int]):
         self.exit(code)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        yield SystemCommand("Live", "Watch what is being played now", partial(self.action_go, "live"))
+        yield SystemCommand(
+            "Live", "Watch what is being played now", partial(self.action_go, "live")
+        )
         yield SystemCommand("History", "Look at stored runs", partial(self.action_go, "history"))
         yield SystemCommand("New game", "Start a game here", self.action_new_game)
         yield SystemCommand("Help", "All keys", self.action_help)
@@ -156,7 +158,7 @@ class ArenaApp(App[int]):
             while len(self.screen_stack) > 2:
                 self.pop_screen()
         elif not any(type(screen).__name__ == "HistoryScreen" for screen in self.screen_stack):
-            from arena_tui.tui.screens.history import HistoryScreen  # noqa: PLC0415
+            from arena_tui.tui.screens.history import HistoryScreen
 
             self.action_go("live")
             self.push_screen(HistoryScreen())
@@ -165,12 +167,12 @@ class ArenaApp(App[int]):
                 self.pop_screen()
 
     def action_help(self) -> None:
-        from arena_tui.tui.screens.help import HelpScreen  # noqa: PLC0415
+        from arena_tui.tui.screens.help import HelpScreen
 
         self.push_screen(HelpScreen(self.screen))
 
     def action_new_game(self) -> None:
-        from arena_tui.tui.screens.new_game import NewGameScreen  # noqa: PLC0415
+        from arena_tui.tui.screens.new_game import NewGameScreen
 
         self.push_screen(NewGameScreen())
 
@@ -185,7 +187,7 @@ class ArenaApp(App[int]):
         if not playing:
             self.exit(0)
             return
-        from arena_tui.tui.screens.confirm import ConfirmScreen  # noqa: PLC0415
+        from arena_tui.tui.screens.confirm import ConfirmScreen
 
         games = "1 game is" if playing == 1 else f"{playing} games are"
         question = f"{games} still being played here. End and leave? What was played is stored."
@@ -210,11 +212,9 @@ class ArenaApp(App[int]):
             await asyncio.sleep(max(_FRAME_S - taken, taken * (1 / _BUSY_SHARE - 1), 0.005))
 
     def _show(self, frame: Frame) -> None:
-        for screen in reversed(self.screen_stack):
-            if isinstance(screen, ArenaScreen):
-                if screen.is_mounted and screen is self.screen:
-                    screen.show_frame(frame)
-                return
+        screen: object = self.screen
+        if isinstance(screen, ArenaScreen) and screen.is_mounted:
+            screen.show_frame(frame)
 
     async def on_unmount(self) -> None:
         for task in (getattr(self, "_tick_task", None), getattr(self, "_begin_task", None)):

@@ -66,10 +66,13 @@ def paint_truth(
     rate = truth.per_second[-1] if truth.per_second else 0
     right: list[list[Piece]] = [
         [(f"{fps:.0f} fps {paint_ms:.0f} ms ", palette.dim)],
-        [(f"{rate:,} ev/s ", palette.text), (spark(truth.per_second, 12).lstrip(), palette.accent),
-         ("  ", palette.dim)],
+        [
+            (f"{rate:,} ev/s ", palette.text),
+            (spark(truth.per_second, 12).lstrip(), palette.accent),
+            ("  ", palette.dim),
+        ],
         [(f"lag {truth.lag_s:.1f} s  ", palette.warn if truth.lag_s > 2 else palette.dim)],
-    ]  # fmt: skip
+    ]
     if truth.queued or truth.behind:
         right.append([(f"queued {truth.queued + truth.behind:,}  ", palette.warn)])
     shown: list[Piece] = []

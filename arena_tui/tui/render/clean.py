@@ -13,8 +13,29 @@ from rich.cells import cell_len, set_cell_size
 
 __all__ = ["clean", "clean_lines", "fit"]
 
-_KEEP: Final = frozenset({"Lu", "Ll", "Lt", "Lm", "Lo", "Nd", "Nl", "No", "Pc", "Pd", "Ps", "Pe",
-                          "Pi", "Pf", "Po", "Sm", "Sc", "Sk", "So"})  # fmt: skip
+_KEEP: Final = frozenset(
+    {
+        "Lu",
+        "Ll",
+        "Lt",
+        "Lm",
+        "Lo",
+        "Nd",
+        "Nl",
+        "No",
+        "Pc",
+        "Pd",
+        "Ps",
+        "Pe",
+        "Pi",
+        "Pf",
+        "Po",
+        "Sm",
+        "Sc",
+        "Sk",
+        "So",
+    }
+)
 _MARKS: Final = frozenset({"Mn", "Mc", "Me"})
 _DROP: Final = frozenset({"Cf"})
 _MARKS_MAX: Final = 2

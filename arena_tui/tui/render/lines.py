@@ -32,10 +32,20 @@ from arena_tui.tui.render.text import cost, count, duration, short_count
 __all__ = ["details", "headline", "tag"]
 
 _TAGS: Final = {
-    "run_start": "start", "turn_start": "turn", "observation": "obs", "llm_prompt": "ask",
-    "llm_response": "llm", "action": "act", "action_result": "res", "world_mutation": "world",
-    "fork": "fork", "metric": "num", "error": "err", "log": "log", "run_end": "end",
-}  # fmt: skip
+    "run_start": "start",
+    "turn_start": "turn",
+    "observation": "obs",
+    "llm_prompt": "ask",
+    "llm_response": "llm",
+    "action": "act",
+    "action_result": "res",
+    "world_mutation": "world",
+    "fork": "fork",
+    "metric": "num",
+    "error": "err",
+    "log": "log",
+    "run_end": "end",
+}
 
 
 def tag(delivery: Delivery) -> str:
@@ -90,8 +100,11 @@ def _plain(name: str, value: Any) -> str:
 def _gap_line(gap: Gap) -> str:
     if gap.reason == "reset":
         return "┄┄ stream lost and made anew: nobody knows how many events are missing ┄┄"
-    why = {"trimmed": "trimmed before stored", "reaped": "run was reaped before read",
-           "quarantined": "could not be stored, kept in quarantine"}[gap.reason]  # fmt: skip
+    why = {
+        "trimmed": "trimmed before stored",
+        "reaped": "run was reaped before read",
+        "quarantined": "could not be stored, kept in quarantine",
+    }[gap.reason]
     return f"┄┄ gap: {gap.count:,} events {why} ┄┄"
 
 

@@ -17,11 +17,24 @@ from arena_tui.tui.render.lines import headline, tag
 from arena_tui.tui.render.palette import Palette
 from arena_tui.tui.render.text import bar, clock_time, cost, duration, short_count, spark
 
-__all__ = ["GLYPHS", "event_line", "paint_pane", "result_text", "state_style_name", "state_text", "title_text"]
+__all__ = [
+    "GLYPHS",
+    "event_line",
+    "paint_pane",
+    "result_text",
+    "state_style_name",
+    "state_text",
+    "title_text",
+]
 
 GLYPHS: Final[dict[PaneState, str]] = {
-    "running": "▶", "stuck": "!", "lost": "?", "finished": "✓", "crashed": "✗", "stopped": "■",
-}  # fmt: skip
+    "running": "▶",
+    "stuck": "!",
+    "lost": "?",
+    "finished": "✓",
+    "crashed": "✗",
+    "stopped": "■",
+}
 
 _STATS_MIN = 15
 _STATS_GAP = 3
@@ -94,11 +107,16 @@ def _top(pane: Pane, palette: Palette, width: int, edge: Style) -> Strip:
         title = fit(title.rstrip(), max(0, room - 1)) + " " if room > 3 else ""
     name = palette.accent if edge is palette.accent else palette.strong
     return line(
-        [("╭─"[: 1 if len(title) >= room else 2], edge), (title, name),
-         ("─" * (width - 2 - len(title) - len(state) - (0 if len(title) >= room else 1)), edge),
-         (state, getattr(palette, state_style_name(pane))), ("╮", edge)],
-        width, edge,
-    )  # fmt: skip
+        [
+            ("╭─"[: 1 if len(title) >= room else 2], edge),
+            (title, name),
+            ("─" * (width - 2 - len(title) - len(state) - (0 if len(title) >= room else 1)), edge),
+            (state, getattr(palette, state_style_name(pane))),
+            ("╮", edge),
+        ],
+        width,
+        edge,
+    )
 
 
 def _bottom(pane: Pane, palette: Palette, width: int, edge: Style) -> Strip:
@@ -107,8 +125,12 @@ def _bottom(pane: Pane, palette: Palette, width: int, edge: Style) -> Strip:
         share = pane.held / pane.capacity if pane.capacity else 0.0
         full, empty = bar(share, max(4, min(10, width - 26)))
         hot = palette.bad if share >= 0.8 else palette.warn if share >= 0.5 else palette.good
-        gauge = [(" buf ▕", palette.dim), (full, hot), (empty, palette.dim),
-                 (f"▏{share:>4.0%}  lag {pane.lag:,} ", palette.dim)]  # fmt: skip
+        gauge = [
+            (" buf ▕", palette.dim),
+            (full, hot),
+            (empty, palette.dim),
+            (f"▏{share:>4.0%}  lag {pane.lag:,} ", palette.dim),
+        ]
     else:
         stored = "stored" if pane.lag == 0 else f"{pane.lag:,} not stored yet"
         gauge = [(f" {pane.events:,} events, {stored} ", palette.dim)]
@@ -141,17 +163,18 @@ def _players(pane: Pane, palette: Palette, width: int) -> list[Piece]:
         won = agent.id in pane.winners
         mark = "▸" if turn else "★" if won else " "
         side = palette.first if index == 0 else palette.second if index == 1 else palette.text
-        left += [(mark, palette.accent if turn else palette.good),
-                 (clean(agent.name or agent.id, 24), side), ("  ", palette.text)]  # fmt: skip
+        left += [
+            (mark, palette.accent if turn else palette.good),
+            (clean(agent.name or agent.id, 24), side),
+            ("  ", palette.text),
+        ]
     right = [(rate, palette.dim)]
     if width_of(left) + len(rate) > width:
         right = []
     return between(left, right, width, palette.text)
 
 
-def _board_and_figures(
-    pane: Pane, palette: Palette, width: int, room: int
-) -> list[list[Piece]]:
+def _board_and_figures(pane: Pane, palette: Palette, width: int, room: int) -> list[list[Piece]]:
     columns, lines = board_size(pane.board)
     keep_for_events = max(0, min(2, room - lines))
     height = min(lines, max(1, room - keep_for_events))

@@ -10,9 +10,9 @@ from textual.widgets import ContentSwitcher, Input, Static
 
 from arena_tui.services.feed import Frame
 from arena_tui.services.view import Pane
+from arena_tui.tui.render.clean import clean
 from arena_tui.tui.render.mosaic import SORTS, lay_out, matches, order
 from arena_tui.tui.render.pane import state_style_name, state_text, title_text
-from arena_tui.tui.render.clean import clean
 from arena_tui.tui.render.text import cost, duration, short_count
 from arena_tui.tui.screens.base import ArenaScreen
 from arena_tui.tui.widgets.bars import TitleBar

@@ -40,8 +40,13 @@ class TitleBar(Painted):
 
     def render_line(self, y: int) -> Strip:
         return paint_title(
-            self._here, self._broker, self.frame, self.clock, self.badge,
-            self.palette, self.size.width
+            self._here,
+            self._broker,
+            self.frame,
+            self.clock,
+            self.badge,
+            self.palette,
+            self.size.width,
         )
 
     def on_click(self, event: events.Click) -> None:

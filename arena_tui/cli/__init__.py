@@ -1,0 +1,158 @@
+"""The `arena-tui` command: words to functions. A command's own imports come when it runs."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from arena_tui import __version__
+from arena_tui.errors import ArenaError, UsageError
+
+__all__ = ["main"]
+
+_EXAMPLES = """\
+examples:
+  arena-tui demo                                       real games, live, at once
+  arena-tui --play "chess mcts:200 random games=4"     the dashboard with your games
+  arena-tui --play agent.py                            the dashboard with your own agents
+  arena-tui play connect_four mcts:200 random --games 20 --parallel 4 --seed 7
+  arena-tui runs                                       what is stored
+
+exit codes: 0 good, 1 a check failed, 2 wrong usage, 3 cannot reach or open something
+"""
+
+_COMMANDS = ("watch", "demo", "play", "runs", "show", "events", "verify", "doctor", "bench")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    parser = _parser()
+    arguments = parser.parse_args(_with_command(words))
+    try:
+        module, function = arguments.function.split(":")
+        code = getattr(import_module(module), function)(arguments)
+        sys.stdout.flush()
+    except ArenaError as error:
+        if arguments.debug:
+            raise
+        print(f"arena-tui: {error}", file=sys.stderr)  # noqa: T201
+        return error.exit_code
+    except BrokenPipeError:
+        # The reader (head, less) has seen enough; keep the interpreter from complaining at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return 130
+    return int(code)
+
+
+def _with_command(words: list[str]) -> list[str]:
+    """`watch` is what is meant when no command is named."""
+    if any(word in ("-h", "--help", "--version") for word in words[:1]):
+        return words
+    for index, word in enumerate(words):
+        if word in _COMMANDS and not (index and words[index - 1] in ("--db", "--broker", "--play")):
+            return [word, *words[:index], *words[index + 1 :]]
+        if not word.startswith("-") and not (index and words[index - 1].startswith("--")):
+            return words
+    return ["watch", *words]
+
+
+def _parser() -> _Parser:
+    parser = _Parser(
+        prog="arena-tui",
+        description="Watch many game-playing agents live, and scrub through any past run.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"arena-tui {__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", title="commands", required=True)
+
+    watch = _command(commands, "watch", "the dashboard (also without the word)", "watch:watch")
+    watch.add_argument(
+        "--play",
+        metavar="SPEC",
+        action="append",
+        default=[],
+        help='start this: "connect_four mcts:200 random games=4", or agent.py',
+    )
+    demo = _command(
+        commands, "demo", "the dashboard with a set of real games already playing", "watch:demo"
+    )
+    for dashboard in (watch, demo):
+        dashboard.add_argument(
+            "--no-store",
+            dest="store",
+            action="store_false",
+            help="live only: keep nothing, open no store",
+        )
+        dashboard.add_argument("--theme", help="arena-dark, arena-light, or a theme of Textual's")
+
+    play = _command(commands, "play", "play games without a screen, and store them", "play:play")
+    play.add_argument("game", help="a game of open_spiel, for example connect_four; or synth")
+    play.add_argument(
+        "agents", nargs="*", metavar="agent", help="random, mcts:N, minimax:D, uci:PATH"
+    )
+    play.add_argument("--games", type=int, default=1, metavar="N", help="how many to play")
+    play.add_argument("--parallel", type=int, default=1, metavar="N", help="how many at a time")
+    play.add_argument("--seed", type=int, metavar="N", help="same seed, same games")
+    play.add_argument("--max-turns", type=int, metavar="N", help="stop a game there")
+    play.add_argument("--delay", type=float, default=0.0, metavar="S", help="seconds between turns")
+    play.add_argument("--label", metavar="L", help="shown with the runs")
+    play.add_argument("--no-store", dest="store", action="store_false", help="keep nothing")
+
+    runs = _command(commands, "runs", "list stored runs", "stored:runs")
+    runs.add_argument("filter", nargs="*", help='game:chess err>0 cost>0.1 "rate limit"')
+    runs.add_argument("--limit", type=int, metavar="N", help="the newest N only")
+    show = _command(commands, "show", "one stored run", "stored:show")
+    show.add_argument("run", help="its id, or the beginning or end of it")
+    events = _command(commands, "events", "the events of a stored run", "stored:events")
+    events.add_argument("run", nargs="?", help="its id, or a part; all runs when left out")
+    events.add_argument("--from", dest="from_seq", type=int, default=1, metavar="SEQ")
+    events.add_argument("--to", dest="to_seq", type=int, default=2**53, metavar="SEQ")
+    events.add_argument("--kind", action="append", metavar="KIND", help="only these kinds")
+    _command(commands, "verify", "check that the store is whole", "stored:verify")
+    _command(
+        commands, "doctor", "check the installation and say where everything is", "doctor:doctor"
+    )
+    bench = _command(
+        commands, "bench", "measure this machine, beside floors and peers", "benching:bench"
+    )
+    bench.add_argument(
+        "what", nargs="*", metavar="WHAT", help="broker, store, ui, start; default all"
+    )
+    bench.add_argument("--rounds", type=int, default=5, metavar="N", help="medians are of N rounds")
+    return parser
+
+
+def _command(
+    commands: argparse._SubParsersAction[_Parser],
+    name: str,
+    help_text: str,
+    function: str,
+) -> _Parser:
+    command = commands.add_parser(
+        name, help=help_text, description=help_text[0].upper() + help_text[1:]
+    )
+    command.set_defaults(function=f"arena_tui.cli.{function}")
+    command.add_argument("--broker", metavar="URL", help="memory: (ARENA_BROKER)")
+    command.add_argument("--db", metavar="PATH", help="the store's file, or :memory: (ARENA_DB)")
+    command.add_argument("--json", action="store_true", help="one JSON object a line, nothing else")
+    command.add_argument("--debug", action="store_true", help="a traceback with an error")
+    return command
+
+
+class _Parser(argparse.ArgumentParser):
+    """Wrong usage is one line that says where to look."""
+
+    def error(self, message: str) -> None:  # type: ignore[override]
+        raise SystemExit(_usage(self.prog, message))
+
+
+def _usage(prog: str, message: str) -> int:
+    print(f"arena-tui: {message}: see {prog} --help", file=sys.stderr)  # noqa: T201
+    return UsageError.exit_code

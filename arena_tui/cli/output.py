@@ -1,0 +1,71 @@
+"""What commands print: JSON lines, or plain text for people; and where the log goes."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterable, Sequence
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from arena_tui.config import log_path
+from arena_tui.errors import UsageError
+
+__all__ = ["begin_log", "say", "say_json", "say_table", "tell"]
+
+_LOG_BYTES = 2_000_000
+_LOG_FILES = 3
+
+
+def say(text: str = "") -> None:
+    """One line of the result, on stdout; control characters never reach the terminal."""
+    sys.stdout.write(harmless(text) + "\n")
+
+
+def tell(text: str) -> None:
+    """One line beside the result, on stderr."""
+    sys.stderr.write(harmless(text) + "\n")
+
+
+def say_json(value: Any) -> None:
+    """One JSON object as one line on stdout; flushed, so that a reader can follow."""
+    sys.stdout.buffer.write(msgspec.json.encode(value) + b"\n")
+
+
+def say_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Columns as wide as their longest cell."""
+    table = [list(header), *([harmless(cell) for cell in row] for row in rows)]
+    widths = [max(len(row[column]) for row in table) for column in range(len(header))]
+    for row in table:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        say("  ".join(cells).rstrip())
+
+
+def harmless(text: str) -> str:
+    """The text without control characters."""
+    return "".join(char if char.isprintable() else "�" for char in text)
+
+
+def begin_log(debug: bool = False) -> Path:
+    """Send log records to the user's log file.
+
+    Raises:
+        UsageError: The file cannot be written.
+    """
+    path = log_path()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handler = RotatingFileHandler(path, maxBytes=_LOG_BYTES, backupCount=_LOG_FILES)
+    except OSError as error:
+        raise UsageError(
+            f"cannot write the log {path}: {error.strerror}: set ARENA_LOG to another file"
+        ) from None
+    logging.basicConfig(
+        level=logging.DEBUG if debug else logging.INFO,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        handlers=[handler],
+    )
+    return path

@@ -1,0 +1,110 @@
+"""`play`: games without a screen, stored like any others."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import signal
+import sys
+from functools import partial
+
+from arena_tui.cli.output import begin_log, harmless, say, say_json, tell
+from arena_tui.config import Config, load_config
+from arena_tui.errors import ArenaError, StoreError
+from arena_tui.games.play import GameResult, GameSpec, Player
+from arena_tui.games.quiet import quiet_fds
+from arena_tui.services.runtime import Runtime
+
+__all__ = ["play"]
+
+
+def play(arguments: argparse.Namespace) -> int:
+    """Play the games; 1 when one crashed, 128 + n when signal n ended them."""
+    config = load_config(arguments.broker, arguments.db, arguments.store)
+    spec = GameSpec(
+        game=arguments.game,
+        agents=tuple(arguments.agents),
+        games=arguments.games,
+        parallel=arguments.parallel,
+        seed=arguments.seed,
+        max_turns=arguments.max_turns,
+        delay_s=arguments.delay,
+        label=arguments.label,
+        rate_per_s=0.0,
+    )
+    log = begin_log(arguments.debug)
+    report = _Report(spec.games, arguments.json)
+    with quiet_fds(log):
+        code = asyncio.run(_play(config, spec, report))
+    report.end()
+    return code
+
+
+class _Report:
+    """Says how each game went, as it ends, and how many are done on a terminal."""
+
+    def __init__(self, games: int, as_json: bool) -> None:
+        self._games = games
+        self._json = as_json
+        self._done = 0
+        self._bar = open(2, "w", closefd=False) if sys.stderr.isatty() else None  # noqa: SIM115
+        self.problems: list[str] = []
+
+    def add(self, result: GameResult, spec: GameSpec) -> None:
+        """One game is over."""
+        self._done += 1
+        if self._json:
+            say_json({"game": spec.game, "agents": spec.agents, **_fields(result)})
+            sys.stdout.flush()
+        else:
+            scores = "  ".join(f"{agent} {score:g}" for agent, score in result.outcome.items())
+            reason = f"  ({result.reason})" if result.reason else ""
+            say(
+                f"{result.run_id}  {result.status:<9} {result.turns or 0:>4} turns  {scores}{reason}"
+            )
+            sys.stdout.flush()
+
+    def end(self) -> None:
+        """All is over and stored."""
+        for problem in self.problems:
+            tell(f"arena-tui: {harmless(problem)}")
+
+
+def _fields(result: GameResult) -> dict[str, object]:
+    return {name: getattr(result, name) for name in result.__struct_fields__}
+
+
+async def _play(config: Config, spec: GameSpec, report: _Report) -> int:
+    loop = asyncio.get_running_loop()
+    runtime = Runtime(config)
+    player: Player | None = None
+    signalled: list[int] = []
+    try:
+        await runtime.open_store()
+        report.problems += runtime.notices
+
+        def finished(result: GameResult) -> None:
+            loop.call_soon_threadsafe(report.add, result, spec)
+
+        player = await asyncio.to_thread(
+            partial(Player, spec, runtime.sink.run, on_finished=finished)
+        )
+
+        def stop(number: int) -> None:
+            signalled.append(number)
+            player.stop()
+
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(number, stop, number)
+        player.start()
+        await asyncio.to_thread(player.join)
+    finally:
+        unsaved = await runtime.aclose()
+    if unsaved:
+        raise StoreError(unsaved)
+    if signalled:
+        return 128 + signalled[0]
+    crashed = [result for result in player.results if result.status == "crashed"]
+    for result in crashed:
+        report.problems.append(f"game {result.index} crashed: {result.reason}")
+    return ArenaError.exit_code if crashed else 0

@@ -1,0 +1,226 @@
+"""Commands that read the store: `runs`, `show`, `events`, `verify`."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from arena_tui.cli.output import say, say_json, say_table, tell
+from arena_tui.config import load_config
+from arena_tui.errors import StoreError
+from arena_tui.events import Delivery, Gap, encode_event, encode_line, short_id
+from arena_tui.store.database import Database
+from arena_tui.store.filters import parse_filter
+from arena_tui.store.history import WINDOW, read_run, read_runs, read_window
+from arena_tui.store.totals import RunTotals
+from arena_tui.store.verify import verify_store
+
+__all__ = ["events", "open_store", "runs", "show", "verify"]
+
+_ALL = 2**31
+
+
+@contextmanager
+def open_store(arguments: argparse.Namespace) -> Iterator[Database]:
+    """The configured store, which must exist.
+
+    Raises:
+        StoreError: There is none, or it cannot be opened.
+    """
+    path = load_config(arguments.broker, arguments.db).db
+    assert path is not None
+    if path != ":memory:" and not Path(path).exists():
+        raise StoreError(f"no store at {path}: play something first, or give --db")
+    database = Database(path)
+    try:
+        for notice in database.notices:
+            tell(f"arena-tui: {notice}")
+        yield database
+    finally:
+        database.close()
+
+
+def runs(arguments: argparse.Namespace) -> int:
+    """List runs, oldest first."""
+    where, parameters = parse_filter(shlex.join(arguments.filter))
+    limit = arguments.limit or _ALL
+    with open_store(arguments) as database:
+        found = database.read_now(
+            lambda connection: read_runs(connection, where, parameters, limit=limit)
+        )[::-1]
+    if arguments.json:
+        for totals in found:
+            say_json(_run_fields(totals))
+    else:
+        say_table(
+            (
+                "run",
+                "started",
+                "game",
+                "agents",
+                "status",
+                "turns",
+                "events",
+                "err",
+                "lost",
+                "cost",
+            ),
+            map(_run_cells, found),
+        )
+    return 0
+
+
+def show(arguments: argparse.Namespace) -> int:
+    """One run's facts."""
+    with open_store(arguments) as database:
+        totals = database.read_now(lambda connection: read_run(connection, arguments.run))
+    fields = _run_fields(totals)
+    if arguments.json:
+        say_json(fields)
+    else:
+        for name, value in fields.items():
+            if name == "agents":
+                value = ", ".join(agent.id for agent in totals.agents)  # noqa: PLW2901
+            elif isinstance(value, dict):
+                value = "  ".join(f"{key} {each:g}" for key, each in value.items())  # noqa: PLW2901
+            say(f"{name:<14} {'–' if value in (None, '', []) else value}")
+    return 0
+
+
+def events(arguments: argparse.Namespace) -> int:
+    """Events as flat JSON lines, or one short line each."""
+    with open_store(arguments) as database:
+        if arguments.run:
+            wanted = [database.read_now(lambda connection: read_run(connection, arguments.run))]
+        else:
+            wanted = database.read_now(lambda connection: read_runs(connection, limit=_ALL))[::-1]
+        for totals in wanted:
+            _say_events(database, totals, arguments)
+    return 0
+
+
+def verify(arguments: argparse.Namespace) -> int:
+    """Check every run; 1 when anything is off."""
+    with open_store(arguments) as database:
+        verdicts = database.read_now(verify_store)
+    bad = [verdict for verdict in verdicts if verdict.problems]
+    stored = sum(verdict.events for verdict in verdicts)
+    lost = sum(verdict.lost for verdict in verdicts)
+    if arguments.json:
+        for verdict in verdicts:
+            say_json(
+                {
+                    "run_id": verdict.run_id,
+                    "ok": not verdict.problems,
+                    "events": verdict.events,
+                    "lost": verdict.lost,
+                    "problems": verdict.problems,
+                }
+            )
+        say_json(
+            {
+                "ok": not bad,
+                "runs": len(verdicts),
+                "events": stored,
+                "lost": lost,
+                "runs_with_problems": len(bad),
+            }
+        )
+    else:
+        for verdict in verdicts:
+            state = "; ".join(verdict.problems) or "whole"
+            lost_text = f", {verdict.lost:,} lost in gaps" if verdict.lost else ""
+            say(f"{verdict.run_id}  {verdict.events:>9,} events{lost_text}  {state}")
+        say(
+            f"{len(verdicts):,} runs, {stored:,} events, {lost:,} lost in gaps: "
+            + ("all whole" if not bad else f"{len(bad):,} runs with problems")
+        )
+    return 1 if bad else 0
+
+
+def _say_events(database: Database, totals: RunTotals, arguments: argparse.Namespace) -> None:
+    seq = max(1, arguments.from_seq)
+    last = min(arguments.to_seq, totals.seq)
+    while seq <= last:
+        upto = min(last, seq + WINDOW - 1)
+        window = database.read_now(
+            partial(read_window, run_id=totals.run_id, from_seq=seq, to_seq=upto)
+        )
+        for delivery in window:
+            if not isinstance(delivery, Gap) or delivery.from_seq >= seq:
+                _say_event(delivery, arguments)
+        seq = upto + 1
+
+
+def _say_event(delivery: Delivery, arguments: argparse.Namespace) -> None:
+    if isinstance(delivery, Gap):
+        if arguments.json:
+            fields = {name: getattr(delivery, name) for name in delivery.__struct_fields__}
+            say_json({"kind": "gap", **fields})
+        else:
+            say(f"{delivery.from_seq:>7}  gap: {delivery.count:,} events, {delivery.reason}")
+        return
+    if arguments.kind and delivery.event.kind not in arguments.kind:
+        return
+    if arguments.json:
+        sys.stdout.buffer.write(encode_line(delivery) + b"\n")
+    else:
+        event = delivery.event
+        text = encode_event(event).decode()
+        turn = "" if event.turn is None else event.turn
+        say(f"{delivery.seq:>7}  {event.ts:%H:%M:%S.%f}  {turn:>4}  {event.kind:<15} {text}")
+
+
+def _run_fields(totals: RunTotals) -> dict[str, Any]:
+    """What `runs --json` promises, and a little more."""
+    return {
+        "run_id": totals.run_id,
+        "game": totals.game,
+        "label": totals.label,
+        "agents": totals.agents,
+        "status": _status(totals),
+        "outcome": totals.outcome,
+        "winners": totals.winners,
+        "turns": totals.turns,
+        "events": totals.events,
+        "errors": totals.errors,
+        "lost": totals.lost,
+        "input_tokens": totals.input_tokens,
+        "output_tokens": totals.output_tokens,
+        "cost_usd": totals.cost_usd,
+        "started_at": totals.started_at,
+        "ended_at": totals.ended_at,
+        "duration_s": totals.duration_s,
+        "parent_run_id": totals.parent_run_id,
+        "seed": totals.seed,
+        "tags": totals.tags,
+        "reason": totals.reason,
+    }
+
+
+def _status(totals: RunTotals) -> str:
+    """A run that never ended is lost: this process has the store, so nobody is playing into it."""
+    return "lost" if totals.status == "running" else totals.status
+
+
+def _run_cells(totals: RunTotals) -> list[str]:
+    started = "–" if totals.started_at is None else f"{totals.started_at:%Y-%m-%d %H:%M:%S}"
+    won = f" · {', '.join(totals.winners)} won" if totals.winners else ""
+    return [
+        short_id(totals.run_id),
+        started,
+        totals.game,
+        " vs ".join(agent.id for agent in totals.agents),
+        _status(totals) + won,
+        str(totals.turns),
+        str(totals.events),
+        str(totals.errors),
+        str(totals.lost),
+        "–" if totals.cost_usd is None else f"${totals.cost_usd:.3f}",
+    ]

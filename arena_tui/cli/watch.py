@@ -1,0 +1,62 @@
+"""`watch` and `demo`: the dashboard on a terminal of its own."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from arena_tui.cli.output import begin_log, tell
+from arena_tui.config import load_config
+from arena_tui.errors import UsageError
+from arena_tui.services.games import Playable, parse_playable
+
+__all__ = ["demo", "watch"]
+
+
+def watch(arguments: argparse.Namespace) -> int:
+    """Show the dashboard until it is left."""
+    return _show(arguments, [parse_playable(text) for text in arguments.play], continuous=False)
+
+
+def demo(arguments: argparse.Namespace) -> int:
+    """Show the dashboard with games that follow each other."""
+    from arena_tui.games.play import demo_specs
+
+    return _show(arguments, demo_specs(), continuous=True)
+
+
+def _show(arguments: argparse.Namespace, playables: Sequence[Playable], continuous: bool) -> int:
+    config = load_config(arguments.broker, arguments.db, arguments.store, arguments.theme)
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise UsageError("the dashboard needs a terminal: use arena-tui play to play without one")
+    log = begin_log(arguments.debug)
+    from arena_tui.tui.app import ArenaApp
+
+    with _own_terminal(log):
+        app = ArenaApp(config, playables, continuous)
+        code = app.run()
+    if app.exit_message:
+        tell(f"arena-tui: {app.exit_message}")
+    return app.return_code or code or 0
+
+
+@contextmanager
+def _own_terminal(log: Path) -> Iterator[None]:
+    """Only the app draws: what anything else prints, C++ game code included, goes to the log.
+
+    Textual draws on `sys.__stderr__` and asks `sys.__stdout__` for the terminal's size.
+    """
+    from arena_tui.games.quiet import quiet_fds
+
+    before = sys.__stdout__, sys.__stderr__
+    terminal = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8", errors="replace")
+    with terminal, quiet_fds(log, stdout=True):
+        sys.__stdout__ = sys.__stderr__ = terminal  # type: ignore[misc]
+        try:
+            yield
+        finally:
+            sys.__stdout__, sys.__stderr__ = before  # type: ignore[misc]

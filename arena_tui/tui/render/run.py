@@ -1,0 +1,246 @@
+"""The parts of the Run screen: header, board with tallies, event rows, scrubber, inspector."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from msgspec import Struct
+from textual.content import Content
+from textual.strip import Strip
+
+from arena_tui.events import Delivery, ErrorEvent, Event, Gap, encode_event, short_id
+from arena_tui.services.view import RunView
+from arena_tui.store.history import Density
+from arena_tui.store.totals import AgentTally, RunTotals
+from arena_tui.tui.render.board import board_lines
+from arena_tui.tui.render.canvas import Piece, between, line
+from arena_tui.tui.render.clean import clean, clean_lines
+from arena_tui.tui.render.lines import details, headline, tag
+from arena_tui.tui.render.palette import Palette
+from arena_tui.tui.render.text import clock_time, cost, count, duration, short_count, spark
+
+__all__ = [
+    "Position",
+    "event_cells",
+    "inspect",
+    "paint_board",
+    "paint_header",
+    "paint_scrubber",
+    "preview",
+    "slice_of_seq",
+]
+
+_DETAIL_LINES: Final = 400
+_LONG_LINE: Final = 2_000
+_MARKS: Final = {"error": ("!", "bad"), "gap": ("┆", "bad"), "bookmark": ("◆", "warn")}
+_BLOCKS: Final = "▁▂▃▄▅▆▇█"
+
+
+class Position(Struct, frozen=True, kw_only=True):
+    """Where in a run the screen stands.
+
+    Attributes:
+        mode: `LIVE`, `REPLAY 4x ▶`, `PAUSED`.
+        at, last: Seqs; ts: time of the event at `at`.
+    """
+
+    mode: str = ""
+    at: int = 0
+    last: int = 0
+    ts: datetime | None = None
+
+
+def paint_header(
+    totals: RunTotals, position: Position, palette: Palette, width: int, offset: timedelta
+) -> Strip:
+    """`connect_four · 7f3a  mcts:500 vs random  seed 42      REPLAY 4x ▶  turn 17  12:04:08.2`."""
+    players = " vs ".join(clean(agent.name or agent.id, 24) for agent in totals.agents)
+    seed = "" if totals.seed is None else f"  seed {totals.seed}"
+    name = f" {clean(totals.game, 40) or 'run'} · {clean(short_id(totals.run_id))}"
+    label = f"  {clean(totals.label, 30)}" if totals.label else ""
+    left: list[Piece] = [
+        (name, palette.strong),
+        (f"  {players}", palette.text),
+        (seed + label, palette.dim),
+    ]
+    when = "" if position.ts is None else f"  {clock_time(position.ts, offset, tenths=True)}"
+    right = [
+        (position.mode, palette.accent),
+        (f"  event {position.at:,}/{position.last:,}", palette.text),
+        (f"  turn {totals.turns}", palette.text),
+        (f"{when} ", palette.dim),
+    ]
+    if width < 70:
+        right = right[:2]
+    return line(between(left, right, width, palette.text), width, palette.text)
+
+
+def paint_board(view: RunView, palette: Palette, width: int, height: int) -> list[Strip]:
+    """The board, whose turn it is, and what each agent used so far."""
+    agents = [agent.id for agent in view.totals.agents] or sorted(view.tallies)
+    footer: list[list[Piece]] = [[]]
+    for index, agent in enumerate(agents[:6]):
+        side = palette.first if index == 0 else palette.second if index == 1 else palette.text
+        mark = "▸" if agent == view.player and view.totals.status == "running" else " "
+        mark = "★" if agent in view.totals.winners else mark
+        tally = view.tallies.get(agent, AgentTally())
+        footer.append(
+            [(mark, palette.accent), (f"{clean(agent, 20):<14} ", side), *_tally(tally, palette)]
+        )
+    if view.last_error:
+        footer.append([(f" last error: {clean(view.last_error, 200)}", palette.bad)])
+    room = max(1, height - len(footer))
+    rows = board_lines(view.board, palette, width - 1, room)
+    rows = [[(" ", palette.text), *row] for row in rows]
+    rows += [[] for _ in range(room - len(rows))] if len(rows) + len(footer) > height else []
+    rows = [*rows, *footer][:height]
+    rows += [[] for _ in range(height - len(rows))]
+    return [line(row, width, palette.text) for row in rows]
+
+
+def event_cells(delivery: Delivery, offset: timedelta) -> list[tuple[str, str]]:
+    """Cells of one row of the event list: seq, time, kind, what."""
+    if isinstance(delivery, Gap):
+        return [
+            (f"{delivery.from_seq:,}", "bad"),
+            ("", "dim"),
+            ("gap", "bad"),
+            (headline(delivery), "bad"),
+        ]
+    event = delivery.event
+    style = "bad" if isinstance(event, ErrorEvent) else "text"
+    return [
+        (f"{delivery.seq:,}", "dim"),
+        (clock_time(event.ts, offset, tenths=True), "dim"),
+        (tag(delivery), "accent" if style == "text" else "bad"),
+        (headline(delivery), style),
+    ]
+
+
+def paint_scrubber(
+    density: Density | None,
+    position: Position,
+    live: bool,
+    palette: Palette,
+    width: int,
+    offset: timedelta,
+) -> Strip:
+    """`12:01:10 ▕▁▂▂▃!▅▇┆▃◆┃▁▂▏ 12:06:31`: how busy each moment was, and where we are."""
+    if density is None or density.first_at is None or density.last_at is None:
+        return line([(" no events yet", palette.dim)], width, palette.dim)
+    first, last = clock_time(density.first_at, offset), clock_time(density.last_at, offset)
+    here = slice_of_seq(density, position.at)
+    top = max(max(density.counts), 1)
+    pieces: list[Piece] = [(f" {first} ▕", palette.dim)]
+    marked = {mark.slice: mark for mark in density.marks}
+    for index, events in enumerate(density.counts):
+        mark = marked.get(index)
+        if index == here:
+            pieces.append(("┃", palette.strong))
+        elif mark is not None:
+            sign, style = _MARKS[mark.kind]
+            pieces.append((sign, getattr(palette, style)))
+        else:
+            block = _BLOCKS[min(7, round(events / top * 7))] if events else " "
+            pieces.append((block, palette.accent if index < here else palette.dim))
+    pieces += [("▏ ", palette.dim), ("now" if live else last, palette.dim)]
+    return line(pieces, width, palette.dim)
+
+
+def slice_of_seq(density: Density, seq: int) -> int:
+    """The slice an event lies in."""
+    index = 0
+    for number, first in enumerate(density.seqs):
+        if first <= seq:
+            index = number
+        else:
+            break
+    return index
+
+
+def inspect(delivery: Delivery | None, palette: Palette, offset: timedelta, width: int) -> Content:
+    """All of one event: its fields, long texts in full, and the raw JSON."""
+    if delivery is None:
+        return Content("")
+    if isinstance(delivery, Gap):
+        return Content.styled(headline(delivery), "bold $error")
+    event = delivery.event
+    parts: list[Content] = [
+        Content.styled(f"event {delivery.seq:,} · {clean(event.kind, 40)}", "bold"),
+        Content.styled(
+            f"{clock_time(event.ts, offset, tenths=True)}  id {delivery.epoch}-{delivery.seq}",
+            "$text-muted",
+        ),
+        Content(""),
+    ]
+    for name, text in details(event):
+        parts += _field(clean(name, 40), text)
+    parts += [Content(""), Content.styled("raw", "$accent"), *_raw(event)]
+    return Content("\n").join(parts)
+
+
+def preview(totals: RunTotals, density: Density | None, width: int, offset: timedelta) -> Content:
+    """A stored run at a glance."""
+    rows: list[Content] = [
+        Content.styled(
+            f"{clean(totals.game, 40) or 'run'} · {clean(short_id(totals.run_id))}", "bold"
+        ),
+        Content.styled(clean(totals.run_id), "$text-muted"),
+        Content(""),
+    ]
+    for agent in totals.agents:
+        won = "★ " if agent.id in totals.winners else "  "
+        score = totals.outcome.get(agent.id)
+        rows.append(
+            Content(f"{won}{clean(agent.id, 30):<24}{'' if score is None else f'{score:g}'}")
+        )
+    facts = [
+        ("status", totals.status + (f": {clean(totals.reason, 120)}" if totals.reason else "")),
+        ("turns", str(totals.turns)),
+        ("events", count(totals.events)),
+        (
+            "tokens",
+            f"{short_count(totals.input_tokens)} in  {short_count(totals.output_tokens)} out",
+        ),
+        ("cost", cost(totals.cost_usd)),
+        ("errors", str(totals.errors)),
+        ("lost", count(totals.lost)),
+        ("took", duration(totals.duration_s)),
+        ("seed", "–" if totals.seed is None else str(totals.seed)),
+        ("label", clean(totals.label or "–", 60)),
+        ("tags", clean(", ".join(totals.tags) or "–", 120)),
+    ]
+    rows.append(Content(""))
+    rows += [
+        Content.assemble((f"{name:<8}", "$text-muted"), clean(value, 200)) for name, value in facts
+    ]
+    if density is not None and density.first_at is not None:
+        rows += [Content(""), Content.styled(spark(density.counts, width), "$accent")]
+    return Content("\n").join(rows)
+
+
+def _tally(tally: AgentTally, palette: Palette) -> list[Piece]:
+    if tally.input_tokens is None and tally.output_tokens is None and tally.cost_usd is None:
+        return [(f"{tally.actions} actions", palette.dim)]
+    tokens = (tally.input_tokens or 0) + (tally.output_tokens or 0)
+    return [
+        ("tok ", palette.dim),
+        (f"{short_count(tokens):<6}", palette.text),
+        (" cost ", palette.dim),
+        (cost(tally.cost_usd), palette.text),
+    ]
+
+
+def _field(name: str, text: str) -> list[Content]:
+    if "\n" not in text and len(text) <= 60:
+        return [Content.assemble((f"{name:<14}", "$text-muted"), clean(text))]
+    lines = clean_lines(text, _DETAIL_LINES, _LONG_LINE)
+    return [Content(""), Content.styled(name, "$accent"), *map(Content, lines)]
+
+
+def _raw(event: Event) -> list[Content]:
+    text = encode_event(event).decode()
+    shown = clean(text, _LONG_LINE)
+    more = f"… {len(text):,} characters in all: y copies them" if len(text) > _LONG_LINE else ""
+    return [Content.styled(shown, "$text-muted"), *([Content(more)] if more else [])]

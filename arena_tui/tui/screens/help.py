@@ -1,0 +1,53 @@
+"""All keys of the screen one came from."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Final
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen, Screen
+from textual.widgets import Static
+
+__all__ = ["HelpScreen"]
+
+_LEGEND: Final = """\
+▶ running   ! stuck: no event for 30 s   ? no sign of life
+✓ finished  ✗ crashed   ■ stopped   ▼ events were lost
+
+published = stored + in flight + lost says where every event is.
+Lost is real loss: the store could not keep up."""
+
+
+class HelpScreen(ModalScreen[None]):
+    """A list of keys; esc closes it."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,question_mark,q", "dismiss", "close"),
+    ]
+
+    def __init__(self, about: Screen[Any]) -> None:
+        super().__init__(classes="dialog")
+        self._about = about
+
+    def compose(self) -> ComposeResult:
+        with VerticalScroll(classes="box"):
+            yield Static("Keys", classes="title", markup=False)
+            yield Static(Content("\n").join(self._keys()))
+            yield Static(_LEGEND, classes="hint", markup=False)
+
+    def _keys(self) -> list[Content]:
+        """Every binding in force there, nearest first, each once."""
+        rows: list[Content] = []
+        seen: set[str] = set()
+        for active in self._about.active_bindings.values():
+            binding = active.binding
+            what = binding.tooltip or binding.description
+            if not what or binding.action in seen or binding.system:
+                continue
+            seen.add(binding.action)
+            key = binding.key_display or self.app.get_key_display(binding)
+            rows.append(Content.assemble((f"{key:>12}  ", "bold $accent"), what))
+        return rows

@@ -1,0 +1,288 @@
+"""History: all stored runs, sorted and filtered in the database, one window at a time."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, ClassVar, Final, cast
+
+from textual import work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, VerticalScroll
+from textual.widget import Widget
+from textual.widgets import Input, Static
+
+from arena_tui.errors import ArenaError, UsageError
+from arena_tui.events import short_id
+from arena_tui.services.feed import Frame
+from arena_tui.store.filters import parse_filter
+from arena_tui.store.history import SortKey
+from arena_tui.store.totals import RunTotals
+from arena_tui.tui.render.clean import clean
+from arena_tui.tui.render.run import preview
+from arena_tui.tui.render.text import cost, count, duration, short_count, stamp
+from arena_tui.tui.screens.base import ArenaScreen
+from arena_tui.tui.screens.confirm import ConfirmScreen
+from arena_tui.tui.widgets.table import Cell, Column, VirtualTable
+
+__all__ = ["HistoryScreen"]
+
+_PAGE: Final = 200
+_REFRESH_S: Final = 2.0
+_COLUMNS: Final = (
+    Column(name="started", key="started_at", width=14),
+    Column(name="game", key="game", width=0),
+    Column(name="run", key="run_id", width=4),
+    Column(name="agents", key="agents", width=0, least=90),
+    Column(name="outcome", key="status", width=0),
+    Column(name="turns", key="turns", width=6, right=True),
+    Column(name="events", key="events", width=7, right=True, least=70),
+    Column(name="tokens", key="input_tokens", width=7, right=True, least=110),
+    Column(name="cost", key="cost_usd", width=8, right=True, least=110),
+    Column(name="err", key="errors", width=4, right=True),
+    Column(name="lost", key="lost", width=5, right=True, least=70),
+    Column(name="took", key="duration_s", width=8, right=True, least=80),
+)
+_SORTS: Final = tuple(column.key for column in _COLUMNS if column.key != "agents")
+_GLYPHS: Final = {"running": "▶", "finished": "✓", "crashed": "✗", "stopped": "■"}
+_STYLES: Final = {"running": "good", "finished": "text", "crashed": "bad", "stopped": "dim"}
+_EMPTY: Final = """Nothing is stored yet.
+
+Runs appear here as they are played: n starts a game."""
+
+
+class HistoryScreen(ArenaScreen):
+    """The table of stored runs beside a preview of the one under the cursor."""
+
+    TITLE_NAME = "History"
+    DEFAULT_CSS = """
+    HistoryScreen {
+        #table { height: 1fr; }
+        #preview { width: 40; border: round $panel-lighten-2; padding: 0 1; }
+        #preview.-hidden { display: none; }
+    }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("slash", "filter", "filter", key_display="/"),
+        Binding("s", "sort(1)", "sort", key_display="s/r"),
+        Binding("r", "reverse", "Reverse the order", show=False),
+        Binding("d", "delete", "delete"),
+        Binding("n", "app.new_game", "new game", show=False),
+        Binding("escape", "back", "back"),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._sort: SortKey = "started_at"
+        self._descending = True
+        self._where: tuple[str, list[Any]] = ("TRUE", [])
+        self._pages: dict[int, list[RunTotals]] = {}
+        self._count = 0
+        self._loaded_at = float("-inf")
+
+    def body(self) -> list[Widget]:
+        needle = Input(placeholder='game:chess err>0 cost>0.1 agent:mcts "rate limit"')
+        needle.display = False
+        return [_Parts(VirtualTable(_COLUMNS, self._row, _EMPTY)), needle]
+
+    def on_mount(self) -> None:
+        self.query_one(VirtualTable).focus()
+        if self.arena.config.db is None:
+            self.query_one(VirtualTable).say_when_empty(
+                "Nothing is stored: started with --no-store."
+            )
+
+    def on_resize(self) -> None:
+        self.query_one("#preview").set_class(self.size.width < 110, "-hidden")
+
+    def show_frame(self, frame: Frame) -> None:
+        super().show_frame(frame)
+        now = time.monotonic()
+        if now - self._loaded_at >= _REFRESH_S and self.arena.runtime.history is not None:
+            self._loaded_at = now
+            self._reload()
+
+    def on_virtual_table_rows_needed(self, message: VirtualTable.RowsNeeded) -> None:
+        self._load(message.first // _PAGE, message.last // _PAGE)
+
+    def on_virtual_table_moved(self) -> None:
+        self._preview()
+
+    def on_virtual_table_opened(self, message: VirtualTable.Opened) -> None:
+        if (totals := self._totals(message.index)) is not None:
+            self.arena.open_run(totals.run_id)
+
+    def on_virtual_table_header_chosen(self, message: VirtualTable.HeaderChosen) -> None:
+        if message.key == self._sort:
+            self.action_reverse()
+        elif message.key in _SORTS:
+            self._sort = cast("SortKey", message.key)
+            self._reload()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        try:
+            self._where = parse_filter(event.value)
+        except UsageError as error:
+            event.input.border_title = str(error)
+            return
+        self._reload()
+
+    def on_input_submitted(self) -> None:
+        self._leave_filter()
+
+    def action_filter(self) -> None:
+        needle = self.query_one(Input)
+        needle.display = True
+        needle.focus()
+
+    def action_sort(self, step: int) -> None:
+        place = _SORTS.index(self._sort) + step
+        self._sort = cast("SortKey", _SORTS[place % len(_SORTS)])
+        self._reload()
+
+    def action_reverse(self) -> None:
+        self._descending = not self._descending
+        self._reload()
+
+    def action_back(self) -> None:
+        needle = self.query_one(Input)
+        if needle.display:
+            needle.value = ""
+            self._leave_filter()
+        else:
+            self.app.pop_screen()
+
+    def action_delete(self) -> None:
+        totals = self._totals(self.query_one(VirtualTable).cursor)
+        if totals is None:
+            return
+        if totals.status == "running" and self.arena.feed.view(totals.run_id) is not None:
+            self.notify("it is still being played", severity="warning")
+            return
+        name = f"{clean(totals.game, 40)} · {clean(short_id(totals.run_id))}"
+        question = f"Delete {name} with its {totals.events:,} events? There is no way back."
+
+        def delete(yes: bool | None) -> None:
+            if yes:
+                self._delete(totals.run_id)
+
+        self.app.push_screen(ConfirmScreen(question), delete)
+
+    @work(group="delete")
+    async def _delete(self, run_id: str) -> None:
+        history = self.arena.runtime.history
+        if history is not None:
+            try:
+                await history.delete(run_id)
+            except ArenaError as error:
+                self.notify(str(error), severity="error")
+            self._reload()
+
+    @work(exclusive=True, group="reload")
+    async def _reload(self) -> None:
+        """Count again and read the pages in sight."""
+        history = self.arena.runtime.history
+        if history is None:
+            return
+        table = self.query_one(VirtualTable)
+        first = max(0, table.cursor - table.visible_rows) // _PAGE
+        last = (table.cursor + table.visible_rows) // _PAGE
+        where, parameters = self._where
+        matching = await history.count(where, parameters)
+        pages = {page: await self._read(page) for page in range(first, last + 1)}
+        self._count, self._pages = matching, pages
+        self._loaded_at = time.monotonic()
+        filtered = where != "TRUE"
+        table.say_when_empty("No run matches: esc clears the filter." if filtered else _EMPTY)
+        table.show(matching, (self._sort, self._descending))
+        self._preview()
+
+    @work(exclusive=True, group="pages")
+    async def _load(self, first: int, last: int) -> None:
+        for page in range(first, last + 1):
+            self._pages[page] = await self._read(page)
+        self.query_one(VirtualTable).refresh()
+        self._preview()
+
+    async def _read(self, page: int) -> list[RunTotals]:
+        history = self.arena.runtime.history
+        assert history is not None
+        where, parameters = self._where
+        return await history.runs(
+            where, parameters, self._sort, self._descending, _PAGE, page * _PAGE
+        )
+
+    @work(exclusive=True, group="preview")
+    async def _preview(self) -> None:
+        totals = self._totals(self.query_one(VirtualTable).cursor)
+        panel = self.query_one("#preview", VerticalScroll)
+        text = panel.query_one(Static)
+        history = self.arena.runtime.history
+        if totals is None or history is None or not panel.display:
+            text.update("")
+            return
+        width = max(10, panel.size.width - 2)
+        density = await history.density(totals.run_id, width)
+        text.update(preview(totals, density, width, self.arena.utc_offset))
+
+    def _totals(self, index: int) -> RunTotals | None:
+        page = self._pages.get(index // _PAGE, [])
+        place = index % _PAGE
+        return page[place] if place < len(page) else None
+
+    def _row(self, index: int) -> list[Cell] | None:
+        totals = self._totals(index)
+        if totals is None:
+            return None
+        status = "running"
+        if totals.status != "running":
+            status = totals.status
+        elif self.arena.feed.view(totals.run_id) is None:
+            status = "lost"
+        return [
+            (stamp(totals.started_at, self.arena.utc_offset)[5:], "dim"),
+            (clean(totals.game, 40) or "–", "strong"),
+            (clean(short_id(totals.run_id)), "accent"),
+            (" vs ".join(clean(agent.id, 24) for agent in totals.agents), "text"),
+            (_outcome(totals, status), _STYLES.get(status, "warn")),
+            (str(totals.turns), "text"),
+            (count(totals.events), "text"),
+            (short_count(_tokens(totals)), "text"),
+            (cost(totals.cost_usd), "text"),
+            (str(totals.errors), "bad" if totals.errors else "dim"),
+            (str(totals.lost), "bad" if totals.lost else "dim"),
+            (duration(totals.duration_s), "dim"),
+        ]
+
+    def _leave_filter(self) -> None:
+        needle = self.query_one(Input)
+        needle.display = bool(needle.value)
+        self.query_one(VirtualTable).focus()
+
+
+class _Parts(Horizontal):
+    """The table and the preview, side by side."""
+
+    def __init__(self, table: VirtualTable) -> None:
+        super().__init__(id="table")
+        self._table = table
+
+    def compose(self) -> ComposeResult:
+        yield self._table
+        with VerticalScroll(id="preview", can_focus=False):
+            yield Static(markup=False)
+
+
+def _outcome(totals: RunTotals, status: str) -> str:
+    glyph = _GLYPHS.get(status, "?")
+    if status != "finished":
+        return f"{glyph} {status}" + (f": {clean(totals.reason, 60)}" if totals.reason else "")
+    if len(totals.winners) == 1:
+        return f"{glyph} {clean(totals.winners[0], 24)} won"
+    return f"{glyph} draw" if len(totals.outcome) > 1 else f"{glyph} finished"
+
+
+def _tokens(totals: RunTotals) -> int | None:
+    if totals.input_tokens is None and totals.output_tokens is None:
+        return None
+    return (totals.input_tokens or 0) + (totals.output_tokens or 0)

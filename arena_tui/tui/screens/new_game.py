@@ -1,0 +1,77 @@
+"""Start a game: pick one, or write who plays what."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from textual import work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Input, OptionList, Static
+from textual.widgets.option_list import Option
+
+from arena_tui.errors import ArenaError
+from arena_tui.games.play import GameSpec, demo_specs
+from arena_tui.services.games import parse_playable
+
+if TYPE_CHECKING:
+    from arena_tui.tui.app import ArenaApp
+
+__all__ = ["NewGameScreen"]
+
+
+class NewGameScreen(ModalScreen[None]):
+    """A line to write a game spec, above a list of good ones."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "dismiss", "close"),
+        Binding("down", "to_list", "list", show=False),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__(classes="dialog")
+        self._presets = [_text(spec) for spec in demo_specs()]
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="box"):
+            yield Static("New game", classes="title", markup=False)
+            yield Input(placeholder="connect_four mcts:200 random games=4 delay=0.5")
+            yield OptionList(*(Option(Content(preset)) for preset in self._presets))
+            yield Static("", classes="error", markup=False)
+            yield Static(
+                "agents: random  mcts:N  minimax:D  uci:PATH\n"
+                "or give a Python file that plays your own agents\n"
+                "enter start    ↓ list    esc close",
+                classes="hint",
+                markup=False,
+            )
+
+    def on_mount(self) -> None:
+        self.query_one(Input).focus()
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        self._start(event.value.strip() or self._presets[0])
+
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        self._start(self._presets[event.option_index])
+
+    def action_to_list(self) -> None:
+        self.query_one(OptionList).focus()
+
+    @work(exclusive=True)
+    async def _start(self, text: str) -> None:
+        try:
+            await cast("ArenaApp", self.app).start_games(parse_playable(text))
+        except ArenaError as error:
+            self.query_one(".error", Static).update(str(error))
+        else:
+            self.dismiss()
+
+
+def _text(spec: GameSpec) -> str:
+    """The spec as one would write it."""
+    delay = f" delay={spec.delay_s:g}" if spec.delay_s else ""
+    return " ".join([spec.game, *spec.agents]) + delay
