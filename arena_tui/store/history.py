@@ -1,4 +1,4 @@
-"""Typed reads of the store, each bounded by a window. Writes nothing but bookmarks and deletions."""
+"""Typed reads of the store, each by window. Writes nothing but bookmarks and deletions."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any, Literal, TypeAlias
 
 from msgspec import Struct
 
-from arena_tui.errors import UnknownRunError
+from arena_tui.errors import UnknownRunError, UsageError
 from arena_tui.events import Delivery, Envelope, Gap, decode_event
 from arena_tui.store.database import Connection, Database
-from arena_tui.store.rows import RUN_COLUMNS, totals_of
+from arena_tui.store.rows import RUN_COLUMNS, as_in_payload, totals_of
 from arena_tui.store.totals import AgentTally, RunTotals
 
 __all__ = ["Density", "History", "Mark", "SortKey", "read_run", "read_runs", "read_window"]
@@ -68,6 +68,7 @@ class History:
         self,
         where: str = "TRUE",
         parameters: Sequence[Any] = (),
+        *,
         sort: SortKey = "started_at",
         descending: bool = True,
         limit: int = WINDOW,
@@ -95,10 +96,30 @@ class History:
         """
         return await self._database.read(partial(read_run, run_id=run_id))
 
-    async def window(self, run_id: str, from_seq: int, to_seq: int) -> list[Delivery]:
-        """Events and gaps with `from_seq <= seq <= to_seq`, at most `WINDOW`, in order."""
+    async def window(
+        self, run_id: str, from_seq: int, to_seq: int, epoch: int | None = None
+    ) -> list[Delivery]:
+        """Events and gaps with `from_seq <= seq <= to_seq`, at most `WINDOW` seqs, in order.
+
+        A run whose stream was lost and made anew has several epochs: `epoch` chooses one, None
+        gives one after the other.
+        """
         return await self._database.read(
-            partial(read_window, run_id=run_id, from_seq=from_seq, to_seq=to_seq)
+            partial(read_window, run_id=run_id, from_seq=from_seq, to_seq=to_seq, epoch=epoch)
+        )
+
+    async def epochs(self, run_id: str) -> dict[int, int]:
+        """Newest seq of each epoch of a run, oldest epoch first; usually one."""
+        return await self._database.read(
+            lambda connection: dict(
+                connection.execute(
+                    "SELECT epoch, max(seq) FROM ("
+                    "SELECT epoch, seq FROM events WHERE run_id = $run "
+                    "UNION ALL SELECT epoch, to_seq FROM gaps WHERE run_id = $run) "
+                    "GROUP BY epoch ORDER BY epoch",
+                    {"run": run_id},
+                ).fetchall()
+            )
         )
 
     async def density(self, run_id: str, slices: int) -> Density:
@@ -140,13 +161,13 @@ class History:
         self, run_id: str, text: str, after_seq: int, backwards: bool = False
     ) -> int | None:
         """The next (or previous) seq whose event contains `text`, letter case aside; or None."""
-        comparison, order, aggregate = ("<", "DESC", "max") if backwards else (">", "ASC", "min")
+        comparison, aggregate = ("<", "max") if backwards else (">", "min")
         return await self._database.read(
             lambda connection: _one(
                 connection,
                 f"SELECT {aggregate}(seq) FROM events WHERE run_id = ? AND seq {comparison} ? "
                 "AND contains(lower(payload), lower(?))",
-                [run_id, after_seq, text],
+                [run_id, after_seq, as_in_payload(text)],
             )
         )
 
@@ -166,7 +187,13 @@ class History:
         return await self._database.write(toggle)
 
     async def delete(self, run_id: str) -> None:
-        """Remove a run and all that belongs to it."""
+        """Remove a run and all that belongs to it.
+
+        Raises:
+            UsageError: It is being stored at present.
+        """
+        if run_id in self._database.live_runs:
+            raise UsageError(f"run {run_id} is not over: delete it when it has ended")
 
         def remove(connection: Connection) -> None:
             for table in ("events", "gaps", "quarantine", "bookmarks", "runs"):
@@ -179,6 +206,7 @@ def read_runs(
     connection: Connection,
     where: str = "TRUE",
     parameters: Sequence[Any] = (),
+    *,
     sort: SortKey = "started_at",
     descending: bool = True,
     limit: int = WINDOW,
@@ -200,7 +228,7 @@ def read_run(connection: Connection, run_id: str) -> RunTotals:
     exact = read_runs(connection, "run_id = ?", [run_id])
     found = exact or read_runs(
         connection,
-        "lower(run_id) LIKE lower(?) || '%' OR lower(run_id) LIKE '%' || lower(?)",
+        "starts_with(lower(run_id), lower(?)) OR ends_with(lower(run_id), lower(?))",
         [run_id, run_id],
         limit=3,
     )
@@ -211,17 +239,20 @@ def read_run(connection: Connection, run_id: str) -> RunTotals:
     raise UnknownRunError(f"the store has no run {run_id!r}: see arena-tui runs")
 
 
-def read_window(connection: Connection, run_id: str, from_seq: int, to_seq: int) -> list[Delivery]:
+def read_window(
+    connection: Connection, run_id: str, from_seq: int, to_seq: int, epoch: int | None = None
+) -> list[Delivery]:
     """See `History.window`."""
-    last = min(to_seq, from_seq + WINDOW - 1)
+    place = {"run": run_id, "first": from_seq, "last": min(to_seq, from_seq + WINDOW - 1)}
+    chosen = "run_id = $run" if epoch is None else f"run_id = $run AND epoch = {epoch:d}"
     rows = connection.execute(
-        f"SELECT {_PAYLOAD_COLUMNS} FROM events WHERE run_id = ? AND seq BETWEEN ? AND ?",
-        [run_id, from_seq, last],
+        f"SELECT {_PAYLOAD_COLUMNS} FROM events WHERE {chosen} AND seq BETWEEN $first AND $last",
+        place,
     ).fetchall()
     gaps = connection.execute(
-        "SELECT run_id, epoch, from_seq, to_seq, reason FROM gaps "
-        "WHERE run_id = ? AND from_seq <= ? AND greatest(from_seq, to_seq) >= ?",
-        [run_id, last, from_seq],
+        f"SELECT run_id, epoch, from_seq, to_seq, reason FROM gaps "
+        f"WHERE {chosen} AND from_seq <= $last AND greatest(from_seq, to_seq) >= $first",
+        place,
     ).fetchall()
     found: list[Delivery] = [Gap(*row) for row in gaps]
     found += [Envelope(run, epoch, seq, decode_event(raw)) for run, epoch, seq, raw in rows]
@@ -235,7 +266,8 @@ def _place(delivery: Delivery) -> tuple[int, int, bool]:
 
 def _read_keyframe(connection: Connection, run_id: str, seq: int) -> list[Envelope]:
     rows = connection.execute(
-        "SELECT run_id, max(epoch), max(seq), arg_max(payload, (epoch, seq)) FROM events "
+        "SELECT run_id, max(epoch), arg_max(seq, (epoch, seq)), "
+        "arg_max(payload, (epoch, seq)) FROM events "
         "WHERE run_id = ? AND seq <= ? AND kind IN "
         "('run_start', 'turn_start', 'observation', 'llm_prompt', 'llm_response', 'error', "
         "'run_end') GROUP BY run_id, kind ORDER BY 3",
@@ -269,7 +301,8 @@ def _read_density(connection: Connection, run_id: str, slices: int) -> Density:
                        last_at=None)  # fmt: skip
     first_at, last_at, last_seq = span
     width_us = max(1, (last_at - first_at) // timedelta(microseconds=1) + 1) / slices
-    slice_of = f"CAST(floor((epoch_us(ts) - epoch_us($from)) / {width_us!r}) AS INTEGER)"
+    since_us = "(epoch_us(ts) - epoch_us($from))"
+    slice_of = f"least({slices - 1}, CAST(floor({since_us} / {width_us!r}) AS INTEGER))"
     place = {"run": run_id, "from": first_at}
     rows = connection.execute(
         f"SELECT {slice_of}, count(*), min(seq) FROM events WHERE run_id = $run GROUP BY 1", place
@@ -285,9 +318,10 @@ def _read_density(connection: Connection, run_id: str, slices: int) -> Density:
         marks=(
             *_marks(connection, "error", f"SELECT seq, {slice_of}, '' FROM events "
                     "WHERE run_id = $run AND kind = 'error'", place),
-            *_marks(connection, "gap", f"SELECT from_seq, max({slice_of}), reason FROM gaps "
-                    "JOIN events USING (run_id) WHERE run_id = $run AND seq < from_seq "
-                    "GROUP BY ALL", place),
+            *_marks(connection, "gap", f"SELECT from_seq, coalesce({slice_of}, 0), reason "
+                    "FROM gaps ASOF LEFT JOIN events ON events.run_id = gaps.run_id "
+                    "AND events.epoch = gaps.epoch AND seq < from_seq "
+                    "WHERE gaps.run_id = $run", place),
             *_marks(connection, "bookmark", f"SELECT seq, {slice_of}, note FROM bookmarks "
                     "JOIN events USING (run_id, epoch, seq) WHERE run_id = $run", place),
         ),

@@ -21,11 +21,12 @@ from arena_tui.events import (
     RunStatus,
 )
 
-__all__ = ["AgentTally", "RunTotals", "TotalsStatus"]
+__all__ = ["BIGINT_MAX", "AgentTally", "RunTotals", "TotalsStatus"]
 
 TotalsStatus: TypeAlias = Literal["running"] | RunStatus
 
-_BIGINT_MAX = 2**63 - 1
+BIGINT_MAX = 2**63 - 1
+"""Where token counts stop: the store's columns hold no more."""
 
 
 class AgentTally(Struct, kw_only=True):
@@ -111,7 +112,7 @@ class RunTotals(Struct, kw_only=True):
             self.seq = gap.to_seq
 
     def _begin(self, epoch: int) -> None:
-        """The stream was made anew under the same id: whatever end the old one had is not this one's."""
+        """The stream was made anew under the same id: the old one's end is not this one's."""
         self.epoch, self.seq = epoch, 0
         self.status, self.outcome, self.reason, self.ended_at = "running", {}, None, None
 
@@ -137,4 +138,4 @@ _FOLDED = frozenset({LlmResponse, RunStart, RunEnd, Fork, ErrorEvent})
 
 
 def _sum(total: int | None, count: int | None) -> int | None:
-    return total if count is None else min((total or 0) + count, _BIGINT_MAX)
+    return total if count is None else min((total or 0) + count, BIGINT_MAX)
