@@ -75,14 +75,14 @@ def migrate(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def _version(connection: duckdb.DuckDBPyConnection) -> int:
-    tables = connection.execute(
-        "SELECT table_name FROM information_schema.tables WHERE table_schema = 'main'"
-    ).fetchall()
-    if ("meta",) in tables:
-        row = connection.execute("SELECT schema_version FROM meta").fetchone()
-        return int(row[0]) if row else 0
-    if tables:
+    found = dict(connection.execute(
+        "SELECT table_name, list(column_name) FROM duckdb_columns() WHERE NOT internal GROUP BY 1"
+    ).fetchall())  # fmt: skip
+    if not found:
+        return 0
+    if "schema_version" not in found.get("meta", ()) or "runs" not in found:
         raise StoreUnreadableError(
             "the file is a DuckDB database of something else: give another --db"
         )
-    return 0
+    row = connection.execute("SELECT schema_version FROM meta").fetchone()
+    return int(row[0]) if row else 0
