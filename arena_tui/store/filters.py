@@ -12,6 +12,7 @@ import shlex
 from typing import Any
 
 from arena_tui.errors import UsageError
+from arena_tui.store.rows import as_in_payload
 
 __all__ = ["parse_filter"]
 
@@ -24,7 +25,7 @@ _NUMBERS = {
     "cost": "cost_usd", "tokens": "coalesce(input_tokens, 0) + coalesce(output_tokens, 0)",
     "in": "input_tokens", "out": "output_tokens", "duration": "epoch(last_at - started_at)",
 }  # fmt: skip
-_COMPARISON = re.compile(r"^([a-z]+)(<=|>=|<|>|=)(-?[0-9.]+)$")
+_COMPARISON = re.compile(r"^([a-z]+)(<=|>=|<|>|=)(-?[0-9.]+)$", re.IGNORECASE)
 _ANYWHERE = (
     "(contains(lower(concat_ws(' ', game, label, agents, tags, reason, run_id)), lower(?)) OR "
     "run_id IN (SELECT run_id FROM events WHERE contains(lower(payload), lower(?))))"
@@ -37,15 +38,12 @@ def parse_filter(text: str) -> tuple[str, list[Any]]:
     Raises:
         UsageError: A field or number that does not exist; names what does.
     """
-    try:
-        words = shlex.split(text)
-    except ValueError:
-        words = shlex.split(text.replace("'", "") + '"') if text.count('"') % 2 else text.split()
     conditions: list[str] = []
     parameters: list[Any] = []
-    for word in words:
+    for word in _words(text):
         comparison = _COMPARISON.match(word)
         field, colon, value = word.partition(":")
+        field = field.lower()
         if comparison:
             conditions.append(_number(comparison))
             parameters.append(_float(comparison[3]))
@@ -54,14 +52,26 @@ def parse_filter(text: str) -> tuple[str, list[Any]]:
             parameters.append(value)
         else:
             conditions.append(_ANYWHERE)
-            parameters += [word, word]
+            parameters += [word, as_in_payload(word)]
     return " AND ".join(conditions) or "TRUE", parameters
 
 
+def _words(text: str) -> list[str]:
+    """Words as in a shell; what is still being typed, or an apostrophe, is taken as it is meant."""
+    for attempt in (text, text.replace("'", r"\'"), text + '"'):
+        try:
+            return shlex.split(attempt)
+        except ValueError:
+            continue
+    return text.split()
+
+
 def _number(comparison: re.Match[str]) -> str:
-    column = _NUMBERS.get(comparison[1])
+    column = _NUMBERS.get(comparison[1].lower())
     if column is None:
-        raise UsageError(f"no number {comparison[1]!r} to compare: use one of {', '.join(_NUMBERS)}")
+        raise UsageError(
+            f"no number {comparison[1]!r} to compare: use one of {', '.join(_NUMBERS)}"
+        )
     return f"{column} {comparison[2]} ?"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from arena_tui.store.database import Connection
+from arena_tui.store.totals import BIGINT_MAX
 
 __all__ = ["Verdict", "verify_store"]
 
@@ -33,13 +34,20 @@ SELECT run_id, count(*), max(greatest(coalesce(turn, 0), 0)),
        count(*) FILTER (kind = 'error'),
        sum(TRY_CAST(payload->>'input_tokens' AS BIGINT)) FILTER (kind = 'llm_response'),
        sum(TRY_CAST(payload->>'output_tokens' AS BIGINT)) FILTER (kind = 'llm_response'),
-       sum(TRY_CAST(payload->>'cost_usd' AS DOUBLE)) FILTER (kind = 'llm_response')
+       sum(TRY_CAST(payload->>'cost_usd' AS DOUBLE)) FILTER (kind = 'llm_response'),
+       sum(abs(TRY_CAST(payload->>'cost_usd' AS DOUBLE))) FILTER (kind = 'llm_response')
 FROM events GROUP BY run_id
 """
-_RUNS = """
-SELECT run_id, epoch, seq, events, turns, errors, input_tokens, output_tokens, cost_usd, lost,
-       status FROM runs
+_NOTHING = (0, 0, 0, None, None, None, None)
+_ENDS = """
+SELECT run_id, epoch, arg_max(coalesce(payload->>'status', 'finished'), seq)
+FROM events WHERE kind = 'run_end' GROUP BY ALL
 """
+_RUNS = """
+SELECT run_id, epoch, seq, status, lost, events, turns, errors, input_tokens, output_tokens,
+       cost_usd FROM runs
+"""
+_TOTALS = ("events", "turns", "errors", "input_tokens", "output_tokens")
 
 
 class Verdict(Struct, frozen=True, kw_only=True):
@@ -53,7 +61,42 @@ class Verdict(Struct, frozen=True, kw_only=True):
 
 def verify_store(connection: Connection) -> list[Verdict]:
     """Check every run: seqs dense from 1, every hole a gap row, no duplicates, cursor = newest
-    seq, totals equal to a recount. Sorted by run id."""
+    seq, totals and status equal to a recount. Sorted by run id."""
+    problems, newest = _check_seqs(connection)
+    recounts = {row[0]: row[1:] for row in connection.execute(_RECOUNT).fetchall()}
+    ends = {row[:2]: row[2] for row in connection.execute(_ENDS).fetchall()}
+    gaps = dict(connection.execute(
+        "SELECT run_id, sum(greatest(0, to_seq - from_seq + 1)) FROM gaps GROUP BY 1"
+    ).fetchall())  # fmt: skip
+    verdicts = []
+    for run_id, epoch, seq, status, lost, *totals, cost in connection.execute(_RUNS).fetchall():
+        found = problems.pop(run_id, [])
+        *counted, cost_counted, cost_scale = recounts.get(run_id, _NOTHING)
+        checks = [
+            ("cursor", (epoch, seq), newest.get(run_id, (epoch, 0))),
+            ("status", status, ends.get((run_id, epoch), "running")),
+            ("lost", lost, gaps.get(run_id, 0)),
+            *zip(_TOTALS, totals, (_capped(each) for each in counted), strict=True),
+        ]
+        if not _close(cost, cost_counted, cost_scale):
+            checks.append(("cost_usd", cost, cost_counted))
+        found += [
+            f"{name} is {_text(kept)}, counted {_text(count)}"
+            for name, kept, count in checks
+            if kept != count
+        ]
+        verdicts.append(Verdict(run_id=run_id, events=totals[0], lost=lost, problems=tuple(found)))
+    verdicts += [
+        Verdict(run_id=run_id, events=0, lost=0, problems=(*found, "events without a run"))
+        for run_id, found in problems.items()
+    ]
+    return sorted(verdicts, key=lambda verdict: verdict.run_id)
+
+
+def _check_seqs(
+    connection: Connection,
+) -> tuple[dict[str, list[str]], dict[str, tuple[int, int]]]:
+    """What is wrong with each run's seqs, and its newest (epoch, seq)."""
     problems: dict[str, list[str]] = {}
     newest: dict[str, tuple[int, int]] = {}
     for run_id, epoch, rows, seqs, missing, overlap, first, last in connection.execute(
@@ -67,32 +110,20 @@ def verify_store(connection: Connection) -> list[Verdict]:
             found.append(f"{overlap} events inside gaps")
         if first != 1 or seqs + missing != last:
             found.append(f"{last - seqs - missing} of {last} seqs neither stored nor in a gap")
-    recount = {row[0]: row[1:] for row in connection.execute(_RECOUNT).fetchall()}
-    gaps = dict(connection.execute(
-        "SELECT run_id, sum(greatest(0, to_seq - from_seq + 1)) FROM gaps GROUP BY 1"
-    ).fetchall())  # fmt: skip
-    verdicts = []
-    for run_id, epoch, seq, *totals, lost, _status in connection.execute(_RUNS).fetchall():
-        found = problems.pop(run_id, [])
-        if (epoch, seq) != newest.get(run_id, (epoch, 0)):
-            found.append(f"cursor is {epoch}-{seq}, newest seq is %d-%d" % newest.get(run_id, (0, 0)))
-        names = ("events", "turns", "errors", "input_tokens", "output_tokens", "cost_usd")
-        for name, folded, counted in zip(
-            names, totals, recount.get(run_id, (0, 0, 0, None, None, None)), strict=True
-        ):
-            if not _same(folded, counted):
-                found.append(f"{name} is {folded}, counted {counted}")
-        if lost != gaps.get(run_id, 0):
-            found.append(f"lost is {lost}, gaps hold {gaps.get(run_id, 0)}")
-        verdicts.append(Verdict(run_id=run_id, events=totals[0], lost=lost, problems=tuple(found)))
-    verdicts += [
-        Verdict(run_id=run_id, events=0, lost=0, problems=(*found, "events without a run"))
-        for run_id, found in problems.items()
-    ]
-    return sorted(verdicts, key=lambda verdict: verdict.run_id)
+    return problems, newest
 
 
-def _same(folded: float | None, counted: float | None) -> bool:
-    if folded is None or counted is None:
-        return folded is counted
-    return abs(folded - counted) <= 1e-9 * max(1.0, abs(counted))
+def _capped(count: int | None) -> int | None:
+    """As the totals hold it: the column ends at 64 bits."""
+    return None if count is None else min(count, BIGINT_MAX)
+
+
+def _close(kept: float | None, counted: float | None, scale: float | None) -> bool:
+    """Sums of the same numbers in another order: equal but for rounding."""
+    if kept is None or counted is None or kept == counted:
+        return kept == counted
+    return abs(kept - counted) <= 1e-9 * (scale or 0.0)
+
+
+def _text(value: object) -> str:
+    return "-".join(map(str, value)) if isinstance(value, tuple) else str(value)
