@@ -47,8 +47,8 @@ class RunStream:
 
     Attributes:
         closed: Whether `run_end` is in the log.
-        alive_at: Last sign of life of the producer, seconds since 1970: a heartbeat, or an event,
-            noticed when somebody asks (a clock read for every event would cost more than the event).
+        alive_at: Last sign of life of the producer, seconds since 1970: a heartbeat, or an event
+            noticed when somebody asks (reading the clock would cost more than the event).
         seen_seq: The newest event when somebody last asked.
         followers: Subscriptions to chosen runs that chose this one.
         acked_floor: Every durable consumer has acked up to here.

@@ -121,7 +121,7 @@ class RunStats(Struct, frozen=True, kw_only=True):
 
 
 class ConsumerStats(Struct, frozen=True, kw_only=True):
-    """One consumer's progress, in events; `lag_s` is the age of the oldest one not yet handed over."""
+    """One consumer's progress, in events; `lag_s`: age of the oldest one not yet handed over."""
 
     name: str
     durable: bool

@@ -117,6 +117,10 @@ class MultiRunBrokerSink:
             self._signalled = True
             self._loop.call_soon_threadsafe(self._signal)
 
+    def is_open(self, run_id: str) -> bool:
+        """Whether the run has begun here and not ended."""
+        return run_id in self._open
+
     def close_all(self) -> None:
         """End every open run behind all that was emitted, wait until all of it is stored, reap.
 
@@ -213,8 +217,7 @@ class MultiRunBrokerSink:
     async def _publish(self, batch: list[Outgoing]) -> None:
         try:
             self._refused += await self._broker.publish_all(batch)
-        except Exception:
-            # The writer must live: without it every producer would wait for room for ever.
+        except Exception:  # noqa: BLE001 - or every producer would wait for room for ever
             self._refused += len(batch)
             _log.exception("%d events could not be published", len(batch))
 

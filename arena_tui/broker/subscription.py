@@ -24,7 +24,7 @@ _Key: TypeAlias = tuple[str, int]
 
 
 class _Backlog:
-    """What a subscription is owed of one stream: `read + 1 .. owed`; a gap comes first if one is due."""
+    """What a subscription is owed of one stream: `read + 1 .. owed`; first a gap, if due."""
 
     __slots__ = ("gap", "owed", "read")
 
@@ -226,7 +226,7 @@ class LedgerSubscription:
         self._delivered += len(envelopes)
 
     def _stream(self, key: _Key) -> RunStream | None:
-        """The stream the backlog is of; None when it is reaped, though its id may be in use again."""
+        """The backlog's stream; None when it is reaped, though its id may be in use again."""
         stream = self._ledger.streams.get(key[0])
         return stream if stream is not None and stream.log.epoch == key[1] else None
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import atexit
 import logging
+import os
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
+
+from msgspec.structs import replace
 
 from arena_tui.broker.run import Run
 from arena_tui.broker.sink import MultiRunBrokerSink
-from arena_tui.config import load_config
+from arena_tui.config import Config, load_config
 from arena_tui.errors import ArenaError, StoreError
 from arena_tui.events import AgentInfo
 from arena_tui.services.runtime import Runtime
@@ -21,16 +24,22 @@ __all__ = ["Arena", "connect"]
 
 _log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 
 class Arena:
     """A connection to a broker; a context manager. Safe from any thread.
 
-    Leaving it (or the end of the program) ends the runs still open and waits until all is stored.
+    Leaving it ends those of its runs that are still open. The last connection of the process to
+    leave waits until everything is stored; the end of the program does the same for those that
+    were not closed.
     """
 
     def __init__(self, sink: MultiRunBrokerSink, own: _OwnRuntime | None) -> None:
         self._sink = sink
         self._own = own
+        self._runs: list[Run] = []
+        self._closed = False
 
     def __enter__(self) -> Arena:
         return self
@@ -61,26 +70,34 @@ class Arena:
             agents: Who plays: ids, or ids with names and specs.
             run_id: Of your own choice, 1 to 128 of `A-Z a-z 0-9 . _ : -`, and unique.
         """
-        return self._sink.run(
-            game, agents, run_id=run_id, seed=seed, label=label, tags=tags, config=config
-        )
+        run = self._sink.run(game, agents, run_id=run_id, seed=seed, label=label, tags=tags,
+                             config=config)  # fmt: skip
+        self._runs = [*(each for each in self._runs if not each.ended), run]
+        return run
 
     def close(self) -> None:
-        """End open runs, wait until all is stored, let go. Idempotent.
+        """End the runs still open, and let go. Idempotent.
 
         Raises:
             StoreError: Some events could not be stored; says how many and why.
         """
-        if self._own is not None:
-            own, self._own = self._own, None
-            own.close()
+        with _lock:
+            if self._closed:
+                return
+            self._closed = True
+            for run in self._runs:
+                if self._sink.is_open(run.id):
+                    run.end(status="stopped", reason="its connection was closed")
+            if self._own is not None:
+                self._own.leave()
 
 
 def connect(url: str | None = None, *, db: str | None = None, store: bool = True) -> Arena:
     """Connect to a broker: `memory:` (the default), or what `ARENA_BROKER` says.
 
     Within a running `arena-tui`, `memory:` is the app's broker: runs show on its screen. Elsewhere
-    it is a broker of this process's own, and runs are kept in the store.
+    it is a broker of this process's own, and runs are kept in the store. Connections of one process
+    to the same store share both.
 
     Args:
         url: The broker.
@@ -92,56 +109,83 @@ def connect(url: str | None = None, *, db: str | None = None, store: bool = True
         StoreError: The store cannot be opened, for instance because another process has it.
     """
     config = load_config(broker=url, db=db, store=store)
+    if config.db is not None and config.db != ":memory:":
+        config = replace(config, db=os.path.realpath(config.db))
     running = Runtime.current
     if running is not None:
         return Arena(running.sink, None)
-    own = _OwnRuntime()
-    try:
-        sink = own.call(own.start(config))
-    except BaseException:
-        own.stop()
-        raise
-    atexit.register(own.close)
-    return Arena(sink, own)
+    with _lock:
+        own = _owned.get(config)
+        if own is None:
+            own = _owned[config] = _OwnRuntime(config)
+        own.users += 1
+        return Arena(own.sink, own)
 
 
 class _OwnRuntime:
-    """A runtime on a loop in a thread of its own."""
+    """A runtime on a loop in a thread of its own, shared by the process's connections.
 
-    def __init__(self) -> None:
+    Attributes:
+        users: Connections that have not left yet.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self.users = 0
+        self._config = config
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="arena", daemon=True)
         self._thread.start()
-        self._runtime: Runtime | None = None
+        try:
+            self._runtime = self._call(self._open())
+        except BaseException:
+            self._stop()
+            raise
+        self.sink = self._runtime.sink
 
-    def call(self, work: Any) -> Any:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+    def leave(self) -> None:
+        """One connection less; the last one closes everything."""
+        self.users -= 1
+        if self.users == 0:
+            self.close()
 
-    async def start(self, config: Any) -> MultiRunBrokerSink:
-        runtime = Runtime(config)
+    def close(self) -> None:
+        """End all runs, wait until all is stored, stop."""
+        _owned.pop(self._config, None)
+        try:
+            unsaved = self._call(self._runtime.aclose())
+        finally:
+            self._stop()
+        if unsaved:
+            raise StoreError(unsaved)
+
+    async def _open(self) -> Runtime:
+        runtime = Runtime(self._config, shared=False)
         try:
             await runtime.open_store()
-        except ArenaError:
+        except BaseException:
             await runtime.aclose()
             raise
         for notice in runtime.notices:
             _log.warning(notice)
-        self._runtime = runtime
-        return runtime.sink
+        return runtime
 
-    def close(self) -> None:
-        atexit.unregister(self.close)
-        runtime, self._runtime = self._runtime, None
-        if runtime is None:
-            return
-        try:
-            unsaved = self.call(runtime.aclose())
-        finally:
-            self.stop()
-        if unsaved:
-            raise StoreError(unsaved)
+    def _call(self, work: Coroutine[None, None, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
-    def stop(self) -> None:
+    def _stop(self) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+
+
+_owned: dict[Config, _OwnRuntime] = {}
+_lock = threading.RLock()
+
+
+@atexit.register
+def _close_forgotten() -> None:
+    for own in list(_owned.values()):
+        try:
+            own.close()
+        except ArenaError as error:
+            _log.error("%s", error)

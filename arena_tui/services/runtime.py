@@ -22,6 +22,7 @@ __all__ = ["Runtime"]
 _GIVE_UP_S = 10.0
 _LOOK_EVERY_S = 0.1
 
+
 class Runtime:
     """Everything behind the screen. Make and use it on one loop; `aclose` it at the end.
 
@@ -92,8 +93,7 @@ class Runtime:
         await self.broker.aclose()
         if self._storing is not None:
             self._storing.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._storing
+            await asyncio.wait([self._storing])
         if self.database is not None:
             await self.database.aclose()
         if Runtime.current is self:
@@ -109,15 +109,15 @@ class Runtime:
         """Wait for `work`; give it up when the store has been refusing for so long."""
         task = asyncio.create_task(work)
         refused_s = 0.0
-        while not task.done():
-            await asyncio.wait([task], timeout=_LOOK_EVERY_S)
-            refusing = self.persister is not None and self.persister.counters.state == "error"
-            refused_s = refused_s + _LOOK_EVERY_S if refusing else 0.0
-            if refused_s > self._give_up_s:
-                task.cancel()
-                await asyncio.wait([task])
-        if not task.cancelled():
-            task.result()
+        try:
+            while not task.done() and refused_s <= self._give_up_s:
+                await asyncio.wait([task], timeout=_LOOK_EVERY_S)
+                refusing = self.persister is not None and self.persister.counters.state == "error"
+                refused_s = refused_s + _LOOK_EVERY_S if refusing else 0.0
+        finally:
+            task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
 
     async def _unsaved(self) -> str | None:
         if self.persister is None:
