@@ -209,7 +209,12 @@ class HistoryScreen(ArenaScreen):
         assert history is not None
         where, parameters = self._where
         return await history.runs(
-            where, parameters, self._sort, self._descending, _PAGE, page * _PAGE
+            where,
+            parameters,
+            sort=self._sort,
+            descending=self._descending,
+            limit=_PAGE,
+            offset=page * _PAGE,
         )
 
     @work(exclusive=True, group="preview")
