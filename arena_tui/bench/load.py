@@ -1,0 +1,122 @@
+"""Made-up events of language-model agents, at any rate. Knows no broker but the sink's `emit`."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from itertools import cycle
+from typing import Final
+
+from arena_tui.broker.run import Emit
+from arena_tui.events import (
+    Action,
+    ActionResult,
+    AgentInfo,
+    Envelope,
+    Event,
+    LlmPrompt,
+    LlmResponse,
+    Metric,
+    Observation,
+    RunEnd,
+    RunStart,
+    TurnStart,
+)
+
+__all__ = ["BURST", "RUNS", "EmittingThread", "batches_of", "run_ids", "sample_events"]
+
+RUNS: Final = 50
+"""Runs open at once, wherever the figure does not say otherwise."""
+
+BURST: Final = 100
+"""Events published before the loop gets its turn."""
+
+_AGENTS = ("gpt-x", "random")
+_TURNS = 900
+_SLICE_S = 0.005
+
+
+def run_ids(count: int = RUNS) -> list[str]:
+    """Ids of so many runs, the same at every call."""
+    return [f"bench-{number:04}" for number in range(count)]
+
+
+def sample_events(count: int) -> list[Event]:
+    """What small turns are made of, 150 bytes of JSON on the mean."""
+    return [_event(number) for number in range(count)]
+
+
+def batches_of(batches: int, size: int) -> list[list[Envelope]]:
+    """Batches as a broker would deliver them, the runs interleaved."""
+    ids = run_ids()
+    envelopes = [
+        Envelope(ids[number % RUNS], 1, number // RUNS + 1, event)
+        for number, event in enumerate(sample_events(batches * size))
+    ]
+    return [envelopes[start : start + size] for start in range(0, len(envelopes), size)]
+
+
+class EmittingThread:
+    """Emits from a thread of its own, at a steady rate, into so many runs in turn.
+
+    Args:
+        rate_per_s: Events a second, over all runs.
+        games: What the runs' games are called, one a run.
+    """
+
+    def __init__(self, emit: Emit, rate_per_s: float, games: Sequence[str]) -> None:
+        self._emit = emit
+        self._rate_per_s = rate_per_s
+        self._games = dict(zip(run_ids(len(games)), games, strict=True))
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="bench producer", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End every run, and wait for the thread."""
+        self._stopping.set()
+        self._thread.join()
+
+    def _work(self) -> None:
+        agents = [AgentInfo(id=name, name=name) for name in _AGENTS]
+        for run_id, game in self._games.items():
+            self._emit(run_id, RunStart(game=game, agents=agents))
+        runs = cycle(self._games)
+        started, sent = time.perf_counter(), 0
+        while not self._stopping.wait(_SLICE_S):
+            due = int((time.perf_counter() - started) * self._rate_per_s)
+            for number in range(sent, due):
+                self._emit(next(runs), _event(number // len(self._games)))
+            sent = due
+        for run_id in self._games:
+            self._emit(run_id, RunEnd(status="stopped"))
+
+
+def _event(number: int) -> Event:
+    turn, step = divmod(number, len(_STEPS))
+    return _STEPS[step](turn % _TURNS + 1, _AGENTS[turn % 2])
+
+
+def _board(turn: int) -> str:
+    """Six rows of seven, another one every turn."""
+    signs = [". x o"[(turn * 31 + cell * cell) % 5 // 2 * 2] for cell in range(42)]
+    return "\n".join(" ".join(signs[row : row + 7]) for row in range(0, 42, 7))
+
+
+_STEPS: Final[tuple[Callable[[int, str], Event], ...]] = (
+    lambda turn, agent: TurnStart(turn=turn, agent_id=agent, player=agent),
+    lambda turn, agent: Observation(turn=turn, agent_id=agent, text=_board(turn)),
+    lambda turn, agent: LlmPrompt(
+        turn=turn, agent_id=agent, model=agent, text=f"You are {agent}. What do you play?"
+    ),
+    lambda turn, agent: LlmResponse(
+        turn=turn, agent_id=agent, model=agent, text=f"I take column {turn % 7}.",
+        input_tokens=212, output_tokens=9, cost_usd=0.0004, latency_s=0.81,
+    ),
+    lambda turn, agent: Action(
+        turn=turn, agent_id=agent, index_in_turn=1, action=f"column {turn % 7}"
+    ),
+    lambda turn, agent: ActionResult(turn=turn, agent_id=agent, index_in_turn=1, reward=0.5),
+    lambda turn, agent: Metric(turn=turn, agent_id=agent, name="value", value=turn / _TURNS),
+)  # fmt: skip

@@ -1,0 +1,185 @@
+"""What a measurement is, and how contenders take turns. Measures nothing itself."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from statistics import median, quantiles
+from typing import Final, Literal, TypeVar
+
+from msgspec import Struct
+
+from arena_tui.errors import ArenaError
+
+__all__ = [
+    "OWN",
+    "BenchError",
+    "Figure",
+    "Goal",
+    "Plan",
+    "Sizes",
+    "alternate",
+    "at_least",
+    "at_most",
+    "compare",
+    "percentile",
+    "remove",
+]
+
+OWN: Final = "arena-tui"
+"""The contender that the others are compared with."""
+
+_LEAST: Final = 1e-9
+
+T = TypeVar("T")
+
+
+class BenchError(ArenaError):
+    """Something could not be measured; the message says what it said."""
+
+
+class Goal(Struct, frozen=True, kw_only=True):
+    """A bound on a figure's own value, or on its ratio to a peer."""
+
+    on: Literal["value", "ratio"]
+    sign: Literal["≥", "≤"]
+    bound: float
+
+    def text(self, unit: str) -> str:
+        """`≥ 10 ×`, `≤ 40 ms`."""
+        return f"{self.sign} {self.bound:g} {'×' if self.on == 'ratio' else unit}"
+
+    def is_met(self, value: float, ratio: float) -> bool:
+        """Whether the value, or the ratio, is within the bound."""
+        figure = value if self.on == "value" else ratio
+        return figure >= self.bound if self.sign == "≥" else figure <= self.bound
+
+
+def at_least(bound: float, on: Literal["value", "ratio"] = "ratio") -> Goal:
+    """A goal from below."""
+    return Goal(on=on, sign="≥", bound=bound)
+
+
+def at_most(bound: float, on: Literal["value", "ratio"] = "value") -> Goal:
+    """A goal from above."""
+    return Goal(on=on, sign="≤", bound=bound)
+
+
+class Figure(Struct, frozen=True, kw_only=True):
+    """One figure beside one peer (or floor) measured in turn with it.
+
+    Attributes:
+        value, peer_value: Medians over the rounds, in `unit`.
+        ratio: Median of the rounds' own ratios, value to peer: both of a round saw the same load,
+            so on a busy machine it says more than the ratio of the medians.
+        goal, met: None where the design sets no goal.
+    """
+
+    what: str
+    figure: str
+    unit: str
+    value: float
+    peer: str
+    peer_value: float
+    ratio: float
+    goal: str | None
+    met: bool | None
+    rounds: int
+
+
+class Sizes(Struct, frozen=True, kw_only=True):
+    """How much is done in one round of one contender.
+
+    Attributes:
+        deliveries: Events handed over in a run of the broker, to all consumers together.
+        thread_events: Events sent from threads.
+        batches: Commits of 1,000 events.
+        sustained: Events from a thread to the disk.
+        stall_s: How long the loop's lateness is watched, in seconds.
+        settle_s, watch_s: How long a screen runs before and while its CPU is watched.
+        keys: Keys pressed on a screen.
+        stored: Events in the store that the app starts with.
+    """
+
+    deliveries: int = 60_000
+    thread_events: int = 20_000
+    batches: int = 8
+    sustained: int = 50_000
+    stall_s: float = 0.8
+    settle_s: float = 0.3
+    watch_s: float = 1.2
+    keys: int = 20
+    stored: int = 1_000_000
+
+
+class Plan(Struct, frozen=True, kw_only=True):
+    """What every bench is given.
+
+    Attributes:
+        folder: For files; on the disk that is to be measured.
+        note: Told what is going on.
+        warn: Told what is left out, and why.
+    """
+
+    folder: Path
+    rounds: int = 5
+    sizes: Sizes = Sizes()
+    note: Callable[[str], None] = lambda _: None
+    warn: Callable[[str], None] = lambda _: None
+
+
+def alternate(
+    contenders: Mapping[str, Callable[[], T]], plan: Plan, figure: str
+) -> dict[str, list[T]]:
+    """Every contender's results, a round each in turn; who begins changes every round."""
+    names = list(contenders)
+    results: dict[str, list[T]] = {name: [] for name in names}
+    for number in range(plan.rounds):
+        first = number % len(names)
+        for name in names[first:] + names[:first]:
+            plan.note(f"round {number + 1} of {plan.rounds}: {figure}: {name}")
+            gc.collect()
+            results[name].append(contenders[name]())
+    return results
+
+
+def compare(
+    what: str,
+    figure: str,
+    unit: str,
+    samples: Mapping[str, Sequence[float]],
+    goals: Mapping[str, Goal] | None = None,
+) -> Iterator[Figure]:
+    """A figure for each peer in `samples`; `OWN` among them is what they are compared with."""
+    own = samples[OWN]
+    for peer, theirs in samples.items():
+        if peer == OWN:
+            continue
+        ratio = median(a / max(b, _LEAST) for a, b in zip(own, theirs, strict=True))
+        goal = (goals or {}).get(peer)
+        yield Figure(
+            what=what,
+            figure=figure,
+            unit=unit,
+            value=median(own),
+            peer=peer,
+            peer_value=median(theirs),
+            ratio=ratio,
+            goal=goal.text(unit) if goal else None,
+            met=goal.is_met(median(own), ratio) if goal else None,
+            rounds=len(own),
+        )
+
+
+def percentile(values: Sequence[float], percent: int) -> float:
+    """The value that so many percent of them do not exceed, 1 to 99."""
+    if len(values) < 2:
+        return values[0]
+    return quantiles(values, n=100, method="inclusive")[percent - 1]
+
+
+def remove(path: Path) -> None:
+    """Delete a database and whatever it has written beside itself."""
+    for file in path.parent.glob(f"{path.name}*"):
+        file.unlink()

@@ -1,0 +1,59 @@
+"""DuckDB reading its rows from a pyarrow table: what one would use with 170 MB to spare."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from arena_tui.bench.store_peers import EVENTS, RUNS, Fold, event_rows, totals_rows
+from arena_tui.events import Envelope
+
+__all__ = ["PyarrowRows"]
+
+_EVENTS = pa.schema(
+    [
+        ("run_id", pa.string()), ("epoch", pa.int64()), ("seq", pa.int64()), ("turn", pa.int64()),
+        ("kind", pa.string()), ("agent_id", pa.string()), ("ts", pa.timestamp("us")),
+        ("payload", pa.string()),
+    ]
+)  # fmt: skip
+_TOTALS = pa.schema(
+    [
+        ("run_id", pa.string()), ("epoch", pa.int64()), ("seq", pa.int64()), ("turns", pa.int64()),
+        ("events", pa.int64()), ("errors", pa.int64()), ("lost", pa.int64()),
+        ("input_tokens", pa.int64()), ("output_tokens", pa.int64()), ("cost_usd", pa.float64()),
+        ("last_at", pa.timestamp("us")),
+    ]
+)  # fmt: skip
+
+
+class PyarrowRows:
+    """Both tables built as columns, each inserted by one statement."""
+
+    def __init__(self, path: Path) -> None:
+        self._connection = duckdb.connect(path)
+        self._connection.execute(EVENTS)
+        self._connection.execute(RUNS)
+        self._fold = Fold()
+
+    def store(self, batch: Sequence[Envelope]) -> None:
+        """One transaction."""
+        connection = self._connection
+        connection.begin()
+        for table, rows, schema in (
+            ("events", event_rows(batch), _EVENTS),
+            ("runs", totals_rows(self._fold.add(batch)), _TOTALS),
+        ):
+            columns = [list(column) for column in zip(*rows, strict=True)]
+            connection.register("news", pa.table(columns, schema=schema))
+            connection.execute(f"INSERT OR REPLACE INTO {table} FROM news" if table == "runs"
+                               else f"INSERT INTO {table} FROM news")  # fmt: skip
+            connection.unregister("news")
+        connection.commit()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._connection.close()

@@ -1,0 +1,157 @@
+"""The dashboard under load on a real terminal: CPU, frames, and how soon a key shows."""
+
+from __future__ import annotations
+
+import random
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from arena_tui.bench.measure import (
+    OWN,
+    Figure,
+    Plan,
+    alternate,
+    at_least,
+    at_most,
+    compare,
+    percentile,
+    remove,
+)
+from arena_tui.bench.terminal import Terminal
+from arena_tui.bench.ui_child import SELECTED, Screen, ScreenLoad
+
+__all__ = ["measure_ui"]
+
+_FLOOR = "floor: the same without a screen"
+_RIGHT, _LEFT = b"l", b"h"
+_PAUSE_S = (0.02, 0.06)
+_CPU_LEAST = 0.01
+_PUBLISHED: Final = re.compile(rb"published ([\d,]+)")
+
+
+class Case(Struct, frozen=True, kw_only=True):
+    """What is shown, and what it may cost.
+
+    Attributes:
+        size: Columns and lines of the terminal.
+        stored: Whether the dashboard stores the events, too; its peer never does.
+        cpu_max: Goal, percent of a core; share_max: that, as a share of the peer's.
+    """
+
+    name: str
+    panes: int
+    rate_per_s: float
+    frames_per_s: float
+    size: tuple[int, int]
+    stored: bool
+    cpu_max: float
+    share_max: float
+
+    @property
+    def peer(self) -> str:
+        """What the mosaic is compared with."""
+        return f"{self.panes} ScrollViews"
+
+
+_CASES: Final = (
+    Case(name="6 panes, 10,000 ev/s", panes=6, rate_per_s=10_000, frames_per_s=20,
+         size=(160, 48), stored=False, cpu_max=20, share_max=0.333),
+    Case(name="48 panes, 5,000 ev/s, stored", panes=48, rate_per_s=5_000, frames_per_s=10,
+         size=(200, 60), stored=True, cpu_max=35, share_max=0.0),
+)  # fmt: skip
+_FRAMES_SHARE = 0.95
+"""Of the frames asked for: a frame's time is slept, not kept by deadlines."""
+
+
+class Seen(Struct, frozen=True, kw_only=True):
+    """One screen, watched for a while.
+
+    Attributes:
+        cpu: Percent of one core that the process took, events and all.
+        frames: A second, as they arrived on the terminal.
+        key_ms: From each key to its effect on the terminal; empty without a screen.
+    """
+
+    cpu: float
+    frames: float = 0.0
+    key_ms: tuple[float, ...] = ()
+
+
+def measure_ui(plan: Plan) -> Iterator[Figure]:
+    """CPU, frames a second and key to paint, with few busy panes and with many that are stored."""
+    for case in _CASES:
+        yield from _measure(plan, case)
+
+
+def _measure(plan: Plan, case: Case) -> Iterator[Figure]:
+    """A screen's CPU is that of its process without what the load alone takes."""
+    screens: dict[str, Screen] = {OWN: "arena", _FLOOR: "none", case.peer: "scroll_views"}
+    seen = alternate(
+        {name: partial(_watch, plan, case, screen) for name, screen in screens.items()},
+        plan,
+        case.name,
+    )
+    alone = seen.pop(_FLOOR)
+    cpu = {
+        name: [
+            max(_CPU_LEAST, each.cpu - floor.cpu) for each, floor in zip(rounds, alone, strict=True)
+        ]
+        for name, rounds in seen.items()
+    }
+    cpu[_FLOOR] = [each.cpu for each in alone]
+    goals = {_FLOOR: at_most(case.cpu_max)}
+    if case.share_max:
+        goals[case.peer] = at_most(case.share_max, "ratio")
+    yield from compare("ui", f"{case.name}: CPU", "%", cpu, goals)
+    frames = {name: [each.frames for each in rounds] for name, rounds in seen.items()}
+    goal = at_least(_FRAMES_SHARE * case.frames_per_s, "value")
+    yield from compare("ui", f"{case.name}: frames", "/s", frames, {case.peer: goal})
+    for percent in (50, 99):
+        keys = {name: _pooled(rounds, percent) for name, rounds in seen.items()}
+        goals = {case.peer: at_most(40)} if percent == 99 else {}
+        yield from compare("ui", f"{case.name}: key → paint p{percent}", "ms", keys, goals)
+
+
+def _pooled(rounds: Sequence[Seen], percent: int) -> list[float]:
+    """The percentile of the keys of all rounds: those of one are too few for it."""
+    keys = [key_ms for each in rounds for key_ms in each.key_ms]
+    return [percentile(keys, percent)] * len(rounds)
+
+
+def _watch(plan: Plan, case: Case, screen: Screen) -> Seen:
+    stored = case.stored and screen == "arena"
+    load = ScreenLoad(
+        screen=screen,
+        panes=case.panes,
+        rate_per_s=case.rate_per_s,
+        frame_s=1 / case.frames_per_s,
+        db=str(plan.folder / "screen.duckdb") if stored else None,
+    )
+    command = [sys.executable, "-m", "arena_tui.bench.ui_child", "{report}"]
+    words = [*command, msgspec.json.encode(load).decode()]
+    watch_s = plan.sizes.watch_s
+    with Terminal(words, plan.folder, case.size) as terminal:
+        terminal.reported()  # the load has begun
+        if screen != "none":
+            terminal.wait_for(SELECTED[screen](0))
+        terminal.watch(plan.sizes.settle_s)
+        cpu_s = float(terminal.ask())
+        output = terminal.watch(watch_s)
+        cpu = 100 * (float(terminal.ask()) - cpu_s) / watch_s
+        keys = plan.sizes.keys if screen != "none" else 0
+        key_ms = tuple(_press(terminal, screen, number) for number in range(keys))
+    remove(plan.folder / "screen.duckdb")
+    return Seen(cpu=cpu, frames=len(set(_PUBLISHED.findall(output))) / watch_s, key_ms=key_ms)
+
+
+def _press(terminal: Terminal, screen: Screen, number: int) -> float:
+    """Select the second pane or the first again, at any moment between two frames; ms."""
+    terminal.watch(random.uniform(*_PAUSE_S))
+    there = 1 - number % 2
+    return terminal.press(_RIGHT if there else _LEFT, SELECTED[screen](there)) * 1_000

@@ -1,0 +1,23 @@
+"""The least a Textual app can be: what the first frame costs before anything of one's own."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from textual.app import App, ComposeResult
+from textual.widgets import Static
+
+__all__ = ["TITLE", "Minimal"]
+
+TITLE: Final = "minimal"
+
+
+class Minimal(App[None]):
+    """Shows one word."""
+
+    def compose(self) -> ComposeResult:
+        yield Static(TITLE, markup=False)
+
+
+if __name__ == "__main__":
+    Minimal().run()

@@ -1,0 +1,179 @@
+from __future__ import annotations
+
+import json
+from argparse import Namespace
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from arena_tui.bench import broker, start
+from arena_tui.bench.measure import BenchError, Figure, Plan, Sizes
+from arena_tui.cli import benching, main
+
+TINY = Sizes(
+    deliveries=1_200,
+    thread_events=400,
+    batches=2,
+    sustained=2_000,
+    stall_s=0.05,
+    settle_s=0.05,
+    watch_s=0.2,
+    keys=2,
+    stored=20_000,
+)
+FIELDS = [
+    "what", "figure", "unit", "value", "peer", "peer_value", "ratio", "goal", "met", "rounds",
+]  # fmt: skip
+PEERS = {
+    "broker": ["floor", "a task and a queue", "encode/broadcaster", "call_soon_threadsafe"],
+    "store": ["floor", "sqlite3", "executemany", "pyarrow"],
+    "ui": ["floor", "ScrollViews"],
+    "start": ["python -c pass", "a Textual app"],
+}
+OPTIONAL = {"encode/broadcaster": "broadcaster", "pyarrow": "pyarrow"}
+
+
+def arguments(*what: str, json: bool = False, **others: Any) -> Namespace:
+    return Namespace(
+        **{"what": what, "rounds": 1, "json": json, "debug": True, "db": None, **others}
+    )
+
+
+@pytest.mark.parametrize("what", PEERS)
+def test_every_figure_stands_beside_a_peer_of_the_same_run(
+    what: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = benching.bench(arguments(what, json=True), TINY)
+
+    figures = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert code == 0
+    for figure in figures:
+        assert list(figure) == FIELDS
+        assert figure["what"] == what
+        assert figure["value"] > 0
+        assert figure["peer_value"] >= 0
+        assert figure["rounds"] == 1
+        assert (figure["goal"] is None) == (figure["met"] is None)
+    for peer in PEERS[what]:
+        if peer in OPTIONAL and find_spec(OPTIONAL[peer]) is None:
+            continue
+        assert any(peer in figure["peer"] for figure in figures)
+    assert any(figure["goal"] for figure in figures)
+
+
+def test_the_broker_is_measured_with_one_three_and_ten_consumers(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    benching.bench(arguments("broker", json=True), TINY)
+
+    figures = {json.loads(line)["figure"] for line in capsys.readouterr().out.splitlines()}
+    assert {"publish → 1 consumer", "publish → 3 consumers", "publish → 10 consumers"} <= figures
+    assert {"1 thread → 3 consumers", "8 threads → 3 consumers"} <= figures
+
+
+def some_figures(_plan: Plan) -> Iterator[Figure]:
+    for peer, met in (("floor: nothing", None), ("other", False)):
+        yield Figure(
+            what="start", figure="first frame", unit="s", value=0.3, peer=peer, peer_value=0.12,
+            ratio=2.5, goal=None if met is None else "≤ 1.5 ×", met=met, rounds=5,
+        )  # fmt: skip
+
+
+def test_table_names_a_figure_once_and_each_peer_in_a_line_of_its_own(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(start, "measure_start", some_figures)
+
+    assert benching.bench(arguments("start")) == 0
+
+    assert capsys.readouterr().out.splitlines() == [
+        "start, medians of 5 rounds",
+        "figure       value    beside          value    ratio  goal",
+        "first frame  0.300 s  floor: nothing  0.120 s  2.5 ×",
+        "                      other           0.120 s  2.5 ×  ≤ 1.5 ×  not met",
+        "",
+    ]
+
+
+def test_what_fails_to_run_ends_with_1_and_keeps_what_was_measured(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(plan: Plan) -> Iterator[Figure]:
+        yield from some_figures(plan)
+        raise BenchError("it ended")
+
+    monkeypatch.setattr(start, "measure_start", fails)
+
+    assert benching.bench(arguments("start", debug=False)) == 1
+
+    said = capsys.readouterr()
+    assert said.err == "arena-tui: start could not be measured to its end: it ended\n"
+    assert "first frame" in said.out
+
+
+def test_a_peer_that_is_not_installed_is_left_out_and_named(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(broker, "find_spec", lambda _name: None)
+
+    assert benching.bench(arguments("broker", json=True), TINY) == 0
+
+    said = capsys.readouterr()
+    assert said.err == (
+        'arena-tui: encode/broadcaster memory:// is left out: pip install "arena-tui[bench]"\n'
+    )
+    assert "encode/broadcaster" not in said.out
+    assert "a task and a queue" in said.out
+
+
+def test_progress_is_only_for_terminals(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def notes(plan: Plan) -> Iterator[Figure]:
+        plan.note("round 1")
+        yield from some_figures(plan)
+
+    monkeypatch.setattr(start, "measure_start", notes)
+    benching.bench(arguments("start"))
+    assert capsys.readouterr().err == ""
+
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    benching.bench(arguments("start"))
+    assert "\r\x1b[Kround 1\r" in capsys.readouterr().err
+
+
+def test_temporary_stores_are_made_beside_the_given_one_and_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folders: list[Path] = []
+
+    def notes(plan: Plan) -> Iterator[Figure]:
+        folders.append(plan.folder)
+        yield from some_figures(plan)
+
+    monkeypatch.setattr(start, "measure_start", notes)
+    benching.bench(arguments("start", db=str(tmp_path / "arena.duckdb")))
+
+    assert folders[0].parent == tmp_path
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["nothing"], "nothing to measure called 'nothing': use broker, store, ui, start"),
+        (["broker", "--rounds", "0"], "--rounds 0 measures nothing: use 1 or more"),
+        (["--db", "/no/such/x.duckdb"], "no folder /no/such to make temporary stores in"),
+    ],
+)
+def test_wrong_usage_is_one_line(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["bench", *words]) == 2
+
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1

@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from arena_tui.bench.measure import BenchError
+from arena_tui.bench.terminal import Terminal
+
+ECHO = """
+import os, signal, sys, tty
+tty.setraw(0)
+signal.signal(signal.SIGUSR1, lambda *_: os.write(int(sys.argv[1]), b"asked\\n"))
+os.write(1, b"ready %d %d" % os.get_terminal_size())
+while True:
+    os.write(1, b"<" + os.read(0, 1) + b">")
+"""
+
+
+def test_a_key_is_timed_until_its_effect_arrives(tmp_path: Path) -> None:
+    with Terminal([sys.executable, "-c", ECHO, "{report}"], tmp_path, (90, 30)) as terminal:
+        terminal.wait_for(b"ready 90 30")
+
+        assert terminal.press(b"x", b"<x>") > 0
+        assert terminal.ask() == "asked"
+
+
+def test_a_program_that_ends_is_an_error_that_says_what_it_said(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", "print('\\x1b[31mno such luck')"]
+
+    with Terminal(command, tmp_path) as terminal, pytest.raises(BenchError, match="no such luck"):
+        terminal.wait_for(b"ready")
+
+
+def test_the_users_settings_are_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ARENA_DB", "/somewhere/mine.duckdb")
+    show = "import os; print(sorted(key for key in os.environ if key.startswith('ARENA_')))"
+
+    with Terminal([sys.executable, "-c", show], tmp_path) as terminal:
+        terminal.wait_for(b"['ARENA_CONFIG', 'ARENA_LOG']")
