@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import signal
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
@@ -16,8 +18,8 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
 from arena_tui.config import Config
-from arena_tui.errors import ArenaError, StoreError
-from arena_tui.services.feed import Feed, Frame
+from arena_tui.errors import ArenaError, StoreError, UsageError
+from arena_tui.services.feed import Feed
 from arena_tui.services.games import Games, Playable
 from arena_tui.services.runtime import Runtime
 from arena_tui.tui.render.clean import clean
@@ -29,6 +31,7 @@ from arena_tui.tui.theme import DEFAULT_THEME, THEMES
 __all__ = ["ArenaApp"]
 
 _FRAME_S = 0.1
+_PAINT_MAX_S = 2.0
 _BUSY_SHARE = 0.5
 """Most of the loop's time that frames may take; beyond that the frame rate drops first."""
 
@@ -41,9 +44,11 @@ class ArenaApp(App[int]):
         playables: Games and scripts to start with; `continuous` ones follow each other.
         continuous: Whether a new game starts where one of `playables` ended.
         clock: The wall clock, for what is shown.
+        monotonic: Seconds, for what is measured.
+        frame_s: Seconds between frames; None: only when `sample` is called.
     """
 
-    CSS_PATH = "arena.tcss"
+    CSS_PATH = Path(__file__).parent / "arena.tcss"
     TITLE = "arena-tui"
     ENABLE_COMMAND_PALETTE = True
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -61,6 +66,8 @@ class ArenaApp(App[int]):
         playables: Sequence[Playable] = (),
         continuous: bool = False,
         clock: Callable[[], datetime] | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+        frame_s: float | None = _FRAME_S,
     ) -> None:
         super().__init__()
         self.config = config
@@ -69,10 +76,15 @@ class ArenaApp(App[int]):
         self._playables = playables
         self._continuous = continuous
         self._clock = clock or (lambda: datetime.now().astimezone())
+        self._monotonic = monotonic
+        self._frame_s = frame_s
+        self._tasks: list[asyncio.Task[None]] = []
         self._frame_ends: deque[float] = deque(maxlen=20)
-        self._closing = False
         for theme in THEMES:
             self.register_theme(theme)
+        if config.theme and config.theme not in self.available_themes:
+            themes = ", ".join(sorted(self.available_themes))
+            raise UsageError(f"no theme {config.theme!r}: use one of {themes}")
         self.theme = config.theme or DEFAULT_THEME
 
     @property
@@ -96,15 +108,24 @@ class ArenaApp(App[int]):
 
     async def on_mount(self) -> None:
         self.runtime = Runtime(self.config)
-        self.feed = Feed(self.runtime.broker)
+        self.feed = Feed(self.runtime.broker, self._monotonic)
         self.games = Games(self.runtime.sink)
+        self._handle_signals()
         await self.push_screen(LiveScreen())
         self.call_after_refresh(self._begin)
 
+    def _handle_signals(self) -> None:
+        """A terminal that closes, or a polite kill, ends the games and stores what was played."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            with contextlib.suppress(ValueError, RuntimeError):  # not in the main thread
+                loop.add_signal_handler(number, self.exit, 128 + number)
+
     async def _begin(self) -> None:
         """After the first paint: what takes time to import or to open."""
-        self._tick_task = asyncio.create_task(self._tick(), name="frames")
-        self._begin_task = asyncio.create_task(self._open_and_play(), name="begin")
+        self._tasks.append(asyncio.create_task(self._open_and_play(), name="begin"))
+        if self._frame_s is not None:
+            self._tasks.append(asyncio.create_task(self._tick(self._frame_s), name="frames"))
 
     async def _open_and_play(self) -> None:
         try:
@@ -197,29 +218,38 @@ class ArenaApp(App[int]):
         path = self.save_screenshot(path=str(Path.cwd()))
         self.notify(f"saved {clean(path)}")
 
-    async def _tick(self) -> None:
-        """Ten times a second, or less often when a frame takes long: fold, sample, show."""
+    async def sample(self) -> None:
+        """One frame: fold what came, sample it, show it on the screen in front."""
+        self.feed.pump()
+        queued = self.runtime.sink.stats().queued
+        frame = await self.feed.frame(self.runtime.persister, queued)
+        screen: object = self.screen
+        if isinstance(screen, ArenaScreen) and screen.is_mounted:
+            screen.show_frame(frame)
+
+    async def _tick(self, frame_s: float) -> None:
+        """Ten frames a second, or fewer when one takes long: the frame rate drops first."""
         while True:
             started = time.perf_counter()
-            self.feed.pump()
-            frame = await self.feed.frame(self.runtime.persister, self.runtime.sink.stats().queued)
-            self._show(frame)
+            await self.sample()
+            await self._painted()
             taken = time.perf_counter() - started
             self._frame_ends.append(started)
             span = self._frame_ends[-1] - self._frame_ends[0]
             fps = (len(self._frame_ends) - 1) / span if span else 0.0
             self.pace = (fps, taken * 1_000)
-            await asyncio.sleep(max(_FRAME_S - taken, taken * (1 / _BUSY_SHARE - 1), 0.005))
+            await asyncio.sleep(max(frame_s - taken, taken * (1 / _BUSY_SHARE - 1), 0.005))
 
-    def _show(self, frame: Frame) -> None:
-        screen: object = self.screen
-        if isinstance(screen, ArenaScreen) and screen.is_mounted:
-            screen.show_frame(frame)
+    async def _painted(self) -> None:
+        """Return once the screen is painted, so that frames never pile up behind a slow one."""
+        painted = asyncio.Event()
+        self.call_after_refresh(painted.set)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(painted.wait(), _PAINT_MAX_S)
 
     async def on_unmount(self) -> None:
-        for task in (getattr(self, "_tick_task", None), getattr(self, "_begin_task", None)):
-            if task is not None:
-                task.cancel()
+        for task in self._tasks:
+            task.cancel()
         self.feed.close()
         await asyncio.to_thread(self.games.stop)
         if unsaved := await self.runtime.aclose():

@@ -11,11 +11,13 @@ from arena_tui.tui.render.palette import Palette
 
 __all__ = ["board_lines", "board_size"]
 
-_FIRST = frozenset("xX●♔♕♖♗♘♙KQRBNPb")
-_SECOND = frozenset("oO○♚♛♜♝♞♟kqrnpw")
-_EMPTY = frozenset("·.-+|")
+_FIRST = frozenset("xXb●")
+_SECOND = frozenset("oOw○")
+_EMPTY = frozenset("·.-+|~")
+_CHESS = frozenset("KQRNP")
 _TOKEN = re.compile(r"\s+|\S+")
 _LINES_MAX = 60
+_CELLS_MIN = 3
 
 
 @lru_cache(maxsize=512)
@@ -33,26 +35,40 @@ def board_size(board: str) -> tuple[int, int]:
 
 
 def board_lines(board: str, palette: Palette, width: int, height: int) -> list[list[Piece]]:
-    """The board in at most `height` lines; the middle stays when the sides must go."""
-    lines = list(_lines(board))
-    if len(lines) > height:
-        lines = lines[:height]
-    return [_styled(line[:width], palette) for line in lines]
+    """The board's first `height` lines."""
+    lines = _lines(board)
+    chess = _is_chess(lines)
+    return [_styled(line[:width], chess, palette) for line in lines[:height]]
 
 
-def _styled(text: str, palette: Palette) -> list[Piece]:
-    """Single signs between blanks are pieces on a board; words are words."""
+def _is_chess(lines: tuple[str, ...]) -> bool:
+    """Whether capitals are one side and small letters the other."""
+    cells = [cell for line in lines if _is_row(line.split()) for cell in line.split()]
+    return sum(cell in _CHESS for cell in cells) > 1
+
+
+def _is_row(words: list[str]) -> bool:
+    """Whether a line is a row of cells, maybe behind its number: then signs are pieces."""
+    cells = words[1:] if words and words[0].isdigit() else words
+    return len(cells) >= _CELLS_MIN and all(len(cell) == 1 for cell in cells)
+
+
+def _styled(text: str, chess: bool, palette: Palette) -> list[Piece]:
+    words = text.split()
+    if not _is_row(words):
+        return [(text, palette.text)]
+    if words == sorted(set(words)) and (words[0] == "a" or all(word.isdigit() for word in words)):
+        return [(text, palette.dim)]
     pieces: list[Piece] = []
     for token in _TOKEN.findall(text):
         style = palette.text
-        if len(token) == 1:
-            if token in _EMPTY:
-                style = palette.dim
-            elif token in _FIRST:
-                style = palette.first
-            elif token in _SECOND:
-                style = palette.second
-        elif set(token) <= _EMPTY:
+        if token in _EMPTY or token.isdigit():
             style = palette.dim
+        elif chess and token.isalpha():
+            style = palette.first if token.isupper() else palette.second
+        elif token in _FIRST:
+            style = palette.first
+        elif token in _SECOND:
+            style = palette.second
         pieces.append((token, style))
     return pieces

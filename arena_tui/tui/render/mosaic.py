@@ -42,11 +42,11 @@ def lay_out(count: int, width: int, height: int, zoom: int = 0) -> Grid | None:
 
     `zoom` steps to fewer (+) or more (-) columns than that.
     """
-    widest = max(1, width // PANE_MIN[0])
+    count = max(1, count)
+    widest = max(1, min(count, width // PANE_MIN[0]))
     tallest = max(1, height // PANE_MIN[1])
     if width < PANE_MIN[0] or height < PANE_MIN[1]:
         return None
-    count = max(1, count)
     best = min(
         range(1, widest + 1), key=lambda columns: _badness(columns, count, width, height, tallest)
     )
@@ -65,7 +65,7 @@ def _badness(columns: int, count: int, width: int, height: int, tallest: int) ->
     rows = _rows(columns, count, tallest)
     hidden = max(0, count - rows * columns)
     pane_width, pane_height = width / columns, height / rows
-    off = abs(pane_width / PANE_BEST[0] - 1) + abs(pane_height / PANE_BEST[1] - 1)
+    off = 1.5 * abs(pane_width / PANE_BEST[0] - 1) + abs(pane_height / PANE_BEST[1] - 1)
     return hidden, off + 0.15 * (rows * columns - count)
 
 

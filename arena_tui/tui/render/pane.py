@@ -38,6 +38,7 @@ GLYPHS: Final[dict[PaneState, str]] = {
 
 _STATS_MIN = 15
 _STATS_GAP = 3
+_TIMES_FROM = 34
 _WAITING_SHOWN_S = 3.0
 
 
@@ -150,7 +151,7 @@ def _body(
     room = height - len(rows)
     alarms = [alarm] if alarm and room > 1 else []
     recent = pane.recent[-(room - len(alarms)) :] if room > len(alarms) else ()
-    rows += [event_line(each, palette, offset) for each in recent] + alarms
+    rows += [event_line(each, palette, width, offset) for each in recent] + alarms
     rows += [[] for _ in range(height - len(rows))]
     return rows[:height]
 
@@ -212,17 +213,21 @@ def _figure(name: str, value: str, palette: Palette, style: Style | None = None)
     return [(f"{name:<5}", palette.dim), (value, style or palette.text)]
 
 
-def event_line(delivery: Delivery, palette: Palette, offset: timedelta) -> list[Piece]:
-    """`12:03:13 act  mcts:500  column 3`."""
+def event_line(
+    delivery: Delivery, palette: Palette, width: int, offset: timedelta
+) -> list[Piece]:
+    """`12:03:13 act   mcts:500  column 3`; without the time where there is little room."""
     if isinstance(delivery, Gap):
         return [(headline(delivery), palette.bad)]
     event = delivery.event
-    style = palette.bad if isinstance(event, ErrorEvent) else palette.text
-    return [
-        (clock_time(event.ts, offset), palette.dim),
-        (f" {tag(delivery):<5} ", palette.accent if style is palette.text else palette.bad),
-        (headline(delivery), style),
+    failed = isinstance(event, ErrorEvent)
+    pieces = [
+        (f"{tag(delivery):<5} ", palette.bad if failed else palette.accent),
+        (headline(delivery), palette.bad if failed else palette.text),
     ]
+    if width >= _TIMES_FROM:
+        pieces.insert(0, (f"{clock_time(event.ts, offset)} ", palette.dim))
+    return pieces
 
 
 def _alarm(pane: Pane, palette: Palette) -> list[Piece] | None:

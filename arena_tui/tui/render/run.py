@@ -168,10 +168,7 @@ def inspect(delivery: Delivery | None, palette: Palette, offset: timedelta, widt
     event = delivery.event
     parts: list[Content] = [
         Content.styled(f"event {delivery.seq:,} · {clean(event.kind, 40)}", "bold"),
-        Content.styled(
-            f"{clock_time(event.ts, offset, tenths=True)}  id {delivery.epoch}-{delivery.seq}",
-            "$text-muted",
-        ),
+        Content.styled(clock_time(event.ts, offset, tenths=True), "$text-muted"),
         Content(""),
     ]
     for name, text in details(event):

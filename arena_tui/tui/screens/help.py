@@ -21,6 +21,11 @@ published = stored + in flight + lost says where every event is.
 Lost is real loss: the store could not keep up."""
 
 
+_MOVES: Final = frozenset(
+    {"move", "page", "go", "jump_to", "focus_next", "focus_previous", "copy_text", "interrupt"}
+)
+
+
 class HelpScreen(ModalScreen[None]):
     """A list of keys; esc closes it."""
 
@@ -39,15 +44,19 @@ class HelpScreen(ModalScreen[None]):
             yield Static(_LEGEND, classes="hint", markup=False)
 
     def _keys(self) -> list[Content]:
-        """Every binding in force there, nearest first, each once."""
-        rows: list[Content] = []
+        """Every binding in force there, nearest first, each once; ways to move in one line."""
+        rows = [_key("arrows hjkl", "move"), _key("pgup pgdn home end", "move far")]
         seen: set[str] = set()
         for active in self._about.active_bindings.values():
             binding = active.binding
-            what = binding.tooltip or binding.description
-            if not what or binding.action in seen or binding.system:
+            action = binding.action.partition("(")[0].rpartition(".")[2]
+            if binding.system or binding.action in seen or action in _MOVES:
                 continue
             seen.add(binding.action)
             key = binding.key_display or self.app.get_key_display(binding)
-            rows.append(Content.assemble((f"{key:>12}  ", "bold $accent"), what))
+            rows.append(_key(key, binding.description))
         return rows
+
+
+def _key(key: str, what: str) -> Content:
+    return Content.assemble((f"{key:>20}  ", "bold $accent"), what)

@@ -40,8 +40,8 @@ _COLUMNS: Final = (
     Column(name="tokens", key="input_tokens", width=7, right=True, least=110),
     Column(name="cost", key="cost_usd", width=8, right=True, least=110),
     Column(name="err", key="errors", width=4, right=True),
-    Column(name="lost", key="lost", width=5, right=True, least=70),
-    Column(name="took", key="duration_s", width=8, right=True, least=80),
+    Column(name="lost", key="lost", width=5, right=True, least=84),
+    Column(name="took", key="duration_s", width=8, right=True, least=84),
 )
 _SORTS: Final = tuple(column.key for column in _COLUMNS if column.key != "agents")
 _GLYPHS: Final = {"running": "▶", "finished": "✓", "crashed": "✗", "stopped": "■"}
@@ -65,7 +65,7 @@ class HistoryScreen(ArenaScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("slash", "filter", "filter", key_display="/"),
         Binding("s", "sort(1)", "sort", key_display="s/r"),
-        Binding("r", "reverse", "Reverse the order", show=False),
+        Binding("r", "reverse", "reverse the order", show=False),
         Binding("d", "delete", "delete"),
         Binding("n", "app.new_game", "new game", show=False),
         Binding("escape", "back", "back"),

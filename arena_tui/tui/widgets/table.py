@@ -50,8 +50,8 @@ class VirtualTable(Painted, can_focus=True):
         Binding("down,j", "move(1)", "Down", show=False),
         Binding("pageup", "page(-1)", "Page up", show=False),
         Binding("pagedown", "page(1)", "Page down", show=False),
-        Binding("home", "jump(0)", "First", show=False),
-        Binding("end", "jump(-1)", "Last", show=False),
+        Binding("home", "jump_to(0)", "First", show=False),
+        Binding("end", "jump_to(-1)", "Last", show=False),
         Binding("enter", "open", "open"),
     ]
 
@@ -156,7 +156,7 @@ class VirtualTable(Painted, can_focus=True):
     def action_page(self, pages: int) -> None:
         self._place(self._cursor + pages * self.visible_rows)
 
-    def action_jump(self, index: int) -> None:
+    def action_jump_to(self, index: int) -> None:
         self._place(index if index >= 0 else self._count - 1)
 
     def action_open(self) -> None:

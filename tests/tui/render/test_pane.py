@@ -1,0 +1,115 @@
+"""Panes as literal text."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from arena_tui.events import Action, AgentInfo, Envelope, Gap
+from arena_tui.services.view import Pane, PaneState
+from arena_tui.tui.render.mosaic import lay_out, order
+from arena_tui.tui.render.palette import Palette
+from arena_tui.tui.render.pane import paint_pane, state_text
+from tests.tui.scenario import NOW, TIC_TAC_TOE
+
+
+def pane(**fields: object) -> Pane:
+    event = Action(ts=NOW, agent_id="x", action="e4")
+    values: dict[str, object] = {
+        "run_id": "0000000000000000000000ABCD", "number": 1, "game": "tic_tac_toe", "label": None,
+        "agents": (AgentInfo(id="minimax x"), AgentInfo(id="random o")), "state": "running",
+        "turn": 5, "player": "minimax x", "board": TIC_TAC_TOE, "outcome": {}, "winners": (),
+        "recent": (Envelope("r", 1, 7, event),), "per_second": (1, 2, 3), "events": 7,
+        "tokens": None, "cost_usd": None, "errors": 0, "last_error": None, "waiting_s": None,
+        "idle_s": 0.0, "duration_s": 4.0, "held": 50, "capacity": 100, "lag": 3, "lost": 0,
+        "reason": None, **fields,
+    }  # fmt: skip
+    return Pane(**values)  # type: ignore[arg-type]
+
+
+def painted(which: Pane, width: int = 40, height: int = 9) -> list[str]:
+    strips = paint_pane(which, Palette(), width, height, selected=False, offset=timedelta())
+    return [strip.text for strip in strips]
+
+
+def test_a_pane_tells_who_plays_what_and_how_far_it_is() -> None:
+    assert painted(pane()) == [
+        "╭─ tic_tac_toe · abcd ─────── ▶ turn 5 ╮",
+        "│ ▸minimax x   random o       2.0 ev/s │",
+        "│ x o ·   ▃▆█                          │",
+        "│ · x o   err  0                       │",
+        "│ o · x   ev   7                       │",
+        "│ 12:03:14 act   x  e4                 │",
+        "│                                      │",
+        "│                                      │",
+        "╰─ buf ▕█████░░░░░▏ 50%  lag 3 ────────╯",
+    ]
+
+
+def test_a_finished_pane_names_the_winner() -> None:
+    text = painted(pane(state="finished", outcome={"minimax x": 1.0, "random o": -1.0},
+                        winners=("minimax x",), lag=0))  # fmt: skip
+
+    assert "✓ minimax x won" in text[0]
+    assert "★minimax x" in text[1]
+    assert "7 events, stored" in text[-1]
+
+
+@pytest.mark.parametrize(
+    ("state", "fields", "text"),
+    [
+        ("running", {}, "▶ turn 5"),
+        ("running", {"lost": 128}, "▼ lost 128"),
+        ("stuck", {"idle_s": 41.0}, "! stuck 41 s"),
+        ("lost", {}, "? producer lost"),
+        ("crashed", {}, "✗ crashed"),
+        ("stopped", {}, "■ stopped"),
+        ("finished", {"outcome": {"a": 0.0, "b": 0.0}}, "✓ draw"),
+    ],
+)
+def test_every_state_has_a_sign_of_its_own(
+    state: PaneState, fields: dict[str, object], text: str
+) -> None:
+    assert state_text(pane(state=state, **fields)) == text
+
+
+def test_a_gap_is_drawn_where_it_lies() -> None:
+    text = painted(pane(recent=(Gap("r", 1, 1, 128, "trimmed"),)))
+
+    assert "│ ┄┄ gap: 128 events trimmed before st │" in text
+
+
+@pytest.mark.parametrize("width", range(26, 60, 3))
+@pytest.mark.parametrize("height", [8, 12])
+def test_every_line_is_exactly_as_wide_as_the_pane(width: int, height: int) -> None:
+    hostile = pane(game="漢字" * 9, label="\x1b[31m" * 5, board="漢 字\n" * 30)
+
+    strips = paint_pane(hostile, Palette(), width, height, selected=True, offset=timedelta())
+
+    assert [strip.cell_length for strip in strips] == [width] * height
+
+
+def test_stuck_and_failing_runs_come_first_and_the_rest_stay_in_place() -> None:
+    panes = [pane(number=1), pane(number=2, state="finished"), pane(number=3, state="stuck"),
+             pane(number=4, state="crashed")]  # fmt: skip
+
+    assert [each.number for each in order(panes, "attention")] == [3, 4, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("count", "size", "columns", "rows"),
+    [(1, (120, 36), 1, 1), (6, (120, 36), 3, 2), (6, (80, 21), 3, 2), (9, (120, 36), 3, 3),
+     (48, (200, 56), 7, 7)],
+)  # fmt: skip
+def test_panes_share_the_screen_sensibly(
+    count: int, size: tuple[int, int], columns: int, rows: int
+) -> None:
+    grid = lay_out(count, *size)
+
+    assert grid is not None
+    assert (grid.columns, grid.rows) == (columns, rows)
+
+
+def test_no_grid_fits_a_terminal_too_small_for_one_pane() -> None:
+    assert lay_out(3, 20, 5) is None

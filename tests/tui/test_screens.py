@@ -1,0 +1,313 @@
+"""Whole screens, as a person meets them, driven by keys."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from textual.pilot import Pilot
+
+from arena_tui.tui.screens.history import HistoryScreen
+from arena_tui.tui.screens.live import LiveScreen
+from arena_tui.tui.screens.run import RunScreen
+from arena_tui.tui.widgets.mosaic import Mosaic
+from arena_tui.tui.widgets.table import VirtualTable
+from tests.tui.scenario import Scenario
+
+
+@asynccontextmanager
+async def running(app: Scenario, size: tuple[int, int] = (120, 40)) -> AsyncIterator[Pilot[int]]:
+    async with app.run_test(size=size) as pilot:
+        await pilot.pause()
+        await app.play_all()
+        await pilot.pause()
+        yield pilot
+
+
+def text_of(app: Scenario) -> str:
+    """What stands on the screen, line by line."""
+    width, height = app.size
+    strips = app.screen._compositor.render_strips()
+    return "\n".join(strip.text.rstrip() for strip in strips[:height])[: (width + 1) * height]
+
+
+async def settled(app: Scenario, pilot: Pilot[int]) -> str:
+    """The screen once all that was asked for is there."""
+    await app.workers.wait_for_complete()
+    await app.settle()
+    await app.workers.wait_for_complete()
+    await pilot.pause()
+    return text_of(app)
+
+
+async def test_the_mosaic_shows_every_run_with_board_and_state() -> None:
+    app = Scenario()
+    async with running(app) as pilot:
+        screen = await settled(app, pilot)
+
+    assert "connect_four · 7f3a" in screen
+    assert "▶ turn 9" in screen
+    assert "✓ minimax x won" in screen
+    assert "✗ crashed" in screen
+    assert "· · x x o · ·" in screen
+    assert "8 r · b q k b · r" in screen
+
+
+async def test_the_truth_bar_adds_up() -> None:
+    app = Scenario()
+    async with running(app) as pilot:
+        screen = await settled(app, pilot)
+
+    total = sum(len(tape.events) for tape in app.tapes)
+    assert f"published {total} = stored {total} + in flight 0 + lost 0" in screen
+
+
+async def test_without_a_store_the_truth_bar_says_so() -> None:
+    app = Scenario(store=False)
+    async with running(app) as pilot:
+        screen = await settled(app, pilot)
+
+    assert "not stored" in screen
+
+
+async def test_an_unanswered_prompt_is_counted_and_silence_becomes_stuck() -> None:
+    app = Scenario()
+    async with running(app) as pilot:
+        app.clock.now += 10
+        waiting = await settled(app, pilot)
+        app.clock.now += 31
+        stuck = await settled(app, pilot)
+
+    assert "… waiting for llm_response" in waiting
+    assert "! stuck" in stuck
+
+
+async def test_an_empty_arena_says_what_to_do() -> None:
+    app = Scenario([])
+    async with running(app) as pilot:
+        screen = await settled(app, pilot)
+
+    assert "No games are being played." in screen
+    assert "n        start a game here" in screen
+
+
+async def test_arrows_select_and_enter_opens_the_same_run() -> None:
+    app = Scenario()
+    async with running(app) as pilot:
+        await settled(app, pilot)
+        await pilot.press("right")
+        selected = app.screen.query_one(Mosaic).selected
+        assert selected is not None
+        await pilot.press("enter")
+        screen = await settled(app, pilot)
+
+        assert isinstance(app.screen, RunScreen)
+        assert f"{selected.game.partition('(')[0]} · {selected.run_id[-4:].lower()}" in screen
+
+
+async def test_a_filter_hides_the_other_runs_and_escape_brings_them_back() -> None:
+    app = Scenario()
+    async with running(app) as pilot:
+        await settled(app, pilot)
+        await pilot.press("slash", *"chess")
+        filtered = await settled(app, pilot)
+        await pilot.press("escape")
+        everything = await settled(app, pilot)
+
+    assert "chess · 2d11" in filtered
+    assert "connect_four" not in filtered
+    assert "connect_four" in everything
+
+
+async def test_freezing_holds_the_picture_and_counts_what_one_is_behind() -> None:
+    app = Scenario()
+    late = app.tapes.pop()
+    async with running(app) as pilot:
+        await settled(app, pilot)
+        await pilot.press("space")
+        await app.publish([late])
+        frozen = await settled(app, pilot)
+        await pilot.press("end")
+        live = await settled(app, pilot)
+
+    assert f"FROZEN · {len(late.events)} events behind" in frozen
+    assert "backgammon" not in frozen
+    assert "backgammon" in live
+
+
+async def test_the_mosaic_becomes_a_table_on_a_small_screen_and_by_key() -> None:
+    app = Scenario()
+    async with running(app, (60, 12)) as pilot:
+        small = await settled(app, pilot)
+    app = Scenario()
+    async with running(app) as pilot:
+        await settled(app, pilot)
+        await pilot.press("t")
+        by_key = await settled(app, pilot)
+
+    assert "ev/s" in small.splitlines()[1]
+    assert "ev/s" in by_key.splitlines()[1]
+
+
+async def test_a_finished_run_opens_at_its_beginning_and_steps_through() -> None:
+    app = Scenario()
+    async with running(app) as pilot:
+        await settled(app, pilot)
+        await pilot.press("2")
+        await settled(app, pilot)
+        assert isinstance(app.screen, HistoryScreen)
+        await pilot.press("slash", *"tic", "enter")
+        await settled(app, pilot)
+        await pilot.press("enter")
+        start = await settled(app, pilot)
+        await pilot.press("right", "right")
+        stepped = await settled(app, pilot)
+        await pilot.press("right_square_bracket")
+        turn = await settled(app, pilot)
+        await pilot.press("end")
+        end = await settled(app, pilot)
+
+    assert "event 1/22" in start
+    assert "event 3/22" in stepped
+    assert "event 6/22  turn 2" in turn
+    assert "event 22/22" in end
+    assert "★minimax x" in end
+
+
+async def test_search_jumps_to_the_event_and_shows_all_of_it() -> None:
+    app = Scenario()
+    async with running(app) as pilot:
+        await settled(app, pilot)
+        app.open_run("01ARENA0000000000000000C02E")
+        await settled(app, pilot)
+        await pilot.press("home")
+        await settled(app, pilot)
+        await pilot.press("slash", *"best hand", "enter")
+        found = await settled(app, pilot)
+        await pilot.press("e")
+        error = await settled(app, pilot)
+
+    assert "event 7 · llm_response" in found
+    assert "A king with a queen on the board." in found
+    assert "event 8 · error" in error
+
+
+async def test_a_live_run_can_be_rewound_and_caught_up_with() -> None:
+    app = Scenario()
+    async with running(app) as pilot:
+        await settled(app, pilot)
+        app.open_run("01ARENA00000000000000007F3A")
+        live = await settled(app, pilot)
+        await pilot.press("g", *"t2", "enter")
+        rewound = await settled(app, pilot)
+        await pilot.press("end")
+        again = await settled(app, pilot)
+
+    assert "LIVE ●  event 37/37" in live
+    assert "PAUSED  event 6/37  turn 2" in rewound
+    assert "LIVE ●  event 37/37" in again
+
+
+async def test_a_click_on_the_scrubber_goes_there() -> None:
+    app = Scenario()
+    async with running(app) as pilot:
+        await settled(app, pilot)
+        app.open_run("01ARENA000000000000000091BC")
+        await settled(app, pilot)
+        await pilot.click("Scrubber", offset=(11, 0))
+        first = await settled(app, pilot)
+
+    assert "event 1/22" in first
+
+
+async def test_a_bookmark_is_set_and_drawn() -> None:
+    app = Scenario()
+    async with running(app) as pilot:
+        await settled(app, pilot)
+        app.open_run("01ARENA000000000000000091BC")
+        await settled(app, pilot)
+        await pilot.press("g", *"9", "enter")
+        await settled(app, pilot)
+        await pilot.press("m")
+        await settled(app, pilot)
+        history = app.runtime.history
+        assert history is not None
+        density = await history.density("01ARENA000000000000000091BC", 50)
+
+    assert [(mark.kind, mark.seq) for mark in density.marks] == [("bookmark", 9)]
+
+
+async def test_history_sorts_filters_and_previews() -> None:
+    app = Scenario()
+    async with running(app, (160, 40)) as pilot:
+        await settled(app, pilot)
+        await pilot.press("2")
+        await settled(app, pilot)
+        await pilot.press("slash", *"err>0", "enter")
+        screen = await settled(app, pilot)
+        table = app.screen.query_one(VirtualTable)
+
+        assert "leduc_poker" in screen
+        assert "backgammon" in screen
+        assert "chess" not in screen
+        await pilot.press("home")
+        preview = await settled(app, pilot)
+        assert table.cursor == 0
+        assert "errors  1" in preview
+
+
+async def test_deleting_asks_first_and_then_is_gone() -> None:
+    app = Scenario()
+    async with running(app) as pilot:
+        await settled(app, pilot)
+        await pilot.press("2")
+        await settled(app, pilot)
+        await pilot.press("slash", *"tic", "enter")
+        await settled(app, pilot)
+        await pilot.press("d")
+        question = await settled(app, pilot)
+        await pilot.press("n")
+        kept = await settled(app, pilot)
+        await pilot.press("d", "y")
+        gone = await settled(app, pilot)
+
+    assert "Delete tic_tac_toe" in question
+    assert "tic_tac_toe" in kept
+    assert "No run matches" in gone
+
+
+async def test_help_lists_the_keys_of_the_screen_it_came_from() -> None:
+    app = Scenario()
+    async with running(app) as pilot:
+        await settled(app, pilot)
+        await pilot.press("question_mark")
+        screen = await settled(app, pilot)
+        await pilot.press("escape")
+        await pilot.pause()
+
+        assert "new game" in screen
+        assert "published = stored + in flight + lost" in screen
+        assert isinstance(app.screen, LiveScreen)
+
+
+async def test_a_bad_game_is_explained_where_it_was_written() -> None:
+    app = Scenario()
+    async with running(app) as pilot:
+        await settled(app, pilot)
+        await pilot.press("n", *"connect_four wizard", "enter")
+        screen = await settled(app, pilot)
+
+    assert "wizard" in screen
+    assert "mcts" in screen
+
+
+@pytest.mark.parametrize("size", [(40, 10), (80, 24), (200, 60)])
+async def test_every_screen_fits_any_terminal(size: tuple[int, int]) -> None:
+    app = Scenario()
+    async with running(app, size) as pilot:
+        for keys in (["1"], ["t"], ["t", "2"], ["enter"], ["enter"], ["escape", "escape", "n"]):
+            await pilot.press(*keys)
+            screen = await settled(app, pilot)
+
+            assert max(len(text) for text in screen.splitlines()) <= size[0]
