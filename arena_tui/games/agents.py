@@ -7,12 +7,14 @@ engine; `uci` alone takes stockfish from PATH).
 from __future__ import annotations
 
 import random
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import msgspec
 
 from arena_tui.errors import ArenaError, UsageError
-from arena_tui.games.spiel import GameState, LoadedGame
+
+if TYPE_CHECKING:
+    from arena_tui.games.spiel import GameState, LoadedGame
 
 __all__ = [
     "Agent",
@@ -25,7 +27,7 @@ __all__ = [
 
 _SPECS_HELP = "write random, mcts:200, minimax:4 or uci:/path/to/engine"
 _DEFAULT_AMOUNT = {"mcts": 200, "minimax": 4}
-_AMOUNT_MAX = {"mcts": 10_000_000, "minimax": 64}
+_AMOUNT_MAX = {"mcts": 1_000_000, "minimax": 64}
 
 
 class AgentClosedError(ArenaError):
@@ -112,19 +114,19 @@ def parse_agent(text: str) -> AgentSpec:
     raise UsageError(f"no agent {text[:60]!r}: {_SPECS_HELP}")
 
 
-def make_agent(spec: AgentSpec, game: LoadedGame, player: int, seed: int) -> Agent:
+def make_agent(spec: AgentSpec, game: LoadedGame, seed: int) -> Agent:
     """An agent for one seat of the game.
 
     Raises:
         UsageError: Its method does not apply to this game, or its engine is missing.
     """
-    from arena_tui.games import mcts, minimax, uci  # noqa: PLC0415  (they import this module)
+    from arena_tui.games import mcts, minimax, uci  # noqa: PLC0415  (slow to load)
 
     match spec.kind:
         case "random":
             return RandomAgent(seed)
         case "mcts":
-            return mcts.make_mcts(game, player, spec.amount, seed)
+            return mcts.make_mcts(game, spec.amount, seed)
         case "minimax":
             return minimax.MinimaxAgent(game, spec.amount, seed)
         case "uci":

@@ -13,13 +13,16 @@ _SEATS = "NESW"
 
 def chance_text(game: str, text: str) -> str:
     """What chance did, without open_spiel's own words around it."""
-    text = re.sub(r"(?i)^chance outcome:? *\d*(?= *\D) *|^player=-1 move=", "", text).strip()
+    text = re.sub(r"(?i)^chance outcome:? *(?:\d+ +)?|^player=-1 move=", "", text).strip()
     number = re.search(r"\d+$", text)
     if game == "kuhn_poker" and number:
-        return f"dealt {_rank(int(number.group()), 2)}"
+        return f"dealt {_rank(int(number.group()))}"
     if game == "leduc_poker" and number:
-        return f"dealt {_rank(int(number.group()) // 2, 2)}"
-    return text.removeprefix("(").removesuffix(")")
+        return f"dealt {_rank(int(number.group()) // 2)}"
+    if text.isdigit():
+        return f"outcome {text}"
+    text = re.sub(r"\(roll: (\d+)\)", lambda roll: f"rolled {' '.join(roll[1])}", text)
+    return text[1:-1] if text.startswith("(") and text.endswith(")") else text
 
 
 def draw_kuhn(text: str) -> str:
@@ -27,7 +30,7 @@ def draw_kuhn(text: str) -> str:
     words = text.split()
     bets = words.pop() if words and not words[-1].isdigit() else ""
     players = len(words)
-    hands = [f"p{player}  {_rank(int(card), players)}" for player, card in enumerate(words)]
+    hands = [f"p{player}  {_rank(int(card))}" for player, card in enumerate(words)]
     pot = players + bets.count("b")
     return "\n".join([*hands, f"pot {pot}", " ".join(_BETS[bet] for bet in bets)]).rstrip()
 
@@ -41,9 +44,9 @@ def draw_leduc(text: str) -> str:
         raise ValueError(text)
     public, *hands = (int(card) for card in cards_line.group(1).split())
     money = money_line.group(1).split()
-    lines = [f"public  {_leduc_card(public, len(hands))}    pot {pot.group(1)}"]
+    lines = [f"public  {_leduc_card(public)}    pot {pot.group(1)}"]
     lines += [
-        f"p{player}      {_leduc_card(card, len(hands))}   {coins:>4}"
+        f"p{player}      {_leduc_card(card)}   {coins:>4}"
         for player, (card, coins) in enumerate(zip(hands, money, strict=True))
     ]
     for number, bets in re.findall(r"^Round (\d) sequence: (.*)$", text, re.MULTILINE):
@@ -142,10 +145,9 @@ def _after(text: str, head: str) -> str:
     return text.partition(head)[2].partition("\n")[0]
 
 
-def _rank(card: int, players: int) -> str:
-    """Three ranks are J, Q, K; with more players cards have numbers."""
-    return "JQK"[card] if players == 2 and 0 <= card < 3 else str(card + 1)
+def _rank(card: int) -> str:
+    return "JQKA"[card] if 0 <= card < 4 else str(card + 1)
 
 
-def _leduc_card(card: int, players: int) -> str:
-    return "?" if card == _NOT_DEALT else _rank(card // 2, players)
+def _leduc_card(card: int) -> str:
+    return "?" if card == _NOT_DEALT else _rank(card // 2)

@@ -1,26 +1,32 @@
-"""Monte-Carlo tree search for any game it applies to, by three searches with one face.
+"""Monte-Carlo tree search for any sequential game it applies to.
 
-pyspiel's own search for perfect information, its information-set search for hidden information,
-and a small open-loop search here for games that pay rewards on the way, which pyspiel's refuses.
+pyspiel's own search wherever it can be used; the open-loop search for hidden information, where
+pyspiel's does not repeat itself for the same seed (its order of hash tables differs from run to
+run), and for games that pay rewards on the way, which pyspiel's refuses.
 """
 
 from __future__ import annotations
 
+import atexit
 import math
 import queue
 import random
 import threading
+from collections import Counter
+from collections.abc import Callable
 from typing import Protocol
 
 from arena_tui.errors import UsageError
 from arena_tui.games.agents import Agent, AgentClosedError
+from arena_tui.games.open_loop import OpenLoopAgent, check_resampling
 from arena_tui.games.spiel import GameState, LoadedGame, load_pyspiel
 
-__all__ = ["OpenLoopAgent", "SearchAgent", "make_mcts"]
+__all__ = ["SearchAgent", "make_mcts"]
 
 _EXPLORATION = 1.4
 _MEMORY_MAX_MB = 128
-_ROLLOUT_MAX_MOVES = 40
+_MOVES_A_TREE = 200_000
+"""Moves that the rollouts of one tree make; a second at 5 µs a move."""
 
 
 class Bot(Protocol):
@@ -29,7 +35,7 @@ class Bot(Protocol):
     def step(self, state: GameState) -> int: ...
 
 
-def make_mcts(game: LoadedGame, player: int, simulations: int, seed: int) -> Agent:
+def make_mcts(game: LoadedGame, simulations: int, seed: int) -> Agent:
     """The tree search that fits the game.
 
     Raises:
@@ -41,30 +47,32 @@ def make_mcts(game: LoadedGame, player: int, simulations: int, seed: int) -> Age
             f"mcts does not apply to {facts.name}, where players move at the same time: use random"
         )
     if not facts.perfect_information:
-        _check_resampling(game, seed)
-        return SearchAgent(simulations, _information_set_bot(game, simulations, seed))
-    if not facts.terminal_rewards:
+        check_resampling(game, seed)
+    if not facts.perfect_information or not facts.terminal_rewards:
         return OpenLoopAgent(game, simulations, seed)
-    return SearchAgent(simulations, _bot(game, simulations, seed))
+    return SearchAgent(game, simulations, seed)
 
 
 class SearchAgent:
-    """A search in C++, run in a thread of its own so that `close` need not wait for it.
+    """A search in C++, in a thread of its own, so that `close` need not wait for it.
 
-    A search that was left behind ends by itself; its thread is a daemon and is never joined.
+    C++ cannot be interrupted, and a process that exits under it crashes. So a long search is made
+    of several trees of about a second each, which vote on the move; `close` and the exit of the
+    process end it between two of them. For the vote see Soejima et al., "Evaluating Root
+    Parallelization in Go" (2010).
     """
 
-    def __init__(self, simulations: int, bot: Bot) -> None:
+    def __init__(self, game: LoadedGame, simulations: int, seed: int) -> None:
         self.spec = self.name = f"mcts:{simulations}"
-        self._bot = bot
+        self._trees = math.ceil(simulations / _simulations_a_tree(game))
+        self._bot = _bot(game, math.ceil(simulations / self._trees), seed)
         self._answers: queue.SimpleQueue[int | Exception | None] = queue.SimpleQueue()
         self._closed = False
 
     def choose(self, state: GameState, player: int) -> int:
-        if not self._closed:
-            name = f"{self.name} search"
-            threading.Thread(target=self._search, args=(state.clone(),), name=name,
-                             daemon=True).start()  # fmt: skip
+        if not state.legal_actions(player):
+            raise ValueError(f"player {player} has nothing to choose from here")
+        if not self._closed and _SEARCHES.start(self._search, state.clone(), self.name):
             answer = self._answers.get()
             if isinstance(answer, Exception):
                 raise answer
@@ -77,95 +85,52 @@ class SearchAgent:
         self._answers.put(None)
 
     def _search(self, state: GameState) -> None:
+        votes: Counter[int] = Counter()
         try:
-            self._answers.put(self._bot.step(state))
+            for _ in range(self._trees):
+                if self._closed or _SEARCHES.exiting:
+                    return
+                votes[self._bot.step(state)] += 1
+            self._answers.put(votes.most_common(1)[0][0])
         except Exception as error:  # noqa: BLE001  (raised again in the thread that waits)
             self._answers.put(error)
 
 
-class OpenLoopAgent:
-    """UCT over the sequence of decisions, drawing chance anew each time; counts all rewards.
+class _Searches:
+    """All searches of the process: at exit none may begin, and those under way are waited for."""
 
-    Open-loop search: Perez et al., "Open Loop Search for General Video Game Playing", 2015.
-    Rollouts are random and cut after 40 moves, where the rewards so far stand.
-    """
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._running: set[threading.Thread] = set()
+        self.exiting = False
+        atexit.register(self.finish)
 
-    def __init__(self, game: LoadedGame, simulations: int, seed: int) -> None:
-        self.spec = self.name = f"mcts:{simulations}"
-        self._simulations = simulations
-        self._random = random.Random(seed)
-        self._players = game.facts.players
-        self._closed = False
+    def start(self, search: Callable[[GameState], None], state: GameState, name: str) -> bool:
+        """Run the search in a thread; False when the process is about to exit."""
 
-    def choose(self, state: GameState, player: int) -> int:
-        root = _Node()
-        for _ in range(self._simulations):
-            if self._closed:
-                raise AgentClosedError(f"{self.name} was closed while it was choosing")
-            self._simulate(root, state.clone())
-        actions = state.legal_actions(player)
-        return max(actions, key=root.visits_of)
+        def run() -> None:
+            search(state)
+            with self._lock:
+                self._running.discard(threading.current_thread())
 
-    def close(self) -> None:
-        self._closed = True
+        with self._lock:
+            if self.exiting:
+                return False
+            thread = threading.Thread(target=run, name=f"{name} search", daemon=True)
+            self._running.add(thread)
+            thread.start()
+        return True
 
-    def _simulate(self, root: _Node, state: GameState) -> None:
-        path, node = [root], root
-        while not self._settle_chance(state):
-            actions = state.legal_actions(state.current_player())
-            untried = [action for action in actions if action not in node.children]
-            if untried:
-                action = self._random.choice(untried)
-                node.children[action] = _Node(state.current_player())
-            else:
-                action = max(actions, key=node.value_of)
-            state.apply_action(action)
-            node = node.children[action]
-            path.append(node)
-            if untried:
-                break
-        for _ in range(_ROLLOUT_MAX_MOVES):
-            if self._settle_chance(state):
-                break
-            state.apply_action(self._random.choice(state.legal_actions(state.current_player())))
-        returns = state.returns()
-        for node in path:
-            node.add(returns)
-
-    def _settle_chance(self, state: GameState) -> bool:
-        """Draw until somebody has to decide; return whether the game is over."""
-        while state.is_chance_node():
-            actions, weights = zip(*state.chance_outcomes(), strict=True)
-            state.apply_action(self._random.choices(actions, weights)[0])
-        return state.is_terminal()
+    def finish(self) -> None:
+        """Let no search begin any more, and wait for the others."""
+        with self._lock:
+            self.exiting = True
+            running = list(self._running)
+        for thread in running:
+            thread.join()
 
 
-class _Node:
-    """What is known of one sequence of decisions, for the player who made the last one."""
-
-    def __init__(self, player: int = 0) -> None:
-        self.children: dict[int, _Node] = {}
-        self.visits = 0
-        self._player = player
-        self._total = self._square = 0.0
-
-    def add(self, returns: list[float]) -> None:
-        value = returns[self._player]
-        self.visits += 1
-        self._total += value
-        self._square += value * value
-
-    def visits_of(self, action: int) -> int:
-        child = self.children.get(action)
-        return child.visits if child else 0
-
-    def value_of(self, action: int) -> float:
-        """Upper confidence bound, on the scale of the returns seen below this node."""
-        child = self.children[action]
-        mean = self._total / self.visits
-        spread = math.sqrt(max(self._square / self.visits - mean * mean, 1e-9))
-        bonus = math.sqrt(math.log(self.visits) / child.visits)
-        return child._total / child.visits + _EXPLORATION * spread * bonus
+_SEARCHES = _Searches()
 
 
 def _bot(game: LoadedGame, simulations: int, seed: int) -> Bot:
@@ -177,15 +142,17 @@ def _bot(game: LoadedGame, simulations: int, seed: int) -> Bot:
     return bot
 
 
-def _information_set_bot(game: LoadedGame, simulations: int, seed: int) -> Bot:
-    pyspiel = load_pyspiel()
-    kind = game.rules.get_type()
-    bot: Bot = pyspiel.ISMCTSBot(
-        seed, pyspiel.RandomRolloutEvaluator(1, seed), _exploration(game), simulations,
-        use_observation_string=not kind.provides_information_state_string,
-        allow_inconsistent_action_sets=True,
-    )  # fmt: skip
-    return bot
+def _simulations_a_tree(game: LoadedGame) -> int:
+    """How many simulations take about a second; from one random game, not from a clock."""
+    draw, state, moves = random.Random(0), game.rules.new_initial_state(), 1
+    while not state.is_terminal():
+        if state.is_chance_node():
+            actions, weights = zip(*state.chance_outcomes(), strict=True)
+            state.apply_action(draw.choices(actions, weights)[0])
+        else:
+            state.apply_action(draw.choice(state.legal_actions()))
+        moves += 1
+    return max(50, _MOVES_A_TREE // moves)
 
 
 def _exploration(game: LoadedGame) -> float:
@@ -195,19 +162,3 @@ def _exploration(game: LoadedGame) -> float:
     except RuntimeError:
         scale = 1.0
     return _EXPLORATION * (scale if math.isfinite(scale) and scale > 0 else 1.0)
-
-
-def _check_resampling(game: LoadedGame, seed: int) -> None:
-    """Make sure that hidden information can be drawn anew, which the search lives by."""
-    draw = random.Random(seed)
-    state = game.rules.new_initial_state()
-    while state.is_chance_node():
-        actions, weights = zip(*state.chance_outcomes(), strict=True)
-        state.apply_action(draw.choices(actions, weights)[0])
-    try:
-        state.resample_from_infostate(state.current_player(), draw.random)
-    except RuntimeError:
-        raise UsageError(
-            f"mcts does not apply to {game.facts.name}: open_spiel cannot redraw its hidden "
-            "information: use random"
-        ) from None

@@ -1,13 +1,12 @@
 """Alpha-beta search over pyspiel's states, for two players with opposite interests and no luck.
 
-Where the depth ends, chess-like games count material and all others play a few random games on.
+Where the depth ends, games of captures count pieces, and all others play a few random games on.
 """
 
 from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable
 
 from arena_tui.errors import UsageError
 from arena_tui.games.agents import AgentClosedError
@@ -15,9 +14,16 @@ from arena_tui.games.spiel import GameState, LoadedGame
 
 __all__ = ["MinimaxAgent", "material_balance"]
 
-_PIECE_VALUES = {"p": 1.0, "n": 3.0, "b": 3.0, "r": 5.0, "q": 9.0}
-_CHESS_WHITE = 1
-_ROLLOUTS = 4
+_CHESS = {"p": 1.0, "n": 3.0, "b": 3.0, "r": 5.0, "q": 9.0}
+_CHESS |= {piece.upper(): -value for piece, value in _CHESS.items()}
+_PIECES = {
+    "chess": _CHESS,
+    "crazyhouse": _CHESS,
+    "breakthrough": {"b": 1.0, "w": -1.0},
+    "checkers": {"o": 1.0, "8": 2.0, "+": -1.0, "*": -2.0},
+}
+_CLEAR_LEAD = 8.0
+_ROLLOUTS = 2
 _ROLLOUT_MAX_MOVES = 200
 _NEVER_SURE = 0.9
 _SOONER = 0.001
@@ -36,7 +42,7 @@ class MinimaxAgent:
         self._depth = depth
         self._random = random.Random(seed)
         self._largest = max(abs(game.rules.min_utility()), abs(game.rules.max_utility()), 1e-9)
-        self._guess = _GUESSES.get(game.facts.name, self._play_on)
+        self._game = game.facts.name
         self._closed = False
 
     def choose(self, state: GameState, player: int) -> int:
@@ -76,6 +82,11 @@ class MinimaxAgent:
                 break
         return beta
 
+    def _guess(self, state: GameState, player: int) -> float:
+        if self._game in _PIECES:
+            return material_balance(self._game, str(state), player)
+        return self._play_on(state, player)
+
     def _play_on(self, state: GameState, player: int) -> float:
         """Mean result of a few random games from here."""
         total = 0.0
@@ -89,20 +100,13 @@ class MinimaxAgent:
         return total / _ROLLOUTS
 
 
-def material_balance(state: GameState, player: int) -> float:
-    """How far ahead the player is in chess pieces, from -1 to 1."""
-    board = str(state).partition(" ")[0]
-    white = sum(
-        value * (board.count(piece.upper()) - board.count(piece))
-        for piece, value in _PIECE_VALUES.items()
-    )
-    return math.tanh((white if player == _CHESS_WHITE else -white) / 10)
-
-
-_GUESSES: dict[str, Callable[[GameState, int], float]] = {
-    "chess": material_balance,
-    "crazyhouse": material_balance,
-}
+def material_balance(game: str, text: str, player: int) -> float:
+    """How far ahead the player is in pieces, from -1 to 1, by open_spiel's text of the position."""
+    board = text.partition(" ")[0]
+    if "\n" in board:
+        board = "".join(row[1:] for row in board.splitlines())
+    ahead = sum(value * board.count(piece) for piece, value in _PIECES[game].items())
+    return math.tanh((ahead if player == 0 else -ahead) / _CLEAR_LEAD)
 
 
 def _check_applies(game: LoadedGame) -> None:

@@ -55,7 +55,7 @@ class Match:
         try:
             for player, spec in zip(self._player_of, specs, strict=True):
                 seed_of_seat = derive_seed(seed, "seat", player)
-                self._by_player[player] = make_agent(spec, self.game, player, seed_of_seat)
+                self._by_player[player] = make_agent(spec, self.game, seed_of_seat)
         except BaseException:
             self.close()
             raise
@@ -163,7 +163,7 @@ class Match:
             returns = self._state.returns()
         except RuntimeError:
             return {}
-        return {self._ids[player]: float(returns[player]) for player in self._player_of}
+        return {self._ids[player]: float(returns[player]) + 0.0 for player in self._player_of}
 
     def _infos(self) -> list[AgentInfo]:
         agents = [self._by_player[player] for player in self._player_of]
@@ -193,7 +193,10 @@ def _names(state: GameState, player: int) -> list[str]:
 
 
 def _name(state: GameState, player: int, action: int) -> str:
-    return " ".join(state.action_to_string(player, action).split()) or str(action)
+    try:
+        return " ".join(state.action_to_string(player, action).split()) or str(action)
+    except UnicodeDecodeError:
+        return str(action)
 
 
 def _cut_note(legal: Sequence[str]) -> dict[str, int] | None:
@@ -208,14 +211,14 @@ def _check_legal(state: GameState, player: int, action: int) -> None:
 
 def _reward(state: GameState, player: int) -> float | None:
     try:
-        return float(state.rewards()[player])
+        return float(state.rewards()[player]) + 0.0
     except (RuntimeError, IndexError):
         return None
 
 
 def _summary(names: Sequence[str]) -> str:
-    text = ", ".join(names)
+    text = "; ".join(names)
     if len(text) <= _SUMMARY_MAX_CHARS:
         return text
-    cut = text[:_SUMMARY_MAX_CHARS].rpartition(", ")[0] or text[:_SUMMARY_MAX_CHARS]
-    return f"{cut}, … ({len(names)} in all)"
+    cut = text[:_SUMMARY_MAX_CHARS].rpartition("; ")[0] or text[:_SUMMARY_MAX_CHARS]
+    return f"{cut}; … ({len(names)} in all)"

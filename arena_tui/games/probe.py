@@ -5,12 +5,11 @@ line on standard output when the game refuses. Imports nothing of arena_tui.
 """
 
 import contextlib
+import importlib
 import random
 import resource
 import sys
 import time
-
-import pyspiel
 
 _MEMORY_MAX_BYTES = 2 * 1024**3
 _MOVES_MAX = 400
@@ -23,17 +22,19 @@ def main(text: str) -> int:
         resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_MAX_BYTES, _MEMORY_MAX_BYTES))
     try:
         moves = _play(text)
-    except (RuntimeError, ValueError, IndexError, MemoryError) as error:
-        sys.stdout.write(f"{error}\n")
-        return 1
+    except RuntimeError as error:
+        return _complain(str(error))
+    except MemoryError:
+        return _complain("with these parameters it takes too much memory: try other values")
+    except (ValueError, IndexError):
+        return _complain("with these parameters nobody can move: try other values")
     if moves == 0:
-        sys.stdout.write("with these parameters it is over before it begins\n")
-        return 1
+        return _complain("with these parameters it is over before it begins: try other values")
     return 0
 
 
 def _play(text: str) -> int:
-    state = pyspiel.load_game(text).new_initial_state()
+    state = importlib.import_module("pyspiel").load_game(text).new_initial_state()
     draw = random.Random(0)
     end, moves = time.monotonic() + _TIME_MAX_S, 0
     while not state.is_terminal() and moves < _MOVES_MAX and time.monotonic() < end:
@@ -49,6 +50,11 @@ def _play(text: str) -> int:
         moves += 1
     state.returns()
     return moves
+
+
+def _complain(message: str) -> int:
+    sys.stdout.write(f"{message}\n")
+    return 1
 
 
 if __name__ == "__main__":

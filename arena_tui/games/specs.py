@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import math
 import re
+from importlib.util import find_spec
 from typing import Final, Literal
 
 import msgspec
@@ -38,7 +38,17 @@ _SYNTH_RATE_PER_S = 4.0
 _COUNT_MAX = 1_000_000
 _WORD = re.compile(r"(?:[^\s(]|\([^)]*\))+")
 _OPTION = re.compile(r"([a-z_-]+)=(.*)")
-_OPTIONS = "games, parallel, seed, max_turns, delay, label; for synth also agents, rate"
+_OPTIONS = {
+    name: name for name in ("games", "parallel", "seed", "max_turns", "delay_s", "label")
+} | {"delay": "delay_s"}
+_SYNTH_OPTIONS = {"agents": "agents", "rate": "rate_per_s", "turns": "max_turns"}
+
+
+def _synth_agents(count: str) -> tuple[str, ...]:
+    most = len(SYNTH_AGENTS)
+    if not count.isascii() or not count.isdigit() or not 1 <= int(count[:9]) <= most:
+        raise UsageError(f"synth has 1 to {most} models, not {count[:20]}: write agents=3")
+    return SYNTH_AGENTS[: int(count)]
 
 
 class GameSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,7 +60,8 @@ class GameSpec(msgspec.Struct, frozen=True, kw_only=True):
         games: How many to play.
         parallel: How many at a time.
         seed: All games follow from it; None means a new one each time.
-        max_turns: Turns after which a game is stopped; synth ends there as finished.
+        max_turns: Turns after which a game is stopped, None for a default; synth ends there as
+            finished.
         delay_s: Seconds between turns.
         label: Shown with the runs.
         rate_per_s: Only synth: events per second; 0 means as fast as possible.
@@ -64,15 +75,16 @@ class GameSpec(msgspec.Struct, frozen=True, kw_only=True):
     games: int = 1
     parallel: int = 1
     seed: int | None = None
-    max_turns: int = DEFAULT_MAX_TURNS
+    max_turns: int | None = None
     delay_s: float = 0.0
     label: str | None = None
     rate_per_s: float = _SYNTH_RATE_PER_S
 
     def __post_init__(self) -> None:
         for name in ("games", "parallel", "max_turns"):
-            if not 1 <= getattr(self, name) <= _COUNT_MAX:
-                raise UsageError(f"{name} must be 1 to {_COUNT_MAX:,}, not {getattr(self, name)}")
+            count = getattr(self, name)
+            if count is not None and not 1 <= count <= _COUNT_MAX:
+                raise UsageError(f"{name} must be 1 to {_COUNT_MAX:,}, not {count}")
         for name in ("delay_s", "rate_per_s"):
             value = getattr(self, name)
             if not (math.isfinite(value) and 0 <= value <= _COUNT_MAX):
@@ -88,6 +100,11 @@ class GameSpec(msgspec.Struct, frozen=True, kw_only=True):
         """Whether it plays without open_spiel."""
         return self.game == SYNTH
 
+    @property
+    def turn_limit(self) -> int:
+        """`max_turns`, or what the game takes when none is given."""
+        return self.max_turns or (_SYNTH_TURNS if self.is_synth else DEFAULT_MAX_TURNS)
+
     @classmethod
     def parse(cls, text: str) -> GameSpec:
         """The spec in a text such as `connect_four mcts:200 random games=4 delay=0.5`.
@@ -96,26 +113,61 @@ class GameSpec(msgspec.Struct, frozen=True, kw_only=True):
             UsageError: It is none; says what to write.
         """
         words = _WORD.findall(text)
-        options = dict(match.groups() for word in words if (match := _OPTION.fullmatch(word)))
+        pairs = [found for word in words if (found := _OPTION.fullmatch(word))]
+        options = {str(found[1]): str(found[2]) for found in pairs}
         plain = [word for word in words if not _OPTION.fullmatch(word)]
         if not plain:
             raise UsageError("no game given: write for example connect_four mcts:200 random")
         game, agents = plain[0], tuple(plain[1:])
-        if game == SYNTH and not agents:
-            count = _whole("agents", options.pop("agents", "2"), len(SYNTH_AGENTS))
-            agents = SYNTH_AGENTS[:count]
-        known = {
-            "games": ("games", int), "parallel": ("parallel", int), "seed": ("seed", int),
-            "max_turns": ("max_turns", int), "turns": ("max_turns", int),
-            "delay": ("delay_s", float), "label": ("label", str),
-        }  # fmt: skip
-        values: dict[str, int | float | str] = {"max_turns": _SYNTH_TURNS} if game == SYNTH else {}
-        for name, value in options.items():
-            if name == "rate" and game == SYNTH:
-                values["rate_per_s"] = _number(name, value)
-            elif name in known:
-                field, kind = known[name]
-                values[field] = _value(name, value, kind)
-            else:
-                raise UsageError(f"{text[:60]!r} has an unknown option {name}: use {_OPTIONS}")
-        return msgspec.convert({"game": game, "agents": agents, **values}, cls)
+        if game == SYNTH and "agents" in options:
+            agents = _synth_agents(options.pop("agents"))
+        known = _OPTIONS | (_SYNTH_OPTIONS if game == SYNTH else {})
+        if unknown := [name for name in options if name not in known]:
+            raise UsageError(f"{game} has no option {unknown[0]}: use one of {', '.join(known)}")
+        values = {known[name]: value for name, value in options.items()}
+        try:
+            return msgspec.convert({"game": game, "agents": agents, **values}, cls, strict=False)
+        except msgspec.ValidationError as error:
+            raise UsageError(f"{text[:80]!r} does not fit: {error}: give a number") from None
+
+
+class Played(msgspec.Struct, frozen=True, kw_only=True):
+    """How a game went: `outcome` maps agent ids to what they got."""
+
+    status: Literal["finished", "stopped"]
+    turns: int
+    outcome: dict[str, float]
+    reason: str | None = None
+
+
+def derive_seed(seed: int, *parts: str | int) -> int:
+    """A seed below 2³¹ for one part of a whole; the same in every process and thread."""
+    text = repr((seed, *parts)).encode()
+    return int.from_bytes(hashlib.blake2b(text, digest_size=4).digest(), "big") >> 1
+
+
+DEMO_SPECS: Final = tuple(
+    GameSpec.parse(text)
+    for text in (
+        "connect_four mcts:400 mcts:100 delay=0.8",
+        "chess minimax:2 mcts:30 delay=1.0 max_turns=300",
+        "2048 mcts:60 delay=0.4",
+        "othello mcts:60 minimax:1 delay=0.7",
+        "go(board_size=9) mcts:60 mcts:30 delay=0.6 max_turns=160",
+        "hex(board_size=7) mcts:300 mcts:100 delay=0.7",
+        "backgammon mcts:20 random delay=0.9",
+        "leduc_poker mcts:200 random delay=1.1",
+        "synth agents=3 rate=3",
+    )
+)
+"""Games at a pace people can follow, light enough to run beside each other."""
+
+_DEMO_WITHOUT_GAMES: Final = tuple(
+    GameSpec.parse(f"synth agents={agents} rate={rate}")
+    for agents, rate in ((2, 4), (3, 3), (4, 6), (2, 2), (5, 8), (3, 5))
+)
+
+
+def demo_specs() -> tuple[GameSpec, ...]:
+    """What the demo plays: real games, or made-up ones where open_spiel is not installed."""
+    return DEMO_SPECS if find_spec("pyspiel") else _DEMO_WITHOUT_GAMES

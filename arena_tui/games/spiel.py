@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 import functools
 import importlib
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -177,7 +178,7 @@ def _load(text: str) -> SpielGame:
     try:
         rules: SpielGame = load_pyspiel().load_game(text)
     except (RuntimeError, ValueError) as error:
-        raise UsageError(f"{text} cannot be played: {_first_line(str(error))}") from None
+        raise UsageError(f"{text} cannot be played: {_complaint(str(error))}") from None
     return rules
 
 
@@ -192,7 +193,7 @@ def _probe(text: str) -> str:
         return "with these parameters it does not get under way: try other values"
     if done.returncode == 0:
         return ""
-    return _first_line(done.stdout) or "these parameters crash open_spiel: try other values"
+    return _complaint(done.stdout) or "these parameters crash open_spiel: try other values"
 
 
 def _refusal(kind: GameKind, has_parameters: bool) -> str:
@@ -246,5 +247,8 @@ def _facts(pyspiel: ModuleType, rules: SpielGame) -> GameFacts:
     )
 
 
-def _first_line(text: str) -> str:
-    return next((line.strip() for line in text.splitlines() if line.strip()), "")[:300]
+def _complaint(text: str) -> str:
+    """The first line of what pyspiel says, without the place in its own source."""
+    line = next((line.strip() for line in text.splitlines() if line.strip()), "")[:300]
+    demand = re.sub(r"^/\S+\.cc:\d+ ", "", line)
+    return line if demand == line else f"open_spiel demands {demand}: try other values"

@@ -1,0 +1,150 @@
+"""Open-loop tree search: its nodes are sequences of decisions, whatever chance did between them.
+
+Chance is drawn anew in every simulation, and so is what the searching player cannot see. See Perez
+et al., "Open Loop Search for General Video Game Playing" (2015), and for hidden information
+Cowling et al., "Information Set Monte Carlo Tree Search" (2012), there called single-observer.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Sequence
+
+from arena_tui.errors import UsageError
+from arena_tui.games.agents import AgentClosedError
+from arena_tui.games.spiel import GameState, LoadedGame
+
+__all__ = ["OpenLoopAgent", "check_resampling"]
+
+_EXPLORATION = 1.0
+_REWARDED_ROLLOUT_MAX_MOVES = 40
+_ROLLOUT_MAX_MOVES = 1000
+
+
+class OpenLoopAgent:
+    """Plays the action it tried most.
+
+    Rollouts are random; where rewards come on the way they are cut after 40 moves, and the rewards
+    so far stand.
+    """
+
+    def __init__(self, game: LoadedGame, simulations: int, seed: int) -> None:
+        self.spec = self.name = f"mcts:{simulations}"
+        self._simulations = simulations
+        self._random = random.Random(seed)
+        self._players = game.facts.players
+        self._hidden = not game.facts.perfect_information
+        in_the_end = game.facts.terminal_rewards
+        self._rollout_moves = _ROLLOUT_MAX_MOVES if in_the_end else _REWARDED_ROLLOUT_MAX_MOVES
+        self._closed = False
+
+    def choose(self, state: GameState, player: int) -> int:
+        root = _Node(self._players)
+        for _ in range(self._simulations):
+            if self._closed:
+                raise AgentClosedError(f"{self.name} was closed while it was choosing")
+            self._simulate(root, self._possible(state, player))
+        return max(state.legal_actions(player), key=root.visits_of)
+
+    def close(self) -> None:
+        self._closed = True
+
+    def _possible(self, state: GameState, player: int) -> GameState:
+        """A copy of the state, with what the player cannot see drawn anew."""
+        if self._hidden:
+            return state.resample_from_infostate(player, self._random.random)
+        return state.clone()
+
+    def _simulate(self, root: _Node, state: GameState) -> None:
+        path, node = [root], root
+        while not self._settle_chance(state):
+            player = state.current_player()
+            actions = state.legal_actions(player)
+            untried = [action for action in actions if action not in node.children]
+            if untried:
+                action = self._random.choice(untried)
+                node.children[action] = _Node(self._players)
+            else:
+                action = node.best(actions, player)
+            state.apply_action(action)
+            node = node.children[action]
+            path.append(node)
+            if untried:
+                break
+        for _ in range(self._rollout_moves):
+            if self._settle_chance(state):
+                break
+            state.apply_action(self._random.choice(state.legal_actions(state.current_player())))
+        returns = state.returns()
+        for node in path:
+            node.add(returns)
+
+    def _settle_chance(self, state: GameState) -> bool:
+        """Draw until somebody has to decide; return whether the game is over."""
+        while state.is_chance_node():
+            actions, weights = zip(*state.chance_outcomes(), strict=True)
+            state.apply_action(self._random.choices(actions, weights)[0])
+        return state.is_terminal()
+
+
+class _Node:
+    """What is known of one sequence of decisions; sums are by player."""
+
+    __slots__ = ("available", "children", "squares", "totals", "visits")
+
+    def __init__(self, players: int) -> None:
+        self.children: dict[int, _Node] = {}
+        self.visits = 0
+        self.available = 0
+        self.totals = [0.0] * players
+        self.squares = [0.0] * players
+
+    def add(self, returns: Sequence[float]) -> None:
+        self.visits += 1
+        for player, value in enumerate(returns):
+            self.totals[player] += value
+            self.squares[player] += value * value
+
+    def visits_of(self, action: int) -> int:
+        child = self.children.get(action)
+        return child.visits if child else 0
+
+    def best(self, actions: Sequence[int], player: int) -> int:
+        """The action of the upper confidence bound, on the scale of the returns seen from here."""
+        mean = self.totals[player] / self.visits
+        spread = math.sqrt(max(self.squares[player] / self.visits - mean * mean, 1e-9))
+        chosen, highest = actions[0], -math.inf
+        for action in actions:
+            child = self.children[action]
+            child.available += 1
+            bonus = math.sqrt(math.log(child.available + 1) / child.visits)
+            value = child.totals[player] / child.visits + _EXPLORATION * spread * bonus
+            if value > highest:
+                chosen, highest = action, value
+        return chosen
+
+
+def check_resampling(game: LoadedGame, seed: int) -> None:
+    """Make sure that hidden information can be drawn anew, which the search lives by.
+
+    Raises:
+        UsageError: open_spiel cannot, for this game.
+    """
+    if game.facts.name == "bridge":
+        raise UsageError(
+            "mcts does not apply to bridge: open_spiel takes up to a second for every deal it "
+            "draws: use random"
+        )
+    draw = random.Random(seed)
+    state = game.rules.new_initial_state()
+    while state.is_chance_node():
+        actions, weights = zip(*state.chance_outcomes(), strict=True)
+        state.apply_action(draw.choices(actions, weights)[0])
+    try:
+        state.resample_from_infostate(state.current_player(), draw.random)
+    except RuntimeError:
+        raise UsageError(
+            f"mcts does not apply to {game.facts.name}: open_spiel cannot redraw its hidden "
+            "information: use random"
+        ) from None

@@ -1,0 +1,179 @@
+"""Plays a made-up episode of language-model agents into a `Run`; needs nothing installed.
+
+The same seed makes the same events, apart from times and ids, at any rate. No model is asked and
+none of those named exists. Knows no broker.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+from arena_tui.broker.run import Run
+from arena_tui.events import AgentInfo
+from arena_tui.games.island import Island, Move
+from arena_tui.games.phrases import answer_words, prompt_words, thoughts
+from arena_tui.games.specs import SYNTH_AGENTS, Played, derive_seed
+
+__all__ = ["Wait", "play_synth", "synth_agents"]
+
+Wait = Callable[[float], bool]
+"""Waits that many seconds, at least looks once; returns True when the episode has to stop."""
+
+_SLOW_RATE_PER_S = 20.0
+_SHORT_WAIT_S = 0.002
+_TIDE_EVERY = 9
+_STALL = 0.02
+_RATE_LIMITED = 0.05
+_UNREADABLE = 0.04
+_PRICES_USD = (2.5e-6, 4e-7, 1.1e-5, None, 8e-7, 6e-6)
+
+
+def synth_agents(names: Sequence[str] = ()) -> list[AgentInfo]:
+    """The episode's agents as events name them; two where none are given."""
+    chosen = list(names) or list(SYNTH_AGENTS[:2])
+    return [AgentInfo(id=name, name=name, spec="synth") for name in chosen]
+
+
+def play_synth(
+    run: Run,
+    *,
+    seed: int,
+    turns: int,
+    agents: Sequence[str] = (),
+    rate_per_s: float = 0.0,
+    wait: Wait,
+    clock: Callable[[], float] = time.monotonic,
+) -> Played:
+    """Play `turns` turns, up to `run_end`.
+
+    Args:
+        run: Where the events go; already entered.
+        seed: Everything that happens follows from it.
+        turns: After so many it is finished.
+        agents: Names of models; two where none are given.
+        rate_per_s: Events per second on the mean, 0 for as fast as possible. Up to 20, answers take
+            longer than the rest and now and then stall for many seconds.
+        wait: Called before every event.
+        clock: Seconds; only read with a rate.
+    """
+    names = [agent.id for agent in synth_agents(agents)]
+    draw = random.Random(derive_seed(seed, "synth"))
+    island = Island(names, draw)
+    pace = _Pace(rate_per_s, wait, clock)
+    episode = _Episode(run, island, names, draw)
+    stopped = any(pace.hold(weight, pause_s) for weight, pause_s in episode.events(turns))
+    run.observation(island.text())
+    outcome = dict(island.purses)
+    reason = "stopped" if stopped else None
+    run.end(outcome=outcome, status="stopped" if stopped else "finished", reason=reason)
+    return Played(status="stopped" if stopped else "finished", turns=episode.turn,
+                  outcome=outcome, reason=reason)  # fmt: skip
+
+
+class _Pace:
+    """Holds the episode to its rate, by deadlines: what one wait oversleeps the next makes up."""
+
+    def __init__(self, rate_per_s: float, wait: Wait, clock: Callable[[], float]) -> None:
+        self._rate_per_s = rate_per_s
+        self._wait = wait
+        self._clock = clock
+        self._due = clock() if rate_per_s else 0.0
+
+    def hold(self, weight: float, pause_s: float) -> bool:
+        """Wait for the next event; return whether to stop."""
+        if not self._rate_per_s:
+            return self._wait(0.0)
+        slow = self._rate_per_s <= _SLOW_RATE_PER_S
+        self._due += (weight if slow else 1.0) / self._rate_per_s + (pause_s if slow else 0.0)
+        ahead_s = self._due - self._clock()
+        if ahead_s < -1.0:
+            self._due = self._clock()
+        return self._wait(ahead_s if ahead_s > _SHORT_WAIT_S else 0.0)
+
+
+class _Episode:
+    """Emits event after event; yields, before each, its weight of time and a pause in seconds."""
+
+    def __init__(self, run: Run, island: Island, names: Sequence[str], draw: random.Random) -> None:
+        self.turn = 0
+        self._run = run
+        self._island = island
+        self._names = names
+        self._draw = draw
+        self._prices = dict(zip(names, (_PRICES_USD * len(names))[: len(names)], strict=True))
+
+    def events(self, turns: int) -> Iterator[tuple[float, float]]:
+        for turn in range(1, turns + 1):
+            self.turn = turn
+            name = self._names[(turn - 1) % len(self._names)]
+            yield 1.5, 0.0
+            self._run.turn(turn, player=name, state=self._island.state())
+            legal = self._island.legal_actions(name)
+            yield 0.3, 0.0
+            self._run.observation(self._island.text(), legal_actions=legal)
+            offer = self._island.offers.get(name)
+            yield 0.3, 0.0
+            prompt = prompt_words(turn, turns, self._island.purses[name], offer, legal)
+            self._run.llm_prompt(prompt, model=name)
+            yield from self._ask_again(name, prompt)
+            move = self._island.take_turn(name)
+            yield from self._answer(name, prompt, move)
+            yield 0.5, 0.0
+            self._run.action(move.action)
+            yield 0.4, 0.0
+            self._run.result(move.ok, changed=move.ok, reward=move.reward,
+                             detail=move.detail or None)  # fmt: skip
+            yield from self._afterwards(name, turn, move)
+
+    def _ask_again(self, name: str, prompt: str) -> Iterator[tuple[float, float]]:
+        """Sometimes the provider refuses, once or more."""
+        attempt = 1
+        while attempt < 4 and self._draw.random() < _RATE_LIMITED * attempt:
+            backoff_s = 2**attempt
+            yield 1.0, 0.0
+            self._run.error(f"HTTP 429 rate limited: retry {attempt} of 3 in {backoff_s} s",
+                            where="llm")  # fmt: skip
+            yield 0.5, float(backoff_s)
+            self._run.llm_prompt(prompt, model=name)
+            attempt += 1
+
+    def _answer(self, name: str, prompt: str, move: Move) -> Iterator[tuple[float, float]]:
+        draw = self._draw
+        if draw.random() < _UNREADABLE:
+            yield 2.0, 0.0
+            self._respond(name, prompt, "Hmm. Let me look at the map once more", "", 1.0)
+            yield 0.3, 0.0
+            self._run.error("the answer names no action: asked again", where="parse")
+            yield 0.3, 0.0
+            self._run.llm_prompt(f"{prompt}\nAnswer with one action from the list.", model=name)
+        latency_s = round(draw.lognormvariate(0.6, 0.5), 2)
+        stall_s = draw.uniform(20.0, 60.0) if draw.random() < _STALL else 0.0
+        yield 3.5, stall_s
+        words = answer_words(move, draw)
+        self._respond(name, prompt, words, thoughts(move, draw), round(latency_s + stall_s, 2))
+
+    def _respond(
+        self, name: str, prompt: str, words: str, reasoning: str, latency_s: float
+    ) -> None:
+        input_tokens = 180 + len(prompt) // 4 + 11 * self.turn
+        output_tokens = (len(words) + len(reasoning)) // 4 + self._draw.randint(4, 60)
+        price = self._prices[name]
+        cost = None if price is None else round(price * (input_tokens + 4 * output_tokens), 6)
+        self._run.llm_response(
+            words, model=name, reasoning=reasoning or None, input_tokens=input_tokens,
+            output_tokens=output_tokens, cost_usd=cost, latency_s=latency_s, finish_reason="stop",
+        )  # fmt: skip
+
+    def _afterwards(self, name: str, turn: int, move: Move) -> Iterator[tuple[float, float]]:
+        if turn % 2 == 0 or move.reward:
+            yield 0.2, 0.0
+            self._run.metric("coins", self._island.purses[name], unit="coins")
+        if move.kind in ("dig", "accept", "refuse"):
+            yield 0.2, 0.0
+            self._run.log(f"{name}: {move.detail}")
+        if turn % _TIDE_EVERY == 0:
+            before, after = self._island.tide()
+            yield 0.5, 0.0
+            self._run.mutation(before, after, "the tide moves a chest")
