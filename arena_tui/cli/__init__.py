@@ -24,6 +24,9 @@ examples:
 exit codes: 0 good, 1 a check failed, 2 wrong usage, 3 cannot reach or open something
 """
 
+_COMMON = {"--broker": 2, "--db": 2, "--json": 1, "--debug": 1}
+"""Flags that every command has, and how many words each takes."""
+
 _COMMANDS = ("watch", "demo", "play", "runs", "show", "events", "verify", "doctor", "bench")
 
 
@@ -51,14 +54,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _with_command(words: list[str]) -> list[str]:
-    """`watch` is what is meant when no command is named."""
-    if any(word in ("-h", "--help", "--version") for word in words[:1]):
+    """The words with the command first: it may stand behind common flags, or be left out."""
+    index = 0
+    while index < len(words) and words[index] in _COMMON:
+        index += _COMMON[words[index]]
+    if index < len(words) and words[index] in _COMMANDS:
+        return [words[index], *words[:index], *words[index + 1 :]]
+    if words and (not words[0].startswith("-") or words[0] in ("-h", "--help", "--version")):
         return words
-    for index, word in enumerate(words):
-        if word in _COMMANDS and not (index and words[index - 1] in ("--db", "--broker", "--play")):
-            return [word, *words[:index], *words[index + 1 :]]
-        if not word.startswith("-") and not (index and words[index - 1].startswith("--")):
-            return words
     return ["watch", *words]
 
 
@@ -76,9 +79,10 @@ def _parser() -> _Parser:
     watch.add_argument(
         "--play",
         metavar="SPEC",
-        action="append",
+        action="extend",
+        nargs="+",
         default=[],
-        help='start this: "connect_four mcts:200 random games=4", or agent.py',
+        help='start these: "connect_four mcts:200 random games=4", or agent.py',
     )
     demo = _command(
         commands, "demo", "the dashboard with a set of real games already playing", "watch:demo"

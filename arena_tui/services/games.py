@@ -6,6 +6,7 @@ import contextlib
 import logging
 import runpy
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias
 
@@ -26,13 +27,14 @@ class Script:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def run(self) -> None:
-        """Run the file as a program; what it raises goes to the log."""
+    def run(self, failed: Callable[[str], None]) -> None:
+        """Run the file as a program; tells `failed` what it raised."""
         try:
             with contextlib.suppress(SystemExit):
                 runpy.run_path(str(self.path), run_name="__main__")
-        except Exception:  # noqa: BLE001 - whatever a user's program raises
+        except Exception as error:  # noqa: BLE001 - whatever a user's program raises
             _log.exception("the script %s failed", self.path)
+            failed(f"{self.path.name} failed: {error or type(error).__name__}: see the log")
 
 
 Playable: TypeAlias = GameSpec | Script
@@ -54,10 +56,11 @@ def parse_playable(text: str) -> Playable:
 
 
 class Games:
-    """Starts games and ends them."""
+    """Starts games and ends them; `notices` takes what the user should know of failures."""
 
-    def __init__(self, sink: MultiRunBrokerSink) -> None:
+    def __init__(self, sink: MultiRunBrokerSink, notices: list[str]) -> None:
         self._sink = sink
+        self._notices = notices
         self._players: list[Player] = []
         self._scripts: list[threading.Thread] = []
 
@@ -76,7 +79,8 @@ class Games:
         """
         if isinstance(playable, Script):
             name = f"script {playable.path.name}"
-            thread = threading.Thread(target=playable.run, name=name, daemon=True)
+            failed = self._notices.append
+            thread = threading.Thread(target=playable.run, args=(failed,), name=name, daemon=True)
             thread.start()
             self._scripts.append(thread)
         else:

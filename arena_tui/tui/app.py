@@ -32,6 +32,7 @@ __all__ = ["ArenaApp"]
 
 _FRAME_S = 0.1
 _PAINT_MAX_S = 2.0
+_NOTICE_S = 60.0
 _BUSY_SHARE = 0.5
 """Most of the loop's time that frames may take; beyond that the frame rate drops first."""
 
@@ -78,6 +79,8 @@ class ArenaApp(App[int]):
         self._clock = clock or (lambda: datetime.now().astimezone())
         self._monotonic = monotonic
         self._frame_s = frame_s
+        self._notices_seen = 0
+        self._noticed_at = 0.0
         self._tasks: list[asyncio.Task[None]] = []
         self._frame_ends: deque[float] = deque(maxlen=20)
         for theme in THEMES:
@@ -99,8 +102,14 @@ class ArenaApp(App[int]):
 
     @property
     def note(self) -> str | None:
-        """The newest notice of the runtime."""
-        return self.runtime.notices[-1] if self.runtime.notices else None
+        """The newest notice of the runtime, for a minute; the log keeps them all."""
+        notices = self.runtime.notices
+        if len(notices) != self._notices_seen:
+            self._notices_seen = len(notices)
+            self._noticed_at = self._monotonic()
+        if not notices or self._monotonic() - self._noticed_at > _NOTICE_S:
+            return None
+        return notices[-1]
 
     def clock_text(self) -> str:
         """The time of day."""
@@ -109,7 +118,7 @@ class ArenaApp(App[int]):
     async def on_mount(self) -> None:
         self.runtime = Runtime(self.config)
         self.feed = Feed(self.runtime.broker, self._monotonic)
-        self.games = Games(self.runtime.sink)
+        self.games = Games(self.runtime.sink, self.runtime.notices)
         self._handle_signals()
         await self.push_screen(LiveScreen())
         self.call_after_refresh(self._begin)

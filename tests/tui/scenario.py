@@ -116,7 +116,9 @@ def tapes() -> Iterator[Tape]:
     chess = Tape("01ARENA00000000000000002D11", "chess", ["mcts:200 w", "minimax:2 b"], seed=7)
     for turn in range(1, 8):
         player = "mcts:200 w" if turn % 2 else "minimax:2 b"
-        chess.turn(turn, player, CHESS, ["e4", "e5", "Nf3", "Nc6", "Bc4", "Nf6", "O-O"][turn - 1], 20)
+        chess.turn(
+            turn, player, CHESS, ["e4", "e5", "Nf3", "Nc6", "Bc4", "Nf6", "O-O"][turn - 1], 20
+        )
     yield chess
 
     tic = Tape("01ARENA000000000000000091BC", "tic_tac_toe", ["minimax x", "random o"], seed=3)
@@ -144,8 +146,16 @@ def tapes() -> Iterator[Tape]:
 
     synth = Tape("01ARENA0000000000000000A77C", "synth", ["marlow-2", "thistle-mini"])
     synth.turn(1, "marlow-2", ISLAND, "go east", 4)
-    synth.add(LlmResponse, agent_id="marlow-2", model="marlow-2", input_tokens=1_204,
-              output_tokens=212, cost_usd=0.0021, latency_s=1.4, text="The coins are east of me.")
+    synth.add(
+        LlmResponse,
+        agent_id="marlow-2",
+        model="marlow-2",
+        input_tokens=1_204,
+        output_tokens=212,
+        cost_usd=0.0021,
+        latency_s=1.4,
+        text="The coins are east of me.",
+    )
     synth.add(Metric, name="coins", value=10.0)
     yield synth
 

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import pty
 import re
-import select
-import signal
-import struct
 import sys
-import termios
-from fcntl import ioctl
 from pathlib import Path
 
-import pyte
+from tests.tui.terminal import Terminal
 
-AGENT = r'''
+AGENT = r"""
 import arena_tui
 from arena_tui.events import AgentInfo, OtherEvent
 BAD = ("\x1b[31mred\x1b]52;c;aGFjaw==\x07\x1bP1$r\x1b\\ \x9b31m\x9d52;c;eA==\x9c\u202eevil\u2066"
@@ -34,7 +27,7 @@ with arena_tui.connect() as arena:
             run.emit(OtherEvent(name="K" + BAD, extra={BAD: BAD}))
             run.error(BAD, where=BAD, traceback=BAD)
             run.end(outcome={"A" + BAD: 1.0}, status=status, reason="R" + BAD)
-'''
+"""
 STEPS = [  # a key, and what then stands on the screen, or after a minus no longer does
     (b"t", "ev/s  "), (b"t", "new game"), (b"\r", "inspector"), (b"\x1b[H", "event 1/14"),
     *[(b"\x1b[C", f"event {number}/14") for number in range(2, 15)],
@@ -71,58 +64,3 @@ def test_no_control_byte_of_an_event_reaches_the_terminal(tmp_path: Path) -> Non
     assert not set(text) & {chr(c) for c in range(0x80, 0xA0)}
     assert not set(text) & set("\u202e\u2066\ufeff\x00\x07\x7f")
     assert "␛[31mred␛]52;c" in text
-
-
-_READS_MAX = 200
-"""Pieces of output after which what one waits for is not going to come."""
-
-
-class Terminal:
-    """A program on a pseudo-terminal 120 × 40, and what it draws."""
-
-    def __init__(self, command: list[str], home: Path) -> None:
-        environment = {**os.environ, "TERM": "xterm-256color", "HOME": str(home),
-                       "ARENA_LOG": str(home / "log"), "COLORTERM": "truecolor"}  # fmt: skip
-        self.raw = b""
-        self.screen = pyte.Screen(120, 40)
-        self._stream = pyte.ByteStream(self.screen)
-        self.pid, self._fd = pty.fork()
-        if self.pid == 0:
-            os.execvpe(command[0], command, environment)
-        ioctl(self._fd, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
-
-    def wait_for(self, text: str) -> None:
-        """Read until the text stands on the screen, or after a minus no longer does."""
-        for _ in range(_READS_MAX):
-            if (text.removeprefix("-") in "\n".join(self.screen.display)) != text.startswith("-"):
-                return
-            if not self._read(20.0):
-                break
-        self.kill()
-        raise AssertionError(f"{text!r} never came:\n" + "\n".join(self.screen.display))
-
-    def press(self, key: bytes) -> None:
-        os.write(self._fd, key)
-
-    def wait(self) -> int:
-        """Read to the end; returns the exit code."""
-        while self._read(20.0):
-            pass
-        _, status = os.waitpid(self.pid, 0)
-        os.close(self._fd)
-        return os.waitstatus_to_exitcode(status)
-
-    def kill(self) -> None:
-        os.kill(self.pid, signal.SIGKILL)
-
-    def _read(self, quiet_s: float) -> bool:
-        ready, _, _ = select.select([self._fd], [], [], quiet_s)
-        if not ready:
-            return False
-        try:
-            data = os.read(self._fd, 65_536)
-        except OSError:
-            return False
-        self.raw += data
-        self._stream.feed(data)
-        return bool(data)

@@ -13,6 +13,7 @@ from arena_tui.tui.render.text import spark
 __all__ = ["paint_title", "paint_truth", "truth_text"]
 
 _SCREENS = ("Live", "History")
+_LATE_S = 2.0
 
 
 def paint_title(
@@ -71,8 +72,10 @@ def paint_truth(
             (spark(truth.per_second, 12).lstrip(), palette.accent),
             ("  ", palette.dim),
         ],
-        [(f"lag {truth.lag_s:.1f} s  ", palette.warn if truth.lag_s > 2 else palette.dim)],
     ]
+    if truth.store != "off":
+        late = palette.warn if truth.lag_s > _LATE_S else palette.dim
+        right.append([(f"lag {truth.lag_s:.1f} s  ", late)])
     if truth.queued or truth.behind:
         right.append([(f"queued {truth.queued + truth.behind:,}  ", palette.warn)])
     shown: list[Piece] = []

@@ -1,0 +1,106 @@
+"""Coming and going on a real terminal: what is left behind, and what is said."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from arena_tui.store.database import Database
+from arena_tui.store.history import read_runs
+from arena_tui.store.verify import verify_store
+from tests.tui.terminal import Terminal
+
+ARENA = [sys.executable, "-m", "arena_tui"]
+GAME = ["--play", "connect_four random random delay=0.2 max_turns=500"]
+MAIN_SCREEN = b"\x1b[?1049l"
+CURSOR_SHOWN = b"\x1b[?25h"
+
+
+def assert_whole_and_ended(db: Path) -> None:
+    database = Database(str(db))
+    verdicts = database.read_now(verify_store)
+    statuses = {run.status for run in database.read_now(read_runs)}
+    database.close()
+    assert verdicts
+    assert [verdict for verdict in verdicts if verdict.problems] == []
+    assert "running" not in statuses
+
+
+def test_leaving_asks_ends_the_games_and_gives_the_terminal_back(tmp_path: Path) -> None:
+    db = tmp_path / "arena.duckdb"
+    terminal = Terminal([*ARENA, "--db", str(db), *GAME], tmp_path)
+    terminal.wait_for("turn 2")
+    terminal.press(b"q")
+    terminal.wait_for("1 game is still being played")
+    terminal.press(b"y")
+
+    assert terminal.wait() == 0
+    assert terminal.raw.rindex(MAIN_SCREEN) > terminal.raw.rindex(b"\x1b[?1049h")
+    assert terminal.raw.rindex(CURSOR_SHOWN) > terminal.raw.rindex(b"\x1b[?25l")
+    assert_whole_and_ended(db)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_polite_kill_stores_what_was_played(tmp_path: Path, number: int) -> None:
+    db = tmp_path / "arena.duckdb"
+    terminal = Terminal([*ARENA, "--db", str(db), *GAME], tmp_path)
+    terminal.wait_for("turn 2")
+    os.kill(terminal.pid, number)
+
+    assert terminal.wait() == 128 + number
+    assert MAIN_SCREEN in terminal.raw
+    assert_whole_and_ended(db)
+
+
+def test_a_second_one_on_the_same_store_names_the_first_and_goes(tmp_path: Path) -> None:
+    db = tmp_path / "arena.duckdb"
+    first = Terminal([*ARENA, "--db", str(db), *GAME], tmp_path)
+    first.wait_for("stored 1")
+    second = Terminal([*ARENA, "--db", str(db)], tmp_path)
+    code = second.wait()
+    live = Terminal([*ARENA, "--db", str(db), "--no-store"], tmp_path)
+    live.wait_for("not stored")
+    live.press(b"q")
+    first.press(b"q")
+    first.wait_for("still being played")
+    first.press(b"y")
+
+    said = second.raw.rpartition(MAIN_SCREEN)[2].decode()
+    assert code == 3
+    assert f"is open in process {first.pid}" in said
+    assert "--no-store" in said
+    assert live.wait() == 0
+    assert first.wait() == 0
+    assert_whole_and_ended(db)
+
+
+def test_what_an_agent_prints_goes_to_the_log_and_not_on_the_screen(tmp_path: Path) -> None:
+    script = tmp_path / "agent.py"
+    script.write_text(
+        "import os, arena_tui\n"
+        "print('PRINTED'); os.write(1, b'WRITTEN1'); os.write(2, b'WRITTEN2')\n"
+        "with arena_tui.connect() as arena, arena.run(game='quiet') as run:\n"
+        "    run.turn(1)\n"
+    )
+    terminal = Terminal([*ARENA, "--no-store", "--play", str(script)], tmp_path)
+    terminal.wait_for("finished")
+    terminal.press(b"q")
+
+    assert terminal.wait() == 0
+    for text in (b"PRINTED", b"WRITTEN1", b"WRITTEN2"):
+        assert text not in terminal.raw
+    assert "WRITTEN1" in (tmp_path / "log").read_text()
+
+
+def test_a_script_that_fails_says_so(tmp_path: Path) -> None:
+    script = tmp_path / "agent.py"
+    script.write_text("raise RuntimeError('no model today')\n")
+    terminal = Terminal([*ARENA, "--no-store", "--play", str(script)], tmp_path)
+    terminal.wait_for("agent.py failed: no model today")
+    terminal.press(b"q")
+
+    assert terminal.wait() == 0
