@@ -1,0 +1,214 @@
+"""The command line as scripts use it: what it prints, where, and with which exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from arena_tui.store.database import Database
+
+ARENA = [sys.executable, "-m", "arena_tui"]
+PLAY = [
+    "play",
+    "connect_four",
+    "mcts:50",
+    "random",
+    "--games",
+    "4",
+    "--parallel",
+    "2",
+    "--seed",
+    "7",
+]
+
+
+def arena(folder: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a command whose files all lie in `folder`."""
+    return subprocess.run(
+        [*ARENA, *words], capture_output=True, text=True, timeout=120, check=False,
+        stdin=subprocess.DEVNULL, env=surroundings(folder) | environment,
+    )  # fmt: skip
+
+
+def surroundings(folder: Path) -> dict[str, str]:
+    return {
+        **os.environ, "HOME": str(folder), "XDG_DATA_HOME": str(folder / "data"),
+        "XDG_CONFIG_HOME": str(folder / "config"), "XDG_STATE_HOME": str(folder / "state"),
+        "ARENA_DB": str(folder / "arena.duckdb"),
+    }  # fmt: skip
+
+
+def lines(text: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a store of four finished games."""
+    folder = tmp_path_factory.mktemp("played")
+    assert arena(folder, *PLAY, "--json").returncode == 0
+    return folder
+
+
+def test_playing_prints_one_object_a_game_and_nothing_else(tmp_path: Path) -> None:
+    done = arena(tmp_path, *PLAY, "--json")
+
+    assert done.returncode == 0
+    assert done.stderr == ""
+    games = lines(done.stdout)
+    assert sorted(game["index"] for game in games) == [0, 1, 2, 3]
+    assert {game["status"] for game in games} == {"finished"}
+
+
+def test_the_same_seed_stores_the_same_games(played: Path, tmp_path: Path) -> None:
+    def contents(folder: Path) -> list[list[dict[str, Any]]]:
+        runs: dict[str, list[dict[str, Any]]] = {}
+        for event in lines(arena(folder, "events", "--json").stdout):
+            own = {k: v for k, v in event.items() if k not in ("run_id", "epoch", "ts")}
+            runs.setdefault(event["run_id"], []).append(own)
+        return sorted(runs.values(), key=str)
+
+    arena(tmp_path, *PLAY)
+
+    assert contents(played) == contents(tmp_path)
+
+
+def test_runs_lists_what_the_contract_names(played: Path) -> None:
+    runs = lines(arena(played, "runs", "--json").stdout)
+
+    assert len(runs) == 4
+    promised = {
+        "run_id", "game", "label", "agents", "status", "outcome", "turns", "events", "errors",
+        "lost", "input_tokens", "output_tokens", "cost_usd", "started_at", "ended_at",
+        "duration_s", "parent_run_id",
+    }  # fmt: skip
+    assert promised <= set(runs[0])
+    assert all(run["status"] == "finished" and sum(run["outcome"].values()) == 0 for run in runs)
+
+
+def test_events_are_flat_lines_with_dense_seqs(played: Path) -> None:
+    run = lines(arena(played, "runs", "--json", "--limit", "1").stdout)[0]["run_id"]
+    short = run[-6:].lower()
+
+    events = lines(arena(played, "events", short, "--json").stdout)
+    some = lines(arena(played, "events", run, "--from", "2", "--to", "9", "--kind", "action",
+                       "--json").stdout)  # fmt: skip
+
+    assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
+    assert (events[0]["kind"], events[-1]["kind"]) == ("run_start", "run_end")
+    assert {event["kind"] for event in some} == {"action"}
+
+
+def test_show_tells_one_run(played: Path) -> None:
+    run = lines(arena(played, "runs", "--json", "--limit", "1").stdout)[0]
+
+    shown = arena(played, "show", run["run_id"])
+
+    assert shown.returncode == 0
+    assert f"game           {run['game']}" in shown.stdout
+
+
+def test_verify_passes_a_whole_store_and_fails_a_broken_one(played: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.duckdb"
+    broken.write_bytes((played / "arena.duckdb").read_bytes())
+    database = Database(str(broken))
+    database.read_now(lambda connection: connection.execute("DELETE FROM events WHERE seq = 5"))
+    database.close()
+
+    good = arena(played, "verify", "--json")
+    bad = arena(played, "verify", "--db", str(broken), "--json")
+
+    assert (good.returncode, bad.returncode) == (0, 1)
+    assert lines(good.stdout)[-1]["ok"] is True
+    assert lines(bad.stdout)[-1]["runs_with_problems"] == 4
+
+
+def test_doctor_tells_where_everything_is(played: Path) -> None:
+    findings = {f["check"]: f for f in lines(arena(played, "doctor", "--json").stdout)}
+
+    assert "4 runs" in findings["store"]["detail"]
+    assert findings["log"]["detail"].startswith(str(played / "state"))
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["bogus"], 2, "invalid choice"),
+        (["--theme", "arena-dark"], 2, "needs a terminal"),
+        (["play", "no_such_game", "--no-store"], 2, "no_such_game"),
+        (["play", "chess", "wizard", "--no-store"], 2, "wizard"),
+        (["play", "chess", "--games", "0", "--no-store"], 2, "games must be"),
+        (["runs", "--broker", "gopher://u:secret@host"], 2, "unknown broker"),
+        (["runs", "--db", "/no/such/folder/x.duckdb"], 3, "no store at"),
+        (["runs", "colour>3"], 2, "no number 'colour'"),
+        (["bench", "nothing"], 2, "nothing"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else None,
+)  # fmt: skip
+def test_an_error_is_one_line_that_says_what_to_do(
+    tmp_path: Path, words: list[str], code: int, said: str
+) -> None:
+    done = arena(tmp_path, *words)
+
+    assert done.returncode == code
+    assert done.stdout == ""
+    assert len(done.stderr.splitlines()) == 1
+    assert said in done.stderr
+    assert "secret" not in done.stderr
+
+
+def test_a_setting_that_does_not_exist_is_named(tmp_path: Path) -> None:
+    settings = tmp_path / "settings.toml"
+    settings.write_text('colour = "red"\n')
+
+    done = arena(tmp_path, "runs", ARENA_CONFIG=str(settings))
+
+    assert done.returncode == 2
+    assert "colour" in done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_games_and_all_is_stored(tmp_path: Path, number: int) -> None:
+    command = [*ARENA, "play", "synth", "--games", "100000", "--json"]
+    child = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env=surroundings(tmp_path),
+    )  # fmt: skip
+    assert child.stdout is not None
+    child.stdout.readline()
+    child.send_signal(number)
+    _, said = child.communicate(timeout=60)
+
+    assert child.returncode == 128 + number
+    assert said == ""
+    assert arena(tmp_path, "verify").returncode == 0
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(played: Path) -> None:
+    child = subprocess.Popen(
+        [*ARENA, "events", "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        env=surroundings(played),
+    )  # fmt: skip
+    assert child.stdout is not None
+    assert child.stderr is not None
+    child.stdout.readline()
+    child.stdout.close()
+    said = child.stderr.read()
+    child.stderr.close()
+
+    assert child.wait(60) == 0
+    assert said == b""
+
+
+def test_help_names_every_command(tmp_path: Path) -> None:
+    text = arena(tmp_path, "--help").stdout
+
+    for command in ("watch", "demo", "play", "runs", "show", "events", "verify", "doctor", "bench"):
+        assert f"    {command} " in text
