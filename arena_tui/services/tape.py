@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from arena_tui.broker.protocol import BrokerProtocol, Subscription
 from arena_tui.errors import UnknownRunError
@@ -177,10 +177,11 @@ def _hot_density(hot: list[Delivery], slices: int) -> Density:
         )
     first_at: datetime = stamped[0].event.ts
     last_at: datetime = stamped[-1].event.ts
-    span_s = max((last_at - first_at).total_seconds(), 1e-6)
+    microsecond = timedelta(microseconds=1)
+    width_us = ((last_at - first_at) // microsecond + 1) / slices
 
     def slice_of(at: datetime) -> int:
-        return max(0, min(slices - 1, int((at - first_at).total_seconds() / span_s * slices)))
+        return max(0, min(slices - 1, int((at - first_at) // microsecond / width_us)))
 
     places = [slice_of(each.event.ts) for each in stamped]
     counts = Counter(places)
