@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from msgspec import Struct
 from platformdirs import PlatformDirs
@@ -19,6 +19,8 @@ __all__ = ["Config", "config_path", "load_config", "log_path", "redacted", "stor
 _DIRS: Final = PlatformDirs("arena-tui", appauthor=False)
 _TEXTS: Final = ("broker", "db", "theme")
 _SCHEMES: Final = ("memory:",)
+_PASSWORD: Final = re.compile(r"(://[^:@/]*:).*@", re.DOTALL)
+_QUERY_PASSWORD: Final = re.compile(r"([?&]password=)[^&]*", re.IGNORECASE)
 
 
 class Config(Struct, frozen=True, kw_only=True):
@@ -40,9 +42,9 @@ def store_path() -> Path:
     return Path(_DIRS.user_data_dir) / "arena.duckdb"
 
 
-def config_path() -> Path:
+def config_path(environment: Mapping[str, str] = os.environ) -> Path:
     """Settings file; `ARENA_CONFIG` names another."""
-    return Path(os.environ.get("ARENA_CONFIG") or Path(_DIRS.user_config_dir) / "config.toml")
+    return Path(environment.get("ARENA_CONFIG") or Path(_DIRS.user_config_dir) / "config.toml")
 
 
 def log_path() -> Path:
@@ -66,7 +68,7 @@ def load_config(
     flags = {"broker": broker, "db": db, "theme": theme}
     given = {key: environment.get(f"ARENA_{key.upper()}") for key in _TEXTS}
     settings: dict[str, Any] = {"broker": "memory:", "db": str(store_path()), "theme": None}
-    for source in (_read_file(config_path()), given, flags):
+    for source in (_read_file(config_path(environment)), given, flags):
         settings.update({key: value for key, value in source.items() if value})
     scheme = settings["broker"].partition(":")[0] + ":"
     if settings["broker"] != "memory:":
@@ -82,12 +84,8 @@ def load_config(
 
 
 def redacted(url: str) -> str:
-    """The URL without its password."""
-    try:
-        password = urlsplit(url).password
-    except ValueError:
-        return url.partition(":")[0] + ":…"
-    return url.replace(f":{password}@", ":…@") if password else url
+    """The URL without its password, wherever that ends: it may hold any character."""
+    return _QUERY_PASSWORD.sub(r"\1…", _PASSWORD.sub(r"\1…@", url))
 
 
 def _read_file(path: Path) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import threading
 import time
@@ -23,6 +24,8 @@ __all__ = ["MultiRunBrokerSink", "SinkStats"]
 _BOUND = 100_000
 _BATCH = 2_000
 """Events published a tick: more, and the loop would outrun the consumers it also has to serve."""
+
+_PATIENCE_S = 2.0
 
 _log = logging.getLogger(__name__)
 
@@ -50,14 +53,23 @@ class MultiRunBrokerSink:
     Only a full queue makes it wait: the producer's thread, never the loop. Make it on the broker's
     loop; end it with `close_all` from a thread, or await `aclose` on the loop.
 
+    When a run is half full of events that no store has yet, publishing pauses until the store has
+    them, so that fast producers lose nothing. A store that does not move is not waited for.
+
     Args:
         broker: Where the events go.
         bound: Most events queued before producers wait.
+        patience_s: How long a store may take for any progress before it counts as not moving.
     """
 
-    def __init__(self, broker: BrokerProtocol, bound: int = _BOUND) -> None:
+    def __init__(
+        self, broker: BrokerProtocol, bound: int = _BOUND, patience_s: float = _PATIENCE_S
+    ) -> None:
         self._broker = broker
         self._bound = bound
+        self._batch = max(1, min(_BATCH, broker.limits.capacity // 4))
+        self._patience_s = patience_s
+        self._store_moves = True
         self._loop = asyncio.get_running_loop()
         self._loop_thread = threading.get_ident()
         self._fifo: deque[Outgoing] = deque()
@@ -206,11 +218,12 @@ class MultiRunBrokerSink:
             self._signalled = False  # before looking: an emit from here on signals again
             self._queued_peak = max(self._queued_peak, len(fifo))
             while fifo:
-                await self._publish([fifo.popleft() for _ in range(min(_BATCH, len(fifo)))])
+                count = min(self._batch, len(fifo))
+                await self._publish([fifo.popleft() for _ in range(count)])
                 if self._has_room():
                     with self._room:
                         self._room.notify_all()
-                await asyncio.sleep(0)
+                await self._let_store_catch_up()
             if not self._work.is_set():
                 self._drained.set()
 
@@ -220,6 +233,25 @@ class MultiRunBrokerSink:
         except Exception:  # noqa: BLE001 - or every producer would wait for room for ever
             self._refused += len(batch)
             _log.exception("%d events could not be published", len(batch))
+
+    async def _let_store_catch_up(self) -> None:
+        """Give the loop's others their turn; more than one while a run is about to lose events."""
+        await asyncio.sleep(0)
+        before = None
+        while lags := await self._long_lags():
+            lag = sum(lags.values())
+            if before is not None and lag >= before:
+                self._store_moves = False
+            if not self._store_moves:
+                return
+            before = lag
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._broker.settled(lags), self._patience_s)
+        self._store_moves = True
+
+    async def _long_lags(self) -> dict[str, int]:
+        stats = await self._broker.stats()
+        return {run.run_id: run.lag for run in stats.runs if run.lag > stats.capacity // 2}
 
     async def _beat(self) -> None:
         while True:

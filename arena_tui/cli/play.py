@@ -59,9 +59,8 @@ class _Report:
         else:
             scores = "  ".join(f"{agent} {score:g}" for agent, score in result.outcome.items())
             reason = f"  ({result.reason})" if result.reason else ""
-            say(
-                f"{result.run_id}  {result.status:<9} {result.turns or 0:>4} turns  {scores}{reason}"
-            )
+            turns = f"{result.turns or 0:>4} turns"
+            say(f"{result.run_id}  {result.status:<9} {turns}  {scores}{reason}")
             sys.stdout.flush()
 
     def end(self) -> None:

@@ -121,7 +121,7 @@ async def test_the_density_counts_every_event_and_places_the_errors(tape: RunTap
     assert sum(density.counts) == tape.last_seq
     assert list(density.seqs) == sorted(density.seqs)
     assert [(mark.kind, mark.slice) for mark in density.marks] == [
-        ("error", 10), ("error", 20), ("error", 30),
+        ("error", 9), ("error", 19), ("error", 29),
     ]  # fmt: skip
 
 

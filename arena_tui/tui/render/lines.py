@@ -108,7 +108,7 @@ def _gap_line(gap: Gap) -> str:
     return f"┄┄ gap: {gap.count:,} events {why} ┄┄"
 
 
-def _say(event: Event) -> str:  # noqa: PLR0911, PLR0912 - one arm a kind
+def _say(event: Event) -> str:  # noqa: PLR0912 - one arm a kind
     match event:
         case RunStart():
             players = " vs ".join(agent.name or agent.id for agent in event.agents)
