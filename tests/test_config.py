@@ -1,0 +1,96 @@
+"""Where a setting comes from, and what is never shown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from arena_tui.config import Config, config_path, load_config, redacted, store_path
+from arena_tui.errors import UsageError
+
+
+@pytest.fixture
+def nowhere(tmp_path: Path) -> dict[str, str]:
+    """An environment whose settings file does not exist."""
+    return {"ARENA_CONFIG": str(tmp_path / "config.toml")}
+
+
+def write(environment: dict[str, str], text: str) -> None:
+    Path(environment["ARENA_CONFIG"]).write_text(text, encoding="utf-8")
+
+
+def test_flags_win_over_environment_over_file_over_defaults(nowhere: dict[str, str]) -> None:
+    found = [load_config(environment=nowhere)]
+    write(nowhere, 'db = "/file.duckdb"\ntheme = "nord"')
+    found.append(load_config(environment=nowhere))
+    nowhere["ARENA_DB"] = "/environment.duckdb"
+    found.append(load_config(environment=nowhere))
+    found.append(load_config(db="/flag.duckdb", environment=nowhere))
+
+    assert found == [
+        Config(db=str(store_path())),
+        Config(db="/file.duckdb", theme="nord"),
+        Config(db="/environment.duckdb", theme="nord"),
+        Config(db="/flag.duckdb", theme="nord"),
+    ]
+
+
+def test_an_empty_variable_is_no_setting(nowhere: dict[str, str]) -> None:
+    assert load_config(environment={**nowhere, "ARENA_DB": ""}).db == str(store_path())
+
+
+def test_no_store_wins_over_any_store(nowhere: dict[str, str]) -> None:
+    assert load_config(store=False, environment={**nowhere, "ARENA_DB": "/x"}).db is None
+
+
+def test_the_home_folder_is_known_and_memory_is_not_a_file(nowhere: dict[str, str]) -> None:
+    assert load_config(db="~/a.duckdb", environment=nowhere).db == str(Path.home() / "a.duckdb")
+    assert load_config(db=":memory:", environment=nowhere).db == ":memory:"
+
+
+def test_an_unknown_broker_is_an_error_that_keeps_its_secret(nowhere: dict[str, str]) -> None:
+    with pytest.raises(UsageError, match="memory:") as raised:
+        load_config(broker="redis://me:hunter2@host/0", environment=nowhere)
+
+    assert "hunter2" not in str(raised.value)
+    assert "redis:" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["db =", 'colour = "red"', "db = 5", "[db]\nx = 1"],
+    ids=["toml", "name", "type", "table"],
+)
+def test_a_bad_settings_file_is_named(nowhere: dict[str, str], text: str) -> None:
+    write(nowhere, text)
+
+    with pytest.raises(UsageError, match=r"config\.toml"):
+        load_config(environment=nowhere)
+
+
+def test_a_folder_in_place_of_the_settings_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="cannot read"):
+        load_config(environment={"ARENA_CONFIG": str(tmp_path)})
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("memory:", "memory:"),
+        ("redis://host:6379/0", "redis://host:6379/0"),
+        ("redis://me@host", "redis://me@host"),
+        ("redis://me:secret@host:6379/0", "redis://me:…@host:6379/0"),
+        ("redis://:secret@host", "redis://:…@host"),
+        ("redis://:se/cr@et@host", "redis://:…@host"),
+        ("redis://:secret@[::1", "redis://:…@[::1"),
+        ("redis://host?db=1&password=secret&x=2", "redis://host?db=1&password=…&x=2"),
+    ],
+)
+def test_a_password_is_never_shown(url: str, shown: str) -> None:
+    assert redacted(url) == shown
+
+
+def test_the_settings_file_has_a_place_of_its_own() -> None:
+    assert config_path({}).name == "config.toml"
+    assert config_path({"ARENA_CONFIG": "/x.toml"}) == Path("/x.toml")
