@@ -1,4 +1,4 @@
-"""One fixed moment of an arena: runs, events and times that never change. For pictures and tests."""
+"""One fixed moment of an arena, for pictures and tests: its times never change."""
 
 from __future__ import annotations
 

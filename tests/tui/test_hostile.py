@@ -19,7 +19,8 @@ with arena_tui.connect() as arena:
         with arena.run(game="G" + BAD, agents=agents, run_id=None, label=BAD, tags=[BAD],
                        config={BAD: BAD}) as run:
             run.turn(1, player="A" + BAD, state=BAD)
-            run.observation("board\n" + BAD + "\n" + "x" * 100_000, legal_actions=[BAD] * 3, data={BAD: BAD})
+            run.observation("board\n" + BAD + "\n" + "x" * 100_000, legal_actions=[BAD] * 3,
+                            data={BAD: BAD})
             run.llm_prompt(text=BAD, messages=[{"role": BAD, "content": BAD}], model=BAD)
             run.llm_response(BAD, model=BAD, reasoning=BAD, finish_reason=BAD, input_tokens=3)
             run.action({BAD: BAD}); run.result(detail=BAD); run.mutation(BAD, BAD, BAD)
@@ -36,8 +37,8 @@ STEPS = [  # a key, and what then stands on the screen, or after a minus no long
     (b"\x1b", "-New game"), (b"?", "Keys"), (b"\x1b", "-Keys"),
 ]  # fmt: skip
 ALLOWED = re.compile(
-    rb"\x1b(?:\[[0-9;:?<>=!$]*[ ]?[A-Za-z~@`{|}p]|[()][0-9A-B]|[=>78DMEc]|\][0-9]+;[^\x07\x1b]*(?:\x07|\x1b\\)"
-    rb"|_G[^\x1b]*\x1b\\|P[^\x1b]*\x1b\\)"
+    rb"\x1b(?:\[[0-9;:?<>=!$]*[ ]?[A-Za-z~@`{|}p]|[()][0-9A-B]|[=>78DMEc]"
+    rb"|\][0-9]+;[^\x07\x1b]*(?:\x07|\x1b\\)|_G[^\x1b]*\x1b\\|P[^\x1b]*\x1b\\)"
 )
 
 

@@ -213,9 +213,7 @@ def _figure(name: str, value: str, palette: Palette, style: Style | None = None)
     return [(f"{name:<5}", palette.dim), (value, style or palette.text)]
 
 
-def event_line(
-    delivery: Delivery, palette: Palette, width: int, offset: timedelta
-) -> list[Piece]:
+def event_line(delivery: Delivery, palette: Palette, width: int, offset: timedelta) -> list[Piece]:
     """`12:03:13 act   mcts:500  column 3`; without the time where there is little room."""
     if isinstance(delivery, Gap):
         return [(headline(delivery), palette.bad)]
