@@ -131,7 +131,7 @@ def paint_scrubber(
         return line([(" no events yet", palette.dim)], width, palette.dim)
     first, last = clock_time(density.first_at, offset), clock_time(density.last_at, offset)
     here = slice_of_seq(density, position.at)
-    top = max(max(density.counts), 1)
+    top = max(*density.counts, 1)
     pieces: list[Piece] = [(f" {first} ▕", palette.dim)]
     marked = {mark.slice: mark for mark in density.marks}
     for index, events in enumerate(density.counts):

@@ -47,7 +47,8 @@ class RunScreen(ArenaScreen):
     RunScreen {
         #parts { height: 1fr; }
         BoardPanel { width: 25%; min-width: 26; max-width: 56; height: 1fr; }
-        VirtualTable { width: 1fr; border: round $panel-lighten-2; border-title-color: $text-muted; }
+        VirtualTable { width: 1fr; border: round $panel-lighten-2;
+                       border-title-color: $text-muted; }
         VirtualTable:focus { border: round $accent; }
         #inspector { width: 31%; border: round $panel-lighten-2; border-title-color: $text-muted;
                      padding: 0 1; scrollbar-size-vertical: 1; }
