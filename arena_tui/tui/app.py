@@ -77,7 +77,7 @@ class ArenaApp(App[int]):
         self._playables = playables
         self._continuous = continuous
         self._clock = clock or (lambda: datetime.now().astimezone())
-        self._monotonic = monotonic
+        self.monotonic = monotonic
         self._frame_s = frame_s
         self._notices_seen = 0
         self._noticed_at = 0.0
@@ -106,8 +106,8 @@ class ArenaApp(App[int]):
         notices = self.runtime.notices
         if len(notices) != self._notices_seen:
             self._notices_seen = len(notices)
-            self._noticed_at = self._monotonic()
-        if not notices or self._monotonic() - self._noticed_at > _NOTICE_S:
+            self._noticed_at = self.monotonic()
+        if not notices or self.monotonic() - self._noticed_at > _NOTICE_S:
             return None
         return notices[-1]
 
@@ -117,7 +117,7 @@ class ArenaApp(App[int]):
 
     async def on_mount(self) -> None:
         self.runtime = Runtime(self.config)
-        self.feed = Feed(self.runtime.broker, self._monotonic)
+        self.feed = Feed(self.runtime.broker, self.monotonic)
         self.games = Games(self.runtime.sink, self.runtime.notices)
         self._handle_signals()
         await self.push_screen(LiveScreen())

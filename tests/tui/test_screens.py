@@ -311,3 +311,23 @@ async def test_every_screen_fits_any_terminal(size: tuple[int, int]) -> None:
             screen = await settled(app, pilot)
 
             assert max(len(text) for text in screen.splitlines()) <= size[0]
+
+
+async def test_a_finished_run_plays_back_at_its_own_pace_and_faster() -> None:
+    app = Scenario()
+    async with running(app) as pilot:
+        await settled(app, pilot)
+        app.open_run("01ARENA000000000000000091BC")
+        await settled(app, pilot)
+        await pilot.press("space")
+        playing = await settled(app, pilot)
+        await pilot.press("plus", "plus")
+        app.clock.now += 2.0
+        faster = await settled(app, pilot)
+        await pilot.press("space")
+        paused = await settled(app, pilot)
+
+    assert "REPLAY 1x ▶  event 3/22" in playing
+    assert "REPLAY 4x ▶" in faster
+    assert "event 22/22" in faster or "event 22/22" in paused
+    assert "▶" not in paused.splitlines()[1]

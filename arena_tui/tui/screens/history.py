@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any, ClassVar, Final, cast
 
 from textual import work
@@ -97,7 +96,7 @@ class HistoryScreen(ArenaScreen):
 
     def show_frame(self, frame: Frame) -> None:
         super().show_frame(frame)
-        now = time.monotonic()
+        now = self.arena.monotonic()
         if now - self._loaded_at >= _REFRESH_S and self.arena.runtime.history is not None:
             self._loaded_at = now
             self._reload()
@@ -191,7 +190,7 @@ class HistoryScreen(ArenaScreen):
         matching = await history.count(where, parameters)
         pages = {page: await self._read(page) for page in range(first, last + 1)}
         self._count, self._pages = matching, pages
-        self._loaded_at = time.monotonic()
+        self._loaded_at = self.arena.monotonic()
         filtered = where != "TRUE"
         table.say_when_empty("No run matches: esc clears the filter." if filtered else _EMPTY)
         table.show(matching, (self._sort, self._descending))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from datetime import timedelta
 from typing import ClassVar, Final
 
 from textual import work
@@ -18,6 +16,7 @@ from arena_tui.events import Delivery, Envelope, Gap, encode_event
 from arena_tui.services.feed import Frame
 from arena_tui.services.tape import RunTape
 from arena_tui.services.view import RunView
+from arena_tui.tui.playhead import Playhead
 from arena_tui.tui.render.run import Position, event_cells, inspect
 from arena_tui.tui.screens.base import ArenaScreen
 from arena_tui.tui.widgets.run import BoardPanel, RunHeader, Scrubber
@@ -25,9 +24,6 @@ from arena_tui.tui.widgets.table import Cell, Column, VirtualTable
 
 __all__ = ["RunScreen"]
 
-_SPEEDS: Final = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 64.0)
-_SILENCE_MAX: Final = timedelta(seconds=2)
-"""Longest pause that playing keeps, at any speed; what is longer is cut."""
 _AROUND: Final = 200
 _CACHE_MAX: Final = 20_000
 _DENSITY_EVERY_S: Final = 1.0
@@ -85,12 +81,8 @@ class RunScreen(ArenaScreen):
         self._tape: RunTape | None = None
         self._cache: dict[int, Delivery] = {}
         self._view = RunView(run_id)
-        self._at = 0
-        self._following = False
-        self._playing = False
-        self._speed = 1.0
-        self._played_to = 0.0
-        self._ticked_at = time.monotonic()
+        self._head = Playhead()
+        self._ticked_at = 0.0
         self._density_at = float("-inf")
         self._asking = ""
         self._needle = ""
@@ -109,6 +101,7 @@ class RunScreen(ArenaScreen):
     def on_mount(self) -> None:
         self.query_one(VirtualTable).focus()
         self.query_one(VirtualTable).border_title = "events"
+        self._ticked_at = self.arena.monotonic()
         self._open()
 
     def on_unmount(self) -> None:
@@ -121,16 +114,16 @@ class RunScreen(ArenaScreen):
 
     def show_frame(self, frame: Frame) -> None:
         super().show_frame(frame)
+        now = self.arena.monotonic()
+        passed_s, self._ticked_at = now - self._ticked_at, now
         tape = self._tape
         if tape is None:
             return
-        now = time.monotonic()
-        passed_s, self._ticked_at = now - self._ticked_at, now
         if tape.pump():
             self._note_count()
-            if self._following:
+            if self._head.following:
                 self._go(tape.last_seq)
-        if self._playing:
+        if self._head.playing:
             self._play_on(passed_s)
         if now - self._density_at >= _DENSITY_EVERY_S and (tape.live or self._density_at < 0):
             self._density_at = now
@@ -138,7 +131,7 @@ class RunScreen(ArenaScreen):
         self._show_position()
 
     def on_virtual_table_moved(self, message: VirtualTable.Moved) -> None:
-        self._playing = False
+        self._head.playing = False
         self._go(message.index + 1)
 
     def on_virtual_table_opened(self) -> None:
@@ -148,7 +141,7 @@ class RunScreen(ArenaScreen):
         self._load_rows(message.first + 1, message.last + 1)
 
     def on_scrubber_goto(self, message: Scrubber.Goto) -> None:
-        self._playing = False
+        self._head.playing = False
         self._go(message.seq)
 
     async def on_input_submitted(self, event: Input.Submitted) -> None:
@@ -163,35 +156,37 @@ class RunScreen(ArenaScreen):
             await self._go_to_words(text)
 
     def action_play(self) -> None:
-        if not self._playing and self._tape and self._at >= self._tape.last_seq:
-            self._go(1)
-        self._playing = not self._playing
-        self._played_to = self._ts_of(self._at)
+        if self._head.playing:
+            self._head.playing = False
+            return
+        if self._tape is not None:
+            if self._head.at >= self._tape.last_seq:
+                self._go(1)
+            self._head.play(self._time_of(self._head.at) or 0.0)
 
     def action_step(self, step: int) -> None:
-        self._playing = False
-        self._go(self._at + step)
+        self._head.playing = False
+        self._go(self._head.at + step)
 
     async def action_jump(self, kind: str, step: int) -> None:
         if self._tape is not None:
-            seq = await self._tape.next_of_kind(kind, self._at, step)
+            seq = await self._tape.next_of_kind(kind, self._head.at, step)
             if seq is None:
                 self.notify(f"no {'next' if step > 0 else 'earlier'} {kind.partition('_')[0]}")
             else:
-                self._playing = False
+                self._head.playing = False
                 self._go(seq)
 
     def action_speed(self, step: int) -> None:
-        place = _SPEEDS.index(self._speed) + step
-        self._speed = _SPEEDS[max(0, min(len(_SPEEDS) - 1, place))]
+        self._head.change_speed(step)
 
     def action_go_to(self, seq: int) -> None:
-        self._playing = False
+        self._head.playing = False
         self._go(seq)
 
     def action_follow(self) -> None:
         if self._tape is not None:
-            self._playing = False
+            self._head.playing = False
             self._go(self._tape.last_seq)
 
     def action_ask(self, what: str) -> None:
@@ -208,16 +203,16 @@ class RunScreen(ArenaScreen):
     async def action_again(self, backwards: bool) -> None:
         if self._tape is None or not self._needle:
             return
-        seq = await self._tape.search(self._needle, self._at, backwards)
+        seq = await self._tape.search(self._needle, self._head.at, backwards)
         if seq is None:
             self.notify(f"no {'earlier' if backwards else 'further'} event contains it")
         else:
-            self._playing = False
+            self._head.playing = False
             self._go(seq)
 
     async def action_bookmark(self) -> None:
         history = self.arena.runtime.history
-        delivery = self._cache.get(self._at)
+        delivery = self._cache.get(self._head.at)
         if history is None or not isinstance(delivery, Envelope):
             self.notify("bookmarks need a store and an event", severity="warning")
             return
@@ -227,7 +222,7 @@ class RunScreen(ArenaScreen):
         self._density_at = float("-inf")
 
     def action_copy(self) -> None:
-        delivery = self._cache.get(self._at)
+        delivery = self._cache.get(self._head.at)
         if isinstance(delivery, Envelope):
             self.app.copy_to_clipboard(encode_event(delivery.event).decode())
             self.notify(f"event {delivery.seq:,} copied as JSON", timeout=2)
@@ -291,44 +286,38 @@ class RunScreen(ArenaScreen):
         tape = self._tape
         if tape is None or tape.last_seq == 0:
             return
-        before, self._at = self._at, max(1, min(tape.last_seq, seq))
-        self._following = tape.live and self._at == tape.last_seq and not self._playing
-        self.query_one(VirtualTable).move_to(self._at - 1)
-        ahead = [self._cache.get(number) for number in range(before + 1, self._at + 1)]
+        before = self._head.at
+        self._head.place(seq, tape.last_seq, tape.live)
+        self.query_one(VirtualTable).move_to(self._head.at - 1)
+        ahead = [self._cache.get(number) for number in range(before + 1, self._head.at + 1)]
         if 0 < len(ahead) <= _AROUND and None not in ahead and self._view.totals.seq == before:
             for delivery in ahead:
                 assert delivery is not None
                 self._view.add(delivery)
             self._show_view()
-            self._show_event(self._at)
+            self._show_event(self._head.at)
         else:
-            self._load_instant(self._at)
+            self._load_instant(self._head.at)
 
     def _play_on(self, passed_s: float) -> None:
-        """Move on by the time that has passed, at the speed chosen; long silences are cut."""
-        tape = self._tape
+        """Move on by the time that has passed; stop at the end of a run that is over."""
+        tape, head = self._tape, self._head
         assert tape is not None
-        if self._at >= tape.last_seq:
-            self._playing = tape.live
+        if head.at >= tape.last_seq:
+            head.playing = tape.live
             return
-        self._played_to += passed_s * self._speed
-        seq = self._at
-        while seq < tape.last_seq and (ts := self._ts_of(seq + 1)):
-            wait_s = ts - self._played_to
-            if wait_s > 0:
-                self._played_to = max(self._played_to, ts - _SILENCE_MAX.total_seconds())
-                break
-            seq += 1
-        if seq != self._at:
+        seq = head.advance(passed_s, tape.last_seq, self._time_of)
+        if seq != head.at:
             self._go(seq)
-        elif not self._ts_of(seq + 1):
+        if self._time_of(seq + 1) is None:
             self._load_rows(seq, seq + _AROUND)
 
-    def _ts_of(self, seq: int) -> float:
+    def _time_of(self, seq: int) -> float | None:
+        """When it happened, seconds since 1970; None while it is not loaded."""
         delivery = self._cache.get(seq)
         if isinstance(delivery, Gap):
-            return self._played_to or 1.0
-        return delivery.event.ts.timestamp() if delivery is not None else 0.0
+            return 0.0
+        return None if delivery is None else delivery.event.ts.timestamp()
 
     async def _go_to_words(self, text: str) -> None:
         tape = self._tape
@@ -347,7 +336,7 @@ class RunScreen(ArenaScreen):
                 self.notify(f"no turn {int(number)}")
                 return
             number = found
-        self._playing = False
+        self._head.playing = False
         self._go(int(number))
 
     def _row(self, index: int) -> list[Cell] | None:
@@ -375,16 +364,10 @@ class RunScreen(ArenaScreen):
 
     def _show_position(self) -> None:
         tape = self._tape
-        delivery = self._cache.get(self._at)
-        if self._playing:
-            mode = f"REPLAY {self._speed:g}x ▶"
-        elif self._following:
-            mode = "LIVE ●"
-        else:
-            mode = "PAUSED" if tape and tape.live else f"REPLAY {self._speed:g}x"
+        delivery = self._cache.get(self._head.at)
         position = Position(
-            mode=mode,
-            at=self._at,
+            mode=self._head.mode(live=tape is not None and tape.live),
+            at=self._head.at,
             last=tape.last_seq if tape else 0,
             ts=delivery.event.ts if isinstance(delivery, Envelope) else None,
         )
