@@ -16,14 +16,20 @@ from pathlib import Path
 import duckdb
 
 from arena_tui.errors import StoreError, StoreLockedError, StoreUnreadableError
-from arena_tui.store.schema import migrate
+from arena_tui.store.schema import CURSORS_VIEW, migrate
 
 __all__ = ["connect", "first_line", "open_store"]
 
 _MEMORY = ":memory:"
+_CONFIG: dict[str, str | bool | int | float | list[str]] = {
+    "autoinstall_known_extensions": False,  # a SQLite file would be taken for a wish to download
+    "autoload_known_extensions": False,
+}
 _ENVIRONMENT = re.compile("space left|ermission|ead-only|oo many open|ut of memory", re.IGNORECASE)
 _DAMAGE = re.compile("corrupt|replaying|read enough bytes", re.IGNORECASE)
 _WAL_DAMAGE = "eplaying WAL"
+_COMMIT_IN_WAL = bytes.fromhex("0500000000000000 e7fe7d722fed3d5e 640064ffff")
+"""How DuckDB 2.0 ends each transaction in its log: length, checksum, entry."""
 _OWNER = re.compile(r"PID (\d+)")
 
 _log = logging.getLogger(__name__)
@@ -42,7 +48,7 @@ def open_store(path: str) -> tuple[duckdb.DuckDBPyConnection, list[str]]:
     try:
         _check_place(Path(path))
         try:
-            return connect(path), []
+            return _connect_noting_losses(path)
         except duckdb.Error as error:
             if _is_damage(error):
                 return _mend(path, error)
@@ -58,7 +64,7 @@ def open_store(path: str) -> tuple[duckdb.DuckDBPyConnection, list[str]]:
 
 def connect(path: str) -> duckdb.DuckDBPyConnection:
     """A connection to a store that is whole as far as writing needs: the runs are read once."""
-    connection = duckdb.connect(path)
+    connection = duckdb.connect(path, config=_CONFIG)
     try:
         migrate(connection)
         connection.execute("SELECT max(COLUMNS(*)) FROM runs").fetchall()
@@ -66,6 +72,29 @@ def connect(path: str) -> duckdb.DuckDBPyConnection:
         connection.close()
         raise
     return connection
+
+
+def _connect_noting_losses(path: str) -> tuple[duckdb.DuckDBPyConnection, list[str]]:
+    """`connect`, and whether the write-ahead log had transactions behind what DuckDB read of it.
+
+    A log that ends within an entry is what a crash leaves, and DuckDB takes it for that also when
+    a bad disk made an entry's length too great. Its first write cuts the log off there.
+    """
+    wal = Path(path + ".wal")
+    whole = wal.read_bytes() if wal.exists() else b""
+    connection = connect(path)
+    if not whole:
+        return connection, []
+    connection.execute(CURSORS_VIEW)
+    cut_off = whole[wal.stat().st_size :] if wal.exists() else b""
+    if _COMMIT_IN_WAL not in cut_off:
+        return connection, []
+    kept = Path(f"{_unused(Path(path))}.wal")
+    kept.write_bytes(whole)
+    return connection, [_told(
+        f"the store's write-ahead log was damaged: its last {len(cut_off):,} bytes could not be "
+        f"read; the damaged one is {kept}"
+    )]  # fmt: skip
 
 
 def first_line(error: Exception) -> str:
@@ -108,7 +137,7 @@ def _refusal(path: str, error: duckdb.Error) -> StoreError:
             "or watch live only with --no-store",
             pid,
         )
-    if "not a valid DuckDB" in text:
+    if "not a valid DuckDB" in text or "xtension" in text:
         return StoreUnreadableError(f"{path} is not a store: give another --db")
     return StoreError(f"cannot open {path}: {first_line(error)}: give another --db, or --no-store")
 
@@ -157,7 +186,7 @@ def _cut_to_readable(path: str, wal: Path) -> int:
 def _opens(path: str) -> bool:
     """Whether DuckDB can replay the file and its log; reads only, so that nothing is folded in."""
     try:
-        duckdb.connect(path, read_only=True).close()
+        duckdb.connect(path, read_only=True, config=_CONFIG).close()
     except duckdb.Error:
         return False
     return True

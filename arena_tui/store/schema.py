@@ -9,9 +9,12 @@ from arena_tui.errors import StoreUnreadableError
 if TYPE_CHECKING:
     import duckdb
 
-__all__ = ["SCHEMA_VERSION", "migrate"]
+__all__ = ["CURSORS_VIEW", "SCHEMA_VERSION", "migrate"]
 
-_V1 = """
+CURSORS_VIEW: Final = "CREATE OR REPLACE VIEW cursors AS SELECT run_id, epoch, seq FROM runs"
+"""Also a write that changes nothing."""
+
+_V1 = f"""
 CREATE TABLE meta (schema_version INTEGER NOT NULL);
 INSERT INTO meta VALUES (0);
 
@@ -27,7 +30,7 @@ CREATE TABLE runs (
     started_at TIMESTAMP, ended_at TIMESTAMP, last_at TIMESTAMP,
     parent_run_id VARCHAR
 );
-CREATE VIEW cursors AS SELECT run_id, epoch, seq FROM runs;
+{CURSORS_VIEW};
 
 -- No key and no index: they halve ingest and serve no range read. The cursor keeps it free of
 -- duplicates. Times are UTC; payload is the whole event as JSON.
