@@ -319,15 +319,6 @@ _KIND_OF: Final = {each: str(each.__struct_config__.tag) for each in (Event, *ge
 _KNOWN_KINDS: Final[dict[str, type[Event]]] = {
     kind: each for each, kind in _KIND_OF.items() if each is not Event
 }
-_CONTAINERS: Final[dict[type[Event], tuple[str, ...]]] = {
-    RunStart: ("agents", "tags", "config"),
-    Observation: ("legal_actions", "data"),
-    LlmPrompt: ("messages",),
-    Action: ("action",),
-    ActionResult: ("detail",),
-    RunEnd: ("outcome",),
-}
-"""Fields that may hold a list or a dict, by kind."""
 
 
 def encode_event(event: Event) -> bytes:
@@ -360,31 +351,28 @@ def encode_event(event: Event) -> bytes:
 def sealed(event: Event) -> tuple[Event, int]:
     """The event as every consumer sees it, now and later, and its size in bytes of JSON.
 
-    That is the event itself, unless it holds what its producer may still change (a list, a dict) or
-    what JSON writes otherwise (a tuple, a NaN, a time zone): then it is its decoded self.
+    It is encoded and decoded once: what is live and what is stored are the same, and a list that
+    its producer goes on changing changes nothing here.
 
     Raises:
         EventError: A field has a value its kind does not allow, or one JSON cannot hold.
         EventTooLargeError: Over `EVENT_MAX_BYTES`, or nested too deep.
     """
-    if type(event) is Event:
-        raise EventError("Event itself has no kind: publish one of its subclasses")
     raw = encode_event(event)
-    if len(raw) > EVENT_MAX_BYTES:
-        raise _too_large(event.kind, len(raw))
-    if raw.count(b"[") + raw.count(b"{") > _LEVELS_MAX:
+    size = len(raw)
+    if size > EVENT_MAX_BYTES:
+        raise _too_large(event.kind, size)
+    if size > 2 * _LEVELS_MAX and raw.count(b"[") + raw.count(b"{") > _LEVELS_MAX:
         _check_levels(event.kind, raw)
-    if event.extra:
-        _check_names(event)
     try:
         known: Event = _Codec.known.decode(raw)
     except msgspec.MsgspecError:
-        known = decode_event(raw, strict=True)
-    if event.ts.tzinfo is UTC and known == event and not _has_containers(event):
-        return event, len(raw)
-    if known.ts.tzinfo is not UTC:
-        known = decode_event(raw, strict=True)
-    return known, len(raw)
+        if type(event) is Event:
+            raise EventError("Event itself has no kind: publish one of its subclasses") from None
+        if event.extra:
+            _check_names(event)
+        return decode_event(raw, strict=True), size
+    return known if known.ts.tzinfo is UTC else decode_event(raw, strict=True), size
 
 
 def check_event(event: Event) -> int:
@@ -496,13 +484,6 @@ def _check_names(event: Event) -> None:
             raise EventError(
                 f'the {event.kind} event has a field "{name}", which is the broker\'s: rename it'
             )
-
-
-def _has_containers(event: Event) -> bool:
-    if event.extra:
-        return True
-    names = _CONTAINERS.get(type(event), ())
-    return any(isinstance(getattr(event, name), dict | list) for name in names)
 
 
 def _decode_object(raw: bytes | str) -> dict[str, Any]:

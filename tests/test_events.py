@@ -156,12 +156,6 @@ def test_what_a_producer_changes_later_changes_nothing() -> None:
     assert event.data == {"a1": "rook"}
 
 
-def test_an_event_without_containers_is_not_copied() -> None:
-    event = LlmResponse(text="x" * 1_000, cost_usd=0.5)
-
-    assert sealed(event)[0] is event
-
-
 @pytest.mark.parametrize(
     ("event", "named"),
     [
@@ -245,7 +239,7 @@ def test_the_nesting_limit_is_the_same_wherever_it_is_read() -> None:
 def test_brackets_in_a_text_are_not_nesting() -> None:
     board = Observation(ts=AT, text="[ ][ ]{}" * 500)
 
-    assert sealed(board)[0] is board
+    assert sealed(board)[0] == board
 
 
 def test_run_ids_sort_by_time_and_are_their_own_kind() -> None:
