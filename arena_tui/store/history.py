@@ -293,13 +293,12 @@ def _read_tallies(connection: Connection, run_id: str, seq: int) -> dict[str, Ag
 
 
 def _read_density(connection: Connection, run_id: str, slices: int) -> Density:
-    span = connection.execute(
+    ((first_at, last_at, last_seq),) = connection.execute(
         "SELECT min(ts), max(ts), max(seq) FROM events WHERE run_id = ?", [run_id]
-    ).fetchone()
-    if span is None or span[0] is None:
+    ).fetchall()
+    if first_at is None:
         return Density(counts=(0,) * slices, seqs=(1,) * slices, marks=(), first_at=None,
                        last_at=None)  # fmt: skip
-    first_at, last_at, last_seq = span
     width_us = max(1, (last_at - first_at) // timedelta(microseconds=1) + 1) / slices
     since_us = "(epoch_us(ts) - epoch_us($from))"
     slice_of = f"least({slices - 1}, CAST(floor({since_us} / {width_us!r}) AS INTEGER))"
@@ -341,5 +340,5 @@ def _marks(
 
 
 def _one(connection: Connection, query: str, parameters: list[Any]) -> Any:
-    row = connection.execute(query, parameters).fetchone()
-    return row[0] if row else None
+    rows = connection.execute(query, parameters).fetchall()
+    return rows[0][0] if rows else None

@@ -258,7 +258,7 @@ def _new_part(connection: Connection, gap: Gap, totals: RunTotals) -> Gap | None
         known = connection.execute(
             "SELECT 1 FROM gaps WHERE run_id = ? AND epoch = ? AND reason = 'reset'",
             [gap.run_id, gap.epoch],
-        ).fetchone()
+        ).fetchall()  # DuckDB does no other work on a connection with rows left to fetch
         return None if known else gap
     if gap.epoch != totals.epoch or gap.from_seq > totals.seq:
         return gap

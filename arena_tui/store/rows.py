@@ -93,8 +93,8 @@ def save_totals(
 def load_totals(connection: Connection, run_id: str) -> RunTotals | None:
     """The run's stored totals, or None."""
     query = f"SELECT {RUN_COLUMNS} FROM runs WHERE run_id = ?"
-    row = connection.execute(query, [run_id]).fetchone()
-    return None if row is None else totals_of(row)
+    rows = connection.execute(query, [run_id]).fetchall()
+    return totals_of(rows[0]) if rows else None
 
 
 def load_cursors(connection: Connection) -> dict[str, Cursor]:

@@ -87,5 +87,5 @@ def _version(connection: duckdb.DuckDBPyConnection) -> int:
         raise StoreUnreadableError(
             "the file is a DuckDB database of something else: give another --db"
         )
-    row = connection.execute("SELECT schema_version FROM meta").fetchone()
-    return int(row[0]) if row else 0
+    rows = connection.execute("SELECT schema_version FROM meta").fetchall()
+    return int(rows[0][0]) if rows else 0

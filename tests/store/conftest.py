@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeAlias
@@ -22,7 +23,8 @@ async def store(database: Database, *batches: Sequence[Delivery]) -> None:
     persister = Persister(InProcessBroker(), database)
     for batch in batches:
         if batch:
-            await persister._store(list(batch))  # the seam between delivery and commit
+            async with asyncio.timeout(20):
+                await persister._store(list(batch))  # the seam between delivery and commit
 
 
 def problems(database: Database) -> list[str]:
