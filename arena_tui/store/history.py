@@ -317,7 +317,7 @@ def _read_density(connection: Connection, run_id: str, slices: int) -> Density:
         marks=(
             *_marks(connection, "error", f"SELECT seq, {slice_of}, '' FROM events "
                     "WHERE run_id = $run AND kind = 'error'", place),
-            *_marks(connection, "gap", f"SELECT from_seq, coalesce({slice_of}, 0), reason "
+            *_marks(connection, "gap", f"SELECT from_seq, if(ts IS NULL, 0, {slice_of}), reason "
                     "FROM gaps ASOF LEFT JOIN events ON events.run_id = gaps.run_id "
                     "AND events.epoch = gaps.epoch AND seq < from_seq "
                     "WHERE gaps.run_id = $run", place),

@@ -35,10 +35,10 @@ async def replay(
     at = Cursor(epoch, from_seq - 1)
     known = False
     while True:
+        held = await _held(broker, run_id)  # first: what is reaped meanwhile is stored by then
         async for delivery in _stored(history, run_id, at):
             yield delivery
             at, known = _after(delivery), True
-        held = await _held(broker, run_id)
         if broker is None or held is None or held.epoch < at.epoch:
             break
         known = True

@@ -1,0 +1,308 @@
+"""What screens and commands read from the store, by window."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from arena_tui.errors import UnknownRunError, UsageError
+from arena_tui.events import (
+    Action,
+    Delivery,
+    Envelope,
+    ErrorEvent,
+    Gap,
+    LlmResponse,
+    LogEvent,
+    Observation,
+    RunEnd,
+    RunStart,
+    TurnStart,
+)
+from arena_tui.store.database import Database
+from arena_tui.store.filters import parse_filter
+from arena_tui.store.history import WINDOW, History
+from tests.store.conftest import problems, store
+
+AT = datetime(2026, 1, 2, tzinfo=UTC)
+
+
+def at(seconds: float) -> datetime:
+    return AT + timedelta(seconds=seconds)
+
+
+def log(run_id: str, seq: int, text: str = "", epoch: int = 7, **fields: Any) -> Envelope:
+    return Envelope(run_id, epoch, seq, LogEvent(ts=at(seq), text=text, **fields))
+
+
+def places(deliveries: list[Delivery]) -> list[Any]:
+    return [
+        (each.from_seq, each.to_seq) if isinstance(each, Gap) else each.seq for each in deliveries
+    ]
+
+
+@pytest.fixture
+def history(database: Database) -> History:
+    return History(database)
+
+
+async def test_a_window_is_in_order_with_its_gaps(database: Database, history: History) -> None:
+    await store(
+        database,
+        [*(log("a", seq) for seq in range(1, 6)), Gap("a", 7, 6, 9, "trimmed"), log("a", 10)],
+        [log("b", 1)],
+    )
+
+    assert places(await history.window("a", 4, 10)) == [4, 5, (6, 9), 10]
+    assert places(await history.window("a", 7, 8)) == [(6, 9)]
+    assert places(await history.window("a", 11, 99)) == []
+    assert places(await history.window("nobody", 1, 99)) == []
+
+
+async def test_a_window_never_holds_more_than_its_bound(
+    database: Database, history: History
+) -> None:
+    await store(database, [log("a", seq) for seq in range(1, WINDOW + 500)])
+
+    assert places(await history.window("a", 11, 10**9)) == list(range(11, WINDOW + 11))
+
+
+async def test_epochs_come_one_after_the_other_or_one_alone(
+    database: Database, history: History
+) -> None:
+    reset = Gap("a", 7, 3, 2, "reset")
+    await store(
+        database, [log("a", 1), log("a", 2), reset], [log("a", n, epoch=9) for n in (1, 2, 3)]
+    )
+
+    both = await history.window("a", 1, 9)
+    assert [(each.epoch, place) for each, place in zip(both, places(both), strict=True)] == [
+        (7, 1), (7, 2), (7, (3, 2)), (9, 1), (9, 2), (9, 3),
+    ]  # fmt: skip
+    assert places(await history.window("a", 2, 9, epoch=9)) == [2, 3]
+    assert await history.epochs("a") == {7: 2, 9: 3}
+
+
+async def test_density_counts_every_event_in_its_slice(
+    database: Database, history: History
+) -> None:
+    seconds = [0, 1, 2, 30, 99, 99.9]
+    await store(
+        database,
+        [Envelope("a", 7, n, LogEvent(ts=at(s))) for n, s in enumerate(seconds, 1)],
+    )
+
+    density = await history.density("a", 10)
+
+    assert density.counts == (3, 0, 0, 1, 0, 0, 0, 0, 0, 2)
+    assert density.seqs == (1, 4, 4, 4, 5, 5, 5, 5, 5, 5)
+    assert (density.first_at, density.last_at) == (at(0), at(99.9))
+    assert density.marks == ()
+
+
+async def test_density_marks_errors_gaps_and_bookmarks_where_they_lie(
+    database: Database, history: History
+) -> None:
+    await store(
+        database,
+        [
+            Gap("a", 7, 1, 2, "trimmed"),
+            Envelope("a", 7, 3, LogEvent(ts=at(0))),
+            Envelope("a", 7, 4, ErrorEvent(ts=at(50))),
+            Gap("a", 7, 5, 8, "quarantined"),
+            Envelope("a", 7, 9, LogEvent(ts=at(100))),
+        ],
+        [log("b", n) for n in range(1, 9)],
+    )
+    await history.bookmark("a", 7, 9, "here", AT)
+
+    marks = (await history.density("a", 4)).marks
+
+    assert [(mark.kind, mark.seq, mark.slice, mark.note) for mark in marks] == [
+        ("error", 4, 1, ""),
+        ("gap", 1, 0, "trimmed"),
+        ("gap", 5, 1, "quarantined"),
+        ("bookmark", 9, 3, "here"),
+    ]
+
+
+@pytest.mark.parametrize("times", [[1, 9999], [9999, 1], [2026, 2026]])
+async def test_density_of_unlikely_times(
+    database: Database, history: History, times: list[int]
+) -> None:
+    await store(
+        database,
+        [
+            Envelope("a", 7, n, LogEvent(ts=datetime(year, 1, 1, tzinfo=UTC)))
+            for n, year in enumerate(times, 1)
+        ],
+    )
+
+    assert sum((await history.density("a", 7)).counts) == 2
+    assert (await history.density("nobody", 3)).counts == (0, 0, 0)
+
+
+async def test_search_goes_forwards_and_backwards_and_minds_no_case(
+    database: Database, history: History
+) -> None:
+    texts = ["Rook", 'say "hi"', "tab\tand\nline", "ROOK takes", "C:\\path", "naïve ♜", "100%_"]
+    await store(database, [log("a", n, text) for n, text in enumerate(texts, 1)])
+    await store(database, [log("b", n, "rook") for n in range(1, 9)])
+
+    async def find(text: str, after: int = 0, backwards: bool = False) -> int | None:
+        return await history.search("a", text, after, backwards)
+
+    assert [await find("rook"), await find("rook", 1), await find("rook", 4)] == [1, 4, None]
+    assert [await find("rook", 4, True), await find("rook", 1, True)] == [1, None]
+    assert [await find(text) for text in texts] == [1, 2, 3, 4, 5, 6, 7]
+
+
+async def test_jumps_by_kind_and_turn(database: Database, history: History) -> None:
+    events = [TurnStart(turn=1), LogEvent(turn=1), TurnStart(turn=2), ErrorEvent(), RunEnd()]
+    await store(database, [Envelope("a", 7, n, event) for n, event in enumerate(events, 1)])
+
+    assert await history.next_of_kind("a", "turn_start", 1, 1) == 3
+    assert await history.next_of_kind("a", "turn_start", 3, -1) == 1
+    assert await history.next_of_kind("a", "turn_start", 3, 1) is None
+    assert [await history.turn_seq("a", turn) for turn in (1, 2, 3)] == [1, 3, None]
+
+
+async def test_how_a_run_looked_at_any_seq(database: Database, history: History) -> None:
+    events = [
+        RunStart(), TurnStart(turn=1), Observation(text="old"), Action(agent_id="x"),
+        Observation(text="new"), LlmResponse(agent_id="x", input_tokens=3, cost_usd=0.5),
+    ]  # fmt: skip
+    await store(database, [Envelope("a", 7, n, event) for n, event in enumerate(events, 1)])
+
+    assert [each.seq for each in await history.keyframe("a", 4)] == [1, 2, 3]
+    assert [each.seq for each in await history.keyframe("a", 9)] == [1, 2, 5, 6]
+    early, late = await history.tallies("a", 4), await history.tallies("a", 9)
+    assert (early["x"].actions, early["x"].input_tokens) == (1, None)
+    assert (late["x"].actions, late["x"].input_tokens, late["x"].cost_usd) == (1, 3, 0.5)
+
+
+async def test_bookmarks_toggle(database: Database, history: History) -> None:
+    await store(database, [log("a", 1)])
+
+    states = [await history.bookmark("a", 7, 1, "note", AT) for _ in range(3)]
+
+    assert states == [True, False, True]
+
+
+async def test_a_run_is_found_by_either_end_of_its_id(database: Database, history: History) -> None:
+    await store(database, [log("01AB_XYZ1", 1), log("01ABCXYZ2", 1), log("02", 1), log("1", 1)])
+
+    assert (await history.run("01ab_")).run_id == "01AB_XYZ1"
+    assert (await history.run("xyz2")).run_id == "01ABCXYZ2"
+    assert (await history.run("1")).run_id == "1"
+    with pytest.raises(UnknownRunError, match="several"):
+        await history.run("01ab")
+    for nobody in ("zz", "%", "0_"):
+        with pytest.raises(UnknownRunError, match="no run"):
+            await history.run(nobody)
+
+
+async def test_a_deleted_run_leaves_nothing_behind(database: Database, history: History) -> None:
+    await store(
+        database,
+        [log("a", 1), Gap("a", 7, 2, 3, "trimmed"), Envelope("a", 7, 4, RunEnd()), log("b", 1)],
+    )
+    await history.bookmark("a", 7, 1, "", AT)
+
+    await history.delete("a")
+
+    assert [totals.run_id for totals in await history.runs()] == ["b"]
+    left = await database.read(
+        lambda c: c.execute(
+            "SELECT (SELECT count(*) FROM events WHERE run_id = 'a'), "
+            "(SELECT count(*) FROM gaps), (SELECT count(*) FROM bookmarks)"
+        ).fetchall()
+    )
+    assert left == [(0, 0, 0)]
+    assert problems(database) == []
+
+
+async def test_a_run_being_stored_is_not_deleted_under_the_persister(
+    database: Database, history: History
+) -> None:
+    await store(database, [log("a", 1), log("b", 1)], [Envelope("b", 7, 2, RunEnd())])
+
+    with pytest.raises(UsageError, match="not over"):
+        await history.delete("a")
+    await history.delete("b")
+
+    assert await history.count() == 1
+
+
+@pytest.fixture
+async def filled(database: Database, history: History) -> History:
+    """Four runs, a to d, of different games, costs and ends."""
+    runs = {
+        "a": [RunStart(game="chess", label="Night run", tags=["x"]),
+              LlmResponse(input_tokens=10, output_tokens=5, cost_usd=0.5),
+              RunEnd(status="finished", outcome={"w": 1.0})],
+        "b": [RunStart(game="Chess960"), ErrorEvent(message='rate "limit" hit'),
+              RunEnd(status="crashed", reason="it's over")],
+        "c": [RunStart(game="go"), LlmResponse(cost_usd=0.01), LlmResponse(cost_usd=0.0)],
+        "d": [RunStart(game="go", label="x" * 5), LogEvent(turn=7)],
+    }  # fmt: skip
+    for run_id, events in runs.items():
+        await store(database, [Envelope(run_id, 7, n, event) for n, event in enumerate(events, 1)])
+    return history
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("", "abcd"),
+        ("   ", "abcd"),
+        ("game:chess", "ab"),
+        ("GAME:CHESS", "ab"),
+        ("game:chess err>0", "b"),
+        ("Err>=1", "b"),
+        ("cost>0.1", "a"),
+        ("cost<=0.01", "c"),
+        ("tokens=15", "a"),
+        ("turns>=7", "d"),
+        ("label:night", "a"),
+        ('label:"night run"', "a"),
+        ("'night run'", "a"),
+        ("status:crashed", "b"),
+        ("tag:x", "a"),
+        ("outcome:w", "a"),
+        ("rate", "b"),
+        ('"rate ', "b"),
+        ("it's", "b"),
+        ("xxxxx", "d"),
+        ("run:c", "c"),
+        ("game:go turns<7", "c"),
+        ("colour:red", ""),
+        ("a\\", ""),
+        ('"\\', ""),
+        ("%", ""),
+    ],
+)
+async def test_filters_choose_runs(filled: History, text: str, found: str) -> None:
+    where, parameters = parse_filter(text)
+
+    assert [totals.run_id for totals in (await filled.runs(where, parameters))[::-1]] == list(found)
+    assert await filled.count(where, parameters) == len(found)
+
+
+@pytest.mark.parametrize(("text", "named"), [("speed>3", "turns"), ("cost>1.2.3", "1.2.3")])
+def test_a_filter_that_means_nothing_says_what_would(text: str, named: str) -> None:
+    with pytest.raises(UsageError, match=named):
+        parse_filter(text)
+
+
+async def test_runs_come_sorted_by_page(filled: History) -> None:
+    async def ids(**options: Any) -> str:
+        return "".join(totals.run_id for totals in await filled.runs(**options))
+
+    assert await ids(sort="cost_usd") == "acdb"
+    assert await ids(sort="cost_usd", descending=False) == "cabd"
+    assert await ids(sort="game", descending=False) == "bacd"
+    assert await ids(sort="run_id", descending=False, limit=2, offset=1) == "bc"
+    assert len(await ids(sort="duration_s")) == 4
