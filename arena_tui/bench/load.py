@@ -33,7 +33,8 @@ BURST: Final = 100
 """Events published before the loop gets its turn."""
 
 _AGENTS = ("gpt-x", "random")
-_TURNS = 900
+_TURNS = 90
+"""Turns have two digits: a third would take the room that a narrow pane has for its name."""
 _SLICE_S = 0.005
 
 

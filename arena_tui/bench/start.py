@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import subprocess
 import sys
 import time
@@ -17,8 +18,8 @@ __all__ = ["measure_start"]
 
 _PYTHON = "python -c pass"
 _MINIMAL = "a Textual app of one word"
-_FIRST_FRAME = b" 1 Live "
-_MINIMAL_FRAME = b"minimal"
+_FIRST_FRAME = re.compile(b" 1 Live ")
+_MINIMAL_FRAME = re.compile(b"minimal")
 _EVENTS_A_RUN = 10_000
 
 _FILL_EVENTS = """
@@ -71,7 +72,7 @@ def _ended_s(command: list[str]) -> float:
     return time.perf_counter() - started
 
 
-def _first_frame_s(plan: Plan, command: list[str], text: bytes) -> float:
+def _first_frame_s(plan: Plan, command: list[str], text: re.Pattern[bytes]) -> float:
     with Terminal(command, plan.folder) as terminal:
         return terminal.wait_for(text) - terminal.started_at
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pty
 import re
@@ -32,11 +33,17 @@ class Terminal:
             the number of a file descriptor on which it may report, a line each.
         folder: Where its log and settings are looked for, instead of the user's.
         size: Columns and lines.
+        patience_s: How long anything is waited for.
     """
 
     def __init__(
-        self, command: Sequence[str], folder: Path, size: tuple[int, int] = (160, 48)
+        self,
+        command: Sequence[str],
+        folder: Path,
+        size: tuple[int, int] = (160, 48),
+        patience_s: float = _PATIENCE_S,
     ) -> None:
+        self._patience_s = patience_s
         self._name = " ".join(command[1:4])
         self.started_at = time.perf_counter()
         self._master, terminal = pty.openpty()
@@ -52,6 +59,8 @@ class Terminal:
             env=_environment(folder),
             pass_fds=[report],
             start_new_session=True,
+            # Its own terminal in full: when we are killed, the hang-up ends it, too.
+            preexec_fn=_take_terminal,  # noqa: PLW1509 - one system call, no lock
         )
         os.close(terminal)
         os.close(report)
@@ -70,18 +79,18 @@ class Terminal:
         os.close(self._master)
         os.close(self._report)
 
-    def wait_for(self, text: bytes) -> float:
+    def wait_for(self, text: re.Pattern[bytes]) -> float:
         """Read until `text` arrives; returns when it did, on `time.perf_counter`.
 
         Raises:
             BenchError: The program ended, or takes far too long.
         """
-        patience_ends = time.perf_counter() + _PATIENCE_S
-        while text not in self._output:
+        patience_ends = time.perf_counter() + self._patience_s
+        while not text.search(self._output):
             self._read(patience_ends)
         return time.perf_counter()
 
-    def press(self, key: bytes, text: bytes) -> float:
+    def press(self, key: bytes, text: re.Pattern[bytes]) -> float:
         """Send a key; seconds until `text`, which must not be on its way before, arrives."""
         self._output.clear()
         pressed_at = time.perf_counter()
@@ -103,7 +112,7 @@ class Terminal:
 
     def reported(self) -> str:
         """The next line that the program reports."""
-        patience_ends = time.perf_counter() + _PATIENCE_S
+        patience_ends = time.perf_counter() + self._patience_s
         while b"\n" not in self._lines:
             self._read(patience_ends)
         line, _, rest = self._lines.partition(b"\n")
@@ -111,9 +120,9 @@ class Terminal:
         return line.decode()
 
     def _read(self, patience_ends: float) -> None:
-        if not self._wait(patience_ends):
-            raise self._failure(f"said nothing for {_PATIENCE_S:.0f} s")
-        if not self._take():
+        if time.perf_counter() > patience_ends:
+            raise self._failure(f"did not show what it should within {self._patience_s:g} s")
+        if self._wait(patience_ends) and not self._take():
             raise self._failure("ended")
 
     def _wait(self, until: float) -> list[int]:
@@ -140,6 +149,10 @@ class Terminal:
         said = _ESCAPES.sub(b" ", bytes(self._output)).decode(errors="replace")
         tail = " ".join(said.split())[-_TOLD_BYTES:]
         return BenchError(f"cannot measure {self._name}: it {what}: {tail or '(no output)'}")
+
+
+def _take_terminal() -> None:
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
 def _environment(folder: Path) -> dict[str, str]:

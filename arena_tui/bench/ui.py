@@ -24,7 +24,7 @@ from arena_tui.bench.measure import (
     remove,
 )
 from arena_tui.bench.terminal import Terminal
-from arena_tui.bench.ui_child import SELECTED, Screen, ScreenLoad
+from arena_tui.bench.ui_child import Screen, ScreenLoad, selected
 
 __all__ = ["measure_ui"]
 
@@ -139,7 +139,7 @@ def _watch(plan: Plan, case: Case, screen: Screen) -> Seen:
     with Terminal(words, plan.folder, case.size) as terminal:
         terminal.reported()  # the load has begun
         if screen != "none":
-            terminal.wait_for(SELECTED[screen](0))
+            terminal.wait_for(selected(screen, 0))
         terminal.watch(plan.sizes.settle_s)
         cpu_s = float(terminal.ask())
         output = terminal.watch(watch_s)
@@ -154,4 +154,4 @@ def _press(terminal: Terminal, screen: Screen, number: int) -> float:
     """Select the second pane or the first again, at any moment between two frames; ms."""
     terminal.watch(random.uniform(*_PAUSE_S))
     there = 1 - number % 2
-    return terminal.press(_RIGHT if there else _LEFT, SELECTED[screen](there)) * 1_000
+    return terminal.press(_RIGHT if there else _LEFT, selected(screen, there)) * 1_000

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import resource
 import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from importlib import import_module
 from typing import Final, Literal, TypeAlias
 
@@ -24,7 +25,7 @@ from arena_tui.bench.load import EmittingThread
 from arena_tui.config import Config
 from arena_tui.services.runtime import Runtime
 
-__all__ = ["SELECTED", "Screen", "ScreenLoad", "pane_name"]
+__all__ = ["Screen", "ScreenLoad", "pane_name", "selected"]
 
 Screen: TypeAlias = Literal["none", "arena", "scroll_views"]
 
@@ -36,12 +37,16 @@ def pane_name(number: int) -> str:
     return f"p{number:02}"
 
 
-SELECTED: Final[Mapping[Screen, Callable[[int], bytes]]] = {
-    # A selected pane's frame and title share one style, others have an escape sequence between.
-    "arena": lambda number: f"─ {pane_name(number)} ·".encode(),
-    "scroll_views": lambda number: f"▸{pane_name(number)}".encode(),
+_TITLES: Final[Mapping[Screen, str]] = {
+    # A selected pane's title has the style of its frame, others have one of their own.
+    "arena": "\x1b\\[([0-9;]+)m╭─?(?:\x1b\\[0m)?(?:\x1b\\[\\1m)? {} ·",
+    "scroll_views": "▸{}",
 }
-"""Text that is on its way to the terminal only while that pane is the selected one."""
+
+
+def selected(screen: Screen, number: int) -> re.Pattern[bytes]:
+    """What is on its way to the terminal only while that pane is the selected one."""
+    return re.compile(_TITLES[screen].format(pane_name(number)).encode())
 
 
 class ScreenLoad(Struct, frozen=True, kw_only=True):

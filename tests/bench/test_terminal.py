@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -18,11 +19,15 @@ while True:
 """
 
 
+def text(literal: bytes) -> re.Pattern[bytes]:
+    return re.compile(re.escape(literal))
+
+
 def test_a_key_is_timed_until_its_effect_arrives(tmp_path: Path) -> None:
     with Terminal([sys.executable, "-c", ECHO, "{report}"], tmp_path, (90, 30)) as terminal:
-        terminal.wait_for(b"ready 90 30")
+        terminal.wait_for(text(b"ready 90 30"))
 
-        assert terminal.press(b"x", b"<x>") > 0
+        assert terminal.press(b"x", text(b"<x>")) > 0
         assert terminal.ask() == "asked"
 
 
@@ -30,7 +35,17 @@ def test_a_program_that_ends_is_an_error_that_says_what_it_said(tmp_path: Path) 
     command = [sys.executable, "-c", "print('\\x1b[31mno such luck')"]
 
     with Terminal(command, tmp_path) as terminal, pytest.raises(BenchError, match="no such luck"):
-        terminal.wait_for(b"ready")
+        terminal.wait_for(text(b"ready"))
+
+
+def test_patience_ends_although_the_program_goes_on_showing_other_things(tmp_path: Path) -> None:
+    chatter = "import time\nwhile True: print('busy', flush=True); time.sleep(0.001)"
+
+    with (
+        Terminal([sys.executable, "-c", chatter], tmp_path, patience_s=0.3) as terminal,
+        pytest.raises(BenchError, match=r"within 0.3 s: .*busy"),
+    ):
+        terminal.wait_for(text(b"ready"))
 
 
 def test_the_users_settings_are_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -38,4 +53,4 @@ def test_the_users_settings_are_left_out(tmp_path: Path, monkeypatch: pytest.Mon
     show = "import os; print(sorted(key for key in os.environ if key.startswith('ARENA_')))"
 
     with Terminal([sys.executable, "-c", show], tmp_path) as terminal:
-        terminal.wait_for(b"['ARENA_CONFIG', 'ARENA_LOG']")
+        terminal.wait_for(text(b"['ARENA_CONFIG', 'ARENA_LOG']"))
