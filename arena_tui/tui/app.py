@@ -15,6 +15,7 @@ from typing import ClassVar
 
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.notifications import SeverityLevel
 from textual.screen import Screen
 
 from arena_tui.config import Config
@@ -166,6 +167,20 @@ class ArenaApp(App[int]):
     def clear_finished(self) -> None:
         """Take the runs that are over off the live screen."""
         self.feed.clear_finished()
+
+    def notify(
+        self,
+        message: str,
+        *,
+        title: str = "",
+        severity: SeverityLevel = "information",
+        timeout: float | None = None,
+        markup: bool = True,
+    ) -> None:
+        """A toast; what it says is text, never `markup`, whatever the caller thinks."""
+        super().notify(
+            clean(message), title=title, severity=severity, timeout=timeout, markup=False
+        )
 
     def exit_with(self, message: str, code: int) -> None:
         """End the app; the message is printed once the terminal is back."""

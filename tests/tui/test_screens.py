@@ -18,7 +18,7 @@ from tests.tui.scenario import Scenario
 
 @asynccontextmanager
 async def running(app: Scenario, size: tuple[int, int] = (120, 40)) -> AsyncIterator[Pilot[int]]:
-    async with app.run_test(size=size) as pilot:
+    async with app.run_test(size=size, notifications=True) as pilot:
         await pilot.pause()
         await app.play_all()
         await pilot.pause()
@@ -331,3 +331,33 @@ async def test_a_finished_run_plays_back_at_its_own_pace_and_faster() -> None:
     assert "REPLAY 4x ▶" in faster
     assert "event 22/22" in faster or "event 22/22" in paused
     assert "▶" not in paused.splitlines()[1]
+
+
+async def test_a_notice_is_never_markup() -> None:
+    app = Scenario()
+    async with running(app) as pilot:
+        app.screen.notify("[b]no[/b] \x1b[31m[/nonsense]")
+        screen = await settled(app, pilot)
+
+    assert "[b]no[/b] ␛[31m[/nonsense]" in screen
+
+
+async def test_a_store_that_cannot_be_read_is_said_and_the_screen_goes_on() -> None:
+    app = Scenario()
+    async with running(app) as pilot:
+        await settled(app, pilot)
+        database = app.runtime.database
+        assert database is not None
+        await database.write(lambda connection: connection.execute("DROP VIEW cursors"))
+        await database.write(lambda connection: connection.execute("ALTER TABLE runs RENAME TO r"))
+        await pilot.press("2")
+        app.clock.now += 5
+        await app.settle()
+        await pilot.pause()
+        screen = text_of(app)
+        await pilot.press("1")
+        await app.settle()
+        await pilot.pause()
+
+        assert "cannot read the store" in screen
+        assert "connect_four" in text_of(app)

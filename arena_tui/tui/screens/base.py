@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, cast
 
 from textual.app import ComposeResult
 from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Footer
+from textual.worker import Worker, WorkerState
 
 from arena_tui.services.feed import Frame
 from arena_tui.tui.widgets.bars import TitleBar, TruthBar
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     from arena_tui.tui.app import ArenaApp
 
 __all__ = ["ArenaScreen"]
+
+_log = logging.getLogger(__name__)
 
 
 class ArenaScreen(Screen[None]):
@@ -47,6 +51,13 @@ class ArenaScreen(Screen[None]):
         truth.pace = self.arena.pace
         truth.note = self.arena.note
         truth.truth = frame.truth
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """A read that failed is said and logged; the screen goes on."""
+        if event.state is WorkerState.ERROR:
+            error = event.worker.error
+            _log.error("%s failed", event.worker.name, exc_info=error)
+            self.notify(str(error) or type(error).__name__, severity="error")
 
     def on_title_bar_screen_chosen(self, message: TitleBar.ScreenChosen) -> None:
         self.arena.action_go(("live", "history")[message.number - 1])

@@ -167,7 +167,7 @@ class HistoryScreen(ArenaScreen):
 
         self.app.push_screen(ConfirmScreen(question), delete)
 
-    @work(group="delete")
+    @work(group="delete", exit_on_error=False)
     async def _delete(self, run_id: str) -> None:
         history = self.arena.runtime.history
         if history is not None:
@@ -177,7 +177,7 @@ class HistoryScreen(ArenaScreen):
                 self.notify(str(error), severity="error")
             self._reload()
 
-    @work(exclusive=True, group="reload")
+    @work(exclusive=True, group="reload", exit_on_error=False)
     async def _reload(self) -> None:
         """Count again and read the pages in sight."""
         history = self.arena.runtime.history
@@ -196,7 +196,7 @@ class HistoryScreen(ArenaScreen):
         table.show(matching, (self._sort, self._descending))
         self._preview()
 
-    @work(exclusive=True, group="pages")
+    @work(exclusive=True, group="pages", exit_on_error=False)
     async def _load(self, first: int, last: int) -> None:
         for page in range(first, last + 1):
             self._pages[page] = await self._read(page)
@@ -216,7 +216,7 @@ class HistoryScreen(ArenaScreen):
             offset=page * _PAGE,
         )
 
-    @work(exclusive=True, group="preview")
+    @work(exclusive=True, group="preview", exit_on_error=False)
     async def _preview(self) -> None:
         totals = self._totals(self.query_one(VirtualTable).cursor)
         panel = self.query_one("#preview", VerticalScroll)

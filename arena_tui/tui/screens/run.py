@@ -235,7 +235,7 @@ class RunScreen(ArenaScreen):
         else:
             self.app.pop_screen()
 
-    @work(exclusive=True, group="open")
+    @work(exclusive=True, group="open", exit_on_error=False)
     async def _open(self) -> None:
         runtime = self.arena.runtime
         tape = RunTape(self._run_id, runtime.broker, runtime.history)
@@ -249,7 +249,7 @@ class RunScreen(ArenaScreen):
         self._note_count()
         self._go(tape.last_seq if tape.live else 1)
 
-    @work(exclusive=True, group="goto")
+    @work(exclusive=True, group="goto", exit_on_error=False)
     async def _load_instant(self, seq: int) -> None:
         """Read what the screen shows at `seq`; a newer request cancels this one."""
         assert self._tape is not None
@@ -258,12 +258,12 @@ class RunScreen(ArenaScreen):
         self._view = await self._tape.view_at(seq)
         self._show_view()
 
-    @work(exclusive=True, group="rows")
+    @work(exclusive=True, group="rows", exit_on_error=False)
     async def _load_rows(self, first: int, last: int) -> None:
         await self._fill(first - _AROUND, last + _AROUND)
         self.query_one(VirtualTable).refresh()
 
-    @work(exclusive=True, group="density")
+    @work(exclusive=True, group="density", exit_on_error=False)
     async def _load_density(self) -> None:
         assert self._tape is not None
         scrubber = self.query_one(Scrubber)
