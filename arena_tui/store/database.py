@@ -91,15 +91,16 @@ class Database:
         """`close` for the loop."""
         with contextlib.suppress(StoreError):
             await self._in(self._writer, self._end)
+        self._writer.shutdown()
 
     def close(self) -> None:
         """Finish what is queued, fold the write-ahead log in, release the file. Idempotent."""
         with contextlib.suppress(RuntimeError):
             self._writer.submit(self._end).result()
+        self._writer.shutdown()
 
     def _end(self) -> None:
         self._readers.shutdown()
-        self._writer.shutdown(wait=False)
         with contextlib.suppress(duckdb.Error):
             self._connection.close()
 

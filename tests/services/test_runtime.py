@@ -1,0 +1,167 @@
+"""What a process opens it closes, and it says what it could not keep."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from arena_tui.broker.protocol import RunMeta
+from arena_tui.config import Config
+from arena_tui.errors import StoreError, StoreLockedError
+from arena_tui.events import LogEvent
+from arena_tui.services.runtime import Runtime
+from arena_tui.store.database import Database
+from arena_tui.store.history import read_runs
+from arena_tui.store.verify import verify_store
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    return Config(db=str(tmp_path / "arena.duckdb"))
+
+
+def stored(config: Config) -> dict[str, tuple[int, str]]:
+    """Events and status of each run of a clean store."""
+    database = Database(str(config.db))
+    assert [verdict for verdict in database.read_now(verify_store) if verdict.problems] == []
+    runs = {each.run_id: (each.events, each.status) for each in database.read_now(read_runs)}
+    database.close()
+    return runs
+
+
+async def test_everything_published_is_stored_on_closing(config: Config) -> None:
+    runtime = Runtime(config)
+    await runtime.open_store()
+    with runtime.sink.run("chess", run_id="ended"):
+        pass
+    runtime.sink.emit("open", LogEvent())
+    await runtime.broker.open_run(RunMeta(run_id="not through the sink"[:3]))
+    await runtime.broker.publish("not", LogEvent())
+
+    unsaved = await runtime.aclose()
+
+    assert unsaved is None
+    assert stored(config) == {
+        "ended": (2, "finished"), "open": (2, "stopped"), "not": (1, "running"),
+    }  # fmt: skip
+
+
+async def test_what_was_published_before_the_store_opened_is_stored(config: Config) -> None:
+    runtime = Runtime(config)
+    for _ in range(50):
+        runtime.sink.emit("early", LogEvent())
+    await runtime.sink.flush()
+
+    await runtime.open_store()
+
+    assert await runtime.aclose() is None
+    assert stored(config) == {"early": (51, "stopped")}
+
+
+async def test_without_a_store_nothing_is_waited_for(config: Config) -> None:
+    runtime = Runtime(Config(db=None))
+    await runtime.open_store()
+    runtime.sink.emit("run", LogEvent())
+
+    assert await runtime.aclose() is None
+    assert (runtime.database, runtime.persister) == (None, None)
+
+
+async def test_the_runtime_of_the_process_is_known_while_it_is_open(config: Config) -> None:
+    shared, own = Runtime(config), Runtime(config, shared=False)
+
+    assert Runtime.current is shared
+    await own.aclose()
+    assert Runtime.current is shared
+    await shared.aclose()
+    assert Runtime.current is None
+
+
+async def test_closing_twice_is_harmless(config: Config) -> None:
+    runtime = Runtime(config)
+    await runtime.open_store()
+
+    assert [await runtime.aclose(), await runtime.aclose()] == [None, None]
+
+
+async def test_a_store_that_refuses_is_given_up_and_the_loss_is_counted(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runtime = Runtime(config, give_up_s=0.15)
+    await runtime.open_store()
+    for _ in range(3):
+        runtime.sink.emit("run", LogEvent())
+    await runtime.sink.flush()
+    await runtime.broker.settled(["run"])
+
+    def refuse(*_: Any) -> None:
+        raise StoreError("the disk is full")
+
+    monkeypatch.setattr(Database, "_commit", refuse)
+    for _ in range(7):
+        runtime.sink.emit("run", LogEvent())
+
+    unsaved = await runtime.aclose()
+
+    assert unsaved == "8 events could not be stored: the disk is full"
+    monkeypatch.undo()
+    assert stored(config) == {"run": (3, "running")}
+
+
+async def test_a_store_that_cannot_be_opened_leaves_the_broker_working(config: Config) -> None:
+    Path(str(config.db)).write_text("not a store")
+    runtime = Runtime(config)
+    everything = runtime.broker.subscribe("test")
+
+    with pytest.raises(StoreError, match="not a store"):
+        await runtime.open_store()
+
+    runtime.sink.emit("run", LogEvent())
+    await runtime.sink.flush()
+    assert len(everything.read_nowait()) == 1
+    assert await runtime.aclose() is None
+
+
+async def test_cursors_that_cannot_be_read_are_an_error_not_a_wait(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(*_: Any) -> None:
+        raise StoreError("cannot read the store: Corrupt database file")
+
+    runtime = Runtime(config)
+    with monkeypatch.context() as patched:
+        patched.setattr(Database, "read", refuse)
+        with pytest.raises(StoreError, match="Corrupt"):
+            await asyncio.wait_for(runtime.open_store(), 20)
+
+    await runtime.open_store()  # the file was let go
+    await runtime.aclose()
+
+
+async def test_what_was_mended_is_told(config: Config) -> None:
+    Database(str(config.db)).close()
+    path = Path(str(config.db))
+    path.write_bytes(path.read_bytes()[:9_000])
+    runtime = Runtime(config)
+
+    await runtime.open_store()
+
+    assert ["moved to" in notice for notice in runtime.notices] == [True]
+    await runtime.aclose()
+
+
+async def test_a_second_runtime_of_another_process_is_told_who_has_the_store(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def locked(path: str) -> None:
+        raise StoreLockedError(f"the store {path} is open in process 7", 7)
+
+    runtime = Runtime(config)
+    monkeypatch.setattr("arena_tui.store.database.open_store", locked)
+
+    with pytest.raises(StoreLockedError, match="process 7"):
+        await runtime.open_store()
+    await runtime.aclose()
