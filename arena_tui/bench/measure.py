@@ -106,10 +106,10 @@ class Sizes(Struct, frozen=True, kw_only=True):
     thread_events: int = 20_000
     batches: int = 8
     sustained: int = 50_000
-    stall_s: float = 0.8
-    settle_s: float = 0.3
-    watch_s: float = 1.2
-    keys: int = 20
+    stall_s: float = 0.6
+    settle_s: float = 0.25
+    watch_s: float = 1.0
+    keys: int = 12
     stored: int = 1_000_000
 
 
