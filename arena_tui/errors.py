@@ -1,17 +1,17 @@
 """The errors a user can meet. Bugs raise plain Python exceptions instead.
 
-    ArenaError                  exit code 1
-    ├── UsageError              2   a wrong option, value or setting
-    │   └── MissingExtraError   2   a feature whose optional packages are not installed
-    ├── EventError              2   an event or JSON line that cannot be accepted
-    │   └── EventTooLargeError  2   over the size or nesting limit
-    ├── BrokerError             3   the broker cannot be reached or used
-    │   ├── RunClosedError      2   publish after `run_end`
-    │   ├── RunExistsError      2   a run id that is already open
-    │   └── UnknownRunError     2   a run id nobody opened
-    └── StoreError              3   the store cannot be opened, read or written
-        ├── StoreLockedError    3   another process owns the file
-        └── StoreUnreadableError 3  the file is damaged or not a store
+ArenaError                  exit code 1
+├── UsageError              2   a wrong option, value or setting
+│   └── MissingExtraError   2   a feature whose optional packages are not installed
+├── EventError              2   an event or JSON line that cannot be accepted
+│   └── EventTooLargeError  2   over the size or nesting limit
+├── BrokerError             3   the broker cannot be reached or used
+│   ├── RunClosedError      2   publish after `run_end`
+│   ├── RunExistsError      2   a run id that is already open
+│   └── UnknownRunError     2   a run id nobody opened
+└── StoreError              3   the store cannot be opened, read or written
+    ├── StoreLockedError    3   another process owns the file
+    └── StoreUnreadableError 3  the file is damaged or not a store
 """
 
 __all__ = [

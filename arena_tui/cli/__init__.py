@@ -24,8 +24,8 @@ examples:
 exit codes: 0 good, 1 a check failed, 2 wrong usage, 3 cannot reach or open something
 """
 
-_COMMON = {"--broker": 2, "--db": 2, "--json": 1, "--debug": 1}
-"""Flags that every command has, and how many words each takes."""
+_COMMON = {"--broker": 2, "--db": 2, "--json": 1, "--debug": 1, "--no-store": 1, "--theme": 2}
+"""Flags that may stand before the command, and how many words each takes."""
 
 _COMMANDS = ("watch", "demo", "play", "runs", "show", "events", "verify", "doctor", "bench")
 
@@ -56,8 +56,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _with_command(words: list[str]) -> list[str]:
     """The words with the command first: it may stand behind common flags, or be left out."""
     index = 0
-    while index < len(words) and words[index] in _COMMON:
-        index += _COMMON[words[index]]
+    while index < len(words) and (words[index].partition("=")[0] in _COMMON):
+        index += 1 if "=" in words[index] else _COMMON[words[index]]
     if index < len(words) and words[index] in _COMMANDS:
         return [words[index], *words[:index], *words[index + 1 :]]
     if words and (not words[0].startswith("-") or words[0] in ("-h", "--help", "--version")):
@@ -111,7 +111,7 @@ def _parser() -> _Parser:
 
     runs = _command(commands, "runs", "list stored runs", "stored:runs")
     runs.add_argument("filter", nargs="*", help='game:chess err>0 cost>0.1 "rate limit"')
-    runs.add_argument("--limit", type=int, metavar="N", help="the newest N only")
+    runs.add_argument("--limit", type=_count, metavar="N", help="the newest N only")
     show = _command(commands, "show", "one stored run", "stored:show")
     show.add_argument("run", help="its id, or the beginning or end of it")
     events = _command(commands, "events", "the events of a stored run", "stored:events")
@@ -148,6 +148,12 @@ def _command(
     command.add_argument("--json", action="store_true", help="one JSON object a line, nothing else")
     command.add_argument("--debug", action="store_true", help="a traceback with an error")
     return command
+
+
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdigit():
+        raise argparse.ArgumentTypeError(f"{text[:20]!r} is not a number from 0")
+    return int(text)
 
 
 class _Parser(argparse.ArgumentParser):

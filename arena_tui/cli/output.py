@@ -31,7 +31,7 @@ def tell(text: str) -> None:
 
 
 def say_json(value: Any) -> None:
-    """One JSON object as one line on stdout; flushed, so that a reader can follow."""
+    """One JSON object as one line on stdout."""
     sys.stdout.buffer.write(msgspec.json.encode(value) + b"\n")
 
 

@@ -48,7 +48,7 @@ def open_store(arguments: argparse.Namespace) -> Iterator[Database]:
 
 def runs(arguments: argparse.Namespace) -> int:
     """List runs, oldest first."""
-    where, parameters = parse_filter(shlex.join(arguments.filter))
+    where, parameters = parse_filter(_filter_text(arguments.filter))
     limit = arguments.limit or _ALL
     with open_store(arguments) as database:
         found = database.read_now(
@@ -74,6 +74,13 @@ def runs(arguments: argparse.Namespace) -> int:
             map(_run_cells, found),
         )
     return 0
+
+
+def _filter_text(words: list[str]) -> str:
+    """One argument is a whole filter; of several, those with spaces were quoted in the shell."""
+    if len(words) == 1:
+        return words[0]
+    return " ".join(shlex.quote(word) if " " in word else word for word in words)
 
 
 def show(arguments: argparse.Namespace) -> int:

@@ -39,9 +39,12 @@ def _show(arguments: argparse.Namespace, playables: Sequence[Playable], continuo
     with _own_terminal(log):
         app = ArenaApp(config, playables, continuous)
         code = app.run()
+    code = app.return_code or code or 0
     if app.exit_message:
         tell(f"arena-tui: {app.exit_message}")
-    return app.return_code or code or 0
+    elif code == 1:
+        tell(f"arena-tui: an internal error, see {log}: what was played is stored")
+    return code
 
 
 @contextmanager

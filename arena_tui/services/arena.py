@@ -39,6 +39,7 @@ class Arena:
         self._sink = sink
         self._own = own
         self._runs: list[Run] = []
+        self._lock = threading.Lock()
         self._closed = False
 
     def __enter__(self) -> Arena:
@@ -72,7 +73,8 @@ class Arena:
         """
         run = self._sink.run(game, agents, run_id=run_id, seed=seed, label=label, tags=tags,
                              config=config)  # fmt: skip
-        self._runs = [*(each for each in self._runs if not each.ended), run]
+        with self._lock:
+            self._runs = [*(each for each in self._runs if not each.ended), run]
         return run
 
     def close(self) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from msgspec import Struct
 
 from arena_tui.broker.protocol import BrokerProtocol, RunState, RunStats
-from arena_tui.events import Envelope, RunStart
+from arena_tui.events import Envelope, Gap, RunStart
 from arena_tui.services.view import Pane, RunView
 from arena_tui.store.persister import Persister
 
@@ -20,6 +20,7 @@ _PUMP_MAX = 50_000
 
 _RUNS_EVERY_S = 1.0
 _FINISHED_KEPT = 200
+_SECONDS = 60
 
 
 class Truth(Struct, frozen=True, kw_only=True):
@@ -74,7 +75,7 @@ class Feed:
         self._states_at = float("-inf")
         self._second_at = clock()
         self._published = 0
-        self._per_second: deque[int] = deque(maxlen=60)
+        self._per_second: deque[int] = deque(maxlen=_SECONDS)
         self._frames = 0
         self._runs_seen = 0
 
@@ -90,6 +91,9 @@ class Feed:
             folded += len(batch)
             for delivery in batch:
                 view = self._views.get(delivery.run_id)
+                if isinstance(delivery, Gap) and delivery.reason == "reaped":
+                    self._forget(delivery.run_id)  # it ended unseen, and is in History
+                    continue
                 if view is None:
                     self._runs_seen += 1
                     view = RunView(delivery.run_id, self._runs_seen, now)
@@ -127,13 +131,14 @@ class Feed:
             self._states_at = now
             self._states = {info.meta.run_id: info.state for info in await self._broker.runs()}
             self._limit_finished()
-        second_over = now - self._second_at >= 1.0
-        if second_over:
-            self._second_at += int(now - self._second_at)
-            self._per_second.append(stats.published - self._published)
+        seconds = int(now - self._second_at)
+        if seconds > 0:
+            self._second_at += seconds
+            rate = round((stats.published - self._published) / seconds)
+            self._per_second += [rate] * min(seconds, _SECONDS)
             self._published = stats.published
             for view in self._views.values():
-                view.end_second()
+                view.end_seconds(seconds)
         by_run = {each.run_id: each for each in stats.runs}
         own = next((c for c in stats.consumers if c.name == "dashboard"), None)
         durable = next((c for c in stats.consumers if c.durable), None)
@@ -144,7 +149,7 @@ class Feed:
         return Frame(
             number=self._frames,
             panes=tuple(
-                self._pane(view, by_run.get(run_id), stats.capacity, now, second_over)
+                self._pane(view, by_run.get(run_id), stats.capacity, now, seconds > 0)
                 for run_id, view in self._views.items()
             ),
             truth=Truth(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import runpy
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -30,9 +30,11 @@ class Script:
     def run(self, failed: Callable[[str], None]) -> None:
         """Run the file as a program; tells `failed` what it raised."""
         try:
-            with contextlib.suppress(SystemExit):
-                runpy.run_path(str(self.path), run_name="__main__")
-        except Exception as error:  # noqa: BLE001 - whatever a user's program raises
+            sys.path.insert(0, str(self.path.resolve().parent))
+            runpy.run_path(str(self.path), run_name="__main__")
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a user's program raises
+            if isinstance(error, SystemExit) and not error.code:
+                return
             _log.exception("the script %s failed", self.path)
             failed(f"{self.path.name} failed: {error or type(error).__name__}: see the log")
 
@@ -48,10 +50,13 @@ def parse_playable(text: str) -> Playable:
         UsageError: It is neither; says what to write.
     """
     if text.endswith(".py"):
-        path = Path(text).expanduser()
-        if not path.is_file():
-            raise UsageError(f"no file {path}: give a Python file, or a game and its agents")
-        return Script(path)
+        try:
+            path = Path(text).expanduser()
+            if path.is_file():
+                return Script(path)
+        except (OSError, RuntimeError):  # a name too long, a home that does not exist
+            pass
+        raise UsageError(f"no file {text[:200]}: give a Python file, or a game and its agents")
     return GameSpec.parse(text)
 
 

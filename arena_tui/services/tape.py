@@ -7,9 +7,10 @@ from datetime import datetime, timedelta
 
 from arena_tui.broker.protocol import BrokerProtocol, Subscription
 from arena_tui.errors import UnknownRunError
-from arena_tui.events import Delivery, Envelope, ErrorEvent, Gap
+from arena_tui.events import Delivery, Envelope, ErrorEvent, Gap, RunEnd, encode_event
 from arena_tui.services.view import RunView
 from arena_tui.store.history import Density, History, Mark
+from arena_tui.store.rows import as_in_payload
 
 __all__ = ["RunTape"]
 
@@ -55,21 +56,18 @@ class RunTape:
                 f"no run {self.run_id}: the broker let it go, and nothing is stored"
             )
 
-    def pump(self) -> int:
-        """Take in what is new; returns how many deliveries that were."""
-        if self._subscription is None:
-            return 0
-        before = len(self._hot)
-        while batch := self._subscription.read_nowait():
-            self._hot += batch
-        news = len(self._hot) - before
+    def pump(self) -> list[Delivery]:
+        """Take in what is new, and return it."""
+        news: list[Delivery] = []
+        if self._subscription is not None:
+            while batch := self._subscription.read_nowait():
+                news += batch
         if news:
-            self.last_seq = _last(self._hot[-1])
-            newest = self._hot[-1]
-            if isinstance(newest, Envelope) and newest.event.kind == "run_end":
-                self.live = False
-        if len(self._hot) > 2 * _HOT_MAX and self._history is not None:
-            del self._hot[:-_HOT_MAX]
+            self._hot += news
+            self.last_seq = _last(news[-1])
+            self.live = self.live and not _ends(news[-1])
+            if len(self._hot) > 2 * _HOT_MAX:
+                del self._hot[:-_HOT_MAX]
         return news
 
     async def window(self, from_seq: int, to_seq: int) -> list[Delivery]:
@@ -97,6 +95,7 @@ class RunTape:
             for envelope in await self._history.keyframe(self.run_id, seq):
                 view.add(envelope)
             view.tallies = await self._history.tallies(self.run_id, seq)
+            view.totals.seq = seq
         return view
 
     async def density(self, slices: int) -> Density:
@@ -130,13 +129,13 @@ class RunTape:
         """The next event whose text contains `text`."""
         if not self._complete and self._history is not None:
             return await self._history.search(self.run_id, text, after, backwards)
-        needle = text.lower()
+        needle = as_in_payload(text).lower()
         hits = (
             each.seq
             for each in (reversed(self._hot) if backwards else self._hot)
             if isinstance(each, Envelope)
             and (each.seq < after if backwards else each.seq > after)
-            and needle in str(each.event).lower()
+            and needle in encode_event(each.event).decode().lower()
         )
         return next(hits, None)
 
@@ -159,6 +158,12 @@ class RunTape:
             else:
                 high = middle
         return self._hot[low : low + 1_000]
+
+
+def _ends(delivery: Delivery) -> bool:
+    if isinstance(delivery, Gap):
+        return delivery.reason == "reaped"
+    return isinstance(delivery.event, RunEnd)
 
 
 def _first(delivery: Delivery) -> int:

@@ -122,9 +122,10 @@ class RunView:
         if type(delivery.event) in _FOLDED:
             self._add_own(delivery.event, now)
 
-    def end_second(self) -> None:
-        """A second has passed: close its count of events."""
-        self._per_second.append(self._this_second)
+    def end_seconds(self, seconds: int) -> None:
+        """So many seconds have passed since the last call: share its events among them."""
+        rate = round(self._this_second / seconds)
+        self._per_second += [rate] * min(seconds, _RATE_SECONDS)
         self._this_second = 0
 
     def pane(

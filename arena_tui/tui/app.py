@@ -20,7 +20,7 @@ from textual.screen import Screen
 
 from arena_tui.config import Config
 from arena_tui.errors import ArenaError, StoreError, UsageError
-from arena_tui.services.feed import Feed
+from arena_tui.services.feed import Feed, Frame
 from arena_tui.services.games import Games, Playable
 from arena_tui.services.runtime import Runtime
 from arena_tui.tui.render.clean import clean
@@ -74,13 +74,14 @@ class ArenaApp(App[int]):
         super().__init__()
         self.config = config
         self.pace = (0.0, 0.0)
+        self.frame = Frame()
         self.exit_message: str | None = None
         self._playables = playables
         self._continuous = continuous
         self._clock = clock or (lambda: datetime.now().astimezone())
         self.monotonic = monotonic
         self._frame_s = frame_s
-        self._notices_seen = 0
+        self._noticed: str | None = None
         self._noticed_at = 0.0
         self._tasks: list[asyncio.Task[None]] = []
         self._frame_ends: deque[float] = deque(maxlen=20)
@@ -103,14 +104,12 @@ class ArenaApp(App[int]):
 
     @property
     def note(self) -> str | None:
-        """The newest notice of the runtime, for a minute; the log keeps them all."""
-        notices = self.runtime.notices
-        if len(notices) != self._notices_seen:
-            self._notices_seen = len(notices)
+        """The newest notice or warning, for a minute; the log keeps them all."""
+        newest = next(reversed([*self.frame.truth.warnings, *self.runtime.notices]), None)
+        if newest != self._noticed:
+            self._noticed = newest
             self._noticed_at = self.monotonic()
-        if not notices or self.monotonic() - self._noticed_at > _NOTICE_S:
-            return None
-        return notices[-1]
+        return newest if self.monotonic() - self._noticed_at <= _NOTICE_S else None
 
     def clock_text(self) -> str:
         """The time of day."""
@@ -202,13 +201,13 @@ class ArenaApp(App[int]):
         if name == "live":
             while len(self.screen_stack) > 2:
                 self.pop_screen()
-        elif not any(type(screen).__name__ == "HistoryScreen" for screen in self.screen_stack):
+        else:
             from arena_tui.tui.screens.history import HistoryScreen
 
-            self.action_go("live")
-            self.push_screen(HistoryScreen())
-        else:
-            while type(self.screen).__name__ != "HistoryScreen":
+            if not any(isinstance(screen, HistoryScreen) for screen in self.screen_stack):
+                self.action_go("live")
+                self.push_screen(HistoryScreen())
+            while not isinstance(self.screen, HistoryScreen):
                 self.pop_screen()
 
     def action_help(self) -> None:
@@ -239,17 +238,21 @@ class ArenaApp(App[int]):
         self.push_screen(ConfirmScreen(question), lambda yes: self.exit(0) if yes else None)
 
     def _save_picture(self) -> None:
-        path = self.save_screenshot(path=str(Path.cwd()))
-        self.notify(f"saved {clean(path)}")
+        try:
+            path = self.save_screenshot(path=str(Path.cwd()))
+        except OSError as error:
+            self.notify(f"cannot save here: {error.strerror}", severity="error")
+        else:
+            self.notify(f"saved {path}")
 
     async def sample(self) -> None:
         """One frame: fold what came, sample it, show it on the screen in front."""
         self.feed.pump()
         queued = self.runtime.sink.stats().queued
-        frame = await self.feed.frame(self.runtime.persister, queued)
+        self.frame = await self.feed.frame(self.runtime.persister, queued)
         screen: object = self.screen
         if isinstance(screen, ArenaScreen) and screen.is_mounted:
-            screen.show_frame(frame)
+            screen.show_frame(self.frame)
 
     async def _tick(self, frame_s: float) -> None:
         """Ten frames a second, or fewer when one takes long: the frame rate drops first."""

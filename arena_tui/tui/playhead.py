@@ -35,7 +35,7 @@ class Playhead:
             return f"REPLAY {self.speed:g}x ▶"
         if self.following:
             return "LIVE ●"
-        return "PAUSED" if live else f"REPLAY {self.speed:g}x"
+        return f"{'PAUSED' if live else 'REPLAY'} {self.speed:g}x"
 
     def place(self, seq: int, last_seq: int, live: bool) -> None:
         """Stand at `seq`; at the newest event of a live run that means to follow it."""

@@ -93,6 +93,13 @@ def test_runs_lists_what_the_contract_names(played: Path) -> None:
     assert all(run["status"] == "finished" and sum(run["outcome"].values()) == 0 for run in runs)
 
 
+def test_a_filter_works_as_one_argument_and_as_several(played: Path) -> None:
+    one = lines(arena(played, "runs", "--json", "game:connect err=0").stdout)
+    several = lines(arena(played, "runs", "--json", "game:connect", "err=0").stdout)
+
+    assert len(one) == len(several) == 4
+
+
 def test_events_are_flat_lines_with_dense_seqs(played: Path) -> None:
     run = lines(arena(played, "runs", "--json", "--limit", "1").stdout)[0]["run_id"]
     short = run[-6:].lower()

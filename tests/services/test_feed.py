@@ -143,3 +143,17 @@ async def test_a_feed_that_falls_behind_draws_the_gap(clock: FakeClock) -> None:
     assert behind == 25
     assert pane.lost == 15
     assert pane.events == 10
+
+
+async def test_a_run_that_ended_unseen_leaves_no_ghost(clock: FakeClock) -> None:
+    stage = Stage(clock, Limits(closed_runs=2))
+    for number in range(20):
+        run_id = f"run{number}"
+        await stage.broker.open_run(RunMeta(run_id=run_id))
+        await stage.broker.publish(run_id, start("x", game=run_id))
+        await stage.broker.publish(run_id, RunEnd())
+    stage.feed.pump()
+
+    panes = (await stage.feed.frame()).panes
+
+    assert {pane.state for pane in panes} == {"finished"}

@@ -58,7 +58,7 @@ def test_only_the_newest_event_of_a_live_run_is_followed() -> None:
         head.place(seq, last_seq=100, live=live)
         states.append((head.following, head.mode(live)))
 
-    assert states == [(True, "LIVE ●"), (False, "PAUSED"), (False, "REPLAY 1x")]
+    assert states == [(True, "LIVE ●"), (False, "PAUSED 1x"), (False, "REPLAY 1x")]
 
 
 def test_the_speed_stays_within_its_steps() -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 from textual.pilot import Pilot
+from textual.worker import WorkerCancelled
 
 from arena_tui.tui.screens.history import HistoryScreen
 from arena_tui.tui.screens.live import LiveScreen
@@ -34,9 +36,13 @@ def text_of(app: Scenario) -> str:
 
 async def settled(app: Scenario, pilot: Pilot[int]) -> str:
     """The screen once all that was asked for is there."""
-    await app.workers.wait_for_complete()
-    await app.settle()
-    await app.workers.wait_for_complete()
+    for _ in range(2):
+        with suppress(WorkerCancelled):  # a newer request took its place
+            await app.workers.wait_for_complete()
+        await app.settle()
+        await pilot.pause()
+    with suppress(WorkerCancelled):
+        await app.workers.wait_for_complete()
     await pilot.pause()
     return text_of(app)
 
@@ -205,7 +211,7 @@ async def test_a_live_run_can_be_rewound_and_caught_up_with() -> None:
         again = await settled(app, pilot)
 
     assert "LIVE ●  event 37/37" in live
-    assert "PAUSED  event 6/37  turn 2" in rewound
+    assert "PAUSED 1x  event 6/37  turn 2" in rewound
     assert "LIVE ●  event 37/37" in again
 
 
@@ -327,7 +333,9 @@ async def test_a_finished_run_plays_back_at_its_own_pace_and_faster() -> None:
         await pilot.press("space")
         paused = await settled(app, pilot)
 
-    assert "REPLAY 1x ▶  event 3/22" in playing
+    under_way = re.search(r"REPLAY 1x ▶  event (\d+)/22", playing)
+    assert under_way is not None
+    assert 1 < int(under_way[1]) < 22
     assert "REPLAY 4x ▶" in faster
     assert "event 22/22" in faster or "event 22/22" in paused
     assert "▶" not in paused.splitlines()[1]
@@ -361,3 +369,58 @@ async def test_a_store_that_cannot_be_read_is_said_and_the_screen_goes_on() -> N
 
         assert "cannot read the store" in screen
         assert "connect_four" in text_of(app)
+
+
+async def test_space_on_a_live_run_stops_following_where_it_is() -> None:
+    app = Scenario()
+    late = app.tapes[0].events[-4:]
+    del app.tapes[0].events[-4:]
+    async with running(app) as pilot:
+        await settled(app, pilot)
+        app.open_run("01ARENA00000000000000007F3A")
+        await settled(app, pilot)
+        await pilot.press("space")
+        app.tapes[0].events = late
+        await app.publish(app.tapes[:1])
+        held = await settled(app, pilot)
+        await pilot.press("end")
+        followed = await settled(app, pilot)
+
+    assert "PAUSED 1x  event 33/37" in held
+    assert "LIVE ●  event 37/37" in followed
+
+
+@pytest.mark.parametrize("words", ["²", "9" * 400, "t", "%", "abc", "-1"])
+async def test_nonsense_to_go_to_is_refused_and_nothing_moves(words: str) -> None:
+    app = Scenario()
+    async with running(app) as pilot:
+        await settled(app, pilot)
+        app.open_run("01ARENA000000000000000091BC")
+        await settled(app, pilot)
+        await pilot.press("g", *words, "enter")
+        screen = await settled(app, pilot)
+
+    assert "event 1/22" in screen
+    assert "go to 120 (event)" in screen
+
+
+async def test_keys_move_the_text_cursor_while_something_is_written() -> None:
+    app = Scenario()
+    async with running(app) as pilot:
+        await settled(app, pilot)
+        app.open_run("01ARENA000000000000000091BC")
+        await settled(app, pilot)
+        await pilot.press("g", "2", "home", "1", "enter")
+        screen = await settled(app, pilot)
+
+    assert "event 12/22" in screen
+
+
+async def test_a_wrong_history_filter_says_what_there_is() -> None:
+    app = Scenario()
+    async with running(app) as pilot:
+        await settled(app, pilot)
+        await pilot.press("2", "slash", *"foo>3")
+        screen = await settled(app, pilot)
+
+    assert "no number 'foo' to compare" in screen

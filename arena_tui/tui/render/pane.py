@@ -199,7 +199,14 @@ def _figures(pane: Pane, palette: Palette, width: int) -> list[list[Piece]]:
     if pane.is_live and width >= 8:
         figures.append([(spark(pane.per_second, min(width, 24)).lstrip(), palette.accent)])
     else:
-        figures.append([(f"{pane.turn} turns  {duration(pane.duration_s)}", palette.text)])
+        figures.append(
+            [
+                (
+                    f"{pane.turn} turn{'' if pane.turn == 1 else 's'}  {duration(pane.duration_s)}",
+                    palette.text,
+                )
+            ]
+        )
     if pane.tokens is not None:
         figures.append(_figure("tok", short_count(pane.tokens), palette))
     if pane.cost_usd is not None:

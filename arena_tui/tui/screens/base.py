@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, cast
+from collections.abc import Callable, Coroutine
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, cast
 
 from textual.app import ComposeResult
 from textual.screen import Screen
@@ -11,15 +13,35 @@ from textual.widget import Widget
 from textual.widgets import Footer
 from textual.worker import Worker, WorkerState
 
+from arena_tui.errors import ArenaError
 from arena_tui.services.feed import Frame
 from arena_tui.tui.widgets.bars import TitleBar, TruthBar
 
 if TYPE_CHECKING:
     from arena_tui.tui.app import ArenaApp
 
-__all__ = ["ArenaScreen"]
+__all__ = ["ArenaScreen", "guarded"]
 
 _log = logging.getLogger(__name__)
+
+
+P = ParamSpec("P")
+S = TypeVar("S", bound="ArenaScreen")
+
+
+def guarded(
+    action: Callable[Concatenate[S, P], Coroutine[Any, Any, None]],
+) -> Callable[Concatenate[S, P], Coroutine[Any, Any, None]]:
+    """What the store refuses is said and logged; the screen goes on."""
+
+    @wraps(action)
+    async def guard(self: S, /, *words: P.args, **named: P.kwargs) -> None:
+        try:
+            await action(self, *words, **named)
+        except ArenaError as error:
+            self.say_failed(action.__name__, error)
+
+    return guard
 
 
 class ArenaScreen(Screen[None]):
@@ -42,6 +64,12 @@ class ArenaScreen(Screen[None]):
         """The widgets between the bars."""
         raise NotImplementedError
 
+    def on_mount(self) -> None:
+        self.show_frame(self.arena.frame)
+
+    def on_screen_resume(self) -> None:
+        self.show_frame(self.arena.frame)
+
     def show_frame(self, frame: Frame) -> None:
         """A new frame: the bars follow it on every screen."""
         title = self.query_one(TitleBar)
@@ -55,9 +83,12 @@ class ArenaScreen(Screen[None]):
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         """A read that failed is said and logged; the screen goes on."""
         if event.state is WorkerState.ERROR:
-            error = event.worker.error
-            _log.error("%s failed", event.worker.name, exc_info=error)
-            self.notify(str(error) or type(error).__name__, severity="error")
+            self.say_failed(event.worker.name, event.worker.error)
+
+    def say_failed(self, what: str, error: BaseException | None) -> None:
+        """Log a failure, and say it."""
+        _log.error("%s failed", what, exc_info=error)
+        self.notify(str(error) or type(error).__name__, severity="error")
 
     def on_title_bar_screen_chosen(self, message: TitleBar.ScreenChosen) -> None:
         self.arena.action_go(("live", "history")[message.number - 1])

@@ -22,7 +22,7 @@ Lost is real loss: the store could not keep up."""
 
 
 _MOVES: Final = frozenset(
-    {"move", "page", "go", "jump_to", "focus_next", "focus_previous", "copy_text", "interrupt"}
+    {"move", "page", "first", "jump_to", "focus_next", "focus_previous", "copy_text", "interrupt"}
 )
 
 

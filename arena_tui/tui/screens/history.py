@@ -22,6 +22,7 @@ from arena_tui.tui.render.run import preview
 from arena_tui.tui.render.text import cost, count, duration, short_count, stamp
 from arena_tui.tui.screens.base import ArenaScreen
 from arena_tui.tui.screens.confirm import ConfirmScreen
+from arena_tui.tui.widgets.bars import TitleBar
 from arena_tui.tui.widgets.table import Cell, Column, VirtualTable
 
 __all__ = ["HistoryScreen"]
@@ -92,7 +93,7 @@ class HistoryScreen(ArenaScreen):
             )
 
     def on_resize(self) -> None:
-        self.query_one("#preview").set_class(self.size.width < 110, "-hidden")
+        self.query_one("#preview").set_class(self.size.width < 140, "-hidden")
 
     def show_frame(self, frame: Frame) -> None:
         super().show_frame(frame)
@@ -122,9 +123,10 @@ class HistoryScreen(ArenaScreen):
         try:
             self._where = parse_filter(event.value)
         except UsageError as error:
-            event.input.border_title = str(error)
-            return
-        self._reload()
+            self.query_one(TitleBar).badge = str(error)
+        else:
+            self.query_one(TitleBar).badge = ""
+            self._reload()
 
     def on_input_submitted(self) -> None:
         self._leave_filter()
@@ -280,7 +282,8 @@ class _Parts(Horizontal):
 def _outcome(totals: RunTotals, status: str) -> str:
     glyph = _GLYPHS.get(status, "?")
     if status != "finished":
-        return f"{glyph} {status}" + (f": {clean(totals.reason, 60)}" if totals.reason else "")
+        told = totals.reason and totals.reason != status
+        return f"{glyph} {status}" + (f": {clean(totals.reason, 60)}" if told else "")
     if len(totals.winners) == 1:
         return f"{glyph} {clean(totals.winners[0], 24)} won"
     return f"{glyph} draw" if len(totals.outcome) > 1 else f"{glyph} finished"

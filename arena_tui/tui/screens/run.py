@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import ClassVar, Final
 
 from textual import work
@@ -18,13 +19,14 @@ from arena_tui.services.tape import RunTape
 from arena_tui.services.view import RunView
 from arena_tui.tui.playhead import Playhead
 from arena_tui.tui.render.run import Position, event_cells, inspect
-from arena_tui.tui.screens.base import ArenaScreen
+from arena_tui.tui.screens.base import ArenaScreen, guarded
 from arena_tui.tui.widgets.run import BoardPanel, RunHeader, Scrubber
 from arena_tui.tui.widgets.table import Cell, Column, VirtualTable
 
 __all__ = ["RunScreen"]
 
 _AROUND: Final = 200
+_NUMBER: Final = re.compile(r"[0-9]{1,15}(\.[0-9]+)?")
 _CACHE_MAX: Final = 20_000
 _DENSITY_EVERY_S: Final = 1.0
 _COLUMNS: Final = (
@@ -55,21 +57,21 @@ class RunScreen(ArenaScreen):
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("space", "play", "play/pause"),
-        Binding("left", "step(-1)", "event", key_display="←/→"),
-        Binding("right", "step(1)", "next event", show=False),
+        Binding("space", "play", "play"),
+        Binding("left", "step(-1)", "event", key_display="←/→", priority=True),
+        Binding("right", "step(1)", "next event", show=False, priority=True),
         Binding("left_square_bracket", "jump('turn_start', -1)", "turn", key_display="[ ]"),
         Binding("right_square_bracket", "jump('turn_start', 1)", "next turn", show=False),
         Binding("e", "jump('error', 1)", "error", key_display="e/E"),
         Binding("E", "jump('error', -1)", "previous error", show=False),
         Binding("plus,equals_sign", "speed(1)", "speed", key_display="+/-"),
         Binding("minus", "speed(-1)", "slower", show=False),
-        Binding("g", "ask('go to')", "go to"),
-        Binding("slash", "ask('search')", "search", key_display="/"),
+        Binding("g", "ask('go to')", "goto"),
+        Binding("slash", "ask('search')", "find", key_display="/"),
         Binding("n", "again(False)", "next match", show=False),
         Binding("N", "again(True)", "previous match", show=False),
-        Binding("m", "bookmark", "bookmark"),
-        Binding("y", "copy", "copy"),
+        Binding("m", "bookmark", "bookmark", show=False),
+        Binding("y", "copy", "copy the event as JSON", show=False),
         Binding("home", "go_to(1)", "first event", show=False, priority=True),
         Binding("end", "follow", "last event, or now", show=False, priority=True),
         Binding("escape", "back", "back"),
@@ -119,7 +121,8 @@ class RunScreen(ArenaScreen):
         tape = self._tape
         if tape is None:
             return
-        if tape.pump():
+        if news := tape.pump():
+            self._keep(news)
             self._note_count()
             if self._head.following:
                 self._go(tape.last_seq)
@@ -144,6 +147,7 @@ class RunScreen(ArenaScreen):
         self._head.playing = False
         self._go(message.seq)
 
+    @guarded
     async def on_input_submitted(self, event: Input.Submitted) -> None:
         text = event.value.strip()
         self._leave_question()
@@ -155,9 +159,15 @@ class RunScreen(ArenaScreen):
         else:
             await self._go_to_words(text)
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Keys that move through the run move the text cursor while something is being written."""
+        writing = isinstance(self.focused, Input)
+        return not (writing and action in ("step", "go_to", "follow"))
+
     def action_play(self) -> None:
-        if self._head.playing:
-            self._head.playing = False
+        head = self._head
+        if head.playing or head.following:
+            head.playing = head.following = False
             return
         if self._tape is not None:
             if self._head.at >= self._tape.last_seq:
@@ -168,6 +178,7 @@ class RunScreen(ArenaScreen):
         self._head.playing = False
         self._go(self._head.at + step)
 
+    @guarded
     async def action_jump(self, kind: str, step: int) -> None:
         if self._tape is not None:
             seq = await self._tape.next_of_kind(kind, self._head.at, step)
@@ -200,6 +211,7 @@ class RunScreen(ArenaScreen):
         question.display = True
         question.focus()
 
+    @guarded
     async def action_again(self, backwards: bool) -> None:
         if self._tape is None or not self._needle:
             return
@@ -210,6 +222,7 @@ class RunScreen(ArenaScreen):
             self._head.playing = False
             self._go(seq)
 
+    @guarded
     async def action_bookmark(self) -> None:
         history = self.arena.runtime.history
         delivery = self._cache.get(self._head.at)
@@ -274,11 +287,14 @@ class RunScreen(ArenaScreen):
         assert self._tape is not None
         if len(self._cache) > _CACHE_MAX:
             self._cache.clear()
-        for delivery in await self._tape.window(first, min(last, self._tape.last_seq)):
+        self._keep(await self._tape.window(first, min(last, self._tape.last_seq)))
+
+    def _keep(self, deliveries: list[Delivery]) -> None:
+        for delivery in deliveries:
             if isinstance(delivery, Envelope):
                 self._cache[delivery.seq] = delivery
             else:
-                for seq in range(max(first, delivery.from_seq), min(last, delivery.to_seq) + 1):
+                for seq in range(delivery.from_seq, delivery.to_seq + 1)[-_CACHE_MAX:]:
                     self._cache[seq] = delivery
 
     def _go(self, seq: int) -> None:
@@ -324,7 +340,7 @@ class RunScreen(ArenaScreen):
         if tape is None:
             return
         words = text.removesuffix("%").removeprefix("t").strip().replace(",", "")
-        if not words.replace(".", "", 1).isdigit():
+        if not _NUMBER.fullmatch(words):
             self.notify("go to 120 (event), t17 (turn) or 50 %", severity="warning")
             return
         number = float(words)

@@ -30,7 +30,7 @@ class Mosaic(Painted, can_focus=True):
         Binding("right,l", "move(1, 0)", "Right", show=False),
         Binding("up,k", "move(0, -1)", "Up", show=False),
         Binding("down,j", "move(0, 1)", "Down", show=False),
-        Binding("home", "go('first')", "First", show=False),
+        Binding("home", "first", "First", show=False),
         Binding("pageup", "page(-1)", "Page up", show=False),
         Binding("pagedown", "page(1)", "Page down", show=False),
         Binding("enter", "open", "open"),
@@ -108,7 +108,7 @@ class Mosaic(Painted, can_focus=True):
         if self._grid is not None:
             self._select(self._selected_index + pages * self._grid.capacity)
 
-    def action_go(self, _where: str) -> None:
+    def action_first(self) -> None:
         self._select(0)
 
     def action_zoom(self, step: int) -> None:
