@@ -336,7 +336,7 @@ async def test_a_finished_run_plays_back_at_its_own_pace_and_faster() -> None:
     under_way = re.search(r"REPLAY 1x ▶  event (\d+)/22", playing)
     assert under_way is not None
     assert 1 < int(under_way[1]) < 22
-    assert "REPLAY 4x ▶" in faster
+    assert "REPLAY 4x" in faster
     assert "event 22/22" in faster or "event 22/22" in paused
     assert "▶" not in paused.splitlines()[1]
 
