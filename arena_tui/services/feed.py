@@ -5,13 +5,16 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from arena_tui.broker.protocol import BrokerProtocol, RunState, RunStats
 from arena_tui.events import Envelope, Gap, RunStart
 from arena_tui.services.view import Pane, RunView
-from arena_tui.store.persister import Persister
+
+if TYPE_CHECKING:
+    from arena_tui.store.persister import Persister  # with duckdb, which takes 50 ms
 
 __all__ = ["Feed", "Frame", "Truth"]
 

@@ -8,11 +8,13 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, Union
 
 from arena_tui.broker.sink import MultiRunBrokerSink
 from arena_tui.errors import UsageError
-from arena_tui.games.play import GameSpec, Player
+
+if TYPE_CHECKING:
+    from arena_tui.games.play import GameSpec, Player
 
 __all__ = ["Games", "Playable", "Script", "parse_playable"]
 
@@ -39,7 +41,7 @@ class Script:
             failed(f"{self.path.name} failed: {error or type(error).__name__}: see the log")
 
 
-Playable: TypeAlias = GameSpec | Script
+Playable: TypeAlias = Union["GameSpec", Script]
 """What `--play` takes: `connect_four mcts:200 random`, or `agent.py`."""
 
 
@@ -57,6 +59,8 @@ def parse_playable(text: str) -> Playable:
         except (OSError, RuntimeError):  # a name too long, a home that does not exist
             pass
         raise UsageError(f"no file {text[:200]}: give a Python file, or a game and its agents")
+    from arena_tui.games.specs import GameSpec
+
     return GameSpec.parse(text)
 
 
@@ -89,6 +93,8 @@ class Games:
             thread.start()
             self._scripts.append(thread)
         else:
+            from arena_tui.games.play import Player
+
             player = Player(playable, self._sink.run, continuous=continuous)
             player.start()
             self._players.append(player)

@@ -10,7 +10,7 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
 
-__all__ = ["Piece", "between", "line", "width_of"]
+__all__ = ["Piece", "between", "fitted", "line", "strip", "width_of"]
 
 Piece: TypeAlias = tuple[str, Style]
 """Clean text and its style."""
@@ -23,20 +23,33 @@ def width_of(pieces: Iterable[Piece]) -> int:
 
 def line(pieces: Iterable[Piece], width: int, fill: Style) -> Strip:
     """A strip of exactly `width` cells: cut, or filled up with `fill`."""
+    return strip(fitted(pieces, width, fill), width)
+
+
+def strip(pieces: Iterable[Piece], width: int) -> Strip:
+    """A strip of pieces that take exactly `width` cells."""
+    return Strip([Segment(text, style) for text, style in pieces], width)
+
+
+def fitted(pieces: Iterable[Piece], width: int, fill: Style) -> list[Piece]:
+    """Pieces of exactly `width` cells: cut, or filled up with `fill`; neighbours of one style
+    are joined."""
     runs: list[Piece] = []
     room = width
-    for text, style in [*pieces, (" " * width, fill)]:
-        cells = cell_len(text)
+    for text, style in pieces:
+        cells = len(text) if text.isascii() else cell_len(text)
         if cells > room:
             text, cells = set_cell_size(text, room), room  # noqa: PLW2901
-        if not text:
+        if not cells:
             continue
         if runs and runs[-1][1] is style:
             runs[-1] = (runs[-1][0] + text, style)
         else:
             runs.append((text, style))
         room -= cells
-    return Strip([Segment(text, style) for text, style in runs], width)
+    if room:
+        runs.append((" " * room, fill))
+    return runs
 
 
 def between(left: list[Piece], right: list[Piece], width: int, fill: Style) -> list[Piece]:

@@ -6,12 +6,11 @@ from datetime import timedelta
 from typing import Final
 
 from rich.style import Style
-from textual.strip import Strip
 
 from arena_tui.events import AgentInfo, Delivery, Envelope, ErrorEvent, Gap, short_id
 from arena_tui.services.view import Pane, PaneState
 from arena_tui.tui.render.board import board_lines, board_size
-from arena_tui.tui.render.canvas import Piece, between, line, width_of
+from arena_tui.tui.render.canvas import Piece, between, fitted, width_of
 from arena_tui.tui.render.clean import clean, fit
 from arena_tui.tui.render.lines import headline, tag
 from arena_tui.tui.render.palette import Palette
@@ -83,31 +82,25 @@ def state_style_name(pane: Pane) -> str:
 
 def paint_pane(
     pane: Pane, palette: Palette, width: int, height: int, selected: bool, offset: timedelta
-) -> list[Strip]:
-    """`height` strips of `width` cells; `offset` is the viewer's time zone."""
+) -> list[list[Piece]]:
+    """`height` rows of pieces, each `width` cells wide; `offset` is the viewer's time zone."""
     inner = width - 4
-    rows = _body(pane, palette, inner, height - 2, offset)
     edge = palette.accent if selected else palette.dim
     framed = [_top(pane, palette, width, edge)]
-    for pieces in rows:
-        body = line(pieces, inner, palette.text)
-        framed.append(line([("│ ", edge), *_pieces(body), (" │", edge)], width, palette.text))
+    for row in _body(pane, palette, inner, height - 2, offset):
+        framed.append([("│ ", edge), *fitted(row, inner, palette.text), (" │", edge)])
     framed.append(_bottom(pane, palette, width, edge))
     return framed
 
 
-def _pieces(strip: Strip) -> list[Piece]:
-    return [(text, style or Style.null()) for text, style, _ in strip]
-
-
-def _top(pane: Pane, palette: Palette, width: int, edge: Style) -> Strip:
+def _top(pane: Pane, palette: Palette, width: int, edge: Style) -> list[Piece]:
     state = f" {state_text(pane)} "
     room = width - 4 - len(state)
     title = f" {title_text(pane)} "
     if len(title) > room:
         title = fit(title.rstrip(), max(0, room - 1)) + " " if room > 3 else ""
     name = palette.accent if edge is palette.accent else palette.strong
-    return line(
+    return fitted(
         [
             ("╭─"[: 1 if len(title) >= room else 2], edge),
             (title, name),
@@ -120,7 +113,7 @@ def _top(pane: Pane, palette: Palette, width: int, edge: Style) -> Strip:
     )
 
 
-def _bottom(pane: Pane, palette: Palette, width: int, edge: Style) -> Strip:
+def _bottom(pane: Pane, palette: Palette, width: int, edge: Style) -> list[Piece]:
     """How full the run's buffer is and how much of it is not stored yet, in the frame."""
     if pane.is_live:
         share = pane.held / pane.capacity if pane.capacity else 0.0
@@ -138,7 +131,7 @@ def _bottom(pane: Pane, palette: Palette, width: int, edge: Style) -> Strip:
     if pane.lost:
         gauge.append((f"lost {pane.lost:,} ", palette.bad))
     rest = "─" * max(0, width - 3 - width_of(gauge))
-    return line([("╰─", edge), *gauge, (rest + "╯", edge)], width, edge)
+    return fitted([("╰─", edge), *gauge, (rest + "╯", edge)], width, edge)
 
 
 def _body(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
+from itertools import chain
 from typing import ClassVar
 
 from textual import events
@@ -13,6 +14,7 @@ from textual.message import Message
 from textual.strip import Strip
 
 from arena_tui.services.view import Pane
+from arena_tui.tui.render.canvas import Piece, strip
 from arena_tui.tui.render.mosaic import Grid, lay_out
 from arena_tui.tui.render.pane import paint_pane
 from arena_tui.tui.widgets.painted import Painted
@@ -53,8 +55,8 @@ class Mosaic(Painted, can_focus=True):
         self._first_row = 0
         self._zoom = 0
         self._grid: Grid | None = None
-        self._painted: dict[tuple[int, int], tuple[object, list[Strip]]] = {}
-        self._lines: list[Strip] = []
+        self._painted: dict[tuple[int, int], tuple[object, list[list[Piece]]]] = {}
+        self._lines: list[list[list[Piece]]] = []  # of each line, what each pane has on it
 
     @property
     def selected(self) -> Pane | None:
@@ -70,7 +72,7 @@ class Mosaic(Painted, can_focus=True):
 
     def render_line(self, y: int) -> Strip:
         if y < len(self._lines):
-            return self._lines[y]
+            return strip(chain.from_iterable(self._lines[y]), self.size.width)
         return Strip.blank(self.size.width, self.palette.text)
 
     def notify_style_update(self) -> None:
@@ -149,31 +151,31 @@ class Mosaic(Painted, can_focus=True):
         if len(old) != len(lines):
             self.refresh()
             return
-        changed = [y for y, line in enumerate(lines) if line is not old[y] and line != old[y]]
-        for y in changed:
-            self.refresh(Region(0, y, width, 1))
+        for y, line in enumerate(lines):
+            if line != old[y]:
+                self.refresh(Region(0, y, width, 1))
 
-    def _paint(self, grid: Grid, width: int, height: int) -> list[Strip]:
+    def _paint(self, grid: Grid, width: int, height: int) -> list[list[list[Piece]]]:
         selected = self._selected_index
         row_of_selected = selected // grid.columns
         last_row = -(-len(self._panes) // grid.columns) - grid.rows
         self._first_row = max(
             0, min(self._first_row, row_of_selected, last_row), row_of_selected - grid.rows + 1
         )
-        lines: list[Strip] = []
+        lines: list[list[list[Piece]]] = []
         for row in range(grid.rows):
             last = row == grid.rows - 1
             pane_height = height - row * grid.pane_height if last else grid.pane_height
             columns = [
-                self._pane_strips(row, column, width, pane_height, selected, grid)
+                self._pane_rows(row, column, width, pane_height, selected, grid)
                 for column in range(grid.columns)
             ]
-            lines += [Strip.join(parts) for parts in zip(*columns, strict=True)]
+            lines += [list(parts) for parts in zip(*columns, strict=True)]
         return lines
 
-    def _pane_strips(
+    def _pane_rows(
         self, row: int, column: int, width: int, height: int, selected: int, grid: Grid
-    ) -> list[Strip]:
+    ) -> list[list[Piece]]:
         last = column == grid.columns - 1
         pane_width = width - column * grid.pane_width if last else grid.pane_width
         index = (self._first_row + row) * grid.columns + column
@@ -184,11 +186,11 @@ class Mosaic(Painted, can_focus=True):
         if known is not None and _same(known[0], key):
             return known[1]
         if pane is None:
-            strips = [Strip.blank(pane_width, self.palette.text)] * height
+            rows = [[(" " * pane_width, self.palette.text)]] * height
         else:
-            strips = paint_pane(pane, self.palette, pane_width, height, marked, self._offset)
-        self._painted[row, column] = (key, strips)
-        return strips
+            rows = paint_pane(pane, self.palette, pane_width, height, marked, self._offset)
+        self._painted[row, column] = (key, rows)
+        return rows
 
 
 def _same(left: object, right: tuple[object, ...]) -> bool:

@@ -8,6 +8,7 @@ import pytest
 
 from arena_tui.events import Action, AgentInfo, Envelope, Gap
 from arena_tui.services.view import Pane, PaneState
+from arena_tui.tui.render.canvas import width_of
 from arena_tui.tui.render.mosaic import lay_out, order
 from arena_tui.tui.render.palette import Palette
 from arena_tui.tui.render.pane import paint_pane, state_text
@@ -29,8 +30,8 @@ def pane(**fields: object) -> Pane:
 
 
 def painted(which: Pane, width: int = 40, height: int = 9) -> list[str]:
-    strips = paint_pane(which, Palette(), width, height, selected=False, offset=timedelta())
-    return [strip.text for strip in strips]
+    rows = paint_pane(which, Palette(), width, height, selected=False, offset=timedelta())
+    return ["".join(text for text, _ in row) for row in rows]
 
 
 def test_a_pane_tells_who_plays_what_and_how_far_it_is() -> None:
@@ -85,9 +86,9 @@ def test_a_gap_is_drawn_where_it_lies() -> None:
 def test_every_line_is_exactly_as_wide_as_the_pane(width: int, height: int) -> None:
     hostile = pane(game="漢字" * 9, label="\x1b[31m" * 5, board="漢 字\n" * 30)
 
-    strips = paint_pane(hostile, Palette(), width, height, selected=True, offset=timedelta())
+    rows = paint_pane(hostile, Palette(), width, height, selected=True, offset=timedelta())
 
-    assert [strip.cell_length for strip in strips] == [width] * height
+    assert [width_of(row) for row in rows] == [width] * height
 
 
 def test_stuck_and_failing_runs_come_first_and_the_rest_stay_in_place() -> None:
