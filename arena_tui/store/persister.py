@@ -78,7 +78,7 @@ class Persister:
         database: Database,
         *,
         flush_events: int = 1_000,
-        flush_interval_s: float = 0.25,
+        flush_interval_s: float = 0.2,
         retry_s: Sequence[float] = _RETRY_S,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
