@@ -133,9 +133,9 @@ class ArenaApp(App[int]):
 
     async def _begin(self) -> None:
         """After the first paint: what takes time to import or to open."""
-        gc.freeze()  # what is loaded stays: the collector need not walk it in the middle of a frame
         self._tasks.append(asyncio.create_task(self._open_and_play(), name="begin"))
         if self._frame_s is not None:
+            gc.freeze()  # what is loaded stays: the collector need not walk it during a frame
             self._tasks.append(asyncio.create_task(self._tick(self._frame_s), name="frames"))
 
     async def _open_and_play(self) -> None:

@@ -27,11 +27,14 @@ from arena_tui.store.persister import Persister
 
 persister._BATCH_MAX = 300
 
+told = asyncio.Event()
+
 class Telling(Persister):
     # Prints what is acked, run by run, once it is.
     async def _store(self, batch):
         cursors = await super()._store(batch)
         print(*(f"{run}={cursor.seq}" for run, cursor in cursors.items()), flush=True)
+        told.set()
         return cursors
 
 async def main(path, number):
@@ -57,7 +60,8 @@ async def main(path, number):
                 sink.emit(run, RunEnd(status="finished", outcome={"a": 1}))
         await sink.flush()
         while sum(consumer.lag for consumer in (await broker.stats()).consumers) > 600:
-            await asyncio.sleep(0)
+            told.clear()
+            await told.wait()
 
 asyncio.run(main(sys.argv[1], sys.argv[2]))
 """
