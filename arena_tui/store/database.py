@@ -19,7 +19,17 @@ __all__ = ["Connection", "Database"]
 Connection = duckdb.DuckDBPyConnection
 T = TypeVar("T")
 
+_INTERRUPT_S = 0.05
 _READERS = 3
+
+
+class _Reading:
+    """One read under way, as the loop and its reader thread both see it."""
+
+    def __init__(self) -> None:
+        self.connection: Connection | None = None
+        self.cancelled = False
+        self.ended = False
 
 
 class Database:
@@ -74,18 +84,16 @@ class Database:
         Raises:
             StoreError: The store is closed, or a part of it cannot be read.
         """
-        reading: list[Connection] = []
+        reading = _Reading()
         try:
             return await self._in(self._readers, lambda: self._query(work, reading))
         except asyncio.CancelledError:
-            for connection in reading:
-                with contextlib.suppress(duckdb.Error):  # it may just have finished
-                    connection.interrupt()
+            self._interrupt(reading, asyncio.get_running_loop())
             raise
 
     def read_now(self, work: Callable[[Connection], T]) -> T:
         """`read` for commands without a loop."""
-        return self._query(work, [])
+        return self._query(work, _Reading())
 
     async def aclose(self) -> None:
         """`close` for the loop."""
@@ -111,13 +119,26 @@ class Database:
             raise StoreError(f"the store {self.path} is closed") from None
         return await asyncio.wrap_future(future)
 
-    def _query(self, work: Callable[[Connection], T], reading: list[Connection]) -> T:
+    def _query(self, work: Callable[[Connection], T], reading: _Reading) -> T:
         try:
             with self._connection.cursor() as connection:
-                reading.append(connection)
-                return work(connection)
+                reading.connection = connection
+                if reading.cancelled:
+                    raise StoreError("the read was cancelled")
+                try:
+                    return work(connection)
+                finally:
+                    reading.ended = True
         except duckdb.Error as error:
             raise StoreError(f"cannot read the store: {first_line(error)}") from error
+
+    def _interrupt(self, reading: _Reading, loop: asyncio.AbstractEventLoop) -> None:
+        """Interrupt until the read has ended: what comes before its query begins is lost."""
+        reading.cancelled = True
+        if reading.connection is not None and not reading.ended:
+            with contextlib.suppress(duckdb.Error):  # it may just have finished
+                reading.connection.interrupt()
+            loop.call_later(_INTERRUPT_S, self._interrupt, reading, loop)
 
     def _commit(self, work: Callable[[Connection], T]) -> T:
         try:
