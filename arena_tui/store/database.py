@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -29,7 +30,7 @@ class _Reading:
     def __init__(self) -> None:
         self.connection: Connection | None = None
         self.cancelled = False
-        self.ended = False
+        self.ended = threading.Event()
 
 
 class Database:
@@ -56,6 +57,7 @@ class Database:
         self.live_runs: frozenset[str] = frozenset()
         self._invalid = False
         self._writer = DaemonThreads(1, "store-writer")
+        self._under_way: set[_Reading] = set()
         self._readers = DaemonThreads(_READERS, "store-reader")
 
     @property
@@ -108,6 +110,10 @@ class Database:
         self._writer.shutdown()
 
     def _end(self) -> None:
+        for reading in [each for each in self._under_way if each.cancelled]:
+            while reading.connection is not None and not reading.ended.wait(_INTERRUPT_S):
+                with contextlib.suppress(duckdb.Error):
+                    reading.connection.interrupt()
         self._readers.shutdown()
         with contextlib.suppress(duckdb.Error):
             self._connection.close()
@@ -123,19 +129,21 @@ class Database:
         try:
             with self._connection.cursor() as connection:
                 reading.connection = connection
-                if reading.cancelled:
-                    raise StoreError("the read was cancelled")
+                self._under_way.add(reading)
                 try:
+                    if reading.cancelled:
+                        raise StoreError("the read was cancelled")
                     return work(connection)
                 finally:
-                    reading.ended = True
+                    reading.ended.set()
+                    self._under_way.discard(reading)
         except duckdb.Error as error:
             raise StoreError(f"cannot read the store: {first_line(error)}") from error
 
     def _interrupt(self, reading: _Reading, loop: asyncio.AbstractEventLoop) -> None:
         """Interrupt until the read has ended: what comes before its query begins is lost."""
         reading.cancelled = True
-        if reading.connection is not None and not reading.ended:
+        if reading.connection is not None and not reading.ended.is_set():
             with contextlib.suppress(duckdb.Error):  # it may just have finished
                 reading.connection.interrupt()
             loop.call_later(_INTERRUPT_S, self._interrupt, reading, loop)
