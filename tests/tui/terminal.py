@@ -34,12 +34,12 @@ class Terminal:
     def wait_for(self, text: str) -> None:
         """Read until the text stands on the screen, or after a minus no longer does."""
         for _ in range(_READS_MAX):
-            if (text.removeprefix("-") in "\n".join(self.screen.display)) != text.startswith("-"):
+            if (text.removeprefix("-") in self._text()) != text.startswith("-"):
                 return
             if not self._read(20.0):
                 break
         self.kill()
-        raise AssertionError(f"{text!r} never came:\n" + "\n".join(self.screen.display))
+        raise AssertionError(f"{text!r} never came:\n{self._text()}")
 
     def press(self, key: bytes) -> None:
         os.write(self._fd, key)
@@ -59,6 +59,17 @@ class Terminal:
 
     def kill(self) -> None:
         os.kill(self.pid, signal.SIGKILL)
+
+    def _text(self) -> str:
+        """What stands on the screen; a wide character's second cell is empty.
+
+        pyte's own `display` raises when a write has just replaced the first cell of one.
+        """
+        cells, columns = self.screen.buffer, range(self.screen.columns)
+        return "\n".join(
+            "".join(cells[line][column].data for column in columns)
+            for line in range(self.screen.lines)
+        )
 
     def _read(self, quiet_s: float) -> bool:
         ready, _, _ = select.select([self._fd], [], [], quiet_s)
