@@ -289,13 +289,18 @@ class Envelope(Struct, frozen=True, gc=False):
 
 
 class Gap(Struct, frozen=True, gc=False):
-    """Events `from_seq..to_seq` (both inclusive) that this consumer can never read."""
+    """Events `from_seq..to_seq` (both inclusive) that this consumer can never read.
+
+    Attributes:
+        raw: What stood in their place, when it was something that is not an event.
+    """
 
     run_id: str
     epoch: int
     from_seq: int
     to_seq: int
     reason: GapReason
+    raw: bytes | None = None
 
     @property
     def count(self) -> int:

@@ -40,12 +40,18 @@ class InProcessBroker:
         self, limits: Limits | None = None, clock: Callable[[], float] = time.time
     ) -> None:
         self.limits = limits or Limits()
+        self.name = "in-process"
+        self.shared = False
         self._clock = clock
         self._ledger = Ledger(self.limits, clock)
         self._epoch = 0
 
-    async def open_run(self, meta: RunMeta) -> RunInfo:
-        return self._ledger.info(self._ledger.open(meta, self._next_epoch()), HEARTBEAT_S)
+    async def start(self) -> None:
+        """Nothing to reach."""
+
+    async def open_run(self, meta: RunMeta, epoch: int | None = None) -> RunInfo:
+        stream = self._ledger.open(meta, self._next_epoch() if epoch is None else epoch)
+        return self._ledger.info(stream, HEARTBEAT_S)
 
     async def publish(self, run_id: str, event: Event) -> int:
         ledger = self._ledger

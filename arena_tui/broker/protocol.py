@@ -136,7 +136,8 @@ class BrokerStats(Struct, frozen=True, kw_only=True):
     """A snapshot of all counters since the broker started.
 
     Attributes:
-        warnings: The newest high-water and overflow warnings, oldest first.
+        warnings: The newest high-water, overflow and connection warnings, oldest first.
+        link: What is wrong with the connection to the server now; None when nothing is.
     """
 
     capacity: int
@@ -146,6 +147,7 @@ class BrokerStats(Struct, frozen=True, kw_only=True):
     runs: tuple[RunStats, ...]
     consumers: tuple[ConsumerStats, ...]
     warnings: tuple[str, ...]
+    link: str | None = None
 
 
 class Subscription(Protocol):
@@ -172,12 +174,28 @@ class Subscription(Protocol):
 
 
 class BrokerProtocol(Protocol):
-    """One bounded stream a run; every consumer a cursor. See the module for the promises."""
+    """One bounded stream a run; every consumer a cursor. See the module for the promises.
+
+    Attributes:
+        name: For people: `in-process`, `redis 127.0.0.1:6379`.
+        shared: Whether other processes publish and read here, too.
+    """
 
     limits: Limits
+    name: str
+    shared: bool
 
-    async def open_run(self, meta: RunMeta) -> RunInfo:
-        """Create the run's stream.
+    async def start(self) -> None:
+        """Begin to work; subscribing is possible before. Idempotent.
+
+        Raises:
+            BrokerError: The server cannot be reached, or is not one that will do.
+        """
+        ...
+
+    async def open_run(self, meta: RunMeta, epoch: int | None = None) -> RunInfo:
+        """Create the run's stream; `epoch` other than now makes a rerun of the same events
+        continue what is stored of them.
 
         Raises:
             RunExistsError: The broker holds a run of that id.

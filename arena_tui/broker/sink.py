@@ -191,7 +191,7 @@ class MultiRunBrokerSink:
         try:
             await self._end_runs()
             await self._broker.settled(self._touched)
-            for info in await self._broker.runs():
+            for info in [] if self._broker.shared else await self._broker.runs():
                 if info.meta.run_id in self._touched and info.state == "closed":
                     await self._broker.reap(info.meta.run_id)
         finally:
