@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from arena_tui.broker.protocol import ConsumerStats, Cursor, Start
-from arena_tui.events import Delivery, Gap, GapReason
+from arena_tui.events import Delivery, Envelope, Gap
 
 if TYPE_CHECKING:
     from arena_tui.broker.ledger import Ledger, RunStream
@@ -20,11 +20,14 @@ _PER_RUN = 256
 
 
 _Key: TypeAlias = tuple[str, int]
-"""Run id and epoch: a run that was reaped and opened again is another stream."""
+"""Run id and first epoch of its log: a run that was reaped and opened again is another log."""
 
 
 class _Backlog:
-    """What a subscription is owed of one stream: `read + 1 .. owed`; first a gap, if due."""
+    """What a subscription is owed of one log: positions `read + 1 .. owed`; first a gap, if due.
+
+    Without a log, because the run is reaped, positions are seqs.
+    """
 
     __slots__ = ("gap", "owed", "read")
 
@@ -34,19 +37,39 @@ class _Backlog:
         self.gap = gap
 
 
+class _Question(NamedTuple):
+    """A range that upstream is asked for, the position it reaches to, and who is owed it."""
+
+    key: _Key
+    backlog: _Backlog
+    gap: Gap
+    position: int
+    answer: asyncio.Task[list[Delivery]]
+
+
 class LedgerSubscription:
     """See `Subscription`. Made by `Ledger.subscribe`.
+
+    Where the ledger is a part of something larger, what its logs no longer hold is asked for
+    upstream before it becomes a gap; only a reader that cannot wait (of all runs, and not durable)
+    is given the gap at once.
 
     Attributes:
         position: Where in the window of all runs it reads; None when it follows chosen runs only.
         durable: Whether it acks, and is waited for with trimming.
+        start: Where it takes up runs it has not seen.
     """
 
-    def __init__(self, ledger: Ledger, name: str, position: int | None, durable: bool) -> None:
+    def __init__(
+        self, ledger: Ledger, name: str, position: int | None, durable: bool, start: Start
+    ) -> None:
         self.name = name
         self.position = position
         self.durable = durable
+        self.start = start
         self._ledger = ledger
+        self._asks_upstream = ledger.upstream is not None and (durable or position is None)
+        self._question: _Question | None = None
         self._backlog: dict[_Key, _Backlog] = {}
         self._backlog_events = 0
         self._chosen: set[str] = set()
@@ -67,7 +90,7 @@ class LedgerSubscription:
                 raise StopAsyncIteration
             if self._lag() >= _BATCH:
                 await asyncio.sleep(0)  # a reader that is never out of work must not own the loop
-            if batch := self.read_nowait(_BATCH):
+            if batch := self.read_nowait(_BATCH) or await self._ask_upstream():
                 return batch
             if self.position is None and not self._any_open():
                 raise StopAsyncIteration
@@ -84,61 +107,72 @@ class LedgerSubscription:
             start = self.position - self._ledger.window_start
             news = self._ledger.window[start : start + limit - len(batch)]
             self.position += len(news)
-            self._delivered += len(news)
+            self._count(news)
             batch += news
         return batch
 
     def ack(self, cursors: Mapping[str, Cursor]) -> None:
         for run_id, cursor in cursors.items():
             stream = self._ledger.streams.get(run_id)
-            if stream is not None and stream.log.epoch == cursor.epoch:
-                self._acked[run_id] = cursor.seq
+            if stream is None:
+                continue
+            position = stream.log.acked_by(cursor)
+            if position is not None and position > self._acked.get(run_id, 0):
+                self._acked[run_id] = position
                 self._ledger.settle(stream)
+        if self._ledger.upstream is not None:
+            self._ledger.upstream.acked(self, cursors)
 
     def close(self) -> None:
         self._closed = True
         self._ledger.unsubscribe(self)
-        self.wake()
+        self.end()
 
-    def begin(self, stream: RunStream, start: Start) -> None:
+    def begin(self, stream: RunStream) -> None:
         """Take up a run that exists already."""
         log = stream.log
         gap = None
-        if start == "newest":
-            read = log.last_seq
-        elif start == "oldest":
-            read = log.first_seq - 1
+        if self.start == "newest":
+            read = log.last
+        elif self.start == "oldest":
+            read = log.first - 1
         else:
-            cursor = start.get(log.run_id, Cursor(log.epoch, 0))
-            read = min(cursor.seq, log.last_seq)
-            if cursor.epoch != log.epoch:
-                # The old stream is gone: how many events it still had, nobody knows.
-                gap = Gap(log.run_id, cursor.epoch, cursor.seq + 1, cursor.seq, "reset")
-                read = 0
+            cursor = self.start.get(log.run_id, Cursor(log.birth, 0))
+            position = log.position_of(cursor)
+            if position is None:
+                # The old stream is gone; unless somebody noted it, nobody knows how many events
+                # it still had.
+                last = cursor.seq
+                if stream.before is not None and stream.before.epoch == cursor.epoch:
+                    last = max(last, stream.before.seq)
+                gap = Gap(log.run_id, cursor.epoch, cursor.seq + 1, last, "reset")
+            read = 0 if position is None else min(position, log.last)
         self._acked[log.run_id] = read
         if self.position is None:
             self._chosen.add(log.run_id)
-        if gap or read < log.last_seq:
-            self._backlog[log.run_id, log.epoch] = _Backlog(read, log.last_seq, gap)
-            self._backlog_events += log.last_seq - read
+        if gap or read < log.last:
+            self._backlog[log.run_id, log.birth] = _Backlog(read, log.last, gap)
+            self._backlog_events += log.last - read
+            if self.durable:
+                self._ledger.count_unseen(max(0, log.born_at - 1 - read))
 
     def follows(self, stream: RunStream) -> bool:
         """Whether this run is one of those it reads."""
         return self.position is not None or stream.log.run_id in self._chosen
 
-    def acked_seq(self, stream: RunStream) -> int:
-        """How far it has acked the run."""
+    def acked(self, stream: RunStream) -> int:
+        """The position up to which it has acked the run."""
         return self._acked.get(stream.log.run_id, 0)
 
     def owe(self, stream: RunStream) -> None:
-        """A run it chose has one more event."""
-        seq = stream.log.last_seq
-        key = stream.log.run_id, stream.log.epoch
+        """A run it chose has one more entry."""
+        last = stream.log.last
+        key = stream.log.run_id, stream.log.birth
         backlog = self._backlog.get(key)
         if backlog is None:
-            self._backlog[key] = _Backlog(seq - 1, seq)
+            self._backlog[key] = _Backlog(last - 1, last)
         else:
-            backlog.owed = seq
+            backlog.owed = last
         self._backlog_events += 1
 
     def fall_behind(self) -> None:
@@ -146,30 +180,43 @@ class LedgerSubscription:
         assert self.position is not None
         self._note_lag()
         ledger, backlog = self._ledger, self._backlog
-        for envelope in ledger.window[self.position - ledger.window_start :]:
-            key = envelope.run_id, envelope.epoch
+        for delivery in ledger.window[self.position - ledger.window_start :]:
+            key, position = ledger.place_of(delivery)
             entry = backlog.get(key)
             if entry is None:
-                backlog[key] = _Backlog(envelope.seq - 1, envelope.seq)
+                backlog[key] = _Backlog(position - 1, position)
             else:
-                entry.owed = envelope.seq
+                entry.owed = position
             self._backlog_events += 1
         self.position = ledger.published
 
-    def lose(self, stream: RunStream, from_seq: int) -> int:
-        """How many of the events that the log just let go, `from_seq` on, it had not read."""
+    def lose(self, stream: RunStream, from_position: int) -> int:
+        """How many of the entries that the log just let go, `from_position` on, it had not read."""
         log = stream.log
-        backlog = self._backlog.get((log.run_id, log.epoch))
-        if backlog is None or backlog.read >= log.first_seq - 1:
+        backlog = self._backlog.get((log.run_id, log.birth))
+        if backlog is None or backlog.read >= log.first - 1:
             return 0
-        if log.run_id not in self._overflowing:
-            self._overflowing.add(log.run_id)
-            self._ledger.warn(f"run {log.run_id}: overflow, {self.name} is losing events")
-        return log.first_seq - max(from_seq, backlog.read + 1)
+        self._announce_overflow(stream)
+        return log.first - max(from_position, backlog.read + 1)
 
     def forget(self, stream: RunStream) -> None:
         """The run is reaped."""
-        self._acked.pop(stream.log.run_id, None)
+        log = stream.log
+        self._acked.pop(log.run_id, None)
+        key = log.run_id, log.birth
+        if log.whole or key not in self._backlog:
+            return
+        backlog = self._backlog.pop(key)
+        self._backlog_events -= backlog.owed - backlog.read
+        for gap, _ in log.missing(backlog.read, backlog.owed):
+            self._backlog[log.run_id, gap.epoch] = _Backlog(gap.from_seq - 1, gap.to_seq)
+            self._backlog_events += gap.count
+
+    def end(self) -> None:
+        """It is closed, or the ledger is: wait for nothing any more."""
+        if self._question is not None:
+            self._question.answer.cancel()
+        self.wake()
 
     def wake(self) -> None:
         """There may be something to read."""
@@ -198,9 +245,14 @@ class LedgerSubscription:
             self._waiter = None
 
     def _read_backlog(self, limit: int, batch: list[Delivery]) -> None:
-        """One slice of each run in turn, so that a busy run never starves the others."""
+        """One slice of each run in turn, so that a busy run never starves the others.
+
+        Ends at a run of which upstream is to be asked first.
+        """
         while self._backlog and len(batch) < limit:
             key, backlog = next(iter(self._backlog.items()))
+            if self._asks_upstream and self._lacks(key, backlog) is not None:
+                return
             del self._backlog[key]
             self._read_run(key, backlog, min(_PER_RUN, limit - len(batch)), batch)
             if backlog.read < backlog.owed:
@@ -209,38 +261,121 @@ class LedgerSubscription:
     def _read_run(self, key: _Key, backlog: _Backlog, limit: int, batch: list[Delivery]) -> None:
         stream = self._stream(key)
         if backlog.gap is not None:
-            batch.append(backlog.gap)
+            self._give(backlog.gap, batch)
             backlog.gap = None
         if stream is None:
-            if backlog.read == backlog.owed:
-                return
-            self._give_gap(key, backlog, backlog.owed, "reaped", batch)
+            if backlog.read < backlog.owed:
+                gap = Gap(*key, backlog.read + 1, backlog.owed, "reaped")
+                self._give(gap, batch)
+                self._advance(backlog, backlog.owed)
             return
-        if backlog.read < stream.log.first_seq - 1:
-            up_to = min(stream.log.first_seq - 1, backlog.owed)
-            self._give_gap(key, backlog, up_to, "trimmed", batch)
-            self._overflowing.discard(stream.log.run_id)
-        envelopes = stream.log.read(backlog.read, limit, backlog.owed)
-        batch.extend(envelopes)
-        self._advance(backlog, len(envelopes))
-        self._delivered += len(envelopes)
+        log = stream.log
+        if backlog.read < log.first - 1:
+            missing = log.missing(backlog.read, min(log.first - 1, backlog.owed))
+            for gap, position in missing[:1] if self._asks_upstream else missing:
+                self._give(gap, batch)
+                self._advance(backlog, position)
+            self._overflowing.discard(log.run_id)
+            if backlog.read < log.first - 1:
+                return
+        entries = log.read(backlog.read, limit, backlog.owed)
+        batch.extend(entries)
+        self._advance(backlog, backlog.read + len(entries))
+        self._count(entries)
+
+    def _lacks(self, key: _Key, backlog: _Backlog) -> tuple[Gap, int] | None:
+        """The next range the ledger does not hold, with the position it reaches to."""
+        if backlog.gap is not None:
+            return backlog.gap, backlog.read
+        stream = self._stream(key)
+        if stream is None or backlog.read >= stream.log.first - 1:
+            return None
+        gap, position = stream.log.missing(backlog.read, min(stream.log.first - 1, backlog.owed))[0]
+        return (gap, position) if gap.reason == "trimmed" else None
+
+    async def _ask_upstream(self) -> list[Delivery]:
+        """What upstream has of the first range that the ledger lacks, and gaps for the rest.
+
+        Cancelled, it asks on; the next call takes the answer.
+        """
+        if self._question is None:
+            self._question = self._next_question()
+        if self._question is None:
+            return []
+        key, backlog, gap, position, answer = self._question
+        try:
+            found = await asyncio.shield(answer)
+        except asyncio.CancelledError:
+            if answer.cancelled():  # not this reader, but what it reads has come to its end
+                return []
+            raise
+        self._question = None
+        if self._backlog.get(key) is not backlog:  # reaped meanwhile
+            return []
+        del self._backlog[key]
+        if gap is backlog.gap:
+            backlog.gap = _rest_of_old_stream(gap, found)
+            if self.durable:
+                self._ledger.count_unseen(sum(_events_in(each) for each in found))
+        else:
+            self._advance(backlog, position - (gap.to_seq - _last_seq(found[-1])))
+        self._delivered += sum(isinstance(each, Envelope) for each in found)
+        for each in found:
+            if isinstance(each, Gap):
+                self._in_gaps += each.count
+                self._note_overflow(key, each)
+        if backlog.gap is not None or backlog.read < backlog.owed:
+            self._backlog[key] = backlog
+        return found
+
+    def _next_question(self) -> _Question | None:
+        if not self._asks_upstream or not self._backlog:
+            return None
+        assert self._ledger.upstream is not None
+        key, backlog = next(iter(self._backlog.items()))
+        lacking = self._lacks(key, backlog)
+        if lacking is None:
+            return None
+        answer = asyncio.ensure_future(self._ledger.upstream.fetch(lacking[0]))
+        return _Question(key, backlog, *lacking, answer)
+
+    def _note_overflow(self, key: _Key, gap: Gap) -> None:
+        """A durable reader's loss; not what was gone before it ever came."""
+        stream = self._stream(key)
+        if not self.durable or stream is None or not gap.count:
+            return
+        run_id = stream.log.run_id
+        came_before = not isinstance(self.start, str) and run_id in self.start
+        if came_before or gap.from_seq >= stream.log.born_at:
+            self._announce_overflow(stream)
+            self._ledger.count_overflow(stream, gap.count)
+
+    def _announce_overflow(self, stream: RunStream) -> None:
+        if stream.log.run_id not in self._overflowing:
+            self._overflowing.add(stream.log.run_id)
+            self._ledger.warn(f"run {stream.log.run_id}: overflow, {self.name} is losing events")
 
     def _stream(self, key: _Key) -> RunStream | None:
         """The backlog's stream; None when it is reaped, though its id may be in use again."""
         stream = self._ledger.streams.get(key[0])
-        return stream if stream is not None and stream.log.epoch == key[1] else None
+        return stream if stream is not None and stream.log.birth == key[1] else None
 
-    def _give_gap(
-        self, key: _Key, backlog: _Backlog, up_to: int, reason: GapReason, batch: list[Delivery]
-    ) -> None:
-        gap = Gap(*key, backlog.read + 1, up_to, reason)
+    def _give(self, gap: Gap, batch: list[Delivery]) -> None:
         batch.append(gap)
         self._in_gaps += gap.count
-        self._advance(backlog, gap.count)
 
-    def _advance(self, backlog: _Backlog, count: int) -> None:
-        backlog.read += count
-        self._backlog_events -= count
+    def _count(self, deliveries: list[Delivery]) -> None:
+        """Note what is handed over."""
+        self._delivered += len(deliveries)
+        if self._ledger.has_gaps:
+            for each in deliveries:
+                if isinstance(each, Gap):
+                    self._delivered -= 1
+                    self._in_gaps += each.count
+
+    def _advance(self, backlog: _Backlog, position: int) -> None:
+        self._backlog_events -= position - backlog.read
+        backlog.read = position
 
     def _any_open(self) -> bool:
         streams = self._ledger.streams
@@ -256,12 +391,32 @@ class LedgerSubscription:
     def _lag_s(self) -> float:
         """Age of the oldest event still held that it has not read, in seconds."""
         oldest = [
-            stream.log.read(max(backlog.read, stream.log.first_seq - 1), 1, stream.log.last_seq)
+            stream.log.read(max(backlog.read, stream.log.first - 1), 1, stream.log.last)
             for key, backlog in self._backlog.items()
             if (stream := self._stream(key)) is not None
         ]
         if self.position is not None:
             start = self.position - self._ledger.window_start
             oldest.append(self._ledger.window[start : start + 1])
-        stamps = [envelopes[0].event.ts.timestamp() for envelopes in oldest if envelopes]
+        stamps = [
+            entries[0].event.ts.timestamp()
+            for entries in oldest
+            if entries and isinstance(entries[0], Envelope)
+        ]
         return max(0.0, self._ledger.clock() - min(stamps)) if stamps else 0.0
+
+
+def _last_seq(delivery: Delivery) -> int:
+    return delivery.to_seq if isinstance(delivery, Gap) else delivery.seq
+
+
+def _events_in(delivery: Delivery) -> int:
+    return delivery.count if isinstance(delivery, Gap) else 1
+
+
+def _rest_of_old_stream(gap: Gap, found: list[Delivery]) -> Gap | None:
+    """What is still to be asked for of a stream that was made anew; its end is a gap."""
+    if isinstance(found[-1], Gap):
+        return None
+    seq = _last_seq(found[-1])
+    return Gap(gap.run_id, gap.epoch, seq + 1, max(seq, gap.to_seq), gap.reason)

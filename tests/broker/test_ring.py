@@ -5,9 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from arena_tui.broker.protocol import Limits
+from arena_tui.broker.protocol import Cursor, Limits
 from arena_tui.broker.ring import RunLog
-from arena_tui.events import LogEvent
+from arena_tui.events import Gap, LogEvent
 
 
 def filled(count: int, capacity: int = 10, size: int = 1, run_bytes: int = 10_000) -> RunLog:
@@ -101,3 +101,71 @@ def test_compacting_loses_nothing() -> None:
     assert [each.event.text for each in log.read(log.first_seq - 1, 9_999, 12_000)] == [  # type: ignore[attr-defined]
         str(number) for number in range(log.first_seq, 12_001)
     ]
+
+
+def broken() -> RunLog:
+    """Events 1 to 3, a gap 4 to 9, events 10 and 11, a lost stream, events 1 and 2 of a new one."""
+    log = filled(3, capacity=100)
+    log.append_gap(Gap("run", 7, 4, 9, "trimmed"), 7, 10)
+    for _ in range(2):
+        log.append(LogEvent(), 1)
+    log.append_gap(Gap("run", 7, 12, 11, "reset"), 8, 1)
+    for _ in range(2):
+        log.append(LogEvent(), 1)
+    return log
+
+
+def test_a_gap_from_upstream_stands_in_its_place() -> None:
+    log = broken()
+
+    entries = log.read(0, 99, log.last)
+
+    assert [
+        (each.epoch, each.from_seq, each.to_seq)
+        if isinstance(each, Gap)
+        else (each.epoch, each.seq)
+        for each in entries
+    ] == [(7, 1), (7, 2), (7, 3), (7, 4, 9), (7, 10), (7, 11), (7, 12, 11), (8, 1), (8, 2)]
+    assert [log.find(each) for each in entries] == list(range(1, 10))
+    assert (log.epoch, log.first_seq, log.last_seq) == (8, 1, 2)
+
+
+def test_a_cursor_finds_its_place_behind_gaps_and_resets() -> None:
+    log = broken()
+
+    places = {
+        (epoch, seq): log.position_of(Cursor(epoch, seq))
+        for epoch, seq in [(7, 0), (7, 3), (7, 6), (7, 9), (7, 10), (7, 11), (8, 0), (8, 2), (9, 1)]
+    }
+
+    assert places == {
+        (7, 0): 0, (7, 3): 3, (7, 6): 3, (7, 9): 4, (7, 10): 5, (7, 11): 6, (8, 0): 7, (8, 2): 9,
+        (9, 1): None,
+    }  # fmt: skip
+    assert log.acked_by(Cursor(7, 11)) == 7
+    assert log.acked_by(Cursor(7, 10)) == 5
+
+
+def test_what_it_let_go_is_told_gap_by_gap() -> None:
+    log = broken()
+
+    missing = log.missing(1, 8)
+
+    assert [(gap.epoch, gap.from_seq, gap.to_seq, gap.reason, at) for gap, at in missing] == [
+        (7, 2, 3, "trimmed", 3),
+        (7, 4, 9, "trimmed", 4),
+        (7, 10, 11, "trimmed", 6),
+        (7, 12, 11, "reset", 7),
+        (8, 1, 1, "trimmed", 8),
+    ]
+    assert log.missing(3, 3) == []
+
+
+def test_what_was_before_its_time_is_missing_too() -> None:
+    log = RunLog("run", 7, Limits(), first=501)
+    log.append(LogEvent(), 1)
+
+    ((gap, position),) = log.missing(100, 500)
+
+    assert (gap.from_seq, gap.to_seq, position) == (101, 500, 500)
+    assert log.read(500, 9, log.last)[0].seq == 501  # type: ignore[union-attr]
