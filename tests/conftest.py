@@ -10,6 +10,8 @@ import pytest
 from arena_tui.broker.memory import InProcessBroker
 from arena_tui.broker.protocol import BrokerProtocol, Limits
 
+pytest_plugins = ["tests.redis_fixture"]
+
 MakeBroker: TypeAlias = Callable[..., Awaitable[BrokerProtocol]]
 BACKENDS = ["memory"]
 

@@ -26,7 +26,7 @@ LAZY = {"arena_tui/__init__.py", "arena_tui/__main__.py"}
 LIBRARIES = {
     "textual": ("arena_tui/tui/", "arena_tui/bench/"),
     "rich": ("arena_tui/tui/", "arena_tui/cli/", "arena_tui/bench/"),
-    "redis": ("arena_tui/broker/redis_streams.py",),
+    "redis": ("arena_tui/broker/redis_", "arena_tui/bench/"),
     "duckdb": ("arena_tui/store/", "arena_tui/bench/"),
     "pyspiel": ("arena_tui/games/",),
 }

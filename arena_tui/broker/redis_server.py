@@ -47,6 +47,7 @@ tries again and again to reach a stopped server on one of those ends up connecte
 _FREE_PORT_TRIES: Final = 20
 _POLL_S: Final = 0.005
 _ANSWER_WAIT_S: Final = 1.0
+_ANSWER_BYTES: Final = 65_536
 _START_WAIT_S: Final = 60.0
 _STOP_WAIT_S: Final = 30.0
 
@@ -265,9 +266,7 @@ class RedisServer:
             answer = _ask(port)
             if answer.startswith(b"-LOADING"):
                 deadline = time.monotonic() + _START_WAIT_S
-            elif answer.startswith(b"-NOAUTH"):
-                return
-            elif answer.startswith(b"+PONG") and b"\nprocess_id:%d\r" % process.pid in answer:
+            elif b"\nprocess_id:%d\r" % process.pid in answer or answer.startswith(b"-NOAUTH"):
                 return
             # The wait is the pause, and ends early when the process does.
             with suppress(subprocess.TimeoutExpired):
@@ -313,7 +312,7 @@ def _ask(port: int) -> bytes:
     answer = b""
     with suppress(OSError), socket.create_connection((HOST, port), _ANSWER_WAIT_S) as connection:
         connection.sendall(b"PING\r\nINFO server\r\nQUIT\r\n")
-        while part := connection.recv(65_536):
+        while len(answer) < _ANSWER_BYTES and (part := connection.recv(_ANSWER_BYTES)):
             answer += part
     return answer
 
