@@ -14,7 +14,15 @@ from platformdirs import PlatformDirs
 
 from arena_tui.errors import UsageError
 
-__all__ = ["Config", "config_path", "load_config", "log_path", "redacted", "store_path"]
+__all__ = [
+    "Config",
+    "config_path",
+    "load_config",
+    "log_path",
+    "redacted",
+    "redis_path",
+    "store_path",
+]
 
 _DIRS: Final = PlatformDirs("arena-tui", appauthor=False)
 _TEXTS: Final = ("broker", "db", "theme")
@@ -40,6 +48,11 @@ class Config(Struct, frozen=True, kw_only=True):
 def store_path() -> Path:
     """Default store."""
     return Path(_DIRS.user_data_dir) / "arena.duckdb"
+
+
+def redis_path() -> Path:
+    """Where the servers that `arena-tui redis` starts keep their data, a folder a port."""
+    return Path(_DIRS.user_data_dir) / "redis"
 
 
 def config_path(environment: Mapping[str, str] = os.environ) -> Path:

@@ -216,9 +216,19 @@ class RedisServer:
         self.stop()
         self.start()
 
+    def wait(self) -> int:
+        """Return its exit code, once it has ended; below zero: the signal that ended it."""
+        if self.process is None:
+            raise RuntimeError("the server was not started")
+        return self.process.wait()
+
     def pause(self) -> None:
-        """Freeze it (SIGSTOP): connections stay, and nothing is answered until `resume`."""
+        """Freeze it (SIGSTOP): connections stay, and nothing is answered until `resume`.
+
+        Returns once it is frozen.
+        """
         self._signal(signal.SIGSTOP)
+        os.waitpid(self.pid, os.WUNTRACED)
 
     def resume(self) -> None:
         self._signal(signal.SIGCONT)

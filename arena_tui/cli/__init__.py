@@ -27,7 +27,18 @@ exit codes: 0 good, 1 a check failed, 2 wrong usage, 3 cannot reach or open some
 _COMMON = {"--broker": 2, "--db": 2, "--json": 1, "--debug": 1, "--no-store": 1, "--theme": 2}
 """Flags that may stand before the command, and how many words each takes."""
 
-_COMMANDS = ("watch", "demo", "play", "runs", "show", "events", "verify", "doctor", "bench")
+_COMMANDS = (
+    "watch",
+    "demo",
+    "play",
+    "runs",
+    "show",
+    "events",
+    "verify",
+    "redis",
+    "doctor",
+    "bench",
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -120,6 +131,10 @@ def _parser() -> _Parser:
     events.add_argument("--to", dest="to_seq", type=int, default=2**53, metavar="SEQ")
     events.add_argument("--kind", action="append", metavar="KIND", help="only these kinds")
     _command(commands, "verify", "check that the store is whole", "stored:verify")
+    redis = _command(
+        commands, "redis", "a Redis server for this machine, its data kept", "server:redis"
+    )
+    redis.add_argument("--port", type=_port, default=6379, metavar="N", help="default 6379")
     _command(
         commands, "doctor", "check the installation and say where everything is", "doctor:doctor"
     )
@@ -153,6 +168,12 @@ def _command(
 def _count(text: str) -> int:
     if not text.isascii() or not text.isdigit():
         raise argparse.ArgumentTypeError(f"{text[:20]!r} is not a number from 0")
+    return int(text)
+
+
+def _port(text: str) -> int:
+    if _count(text) not in range(1, 65_536):
+        raise argparse.ArgumentTypeError(f"{text[:20]!r} is not a port from 1 to 65535")
     return int(text)
 
 

@@ -1,0 +1,48 @@
+"""`redis`: a server for events on this machine, in the foreground."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+
+from arena_tui.broker.redis_server import RedisServer, server_name
+from arena_tui.cli.output import say_json, tell
+from arena_tui.config import redis_path
+from arena_tui.errors import BrokerError
+
+__all__ = ["redis"]
+
+
+def redis(arguments: argparse.Namespace) -> int:
+    """Run a server until a signal ends it; what it acknowledged is kept.
+
+    Each port has its own folder: two servers over one would ruin the data.
+    """
+    server = RedisServer(redis_path() / str(arguments.port), port=arguments.port)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        # What nohup or a script's & has switched off stays off.
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler)
+    try:
+        with server:
+            _introduce(server, arguments.json)
+            code = server.wait()
+    except KeyboardInterrupt:
+        return 0
+    if code != 0:
+        raise BrokerError(f"the server ended by itself (exit code {code}): see {server.log}")
+    return 0
+
+
+def _introduce(server: RedisServer, as_json: bool) -> None:
+    name = server_name(server.binary)
+    if as_json:
+        say_json({"server": name, "url": server.url, "pid": server.pid, "data": str(server.folder)})
+        sys.stdout.flush()
+        return
+    tell(f"{name} (PID {server.pid}) listens at {server.url}, for this machine only")
+    tell(f"data   {server.folder}")
+    tell(f"watch  arena-tui --broker {server.url}")
+    tell(f"play   arena-tui play chess random random --broker {server.url}")
+    tell("Ctrl-C ends it; the data is kept")
