@@ -7,7 +7,7 @@ import contextlib
 import logging
 import threading
 import time
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -53,8 +53,9 @@ class MultiRunBrokerSink:
     Only a full queue makes it wait: the producer's thread, never the loop. Make it on the broker's
     loop; end it with `close_all` from a thread, or await `aclose` on the loop.
 
-    When a run is half full of events that no store has yet, publishing pauses until the store has
-    them, so that fast producers lose nothing. A store that does not move is not waited for.
+    When a run is half full (in events or in bytes) of what no store has yet, publishing pauses
+    until the store has it, so that fast producers lose nothing. A store that does not move is not
+    waited for.
 
     Args:
         broker: Where the events go.
@@ -68,6 +69,7 @@ class MultiRunBrokerSink:
         self._broker = broker
         self._bound = bound
         self._batch = max(1, min(_BATCH, broker.limits.capacity // 4))
+        self._batch_bytes = broker.limits.run_bytes // 4
         self._patience_s = patience_s
         self._store_moves = True
         self._loop = asyncio.get_running_loop()
@@ -76,6 +78,7 @@ class MultiRunBrokerSink:
         self._room = threading.Condition()
         self._open: dict[str, None] = {}
         self._touched: dict[str, None] = {}
+        self._unstored_bytes: defaultdict[str, int] = defaultdict(int)
         self._work = asyncio.Event()
         self._drained = asyncio.Event()
         self._drained.set()
@@ -218,14 +221,25 @@ class MultiRunBrokerSink:
             self._signalled = False  # before looking: an emit from here on signals again
             self._queued_peak = max(self._queued_peak, len(fifo))
             while fifo:
-                count = min(self._batch, len(fifo))
-                await self._publish([fifo.popleft() for _ in range(count)])
+                await self._publish(self._next_batch())
                 if self._has_room():
                     with self._room:
                         self._room.notify_all()
                 await self._let_store_catch_up()
             if not self._work.is_set():
                 self._drained.set()
+
+    def _next_batch(self) -> list[Outgoing]:
+        """The next events, few enough for the log of the run that they may all be of."""
+        fifo, unstored = self._fifo, self._unstored_bytes
+        batch: list[Outgoing] = []
+        room = self._batch_bytes
+        while fifo and room > 0 and len(batch) < self._batch:
+            run_id, _, size = outgoing = fifo.popleft()
+            batch.append(outgoing)
+            unstored[run_id] += size
+            room -= size
+        return batch
 
     async def _publish(self, batch: list[Outgoing]) -> None:
         try:
@@ -251,7 +265,15 @@ class MultiRunBrokerSink:
 
     async def _long_lags(self) -> dict[str, int]:
         stats = await self._broker.stats()
-        return {run.run_id: run.lag for run in stats.runs if run.lag > stats.capacity // 2}
+        unstored, most = self._unstored_bytes, self._broker.limits.run_bytes // 2
+        for run in stats.runs:
+            if not run.lag:
+                unstored.pop(run.run_id, None)
+        return {
+            run.run_id: run.lag
+            for run in stats.runs
+            if run.lag > stats.capacity // 2 or unstored.get(run.run_id, 0) > most
+        }
 
     async def _beat(self) -> None:
         while True:

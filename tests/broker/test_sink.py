@@ -15,6 +15,7 @@ from arena_tui.broker.protocol import Cursor, Limits, Outgoing, Subscription
 from arena_tui.broker.sink import MultiRunBrokerSink
 from arena_tui.errors import BrokerError, EventError, RunClosedError
 from arena_tui.events import (
+    Delivery,
     Envelope,
     ErrorEvent,
     Event,
@@ -334,6 +335,30 @@ async def test_a_store_that_does_not_move_is_not_waited_for() -> None:
 
     stats = await broker.stats()
     assert (stats.published, stats.overflow) == (5_000, 4_900)
+
+
+async def test_large_events_are_paced_before_a_run_holds_too_many_bytes() -> None:
+    broker = InProcessBroker(Limits(run_bytes=200_000))
+    store = broker.subscribe("store", durable=True)
+    sink = MultiRunBrokerSink(broker)
+
+    async def keep() -> list[Delivery]:
+        kept: list[Delivery] = []
+        async for batch in store:
+            for each in batch:
+                kept.append(each)
+                seq = each.seq if isinstance(each, Envelope) else each.to_seq
+                store.ack({each.run_id: Cursor(each.epoch, seq)})
+        return kept
+
+    keeping = asyncio.create_task(keep())
+    for count in range(2_000):
+        sink.emit(f"run-{count % 2}", LogEvent(turn=count, text="x" * 1_000))
+    await sink.aclose()
+    await broker.aclose()
+
+    assert (await broker.stats()).overflow == 0
+    assert [type(each) for each in await keeping] == [Envelope] * 2_002
 
 
 async def test_a_run_begins_and_finishes_by_itself() -> None:
