@@ -61,16 +61,25 @@ class MultiRunBrokerSink:
         broker: Where the events go.
         bound: Most events queued before producers wait.
         patience_s: How long a store may take for any progress before it counts as not moving.
+        owns_runs: Whether its runs live and end with it. A sink that only passes on what others
+            wrote cannot know: it vouches for no run by heartbeats, and closing it publishes
+            everything but ends no run and waits for no store.
     """
 
     def __init__(
-        self, broker: BrokerProtocol, bound: int = _BOUND, patience_s: float = _PATIENCE_S
+        self,
+        broker: BrokerProtocol,
+        bound: int = _BOUND,
+        patience_s: float = _PATIENCE_S,
+        *,
+        owns_runs: bool = True,
     ) -> None:
         self._broker = broker
         self._bound = bound
         self._batch = max(1, min(_BATCH, broker.limits.capacity // 4))
         self._batch_bytes = broker.limits.run_bytes // 4
         self._patience_s = patience_s
+        self._owns_runs = owns_runs
         self._store_moves = True
         self._loop = asyncio.get_running_loop()
         self._loop_thread = threading.get_ident()
@@ -88,10 +97,9 @@ class MultiRunBrokerSink:
         self._queued_peak = 0
         self._blocked_s = 0.0
         self._refused = 0
-        self._tasks = [
-            self._loop.create_task(self._write(), name="sink writer"),
-            self._loop.create_task(self._beat(), name="sink heartbeat"),
-        ]
+        self._tasks = [self._loop.create_task(self._write(), name="sink writer")]
+        if owns_runs:
+            self._tasks.append(self._loop.create_task(self._beat(), name="sink heartbeat"))
 
     def run(
         self,
@@ -139,7 +147,8 @@ class MultiRunBrokerSink:
     def close_all(self) -> None:
         """End every open run behind all that was emitted, wait until all of it is stored, reap.
 
-        From any thread but the loop's. Blocks for as long as the store needs.
+        From any thread but the loop's. Blocks for as long as the store needs. A sink that does not
+        own its runs only publishes what was emitted.
         """
         if threading.get_ident() == self._loop_thread:
             raise RuntimeError("close_all would wait for its own loop: await aclose() there")
@@ -193,10 +202,9 @@ class MultiRunBrokerSink:
         self._closed = True
         try:
             await self._end_runs()
-            await self._broker.settled(self._touched)
-            for info in [] if self._broker.shared else await self._broker.runs():
-                if info.meta.run_id in self._touched and info.state == "closed":
-                    await self._broker.reap(info.meta.run_id)
+            if self._owns_runs:
+                await self._broker.settled(self._touched)
+                await self._reap()
         finally:
             for task in self._tasks:
                 task.cancel()
@@ -208,10 +216,16 @@ class MultiRunBrokerSink:
         while self._open or self._fifo or not self._drained.is_set():
             while self._open:
                 run_id, _ = self._open.popitem()
-                event = RunEnd(status="stopped", reason="its producer shut down")
-                self._fifo.append((run_id, event, check_event(event)))
+                if self._owns_runs:
+                    event = RunEnd(status="stopped", reason="its producer shut down")
+                    self._fifo.append((run_id, event, check_event(event)))
             self._signal()
             await self._drained.wait()
+
+    async def _reap(self) -> None:
+        for info in [] if self._broker.shared else await self._broker.runs():
+            if info.meta.run_id in self._touched and info.state == "closed":
+                await self._broker.reap(info.meta.run_id)
 
     async def _write(self) -> None:
         fifo = self._fifo

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -359,6 +359,48 @@ async def test_large_events_are_paced_before_a_run_holds_too_many_bytes() -> Non
 
     assert (await broker.stats()).overflow == 0
     assert [type(each) for each in await keeping] == [Envelope] * 2_002
+
+
+async def test_a_sink_that_does_not_own_its_runs_publishes_everything_and_ends_nothing() -> None:
+    broker = InProcessBroker()
+    everything = broker.subscribe("test")
+    broker.subscribe("store that never acks", durable=True)
+    sink = MultiRunBrokerSink(broker, owns_runs=False)
+    for count in range(5_000):
+        sink.emit("open", LogEvent(turn=count))
+    sink.emit("ended", RunEnd())
+
+    await sink.aclose()
+
+    got = read(everything)
+    assert [each.event.turn for each in got if each.run_id == "open"] == list(range(5_000))
+    assert {each.meta.run_id: each.state for each in await broker.runs()} == {
+        "open": "open", "ended": "closed",
+    }  # fmt: skip
+    with pytest.raises(BrokerError, match="closed"):
+        sink.emit("open", LogEvent())
+
+
+async def test_a_sink_vouches_only_for_runs_it_owns() -> None:
+    class Listening(InProcessBroker):
+        def __init__(self) -> None:
+            super().__init__()
+            self.beats: list[list[str]] = []
+
+        async def heartbeat(self, run_ids: Iterable[str]) -> None:
+            self.beats.append(list(run_ids))
+
+    broker, silent = Listening(), Listening()
+    own, other = MultiRunBrokerSink(broker), MultiRunBrokerSink(silent, owns_runs=False)
+    for sink in (own, other):
+        sink.emit("run", LogEvent())
+
+    await until(lambda: broker.beats)
+    await own.aclose()
+    await other.aclose()
+
+    assert broker.beats == [["run"]]
+    assert silent.beats == []
 
 
 async def test_a_run_begins_and_finishes_by_itself() -> None:
