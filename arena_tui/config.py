@@ -1,9 +1,12 @@
-"""Settings: flags over environment (`ARENA_*`) over a TOML file over defaults. Opens nothing."""
+"""Settings: flags over environment over a TOML file over defaults. Opens nothing.
+
+The environment is `ARENA_*`; `REDIS_URL` stands in for `ARENA_BROKER`, and `REDIS_PASSWORD` for the
+password of a URL that has none.
+"""
 
 from __future__ import annotations
 
 import os
-import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,9 +15,11 @@ from typing import Any, Final
 from msgspec import Struct
 from platformdirs import PlatformDirs
 
+from arena_tui.broker_url import BrokerUrl, redacted
 from arena_tui.errors import UsageError
 
 __all__ = [
+    "BrokerUrl",
     "Config",
     "config_path",
     "load_config",
@@ -26,21 +31,18 @@ __all__ = [
 
 _DIRS: Final = PlatformDirs("arena-tui", appauthor=False)
 _TEXTS: Final = ("broker", "db", "theme")
-_SCHEMES: Final = ("memory:",)
-_PASSWORD: Final = re.compile(r"(://[^:@/]*:).*@", re.DOTALL)
-_QUERY_PASSWORD: Final = re.compile(r"([?&]password=)[^&]*", re.IGNORECASE)
 
 
 class Config(Struct, frozen=True, kw_only=True):
     """What every command agrees on.
 
     Attributes:
-        broker: `memory:`, the broker of this process.
+        broker: Where events go through.
         db: The store's file, or `:memory:`; None: no store, live only.
         theme: Name of a Textual theme; None: the app's own.
     """
 
-    broker: str = "memory:"
+    broker: BrokerUrl = BrokerUrl()
     db: str | None = None
     theme: str | None = None
 
@@ -66,7 +68,7 @@ def log_path() -> Path:
 
 
 def load_config(
-    broker: str | None = None,
+    broker: str | BrokerUrl | None = None,
     db: str | None = None,
     store: bool = True,
     theme: str | None = None,
@@ -75,30 +77,46 @@ def load_config(
     """Settings in force; an argument that is not None is a flag and wins.
 
     Raises:
-        UsageError: The file is not TOML or has a setting that does not exist, or the broker's
-            scheme is unknown.
+        UsageError: The file is not TOML or has a setting that does not exist, or the broker's URL
+            cannot be used.
     """
-    flags = {"broker": broker, "db": db, "theme": theme}
+    try:
+        return _load(broker, db, store, theme, environment)
+    except UsageError as error:
+        problem = str(error)
+    del broker, environment  # a traceback that shows what frames hold has no password to show
+    raise UsageError(problem)
+
+
+def _load(
+    broker: str | BrokerUrl | None,
+    db: str | None,
+    store: bool,
+    theme: str | None,
+    environment: Mapping[str, str],
+) -> Config:
+    path = config_path(environment)
     given = {key: environment.get(f"ARENA_{key.upper()}") for key in _TEXTS}
+    origin = ""
     settings: dict[str, Any] = {"broker": "memory:", "db": str(store_path()), "theme": None}
-    for source in (_read_file(config_path(environment)), given, flags):
+    for name, source in (
+        (f"{path}: ", _read_file(path)),
+        ("REDIS_URL: ", {"broker": environment.get("REDIS_URL")}),
+        ("ARENA_BROKER: ", given),
+        ("", {"broker": broker, "db": db, "theme": theme}),
+    ):
         settings.update({key: value for key, value in source.items() if value})
-    scheme = settings["broker"].partition(":")[0] + ":"
-    if settings["broker"] != "memory:":
-        raise UsageError(
-            f"unknown broker {redacted(settings['broker'])!r} (scheme {scheme!r}): use "
-            + " or ".join(_SCHEMES)
-        )
+        origin = name if source.get("broker") else origin
+    url = settings["broker"]
+    url = url if isinstance(url, BrokerUrl) else BrokerUrl(url)
+    if url.problem is not None:
+        raise UsageError(origin + url.problem)
+    settings["broker"] = url.or_password(environment.get("REDIS_PASSWORD"))
     if not store:
         settings["db"] = None
     elif settings["db"] != ":memory:":
         settings["db"] = str(Path(settings["db"]).expanduser())
     return Config(**settings)
-
-
-def redacted(url: str) -> str:
-    """The URL without its password, wherever that ends: it may hold any character."""
-    return _QUERY_PASSWORD.sub(r"\1…", _PASSWORD.sub(r"\1…@", url))
 
 
 def _read_file(path: Path) -> dict[str, Any]:

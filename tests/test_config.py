@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from arena_tui.config import Config, config_path, load_config, redacted, store_path
+from arena_tui.config import BrokerUrl, Config, config_path, load_config, redacted, store_path
 from arena_tui.errors import UsageError
 
 
@@ -49,12 +49,76 @@ def test_the_home_folder_is_known_and_memory_is_not_a_file(nowhere: dict[str, st
     assert load_config(db=":memory:", environment=nowhere).db == ":memory:"
 
 
-def test_an_unknown_broker_is_an_error_that_keeps_its_secret(nowhere: dict[str, str]) -> None:
-    with pytest.raises(UsageError, match="memory:") as raised:
-        load_config(broker="redis://me:hunter2@host/0", environment=nowhere)
+def test_a_broker_comes_from_flag_or_environment_or_file(nowhere: dict[str, str]) -> None:
+    found = [load_config(environment=nowhere).broker]
+    write(nowhere, 'broker = "redis://file"')
+    found.append(load_config(environment=nowhere).broker)
+    nowhere["REDIS_URL"] = "redis://redis-url"
+    found.append(load_config(environment=nowhere).broker)
+    nowhere["ARENA_BROKER"] = "redis://environment"
+    found.append(load_config(environment=nowhere).broker)
+    found.append(load_config(broker="memory:", environment=nowhere).broker)
 
-    assert "hunter2" not in str(raised.value)
-    assert "redis:" in str(raised.value)
+    assert [url.place for url in found] == [
+        "in-process", "file:6379", "redis-url:6379", "environment:6379", "in-process",
+    ]  # fmt: skip
+
+
+def test_the_environments_password_is_used_where_the_url_has_none(nowhere: dict[str, str]) -> None:
+    nowhere["REDIS_PASSWORD"] = "p@ss/word%"
+    revealed = [
+        load_config(broker=text, environment=nowhere).broker.reveal()
+        for text in ("redis://host", "redis://me:own@host", "unix://me@/tmp/s", "memory:")
+    ]
+
+    assert revealed == [
+        "redis://:p%40ss%2Fword%25@host:6379/0",
+        "redis://me:own@host:6379/0",
+        "unix://me:p%40ss%2Fword%25@/tmp/s",
+        "memory:",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("gopher://me:hunter2@host", "unknown broker 'gopher:…': use memory:, redis://"),
+        ("me:hunter2@host", "unknown broker 'me:…'"),
+        ("hunter2@host", "unknown broker '…'"),
+        ("redis:/:hunter2@host", "unknown broker 'redis:…'"),
+        ("local", "unknown broker 'local'"),
+        ("memory://", "unknown broker 'memory:…'"),
+        ("redis://", "names no host: write redis://user:password@host:6379/0"),
+        ("rediss://me:hunter2@", "names no host: write rediss://"),
+        ("redis://me:hunter2@ho st", "names no host"),
+        ("redis://me:hunter2@[::1", "names no host"),
+        ("redis://me:hunter2@[host]", "names no host"),
+        ("redis://me:hunter2", "port is no number from 1 to 65535"),
+        ("redis://me:hunter2@host:0", "port is no number"),
+        ("redis://me:hunter2@host:65536", "port is no number"),
+        ("redis://me:hunter2@host:²", "port is no number"),
+        ("redis://me:hunter2@host/one", "database is no number from 0"),
+        ("redis://me:hunter2@host?db=-1", "database is no number from 0"),
+        ("redis://me:hunter2@host?socket_timeout=1", "an option that redis:// does not: use db"),
+        ("redis://me:hunter2@host?ssl_cert_reqs=none", "an option that redis:// does not"),
+        ("rediss://me:hunter2@host?ssl_cert_reqs=hunter2", "not none, optional or required"),
+        ("unix://tmp/socket", "no path from /: write unix:///path?db=0"),
+        ("unix://:hunter2@tmp/socket", "no path from /"),
+        ("unix:///tmp/socket?db=x", "database is no number from 0"),
+    ],
+)
+def test_a_broker_that_cannot_be_used_is_one_line_and_keeps_its_secret(
+    nowhere: dict[str, str], url: str, said: str
+) -> None:
+    nowhere["ARENA_BROKER"] = url
+
+    with pytest.raises(UsageError) as raised:
+        load_config(environment=nowhere)
+
+    assert str(raised.value).startswith("ARENA_BROKER: ")
+    assert said in str(raised.value)
+    assert "\n" not in str(raised.value)
+    assert "hunter2" not in str(raised.value) + repr(BrokerUrl(url))
 
 
 @pytest.mark.parametrize(

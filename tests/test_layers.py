@@ -12,8 +12,8 @@ import pytest
 
 ROOT = Path(__file__).parent.parent / "arena_tui"
 LEVELS = {
-    "errors": 0, "config": 1, "events": 1, "broker": 2, "store": 3, "games": 3, "services": 4,
-    "tui": 5, "bench": 6, "cli": 7,
+    "errors": 0, "broker_url": 1, "config": 1, "events": 1, "broker": 2, "store": 3, "games": 3,
+    "services": 4, "tui": 5, "bench": 6, "cli": 7,
 }  # fmt: skip
 """Modules may import from lower levels, and from their own package."""
 

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from arena_tui import __version__
 from arena_tui.cli.output import say, say_json
-from arena_tui.config import config_path, load_config, log_path, redacted
+from arena_tui.config import BrokerUrl, config_path, load_config, log_path
 from arena_tui.errors import StoreError, StoreLockedError
 
 __all__ = ["doctor"]
@@ -42,7 +42,7 @@ def doctor(arguments: argparse.Namespace) -> int:
         *(_package(name) for name in ("textual", "duckdb", "msgspec")),
         _games(),
         _chess_engine(),
-        Finding(check="broker", ok=True, detail=redacted(config.broker) + " (in this process)"),
+        _broker(config.broker),
         _settings(),
         _store(config.db),
         _disk(config.db),
@@ -58,6 +58,11 @@ def doctor(arguments: argparse.Namespace) -> int:
             for number, text in enumerate(f"{finding.detail}{advice}".splitlines()):
                 say(f"{sign} {finding.check:<11} {text}" if number == 0 else text)
     return 0 if all(finding.ok for finding in findings) else 1
+
+
+def _broker(url: BrokerUrl) -> Finding:
+    where = " (in this process)" if url.kind == "memory" else ""
+    return Finding(check="broker", ok=True, detail=f"{url}{where}")
 
 
 def _python() -> Finding:

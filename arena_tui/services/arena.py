@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from arena_tui.broker.run import Run
 from arena_tui.broker.sink import MultiRunBrokerSink
-from arena_tui.config import Config, load_config
+from arena_tui.config import BrokerUrl, Config, load_config
 from arena_tui.errors import ArenaError, StoreError
 from arena_tui.events import AgentInfo
 from arena_tui.services.runtime import Runtime
@@ -95,7 +95,7 @@ class Arena:
 
 
 def connect(url: str | None = None, *, db: str | None = None, store: bool = True) -> Arena:
-    """Connect to a broker: `memory:` (the default), or what `ARENA_BROKER` says.
+    """Connect to a broker: `memory:` (the default), or what `ARENA_BROKER` or `REDIS_URL` says.
 
     Within a running `arena-tui`, `memory:` is the app's broker: runs show on its screen. Elsewhere
     it is a broker of this process's own, and runs are kept in the store. Connections of one process
@@ -107,10 +107,12 @@ def connect(url: str | None = None, *, db: str | None = None, store: bool = True
         store: False to keep nothing.
 
     Raises:
-        UsageError: The broker is not known.
+        UsageError: The broker is not known, or its URL cannot be used.
         StoreError: The store cannot be opened, for instance because another process has it.
     """
-    config = load_config(broker=url, db=db, store=store)
+    broker = None if url is None else BrokerUrl(url)
+    del url  # a traceback that shows what frames hold has no password to show
+    config = load_config(broker=broker, db=db, store=store)
     if config.db is not None and config.db != ":memory:":
         config = replace(config, db=os.path.realpath(config.db))
     running = Runtime.current

@@ -1,0 +1,277 @@
+"""Where the broker is, as a URL that never shows its password. Connects to nothing."""
+
+from __future__ import annotations
+
+import re
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import Final, Literal, NamedTuple
+from urllib.parse import parse_qsl, quote, unquote, unquote_plus, urlencode
+
+from arena_tui.errors import UsageError
+
+__all__ = ["BrokerUrl", "redacted", "split_password"]
+
+_PORT: Final = 6379
+_SCHEMES: Final = ("redis", "rediss", "unix")
+_TLS_OPTIONS: Final = (
+    "ssl_cert_reqs", "ssl_ca_certs", "ssl_ca_path", "ssl_certfile", "ssl_keyfile",
+    "ssl_check_hostname",
+)  # fmt: skip
+_CERT_REQS: Final = ("none", "optional", "required")
+_QUERY: Final = re.compile(
+    rf"\?(?=(?:\w+=[^&]*&)*(?:db|username|password|{'|'.join(_TLS_OPTIONS)})=)", re.IGNORECASE
+)
+_HOST: Final = re.compile(r"(?:\[(?P<six>[^\]]+)\]|(?P<name>[^\s:%\[\]\\#]+))(?::(?P<port>.*))?")
+_PASSWORD: Final = re.compile(r"(://[^:@\s]*:).*@", re.DOTALL)
+_QUERY_PASSWORD: Final = re.compile(r"([?&]password=)[^&]*", re.IGNORECASE)
+_LIKE_THIS: Final = "write {}://user:password@host:6379/0, with only the host needed"
+
+
+class BrokerUrl:
+    """The broker of this process, `memory:`, or the URL of a Redis server.
+
+    `redis://[user[:password]@]host[:port][/db]`, the same with `rediss:` for TLS, and
+    `unix://[user:password@]/path[?db=n]`. The password may be percent-encoded or as it is. It comes
+    out of `reveal` only: str, repr and format hide it, and no message has it. Equal by value.
+
+    Args:
+        text: The URL. One that cannot be used is no error yet: `problem` tells.
+        password: Used when the URL is a server's and has none.
+
+    Attributes:
+        kind: `memory` or `redis`.
+        place: For people: `127.0.0.1:6379`, a socket's path, `in-process`.
+        is_loopback: Whether it is on this machine.
+        is_encrypted: Whether what is sent there is.
+        problem: Why it cannot be used, and what to write instead; None when it can.
+    """
+
+    __slots__ = (
+        "_after",
+        "_before",
+        "_password",
+        "is_encrypted",
+        "is_loopback",
+        "kind",
+        "place",
+        "problem",
+    )
+
+    def __init__(self, text: str = "memory:", password: str | None = None) -> None:
+        safe, own = split_password(text.strip())
+        self.problem: str | None = None
+        try:
+            found = _parse(safe)
+        except ValueError as error:
+            self.problem = str(error)
+            found = _Parts(scheme=_known_scheme(safe), user="", after=safe, place="…", local=False)
+        in_process = found.scheme == "memory"
+        self.kind: Literal["memory", "redis"] = "memory" if in_process else "redis"
+        self.place = found.place
+        self.is_loopback = found.local
+        self.is_encrypted = found.scheme == "rediss"
+        self._before = "memory:" if in_process else f"{found.scheme}://{found.user}"
+        self._after = found.after
+        self._password = None if in_process else own or password or None
+
+    def reveal(self) -> str:
+        """The URL with its password, percent-encoded, as clients of Redis read it.
+
+        Raises:
+            UsageError: It cannot be used.
+        """
+        if self.problem is not None:
+            raise UsageError(self.problem)
+        password = self._password
+        return self._text(password and quote(password, safe="", errors="replace"))
+
+    def or_password(self, password: str | None) -> BrokerUrl:
+        """This URL, with `password` when it is a server's and has none."""
+        if not password or self._password or self.problem or self.kind == "memory":
+            return self
+        return BrokerUrl(self.reveal(), password)
+
+    def __str__(self) -> str:
+        if self.problem is not None:
+            return f"{self._before}…"
+        return self._text(None if self._password is None else "…")
+
+    def __repr__(self) -> str:
+        return f"BrokerUrl({str(self)!r})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, BrokerUrl) and self._key == other._key
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
+    @property
+    def _key(self) -> tuple[str, str, str | None]:
+        return self._before, self._after, self._password
+
+    def _text(self, password: str | None) -> str:
+        if password is not None:
+            return f"{self._before}:{password}@{self._after}"
+        at = "@" if not self._before.endswith((":", "/")) else ""
+        return f"{self._before}{at}{self._after}"
+
+
+class _Parts(NamedTuple):
+    """A URL apart from its password: `scheme://user`, then `after`, as clients read them."""
+
+    scheme: str
+    user: str
+    after: str
+    place: str
+    local: bool
+
+
+def redacted(text: str) -> str:
+    """The text without a URL's password, wherever that ends: it may hold any character."""
+    return _QUERY_PASSWORD.sub(r"\1…", _PASSWORD.sub(r"\1…@", text))
+
+
+def split_password(url: str) -> tuple[str, str | None]:
+    """A server's URL without its password, and the password decoded; anything else as it is.
+
+    Never fails. A password may hold any character: the last `@` before the query ends it.
+    """
+    scheme, mark, rest = url.partition("://")
+    scheme = scheme.lower()
+    if not mark or scheme not in _SCHEMES:
+        return url, None
+    known = _QUERY.search(rest)
+    at = _end_of_user(rest if known is None else rest[: known.start()], scheme == "unix")
+    start = rest.find("?", at + 1) if known is None else known.start()
+    server, query = (rest[at + 1 :], "") if start < 0 else (rest[at + 1 : start], rest[start + 1 :])
+    user, _, password = rest[: max(0, at)].partition(":")
+    pairs = [pair.partition("=") for pair in query.split("&")]
+    asked = [value for name, _, value in pairs if name.lower() == "password"]
+    others = "&".join("".join(pair) for pair in pairs if pair[0].lower() != "password")
+    others = others.replace("@", "%40").replace("?", "%3F")
+    found = _decoded(password) or (unquote_plus(asked[0]) if asked else "")
+    name = f"{quote(_decoded(user), safe='', errors='replace')}@" if user else ""
+    return f"{scheme}://{name}{server}{'?' if others else ''}{others}", found or None
+
+
+def _end_of_user(text: str, is_path: bool) -> int:
+    """Where the `@` stands that ends user and password; -1 without any."""
+    if not is_path:
+        return text.rfind("@")
+    if text.startswith("/"):
+        return -1
+    found = text.rfind("@/")
+    return found if found >= 0 else text.rfind("@")
+
+
+def _decoded(text: str) -> str:
+    """What percent signs stand for; the text as it is where they stand for nothing."""
+    try:
+        return unquote(text, errors="strict")
+    except UnicodeDecodeError:
+        return text
+
+
+def _known_scheme(text: str) -> str:
+    scheme = text.partition("://")[0]
+    return scheme if scheme in _SCHEMES else "unknown"
+
+
+def _parse(text: str) -> _Parts:
+    """A URL without a password.
+
+    Raises:
+        ValueError: It cannot be used; says why, and quotes no more of it than its scheme.
+    """
+    scheme, mark, rest = text.partition("://")
+    if text == "memory:":
+        return _Parts("memory", "", "", "in-process", local=True)
+    if not mark or scheme not in _SCHEMES:
+        raise ValueError(
+            f"unknown broker {_scheme_shown(text)!r}: "
+            "use memory:, redis://host:6379/0, rediss://… or unix:///path"
+        )
+    user, at, server = rest.rpartition("@") if scheme != "unix" else _split_path(rest)
+    server, _, query = server.partition("?")
+    options = {name.lower(): value for name, value in parse_qsl(query, keep_blank_values=True)}
+    user = user if at else quote(options.pop("username", ""), safe="")
+    options.pop("username", None)
+    if scheme == "unix":
+        return _parse_path(server, user, options)
+    return _parse_server(scheme, server, user, options)
+
+
+def _split_path(rest: str) -> tuple[str, str, str]:
+    at = _end_of_user(rest, is_path=True)
+    return (rest[:at], "@", rest[at + 1 :]) if at >= 0 else ("", "", rest)
+
+
+def _parse_path(server: str, user: str, options: dict[str, str]) -> _Parts:
+    path = _decoded(server)
+    if not path.startswith("/") or not path.isprintable():
+        raise ValueError("the broker's socket has no path from /: write unix:///path?db=0")
+    db = _number_of_db(options.pop("db", ""), "unix:///path?db=0")
+    _refuse(options, "unix", ("db",))
+    after = quote(path, errors="surrogateescape") + (f"?db={db}" if db else "")
+    return _Parts("unix", user, after, path, local=True)
+
+
+def _parse_server(scheme: str, server: str, user: str, options: dict[str, str]) -> _Parts:
+    like_this = _LIKE_THIS.format(scheme)
+    address, _, db = server.partition("/")
+    found = _HOST.fullmatch(address)
+    host = (found["name"] or found["six"]).lower() if found else ""
+    if found is None or not host.isprintable() or (found["six"] and _address(host) is None):
+        raise ValueError(f"the broker's URL names no host: {like_this}")
+    if found["six"] is not None:
+        host = f"[{host}]"
+    port = found["port"] or str(_PORT)
+    if not (port.isascii() and port.isdigit() and len(port) <= 5 and 0 < int(port) < 65_536):
+        raise ValueError(f"the broker's port is no number from 1 to 65535: {like_this}")
+    number = _number_of_db(options.pop("db", "") or db.strip("/"), like_this)
+    if scheme == "rediss":
+        asked = options.get("ssl_cert_reqs")
+        if asked is not None:
+            options["ssl_cert_reqs"] = asked.lower().removeprefix("cert_")
+            if options["ssl_cert_reqs"] not in _CERT_REQS:
+                raise ValueError("the broker's ssl_cert_reqs is not none, optional or required")
+    _refuse(options, scheme, ("db", *_TLS_OPTIONS) if scheme == "rediss" else ("db",))
+    place = f"{host}:{int(port)}"
+    query = f"?{urlencode(sorted(options.items()))}" if options else ""
+    return _Parts(scheme, user, f"{place}/{number}{query}", place, _is_loopback(host))
+
+
+def _number_of_db(text: str, like_this: str) -> int:
+    if text and not (text.isascii() and text.isdigit() and len(text) <= 9):
+        raise ValueError(f"the broker's database is no number from 0: {like_this}")
+    return int(text or 0)
+
+
+def _refuse(options: dict[str, str], scheme: str, known: tuple[str, ...]) -> None:
+    if not options.keys() <= set(known):
+        raise ValueError(
+            f"the broker's URL has an option that {scheme}:// does not: use {', '.join(known)}"
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    address = _address(host.strip("[]"))
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return address is not None and (mapped or address).is_loopback
+
+
+def _address(host: str) -> IPv4Address | IPv6Address | None:
+    try:
+        return ip_address(_decoded(host))
+    except ValueError:
+        return None
+
+
+def _scheme_shown(text: str) -> str:
+    """As much of an unknown broker as can hold no password."""
+    found = re.match(r"[a-z][a-z0-9+.-]{0,20}:", text, re.IGNORECASE)
+    if found:
+        return f"{found[0]}…"
+    return "…" if set(text) & set(":@/") else text[:40]
