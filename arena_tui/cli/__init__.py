@@ -7,9 +7,13 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 from arena_tui import __version__
 from arena_tui.errors import ArenaError, UsageError
+
+if TYPE_CHECKING:
+    from arena_tui.broker_url import BrokerUrl
 
 __all__ = ["main"]
 
@@ -44,6 +48,13 @@ _COMMANDS = (
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
+    if argv is None and any("://" in word for word in words):
+        from arena_tui.cli.secrets import hide_passwords
+
+        try:
+            hide_passwords()
+        except UsageError as error:
+            return _failed(error)
     parser = _parser()
     arguments = parser.parse_args(_with_command(words))
     try:
@@ -53,8 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ArenaError as error:
         if arguments.debug:
             raise
-        print(f"arena-tui: {error}", file=sys.stderr)  # noqa: T201
-        return error.exit_code
+        return _failed(error)
     except BrokenPipeError:
         # The reader (head, less) has seen enough; keep the interpreter from complaining at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -62,6 +72,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     return int(code)
+
+
+def _failed(error: ArenaError) -> int:
+    print(f"arena-tui: {error}", file=sys.stderr)  # noqa: T201
+    return error.exit_code
 
 
 def _with_command(words: list[str]) -> list[str]:
@@ -158,11 +173,22 @@ def _command(
         name, help=help_text, description=help_text[0].upper() + help_text[1:]
     )
     command.set_defaults(function=f"arena_tui.cli.{function}")
-    command.add_argument("--broker", metavar="URL", help="memory: (ARENA_BROKER)")
+    command.add_argument(
+        "--broker",
+        metavar="URL",
+        type=_broker,
+        help="memory:, redis://…, rediss://…, unix://… (ARENA_BROKER)",
+    )
     command.add_argument("--db", metavar="PATH", help="the store's file, or :memory: (ARENA_DB)")
     command.add_argument("--json", action="store_true", help="one JSON object a line, nothing else")
     command.add_argument("--debug", action="store_true", help="a traceback with an error")
     return command
+
+
+def _broker(text: str) -> BrokerUrl:
+    from arena_tui.broker_url import BrokerUrl
+
+    return BrokerUrl(text)
 
 
 def _count(text: str) -> int:
@@ -185,5 +211,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _usage(prog: str, message: str) -> int:
-    print(f"arena-tui: {message}: see {prog} --help", file=sys.stderr)  # noqa: T201
+    from arena_tui.broker_url import redacted
+
+    print(f"arena-tui: {redacted(message)}: see {prog} --help", file=sys.stderr)  # noqa: T201
     return UsageError.exit_code
