@@ -96,7 +96,7 @@ class ArenaApp(App[int]):
     @property
     def broker_name(self) -> str:
         """What the title line says of where events come from."""
-        return "in-process"
+        return self.runtime.broker.name
 
     @property
     def utc_offset(self) -> timedelta:
