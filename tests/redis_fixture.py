@@ -72,7 +72,7 @@ def redis_url(request: pytest.FixtureRequest) -> str:
     return _emptied(server.url)
 
 
-@pytest.fixture(params=list(BINARIES.values()) or [None], ids=list(BINARIES) or ["none"])
+@pytest.fixture(params=[*BINARIES.values()] if BINARIES else [None], ids=[*BINARIES] or ["none"])
 def redis_binary(request: pytest.FixtureRequest) -> Path:
     """Every kind of server of this machine in turn."""
     return request.param or _some_binary()
