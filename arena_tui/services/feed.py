@@ -37,6 +37,10 @@ class Truth(Struct, frozen=True, kw_only=True):
         behind: Events published that this screen has not folded yet.
         per_second: Events published in each of the last seconds, newest last.
         overflow: Events a durable consumer lost; warnings: the newest warnings.
+        link: What is wrong with the connection to the broker's server now; None when nothing is.
+
+    Of a shared broker, `published` is what this process has seen of it; what was stored before it
+    came is part of `stored`.
     """
 
     published: int = 0
@@ -51,6 +55,7 @@ class Truth(Struct, frozen=True, kw_only=True):
     per_second: tuple[int, ...] = ()
     overflow: int = 0
     warnings: tuple[str, ...] = ()
+    link: str | None = None
 
 
 class Frame(Struct, frozen=True, kw_only=True):
@@ -149,6 +154,9 @@ class Feed:
         counters = persister.counters if persister else None
         stored = counters.stored if counters else 0
         lost = counters.lost if counters else 0
+        if counters and self._broker.shared:
+            held = sum(each.lag for each in stats.runs)
+            stored = stats.published - lost - max(0, min(held, stats.published - lost))
         return Frame(
             number=self._frames,
             panes=tuple(
@@ -168,6 +176,7 @@ class Feed:
                 per_second=tuple(self._per_second),
                 overflow=stats.overflow,
                 warnings=stats.warnings,
+                link=stats.link,
             ),
         )
 

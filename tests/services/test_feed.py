@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+from msgspec.structs import replace
+
 from arena_tui.broker.memory import InProcessBroker
-from arena_tui.broker.protocol import Limits, RunMeta
+from arena_tui.broker.protocol import BrokerStats, Cursor, Limits, RunMeta
 from arena_tui.events import (
     Action,
     AgentInfo,
@@ -17,6 +20,7 @@ from arena_tui.events import (
     TurnStart,
 )
 from arena_tui.services.feed import Feed
+from arena_tui.store.persister import PersisterCounters
 from tests.conftest import FakeClock
 
 
@@ -157,3 +161,42 @@ async def test_a_run_that_ended_unseen_leaves_no_ghost(clock: FakeClock) -> None
     panes = (await stage.feed.frame()).panes
 
     assert {pane.state for pane in panes} == {"finished"}
+
+
+async def test_what_is_wrong_with_the_link_reaches_the_truth(clock: FakeClock) -> None:
+    class Cut(InProcessBroker):
+        async def stats(self) -> BrokerStats:
+            return replace(await super().stats(), link="no connection to redis host:1 for 12 s")
+
+    truth = (await Feed(Cut(clock=clock), clock).frame()).truth
+
+    assert truth.link == "no connection to redis host:1 for 12 s"
+
+
+@pytest.mark.parametrize(
+    ("shared", "stored", "in_flight"), [(True, 4, 1), (False, 1, 4)], ids=["shared", "own"]
+)
+async def test_what_a_shared_broker_had_stored_before_is_not_in_flight(
+    clock: FakeClock, shared: bool, stored: int, in_flight: int
+) -> None:
+    stage = Stage(clock)
+    stage.broker.shared = shared
+    await stage.publish("a", *(Action(action="x") for _ in range(5)))
+    (info,) = await stage.broker.runs()
+    cursors = {"a": Cursor(info.epoch, 3)}
+    persister = stage.broker.subscribe("persister", start=cursors, durable=True)
+    persister.read_nowait(1)
+    persister.ack({"a": Cursor(info.epoch, 4)})
+
+    truth = (await stage.feed.frame(Stored(stored=1))).truth  # type: ignore[arg-type]
+
+    assert (truth.published, truth.stored, truth.in_flight, truth.lost) == (5, stored, in_flight, 0)
+
+
+class Stored:
+    """As much of a persister as a feed reads."""
+
+    def __init__(self, stored: int) -> None:
+        self.counters = PersisterCounters(
+            state="ok", stored=stored, lost=0, quarantined=0, failures=0, last_error=None
+        )

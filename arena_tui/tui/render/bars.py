@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from rich.cells import cell_len
 from textual.strip import Strip
 
 from arena_tui.services.feed import Frame, Truth
-from arena_tui.tui.render.canvas import Piece, between, line
-from arena_tui.tui.render.clean import clean
+from arena_tui.tui.render.canvas import Piece, between, line, width_of
+from arena_tui.tui.render.clean import clean, fit
 from arena_tui.tui.render.palette import Palette
 from arena_tui.tui.render.text import spark
 
@@ -53,11 +54,11 @@ def truth_text(truth: Truth) -> str:
 def paint_truth(
     truth: Truth, fps: float, paint_ms: float, note: str | None, palette: Palette, width: int
 ) -> Strip:
-    """The truth bar; a failing store and a note outrank the figures on its right."""
+    """The truth bar; what is wrong now outranks a note, and that the figures on its right."""
     style = palette.bad if truth.lost else palette.text
     left: list[Piece] = [(f" {truth_text(truth)}", style)]
-    if truth.store == "error" and truth.store_error:
-        left.append((f"  store failing: {clean(truth.store_error, 160)}", palette.bad))
+    if wrong := _wrong(truth, width - width_of(left)):
+        left.append((wrong, palette.bad))
         return line(left, width, palette.dim)
     if truth.store == "starting":
         left.append(("  opening the store …", palette.warn))
@@ -87,3 +88,20 @@ def paint_truth(
         shown = [*pieces, *shown]
         room -= cells
     return line(between(left, shown, width, palette.dim), width, palette.dim)
+
+
+def _wrong(truth: Truth, room: int) -> str:
+    """What is wrong with store and link, in that order, shortened to `room` cells."""
+    wrong: list[str] = []
+    if truth.store == "error" and truth.store_error:
+        wrong.append(f"store failing: {clean(truth.store_error, 160)}")
+    if truth.link:
+        wrong.append(clean(truth.link, 160))
+    room -= sum(2 for _ in wrong)
+    text = ""
+    for left, each in zip(range(len(wrong), 0, -1), wrong, strict=True):
+        others = sum(map(cell_len, wrong[len(wrong) - left + 1 :]))
+        cells = min(cell_len(each), max(room // left, room - others))
+        text += "  " + fit(each, max(0, cells))
+        room -= cells
+    return text

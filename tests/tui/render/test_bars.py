@@ -1,0 +1,78 @@
+"""Title line and truth bar as literal text."""
+
+from __future__ import annotations
+
+import pytest
+from rich.cells import cell_len
+
+from arena_tui.services.feed import Truth
+from arena_tui.tui.render.bars import paint_truth
+from arena_tui.tui.render.palette import Palette
+
+LINK = "no connection to redis 127.0.0.1:6379 for 12 s"
+EVENTS = {"published": 90_312, "stored": 90_201, "in_flight": 111}
+
+
+def bar(width: int, note: str | None = None, **fields: object) -> str:
+    """The bar's text without the blanks at its end; it is exactly so wide."""
+    truth = Truth(**{**EVENTS, "store": "ok", **fields})  # type: ignore[arg-type]
+    strip = paint_truth(truth, 10.0, 3.0, note, Palette(), width)
+    assert sum(cell_len(segment.text) for segment in strip) == width
+    return strip.text.rstrip()
+
+
+@pytest.mark.parametrize(
+    ("width", "text"),
+    [
+        (80, " published 90,312 = stored 90,201 + in flight 111 + lost 0  no connection to re…"),
+        (120, " published 90,312 = stored 90,201 + in flight 111 + lost 0"
+              "  no connection to redis 127.0.0.1:6379 for 12 s"),
+    ],
+)  # fmt: skip
+def test_a_link_that_is_down_stands_beside_the_equation(width: int, text: str) -> None:
+    assert bar(width, link=LINK) == text
+    assert bar(width, note="a note", link=LINK) == text
+
+
+@pytest.mark.parametrize(
+    ("width", "text"),
+    [
+        (80, " published 90,312 = stored 90,201 + in flight 111 + lost 0  store fa…  no conne…"),
+        (120, " published 90,312 = stored 90,201 + in flight 111 + lost 0"
+              "  store failing: disk full  no connection to redis 127.0.0.1:…"),
+        (150, " published 90,312 = stored 90,201 + in flight 111 + lost 0"
+              "  store failing: disk full  no connection to redis 127.0.0.1:6379 for 12 s"),
+    ],
+)  # fmt: skip
+def test_a_failing_store_and_a_link_that_is_down_share_the_room(width: int, text: str) -> None:
+    assert bar(width, store="error", store_error="disk full", link=LINK) == text
+
+
+@pytest.mark.parametrize(
+    ("width", "text"),
+    [
+        (80, " published 90,312  not stored  no connection to redis 127.0.0.1:6379 for 12 s"),
+        (120, " published 90,312  not stored"
+              "  no connection to redis 127.0.0.1:6379 for 12 s"),
+    ],
+)  # fmt: skip
+def test_without_a_store_the_bar_says_what_it_has_seen(width: int, text: str) -> None:
+    assert bar(width, store="off", link=LINK) == text
+
+
+@pytest.mark.parametrize(
+    ("width", "text"),
+    [
+        (80, " published 90,312 = stored 90,201 + in flight 111 + lost 0          10 fps 3 ms"),
+        (120, " published 90,312 = stored 90,201 + in flight 111 + lost 0"
+              "                            lag 0.1 s  2 ev/s ▅█  10 fps 3 ms"),
+    ],
+)  # fmt: skip
+def test_while_all_is_well_the_figures_stand_at_the_right(width: int, text: str) -> None:
+    assert bar(width, lag_s=0.1, per_second=(1, 2)) == text
+
+
+@pytest.mark.parametrize("width", [1, 20, 57, 60, 80, 200])
+def test_what_is_wrong_never_breaks_the_bar(width: int) -> None:
+    for fields in ({}, {"store": "error", "store_error": "漢字\x1b[31m" * 40}):
+        assert "\x1b" not in bar(width, link="漢字\x1b" * 40, **fields)
