@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TypeAlias
 
@@ -9,11 +10,15 @@ import pytest
 
 from arena_tui.broker.memory import InProcessBroker
 from arena_tui.broker.protocol import BrokerProtocol, Limits
+from arena_tui.broker.redis_server import server_binaries
+from arena_tui.broker.redis_streams import RedisBroker
+from arena_tui.broker_url import BrokerUrl
 
 pytest_plugins = ["tests.redis_fixture"]
 
 MakeBroker: TypeAlias = Callable[..., Awaitable[BrokerProtocol]]
-BACKENDS = ["memory"]
+BACKENDS = ["memory", *(server_binaries() or ["redis"])]
+"""In process, and on every kind of server of this machine."""
 
 
 class FakeClock:
@@ -31,6 +36,12 @@ def clock() -> FakeClock:
     return FakeClock()
 
 
+async def arrived(broker: BrokerProtocol) -> None:
+    """Return when all that was published can be read."""
+    if isinstance(broker, RedisBroker):
+        await asyncio.wait_for(broker.arrived([i.meta.run_id for i in await broker.runs()]), 20)
+
+
 @pytest.fixture(params=BACKENDS)
 async def make_broker(
     request: pytest.FixtureRequest, clock: FakeClock
@@ -39,8 +50,12 @@ async def make_broker(
     brokers: list[BrokerProtocol] = []
 
     async def make(limits: Limits | None = None) -> BrokerProtocol:
-        assert request.param == "memory"
-        broker = InProcessBroker(limits, clock)
+        if request.param == "memory":
+            broker: BrokerProtocol = InProcessBroker(limits, clock)
+        else:
+            url = request.getfixturevalue("redis_url_of")(request.param)
+            broker = RedisBroker(BrokerUrl(url), limits, held=limits, clock=clock)
+        await broker.start()
         brokers.append(broker)
         return broker
 

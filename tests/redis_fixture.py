@@ -64,6 +64,12 @@ def redis_server(shared_servers: Callable[[Path], RedisServer]) -> RedisServer:
 
 
 @pytest.fixture
+def redis_url_of(shared_servers: Callable[[Path], RedisServer]) -> Callable[[str], str]:
+    """Gives an empty database of the kind of server that `server_binaries` calls so."""
+    return lambda name: _emptied(shared_servers(BINARIES.get(name) or _some_binary()).url)
+
+
+@pytest.fixture
 def redis_url(request: pytest.FixtureRequest) -> str:
     """An empty database of the shared server."""
     if _GIVEN_URL:

@@ -18,7 +18,7 @@ import asyncio
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
 from typing import Final, Protocol
 
 from arena_tui.broker.protocol import (
@@ -254,6 +254,22 @@ class Ledger:
         for stream in self.streams.values():
             self.settle(stream)
         return subscription
+
+    async def stream(self, run_id: str, from_seq: int) -> AsyncIterator[Delivery]:
+        """See `BrokerProtocol.stream`."""
+        log = self.get(run_id).log
+        if not 1 <= from_seq <= log.last_seq + 1:
+            raise BrokerError(
+                f"run {run_id} has events 1 to {log.last_seq}: cannot start at {from_seq}"
+            )
+        start = {run_id: Cursor(log.epoch, from_seq - 1)}
+        subscription = self.subscribe(f"stream {run_id}", [run_id], start, durable=False)
+        try:
+            async for batch in subscription:
+                for delivery in batch:
+                    yield delivery
+        finally:
+            subscription.close()
 
     def unsubscribe(self, subscription: LedgerSubscription) -> None:
         """Count no longer with this consumer; what only it had not acked may be trimmed."""

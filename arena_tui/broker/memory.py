@@ -10,7 +10,6 @@ from threading import get_ident
 from arena_tui.broker.ledger import HEARTBEAT_S, Ledger
 from arena_tui.broker.protocol import (
     BrokerStats,
-    Cursor,
     Limits,
     Outgoing,
     RunInfo,
@@ -18,7 +17,7 @@ from arena_tui.broker.protocol import (
     Start,
     Subscription,
 )
-from arena_tui.errors import BrokerError, RunClosedError
+from arena_tui.errors import RunClosedError
 from arena_tui.events import Delivery, Event, RunEnd, RunStatus, check_event, sealed
 
 __all__ = ["InProcessBroker"]
@@ -93,20 +92,8 @@ class InProcessBroker:
     ) -> Subscription:
         return self._ledger.subscribe(name, runs, start, durable)
 
-    async def stream(self, run_id: str, from_seq: int = 1) -> AsyncIterator[Delivery]:
-        log = self._ledger.get(run_id).log
-        if not 1 <= from_seq <= log.last_seq + 1:
-            raise BrokerError(
-                f"run {run_id} has events 1 to {log.last_seq}: cannot start at {from_seq}"
-            )
-        start = {run_id: Cursor(log.epoch, from_seq - 1)}
-        subscription = self.subscribe(f"stream {run_id}", [run_id], start)
-        try:
-            async for batch in subscription:
-                for delivery in batch:
-                    yield delivery
-        finally:
-            subscription.close()
+    def stream(self, run_id: str, from_seq: int = 1) -> AsyncIterator[Delivery]:
+        return self._ledger.stream(run_id, from_seq)
 
     async def close_run(
         self, run_id: str, status: RunStatus = "stopped", reason: str | None = None

@@ -18,7 +18,7 @@ from arena_tui.errors import (
     UnknownRunError,
 )
 from arena_tui.events import Action, Delivery, Envelope, Event, Gap, LogEvent, RunEnd, check_event
-from tests.conftest import FakeClock, MakeBroker
+from tests.conftest import FakeClock, MakeBroker, arrived
 
 TINY = Limits(capacity=10, retain=3, closed_runs=2)
 
@@ -30,6 +30,7 @@ def log(text: str) -> LogEvent:
 async def publish(broker: BrokerProtocol, run_id: str, count: int) -> None:
     for number in range(count):
         await broker.publish(run_id, log(str(number)))
+    await arrived(broker)
 
 
 async def opened(broker: BrokerProtocol, *run_ids: str) -> None:
@@ -41,6 +42,14 @@ def drain(subscription: Subscription, limit: int = 1_000) -> list[Delivery]:
     deliveries: list[Delivery] = []
     while batch := subscription.read_nowait(limit):
         deliveries += batch
+    return deliveries
+
+
+async def read_to(subscription: Subscription, seq: int) -> list[Delivery]:
+    """What it is handed until it has this event; a durable one may have to wait for some of it."""
+    deliveries: list[Delivery] = []
+    while not deliveries or seqs(deliveries[-1:]) != [seq]:
+        deliveries += await asyncio.wait_for(anext(subscription), 20)
     return deliveries
 
 
@@ -65,6 +74,7 @@ async def test_all_consumers_see_the_same_envelopes(make_broker: MakeBroker) -> 
     readers = [broker.subscribe(name) for name in ("one", "two", "three")]
     for number in range(2_500):
         await broker.publish("ab"[number % 2], log(str(number)))
+    await arrived(broker)
 
     first, second, third = (drain(reader) for reader in readers)
 
@@ -101,6 +111,7 @@ async def test_stream_of_a_closed_run_replays_it_and_ends(make_broker: MakeBroke
     await opened(broker, "a")
     await publish(broker, "a", 2)
     await broker.close_run("a", status="finished")
+    await arrived(broker)
 
     assert seqs([delivery async for delivery in broker.stream("a")]) == [1, 2, 3]
 
@@ -119,6 +130,7 @@ async def test_closing_twice_leaves_one_end(make_broker: MakeBroker) -> None:
 
     await broker.close_run("a", status="crashed", reason="fell over")
     await broker.close_run("a")
+    await arrived(broker)
 
     (only,) = [each async for each in broker.stream("a")]
     assert isinstance(only, Envelope)
@@ -139,6 +151,7 @@ async def test_batches_open_runs_and_count_what_came_too_late(make_broker: MakeB
     events: list[Event] = [log("first"), RunEnd(), log("late")]
 
     refused = await broker.publish_all([("new", event, check_event(event)) for event in events])
+    await arrived(broker)
 
     assert refused == 1
     assert seqs(drain(broker.subscribe("reader"))) == [1, 2]
@@ -213,6 +226,7 @@ async def test_a_busy_run_does_not_starve_the_others(make_broker: MakeBroker) ->
     reader = broker.subscribe("reader")
     await publish(broker, "busy", 4_000)
     await broker.publish("quiet", log("here"))
+    await arrived(broker)
 
     batch = reader.read_nowait(1_000)
 
@@ -298,12 +312,13 @@ async def test_overflow_is_announced_once_and_counted_exactly(
 
     with caplog.at_level(logging.WARNING):
         await publish(broker, "a", 33)
+        rest = await read_to(store, 37)
 
     stats = await broker.stats()
     assert seqs(in_hand) == [1, 2, 3, 4]
+    assert seqs(rest) == [(5, 27), *range(28, 38)]
     assert stats.overflow == stats.runs[0].overflow == 23
     assert sum("overflow" in record.message for record in caplog.records) == 1
-    assert seqs(drain(store)) == [(5, 27), *range(28, 38)]
 
 
 async def test_high_water_marks_are_logged_once_per_rising_edge(
@@ -384,6 +399,7 @@ async def test_reaping_tells_unfinished_readers_what_they_miss(make_broker: Make
     with pytest.raises(BrokerError, match="still open"):
         await broker.reap("a")
     await broker.close_run("a")
+    await arrived(broker)
 
     await broker.reap("a")
 
@@ -399,12 +415,14 @@ async def test_old_closed_runs_are_reaped_but_never_before_they_are_stored(
     for run in "abcd":
         await opened(broker, run)
         await broker.close_run(run)
+    await arrived(broker)
     before = [info.meta.run_id for info in await broker.runs()]
 
     epochs = {info.meta.run_id: info.epoch for info in await broker.runs()}
     store.ack({run: Cursor(epochs[run], 1) for run in "abcd"})
     await opened(broker, "e")
     await broker.close_run("e")
+    await arrived(broker)
 
     assert before == ["a", "b", "c", "d"]
     assert [info.meta.run_id for info in await broker.runs()] == ["d", "e"]
@@ -417,6 +435,7 @@ async def test_long_texts_are_bounded_in_bytes(make_broker: MakeBroker) -> None:
 
     for _ in range(20):
         await broker.publish("a", log("x" * 100_000))
+    await arrived(broker)
 
     got = drain(reader)
     assert seqs(got) == [(1, 16), 17, 18, 19, 20]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -15,11 +16,15 @@ from hypothesis.stateful import (
     invariant,
     multiple,
     rule,
+    run_state_machine_as_test,
 )
 
 from arena_tui.broker.memory import InProcessBroker
-from arena_tui.broker.protocol import Cursor, Limits, RunMeta, Subscription
-from arena_tui.events import Gap, LogEvent
+from arena_tui.broker.protocol import BrokerProtocol, Cursor, Limits, RunMeta, Subscription
+from arena_tui.broker.redis_streams import RedisBroker
+from arena_tui.broker_url import BrokerUrl
+from arena_tui.events import Delivery, Gap, LogEvent
+from tests.conftest import BACKENDS, arrived
 
 
 class Model:
@@ -52,7 +57,7 @@ class BrokerMachine(RuleBasedStateMachine):
         self.epochs: dict[str, int] = {}
         self.names = 0
 
-    async def make(self) -> InProcessBroker:
+    async def make(self) -> BrokerProtocol:
         return InProcessBroker(self.limits, clock=lambda: 1.0)
 
     def wait(self, awaitable: Any) -> Any:
@@ -75,11 +80,13 @@ class BrokerMachine(RuleBasedStateMachine):
             self.model[run_id] += 1
             seq = self.wait(self.broker.publish(run_id, LogEvent(text="x")))
             assert seq == self.model[run_id]
+        self.wait(arrived(self.broker))
 
     @rule(target=closed, run_id=consumes(runs))
     def close_run(self, run_id: str) -> str:
         self.model[run_id] += 1
         self.wait(self.broker.close_run(run_id))
+        self.wait(arrived(self.broker))
         return run_id
 
     @rule(run_id=consumes(closed))
@@ -111,7 +118,7 @@ class BrokerMachine(RuleBasedStateMachine):
 
     @rule(consumer=consumers, limit=st.integers(1, 40))
     def read(self, consumer: Model, limit: int) -> None:
-        for each in consumer.subscription.read_nowait(limit):
+        for each in self.wait(self.some(consumer, limit)):
             expected = consumer.cursor.get(each.run_id, 0) + 1
             if isinstance(each, Gap):
                 assert each.from_seq == expected
@@ -123,12 +130,20 @@ class BrokerMachine(RuleBasedStateMachine):
                 consumer.delivered[each.run_id] = consumer.delivered.get(each.run_id, 0) + 1
                 consumer.cursor[each.run_id] = each.seq
 
+    async def some(self, consumer: Model, limit: int) -> list[Delivery]:
+        """What is there now, even if the server has to be asked for it."""
+        found = consumer.subscription.read_nowait(limit)
+        if not found and limit and await self.lag_of(consumer):
+            found = await asyncio.wait_for(anext(consumer.subscription), 20)
+        return found
+
+    async def lag_of(self, consumer: Model) -> int:
+        stats = await self.broker.stats()
+        return next((s.lag for s in stats.consumers if s.name == consumer.subscription.name), 1)
+
     @rule(consumer=consumers)
     def cancel_a_waiting_read(self, consumer: Model) -> None:
-        if consumer.subscription.read_nowait(0):
-            return
-        lag = {s.name: s.lag for s in self.wait(self.broker.stats()).consumers}
-        if lag.get(consumer.subscription.name, 1):
+        if self.wait(self.lag_of(consumer)):
             return
 
         async def cancel() -> None:
@@ -180,14 +195,33 @@ class BrokerMachine(RuleBasedStateMachine):
     def teardown(self) -> None:
         if not hasattr(self, "broker"):
             return
-        for consumer in self.everyone:
-            while consumer.subscription.read_nowait(7):
-                pass
-        stats = self.wait(self.broker.stats())
-        assert [each.lag for each in stats.consumers] == [0] * len(self.everyone)
-        self.wait(self.broker.aclose())
-        self.loop.close()
+        try:
+            for consumer in self.everyone:
+                while self.wait(self.some(consumer, 7)):
+                    pass
+            stats = self.wait(self.broker.stats())
+            assert [each.lag for each in stats.consumers] == [0] * len(self.everyone)
+        finally:
+            self.wait(self.broker.aclose())
+            self.loop.close()
 
 
 TestBrokerMachine = BrokerMachine.TestCase
 TestBrokerMachine.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+
+
+@pytest.mark.parametrize("server", BACKENDS[1:])
+def test_the_broker_on_redis_keeps_to_the_model(server: str, request: Any) -> None:
+    class RedisMachine(BrokerMachine):
+        """Holds less than it promises, so that durable consumers have to ask the server."""
+
+        async def make(self) -> BrokerProtocol:
+            url = BrokerUrl(request.getfixturevalue("redis_url_of")(server))
+            held = Limits(capacity=max(2, self.limits.capacity // 2), retain=1)
+            broker = RedisBroker(url, self.limits, held=held, clock=lambda: 1.0)
+            await broker.start()
+            return broker
+
+    run_state_machine_as_test(
+        RedisMachine, settings=settings(max_examples=25, stateful_step_count=30, deadline=None)
+    )

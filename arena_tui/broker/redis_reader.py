@@ -1,0 +1,341 @@
+"""The one reader of a process: all runs over one connection, into the ledger.
+
+It never waits for a consumer: a durable one that falls behind the ledger asks for what it missed
+(`fetch`). What the server has lost it puts into the ledger as a gap, where it lies.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Final, TypeVar
+
+from redis.exceptions import ResponseError
+
+from arena_tui.broker.ledger import Ledger, RunStream
+from arena_tui.broker.protocol import Cursor
+from arena_tui.broker.redis_link import FAILURES, Link, is_passing
+from arena_tui.broker.redis_scripts import INDEX, LOOK, RENEW, events_key, meta_key
+from arena_tui.broker.redis_wire import (
+    NO_CURSOR,
+    Entry,
+    RawEntry,
+    Unusable,
+    decode_meta,
+    deliveries,
+    parse_id,
+    raw_bytes,
+    read_entry,
+)
+from arena_tui.errors import EventError
+from arena_tui.events import Delivery, Gap
+
+__all__ = ["Reader"]
+
+_BLOCK_S: Final = 5.0
+_SOCKET_S: Final = _BLOCK_S + 2.0
+_LOOK_S: Final = 5.0
+_REPLY_EVENTS: Final = 2_000
+_PER_RUN: Final = 100
+"""Fewest events of a run a reply may carry, so that a busy one among many is kept up with."""
+
+_AT_ONCE: Final = 1_000
+_NAP_PER_RUN_S: Final = 5e-6
+_NAP_MAX_S: Final = 0.002
+"""Every poll sends the names of all runs: with many, it is worth waiting for more to come."""
+
+_SEQ_MAX: Final = 2**64 - 1
+
+_log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+class _Place:
+    """How far one run is read.
+
+    Attributes:
+        after: Id of the newest entry read, whoever wrote it.
+        at: The newest event read.
+        looked_at: `at` when the server was last asked how far the run is; `seen`: its answer.
+    """
+
+    __slots__ = ("after", "at", "key", "looked_at", "seen", "stream")
+
+    def __init__(self, stream: RunStream, at: Cursor) -> None:
+        self.stream = stream
+        self.key = events_key(stream.log.run_id)
+        self.at = at
+        self.after = b"%d-%d" % at
+        self.looked_at = self.seen = NO_CURSOR
+
+
+class Reader:
+    """See the module. `run` and `watch` are tasks on the ledger's loop.
+
+    Attributes:
+        arrived: Set whenever something has come.
+    """
+
+    def __init__(self, link: Link, ledger: Ledger) -> None:
+        self._link = link
+        self._ledger = ledger
+        self._client = link.client(_SOCKET_S)
+        self._places: dict[str, _Place] = {}
+        self._gone: dict[str, _Place] = {}
+        self._index = b"0-0"
+        self._breaks = self._breaks_seen = 0
+        self.arrived = asyncio.Event()
+
+    async def run(self) -> None:
+        """Read until cancelled."""
+        attempt = 0
+        while True:
+            try:
+                await self.catch_up()
+                self._link.works("reader")
+                if attempt:
+                    self._forgive_silence()
+                attempt = 0
+                while True:
+                    await self._poll()
+            except FAILURES as error:
+                self._breaks += 1
+                if isinstance(error, ResponseError) and not is_passing(error):
+                    await self._leave_out_other_types()
+                await self._link.failed("reader", error, attempt)
+                attempt += 1
+
+    async def catch_up(self) -> None:
+        """What runs there are, and what happened to those known while nobody looked."""
+        newest = parse_id(self._index)
+        entries = await self._link.command(self._client, "XREVRANGE", INDEX, "+", "-", "COUNT", 1)
+        if not entries or parse_id(entries[0][0]) < newest:
+            self._index = b"0-0"  # the index was lost, or made anew by an earlier clock
+        await self._look(list(self._places.values()))
+        while True:
+            entries = await self._link.command(
+                self._client, "XRANGE", INDEX, f"({self._index.decode()}", "+", "COUNT", _AT_ONCE
+            )
+            if not entries:
+                return
+            await self._take_index(entries)
+
+    async def watch(self) -> None:
+        """Every few seconds: which producers are alive, and is anything gone that was not read?"""
+        while True:
+            await asyncio.sleep(_LOOK_S)
+            try:
+                for some in _batched(list(self._places.values())):
+                    await self._look(some)
+                for gone in _batched(list(self._gone)):
+                    for run_id, row in zip(gone, await self._rows(gone, True), strict=True):
+                        if row and row[-1]:
+                            self._come_back(run_id)
+            except FAILURES as error:
+                _log.info("cannot look at the runs: %s", error)
+
+    def follow(self, stream: RunStream, at: Cursor) -> None:
+        """Read this run from here on."""
+        self._places[stream.log.run_id] = _Place(stream, at)
+
+    def forget(self, run_id: str) -> None:
+        """Read this run no more."""
+        self._places.pop(run_id, None)
+        self._gone.pop(run_id, None)
+
+    async def fetch(self, gap: Gap) -> list[Delivery]:
+        """See `Upstream.fetch`."""
+        last = gap.to_seq if gap.count else _SEQ_MAX
+        entries = await self._link.retrying(
+            "fetch",
+            lambda: self._link.command(
+                self._link.control,
+                "XRANGE", events_key(gap.run_id), f"{gap.epoch}-{gap.from_seq}",
+                f"{gap.epoch}-{last}", "COUNT", _AT_ONCE,
+            ),
+            forever=True,
+        )  # fmt: skip
+        found = deliveries(entries, gap)
+        if not found:
+            return [gap]
+        seq = _last_seq(found[-1])
+        if gap.reason != "reset" and len(entries) < _AT_ONCE and seq < gap.to_seq:
+            found.append(Gap(gap.run_id, gap.epoch, seq + 1, gap.to_seq, gap.reason))
+        return found
+
+    async def _poll(self) -> None:
+        places = {place.key.encode(): place for place in self._places.values()}
+        count = max(_PER_RUN, _REPLY_EVENTS // (len(places) + 1))
+        reply = await self._link.command(self._client,
+            "XREAD", "COUNT", count, "BLOCK", int(_BLOCK_S * 1_000), "STREAMS",
+            *places, INDEX, *(place.after for place in places.values()), self._index,
+        )  # fmt: skip
+        taken = 0
+        for key, entries in reply or ():
+            if key == INDEX.encode():
+                await self._take_index(entries)
+                continue
+            self._take(places[key], entries)
+            taken += len(entries)
+            if taken >= _REPLY_EVENTS:
+                taken = 0
+                await asyncio.sleep(0)
+        if reply:
+            self.arrived.set()
+            await asyncio.sleep(min(_NAP_MAX_S, len(places) * _NAP_PER_RUN_S))
+
+    def _take(self, place: _Place, entries: Iterable[RawEntry]) -> None:
+        """Entries of one run, in order. This is an event's whole way in."""
+        stream, append = place.stream, self._ledger.append
+        for raw in entries:
+            place.after = raw[0]
+            try:
+                entry = read_entry(raw)
+            except Unusable as error:
+                self._set_aside(place, raw, str(error))
+                continue
+            if entry.at.epoch != place.at.epoch:
+                self._begin_anew(place, entry)
+            if entry.at.seq != place.at.seq + 1:
+                self._leave_out(place, entry.at.seq - 1)
+            append(stream, entry.event, entry.size)
+            place.at = entry.at
+        if stream.closed:
+            self.forget(stream.log.run_id)
+
+    def _leave_out(self, place: _Place, to_seq: int) -> None:
+        """The server has let go of what should come next."""
+        epoch, seq = place.at
+        gap = Gap(place.stream.log.run_id, epoch, seq + 1, to_seq, "trimmed")
+        self._ledger.append_gap(place.stream, gap, epoch, to_seq + 1)
+        self._ledger.warn(f"run {gap.run_id}: {gap.count:,} events were gone before they were read")
+        place.at = Cursor(epoch, to_seq)
+
+    def _begin_anew(self, place: _Place, entry: Entry) -> None:
+        """The stream was lost or broken off, and goes on under another epoch."""
+        epoch, seq = place.at
+        last = seq
+        if entry.before is not None and entry.before.epoch == epoch:
+            last = max(seq, entry.before.seq)
+        known = entry.before is not None and entry.before.epoch == epoch
+        gap = Gap(place.stream.log.run_id, epoch, seq + 1, last, "reset")
+        self._ledger.append_gap(place.stream, gap, entry.at.epoch)
+        count = f"{gap.count:,}" if known else "an unknown number of"
+        self._ledger.warn(
+            f"run {gap.run_id}: its stream was made anew in Redis, {count} events lost"
+        )
+        place.at = Cursor(entry.at.epoch, 0)
+
+    def _set_aside(self, place: _Place, raw: RawEntry, why: str) -> None:
+        """An entry that is no event takes its seq with it, if it stands where one should."""
+        epoch, seq = place.at
+        at = parse_id(raw[0])
+        last = at.seq if at.epoch == epoch else seq
+        if last > seq + 1:
+            self._leave_out(place, last - 1)
+        gap = Gap(place.stream.log.run_id, epoch, place.at.seq + 1, last, "quarantined",
+                  raw_bytes(raw))  # fmt: skip
+        self._ledger.append_gap(place.stream, gap, epoch, last + 1)
+        self._ledger.warn(f"run {gap.run_id}: set entry {raw[0].decode()} aside: {why}")
+        place.at = Cursor(epoch, last)
+
+    async def _take_index(self, entries: Sequence[RawEntry]) -> None:
+        run_ids = []
+        for raw_id, fields in entries:
+            self._index = raw_id
+            if len(fields) >= 2 and fields[0] == b"run":
+                run_ids.append(fields[1].decode(errors="replace"))
+        for some in _batched(list(dict.fromkeys(run_ids))):
+            rows = await self._rows(some, True)
+            for run_id, row in zip(some, rows, strict=True):
+                if row:
+                    self._attach(run_id, row)
+
+    def _attach(self, run_id: str, row: Sequence[Any]) -> None:
+        """Take up a run from its newest events, or go on with one that is known."""
+        known = self._ledger.streams.get(run_id)
+        epoch, last_seq, _, silent_ms, raw_meta, before, oldest = row
+        if known is not None:
+            if run_id in self._gone:
+                self._come_back(run_id)
+            elif run_id not in self._places and known.log.epoch != epoch:
+                self.follow(known, Cursor(known.log.epoch, known.log.last_seq))
+            return
+        try:
+            meta = decode_meta(raw_meta, run_id)
+        except EventError as error:
+            self._ledger.warn(f"left a run out: {error}")
+            return
+        first = max(1, last_seq - self._ledger.limits.retain + 1)
+        held = parse_id(oldest)
+        if not oldest:
+            first = last_seq + 1
+        elif held.epoch == epoch:
+            first = max(first, held.seq)
+        stream = self._ledger.attach(meta, epoch, first, parse_id(before) if before else None)
+        stream.alive_at = self._ledger.clock() - silent_ms / 1_000
+        self.follow(stream, Cursor(epoch, first - 1))
+
+    async def _look(self, places: Sequence[_Place]) -> None:
+        breaks = self._breaks_seen
+        rows = await self._rows([place.stream.log.run_id for place in places])
+        for place, row in zip(places, rows, strict=True):
+            if not row:
+                self._note_gone(place)
+                continue
+            epoch, seq, _, silent_ms = row
+            stream = place.stream
+            stream.alive_at = max(stream.alive_at, self._ledger.clock() - silent_ms / 1_000)
+            if epoch == place.at.epoch and seq < place.at.seq:
+                keys = meta_key(stream.log.run_id), place.key
+                await self._link.call(RENEW, keys, place.at)
+            waited = breaks == self._breaks and place.at == place.looked_at
+            if waited and place.at.epoch == place.seen.epoch and place.at < place.seen:
+                self._leave_out(place, place.seen.seq)
+            place.seen, place.looked_at = Cursor(epoch, seq), place.at
+        self._breaks_seen = self._breaks
+
+    def _forgive_silence(self) -> None:
+        """While the server was away, nobody could be heard."""
+        for place in self._places.values():
+            place.stream.alive_at = self._ledger.clock()
+
+    def _note_gone(self, place: _Place) -> None:
+        if self._places.pop(place.stream.log.run_id, None) is None:
+            return
+        self._gone[place.stream.log.run_id] = place
+        epoch, seq = place.at
+        gap = Gap(place.stream.log.run_id, epoch, seq + 1, seq, "reset")
+        self._ledger.append_gap(place.stream, gap, epoch, seq + 1)
+        self._ledger.warn(f"run {gap.run_id}: its stream is gone from Redis")
+
+    def _come_back(self, run_id: str) -> None:
+        """A run that was gone is there again."""
+        self._places[run_id] = self._gone.pop(run_id)
+
+    async def _rows(self, run_ids: Sequence[str], all_of_it: bool = False) -> list[Any]:
+        if not run_ids:
+            return []
+        keys = [key for run_id in run_ids for key in (meta_key(run_id), events_key(run_id))]
+        rows: list[Any] = await self._link.call(LOOK, keys, [int(all_of_it)])
+        return rows
+
+    async def _leave_out_other_types(self) -> None:
+        """One key that is no stream would make every read fail."""
+        try:
+            for place in list(self._places.values()):
+                kind = await self._link.control.type(place.key)
+                if kind not in (b"stream", b"none"):
+                    self._note_gone(place)
+        except FAILURES as error:
+            _log.info("cannot look at the keys: %s", error)
+
+
+def _batched(values: Sequence[T]) -> Iterator[Sequence[T]]:
+    return (values[start : start + _AT_ONCE] for start in range(0, len(values), _AT_ONCE))
+
+
+def _last_seq(delivery: Delivery) -> int:
+    return delivery.to_seq if isinstance(delivery, Gap) else delivery.seq

@@ -1,0 +1,116 @@
+"""Entries of a run's stream as events and gaps. Knows no connection."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final, TypeAlias
+
+import msgspec
+from msgspec import Struct
+
+from arena_tui.broker.protocol import Cursor, RunMeta
+from arena_tui.errors import EventError
+from arena_tui.events import Delivery, Envelope, Event, Gap, check_run_id, decode_event
+
+__all__ = [
+    "NO_CURSOR",
+    "Entry",
+    "RawEntry",
+    "Unusable",
+    "decode_meta",
+    "deliveries",
+    "encode_meta",
+    "parse_id",
+    "raw_bytes",
+    "read_entry",
+]
+
+NO_CURSOR: Final = Cursor(0, 0)
+
+RawEntry: TypeAlias = tuple[bytes, Sequence[bytes]]
+"""Id, then field, value, field, value …; as the server sends it."""
+
+_encoder = msgspec.json.Encoder()
+_meta_decoder = msgspec.json.Decoder(RunMeta)
+
+
+class Unusable(ValueError):
+    """An entry that somebody else has written."""
+
+
+class Entry(Struct, frozen=True):
+    """One event as it stands in the stream; `before`: the end of the stream this one replaces."""
+
+    at: Cursor
+    event: Event
+    size: int
+    before: Cursor | None
+
+
+def parse_id(raw: bytes | str) -> Cursor:
+    """`b"1763-12"` as a cursor; nothing, or nonsense, as `NO_CURSOR`."""
+    epoch, _, seq = (raw if isinstance(raw, bytes) else raw.encode()).partition(b"-")
+    return Cursor(int(epoch), int(seq)) if epoch.isdigit() and seq.isdigit() else NO_CURSOR
+
+
+def read_entry(raw: RawEntry) -> Entry:
+    """One entry of ours.
+
+    Raises:
+        Unusable: It is not one.
+    """
+    raw_id, fields = raw
+    at = parse_id(raw_id)
+    if at.seq == 0 or not fields or fields[0] != b"e":
+        raise Unusable("no event, but an entry of somebody else's")
+    try:
+        event = decode_event(fields[1])
+    except EventError as error:
+        raise Unusable(str(error)) from None
+    before = parse_id(fields[3]) if len(fields) == 4 and fields[2] == b"b" else None
+    return Entry(at, event, len(fields[1]), before)
+
+
+def raw_bytes(raw: RawEntry) -> bytes:
+    """What to keep of an entry that cannot be used."""
+    return raw[0] + b" " + b" ".join(raw[1])
+
+
+def deliveries(entries: Iterable[RawEntry], gap: Gap) -> list[Delivery]:
+    """What of the gap these entries fill, in order, with smaller gaps between them.
+
+    Nothing after the newest of them.
+    """
+    found: list[Delivery] = []
+    seq = gap.from_seq - 1
+    for raw in entries:
+        at = parse_id(raw[0])
+        if at.epoch != gap.epoch or at.seq <= seq:
+            continue
+        if at.seq > seq + 1:
+            found.append(Gap(gap.run_id, gap.epoch, seq + 1, at.seq - 1, "trimmed"))
+        seq = at.seq
+        try:
+            found.append(Envelope(gap.run_id, gap.epoch, seq, read_entry(raw).event))
+        except Unusable:
+            kept = raw_bytes(raw)
+            found.append(Gap(gap.run_id, gap.epoch, seq, seq, "quarantined", kept))
+    return found
+
+
+def encode_meta(meta: RunMeta) -> bytes:
+    """As JSON."""
+    return _encoder.encode(meta)
+
+
+def decode_meta(raw: bytes, run_id: str) -> RunMeta:
+    """From JSON; whatever else stands there, the run has an id.
+
+    Raises:
+        EventError: The id is not usable.
+    """
+    check_run_id(run_id)
+    try:
+        return _meta_decoder.decode(raw)
+    except msgspec.MsgspecError:
+        return RunMeta(run_id=run_id)

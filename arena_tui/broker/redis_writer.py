@@ -1,0 +1,288 @@
+"""The one ordered writer of a process: events to the server, each exactly once.
+
+What is published waits in one queue. One task takes what is there, one script call a run, all in
+one pipeline. A call without an answer may or may not have been carried out; it is made again until
+there is one, and the server drops what it has already (see `APPEND`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections import deque
+from collections.abc import Sequence
+from typing import Any
+
+from redis.exceptions import RedisError
+
+from arena_tui.broker.protocol import Cursor, Limits, Outgoing, RunMeta
+from arena_tui.broker.redis_link import FAILURES, Link, is_passing
+from arena_tui.broker.redis_scripts import (
+    APPEND,
+    CLOSED,
+    INDEX,
+    NO_RUN,
+    OPEN,
+    events_key,
+    meta_key,
+)
+from arena_tui.broker.redis_wire import NO_CURSOR, encode_meta
+from arena_tui.errors import BrokerError, RunClosedError, UnknownRunError
+from arena_tui.events import Event, RunEnd, RunStart, encode_event
+
+__all__ = ["Writer"]
+
+_CALL_EVENTS = 2_000
+_CALL_BYTES = 4 * 1024 * 1024
+"""Most a pipeline carries: a script call must not hold the server up."""
+
+_FEWEST = 50
+
+_log = logging.getLogger(__name__)
+
+
+class _Job:
+    """Events of one caller; `strict`: of runs that somebody has opened."""
+
+    __slots__ = ("answer", "refused", "seq", "strict", "waiting")
+
+    def __init__(self, count: int, strict: bool) -> None:
+        self.strict = strict
+        self.waiting = count
+        self.refused = 0
+        self.seq = 0
+        self.answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def done(self, count: int, error: BrokerError | None = None) -> None:
+        """So many of its events have their answer."""
+        self.waiting -= count
+        if error is not None:
+            self.refused += count
+        if self.answer.done():
+            return
+        if error is not None and self.strict:
+            self.answer.set_exception(error)
+        elif self.waiting == 0:
+            self.answer.set_result(None)
+
+
+class _Sent:
+    """One run as this producer knows it.
+
+    Attributes:
+        at: Where its newest event stands; `NO_CURSOR` before the first answer.
+        number: Events of this producer that the server has.
+        meta: What to open the run with, if this producer opens it.
+    """
+
+    __slots__ = ("at", "closed", "meta", "number", "open")
+
+    def __init__(self, meta: RunMeta) -> None:
+        self.meta = meta
+        self.at = NO_CURSOR
+        self.number = 0
+        self.open = False
+        self.closed = False
+
+
+class _Call:
+    """Events of one run, in one script call."""
+
+    __slots__ = ("ends", "jobs", "may_open", "payloads", "sent")
+
+    def __init__(self, sent: _Sent) -> None:
+        self.sent = sent
+        self.payloads: list[bytes] = []
+        self.jobs: list[_Job] = []
+        self.ends = False
+        self.may_open = False
+
+    def finish(self, error: BrokerError | None = None) -> None:
+        """Every event has its answer."""
+        for job in self.jobs:
+            job.done(1, error)
+
+
+class Writer:
+    """See the module. Lives on one loop; `run` is its task."""
+
+    def __init__(self, link: Link, limits: Limits) -> None:
+        self._link = link
+        self._capacity = limits.capacity
+        self._client = link.client()
+        self._producer = secrets.token_hex(8)
+        self._queue: deque[tuple[_Job, Outgoing]] = deque()
+        self._some = asyncio.Event()
+        self._runs: dict[str, _Sent] = {}
+        self._calls: list[_Call] = []
+        self._most = _CALL_EVENTS
+
+    @property
+    def unsent(self) -> int:
+        """Events taken in and without an answer from the server."""
+        return len(self._queue) + sum(len(call.payloads) for call in self._calls)
+
+    def newest(self, run_id: str) -> Cursor | None:
+        """Where the newest event of this producer stands in the run."""
+        sent = self._runs.get(run_id)
+        return sent.at if sent is not None and sent.at != NO_CURSOR else None
+
+    async def open(self, meta: RunMeta, epoch: int | None) -> int | None:
+        """Create the run; returns its epoch, or None when there is one of that id already."""
+        nonce = secrets.token_hex(8)
+        keys = (meta_key(meta.run_id), events_key(meta.run_id), INDEX)
+        args = (meta.run_id, encode_meta(meta), nonce, epoch or 0, 0, 0)
+        opened, given = await self._link.retrying(
+            "writer", lambda: self._link.call(OPEN, keys, args)
+        )
+        if not opened:
+            return None
+        sent = self._runs[meta.run_id] = _Sent(meta)
+        sent.open = True
+        return int(given)
+
+    async def publish(self, run_id: str, event: Event, size: int) -> int:
+        """Returns the event's seq."""
+        job = _Job(1, strict=True)
+        self._queue.append((job, (run_id, event, size)))
+        self._some.set()
+        await job.answer
+        return job.seq
+
+    async def publish_all(self, batch: Sequence[Outgoing]) -> int:
+        """Returns how many were refused."""
+        if not batch:
+            return 0
+        job = _Job(len(batch), strict=False)
+        self._queue.extend((job, each) for each in batch)
+        self._some.set()
+        await job.answer
+        return job.refused
+
+    async def run(self) -> None:
+        """Write until cancelled."""
+        while True:
+            await self._some.wait()
+            self._some.clear()
+            while self._queue:
+                self._calls = self._take()
+                attempt = 0
+                while self._calls:
+                    self._calls = await self._write(self._calls, attempt)
+                    attempt += 1
+
+    def abandon(self) -> None:
+        """Nothing more will be written: whoever waits is told."""
+        error = BrokerError("the broker is closed: nothing more can be published")
+        waiting = {job for call in self._calls for job in call.jobs}
+        for job in waiting | {job for job, _ in self._queue}:
+            job.strict = True
+            job.done(job.waiting, error)
+
+    def _take(self) -> list[_Call]:
+        """As many of the queue's events as one pipeline may carry, by run."""
+        calls: dict[str, _Call] = {}
+        count = size = 0
+        while self._queue and count < self._most and size < _CALL_BYTES:
+            job, (run_id, event, bytes_) = self._queue.popleft()
+            count += 1
+            size += bytes_
+            call = calls.get(run_id)
+            if call is None:
+                sent = self._runs.get(run_id)
+                if sent is None:
+                    sent = self._runs[run_id] = _Sent(RunMeta.of(run_id, event))
+                call = calls[run_id] = _Call(sent)
+            if call.sent.closed or call.ends:
+                self._refuse(job, run_id, event.kind)
+                continue
+            if type(event) is RunStart and not call.sent.meta.game:
+                call.sent.meta = RunMeta.of(run_id, event)
+            call.ends = type(event) is RunEnd
+            call.may_open |= not job.strict
+            call.payloads.append(encode_event(event))
+            call.jobs.append(job)
+        return [call for call in calls.values() if call.payloads]
+
+    def _refuse(self, job: _Job, run_id: str, kind: str) -> None:
+        if not job.strict:
+            _log.error("refused a %s event: run %s has ended", kind, run_id)
+        job.done(1, RunClosedError(f"run {run_id} has ended: open a new run"))
+
+    async def _write(self, calls: list[_Call], attempt: int) -> list[_Call]:
+        """Send them; returns those that must be sent again."""
+        answers: list[Any]
+        try:
+            answers = await self._send(calls)
+        except FAILURES as error:
+            # A server that is too slow for the time there is gets less at a time.
+            self._most = max(_FEWEST, self._most // 2)
+            await self._link.failed("writer", error, attempt)
+            return calls
+        again: list[_Call] = []
+        failure: BaseException | None = None
+        for call, answer in zip(calls, answers, strict=True):
+            if isinstance(answer, FAILURES) and is_passing(answer):
+                failure = answer
+                again.append(call)
+            elif not self._settle(call, answer):
+                again.append(call)
+        if failure is not None:
+            await self._link.failed("writer", failure, attempt)
+        else:
+            self._link.works("writer")
+            self._most = min(_CALL_EVENTS, self._most * 2)
+        return again
+
+    async def _send(self, calls: Sequence[_Call]) -> list[Any]:
+        """One answer a call: what the script returned, or the error it ended with."""
+        pipe = self._client.pipeline(transaction=False)
+        opening: list[bool] = []
+        for call in calls:
+            sent, run_id = call.sent, call.sent.meta.run_id
+            keys = meta_key(run_id), events_key(run_id)
+            opening.append(not sent.open and call.may_open)
+            if opening[-1]:
+                pipe.evalsha(OPEN.sha, 3, *keys, INDEX, run_id, encode_meta(sent.meta), "", 0,
+                             *sent.at)  # fmt: skip
+            pipe.evalsha(APPEND.sha, 2, *keys, self._producer, *sent.at, sent.number + 1,
+                         self._capacity, int(call.ends), *call.payloads)  # fmt: skip
+        replies = iter(await pipe.execute(raise_on_error=False))
+        answers = []
+        for opened in opening:
+            opening_reply = next(replies) if opened else None
+            answer = next(replies)
+            answers.append(opening_reply if isinstance(opening_reply, RedisError) else answer)
+        return answers
+
+    def _settle(self, call: _Call, answer: Any) -> bool:
+        """Take the server's word; returns whether that was the last one."""
+        sent, run_id = call.sent, call.sent.meta.run_id
+        if isinstance(answer, BaseException):
+            error = BrokerError(f"the server refused events of run {run_id}: {answer}")
+            _log.error("%d events lost: %s", len(call.payloads), error)
+            call.finish(error)
+            return True
+        epoch, seq = answer
+        if epoch == NO_RUN:
+            if not sent.open and not call.may_open:
+                call.finish(UnknownRunError(f"the broker holds no run {run_id}: open it first"))
+                return True
+            sent.open = False  # its stream is gone: make it anew, and send again
+            call.may_open = True
+            return False
+        if epoch == CLOSED:
+            sent.closed = True
+            for job in call.jobs:
+                self._refuse(job, run_id, "late")
+            return True
+        sent.open = True
+        sent.at = Cursor(epoch, seq)
+        sent.number += len(call.payloads)
+        sent.closed = call.ends
+        first = seq - len(call.payloads) + 1
+        for number, job in enumerate(call.jobs):
+            job.seq = first + number
+        call.finish()
+        return True
