@@ -43,8 +43,8 @@ def steps(keys: list[list[str]]) -> Callable[[Pilot[Any]], Awaitable[None]]:
 class Playing(Scenario):
     """The scenario with games under way, so that leaving asks."""
 
-    async def on_mount(self) -> None:
-        await super().on_mount()
+    async def play_all(self) -> None:
+        await super().play_all()
         self.games = type("Some", (), {"playing": 6, "stop": lambda _: None})()
 
 

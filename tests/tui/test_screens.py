@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -10,6 +11,7 @@ import pytest
 from textual.pilot import Pilot
 from textual.worker import WorkerCancelled
 
+from arena_tui.tui.screens.confirm import ConfirmScreen
 from arena_tui.tui.screens.history import HistoryScreen
 from arena_tui.tui.screens.live import LiveScreen
 from arena_tui.tui.screens.run import RunScreen
@@ -32,6 +34,13 @@ def text_of(app: Scenario) -> str:
     width, height = app.size
     strips = app.screen._compositor.render_strips()
     return "\n".join(strip.text.rstrip() for strip in strips[:height])[: (width + 1) * height]
+
+
+def picture_of(app: Scenario) -> str:
+    """What stands on the screen, with what is seen behind a dialog."""
+    svg = app.export_screenshot(simplify=True)
+    texts = [part.partition("</text>")[0].rpartition(">")[2] for part in svg.split("<text")[1:]]
+    return html.unescape("\n".join(texts)).replace("\xa0", " ")
 
 
 async def settled(app: Scenario, pilot: Pilot[int]) -> str:
@@ -423,3 +432,23 @@ async def test_a_wrong_history_filter_says_what_there_is() -> None:
         screen = await settled(app, pilot)
 
     assert "no number 'foo' to compare" in screen
+
+
+async def test_the_screen_behind_a_question_goes_on() -> None:
+    app = Scenario()
+    late = app.tapes[0].events[-4:]
+    del app.tapes[0].events[-4:]
+    async with running(app) as pilot:
+        await settled(app, pilot)
+        app.push_screen(ConfirmScreen("End the games?"))
+        await settled(app, pilot)
+        app.tapes[0].events = late
+        before = picture_of(app)
+        await app.publish(app.tapes[:1])
+        await settled(app, pilot)
+        after = picture_of(app)
+
+    total = sum(len(tape.events) for tape in app.tapes) + 33
+    assert f"published {total - 4} =" in before
+    assert "End the games?" in after
+    assert f"published {total} =" in after
