@@ -75,7 +75,7 @@ def main(report: int, load: ScreenLoad) -> None:
 
 async def _serve(config: Config) -> None:
     runtime = Runtime(config)
-    await runtime.open_store()
+    await runtime.open()
     await asyncio.Event().wait()
 
 

@@ -138,6 +138,7 @@ class BrokerStats(Struct, frozen=True, kw_only=True):
     Attributes:
         warnings: The newest high-water, overflow and connection warnings, oldest first.
         link: What is wrong with the connection to the server now; None when nothing is.
+        unsent: Events taken in, of which the server has not said that it has them.
     """
 
     capacity: int
@@ -148,6 +149,7 @@ class BrokerStats(Struct, frozen=True, kw_only=True):
     consumers: tuple[ConsumerStats, ...]
     warnings: tuple[str, ...]
     link: str | None = None
+    unsent: int = 0
 
 
 class Subscription(Protocol):

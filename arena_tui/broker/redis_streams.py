@@ -183,7 +183,8 @@ class RedisBroker:
         return [self._ledger.info(stream, heartbeat_s) for stream in self._ledger.streams.values()]
 
     async def stats(self) -> BrokerStats:
-        return replace(self._ledger.stats(), link=self._link.problem)
+        stats = self._ledger.stats()
+        return replace(stats, link=self._link.problem, unsent=self._writer.unsent)
 
     async def aclose(self) -> None:
         self._ledger.close()
@@ -193,11 +194,6 @@ class RedisBroker:
         with contextlib.suppress(*FAILURES):
             await self._leave()
         await self._link.aclose()
-
-    @property
-    def unsent(self) -> int:
-        """Events taken in, of which the server has not said that it has them."""
-        return self._writer.unsent
 
     async def fetch(self, gap: Gap) -> list[Delivery]:
         """See `Upstream`."""

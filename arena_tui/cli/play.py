@@ -10,7 +10,7 @@ from functools import partial
 
 from arena_tui.cli.output import begin_log, harmless, say, say_json, tell
 from arena_tui.config import Config, load_config
-from arena_tui.errors import ArenaError, StoreError
+from arena_tui.errors import ArenaError, BrokerError, StoreError
 from arena_tui.games.play import GameResult, GameSpec, Player
 from arena_tui.games.quiet import quiet_fds
 from arena_tui.services.runtime import Runtime
@@ -75,11 +75,11 @@ def _fields(result: GameResult) -> dict[str, object]:
 
 async def _play(config: Config, spec: GameSpec, report: _Report) -> int:
     loop = asyncio.get_running_loop()
-    runtime = Runtime(config)
+    runtime = Runtime(config, producer=True)
     player: Player | None = None
     signalled: list[int] = []
     try:
-        await runtime.open_store()
+        await runtime.open()
         report.problems += runtime.notices
 
         def finished(result: GameResult) -> None:
@@ -100,7 +100,7 @@ async def _play(config: Config, spec: GameSpec, report: _Report) -> int:
     finally:
         unsaved = await runtime.aclose()
     if unsaved:
-        raise StoreError(unsaved)
+        raise StoreError(unsaved) if runtime.persister else BrokerError(unsaved)
     if signalled:
         return 128 + signalled[0]
     crashed = [result for result in player.results if result.status == "crashed"]

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from arena_tui.broker.run import Run
 from arena_tui.broker.sink import MultiRunBrokerSink
 from arena_tui.config import BrokerUrl, Config, load_config
-from arena_tui.errors import ArenaError, StoreError
+from arena_tui.errors import ArenaError, BrokerError, StoreError
 from arena_tui.events import AgentInfo
 from arena_tui.services.runtime import Runtime
 
@@ -97,9 +97,13 @@ class Arena:
 def connect(url: str | None = None, *, db: str | None = None, store: bool = True) -> Arena:
     """Connect to a broker: `memory:` (the default), or what `ARENA_BROKER` or `REDIS_URL` says.
 
-    Within a running `arena-tui`, `memory:` is the app's broker: runs show on its screen. Elsewhere
-    it is a broker of this process's own, and runs are kept in the store. Connections of one process
-    to the same store share both.
+    Within a running `arena-tui` it is the app's broker: runs show on its screen. Elsewhere
+    `memory:` is a broker of this process's own, and runs are kept in the store; `redis://…` is a
+    server, and whoever watches there sees and stores the runs. Connections of one process to the
+    same broker and store share both.
+
+    While the server is away, events are kept until there are 100,000; then emitting waits. They go
+    out in order, each once, when it is back.
 
     Args:
         url: The broker.
@@ -108,6 +112,7 @@ def connect(url: str | None = None, *, db: str | None = None, store: bool = True
 
     Raises:
         UsageError: The broker is not known, or its URL cannot be used.
+        BrokerError: The server cannot be reached.
         StoreError: The store cannot be opened, for instance because another process has it.
     """
     broker = None if url is None else BrokerUrl(url)
@@ -116,7 +121,7 @@ def connect(url: str | None = None, *, db: str | None = None, store: bool = True
     if config.db is not None and config.db != ":memory:":
         config = replace(config, db=os.path.realpath(config.db))
     running = Runtime.current
-    if running is not None:
+    if running is not None and broker in (None, running.config.broker):
         return Arena(running.sink, None)
     with _lock:
         own = _owned.get(config)
@@ -160,12 +165,12 @@ class _OwnRuntime:
         finally:
             self._stop()
         if unsaved:
-            raise StoreError(unsaved)
+            raise StoreError(unsaved) if self._runtime.persister else BrokerError(unsaved)
 
     async def _open(self) -> Runtime:
-        runtime = Runtime(self._config, shared=False)
+        runtime = Runtime(self._config, producer=True, shared=False)
         try:
-            await runtime.open_store()
+            await runtime.open()
         except BaseException:
             await runtime.aclose()
             raise

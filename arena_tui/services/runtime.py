@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import socket
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING
 
 from arena_tui.broker.memory import InProcessBroker
-from arena_tui.broker.protocol import Limits
+from arena_tui.broker.protocol import BrokerProtocol, Limits
 from arena_tui.broker.sink import MultiRunBrokerSink
 from arena_tui.config import Config
 
@@ -28,6 +30,8 @@ class Runtime:
 
     Args:
         config: The settings in force.
+        producer: Whether this process only publishes: to a shared broker it then stores nothing
+            and reads nothing.
         limits: How much the broker holds.
         shared: Whether `connect()` within this process is to use this runtime.
         give_up_s: On closing, how long a store is waited for that refuses.
@@ -35,7 +39,7 @@ class Runtime:
     Attributes:
         current: The runtime that `connect()` uses; None: each makes its own.
         broker, sink: There from the start.
-        database, history, persister: There once `open_store` returned.
+        database, history, persister: There once `open` returned.
         notices: What the user should know, oldest first.
     """
 
@@ -46,29 +50,34 @@ class Runtime:
         config: Config,
         limits: Limits | None = None,
         *,
+        producer: bool = False,
         shared: bool = True,
         give_up_s: float = _GIVE_UP_S,
     ) -> None:
         self.config = config
-        self.broker = InProcessBroker(limits)
+        self.broker = _broker(config, limits, producer)
         self.sink = MultiRunBrokerSink(self.broker)
         self.database: Database | None = None
         self.history: History | None = None
         self.persister: Persister | None = None
         self.notices: list[str] = []
+        self._storing_here = config.db is not None and not (producer and self.broker.shared)
         self._give_up_s = give_up_s
         self._storing: asyncio.Task[None] | None = None
         if shared:
             Runtime.current = self
 
-    async def open_store(self) -> None:
-        """Open the configured store and begin to store; nothing to do without one.
+    async def open(self) -> None:
+        """Start the broker, open the configured store, begin to store.
 
         Raises:
-            StoreError: It cannot be opened; the broker works on without it.
+            BrokerError: The broker cannot be reached.
+            StoreError: The store cannot be opened; the broker works on without it.
         """
-        if self.config.db is None or self.database is not None:
+        await self.broker.start()
+        if not self._storing_here or self.database is not None:
             return
+        assert self.config.db is not None
         from arena_tui.store.database import Database
         from arena_tui.store.history import History
         from arena_tui.store.persister import Persister
@@ -85,11 +94,14 @@ class Runtime:
         self._storing = asyncio.create_task(persister.run(), name="persister")
 
     async def aclose(self) -> str | None:
-        """End all runs, store all that was published, close. Returns what could not be stored.
+        """End this process's runs, store all that was published, close. Returns what was lost.
 
-        While the store refuses, it is waited for no longer than `give_up_s`.
+        While the store or the server refuses, it is waited for no longer than `give_up_s`. What
+        other processes have published to a shared broker stays there for the next time.
         """
         await self._patiently(self._settle())
+        stats = await self.broker.stats()
+        unsent = stats.unsent + self.sink.stats().queued
         await self.broker.aclose()
         if self._storing is not None:
             self._storing.cancel()
@@ -98,21 +110,26 @@ class Runtime:
             await self.database.aclose()
         if Runtime.current is self:
             Runtime.current = None
+        if unsent:
+            return f"{unsent:,} events could not be published: {stats.link or 'the broker refused'}"
         return await self._unsaved()
 
     async def _settle(self) -> None:
         await self.sink.aclose()
-        runs = await self.broker.runs()
-        await self.broker.settled(info.meta.run_id for info in runs)
+        if not self.broker.shared:
+            runs = await self.broker.runs()
+            await self.broker.settled(info.meta.run_id for info in runs)
 
     async def _patiently(self, work: Coroutine[None, None, None]) -> None:
-        """Wait for `work`; give it up when the store has been refusing for so long."""
+        """Wait for `work`; give it up when the store or the server has refused for so long."""
         task = asyncio.create_task(work)
         refused_s = 0.0
         try:
             while not task.done() and refused_s <= self._give_up_s:
                 await asyncio.wait([task], timeout=_LOOK_EVERY_S)
-                refusing = self.persister is not None and self.persister.counters.state == "error"
+                refusing = (await self.broker.stats()).link is not None or (
+                    self.persister is not None and self.persister.counters.state == "error"
+                )
                 refused_s = refused_s + _LOOK_EVERY_S if refusing else 0.0
         finally:
             task.cancel()
@@ -120,10 +137,25 @@ class Runtime:
             await task
 
     async def _unsaved(self) -> str | None:
-        if self.persister is None:
+        if self.persister is None or self.broker.shared:
             return None
         counters = self.persister.counters
         count = (await self.broker.stats()).published - counters.stored - counters.lost
         if count <= 0:
             return None
         return f"{count:,} events could not be stored: {counters.last_error}"
+
+
+def _broker(config: Config, limits: Limits | None, producer: bool) -> BrokerProtocol:
+    if config.broker.kind == "memory":
+        return InProcessBroker(limits)
+    from arena_tui.broker.redis_streams import RedisBroker  # takes 100 ms to import
+
+    return RedisBroker(config.broker, limits, store=_store_name(config.db), reading=not producer)
+
+
+def _store_name(db: str | None) -> str | None:
+    """What other processes call this store; None for one that does not outlive the process."""
+    if db is None or db == ":memory:":
+        return None
+    return f"{socket.gethostname()}:{os.path.realpath(db)}"

@@ -30,6 +30,7 @@ from arena_tui.store.rows import (
     insert_run,
     load_cursors,
     load_totals,
+    raw_event,
     save_totals,
 )
 from arena_tui.store.totals import RunTotals
@@ -214,13 +215,15 @@ class Persister:
                 if gap := _new_part(connection, each, totals):
                     insert_gap(connection, gap, noted_at)
                     totals.add_gap(gap)
+                    if gap.raw is not None:
+                        insert_quarantined(connection, gap, gap.raw, "no event", noted_at)
             elif each.seq > totals.seq or each.epoch != totals.epoch:
                 news.append(each)
                 totals.add(each)
         if news:
             append_events(connection, news, "events")
         for envelope, error in aside:
-            insert_quarantined(connection, envelope, error, noted_at)
+            insert_quarantined(connection, envelope, raw_event(envelope), error, noted_at)
         for counters_only in (False, True):
             group = [each for each in folded.values() if self._same_facts(each) is counters_only]
             save_totals(connection, group, counters_only=counters_only)
@@ -254,10 +257,10 @@ class Persister:
 
 def _new_part(connection: Connection, gap: Gap, totals: RunTotals) -> Gap | None:
     """What of the gap the store does not know yet."""
-    if gap.reason == "reset":
+    if not gap.count:
         known = connection.execute(
-            "SELECT 1 FROM gaps WHERE run_id = ? AND epoch = ? AND reason = 'reset'",
-            [gap.run_id, gap.epoch],
+            "SELECT 1 FROM gaps WHERE run_id = ? AND epoch = ? AND from_seq = ? AND reason = ?",
+            [gap.run_id, gap.epoch, gap.from_seq, gap.reason],
         ).fetchall()  # DuckDB does no other work on a connection with rows left to fetch
         return None if known else gap
     if gap.epoch != totals.epoch or gap.from_seq > totals.seq:

@@ -9,7 +9,7 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from arena_tui.broker.protocol import Cursor
-from arena_tui.events import Envelope, Gap, OtherEvent, encode_event
+from arena_tui.events import Delivery, Envelope, Gap, OtherEvent, encode_event
 from arena_tui.store.database import Connection
 from arena_tui.store.totals import RunTotals
 
@@ -23,6 +23,7 @@ __all__ = [
     "insert_run",
     "load_cursors",
     "load_totals",
+    "raw_event",
     "save_totals",
     "totals_of",
 ]
@@ -57,15 +58,20 @@ def insert_gap(connection: Connection, gap: Gap, noted_at: datetime) -> None:
     connection.execute("INSERT INTO gaps VALUES (?, ?, ?, ?, ?, ?)", row)
 
 
-def insert_quarantined(
-    connection: Connection, envelope: Envelope, error: str, noted_at: datetime
-) -> None:
-    """Keep the bytes of an event that `events` cannot take."""
+def raw_event(envelope: Envelope) -> bytes:
+    """The bytes of an event that `events` cannot take."""
     try:
-        raw = encode_event(envelope.event)
+        return encode_event(envelope.event)
     except Exception:  # noqa: BLE001 - it may be here because it cannot be encoded
-        raw = repr(envelope.event).encode("utf-8", "backslashreplace")
-    row = (envelope.run_id, envelope.epoch, envelope.seq, error, raw, _naive(noted_at))
+        return repr(envelope.event).encode("utf-8", "backslashreplace")
+
+
+def insert_quarantined(
+    connection: Connection, what: Delivery, raw: bytes, error: str, noted_at: datetime
+) -> None:
+    """Keep bytes that are no event, or none that can be stored."""
+    seq = what.from_seq if isinstance(what, Gap) else what.seq
+    row = (what.run_id, what.epoch, seq, error, raw, _naive(noted_at))
     connection.execute("INSERT INTO quarantine VALUES (?, ?, ?, ?, ?, ?)", row)
 
 

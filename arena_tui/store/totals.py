@@ -106,10 +106,9 @@ class RunTotals(Struct, kw_only=True):
     def add_gap(self, gap: Gap) -> None:
         """Fold in word of events that are lost."""
         self.lost += gap.count
-        if gap.reason != "reset":
-            if gap.epoch != self.epoch:
-                self._begin(gap.epoch)
-            self.seq = gap.to_seq
+        if gap.epoch != self.epoch:
+            self._begin(gap.epoch)
+        self.seq = gap.to_seq
 
     def _begin(self, epoch: int) -> None:
         """The stream was made anew under the same id: the old one's end is not this one's."""

@@ -17,7 +17,7 @@ WITH stream AS (
 ), gap AS (
     SELECT run_id, epoch, sum(greatest(0, to_seq - from_seq + 1)) AS missing,
            min(from_seq) AS first, max(to_seq) AS last
-    FROM gaps WHERE reason <> 'reset' GROUP BY ALL
+    FROM gaps GROUP BY ALL
 ), overlap AS (
     SELECT run_id, epoch, count(*) AS rows
     FROM gaps JOIN events USING (run_id, epoch)

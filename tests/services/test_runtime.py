@@ -34,7 +34,7 @@ def stored(config: Config) -> dict[str, tuple[int, str]]:
 
 async def test_everything_published_is_stored_on_closing(config: Config) -> None:
     runtime = Runtime(config)
-    await runtime.open_store()
+    await runtime.open()
     with runtime.sink.run("chess", run_id="ended"):
         pass
     runtime.sink.emit("open", LogEvent())
@@ -55,7 +55,7 @@ async def test_what_was_published_before_the_store_opened_is_stored(config: Conf
         runtime.sink.emit("early", LogEvent())
     await runtime.sink.flush()
 
-    await runtime.open_store()
+    await runtime.open()
 
     assert await runtime.aclose() is None
     assert stored(config) == {"early": (51, "stopped")}
@@ -63,7 +63,7 @@ async def test_what_was_published_before_the_store_opened_is_stored(config: Conf
 
 async def test_without_a_store_nothing_is_waited_for(config: Config) -> None:
     runtime = Runtime(Config(db=None))
-    await runtime.open_store()
+    await runtime.open()
     runtime.sink.emit("run", LogEvent())
 
     assert await runtime.aclose() is None
@@ -82,7 +82,7 @@ async def test_the_runtime_of_the_process_is_known_while_it_is_open(config: Conf
 
 async def test_closing_twice_is_harmless(config: Config) -> None:
     runtime = Runtime(config)
-    await runtime.open_store()
+    await runtime.open()
 
     assert [await runtime.aclose(), await runtime.aclose()] == [None, None]
 
@@ -91,7 +91,7 @@ async def test_a_store_that_refuses_is_given_up_and_the_loss_is_counted(
     config: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runtime = Runtime(config, give_up_s=0.15)
-    await runtime.open_store()
+    await runtime.open()
     for _ in range(3):
         runtime.sink.emit("run", LogEvent())
     await runtime.sink.flush()
@@ -117,7 +117,7 @@ async def test_a_store_that_cannot_be_opened_leaves_the_broker_working(config: C
     everything = runtime.broker.subscribe("test")
 
     with pytest.raises(StoreError, match="not a store"):
-        await runtime.open_store()
+        await runtime.open()
 
     runtime.sink.emit("run", LogEvent())
     await runtime.sink.flush()
@@ -135,9 +135,9 @@ async def test_cursors_that_cannot_be_read_are_an_error_not_a_wait(
     with monkeypatch.context() as patched:
         patched.setattr(Database, "read", refuse)
         with pytest.raises(StoreError, match="Corrupt"):
-            await asyncio.wait_for(runtime.open_store(), 20)
+            await asyncio.wait_for(runtime.open(), 20)
 
-    await runtime.open_store()  # the file was let go
+    await runtime.open()  # the file was let go
     await runtime.aclose()
 
 
@@ -147,7 +147,7 @@ async def test_what_was_mended_is_told(config: Config) -> None:
     path.write_bytes(path.read_bytes()[:9_000])
     runtime = Runtime(config)
 
-    await runtime.open_store()
+    await runtime.open()
 
     assert ["moved to" in notice for notice in runtime.notices] == [True]
     await runtime.aclose()
@@ -163,5 +163,5 @@ async def test_a_second_runtime_of_another_process_is_told_who_has_the_store(
     monkeypatch.setattr("arena_tui.store.database.open_store", locked)
 
     with pytest.raises(StoreLockedError, match="process 7"):
-        await runtime.open_store()
+        await runtime.open()
     await runtime.aclose()

@@ -47,7 +47,7 @@ def game() -> list[Event]:
 @pytest.fixture
 async def runtime() -> AsyncIterator[Runtime]:
     runtime = Runtime(Config(db=":memory:"))
-    await runtime.open_store()
+    await runtime.open()
     events = game()
     await runtime.broker.publish_all([("run1", each, check_event(each)) for each in events])
     await runtime.broker.settled(["run1"])
