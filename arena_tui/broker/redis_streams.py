@@ -8,9 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Collection,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from itertools import islice
 from threading import get_ident
 
@@ -40,9 +49,12 @@ __all__ = ["RedisBroker"]
 
 _ACK_EVERY_S = 0.5
 _ACK_RUNS = 500
+_AGAIN_S = 1.0
 _CANCEL_AGAIN_S = 0.1
 _STORE_TTL_S = 3_600
 """A store that has given no sign for an hour no longer keeps events from being trimmed."""
+
+_log = logging.getLogger(__name__)
 
 
 class RedisBroker:
@@ -92,14 +104,17 @@ class RedisBroker:
         facts = await self._link.check()
         for risk, advice in self._link.risks(facts):
             self._ledger.warn(f"{risk}: {advice}")
-        work = [self._writer.run()]
+        work = {"writer": self._writer.run}
         if self._reader is not None:
             try:
                 await self._reader.catch_up()
             except FAILURES as error:
                 raise BrokerError(self._link.refusal(error)) from None
-            work += [self._reader.run(), self._reader.watch(), self._send_acks()]
-        self._tasks = [asyncio.create_task(each, name="redis") for each in work]
+            work |= {"reader": self._reader.run, "watch": self._reader.watch}
+            work["acks"] = self._send_acks
+        self._tasks = [
+            asyncio.create_task(self._keep(*each), name=each[0]) for each in work.items()
+        ]
 
     async def open_run(self, meta: RunMeta, epoch: int | None = None) -> RunInfo:
         self._ledger.check_thread()
@@ -203,6 +218,16 @@ class RedisBroker:
     def acked(self, subscription: LedgerSubscription, cursors: Mapping[str, Cursor]) -> None:
         """See `Upstream`."""
         self._acks.update(cursors)
+
+    async def _keep(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        """A task that ends by a bug is said so, and begun again."""
+        while True:
+            try:
+                await work()
+            except Exception as error:  # noqa: BLE001 - whatever it is, events must not stand still
+                _log.exception("the %s of %s failed", name, self.name)
+                self._ledger.warn(f"the {name} of {self.name} failed and is started again: {error}")
+                await asyncio.sleep(_AGAIN_S)
 
     async def _send_acks(self) -> None:
         """Tell the server what is stored, so that it may let go of it."""
