@@ -58,17 +58,17 @@ class _Place:
     Attributes:
         after: Id of the newest entry read, whoever wrote it.
         at: The newest event read.
-        looked_at: `at` when the server was last asked how far the run is; `seen`: its answer.
+        looked_at: `at` when the server was last asked how far the run is.
     """
 
-    __slots__ = ("after", "at", "key", "looked_at", "seen", "stream")
+    __slots__ = ("after", "at", "key", "looked_at", "stream")
 
     def __init__(self, stream: RunStream, at: Cursor) -> None:
         self.stream = stream
         self.key = events_key(stream.log.run_id)
         self.at = at
         self.after = b"%d-%d" % at
-        self.looked_at = self.seen = NO_CURSOR
+        self.looked_at = NO_CURSOR
 
 
 class Reader:
@@ -85,7 +85,6 @@ class Reader:
         self._places: dict[str, _Place] = {}
         self._gone: dict[str, _Place] = {}
         self._index = b"0-0"
-        self._breaks = self._breaks_seen = 0
         self.arrived = asyncio.Event()
 
     async def run(self) -> None:
@@ -101,7 +100,6 @@ class Reader:
                 while True:
                     await self._poll()
             except FAILURES as error:
-                self._breaks += 1
                 if isinstance(error, ResponseError) and not is_passing(error):
                     await self._leave_out_other_types()
                 await self._link.failed("reader", error, attempt)
@@ -279,7 +277,6 @@ class Reader:
         self.follow(stream, Cursor(epoch, first - 1))
 
     async def _look(self, places: Sequence[_Place]) -> None:
-        breaks = self._breaks_seen
         rows = await self._rows([place.stream.log.run_id for place in places])
         for place, row in zip(places, rows, strict=True):
             if not row:
@@ -291,11 +288,18 @@ class Reader:
             if epoch == place.at.epoch and seq < place.at.seq:
                 keys = meta_key(stream.log.run_id), place.key
                 await self._link.call(RENEW, keys, place.at)
-            waited = breaks == self._breaks and place.at == place.looked_at
-            if waited and place.at.epoch == place.seen.epoch and place.at < place.seen:
-                self._leave_out(place, place.seen.seq)
-            place.seen, place.looked_at = Cursor(epoch, seq), place.at
-        self._breaks_seen = self._breaks
+            elif place.at < (epoch, seq) and place.at == place.looked_at:
+                await self._look_for(place, Cursor(epoch, seq))
+            place.looked_at = place.at
+
+    async def _look_for(self, place: _Place, newest: Cursor) -> None:
+        """The server has had more of a run that does not get on: is any of it still there?"""
+        at = place.at
+        left = await self._link.command(
+            self._link.control, "XRANGE", place.key, f"({place.after.decode()}", "+", "COUNT", 1
+        )
+        if not left and place.at == at and newest.epoch == at.epoch:
+            self._leave_out(place, newest.seq)
 
     def _forgive_silence(self) -> None:
         """While the server was away, nobody could be heard."""
