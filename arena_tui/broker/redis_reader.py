@@ -84,6 +84,7 @@ class Reader:
         self._client = link.client(_SOCKET_S)
         self._places: dict[str, _Place] = {}
         self._gone: dict[str, _Place] = {}
+        self._own: set[str] = set()
         self._index = b"0-0"
         self.arrived = asyncio.Event()
 
@@ -134,8 +135,12 @@ class Reader:
             except FAILURES as error:
                 _log.info("cannot look at the runs: %s", error)
 
-    def follow(self, stream: RunStream, at: Cursor) -> None:
-        """Read this run from here on."""
+    def follow_own(self, stream: RunStream) -> None:
+        """Read a run that this process has just opened; the index will name it, too."""
+        self._own.add(stream.log.run_id)
+        self._follow(stream, Cursor(stream.log.epoch, 0))
+
+    def _follow(self, stream: RunStream, at: Cursor) -> None:
         self._places[stream.log.run_id] = _Place(stream, at)
 
     def forget(self, run_id: str) -> None:
@@ -255,11 +260,15 @@ class Reader:
         """Take up a run from its newest events, or go on with one that is known."""
         known = self._ledger.streams.get(run_id)
         epoch, last_seq, _, silent_ms, raw_meta, before, oldest = row
+        own = run_id in self._own
+        self._own.discard(run_id)
+        if known is None and own:
+            return  # opened here, and over and reaped before the index came to it
         if known is not None:
             if run_id in self._gone:
                 self._come_back(run_id)
             elif run_id not in self._places and known.log.epoch != epoch:
-                self.follow(known, Cursor(known.log.epoch, known.log.last_seq))
+                self._follow(known, Cursor(known.log.epoch, known.log.last_seq))
             return
         try:
             meta = decode_meta(raw_meta, run_id)
@@ -274,7 +283,7 @@ class Reader:
             first = max(first, held.seq)
         stream = self._ledger.attach(meta, epoch, first, parse_id(before) if before else None)
         stream.alive_at = self._ledger.clock() - silent_ms / 1_000
-        self.follow(stream, Cursor(epoch, first - 1))
+        self._follow(stream, Cursor(epoch, first - 1))
 
     async def _look(self, places: Sequence[_Place]) -> None:
         rows = await self._rows([place.stream.log.run_id for place in places])

@@ -126,7 +126,7 @@ class RedisBroker:
         if stream is None:
             stream = self._ledger.attach(meta, given, 1, None)
             if self._reader is not None:
-                self._reader.follow(stream, Cursor(given, 0))
+                self._reader.follow_own(stream)
         return self._ledger.info(stream, HEARTBEAT_S)
 
     async def publish(self, run_id: str, event: Event) -> int:
