@@ -76,6 +76,7 @@ class Reader:
 
     Attributes:
         arrived: Set whenever something has come.
+        known: Runs that are or were followed.
     """
 
     def __init__(self, link: Link, ledger: Ledger) -> None:
@@ -87,6 +88,7 @@ class Reader:
         self._own: set[str] = set()
         self._index = b"0-0"
         self.arrived = asyncio.Event()
+        self.known: set[str] = set()
 
     async def run(self) -> None:
         """Read until cancelled."""
@@ -142,6 +144,7 @@ class Reader:
 
     def _follow(self, stream: RunStream, at: Cursor) -> None:
         self._places[stream.log.run_id] = _Place(stream, at)
+        self.known.add(stream.log.run_id)
 
     def forget(self, run_id: str) -> None:
         """Read this run no more."""

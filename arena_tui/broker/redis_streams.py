@@ -173,9 +173,9 @@ class RedisBroker:
             await self.arrived(wanted)
             await self._ledger.settled(wanted)
 
-    async def arrived(self, run_ids: Iterable[str]) -> None:
-        """Return when what this process has published to these runs can be read here."""
-        wanted = list(run_ids)
+    async def arrived(self, run_ids: Iterable[str] | None = None) -> None:
+        """Return when what this process has published, to these runs or to all, can be read."""
+        wanted = list(self._writer.runs if run_ids is None else run_ids)
         while self._reader is not None and not all(map(self._has_arrived, wanted)):
             self._reader.arrived.clear()
             await self._reader.arrived.wait()
@@ -257,10 +257,13 @@ class RedisBroker:
 
     def _has_arrived(self, run_id: str) -> bool:
         """Whether what this process has published has come back."""
+        assert self._reader is not None
         newest = self._writer.newest(run_id)
         stream: RunStream | None = self._ledger.streams.get(run_id)
-        if newest is None or stream is None:
-            return newest is None
+        if newest is None:
+            return True
+        if stream is None:
+            return run_id in self._reader.known  # it came, and is reaped
         position = stream.log.position_of(newest)
         return position is not None and position <= stream.log.last
 

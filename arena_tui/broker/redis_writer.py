@@ -114,7 +114,7 @@ class Writer:
         self._producer = secrets.token_hex(8)
         self._queue: deque[tuple[_Job, Outgoing]] = deque()
         self._some = asyncio.Event()
-        self._runs: dict[str, _Sent] = {}
+        self.runs: dict[str, _Sent] = {}
         self._calls: list[_Call] = []
         self._most = _CALL_EVENTS
 
@@ -125,7 +125,7 @@ class Writer:
 
     def newest(self, run_id: str) -> Cursor | None:
         """Where the newest event of this producer stands in the run."""
-        sent = self._runs.get(run_id)
+        sent = self.runs.get(run_id)
         return sent.at if sent is not None and sent.at != NO_CURSOR else None
 
     async def open(self, meta: RunMeta, epoch: int | None) -> int | None:
@@ -138,7 +138,7 @@ class Writer:
         )
         if not opened:
             return None
-        sent = self._runs[meta.run_id] = _Sent(meta)
+        sent = self.runs[meta.run_id] = _Sent(meta)
         sent.open = True
         return int(given)
 
@@ -190,9 +190,9 @@ class Writer:
             size += bytes_
             call = calls.get(run_id)
             if call is None:
-                sent = self._runs.get(run_id)
+                sent = self.runs.get(run_id)
                 if sent is None:
-                    sent = self._runs[run_id] = _Sent(RunMeta.of(run_id, event))
+                    sent = self.runs[run_id] = _Sent(RunMeta.of(run_id, event))
                 call = calls[run_id] = _Call(sent)
             if call.sent.closed or call.ends:
                 self._refuse(job, run_id, event.kind)
