@@ -105,7 +105,11 @@ class _Call:
 
 
 class Writer:
-    """See the module. Lives on one loop; `run` is its task."""
+    """See the module. Lives on one loop; `run` is its task.
+
+    Attributes:
+        runs: What this producer has published to, by run id.
+    """
 
     def __init__(self, link: Link, limits: Limits) -> None:
         self._link = link

@@ -34,12 +34,12 @@ class Terminal:
     def wait_for(self, text: str) -> None:
         """Read until the text stands on the screen, or after a minus no longer does."""
         for _ in range(_READS_MAX):
-            if (text.removeprefix("-") in self._text()) != text.startswith("-"):
+            if (text.removeprefix("-") in self.text()) != text.startswith("-"):
                 return
             if not self._read(20.0):
                 break
         self.kill()
-        raise AssertionError(f"{text!r} never came:\n{self._text()}")
+        raise AssertionError(f"{text!r} never came:\n{self.text()}")
 
     def press(self, key: bytes) -> None:
         os.write(self._fd, key)
@@ -60,7 +60,7 @@ class Terminal:
     def kill(self) -> None:
         os.kill(self.pid, signal.SIGKILL)
 
-    def _text(self) -> str:
+    def text(self) -> str:
         """What stands on the screen; a wide character's second cell is empty.
 
         pyte's own `display` raises when a write has just replaced the first cell of one.
