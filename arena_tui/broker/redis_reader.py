@@ -249,8 +249,7 @@ class Reader:
 
     async def _take_index(self, entries: Sequence[RawEntry]) -> None:
         run_ids = []
-        for raw_id, fields in entries:
-            self._index = raw_id
+        for _, fields in entries:
             if len(fields) >= 2 and fields[0] == b"run":
                 run_ids.append(fields[1].decode(errors="replace"))
         for some in _batched(list(dict.fromkeys(run_ids))):
@@ -258,6 +257,7 @@ class Reader:
             for run_id, row in zip(some, rows, strict=True):
                 if row:
                     self._attach(run_id, row)
+        self._index = entries[-1][0]  # not before: a failure on the way must not skip a run
 
     def _attach(self, run_id: str, row: Sequence[Any]) -> None:
         """Take up a run from its newest events, or go on with one that is known."""
