@@ -51,8 +51,8 @@ class LedgerSubscription:
     """See `Subscription`. Made by `Ledger.subscribe`.
 
     Where the ledger is a part of something larger, what its logs no longer hold is asked for
-    upstream before it becomes a gap; only a reader that cannot wait (of all runs, and not durable)
-    is given the gap at once.
+    upstream before it becomes a gap. `read_nowait` cannot ask: a durable reader is given nothing
+    beyond such a place until it awaits the next batch; any other is given the gap.
 
     Attributes:
         position: Where in the window of all runs it reads; None when it follows chosen runs only.
@@ -68,7 +68,6 @@ class LedgerSubscription:
         self.durable = durable
         self.start = start
         self._ledger = ledger
-        self._asks_upstream = ledger.upstream is not None and (durable or position is None)
         self._question: _Question | None = None
         self._backlog: dict[_Key, _Backlog] = {}
         self._backlog_events = 0
@@ -90,19 +89,24 @@ class LedgerSubscription:
                 raise StopAsyncIteration
             if self._lag() >= _BATCH:
                 await asyncio.sleep(0)  # a reader that is never out of work must not own the loop
-            if batch := self.read_nowait(_BATCH) or await self._ask_upstream():
+            asks = self._ledger.upstream is not None
+            if batch := self._read(_BATCH, asks) or (asks and await self._ask_upstream()):
                 return batch
             if self.position is None and not self._any_open():
                 raise StopAsyncIteration
             await self._sleep()
 
     def read_nowait(self, limit: int = _BATCH) -> list[Delivery]:
+        return self._read(limit, self.durable and self._ledger.upstream is not None)
+
+    def _read(self, limit: int, asks: bool) -> list[Delivery]:
+        """What is there; up to the first place that upstream is to be asked about, if it is."""
         self._note_lag()
         batch: list[Delivery] = []
         if self._backlog:
             if self.position is not None and self._backlog_events > limit:
                 self.fall_behind()  # so that runs in the window get their turn, too
-            self._read_backlog(limit, batch)
+            self._read_backlog(limit, batch, asks)
         if self.position is not None and len(batch) < limit and not self._backlog:
             start = self.position - self._ledger.window_start
             news = self._ledger.window[start : start + limit - len(batch)]
@@ -244,21 +248,20 @@ class LedgerSubscription:
             self._ledger.sleeping.discard(self)
             self._waiter = None
 
-    def _read_backlog(self, limit: int, batch: list[Delivery]) -> None:
-        """One slice of each run in turn, so that a busy run never starves the others.
-
-        Ends at a run of which upstream is to be asked first.
-        """
+    def _read_backlog(self, limit: int, batch: list[Delivery], asks: bool) -> None:
+        """One slice of each run in turn, so that a busy run never starves the others."""
         while self._backlog and len(batch) < limit:
             key, backlog = next(iter(self._backlog.items()))
-            if self._asks_upstream and self._lacks(key, backlog) is not None:
+            if asks and self._lacks(key, backlog) is not None:
                 return
             del self._backlog[key]
-            self._read_run(key, backlog, min(_PER_RUN, limit - len(batch)), batch)
+            self._read_run(key, backlog, min(_PER_RUN, limit - len(batch)), batch, asks)
             if backlog.read < backlog.owed:
                 self._backlog[key] = backlog
 
-    def _read_run(self, key: _Key, backlog: _Backlog, limit: int, batch: list[Delivery]) -> None:
+    def _read_run(
+        self, key: _Key, backlog: _Backlog, limit: int, batch: list[Delivery], asks: bool
+    ) -> None:
         stream = self._stream(key)
         if backlog.gap is not None:
             self._give(backlog.gap, batch)
@@ -272,7 +275,7 @@ class LedgerSubscription:
         log = stream.log
         if backlog.read < log.first - 1:
             missing = log.missing(backlog.read, min(log.first - 1, backlog.owed))
-            for gap, position in missing[:1] if self._asks_upstream else missing:
+            for gap, position in missing[:1] if asks else missing:
                 self._give(gap, batch)
                 self._advance(backlog, position)
             self._overflowing.discard(log.run_id)
@@ -329,9 +332,8 @@ class LedgerSubscription:
         return found
 
     def _next_question(self) -> _Question | None:
-        if not self._asks_upstream or not self._backlog:
+        if self._ledger.upstream is None or not self._backlog:
             return None
-        assert self._ledger.upstream is not None
         key, backlog = next(iter(self._backlog.items()))
         lacking = self._lacks(key, backlog)
         if lacking is None:
