@@ -1,11 +1,14 @@
-"""One run by seq, wherever its events are: held by the broker, in the store, or partly in each."""
+"""One run by seq, wherever its events are: held by the broker, in the store, or partly in each.
+
+Of a run whose stream was lost and made anew it reads the newest epoch.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from datetime import datetime, timedelta
 
-from arena_tui.broker.protocol import BrokerProtocol, Subscription
+from arena_tui.broker.protocol import BrokerProtocol, RunMeta, Subscription
 from arena_tui.errors import UnknownRunError
 from arena_tui.events import Delivery, Envelope, ErrorEvent, Gap, RunEnd, encode_event
 from arena_tui.services.view import RunView
@@ -34,6 +37,8 @@ class RunTape:
         self._history = history
         self._subscription: Subscription | None = None
         self._hot: list[Delivery] = []
+        self._meta: RunMeta | None = None
+        self._epoch: int | None = None
 
     async def open(self) -> None:
         """Find the run.
@@ -47,10 +52,11 @@ class RunTape:
                 f"run {self.run_id[-4:].lower()}", [self.run_id]
             )
             self.live = held[self.run_id].state != "closed"
+            self._meta = held[self.run_id].meta
             self.pump()
         elif self._history is not None:
             self.run_id = (totals := await self._history.run(self.run_id)).run_id
-            self.last_seq = totals.seq
+            self.last_seq, self._epoch = totals.seq, totals.epoch
         else:
             raise UnknownRunError(
                 f"no run {self.run_id}: the broker let it go, and nothing is stored"
@@ -64,6 +70,9 @@ class RunTape:
                 news += batch
         if news:
             self._hot += news
+            if news[-1].epoch != self._epoch:
+                self._epoch = news[-1].epoch
+                self._hot = [each for each in self._hot if each.epoch == self._epoch]
             self.last_seq = _last(news[-1])
             self.live = self.live and not _ends(news[-1])
             if len(self._hot) > 2 * _HOT_MAX:
@@ -79,7 +88,7 @@ class RunTape:
             return [
                 each for each in self._hot if from_seq <= _last(each) and _first(each) <= to_seq
             ]
-        stored = await self._history.window(self.run_id, from_seq, to_seq)
+        stored = await self._history.window(self.run_id, from_seq, to_seq, self._epoch)
         newest = _last(stored[-1]) if stored else from_seq - 1
         return stored + [each for each in self._hot if newest < _first(each) <= to_seq]
 
@@ -96,6 +105,8 @@ class RunTape:
                 view.add(envelope)
             view.tallies = await self._history.tallies(self.run_id, seq)
             view.totals.seq = seq
+        if self._meta is not None:
+            view.introduce(self._meta)
         return view
 
     async def density(self, slices: int) -> Density:

@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
-from arena_tui.broker.protocol import RunState
+from arena_tui.broker.protocol import RunMeta, RunState
 from arena_tui.events import (
     Action,
     AgentInfo,
@@ -42,6 +42,8 @@ class Pane(Struct, frozen=True, kw_only=True):
         idle_s: Seconds since the newest event arrived.
         per_second: Events in each of the last seconds, newest last.
         held, capacity: Fill of the run's log; lag: events not yet stored.
+        partial: Whether the run had begun before it was seen here, so that tokens, cost and errors
+            are at least what is given.
     """
 
     run_id: str
@@ -70,6 +72,7 @@ class Pane(Struct, frozen=True, kw_only=True):
     lag: int
     lost: int
     reason: str | None
+    partial: bool = False
 
     @property
     def rate(self) -> float:
@@ -105,6 +108,7 @@ class RunView:
         self.last_error: str | None = None
         self.version = 0
         self.arrived_at = now
+        self._since = 0
         self._awaited_since: float | None = None
         self._per_second: deque[int] = deque(maxlen=_RATE_SECONDS)
         self._this_second = 0
@@ -114,6 +118,8 @@ class RunView:
         self.version += 1
         self.arrived_at = now
         self.recent.append(delivery)
+        if not self._since:
+            self._since = delivery.from_seq if isinstance(delivery, Gap) else delivery.seq
         if isinstance(delivery, Gap):
             self.totals.add_gap(delivery)
             return
@@ -122,17 +128,37 @@ class RunView:
         if type(delivery.event) in _FOLDED:
             self._add_own(delivery.event, now)
 
+    def introduce(self, meta: RunMeta) -> None:
+        """What is known of the run though its `run_start` was not seen."""
+        if not self.totals.game and (meta.game or meta.agents):
+            self.totals.game, self.totals.label = meta.game, meta.label
+            self.totals.agents = list(meta.agents)
+            self.version += 1
+
     def end_seconds(self, seconds: int) -> None:
         """So many seconds have passed since the last call: share its events among them."""
         rate = round(self._this_second / seconds)
         self._per_second += [rate] * min(seconds, _RATE_SECONDS)
         self._this_second = 0
 
+    @property
+    def partial(self) -> bool:
+        """Whether the run had begun before it was seen here."""
+        return self._since > 1
+
     def pane(
-        self, now: float, run_state: RunState, held: int, capacity: int, lag: int, overflow: int
+        self,
+        now: float,
+        run_state: RunState,
+        held: int,
+        capacity: int,
+        lag: int,
+        overflow: int,
+        stored: RunTotals | None = None,
     ) -> Pane:
-        """The run as it looks now."""
+        """The run as it looks now; `stored`: what all of it adds up to, if somebody knows."""
         totals = self.totals
+        whole = stored if self.partial and stored is not None else totals
         idle_s = max(0.0, now - self.arrived_at)
         return Pane(
             run_id=totals.run_id,
@@ -148,19 +174,20 @@ class RunView:
             winners=tuple(totals.winners),
             recent=tuple(self.recent),
             per_second=tuple(self._per_second),
-            events=totals.events,
-            tokens=_total_tokens(totals),
-            cost_usd=totals.cost_usd,
-            errors=totals.errors,
+            events=max(totals.seq, totals.events) if self.partial else totals.events,
+            tokens=_total_tokens(whole),
+            cost_usd=whole.cost_usd,
+            errors=whole.errors,
             last_error=self.last_error,
             waiting_s=None if self._awaited_since is None else max(0.0, now - self._awaited_since),
             idle_s=idle_s,
-            duration_s=totals.duration_s or 0.0,
+            duration_s=whole.duration_s or 0.0,
             held=held,
             capacity=capacity,
             lag=lag,
             lost=max(totals.lost, overflow),
             reason=totals.reason,
+            partial=self.partial and stored is None,
         )
 
     def _state(self, run_state: RunState, idle_s: float) -> PaneState:

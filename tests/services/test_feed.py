@@ -10,6 +10,7 @@ from arena_tui.broker.protocol import BrokerStats, Cursor, Limits, RunMeta
 from arena_tui.events import (
     Action,
     AgentInfo,
+    Envelope,
     ErrorEvent,
     Event,
     LlmPrompt,
@@ -20,7 +21,9 @@ from arena_tui.events import (
     TurnStart,
 )
 from arena_tui.services.feed import Feed
+from arena_tui.services.view import RunView
 from arena_tui.store.persister import PersisterCounters
+from arena_tui.store.totals import RunTotals
 from tests.conftest import FakeClock
 
 
@@ -200,3 +203,16 @@ class Stored:
         self.counters = PersisterCounters(
             state="ok", stored=stored, lost=0, quarantined=0, failures=0, last_error=None
         )
+
+
+def test_a_run_seen_late_is_introduced_and_says_that_there_was_more() -> None:
+    view = RunView("late")
+    view.add(Envelope("late", 1, 501, LlmResponse(text="x", input_tokens=7, cost_usd=0.5)))
+    view.introduce(RunMeta(run_id="late", game="chess", agents=(AgentInfo(id="a"),)))
+    stored = RunTotals(run_id="late", events=501, input_tokens=9_000, cost_usd=4.5, errors=2)
+
+    alone = view.pane(0.0, "open", held=1, capacity=10, lag=0, overflow=0)
+    known = view.pane(0.0, "open", held=1, capacity=10, lag=0, overflow=0, stored=stored)
+
+    assert (alone.game, alone.events, alone.tokens, alone.partial) == ("chess", 501, 7, True)
+    assert (known.tokens, known.cost_usd, known.errors, known.partial) == (9_000, 4.5, 2, False)

@@ -200,11 +200,13 @@ def _figures(pane: Pane, palette: Palette, width: int) -> list[list[Piece]]:
                 )
             ]
         )
+    least = "≥ " if pane.partial else ""
     if pane.tokens is not None:
-        figures.append(_figure("tok", short_count(pane.tokens), palette))
+        figures.append(_figure("tok", least + short_count(pane.tokens), palette))
     if pane.cost_usd is not None:
-        figures.append(_figure("cost", cost(pane.cost_usd), palette))
-    figures.append(_figure("err", str(pane.errors), palette, palette.bad if pane.errors else None))
+        figures.append(_figure("cost", least + cost(pane.cost_usd), palette))
+    errors = f"{least}{pane.errors}"
+    figures.append(_figure("err", errors, palette, palette.bad if pane.errors else None))
     figures.append(_figure("ev", f"{pane.events:,}", palette))
     return figures
 
