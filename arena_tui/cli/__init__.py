@@ -39,6 +39,7 @@ _COMMANDS = (
     "show",
     "events",
     "verify",
+    "persist",
     "redis",
     "doctor",
     "bench",
@@ -146,6 +147,10 @@ def _parser() -> _Parser:
     events.add_argument("--to", dest="to_seq", type=int, default=2**53, metavar="SEQ")
     events.add_argument("--kind", action="append", metavar="KIND", help="only these kinds")
     _command(commands, "verify", "check that the store is whole", "stored:verify")
+    _command(
+        commands, "persist", "store what other processes publish, without a screen",
+        "persist:persist",
+    )  # fmt: skip
     redis = _command(
         commands, "redis", "a Redis server for this machine, its data kept", "server:redis"
     )

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from arena_tui.broker.protocol import BrokerProtocol, RunState, RunStats
+from arena_tui.broker.protocol import BrokerProtocol, BrokerStats, RunState, RunStats
 from arena_tui.events import Envelope, Gap, RunStart
 from arena_tui.services.view import Pane, RunView
 
 if TYPE_CHECKING:
-    from arena_tui.store.persister import Persister  # with duckdb, which takes 50 ms
+    from arena_tui.store.persister import Persister, PersisterCounters  # with duckdb: 50 ms
 
-__all__ = ["Feed", "Frame", "Truth"]
+__all__ = ["Feed", "Frame", "Truth", "stored_and_lost"]
 
 _PUMP_MAX = 50_000
 """Events folded a frame at most: what is left waits in the broker, and the lag says so."""
@@ -152,11 +152,7 @@ class Feed:
         durable = next((c for c in stats.consumers if c.durable), None)
         self._frames += 1
         counters = persister.counters if persister else None
-        stored = counters.stored if counters else 0
-        lost = counters.lost if counters else 0
-        if counters and self._broker.shared:
-            held = sum(each.lag for each in stats.runs)
-            stored = stats.published - lost - max(0, min(held, stats.published - lost))
+        stored, lost = stored_and_lost(stats, counters, self._broker.shared)
         return Frame(
             number=self._frames,
             panes=tuple(
@@ -207,3 +203,16 @@ class Feed:
     def _forget(self, run_id: str) -> None:
         self._views.pop(run_id, None)
         self._panes.pop(run_id, None)
+
+
+def stored_and_lost(
+    stats: BrokerStats, counters: PersisterCounters | None, shared: bool
+) -> tuple[int, int]:
+    """How many of the events published are in the store, and in gaps; the others are in flight."""
+    if counters is None:
+        return 0, 0
+    if not shared:
+        return counters.stored, counters.lost
+    held = sum(each.lag for each in stats.runs)
+    rest = stats.published - counters.lost
+    return rest - max(0, min(held, rest)), counters.lost

@@ -1,0 +1,236 @@
+"""`arena-tui persist`: stores what others publish, says how it goes, and ends in good order."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeAlias
+
+import pytest
+import redis
+
+import arena_tui
+from tests.cli.test_commands import ARENA, arena, lines, surroundings
+from tests.redis_fixture import MakeRedis
+from tests.tui.terminal import Terminal
+
+Child: TypeAlias = "subprocess.Popen[str]"
+Persist: TypeAlias = Callable[..., Child]
+
+
+@pytest.fixture
+def persist(tmp_path: Path) -> Iterator[Persist]:
+    """Runs the command until it says that it stores; all have ended after the test."""
+    children: list[Child] = []
+
+    def start(url: str, *words: str, file_bytes: int | None = None) -> Child:
+        limit = f"import resource; resource.setrlimit(1, ({file_bytes}, {resource.RLIM_INFINITY}));"
+        main = "import sys; from arena_tui.cli import main; sys.exit(main())"
+        command = [sys.executable, "-c", (limit if file_bytes else "") + main]
+        child = subprocess.Popen(
+            [*command, "persist", "--broker", url, *words], stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=surroundings(tmp_path),
+        )  # fmt: skip
+        children.append(child)
+        line_with(child, "storing what comes")
+        return child
+
+    yield start
+    for child in children:
+        child.kill()
+        child.communicate(timeout=60)
+
+
+def line_with(child: Child, text: str) -> str:
+    """The next line on its stderr that has the text."""
+    assert child.stderr is not None
+    for line in child.stderr:
+        if text in line:
+            return line
+    raise AssertionError(f"{text!r} never came: exit code {child.wait(60)}")
+
+
+def publish(url: str, run_id: str, turns: int, said: str = "") -> None:
+    """A run of `turns` + 2 events, as another process would publish it."""
+    with (
+        arena_tui.connect(url, store=False) as arena,
+        arena.run(game="test", run_id=run_id) as run,
+    ):
+        for turn in range(1, turns + 1):
+            run.turn(turn, state=said)
+
+
+def wait_until_stored(url: str, run_id: str, seq: int) -> None:
+    """Return once a store has told the server that it has the run up to there."""
+    deadline = time.monotonic() + 60
+    with redis.Redis.from_url(url, decode_responses=True) as client:
+        while time.monotonic() < deadline:
+            stores = client.smembers("arena:stores")
+            acks = [client.hget(f"arena:acks:{store}", run_id) for store in stores]
+            if any(ack and ack.endswith(f"-{seq}") for ack in acks):
+                return
+    raise AssertionError(f"event {seq} of run {run_id} was never stored")
+
+
+def stored(folder: Path) -> dict[str, tuple[int, str]]:
+    """Events and status of each run of a store that is whole."""
+    assert arena(folder, "verify").returncode == 0
+    runs = lines(arena(folder, "runs", "--json").stdout)
+    return {run["run_id"]: (run["events"], run["status"]) for run in runs}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_it_well_with_all_that_came_stored(
+    redis_url: str, persist: Persist, tmp_path: Path, number: int
+) -> None:
+    child = persist(redis_url, "--json")
+    publish(redis_url, "one", 500)
+    wait_until_stored(redis_url, "one", 502)
+
+    child.send_signal(number)
+    out, said = child.communicate(timeout=60)
+
+    assert child.returncode == 0
+    [account] = lines(out)
+    assert (account["published"], account["stored"]) == (502, 502)
+    assert (account["in_flight"], account["lost"], account["link"]) == (0, 0, None)
+    assert "stored 502" in said
+    assert stored(tmp_path) == {"one": (502, "finished")}
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_it_goes_on_where_it_was(
+    redis_url: str, persist: Persist, tmp_path: Path, number: int
+) -> None:
+    first = persist(redis_url)
+    with (
+        arena_tui.connect(redis_url, store=False) as agent,
+        agent.run(game="test", run_id="long") as run,
+    ):
+        for turn in range(1_500):
+            run.turn(turn)
+        wait_until_stored(redis_url, "long", 1_501)
+        first.send_signal(number)
+        first.wait(60)
+        for turn in range(1_500):
+            run.turn(turn)
+    publish(redis_url, "unseen", 3)
+    second = persist(redis_url)
+    wait_until_stored(redis_url, "long", 3_002)
+    wait_until_stored(redis_url, "unseen", 5)
+    second.terminate()
+    second.communicate(timeout=60)
+
+    assert stored(tmp_path) == {"long": (3_002, "finished"), "unseen": (5, "finished")}
+
+
+def test_a_link_that_breaks_and_mends_is_said_when_it_happens(
+    make_redis: MakeRedis, persist: Persist, tmp_path: Path
+) -> None:
+    server = make_redis(aof=True)
+    child = persist(server.url)
+
+    server.kill()
+    gone = line_with(child, "trying again")
+    server.start()
+    back = line_with(child, "works again")
+    publish(server.url, "after", 3)
+    wait_until_stored(server.url, "after", 5)
+    child.terminate()
+    child.communicate(timeout=60)
+
+    assert gone == f"arena-tui: no connection to redis 127.0.0.1:{server.port}: trying again\n"
+    assert back.startswith(f"arena-tui: redis 127.0.0.1:{server.port} works again, after ")
+    assert stored(tmp_path) == {"after": (5, "finished")}
+
+
+def test_events_that_are_gone_are_said_and_counted(
+    make_redis: MakeRedis, persist: Persist, tmp_path: Path
+) -> None:
+    server = make_redis()
+    publish(server.url, "cut", 11_998)  # the server holds the newest 10,000 of 12,000
+    child = persist(server.url, "--json")
+
+    wait_until_stored(server.url, "cut", 12_000)
+    said = line_with(child, "could not be had any more")
+    child.terminate()
+    out, _ = child.communicate(timeout=60)
+
+    assert said == "arena-tui: 2,000 events could not be had any more: noted as gaps\n"
+    [account] = lines(out)
+    assert (account["published"], account["stored"], account["lost"]) == (12_000, 10_000, 2_000)
+    assert stored(tmp_path) == {"cut": (10_000, "finished")}
+
+
+def test_a_store_that_refuses_is_said_and_ends_it_with_an_error(
+    redis_url: str, persist: Persist, tmp_path: Path
+) -> None:
+    child = persist(redis_url, "--json", file_bytes=1_000_000)
+    publish(redis_url, "large", 300, os.urandom(20_000).hex())
+
+    line_with(child, "events are held and tried again")
+    child.terminate()
+    out, said = child.communicate(timeout=60)
+    assert (child.returncode, out) == (3, "")
+    assert "not everything could be stored" in said.splitlines()[-1]
+
+    again = persist(redis_url)
+    wait_until_stored(redis_url, "large", 302)
+    again.terminate()
+    again.communicate(timeout=60)
+    assert stored(tmp_path) == {"large": (302, "finished")}
+
+
+def test_a_second_one_on_the_same_store_names_the_first_and_goes(
+    redis_url: str, persist: Persist, tmp_path: Path
+) -> None:
+    first = persist(redis_url)
+
+    second = arena(tmp_path, "persist", "--broker", redis_url)
+
+    assert (second.returncode, second.stdout) == (3, "")
+    assert f"is open in process {first.pid}," in second.stderr.splitlines()[-1]
+    assert first.poll() is None
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["--broker", "memory:"], 2, "give --broker redis://"),
+        (["--broker", "redis://127.0.0.1:1", "--db", ":memory:"], 2, "give a file with --db"),
+        (["--broker", "redis://127.0.0.1:1"], 3, "cannot reach redis 127.0.0.1:1"),
+    ],
+    ids=["memory broker", "memory store", "no server"],
+)
+def test_what_it_cannot_do_is_one_line(
+    tmp_path: Path, words: list[str], code: int, said: str
+) -> None:
+    done = arena(tmp_path, "persist", *words)
+
+    assert (done.returncode, done.stdout) == (code, "")
+    assert len(done.stderr.splitlines()) == 1
+    assert said in done.stderr
+
+
+def test_on_a_terminal_the_last_line_tells_where_every_event_is(
+    redis_url: str, tmp_path: Path
+) -> None:
+    db = str(tmp_path / "arena.duckdb")
+    terminal = Terminal([*ARENA, "persist", "--broker", redis_url, "--db", db], tmp_path)
+    terminal.wait_for("storing what comes through redis")
+    publish(redis_url, "seen", 10)
+    terminal.wait_for("published 12 = stored 12 + in flight 0 + lost 0 · ")
+    os.kill(terminal.pid, signal.SIGINT)
+
+    assert terminal.wait() == 0
+    last = [line.rstrip() for line in terminal.screen.display if line.strip()][-1]
+    assert last == (
+        "arena-tui: published 12 = stored 12 + in flight 0 + lost 0; "
+        "what comes now is stored next time"
+    )
