@@ -11,25 +11,14 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
-from msgspec import Struct
-
 from arena_tui import __version__
-from arena_tui.cli.output import say, say_json
+from arena_tui.cli.findings import Finding, say_finding
 from arena_tui.config import BrokerUrl, config_path, load_config, log_path
 from arena_tui.errors import StoreError, StoreLockedError
 
 __all__ = ["doctor"]
 
 _FREE_MIN = 500_000_000
-
-
-class Finding(Struct, frozen=True, kw_only=True):
-    """One thing looked at; `advice` says what to do when it is not `ok`."""
-
-    check: str
-    ok: bool
-    detail: str
-    advice: str = ""
 
 
 def doctor(arguments: argparse.Namespace) -> int:
@@ -42,7 +31,7 @@ def doctor(arguments: argparse.Namespace) -> int:
         *(_package(name) for name in ("textual", "duckdb", "msgspec")),
         _games(),
         _chess_engine(),
-        _broker(config.broker),
+        *_broker(config.broker),
         _settings(),
         _store(config.db),
         _disk(config.db),
@@ -50,19 +39,16 @@ def doctor(arguments: argparse.Namespace) -> int:
         _terminal(),
     ]
     for finding in findings:
-        if arguments.json:
-            say_json(finding)
-        else:
-            sign = "✓" if finding.ok else "✗"
-            advice = f"\n    → {finding.advice}" if finding.advice else ""
-            for number, text in enumerate(f"{finding.detail}{advice}".splitlines()):
-                say(f"{sign} {finding.check:<11} {text}" if number == 0 else text)
+        say_finding(finding, arguments.json)
     return 0 if all(finding.ok for finding in findings) else 1
 
 
-def _broker(url: BrokerUrl) -> Finding:
-    where = " (in this process)" if url.kind == "memory" else ""
-    return Finding(check="broker", ok=True, detail=f"{url}{where}")
+def _broker(url: BrokerUrl) -> list[Finding]:
+    if url.kind == "memory":
+        return [Finding(check="broker", ok=True, detail=f"{url} (in this process)")]
+    from arena_tui.cli.doctor_redis import redis_findings
+
+    return redis_findings(url)
 
 
 def _python() -> Finding:

@@ -1,0 +1,154 @@
+"""What `doctor` says of a Redis server and of those around it. Looks at nothing itself."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import Final
+
+from arena_tui.broker.ledger import HEARTBEAT_S
+from arena_tui.broker.protocol import Limits
+from arena_tui.broker.redis_doctor import Report, Silent, StoreSeen, examine
+from arena_tui.broker.redis_link import Facts
+from arena_tui.broker_url import BrokerUrl
+from arena_tui.cli.findings import Finding
+from arena_tui.errors import BrokerError
+
+__all__ = ["findings_of", "redis_findings"]
+
+_SILENT_S: Final = 3 * HEARTBEAT_S
+_SKEW_MAX_MS: Final = 1_000
+_DELIVERY_MAX_MS: Final = 250
+_FULL_SHARE: Final = 0.8
+_LAG_MAX: Final = Limits().capacity // 2
+_NAMED: Final = 3
+
+
+def redis_findings(url: BrokerUrl) -> list[Finding]:
+    """Reach the server and look; one that cannot be reached is a finding, too."""
+    try:
+        report = asyncio.run(examine(url))
+    except BrokerError as error:
+        return [Finding(check="broker", ok=False, detail=str(url), advice=str(error))]
+    return list(findings_of(url, report))
+
+
+def findings_of(url: BrokerUrl, report: Report) -> Iterator[Finding]:
+    """What the report means."""
+    facts = report.facts
+    yield Finding(
+        check="broker", ok=True, detail=f"{url}: {facts.product} {facts.version}, "
+        f"answers in {report.ping_ms:.2f} ms",
+    )  # fmt: skip
+    yield _memory(facts)
+    for risk, advice in report.risks:
+        yield Finding(check="risk", ok=False, detail=risk, advice=advice)
+    if facts.aof:
+        yield Finding(check="kept", ok=True, detail="on disk (AOF): outlives the server's end")
+    yield _clock(report)
+    yield _delivery(report)
+    yield from _stores(report)
+    yield _runs(report)
+
+
+def _memory(facts: Facts) -> Finding:
+    if facts.memory is None or facts.memory_max is None:
+        return Finding(
+            check="memory", ok=True, detail="not told to this user",
+            advice="permit the command INFO to have memory, eviction and AOF looked at",
+        )  # fmt: skip
+    used = f"{facts.memory / 1e6:,.1f} MB used"
+    if not facts.memory_max:
+        return Finding(check="memory", ok=True, detail=f"{used}, no limit (maxmemory 0)")
+    full = facts.memory > _FULL_SHARE * facts.memory_max
+    return Finding(
+        check="memory",
+        ok=not full,
+        detail=f"{used} of {facts.memory_max / 1e6:,.1f} MB, {facts.policy} beyond it",
+        advice="nothing can be published once it is full: raise maxmemory" if full else "",
+    )
+
+
+def _clock(report: Report) -> Finding:
+    skew, error = report.skew_ms, report.skew_error_ms
+    if abs(skew) <= error:
+        detail = f"as here, as far as can be told (± {error:.2f} ms)"
+    else:
+        detail = f"{abs(skew):,.1f} ms {'ahead' if skew > 0 else 'behind'} (± {error:.2f} ms)"
+    bad = abs(skew) - error > _SKEW_MAX_MS
+    return Finding(
+        check="clock",
+        ok=not bad,
+        detail=f"the server's is {detail}",
+        advice="set both by NTP: runs of several machines are sorted by time" if bad else "",
+    )
+
+
+def _delivery(report: Report) -> Finding:
+    took = report.delivery_ms
+    if took is None:
+        problem = report.delivery_problem or ""
+        return Finding(
+            check="delivery", ok=False, detail="nothing can be published", advice=problem
+        )
+    slow = took > _DELIVERY_MAX_MS
+    return Finding(
+        check="delivery",
+        ok=not slow,
+        detail=f"{took:,.1f} ms from publishing to reading (median)",
+        advice="the network or the server is slow: use one nearer, or less busy" if slow else "",
+    )
+
+
+def _stores(report: Report) -> Iterator[Finding]:
+    if not report.stores:
+        yield Finding(
+            check="stores", ok=True, detail="none has been there within the hour",
+            advice="arena-tui persist stores what is published, and so does the dashboard",
+        )  # fmt: skip
+    for store in report.stores:
+        yield _store(store)
+
+
+def _store(store: StoreSeen) -> Finding:
+    seen = "not heard of" if store.silent_s is None else f"last heard {_ago(store.silent_s)}"
+    away = store.silent_s is None or store.silent_s > _SILENT_S
+    advice = ""
+    if away and store.lag:
+        advice = (
+            "its process has ended: start arena-tui persist with that --db before it is trimmed"
+        )
+    elif store.lag_most >= _LAG_MAX:
+        advice = "it cannot keep up, and is near to losing events: look at its disk and its log"
+    return Finding(
+        check="stores", ok=not advice, advice=advice,
+        detail=f"{store.name}: {seen}, {store.lag:,} events behind",
+    )  # fmt: skip
+
+
+def _runs(report: Report) -> Finding:
+    silent = [each for each in report.open_runs if each.silent_s > _SILENT_S]
+    detail = f"{len(report.open_runs):,} open, {report.runs_closed:,} closed"
+    if not silent:
+        return Finding(check="runs", ok=True, detail=detail)
+    named = ", ".join(map(_silence, silent[:_NAMED]))
+    more = f" and {len(silent) - _NAMED:,} more" if len(silent) > _NAMED else ""
+    return Finding(
+        check="runs",
+        ok=False,
+        detail=f"{detail}; no sign of life: {named}{more}",
+        advice="look for their processes and machines: nothing but their producers can end them",
+    )
+
+
+def _silence(run: Silent) -> str:
+    return f"{run.run_id} (last {_ago(run.silent_s)})"
+
+
+def _ago(seconds: float) -> str:
+    seconds = max(0.0, seconds)
+    if seconds < 120:
+        return f"{seconds:.0f} s ago"
+    if seconds < 7_200:
+        return f"{seconds / 60:.0f} min ago"
+    return f"{seconds / 3_600:,.0f} h ago"

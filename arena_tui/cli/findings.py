@@ -1,0 +1,29 @@
+"""What `doctor` finds, and how it says it."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from arena_tui.cli.output import say, say_json
+
+__all__ = ["Finding", "say_finding"]
+
+
+class Finding(Struct, frozen=True, kw_only=True):
+    """One thing looked at; `advice` says what to do when it is not `ok`."""
+
+    check: str
+    ok: bool
+    detail: str
+    advice: str = ""
+
+
+def say_finding(finding: Finding, as_json: bool) -> None:
+    """One JSON line; or a line for people, and one for each advice."""
+    if as_json:
+        say_json(finding)
+        return
+    sign = "✓" if finding.ok else "✗"
+    advice = f"\n    → {finding.advice}" if finding.advice else ""
+    for number, text in enumerate(f"{finding.detail}{advice}".splitlines()):
+        say(f"{sign} {finding.check:<11} {text}" if number == 0 else text)
