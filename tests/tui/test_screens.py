@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 from textual.pilot import Pilot
+from textual.widgets import Input
 from textual.worker import WorkerCancelled
 
 from arena_tui.tui.screens.confirm import ConfirmScreen
@@ -405,7 +406,9 @@ async def test_nonsense_to_go_to_is_refused_and_nothing_moves(words: str) -> Non
         await settled(app, pilot)
         app.open_run("01ARENA000000000000000091BC")
         await settled(app, pilot)
-        await pilot.press("g", *words, "enter")
+        await pilot.press("g")
+        app.screen.query_one(Input).value = words
+        await pilot.press("enter")
         screen = await settled(app, pilot)
 
     assert "event 1/22" in screen
@@ -452,3 +455,53 @@ async def test_the_screen_behind_a_question_goes_on() -> None:
     assert f"published {total - 4} =" in before
     assert "End the games?" in after
     assert f"published {total} =" in after
+
+
+@pytest.mark.parametrize(
+    ("width", "keys"),
+    [
+        (40, "⏎ open space play g goto esc back ? help"),
+        (60, "⏎ open space play ←/→ event [ ] turn g goto esc back ? help"),
+        (80, "⏎ open space play ←/→ event [ ] turn e/E error g goto / find esc back ? help"),
+        (120, "⏎ open space play ←/→ event [ ] turn e/E error g goto / find +/- speed esc back "
+              "? help ^p commands q quit"),
+    ],
+)  # fmt: skip
+async def test_the_footer_shows_whole_keys_and_always_the_way_back(width: int, keys: str) -> None:
+    app = Scenario()
+    async with running(app, (width, 24)) as pilot:
+        app.open_run("01ARENA000000000000000091BC")
+        screen = await settled(app, pilot)
+
+    assert screen.splitlines()[-1] == keys
+
+
+async def test_the_footer_follows_the_width() -> None:
+    app = Scenario()
+    async with running(app, (120, 24)) as pilot:
+        app.open_run("01ARENA000000000000000091BC")
+        await settled(app, pilot)
+        await pilot.resize_terminal(60, 24)
+        narrow = await settled(app, pilot)
+        await pilot.resize_terminal(120, 24)
+        wide = await settled(app, pilot)
+
+    assert narrow.splitlines()[-1].endswith("esc back ? help")
+    assert wide.splitlines()[-1].endswith("q quit")
+
+
+@pytest.mark.parametrize(("keys", "text"), [("2", "s/r sort"), ("1", "space freeze")])
+async def test_while_something_is_written_the_footer_shows_no_key_that_would_be_written(
+    keys: str, text: str
+) -> None:
+    app = Scenario()
+    async with running(app) as pilot:
+        await pilot.press(keys)
+        before = await settled(app, pilot)
+        await pilot.press("slash")
+        writing = await settled(app, pilot)
+
+    assert text in before.splitlines()[-1]
+    assert "/ filter" in before.splitlines()[-1]
+    assert text not in writing.splitlines()[-1]
+    assert "/ filter" not in writing.splitlines()[-1]

@@ -5,17 +5,17 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Coroutine
 from functools import wraps
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, ParamSpec, TypeVar, cast
 
 from textual.app import ComposeResult
 from textual.screen import Screen
 from textual.widget import Widget
-from textual.widgets import Footer
+from textual.widgets import Input
 from textual.worker import Worker, WorkerState
 
 from arena_tui.errors import ArenaError
 from arena_tui.services.feed import Frame
-from arena_tui.tui.widgets.bars import TitleBar, TruthBar
+from arena_tui.tui.widgets.bars import KeyLine, TitleBar, TruthBar
 
 if TYPE_CHECKING:
     from arena_tui.tui.app import ArenaApp
@@ -48,6 +48,8 @@ class ArenaScreen(Screen[None]):
     """A screen between title line and truth bar; `body` is what differs."""
 
     TITLE_NAME = ""
+    NOT_WHILE_WRITING: ClassVar[frozenset[str]] = frozenset()
+    """Actions whose keys are text, or move in it, while something is being written."""
 
     @property
     def arena(self) -> ArenaApp:
@@ -58,7 +60,7 @@ class ArenaScreen(Screen[None]):
         yield TitleBar(self.TITLE_NAME, self.arena.broker_name)
         yield from self.body()
         yield TruthBar()
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyLine()
 
     def body(self) -> list[Widget]:
         """The widgets between the bars."""
@@ -66,6 +68,10 @@ class ArenaScreen(Screen[None]):
 
     def on_mount(self) -> None:
         self.show_frame(self.arena.frame)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        writing = isinstance(self.focused, Input)
+        return not (writing and action in self.NOT_WHILE_WRITING)
 
     def on_screen_resume(self) -> None:
         self.show_frame(self.arena.frame)

@@ -55,6 +55,7 @@ class HistoryScreen(ArenaScreen):
     """The table of stored runs beside a preview of the one under the cursor."""
 
     TITLE_NAME = "History"
+    NOT_WHILE_WRITING = frozenset({"filter"})
     DEFAULT_CSS = """
     HistoryScreen {
         #table { height: 1fr; }

@@ -48,6 +48,7 @@ class LiveScreen(ArenaScreen):
     """The mosaic of all live runs."""
 
     TITLE_NAME = "Live"
+    NOT_WHILE_WRITING = frozenset({"filter"})
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("n", "app.new_game", "new game"),
         Binding("space", "freeze", "freeze"),
@@ -56,7 +57,7 @@ class LiveScreen(ArenaScreen):
         Binding("s", "sort", "sort"),
         Binding("t", "table", "table"),
         Binding("c", "clear", "clear finished", show=False),
-        Binding("escape", "leave_filter", "Back", show=False),
+        Binding("escape", "back", "clear the filter", key_display="esc"),
     ]
 
     def __init__(self) -> None:
@@ -100,6 +101,11 @@ class LiveScreen(ArenaScreen):
     def on_input_submitted(self) -> None:
         self._leave_input()
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action == "back":
+            return any(needle.display for needle in self.query(Input))
+        return super().check_action(action, parameters)
+
     def action_freeze(self) -> None:
         if self._frozen_at is None:
             self._frozen_at = self._frame.truth.published
@@ -114,7 +120,7 @@ class LiveScreen(ArenaScreen):
         needle.display = True
         needle.focus()
 
-    def action_leave_filter(self) -> None:
+    def action_back(self) -> None:
         self.query_one(Input).value = ""
         self._leave_input()
 

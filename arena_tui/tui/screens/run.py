@@ -41,6 +41,7 @@ class RunScreen(ArenaScreen):
     """One run at one seq, `at`; following means that `at` stays the newest."""
 
     TITLE_NAME = "Run"
+    NOT_WHILE_WRITING = frozenset({"step", "go_to", "follow", "speed", "ask"})
     DEFAULT_CSS = """
     RunScreen {
         #parts { height: 1fr; }
@@ -64,10 +65,10 @@ class RunScreen(ArenaScreen):
         Binding("right_square_bracket", "jump('turn_start', 1)", "next turn", show=False),
         Binding("e", "jump('error', 1)", "error", key_display="e/E"),
         Binding("E", "jump('error', -1)", "previous error", show=False),
-        Binding("plus,equals_sign", "speed(1)", "speed", key_display="+/-"),
-        Binding("minus", "speed(-1)", "slower", show=False),
         Binding("g", "ask('go to')", "goto"),
         Binding("slash", "ask('search')", "find", key_display="/"),
+        Binding("plus,equals_sign", "speed(1)", "speed", key_display="+/-"),
+        Binding("minus", "speed(-1)", "slower", show=False),
         Binding("n", "again(False)", "next match", show=False),
         Binding("N", "again(True)", "previous match", show=False),
         Binding("m", "bookmark", "bookmark", show=False),
@@ -158,11 +159,6 @@ class RunScreen(ArenaScreen):
             await self.action_again(False)
         else:
             await self._go_to_words(text)
-
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Keys that move through the run move the text cursor while something is being written."""
-        writing = isinstance(self.focused, Input)
-        return not (writing and action in ("step", "go_to", "follow"))
 
     def action_play(self) -> None:
         head = self._head

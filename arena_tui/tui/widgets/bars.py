@@ -1,17 +1,26 @@
-"""Title line and truth bar."""
+"""Title line, truth bar, and the line of keys."""
 
 from __future__ import annotations
 
+from typing import Final
+
+from rich.cells import cell_len
 from textual import events
+from textual.app import ComposeResult
 from textual.message import Message
 from textual.reactive import reactive
 from textual.strip import Strip
+from textual.widget import Widget
+from textual.widgets import Footer
 
 from arena_tui.services.feed import Frame, Truth
 from arena_tui.tui.render.bars import paint_title, paint_truth
 from arena_tui.tui.widgets.painted import Painted
 
-__all__ = ["TitleBar", "TruthBar"]
+__all__ = ["KeyLine", "TitleBar", "TruthBar"]
+
+_ALWAYS: Final = ("back", "help")
+"""Actions whose keys are shown however little room there is."""
 
 
 class TitleBar(Painted):
@@ -72,3 +81,35 @@ class TruthBar(Painted):
     def render_line(self, y: int) -> Strip:
         fps, paint_ms = self.pace
         return paint_truth(self.truth, fps, paint_ms, self.note, self.palette, self.size.width)
+
+
+class KeyLine(Footer):
+    """The keys in force: in their order, and whole, as many as there is room for."""
+
+    def __init__(self) -> None:
+        super().__init__(compact=True, show_command_palette=False)
+        self._width = 0
+
+    def compose(self) -> ComposeResult:
+        keys = list(super().compose())
+        self._width = self.app.size.width
+        room = self._width + 1 - sum(_cells(key) for key in keys if _action(key) in _ALWAYS)
+        for key in keys:
+            if _action(key) in _ALWAYS:
+                yield key
+            elif _cells(key) <= room:
+                room -= _cells(key)
+                yield key
+
+    def on_resize(self) -> None:
+        if self.app.size.width != self._width:
+            self.call_after_refresh(self.recompose)
+
+
+def _action(key: Widget) -> str:
+    return str(getattr(key, "action", ""))
+
+
+def _cells(key: Widget) -> int:
+    """What a key takes, with the blank behind it."""
+    return cell_len(f"{getattr(key, 'key_display', '')} {getattr(key, 'description', '')} ")
