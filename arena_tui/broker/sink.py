@@ -26,6 +26,8 @@ _BATCH = 2_000
 """Events published a tick: more, and the loop would outrun the consumers it also has to serve."""
 
 _PATIENCE_S = 2.0
+_LOOK_S = 0.02
+"""How often a store that is waited for is looked at: what it lacks still is soon little enough."""
 
 _log = logging.getLogger(__name__)
 
@@ -53,9 +55,8 @@ class MultiRunBrokerSink:
     Only a full queue makes it wait: the producer's thread, never the loop. Make it on the broker's
     loop; end it with `close_all` from a thread, or await `aclose` on the loop.
 
-    When a run is half full (in events or in bytes) of what no store has yet, publishing pauses
-    until the store has it, so that fast producers lose nothing. A store that does not move is not
-    waited for.
+    When a run is half full (in events or in bytes) of what no store has yet, publishing pauses, so
+    that fast producers lose nothing. A store that does not move is not waited for.
 
     Args:
         broker: Where the events go.
@@ -64,6 +65,7 @@ class MultiRunBrokerSink:
         owns_runs: Whether its runs live and end with it. A sink that only passes on what others
             wrote cannot know: it vouches for no run by heartbeats, and closing it publishes
             everything but ends no run and waits for no store.
+        pause_at: Share of a run's log that may wait for the store before publishing pauses.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class MultiRunBrokerSink:
         patience_s: float = _PATIENCE_S,
         *,
         owns_runs: bool = True,
+        pause_at: float = 0.5,
     ) -> None:
         self._broker = broker
         self._bound = bound
@@ -80,6 +83,8 @@ class MultiRunBrokerSink:
         self._batch_bytes = broker.limits.run_bytes // 4
         self._patience_s = patience_s
         self._owns_runs = owns_runs
+        self._lag_max = int(broker.limits.capacity * pause_at)
+        self._unstored_max = int(broker.limits.run_bytes * pause_at)
         self._store_moves = True
         self._loop = asyncio.get_running_loop()
         self._loop_thread = threading.get_ident()
@@ -265,28 +270,29 @@ class MultiRunBrokerSink:
     async def _let_store_catch_up(self) -> None:
         """Give the loop's others their turn; more than one while a run is about to lose events."""
         await asyncio.sleep(0)
-        before = None
+        least, moved_at = None, 0.0
         while lags := await self._long_lags():
-            lag = sum(lags.values())
-            if before is not None and lag >= before:
+            lag, now = sum(lags.values()), time.monotonic()
+            if least is None or lag < least:
+                least, moved_at = lag, now
+            elif now - moved_at >= self._patience_s:
                 self._store_moves = False
             if not self._store_moves:
                 return
-            before = lag
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._broker.settled(lags), self._patience_s)
+                await asyncio.wait_for(self._broker.settled(lags), min(_LOOK_S, self._patience_s))
         self._store_moves = True
 
     async def _long_lags(self) -> dict[str, int]:
         stats = await self._broker.stats()
-        unstored, most = self._unstored_bytes, self._broker.limits.run_bytes // 2
+        unstored = self._unstored_bytes
         for run in stats.runs:
             if not run.lag:
                 unstored.pop(run.run_id, None)
         return {
             run.run_id: run.lag
             for run in stats.runs
-            if run.lag > stats.capacity // 2 or unstored.get(run.run_id, 0) > most
+            if run.lag > self._lag_max or unstored.get(run.run_id, 0) > self._unstored_max
         }
 
     async def _beat(self) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from arena_tui.broker.memory import InProcessBroker
-from arena_tui.broker.protocol import Cursor, Limits, Outgoing, Subscription
+from arena_tui.broker.protocol import Cursor, Limits, Outgoing, RunMeta, Subscription
 from arena_tui.broker.sink import MultiRunBrokerSink
 from arena_tui.errors import BrokerError, EventError, RunClosedError
 from arena_tui.events import (
@@ -322,6 +322,47 @@ async def test_a_fast_producer_is_paced_by_a_store_that_moves() -> None:
 
     assert [each.seq for each in await keeping] == list(range(1, 5_002))
     assert (await broker.stats()).overflow == 0
+
+
+async def test_publishing_goes_on_once_the_store_has_most_and_not_only_when_it_has_all() -> None:
+    broker = InProcessBroker(Limits(capacity=100, retain=10))
+    store = broker.subscribe("a store always ten behind", durable=True)
+    sink = MultiRunBrokerSink(broker, patience_s=3_600)
+
+    async def keep() -> None:
+        async for batch in store:
+            last = batch[-1]
+            assert isinstance(last, Envelope)
+            store.ack({last.run_id: Cursor(last.epoch, max(0, last.seq - 10))})
+
+    for count in range(1_000):
+        sink.emit("run", LogEvent(turn=count))
+    await until(lambda: sink.stats().queued == 925)
+    keeping = asyncio.create_task(keep())
+    await asyncio.wait_for(sink.flush(), 30)
+
+    stats = await broker.stats()
+    assert (stats.published, stats.overflow) == (1_000, 0)
+    keeping.cancel()
+
+
+async def test_publishing_pauses_at_the_share_of_a_run_it_was_told() -> None:
+    lags: list[int] = []
+
+    class Watched(InProcessBroker):
+        async def settled(self, run_ids: Iterable[str]) -> None:
+            lags.extend(run.lag for run in (await self.stats()).runs)
+            store.ack({"run": Cursor(1, 50)})
+
+    broker = Watched(Limits(capacity=100, retain=10))
+    store = broker.subscribe("store", durable=True)
+    await broker.open_run(RunMeta(run_id="run"), epoch=1)
+    sink = MultiRunBrokerSink(broker, pause_at=0.25)
+    for count in range(75):
+        sink.emit("run", LogEvent(turn=count))
+    await sink.flush()
+
+    assert lags == [50]
 
 
 async def test_a_store_that_does_not_move_is_not_waited_for() -> None:
