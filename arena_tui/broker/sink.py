@@ -181,8 +181,9 @@ class MultiRunBrokerSink:
         )
 
     def _signal(self) -> None:
-        self._drained.clear()
-        self._work.set()
+        if self._fifo or not self._closed:  # a late one must not wait for a writer that is gone
+            self._drained.clear()
+            self._work.set()
 
     def _open_run(self, run_id: str) -> None:
         if self._closed:

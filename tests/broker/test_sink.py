@@ -226,6 +226,23 @@ async def test_a_closed_sink_accepts_nothing_and_closes_twice() -> None:
             sink.emit(run_id, LogEvent())
 
 
+async def test_a_signal_that_comes_late_keeps_nobody_waiting_on_a_closed_sink(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sink = MultiRunBrokerSink(InProcessBroker())
+    late: list[Callable[[], None]] = []
+    with monkeypatch.context() as patched:
+        patched.setattr(asyncio.get_running_loop(), "call_soon_threadsafe", late.append)
+        sink.emit("run", LogEvent())
+    await sink.aclose()
+
+    for signal in late:
+        signal()
+
+    assert len(late) == 1
+    await asyncio.wait_for(sink.flush(), 5)
+
+
 async def test_events_after_the_end_are_refused_and_counted() -> None:
     broker = InProcessBroker()
     sink = MultiRunBrokerSink(broker)
