@@ -145,6 +145,10 @@ class MultiRunBrokerSink:
             self._signalled = True
             self._loop.call_soon_threadsafe(self._signal)
 
+    def disown(self) -> None:
+        """Own no run from here on: its runs stay open, for others to go on with."""
+        self._owns_runs = False
+
     def is_open(self, run_id: str) -> bool:
         """Whether the run has begun here and not ended."""
         return run_id in self._open
@@ -297,7 +301,7 @@ class MultiRunBrokerSink:
         }
 
     async def _beat(self) -> None:
-        while True:
+        while self._owns_runs:
             try:
                 await self._broker.heartbeat(list(self._open))
             except BrokerError as error:

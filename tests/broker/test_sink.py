@@ -439,6 +439,17 @@ async def test_a_sink_that_does_not_own_its_runs_publishes_everything_and_ends_n
         sink.emit("open", LogEvent())
 
 
+async def test_disowned_runs_stay_open() -> None:
+    broker = InProcessBroker()
+    sink = MultiRunBrokerSink(broker)
+    sink.emit("run", LogEvent())
+
+    sink.disown()
+    await sink.aclose()
+
+    assert [(info.state, info.last_seq) for info in await broker.runs()] == [("open", 1)]
+
+
 async def test_a_sink_vouches_only_for_runs_it_owns() -> None:
     class Listening(InProcessBroker):
         def __init__(self) -> None:
