@@ -100,6 +100,9 @@ class Sizes(Struct, frozen=True, kw_only=True):
         settle_s, watch_s: How long a screen runs before and while its CPU is watched.
         keys: Keys pressed on a screen.
         stored: Events in the store that the app starts with.
+        redis_events: Events published to a Redis server.
+        redis_stored: Events there to be read.
+        redis_watch_s: How long a reader's lateness is watched.
     """
 
     deliveries: int = 60_000
@@ -111,6 +114,9 @@ class Sizes(Struct, frozen=True, kw_only=True):
     watch_s: float = 1.0
     keys: int = 12
     stored: int = 1_000_000
+    redis_events: int = 10_000
+    redis_stored: int = 100_000
+    redis_watch_s: float = 0.6
 
 
 class Plan(Struct, frozen=True, kw_only=True):

@@ -164,7 +164,7 @@ def test_temporary_stores_are_made_beside_the_given_one_and_removed(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["nothing"], "nothing to measure called 'nothing': use broker, store, ui, start"),
+        (["nothing"], "measure called 'nothing': use broker, redis, store, ui, start"),
         (["broker", "--rounds", "0"], "--rounds 0 measures nothing: use 1 or more"),
         (["--db", "/no/such/x.duckdb"], "no folder /no/such to make temporary stores in"),
     ],

@@ -1,0 +1,184 @@
+"""The broker on Redis Streams against redis-py alone, on a server of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from functools import partial
+from typing import Final, TypeAlias
+
+from redis.asyncio import Redis
+
+from arena_tui.bench.load import BURST, RUNS, run_ids, sample_events
+from arena_tui.bench.measure import OWN, Figure, Plan, alternate, at_least, compare
+from arena_tui.bench.redis_latency import measure_latency
+from arena_tui.bench.redis_peers import RawClient, add_each, add_piped, read_all, read_decoded
+from arena_tui.broker.protocol import Limits, Outgoing
+from arena_tui.broker.redis_server import RedisServer, find_server
+from arena_tui.broker.redis_streams import RedisBroker
+from arena_tui.broker_url import BrokerUrl
+from arena_tui.events import sealed
+
+__all__ = ["measure_redis"]
+
+_FLOOR_ADD: Final = "floor: XADD by hiredis, a plain socket"
+_PIPED: Final = "XADD, redis-py pipeline"
+_EACH: Final = "XADD, redis-py, one by one"
+_FLOOR_READ: Final = "floor: XREAD by hiredis, a plain socket"
+_READ: Final = "XREAD, redis-py"
+_DECODED: Final = "XREAD, redis-py, and decoding"
+
+_FILL: Final = 2_000
+
+_EACH_SHARE: Final = 10
+"""Awaiting every reply is so much slower that a tenth of the events will do."""
+
+_Batches: TypeAlias = Sequence[Sequence[Outgoing]]
+
+
+def measure_redis(plan: Plan) -> Iterator[Figure]:
+    """Events a second to the server and from it, then how late they come."""
+    if find_server() is None:
+        plan.warn('redis is left out: no server here: pip install "arena-tui[server]"')
+        return
+    # Or the broker's warning that this server keeps nothing would go to the terminal.
+    logging.getLogger("arena_tui").addHandler(logging.NullHandler())
+    with RedisServer(plan.folder / "redis", aof=False) as server:
+        for runs in (RUNS, 1):
+            yield from _publish(plan, server, runs)
+        yield from _read(plan, server)
+        yield from measure_latency(plan, server)
+
+
+def _publish(plan: Plan, server: RedisServer, runs: int) -> Iterator[Figure]:
+    figure = f"publish in batches of {BURST}, {runs} run{'s' if runs > 1 else ''}"
+    batches = _batches(plan.sizes.redis_events, runs)
+    few = batches[: max(2, len(batches) // _EACH_SHARE)]
+    contenders: dict[str, Callable[[], float]] = {
+        OWN: lambda: asyncio.run(_publish_all(server, batches)),
+        _FLOOR_ADD: partial(_add_raw, server, batches),
+        _PIPED: lambda: asyncio.run(_add(server, batches, add_piped)),
+        _EACH: lambda: asyncio.run(_add(server, few, add_each)),
+    }
+    rates = alternate(contenders, plan, figure)
+    yield from compare("redis", figure, "ev/s", rates, {_PIPED: at_least(2), _EACH: at_least(20)})
+
+
+def _batches(count: int, runs: int, size: int = BURST) -> _Batches:
+    """As the sink hands them over: sealed, the runs interleaved."""
+    ids = run_ids(runs)
+    outgoing: list[Outgoing] = [
+        (ids[number % runs], *sealed(event)) for number, event in enumerate(sample_events(count))
+    ]
+    return [outgoing[start : start + size] for start in range(0, count, size)]
+
+
+async def _publish_all(server: RedisServer, batches: _Batches) -> float:
+    """Events a second, each batch awaited; the first one, which opens the runs, does not count."""
+    await _empty(server)
+    broker = RedisBroker(BrokerUrl(server.url), reading=False)
+    await broker.start()
+    await broker.publish_all(batches[0])
+    started = time.perf_counter()
+    for batch in batches[1:]:
+        await broker.publish_all(batch)
+    seconds = time.perf_counter() - started
+    await broker.aclose()
+    return _count(batches[1:]) / seconds
+
+
+async def _add(
+    server: RedisServer,
+    batches: _Batches,
+    add: Callable[[Redis, Sequence[Outgoing]], Awaitable[None]],
+) -> float:
+    """The same by redis-py."""
+    await _empty(server)
+    async with _client(server) as client:
+        await add(client, batches[0])
+        started = time.perf_counter()
+        for batch in batches[1:]:
+            await add(client, batch)
+        seconds = time.perf_counter() - started
+    return _count(batches[1:]) / seconds
+
+
+def _add_raw(server: RedisServer, batches: _Batches) -> float:
+    """The same by hiredis."""
+    asyncio.run(_empty(server))
+    client = RawClient(server.port)
+    client.add(batches[0])
+    started = time.perf_counter()
+    for batch in batches[1:]:
+        client.add(batch)
+    seconds = time.perf_counter() - started
+    client.close()
+    return _count(batches[1:]) / seconds
+
+
+def _read(plan: Plan, server: RedisServer) -> Iterator[Figure]:
+    count = plan.sizes.redis_stored
+    figure = f"{count:,} events of {RUNS} runs → ledger, decoded"
+    plan.note(f"publishing {count:,} events")
+    asyncio.run(_publish_all(server, _batches(count, RUNS, _FILL)))
+    contenders: dict[str, Callable[[], float]] = {
+        OWN: lambda: asyncio.run(_read_all(server, count)),
+        _FLOOR_READ: partial(_read_raw, server),
+        _READ: lambda: asyncio.run(_read_by(server, read_all)),
+        _DECODED: lambda: asyncio.run(_read_by(server, read_decoded)),
+    }
+    rates = alternate(contenders, plan, figure)
+    goals = {_FLOOR_READ: at_least(250_000, "value"), _READ: at_least(0.6)}
+    yield from compare("redis", figure, "ev/s", rates, goals)
+
+
+async def _read_all(server: RedisServer, count: int) -> float:
+    """Events a second from the server until a consumer has them all, start and attaching included.
+
+    A reader takes up a run `retain` events before its end: here, at its beginning.
+    """
+    broker = RedisBroker(BrokerUrl(server.url), Limits(capacity=count, retain=count))
+    subscription = broker.subscribe("bench")
+    started = time.perf_counter()
+    await broker.start()
+    seen = 0
+    async for batch in subscription:
+        seen += len(batch)
+        if seen >= count:
+            break
+    seconds = time.perf_counter() - started
+    await broker.aclose()
+    return count / seconds
+
+
+async def _read_by(
+    server: RedisServer, read: Callable[[Redis, Sequence[str]], Awaitable[int]]
+) -> float:
+    started = time.perf_counter()
+    async with _client(server) as client:
+        count = await read(client, run_ids())
+    return count / (time.perf_counter() - started)
+
+
+def _read_raw(server: RedisServer) -> float:
+    started = time.perf_counter()
+    client = RawClient(server.port)
+    count = client.read(run_ids())
+    client.close()
+    return count / (time.perf_counter() - started)
+
+
+async def _empty(server: RedisServer) -> None:
+    async with _client(server) as client:
+        await client.flushall()
+
+
+def _client(server: RedisServer) -> Redis:
+    client: Redis = Redis.from_url(server.url, protocol=2, single_connection_client=True)
+    return client
+
+
+def _count(batches: _Batches) -> int:
+    return sum(map(len, batches))

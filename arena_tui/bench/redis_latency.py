@@ -1,0 +1,214 @@
+"""From a producer in another process to a consumer here: how late, with how much of a core."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from asyncio.subprocess import PIPE
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+from redis.asyncio import Redis
+
+from arena_tui.bench.load import run_ids
+from arena_tui.bench.measure import (
+    OWN,
+    BenchError,
+    Figure,
+    Goal,
+    Plan,
+    alternate,
+    at_most,
+    compare,
+    percentile,
+)
+from arena_tui.bench.redis_producer import ProducerLoad, Way
+from arena_tui.broker.protocol import RunMeta
+from arena_tui.broker.redis_scripts import events_key
+from arena_tui.broker.redis_server import RedisServer
+from arena_tui.broker.redis_streams import RedisBroker
+from arena_tui.broker_url import BrokerUrl
+from arena_tui.events import Envelope, Event, LogEvent, decode_event
+
+__all__ = ["measure_latency"]
+
+_FLOOR: Final = "floor: one stream for all runs"
+_PLAIN: Final = "redis-py, a stream a run"
+_WAYS: Final[dict[str, Way]] = {OWN: "own", _FLOOR: "one stream", _PLAIN: "a stream a run"}
+
+_BLOCK_MS: Final = 1_000
+_COUNT: Final = 100
+_READY_S: Final = 20.0
+_SETTLE_S: Final = 0.2
+
+
+class _Sample(Struct, frozen=True, kw_only=True):
+    """What one reader did; `late_*_ms`: from an event's stamp until the consumer had it."""
+
+    late_p50_ms: float
+    late_p99_ms: float
+    cpu_percent: float
+    connections: float
+
+
+class _Case(Struct, frozen=True, kw_only=True):
+    """Events a second over all runs; what is wanted of it, by field of the sample."""
+
+    rate_per_s: float
+    runs: int
+    goals: dict[str, Goal | None]
+
+
+_CASES: Final = (
+    _Case(
+        rate_per_s=10_000,
+        runs=500,
+        goals={
+            "late_p50_ms": at_most(3),
+            "late_p99_ms": at_most(15),
+            "cpu_percent": None,
+            "connections": at_most(4),
+        },
+    ),
+    _Case(rate_per_s=2_000, runs=50, goals={"late_p50_ms": None, "late_p99_ms": None}),
+    _Case(rate_per_s=100, runs=1, goals={"late_p50_ms": None, "late_p99_ms": None}),
+)
+_TITLES: Final = {
+    "late_p50_ms": ("late by, p50", "ms"),
+    "late_p99_ms": ("late by, p99", "ms"),
+    "cpu_percent": ("CPU of the reader", "% of a core"),
+    "connections": ("kept open", "connections"),
+}
+
+
+def measure_latency(plan: Plan, server: RedisServer) -> Iterator[Figure]:
+    """How late events come at three rates, and what reading 500 runs at once takes."""
+    for case in _CASES:
+        figure = f"{case.rate_per_s:,.0f} ev/s over {case.runs} run{'s' if case.runs > 1 else ''}"
+        ways = {name: way for name, way in _WAYS.items() if case.runs > 1 or name != _PLAIN}
+        samples = alternate(
+            {name: partial(_sample, plan, server, way, case) for name, way in ways.items()},
+            plan,
+            figure,
+        )
+        for field, goal in case.goals.items():
+            title, unit = _TITLES[field]
+            values = {
+                name: [float(getattr(sample, field)) for sample in each]
+                for name, each in samples.items()
+            }
+            goals = {_FLOOR: goal} if goal else {}
+            yield from compare("redis", f"{figure}: {title}", unit, values, goals)
+
+
+def _sample(plan: Plan, server: RedisServer, way: Way, case: _Case) -> _Sample:
+    load = ProducerLoad(way=way, url=server.url, rate_per_s=case.rate_per_s, runs=case.runs)
+    return asyncio.run(_watch(load, plan.sizes.redis_watch_s))
+
+
+async def _watch(load: ProducerLoad, watch_s: float) -> _Sample:
+    read = {"own": _read, "one stream": _read_one, "a stream a run": _read_each}[load.way]
+    got: list[tuple[float, Sequence[Event]]] = []
+    async with Redis.from_url(load.url, protocol=2) as inspector:
+        await inspector.flushall()
+        attached = asyncio.Event()
+        reading = asyncio.create_task(read(load, got, attached))
+        await _either(reading, attached.wait())
+        connections = len(await inspector.client_list()) - 1
+    async with _producer(load):
+        await asyncio.sleep(_SETTLE_S)
+        got.clear()
+        began, used = time.perf_counter(), time.process_time()
+        await _either(reading, asyncio.sleep(watch_s))
+        cpu = (time.process_time() - used) / (time.perf_counter() - began)
+        late_ms = [(at - event.ts.timestamp()) * 1_000 for at, events in got for event in events]
+    reading.cancel()
+    await asyncio.wait([reading])
+    if not late_ms:
+        raise BenchError(f"no event came in {watch_s} s")
+    return _Sample(
+        late_p50_ms=percentile(late_ms, 50),
+        late_p99_ms=percentile(late_ms, 99),
+        cpu_percent=cpu * 100,
+        connections=connections,
+    )
+
+
+async def _either(reading: asyncio.Task[None], other: Any) -> None:
+    """Wait for the other; should reading fail meanwhile, raise what it failed with."""
+    waiting = asyncio.ensure_future(other)
+    await asyncio.wait([reading, waiting], return_when=asyncio.FIRST_COMPLETED)
+    if reading.done():
+        waiting.cancel()
+        reading.result()
+
+
+@asynccontextmanager
+async def _producer(load: ProducerLoad) -> AsyncIterator[None]:
+    """Another process that publishes, from when its runs are open until it is ended."""
+    words = sys.executable, "-m", "arena_tui.bench.redis_producer", msgspec.json.encode(load)
+    process = await asyncio.create_subprocess_exec(*words, stdout=PIPE, stderr=PIPE)
+    assert process.stdout is not None
+    try:
+        said = await asyncio.wait_for(process.stdout.readline(), _READY_S)
+        if not said:
+            _, why = await process.communicate()
+            raise BenchError(f"the producer ended: {why.decode(errors='replace').strip()[-200:]}")
+        yield
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+async def _read(
+    load: ProducerLoad, got: list[tuple[float, Sequence[Event]]], attached: asyncio.Event
+) -> None:
+    """Every connection of a process is in use: it publishes, too."""
+    broker = RedisBroker(BrokerUrl(load.url))
+    try:
+        await broker.start()
+        subscription = broker.subscribe("bench")
+        await broker.open_run(RunMeta(run_id="bench-reader"))
+        await broker.publish("bench-reader", LogEvent(text="begun"))
+        attached.set()
+        async for batch in subscription:
+            events = [each.event for each in batch if isinstance(each, Envelope)]
+            got.append((time.time(), events))
+    finally:
+        await broker.aclose()
+
+
+async def _read_one(
+    load: ProducerLoad, got: list[tuple[float, Sequence[Event]]], attached: asyncio.Event
+) -> None:
+    await _read_streams(load, run_ids(1), got, attached)
+
+
+async def _read_each(
+    load: ProducerLoad, got: list[tuple[float, Sequence[Event]]], attached: asyncio.Event
+) -> None:
+    await _read_streams(load, run_ids(load.runs), got, attached)
+
+
+async def _read_streams(
+    load: ProducerLoad,
+    ids: Sequence[str],
+    got: list[tuple[float, Sequence[Event]]],
+    attached: asyncio.Event,
+) -> None:
+    """XREAD of all of them at once, again and again."""
+    after: dict[Any, Any] = {events_key(run_id).encode(): "0" for run_id in ids}
+    async with Redis.from_url(load.url, protocol=2, single_connection_client=True) as client:
+        attached.set()
+        while True:
+            streams: Any = await client.xread(after, count=_COUNT, block=_BLOCK_MS)
+            for key, entries in streams:
+                after[key] = entries[-1][0]
+                events = [decode_event(fields[b"e"]) for _, fields in entries]
+                got.append((time.time(), events))

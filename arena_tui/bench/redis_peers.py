@@ -1,0 +1,104 @@
+"""Redis Streams by redis-py alone, and by hiredis over a plain socket. Counts and times nothing."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Sequence
+from typing import Any, Final
+
+import hiredis
+from redis.asyncio import Redis
+
+from arena_tui.broker.protocol import Outgoing
+from arena_tui.broker.redis_scripts import events_key
+from arena_tui.events import decode_event, encode_event
+
+__all__ = ["RawClient", "add_each", "add_piped", "read_all", "read_decoded"]
+
+_READ_EVENTS: Final = 1_000
+_CHUNK_BYTES: Final = 65_536
+
+
+async def add_piped(client: Redis, batch: Sequence[Outgoing]) -> None:
+    """A plain XADD an event, in one pipeline."""
+    pipe = client.pipeline(transaction=False)
+    for run_id, event, _ in batch:
+        pipe.xadd(events_key(run_id), {"e": encode_event(event)})
+    await pipe.execute()
+
+
+async def add_each(client: Redis, batch: Sequence[Outgoing]) -> None:
+    """A plain XADD an event, each awaited."""
+    for run_id, event, _ in batch:
+        await client.xadd(events_key(run_id), {"e": encode_event(event)})
+
+
+async def read_all(client: Redis, run_ids: Sequence[str]) -> int:
+    """XREAD of all streams until nothing is left, as it comes; returns the count of events."""
+    return await _read(client, run_ids, decode=False)
+
+
+async def read_decoded(client: Redis, run_ids: Sequence[str]) -> int:
+    """The same, and every event decoded."""
+    return await _read(client, run_ids, decode=True)
+
+
+async def _read(client: Redis, run_ids: Sequence[str], decode: bool) -> int:
+    after: dict[Any, Any] = {events_key(run_id).encode(): "0" for run_id in run_ids}
+    count = 0
+    while reply := await client.xread(after, count=_READ_EVENTS):
+        streams: Any = reply
+        for key, entries in streams:
+            after[key] = entries[-1][0]
+            count += len(entries)
+            if decode:
+                for _, fields in entries:
+                    decode_event(fields[b"e"])
+    return count
+
+
+class RawClient:
+    """A plain socket: the least that a client in Python can be."""
+
+    def __init__(self, port: int) -> None:
+        self._socket = socket.create_connection(("127.0.0.1", port))
+        self._reader = hiredis.Reader()
+
+    def add(self, batch: Sequence[Outgoing]) -> None:
+        """A plain XADD an event, in one piece; returns when all are answered."""
+        commands = [
+            _packed("XADD", events_key(run_id), "*", "e", encode_event(event))
+            for run_id, event, _ in batch
+        ]
+        self._socket.sendall(b"".join(commands))
+        for _ in batch:
+            self.reply()
+
+    def reply(self) -> Any:
+        """The next answer."""
+        while (reply := self._reader.gets()) is False:
+            self._reader.feed(self._socket.recv(_CHUNK_BYTES))
+        return reply
+
+    def read(self, run_ids: Sequence[str]) -> int:
+        """See `read_all`."""
+        after = {events_key(run_id).encode(): b"0" for run_id in run_ids}
+        count = 0
+        while True:
+            places = *after, *after.values()
+            self._socket.sendall(_packed("XREAD", "COUNT", _READ_EVENTS, "STREAMS", *places))
+            reply = self.reply()
+            if not reply:
+                return count
+            for key, entries in reply:
+                after[key] = entries[-1][0]
+                count += len(entries)
+
+    def close(self) -> None:
+        """Let go of the socket."""
+        self._socket.close()
+
+
+def _packed(*words: str | bytes | int) -> bytes:
+    packed: bytes = hiredis.pack_command(words)  # type: ignore[arg-type] # it says: of one word
+    return packed

@@ -1,0 +1,99 @@
+"""The process that `bench.redis_latency` reads from: events at a steady rate, by one of three ways.
+
+Started as `python -m arena_tui.bench.redis_producer LOAD`. Says `ready` when its runs are open,
+and goes on until it is ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from functools import partial
+from itertools import cycle
+from typing import Final, Literal, TypeAlias
+
+import msgspec
+from msgspec import Struct
+from redis.asyncio import Redis
+
+from arena_tui.bench.load import run_ids
+from arena_tui.bench.redis_peers import add_piped
+from arena_tui.broker.protocol import Outgoing
+from arena_tui.broker.redis_streams import RedisBroker
+from arena_tui.broker.sink import MultiRunBrokerSink
+from arena_tui.broker_url import BrokerUrl
+from arena_tui.events import Metric, RunStart
+
+__all__ = ["ProducerLoad", "Way"]
+
+Way: TypeAlias = Literal["own", "one stream", "a stream a run"]
+
+_SLICE_S: Final = 0.001
+
+
+class ProducerLoad(Struct, frozen=True, kw_only=True):
+    """Which way, where, how many events a second over all runs, and how many runs."""
+
+    way: Way
+    url: str
+    rate_per_s: float
+    runs: int
+
+
+async def main(load: ProducerLoad) -> None:
+    """Publish for ever."""
+    logging.getLogger("arena_tui").addHandler(logging.NullHandler())
+    if load.way == "own":
+        await _publish(load)
+    else:
+        await _add(load)
+
+
+async def _publish(load: ProducerLoad) -> None:
+    broker = RedisBroker(BrokerUrl(load.url), reading=False)
+    await broker.start()
+    sink = MultiRunBrokerSink(broker)
+    ids = run_ids(load.runs)
+    for run_id in ids:
+        sink.emit(run_id, RunStart(game="bench"))
+    await sink.flush()
+
+    async def emit(batch: Sequence[Outgoing]) -> None:
+        for run_id, event, _ in batch:
+            sink.emit(run_id, event)
+
+    await _pace(load, ids, emit)
+
+
+async def _add(load: ProducerLoad) -> None:
+    ids = run_ids(1 if load.way == "one stream" else load.runs)
+    async with Redis.from_url(load.url, single_connection_client=True, protocol=2) as client:
+        await add_piped(client, [(run_id, RunStart(), 0) for run_id in ids])
+        await _pace(load, ids, partial(add_piped, client))
+
+
+async def _pace(
+    load: ProducerLoad, ids: Sequence[str], send: Callable[[Sequence[Outgoing]], Awaitable[None]]
+) -> None:
+    """What is due, every millisecond, stamped when it is handed to `send`."""
+    print("ready", flush=True)  # noqa: T201 - the answer that the parent waits for
+    runs = cycle(ids)
+    started, sent = time.perf_counter(), 0
+    while True:
+        due = int((time.perf_counter() - started) * load.rate_per_s)
+        if due > sent:
+            await send([
+                (next(runs), Metric(name="value", value=number / 7), 0)
+                for number in range(sent, due)
+            ])  # fmt: skip
+            sent = due
+        await asyncio.sleep(_SLICE_S)
+
+
+if __name__ == "__main__":
+    with suppress(KeyboardInterrupt):
+        asyncio.run(main(msgspec.json.decode(sys.argv[1], type=ProducerLoad)))
