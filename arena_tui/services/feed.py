@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from arena_tui.broker.protocol import BrokerProtocol, BrokerStats, RunState, RunStats
+from arena_tui.broker.protocol import BrokerProtocol, BrokerStats, RunInfo, RunState, RunStats
 from arena_tui.events import Envelope, Gap, RunStart
 from arena_tui.services.view import Pane, RunView
 
@@ -137,7 +137,9 @@ class Feed:
         stats = await self._broker.stats()
         if now - self._states_at >= _RUNS_EVERY_S:
             self._states_at = now
-            self._states = {info.meta.run_id: info.state for info in await self._broker.runs()}
+            infos = await self._broker.runs()
+            self._states = {info.meta.run_id: info.state for info in infos}
+            self._introduce(infos)
             self._limit_finished()
         seconds = int(now - self._second_at)
         if seconds > 0:
@@ -156,7 +158,7 @@ class Feed:
         return Frame(
             number=self._frames,
             panes=tuple(
-                self._pane(view, by_run.get(run_id), stats.capacity, now, seconds > 0)
+                self._pane(view, by_run.get(run_id), stats.capacity, now, seconds > 0, persister)
                 for run_id, view in self._views.items()
             ),
             truth=Truth(
@@ -180,8 +182,21 @@ class Feed:
         """Stop reading."""
         self._subscription.close()
 
+    def _introduce(self, infos: Iterable[RunInfo]) -> None:
+        """Runs whose start was gone before this screen came."""
+        for info in infos:
+            view = self._views.get(info.meta.run_id)
+            if view is not None and view.partial:
+                view.introduce(info.meta)
+
     def _pane(
-        self, view: RunView, stats: RunStats | None, capacity: int, now: float, second_over: bool
+        self,
+        view: RunView,
+        stats: RunStats | None,
+        capacity: int,
+        now: float,
+        second_over: bool,
+        persister: Persister | None,
     ) -> Pane:
         run_id = view.totals.run_id
         held, lag, lost = (stats.held, stats.lag, stats.overflow) if stats else (0, 0, 0)
@@ -191,7 +206,8 @@ class Feed:
         known = self._panes.get(run_id)
         if known is not None and known[0] == key and not (second_over and live):
             return known[1]
-        pane = view.pane(now, state, held, capacity, lag, lost)
+        stored = persister.totals(run_id) if persister is not None and view.partial else None
+        pane = view.pane(now, state, held, capacity, lag, lost, stored)
         self._panes[run_id] = (key, pane)
         return pane
 

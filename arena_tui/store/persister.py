@@ -137,6 +137,10 @@ class Persister:
             last_error=self._last_error,
         )
 
+    def totals(self, run_id: str) -> RunTotals | None:
+        """What the run adds up to as it is stored; None unless it is being stored."""
+        return self._totals.get(run_id)
+
     @property
     def commits(self) -> list[tuple[float, int]]:
         """The newest commits, oldest first: duration in ms, and how many deliveries."""
