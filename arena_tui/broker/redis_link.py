@@ -93,12 +93,12 @@ class Link:
         self._problems: dict[str, tuple[float, str]] = {}
         self.control = self.client()
 
-    def client(self, timeout_s: float = _COMMAND_S) -> Redis:
-        """A connection of its own, made when it is used; a reply may take `timeout_s`."""
+    def client(self, timeout_s: float | None = None) -> Redis:
+        """A connection of its own, made when it is used; a reply may take `timeout_s`, if given."""
         client: Redis = Redis.from_url(
             self._url.reveal(),
             single_connection_client=True,
-            socket_timeout=timeout_s,
+            socket_timeout=timeout_s or _COMMAND_S,
             socket_connect_timeout=_COMMAND_S,
             retry=Retry(NoBackoff(), 0),
             protocol=2,
@@ -183,26 +183,29 @@ class Link:
             BrokerError: Closed meanwhile, or (unless `forever`) the server refuses for good.
         """
         attempt = 0
-        while not self.closing:
-            try:
-                result = await work()
-            except FAILURES as error:
-                if not forever and not is_passing(error):
-                    raise BrokerError(self.refusal(error)) from None
-                await self.failed(role, error, attempt)
-                attempt += 1
-            else:
-                self.works(role)
-                return result
+        try:
+            while not self.closing:
+                try:
+                    result = await work()
+                except FAILURES as error:
+                    if not forever and not is_passing(error):
+                        raise BrokerError(self.refusal(error)) from None
+                    await self.failed(role, error, attempt)
+                    attempt += 1
+                else:
+                    self.works(role)
+                    return result
+        finally:
+            self._problems.pop(role, None)  # cancelled or refused: nobody is trying any more
         raise BrokerError(f"the broker {self.place} was left before it answered")
 
     async def failed(self, role: str, error: BaseException, attempt: int) -> None:
         """Note it, and wait before the next attempt: ever longer, and never twice the same."""
         text = self._explain(error)
-        if role not in self._problems:
-            if not self._problems:
-                self._warn(f"{text}: trying again")
-            self._problems[role] = (time.monotonic(), text)
+        if not self._problems:
+            self._warn(f"{text}: trying again")
+        since, _ = self._problems.get(role, (time.monotonic(), ""))
+        self._problems[role] = since, text
         if isinstance(error, NoScriptError):
             with contextlib.suppress(*FAILURES):
                 await self._load()

@@ -37,7 +37,10 @@ _CALL_EVENTS = 2_000
 _CALL_BYTES = 4 * 1024 * 1024
 """Most a pipeline carries: a script call must not hold the server up."""
 
-_FEWEST = 50
+_LEAST_SHARE = 1 / 256
+_SLOWER, _FASTER = 0.5, 1.25
+"""How much of both a pipeline carries after a failure, and when it works again: what does not pass
+within the client's timeout as a whole would never pass."""
 
 _log = logging.getLogger(__name__)
 
@@ -89,14 +92,38 @@ class _Sent:
 class _Call:
     """Events of one run, in one script call."""
 
-    __slots__ = ("ends", "jobs", "may_open", "payloads", "sent")
+    __slots__ = ("bytes", "ends", "jobs", "may_open", "payloads", "sent")
 
     def __init__(self, sent: _Sent) -> None:
         self.sent = sent
         self.payloads: list[bytes] = []
         self.jobs: list[_Job] = []
+        self.bytes = 0
         self.ends = False
         self.may_open = False
+
+    def add(self, job: _Job, payload: bytes) -> None:
+        """One event more."""
+        self.jobs.append(job)
+        self.payloads.append(payload)
+        self.bytes += len(payload)
+
+    def split(self, count: int, size: int) -> _Call:
+        """Keep at most `count` events of at most `size` bytes, but one at least; returns the
+        rest."""
+        keep = kept = 0
+        for payload in self.payloads[:count]:
+            if keep and kept + len(payload) > size:
+                break
+            keep += 1
+            kept += len(payload)
+        rest = _Call(self.sent)
+        rest.payloads, self.payloads = self.payloads[keep:], self.payloads[:keep]
+        rest.jobs, self.jobs = self.jobs[keep:], self.jobs[:keep]
+        rest.bytes, self.bytes = self.bytes - kept, kept
+        rest.ends, self.ends = self.ends, False
+        rest.may_open = self.may_open
+        return rest
 
     def finish(self, error: BrokerError | None = None) -> None:
         """Every event has its answer."""
@@ -120,7 +147,8 @@ class Writer:
         self._some = asyncio.Event()
         self.runs: dict[str, _Sent] = {}
         self._calls: list[_Call] = []
-        self._most = _CALL_EVENTS
+        self._share = 1.0
+        self._closed = False
 
     @property
     def unsent(self) -> int:
@@ -137,17 +165,21 @@ class Writer:
         nonce = secrets.token_hex(8)
         keys = (meta_key(meta.run_id), events_key(meta.run_id), INDEX)
         args = (meta.run_id, encode_meta(meta), nonce, epoch or 0, 0, 0)
-        opened, given = await self._link.retrying(
-            "writer", lambda: self._link.call(OPEN, keys, args)
-        )
+        opened, given = await self._link.retrying("open", lambda: self._link.call(OPEN, keys, args))
         if not opened:
             return None
-        sent = self.runs[meta.run_id] = _Sent(meta)
-        sent.open = True
+        # Its events stay numbered as they are: some may be on their way.
+        sent = self.runs.setdefault(meta.run_id, _Sent(meta))
+        sent.meta, sent.at = meta, NO_CURSOR
+        sent.open, sent.closed = True, False
         return int(given)
 
     async def publish(self, run_id: str, event: Event, size: int) -> int:
-        """Returns the event's seq."""
+        """Returns the event's seq.
+
+        Cancelled, it may or may not be published.
+        """
+        self._check_open()
         job = _Job(1, strict=True)
         self._queue.append((job, (run_id, event, size)))
         self._some.set()
@@ -156,6 +188,7 @@ class Writer:
 
     async def publish_all(self, batch: Sequence[Outgoing]) -> int:
         """Returns how many were refused."""
+        self._check_open()
         if not batch:
             return 0
         job = _Job(len(batch), strict=False)
@@ -166,19 +199,19 @@ class Writer:
 
     async def run(self) -> None:
         """Write until cancelled."""
+        attempt = 0
         while True:
-            await self._some.wait()
-            self._some.clear()
-            while self._queue:
+            if not self._calls and not self._queue:
+                self._some.clear()
+                await self._some.wait()
+            if not self._calls:
                 self._calls = self._take()
-                attempt = 0
-                while self._calls:
-                    self._calls = await self._write(self._calls, attempt)
-                    attempt += 1
+            attempt = await self._write(self._portion(), attempt)
 
     def abandon(self) -> None:
         """Nothing more will be written: whoever waits is told."""
-        error = BrokerError("the broker is closed: nothing more can be published")
+        self._closed = True
+        error = _closed()
         waiting = {job for call in self._calls for job in call.jobs}
         for job in waiting | {job for job, _ in self._queue}:
             job.strict = True
@@ -188,7 +221,7 @@ class Writer:
         """As many of the queue's events as one pipeline may carry, by run."""
         calls: dict[str, _Call] = {}
         count = size = 0
-        while self._queue and count < self._most and size < _CALL_BYTES:
+        while self._queue and count < _CALL_EVENTS and size < _CALL_BYTES:
             job, (run_id, event, bytes_) = self._queue.popleft()
             count += 1
             size += bytes_
@@ -205,39 +238,63 @@ class Writer:
                 call.sent.meta = RunMeta.of(run_id, event)
             call.ends = type(event) is RunEnd
             call.may_open |= not job.strict
-            call.payloads.append(encode_event(event))
-            call.jobs.append(job)
+            call.add(job, encode_event(event))
         return [call for call in calls.values() if call.payloads]
+
+    def _portion(self) -> list[_Call]:
+        """The first calls, as much as may be sent at a time now; one a run.
+
+        A run's next call must not leave before the answer to the one in front of it has come: the
+        server could take it for the first after a loss.
+        """
+        portion: list[_Call] = []
+        runs: set[_Sent] = set()
+        count = max(1, int(_CALL_EVENTS * self._share))
+        size = int(_CALL_BYTES * self._share)
+        for index, call in enumerate(self._calls):
+            if call.sent in runs or count <= 0 or size <= 0:
+                break
+            if len(call.payloads) > count or call.bytes > size:
+                self._calls.insert(index + 1, call.split(count, size))
+            count -= len(call.payloads)
+            size -= call.bytes
+            runs.add(call.sent)
+            portion.append(call)
+        return portion
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise _closed()
 
     def _refuse(self, job: _Job, run_id: str, kind: str) -> None:
         if not job.strict:
             _log.error("refused a %s event: run %s has ended", kind, run_id)
         job.done(1, RunClosedError(f"run {run_id} has ended: open a new run"))
 
-    async def _write(self, calls: list[_Call], attempt: int) -> list[_Call]:
-        """Send them; returns those that must be sent again."""
-        answers: list[Any]
+    async def _write(self, calls: list[_Call], attempt: int) -> int:
+        """Send them, take those off the list that have their answer.
+
+        Returns how often in a row it did not work.
+        """
+        failure: BaseException | None = None
+        answers: list[Any] = []
         try:
             answers = await self._send(calls)
         except FAILURES as error:
-            # A server that is too slow for the time there is gets less at a time.
-            self._most = max(_FEWEST, self._most // 2)
-            await self._link.failed("writer", error, attempt)
-            return calls
-        again: list[_Call] = []
-        failure: BaseException | None = None
-        for call, answer in zip(calls, answers, strict=True):
+            # A link or a server too slow for the time there is gets less at a time.
+            self._share = max(_LEAST_SHARE, self._share * _SLOWER)
+            failure = error
+        for call, answer in zip(calls, answers, strict=False):
             if isinstance(answer, FAILURES) and is_passing(answer):
                 failure = answer
-                again.append(call)
-            elif not self._settle(call, answer):
-                again.append(call)
+            elif self._settle(call, answer):
+                self._calls.remove(call)
         if failure is not None:
             await self._link.failed("writer", failure, attempt)
-        else:
-            self._link.works("writer")
-            self._most = min(_CALL_EVENTS, self._most * 2)
-        return again
+            return attempt + 1
+        self._link.works("writer")
+        self._share = min(1.0, self._share * _FASTER)
+        return 0
 
     async def _send(self, calls: Sequence[_Call]) -> list[Any]:
         """One answer a call: what the script returned, or the error it ended with."""
@@ -290,3 +347,7 @@ class Writer:
             job.seq = first + number
         call.finish()
         return True
+
+
+def _closed() -> BrokerError:
+    return BrokerError("the broker is closed: nothing more can be published")
