@@ -38,7 +38,7 @@ class SinkStats(Struct, frozen=True, kw_only=True):
     Attributes:
         queued: Events emitted and not yet published.
         queued_peak: Most ever queued when the writer looked.
-        blocked_s: Seconds that producer threads have waited for room.
+        blocked_s: Seconds that producer threads have waited for room, those that wait now included.
         refused: Events that came after their run had ended, and events lost to a broker failure.
     """
 
@@ -52,7 +52,8 @@ class MultiRunBrokerSink:
     """The producers' side of a broker, safe from any number of threads.
 
     `emit` returns once the event is checked and queued; order per run is the order of emitting.
-    Only a full queue makes it wait: the producer's thread, never the loop. Make it on the broker's
+    Only a full queue makes it wait: the producer's thread, never the loop, and never with a
+    `run_end`, so that leaving a run does not hang. Make it on the broker's
     loop; end it with `close_all` from a thread, or await `aclose` on the loop.
 
     When a run is half full (in events or in bytes) of what no store has yet, publishing pauses, so
@@ -101,6 +102,7 @@ class MultiRunBrokerSink:
         self._closing: asyncio.Task[None] | None = None
         self._queued_peak = 0
         self._blocked_s = 0.0
+        self._waiting: list[float] = []
         self._refused = 0
         self._tasks = [self._loop.create_task(self._write(), name="sink writer")]
         if owns_runs:
@@ -131,7 +133,7 @@ class MultiRunBrokerSink:
             BrokerError: The sink is closed, or full and called on the loop's own thread.
         """
         event, size = sealed(event)
-        if len(self._fifo) >= self._bound:
+        if len(self._fifo) >= self._bound and type(event) is not RunEnd:
             self._wait_for_room()
         if run_id not in self._open:
             self._open_run(run_id)
@@ -177,10 +179,13 @@ class MultiRunBrokerSink:
 
     def stats(self) -> SinkStats:
         """All counters, now."""
+        with self._room:
+            now = time.perf_counter()
+            blocked_s = self._blocked_s + sum(now - since for since in self._waiting)
         return SinkStats(
             queued=len(self._fifo),
             queued_peak=self._queued_peak,
-            blocked_s=self._blocked_s,
+            blocked_s=blocked_s,
             refused=self._refused,
         )
 
@@ -203,10 +208,12 @@ class MultiRunBrokerSink:
     def _wait_for_room(self) -> None:
         if threading.get_ident() == self._loop_thread:
             raise BrokerError("the sink is full and its loop cannot wait: emit from a thread")
-        started = time.perf_counter()
         with self._room:
+            since = time.perf_counter()
+            self._waiting.append(since)
             self._room.wait_for(self._has_room)
-            self._blocked_s += time.perf_counter() - started
+            self._waiting.remove(since)
+            self._blocked_s += time.perf_counter() - since
 
     async def _close(self) -> None:
         self._closed = True
