@@ -45,6 +45,7 @@ class Proxy:
         self._upstream_port = upstream_port
         self._mode = _Mode.PASS
         self._to_drop: int | None = None
+        self._bytes_per_s: float | None = None
         self._connections: dict[_Connection, asyncio.Task[None]] = {}
         self._server: asyncio.Server | None = None
         self._closing = False
@@ -76,6 +77,10 @@ class Proxy:
     def trickle(self) -> None:
         """Hand replies over byte by byte."""
         self._mode = _Mode.TRICKLE
+
+    def throttle(self, bytes_per_s: float | None) -> None:
+        """Let each connection send no faster than this, whatever the mode; None: as it likes."""
+        self._bytes_per_s = bytes_per_s
 
     def refuse(self) -> None:
         """Reset new connections at once; those that exist go on."""
@@ -151,6 +156,8 @@ class Proxy:
             if not self._loses(connection, data):
                 upstream.write(data)
                 await upstream.drain()
+            if self._bytes_per_s is not None:
+                await asyncio.sleep(len(data) / self._bytes_per_s)
         raise _EndedError
 
     async def _carry_replies(self, replies: asyncio.StreamReader, connection: _Connection) -> None:
@@ -215,6 +222,8 @@ class _Connection:
         self.replies = hiredis.Reader(notEnoughData=False)
 
     def reset(self) -> None:
+        if self.writer.transport.is_closing():
+            return
         endpoint: socket.socket = self.writer.get_extra_info("socket")
         endpoint.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
         self.writer.transport.abort()

@@ -1,0 +1,115 @@
+"""What a server holds, read past the broker's own code, and what a reader was given: counted."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+
+import msgspec
+import redis
+
+from arena_tui.broker.protocol import Subscription
+from arena_tui.broker.redis_scripts import events_key
+from arena_tui.events import Envelope, Gap, LogEvent
+
+__all__ = ["CLIENT_NAME", "FULL", "Entry", "Tally", "clients", "entries", "eventually", "runs_in"]
+
+FULL = bool(os.environ.get("ARENA_FULL"))
+"""Whether there is time for everything."""
+
+CLIENT_NAME = "arena-tui"
+_PAGE = 10_000
+_LOOK_EVERY_S = 0.01
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One event as the server has it; `text` of log events, else the kind."""
+
+    epoch: int
+    seq: int
+    text: str
+
+
+class _Payload(msgspec.Struct):
+    kind: str
+    text: str | None = None
+
+
+def entries(url: str, run_id: str) -> Iterator[Entry]:
+    """All of a run's stream, from its beginning."""
+    decoder = msgspec.json.Decoder(_Payload)
+    with redis.Redis.from_url(url, protocol=2) as client:
+        after = "-"
+        while page := client.xrange(events_key(run_id), after, "+", _PAGE):
+            for raw_id, fields in page:
+                epoch, _, seq = raw_id.decode().partition("-")
+                event = decoder.decode(fields[b"e"])
+                yield Entry(int(epoch), int(seq), event.text or event.kind)
+            after = f"({page[-1][0].decode()}"
+
+
+def runs_in(url: str) -> list[str]:
+    """The runs that the server's index names."""
+    with redis.Redis.from_url(url, protocol=2) as client:
+        return [fields[b"run"].decode() for _, fields in client.xrange("arena:runs")]
+
+
+def clients(url: str) -> int:
+    """How many connections of the broker's a server has."""
+    with redis.Redis.from_url(url, protocol=2) as client:
+        return sum(each["name"] == CLIENT_NAME for each in client.client_list())
+
+
+class Tally:
+    """What one reader was given, run by run.
+
+    Attributes:
+        delivered: Events.
+        in_gaps: Events it was told are lost.
+        duplicates, jumps: Deliveries whose seq came before, or left some out.
+        ended: Runs whose `run_end` came.
+        texts: Of the log events of each run, in order.
+    """
+
+    def __init__(self) -> None:
+        self.delivered = self.in_gaps = self.duplicates = self.jumps = 0
+        self.ended: set[str] = set()
+        self.texts: dict[str, list[str]] = {}
+        self._cursors: Counter[str] = Counter()
+
+    def take(self, batch: Iterable[Envelope | Gap]) -> None:
+        """Count what was handed over."""
+        for each in batch:
+            first, last = (each.from_seq, each.to_seq) if isinstance(each, Gap) else (each.seq,) * 2
+            expected = self._cursors[each.run_id] + 1
+            self.duplicates += first < expected
+            self.jumps += first > expected
+            self._cursors[each.run_id] = max(last, expected - 1)
+            if isinstance(each, Gap):
+                self.in_gaps += each.count
+                continue
+            self.delivered += 1
+            if isinstance(each.event, LogEvent):
+                self.texts.setdefault(each.run_id, []).append(each.event.text)
+            elif each.event.kind == "run_end":
+                self.ended.add(each.run_id)
+
+    async def read(self, subscription: Subscription, runs: int) -> None:
+        """Read until so many runs have ended."""
+        while len(self.ended) < runs:
+            self.take(await anext(subscription))
+
+    def __str__(self) -> str:
+        return (
+            f"delivered {self.delivered:,}, in gaps {self.in_gaps:,}, "
+            f"duplicates {self.duplicates:,}, jumps {self.jumps:,}"
+        )
+
+
+async def eventually(condition: Callable[[], object], at_most_s: float = 60) -> None:
+    """Return once the condition holds; leaves the processor to others meanwhile."""
+    async with asyncio.timeout(at_most_s):
+        while not condition():
+            await asyncio.sleep(_LOOK_EVERY_S)

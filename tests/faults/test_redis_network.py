@@ -1,0 +1,212 @@
+"""A bad network between producers, server and reader: every event arrives once, in order."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+import arena_tui
+from arena_tui.broker import redis_link, redis_reader
+from arena_tui.broker.protocol import RunMeta
+from arena_tui.broker.redis_streams import RedisBroker
+from arena_tui.broker.sink import MultiRunBrokerSink
+from arena_tui.broker_url import BrokerUrl
+from arena_tui.events import LogEvent
+from tests.faults.accounts import FULL, Tally, entries, eventually
+from tests.faults.proxy import Proxy
+from tests.redis_fixture import MakeRedis
+
+ROUNDS = 10 if FULL else 2
+THREADS, RUNS, BURST = 4, 8, 60
+RETRIES_MAX = 25
+"""Connections made anew once the network is good again; five are needed."""
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Timeouts as they are, but shorter."""
+    monkeypatch.setattr(redis_link, "_COMMAND_S", 0.4)
+    monkeypatch.setattr(redis_link, "_BACKOFF_S", (0.01, 0.2))
+    monkeypatch.setattr(redis_reader, "_BLOCK_S", 0.4)
+    monkeypatch.setattr(redis_reader, "_SOCKET_S", 0.8)
+
+
+class Faults:
+    """What may happen to a network; each returns when it has happened, and the network is good."""
+
+    def __init__(self, proxy: Proxy, chance: random.Random) -> None:
+        self._proxy = proxy
+        self._chance = chance
+        self.all: list[Callable[[], Awaitable[None]]] = [
+            self.lose_replies, self.lose_replies, self.half_open, self.reset, self.trickle,
+            self.refuse,
+        ]  # fmt: skip
+
+    async def lose_replies(self) -> None:
+        """Commands are carried out; nobody is told, and the connections break."""
+        enough = self._proxy.replies_dropped + self._chance.randint(1, 6)
+        self._proxy.drop_replies()
+        await eventually(lambda: self._proxy.replies_dropped >= enough)
+        self._proxy.pass_through()
+        self._proxy.reset()
+
+    async def half_open(self) -> None:
+        """Nothing gets through any more, and nobody hangs up."""
+        lost = self._proxy.bytes_lost
+        self._proxy.half_open()
+        await eventually(lambda: self._proxy.bytes_lost > lost)
+        self._proxy.pass_through()
+
+    async def reset(self) -> None:
+        """All connections break, twice."""
+        for _ in range(2):
+            await eventually(lambda: self._proxy.connections >= 2)
+            self._proxy.reset()
+
+    async def trickle(self) -> None:
+        """Replies come byte by byte, and break off somewhere."""
+        self._proxy.trickle()
+        for _ in range(self._chance.randint(50, 2_000)):
+            await asyncio.sleep(0)
+        self._proxy.reset()
+        self._proxy.pass_through()
+
+    async def refuse(self) -> None:
+        """All connections break, and there are no new ones for a while."""
+        enough = self._proxy.connections_ever + self._chance.randint(2, 8)
+        self._proxy.refuse()
+        self._proxy.reset()
+        await eventually(lambda: self._proxy.connections_ever >= enough)
+        self._proxy.pass_through()
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_whatever_the_network_does_every_event_arrives_once(make_redis: MakeRedis) -> None:
+    server = make_redis()
+    chance = random.Random(7)
+    async with Proxy(server.port) as proxy:
+        arena = await asyncio.to_thread(arena_tui.connect, proxy.url, store=False)
+        running = [arena.run("synth", run_id=f"r{number}") for number in range(RUNS)]
+        reader = RedisBroker(BrokerUrl(proxy.url))
+        await reader.start()
+        tally = Tally()
+        subscription = reader.subscribe("all", start={}, durable=True)
+        reading = asyncio.create_task(tally.read(subscription, RUNS))
+        emitted = 0
+
+        def play(number: int, first: int) -> None:
+            for count in range(first, first + BURST):
+                for run in running[number::THREADS]:
+                    run.log(str(count))
+
+        for run in running:
+            run.__enter__()
+        faults = Faults(proxy, chance)
+        for _ in range(ROUNDS):
+            for fault in chance.sample(faults.all, len(faults.all)):
+                threads = [asyncio.to_thread(play, number, emitted) for number in range(THREADS)]
+                await asyncio.gather(fault(), *threads)
+                emitted += BURST
+
+        good_since = proxy.connections_ever
+        await asyncio.to_thread(arena.close)
+        async with asyncio.timeout(120):
+            await reading
+        retries = proxy.connections_ever - good_since
+        async with asyncio.timeout(60):
+            while (await reader.stats()).link is not None:
+                await asyncio.sleep(0.01)
+        await reader.aclose()
+
+    published = RUNS * (emitted + 2)
+    in_server = {run.id: list(entries(server.url, run.id)) for run in running}
+    print(
+        f"{ROUNDS * len(faults.all)} faults, {proxy.connections_ever} connections, "
+        f"{proxy.replies_dropped} replies and {proxy.bytes_lost:,} bytes lost: "
+        f"published {published:,}, in the server {sum(map(len, in_server.values())):,}, {tally}; "
+        f"connections made anew afterwards {retries}"
+    )
+    texts = [str(count) for count in range(emitted)]
+    for stream in in_server.values():
+        assert [each.seq for each in stream] == list(range(1, emitted + 3))
+        assert [each.text for each in stream] == ["run_start", *texts, "run_end"]
+    assert tally.texts == {run.id: texts for run in running}
+    assert (tally.delivered, tally.in_gaps) == (published, 0)
+    assert (tally.duplicates, tally.jumps) == (0, 0)
+    assert retries <= RETRIES_MAX
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_a_slow_link_gets_less_at_a_time_and_all_of_it_in_the_end(
+    make_redis: MakeRedis,
+) -> None:
+    server = make_redis()
+    async with Proxy(server.port) as proxy:
+        broker = RedisBroker(BrokerUrl(proxy.url), reading=False)
+        await broker.start()
+        await broker.open_run(RunMeta(run_id="r"))
+        proxy.throttle(1_000_000)
+
+        async with asyncio.timeout(60):
+            seqs = await asyncio.gather(
+                *(broker.publish("r", LogEvent(text=f"{count:2000}")) for count in range(1_000))
+            )
+        tries = proxy.connections_ever
+        await broker.aclose()
+
+    stream = list(entries(server.url, "r"))
+    print(
+        f"published {len(seqs):,} of 2 kB at 1 MB/s, in the server {len(stream):,}, {tries} tries"
+    )
+    assert tries > 3
+    assert seqs == [each.seq for each in stream] == list(range(1, 1_001))
+    assert [int(each.text) for each in stream] == list(range(1_000))
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_the_link_is_said_to_be_well_when_who_asked_in_vain_has_left(
+    make_redis: MakeRedis,
+) -> None:
+    server = make_redis()
+    async with Proxy(server.port) as proxy:
+        broker = RedisBroker(BrokerUrl(proxy.url), reading=False)
+        await broker.start()
+        proxy.half_open()
+        opening = asyncio.create_task(broker.open_run(RunMeta(run_id="r")))
+        while (await broker.stats()).link is None:
+            await asyncio.sleep(0.01)
+
+        opening.cancel()
+        await asyncio.wait([opening])
+
+        assert (await broker.stats()).link is None
+        await broker.aclose()
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_events_that_were_queued_when_the_sink_closed_are_published(
+    make_redis: MakeRedis,
+) -> None:
+    server = make_redis()
+    async with Proxy(server.port) as proxy:
+        broker = RedisBroker(BrokerUrl(proxy.url), reading=False)
+        await broker.start()
+        sink = MultiRunBrokerSink(broker)
+        proxy.refuse()
+        proxy.reset()
+        for count in range(500):
+            sink.emit("r", LogEvent(text=str(count)))
+        closing = asyncio.create_task(sink.aclose())
+        while (await broker.stats()).link is None:
+            await asyncio.sleep(0.01)
+
+        proxy.pass_through()
+        async with asyncio.timeout(60):
+            await closing
+        await broker.aclose()
+
+    texts = [each.text for each in entries(server.url, "r")]
+    assert texts == [*map(str, range(500)), "run_end"]
