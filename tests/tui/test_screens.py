@@ -505,3 +505,52 @@ async def test_while_something_is_written_the_footer_shows_no_key_that_would_be_
     assert "/ filter" in before.splitlines()[-1]
     assert text not in writing.splitlines()[-1]
     assert "/ filter" not in writing.splitlines()[-1]
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+@pytest.mark.parametrize("keys", ["1", "2"])
+async def test_what_a_filter_understands_stands_beside_it(keys: str, size: tuple[int, int]) -> None:
+    app = Scenario()
+    async with running(app, size) as pilot:
+        await pilot.press(keys, "slash", *"err>0")
+        writing = await settled(app, pilot)
+        await pilot.press("enter")
+        kept = await settled(app, pilot)
+
+    hint = 'game:chess agent:mcts err>0 cost>0.1 "rate limit"   enter keep   esc clear'
+    assert hint in writing
+    assert "leduc_poker" in writing
+    assert "connect_four" not in writing
+    assert hint not in kept
+    assert "connect_four" not in kept
+
+
+async def test_a_wrong_live_filter_says_what_there_is_and_keeps_what_it_shows() -> None:
+    app = Scenario()
+    async with running(app) as pilot:
+        await pilot.press("slash", *"foo>3")
+        wrong = await settled(app, pilot)
+        await pilot.press(*["backspace"] * 5, *"game:chess")
+        right = await settled(app, pilot)
+
+    assert "no number 'foo' to compare: use one of turns" in wrong
+    assert "no number" not in right
+    assert "connect_four" not in right
+
+
+@pytest.mark.parametrize(("key", "hint"), [("slash", "n next, N previous"), ("g", "t17 turn")])
+async def test_what_a_question_about_a_run_understands_stands_beside_it(
+    key: str, hint: str
+) -> None:
+    app = Scenario()
+    async with running(app, (80, 24)) as pilot:
+        app.open_run("01ARENA000000000000000091BC")
+        await settled(app, pilot)
+        await pilot.press(key, "5")
+        asked = await settled(app, pilot)
+        await pilot.press("escape")
+        left = await settled(app, pilot)
+
+    assert hint in asked
+    assert "esc close" in asked
+    assert hint not in left

@@ -1,4 +1,4 @@
-"""How many panes of what size fit, and in which order they stand."""
+"""How many panes of what size fit, which of them, and in which order they stand."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Final, Literal, TypeAlias
 from msgspec import Struct
 
 from arena_tui.services.view import Pane
+from arena_tui.store.conditions import Anywhere, Compared, Condition, Contained
 
 __all__ = ["SORTS", "Grid", "Sort", "lay_out", "matches", "order"]
 
@@ -80,9 +81,35 @@ def order(panes: Sequence[Pane], sort: Sort) -> list[Pane]:
     return sorted(panes, key=lambda pane: (_RANK[pane.state], pane.number))
 
 
-def matches(pane: Pane, needle: str) -> bool:
-    """Whether every word of the filter is found in the run's names or state."""
-    haystack = " ".join(
-        [pane.run_id, pane.game, pane.label or "", pane.state, *(a.id for a in pane.agents)]
-    ).lower()
-    return all(word in haystack for word in needle.lower().split())
+def matches(pane: Pane, conditions: Sequence[Condition]) -> bool:
+    """Whether all conditions hold: words without a field stand in names, state or last error."""
+    return all(_holds(pane, condition) for condition in conditions)
+
+
+def _holds(pane: Pane, condition: Condition) -> bool:
+    texts = {
+        "game": pane.game,
+        "label": pane.label,
+        "agent": " ".join(f"{agent.id} {agent.name or ''}" for agent in pane.agents),
+        "status": pane.state,
+        "run": pane.run_id,
+        "reason": pane.reason,
+        "outcome": " ".join(pane.outcome) if pane.outcome else None,
+        "error": pane.last_error,
+    }
+    match condition:
+        case Compared(name):
+            return condition.holds(_number(pane, name))
+        case Contained(name, wanted):
+            return wanted.lower() in (texts.get(name) or "").lower()
+        case Anywhere(wanted):
+            return wanted.lower() in " ".join(text for text in texts.values() if text).lower()
+
+
+def _number(pane: Pane, name: str) -> float | None:
+    """What one can compare; None for what only the store knows."""
+    numbers: dict[str, float | None] = {
+        "turns": pane.turn, "events": pane.events, "err": pane.errors, "lost": pane.lost,
+        "cost": pane.cost_usd, "tokens": pane.tokens or 0, "duration": pane.duration_s,
+    }  # fmt: skip
+    return numbers.get(name)

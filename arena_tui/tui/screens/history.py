@@ -22,7 +22,7 @@ from arena_tui.tui.render.run import preview
 from arena_tui.tui.render.text import cost, count, duration, short_count, stamp
 from arena_tui.tui.screens.base import ArenaScreen
 from arena_tui.tui.screens.confirm import ConfirmScreen
-from arena_tui.tui.widgets.bars import TitleBar
+from arena_tui.tui.widgets.question import FILTER_HINT, Question
 from arena_tui.tui.widgets.table import Cell, Column, VirtualTable
 
 __all__ = ["HistoryScreen"]
@@ -82,9 +82,7 @@ class HistoryScreen(ArenaScreen):
         self._loaded_at = float("-inf")
 
     def body(self) -> list[Widget]:
-        needle = Input(placeholder='game:chess err>0 cost>0.1 agent:mcts "rate limit"')
-        needle.display = False
-        return [_Parts(VirtualTable(_COLUMNS, self._row, _EMPTY)), needle]
+        return [_Parts(VirtualTable(_COLUMNS, self._row, _EMPTY)), Question()]
 
     def on_mount(self) -> None:
         self.query_one(VirtualTable).focus()
@@ -124,18 +122,18 @@ class HistoryScreen(ArenaScreen):
         try:
             self._where = parse_filter(event.value)
         except UsageError as error:
-            self.query_one(TitleBar).badge = str(error)
+            self.query_one(Question).object_to(str(error))
         else:
-            self.query_one(TitleBar).badge = ""
+            self.query_one(Question).object_to(None)
             self._reload()
 
     def on_input_submitted(self) -> None:
-        self._leave_filter()
+        question = self.query_one(Question)
+        question.display = bool(question.value)
+        self.query_one(VirtualTable).focus()
 
     def action_filter(self) -> None:
-        needle = self.query_one(Input)
-        needle.display = True
-        needle.focus()
+        self.query_one(Question).ask("filter", FILTER_HINT)
 
     def action_sort(self, step: int) -> None:
         place = _SORTS.index(self._sort) + step
@@ -147,10 +145,10 @@ class HistoryScreen(ArenaScreen):
         self._reload()
 
     def action_back(self) -> None:
-        needle = self.query_one(Input)
-        if needle.display:
-            needle.value = ""
-            self._leave_filter()
+        question = self.query_one(Question)
+        if question.display:
+            question.clear()
+            self.query_one(VirtualTable).focus()
         else:
             self.app.pop_screen()
 
@@ -260,11 +258,6 @@ class HistoryScreen(ArenaScreen):
             (str(totals.lost), "bad" if totals.lost else "dim"),
             (duration(totals.duration_s), "dim"),
         ]
-
-    def _leave_filter(self) -> None:
-        needle = self.query_one(Input)
-        needle.display = bool(needle.value)
-        self.query_one(VirtualTable).focus()
 
 
 class _Parts(Horizontal):

@@ -8,8 +8,10 @@ from textual.binding import Binding, BindingType
 from textual.widget import Widget
 from textual.widgets import ContentSwitcher, Input, Static
 
+from arena_tui.errors import UsageError
 from arena_tui.services.feed import Frame
 from arena_tui.services.view import Pane
+from arena_tui.store.conditions import Condition, read_conditions
 from arena_tui.tui.render.clean import clean
 from arena_tui.tui.render.mosaic import SORTS, lay_out, matches, order
 from arena_tui.tui.render.pane import state_style_name, state_text, title_text
@@ -17,6 +19,7 @@ from arena_tui.tui.render.text import cost, duration, short_count
 from arena_tui.tui.screens.base import ArenaScreen
 from arena_tui.tui.widgets.bars import TitleBar
 from arena_tui.tui.widgets.mosaic import Mosaic
+from arena_tui.tui.widgets.question import FILTER_HINT, Question
 from arena_tui.tui.widgets.table import Cell, Column, VirtualTable
 
 __all__ = ["LiveScreen"]
@@ -66,16 +69,15 @@ class LiveScreen(ArenaScreen):
         self._panes: list[Pane] = []
         self._sort = SORTS[0]
         self._needle = ""
+        self._conditions: list[Condition] = []
         self._frozen_at: int | None = None
         self._want_table = False
 
     def body(self) -> list[Widget]:
         mosaic, table = Mosaic(self.arena.utc_offset), VirtualTable(_COLUMNS, self._row)
         mosaic.id, table.id = "mosaic", "table"
-        needle = Input(placeholder="words of game, agent, label, state or run id")
-        needle.display = False
         empty = Static(_EMPTY, id="empty", markup=False)
-        return [ContentSwitcher(empty, mosaic, table, initial="empty"), needle]
+        return [ContentSwitcher(empty, mosaic, table, initial="empty"), Question()]
 
     def show_frame(self, frame: Frame) -> None:
         super().show_frame(frame)
@@ -83,7 +85,7 @@ class LiveScreen(ArenaScreen):
         if self._frozen_at is None:
             self._frame = frame
             self._show_panes()
-            title.badge = f"filter: {self._needle}" if self._needle else ""
+            title.badge = f"filter: {clean(self._needle)}" if self._needle else ""
         else:
             behind = frame.truth.published - self._frozen_at
             title.badge = f"FROZEN · {behind:,} events behind · end returns to now"
@@ -95,15 +97,24 @@ class LiveScreen(ArenaScreen):
         self.arena.open_run(self._panes[message.index].run_id)
 
     def on_input_changed(self, event: Input.Changed) -> None:
-        self._needle = event.value.strip()
-        self._show_panes()
+        question = self.query_one(Question)
+        try:
+            self._conditions = read_conditions(event.value)
+        except UsageError as error:
+            question.object_to(str(error))
+        else:
+            question.object_to(None)
+            self._needle = event.value.strip()
+            self._show_panes()
 
     def on_input_submitted(self) -> None:
-        self._leave_input()
+        question = self.query_one(Question)
+        question.display = bool(question.value)
+        self._focus_runs()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "back":
-            return any(needle.display for needle in self.query(Input))
+            return any(question.display for question in self.query(Question))
         return super().check_action(action, parameters)
 
     def action_freeze(self) -> None:
@@ -116,13 +127,11 @@ class LiveScreen(ArenaScreen):
         self._frozen_at = None
 
     def action_filter(self) -> None:
-        needle = self.query_one(Input)
-        needle.display = True
-        needle.focus()
+        self.query_one(Question).ask("filter", FILTER_HINT)
 
     def action_back(self) -> None:
-        self.query_one(Input).value = ""
-        self._leave_input()
+        self.query_one(Question).clear()
+        self._focus_runs()
 
     def action_sort(self) -> None:
         self._sort = SORTS[(SORTS.index(self._sort) + 1) % len(SORTS)]
@@ -136,18 +145,13 @@ class LiveScreen(ArenaScreen):
     def action_clear(self) -> None:
         self.arena.clear_finished()
 
-    def _leave_input(self) -> None:
-        needle = self.query_one(Input)
-        needle.display = bool(needle.value)
-        self._focus_runs()
-
     def _focus_runs(self) -> None:
         shown = self.query_one(ContentSwitcher).visible_content
         if shown is not None and shown.can_focus:
             shown.focus()
 
     def _show_panes(self) -> None:
-        panes = [p for p in self._frame.panes if not self._needle or matches(p, self._needle)]
+        panes = [pane for pane in self._frame.panes if matches(pane, self._conditions)]
         self._panes = order(panes, self._sort)
         mosaic, table = self.query_one(Mosaic), self.query_one(VirtualTable)
         switcher = self.query_one(ContentSwitcher)

@@ -20,6 +20,7 @@ from arena_tui.services.view import RunView
 from arena_tui.tui.playhead import Playhead
 from arena_tui.tui.render.run import Position, event_cells, inspect
 from arena_tui.tui.screens.base import ArenaScreen, guarded
+from arena_tui.tui.widgets.question import Question
 from arena_tui.tui.widgets.run import BoardPanel, RunHeader, Scrubber
 from arena_tui.tui.widgets.table import Cell, Column, VirtualTable
 
@@ -27,6 +28,10 @@ __all__ = ["RunScreen"]
 
 _AROUND: Final = 200
 _NUMBER: Final = re.compile(r"[0-9]{1,15}(\.[0-9]+)?")
+_HINTS: Final = {
+    "search": "text of any event   enter find   then n next, N previous   esc close",
+    "go to": "120 event   t17 turn   50 % of the run   enter go   esc close",
+}
 _CACHE_MAX: Final = 20_000
 _DENSITY_EVERY_S: Final = 1.0
 _COLUMNS: Final = (
@@ -92,13 +97,11 @@ class RunScreen(ArenaScreen):
 
     def body(self) -> list[Widget]:
         offset = self.arena.utc_offset
-        question = Input()
-        question.display = False
         return [
             RunHeader(offset),
             _Parts(VirtualTable(_COLUMNS, self._row, "no events yet")),
             Scrubber(offset),
-            question,
+            Question(),
         ]
 
     def on_mount(self) -> None:
@@ -198,14 +201,7 @@ class RunScreen(ArenaScreen):
 
     def action_ask(self, what: str) -> None:
         self._asking = what
-        question = self.query_one(Input)
-        question.placeholder = (
-            "search in all events of this run"
-            if what == "search"
-            else "go to: 120 (event), t17 (turn), 50 %"
-        )
-        question.display = True
-        question.focus()
+        self.query_one(Question).ask(what, _HINTS[what])
 
     @guarded
     async def action_again(self, backwards: bool) -> None:
@@ -237,7 +233,7 @@ class RunScreen(ArenaScreen):
             self.notify(f"event {delivery.seq:,} copied as JSON", timeout=2)
 
     def action_back(self) -> None:
-        if self.query_one(Input).display:
+        if self.query_one(Question).display:
             self._leave_question()
         elif self.has_class("-zoomed"):
             self._zoom(False)
@@ -392,9 +388,7 @@ class RunScreen(ArenaScreen):
         self.query_one(target).focus()
 
     def _leave_question(self) -> None:
-        question = self.query_one(Input)
-        question.value = ""
-        question.display = False
+        self.query_one(Question).clear()
         self.query_one(VirtualTable).focus()
 
 

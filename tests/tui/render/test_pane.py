@@ -8,8 +8,9 @@ import pytest
 
 from arena_tui.events import Action, AgentInfo, Envelope, Gap
 from arena_tui.services.view import Pane, PaneState
+from arena_tui.store.conditions import read_conditions
 from arena_tui.tui.render.canvas import width_of
-from arena_tui.tui.render.mosaic import lay_out, order
+from arena_tui.tui.render.mosaic import lay_out, matches, order
 from arena_tui.tui.render.palette import Palette
 from arena_tui.tui.render.pane import paint_pane, state_text
 from tests.tui.scenario import NOW, TIC_TAC_TOE
@@ -114,3 +115,28 @@ def test_panes_share_the_screen_sensibly(
 
 def test_no_grid_fits_a_terminal_too_small_for_one_pane() -> None:
     assert lay_out(3, 20, 5) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("", True),
+        ("TIC minimax", True),
+        ("minimax chess", False),
+        ("game:tac", True),
+        ("game:minimax", False),
+        ("agent:random status:stuck", True),
+        ("run:abcd label:night", True),
+        ("tag:x", False),
+        ("turns>4 turns<=5 err=1 events>=7", True),
+        ("cost>0", False),
+        ("tokens=0", True),
+        ("in>0", False),
+        ('"rate limit"', True),
+        ('"rate lim', True),
+    ],
+)
+def test_a_filter_chooses_panes(text: str, found: bool) -> None:
+    which = pane(state="stuck", label="Night", errors=1, last_error="429 rate limited")
+
+    assert matches(which, read_conditions(text)) is found

@@ -1,0 +1,98 @@
+"""The filter language of lists of runs: text in, conditions out. Knows neither rows nor panes.
+
+`game:chess err>0 cost>0.1 "rate limit"`: words with `:` must be contained in that field, with
+`< > = <= >=` compare numbers, all others must be contained anywhere in the run. Letter case never
+matters; all conditions must hold.
+"""
+
+from __future__ import annotations
+
+import operator
+import re
+import shlex
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+from arena_tui.errors import UsageError
+
+__all__ = ["EXAMPLE", "Anywhere", "Compared", "Condition", "Contained", "read_conditions"]
+
+EXAMPLE: Final = 'game:chess agent:mcts err>0 cost>0.1 "rate limit"'
+
+_TEXTS: Final = {
+    name: name for name in ("game", "label", "agent", "status", "run", "tag", "reason", "outcome")
+} | {"agents": "agent"}
+_NUMBERS: Final = {
+    name: name
+    for name in ("turns", "events", "err", "lost", "cost", "tokens", "in", "out", "duration")
+} | {"errors": "err"}
+_COMPARISON: Final = re.compile(r"^([a-z]+)(<=|>=|<|>|=)(-?[0-9.]+)$", re.IGNORECASE)
+_COMPARE: Final[dict[str, Callable[[float, float], bool]]] = {
+    "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "=": operator.eq,
+}  # fmt: skip
+
+
+class Anywhere(NamedTuple):
+    """The text must stand somewhere in the run."""
+
+    text: str
+
+
+class Contained(NamedTuple):
+    """The text must be contained in the field `name`."""
+
+    name: str
+    text: str
+
+
+class Compared(NamedTuple):
+    """The number `name` must compare so with `value`."""
+
+    name: str
+    sign: str
+    value: float
+
+    def holds(self, number: float | None) -> bool:
+        """Whether it does; an unknown number never does."""
+        return number is not None and _COMPARE[self.sign](number, self.value)
+
+
+Condition = Anywhere | Contained | Compared
+
+
+def read_conditions(text: str) -> list[Condition]:
+    """What the text asks for.
+
+    Raises:
+        UsageError: A number that does not exist, or is none; names what does.
+    """
+    return [_read(word) for word in _words(text)]
+
+
+def _read(word: str) -> Condition:
+    if comparison := _COMPARISON.match(word):
+        return _compared(comparison)
+    name, colon, value = word.partition(":")
+    if colon and name.lower() in _TEXTS:
+        return Contained(_TEXTS[name.lower()], value)
+    return Anywhere(word)
+
+
+def _compared(found: re.Match[str]) -> Compared:
+    name = _NUMBERS.get(found[1].lower())
+    if name is None:
+        raise UsageError(f"no number {found[1]!r} to compare: use one of {', '.join(_NUMBERS)}")
+    try:
+        return Compared(name, found[2], float(found[3]))
+    except ValueError:
+        raise UsageError(f"{found[3]!r} is not a number") from None
+
+
+def _words(text: str) -> list[str]:
+    """Words as in a shell; what is still being typed, or an apostrophe, is taken as it is meant."""
+    for attempt in (text, text.replace("'", r"\'"), text + '"'):
+        try:
+            return shlex.split(attempt)
+        except ValueError:
+            continue
+    return text.split()

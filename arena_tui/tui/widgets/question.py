@@ -1,0 +1,70 @@
+"""A line to write on, with what can be written there above it while it is written on."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.widgets import Input, Static
+
+from arena_tui.store.conditions import EXAMPLE
+
+__all__ = ["FILTER_HINT", "Question"]
+
+FILTER_HINT: Final = f"{EXAMPLE}   enter keep   esc clear"
+
+
+class Question(Vertical):
+    """Hidden until asked; its `Input` tells what is written, and when it is done."""
+
+    DEFAULT_CSS = """
+    Question {
+        height: auto;
+        Static {
+            display: none; height: 1; padding: 0 1; background: $surface; color: $text-muted;
+            text-wrap: nowrap; text-overflow: ellipsis;
+            &.-wrong { color: $warning; }
+        }
+        &.-writing Static { display: block; }
+    }
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._hint = ""
+        self.display = False
+
+    def compose(self) -> ComposeResult:
+        yield Static(markup=False)
+        yield Input()
+
+    def on_descendant_focus(self) -> None:
+        self.add_class("-writing")
+
+    def on_descendant_blur(self) -> None:
+        self.remove_class("-writing")
+
+    @property
+    def value(self) -> str:
+        """What is written."""
+        return self.query_one(Input).value
+
+    def ask(self, what: str, hint: str) -> None:
+        """Let `what` be written; `hint` says what is understood."""
+        self._hint = hint
+        self.display = True
+        self.query_one(Input).placeholder = what
+        self.query_one(Input).focus()
+        self.object_to(None)
+
+    def object_to(self, wrong: str | None) -> None:
+        """Say in the hint's place what is wrong with what is written; None: nothing is."""
+        line = self.query_one(Static)
+        line.update(wrong or self._hint)
+        line.set_class(wrong is not None, "-wrong")
+
+    def clear(self) -> None:
+        """Forget what is written, and hide."""
+        self.query_one(Input).value = ""
+        self.display = False
