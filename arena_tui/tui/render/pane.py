@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Final
 
 from rich.style import Style
 
 from arena_tui.events import AgentInfo, Delivery, Envelope, ErrorEvent, Gap, short_id
-from arena_tui.services.view import Pane, PaneState
+from arena_tui.services.view import Pane
 from arena_tui.tui.render.board import board_lines, board_size
 from arena_tui.tui.render.canvas import Piece, between, fitted, width_of
 from arena_tui.tui.render.clean import clean, fit
 from arena_tui.tui.render.lines import headline, tag
 from arena_tui.tui.render.palette import Palette
+from arena_tui.tui.render.states import LOOKS, LOSING
 from arena_tui.tui.render.text import bar, clock_time, cost, duration, short_count, spark
 
 __all__ = [
-    "GLYPHS",
     "event_line",
     "paint_pane",
     "result_text",
@@ -25,15 +24,6 @@ __all__ = [
     "state_text",
     "title_text",
 ]
-
-GLYPHS: Final[dict[PaneState, str]] = {
-    "running": "▶",
-    "stuck": "!",
-    "lost": "?",
-    "finished": "✓",
-    "crashed": "✗",
-    "stopped": "■",
-}
 
 _STATS_MIN = 15
 _STATS_GAP = 3
@@ -51,8 +41,8 @@ def title_text(pane: Pane) -> str:
 def state_text(pane: Pane) -> str:
     """What matters most about the run now, with its glyph."""
     if pane.lost and pane.state == "running":
-        return f"▼ lost {pane.lost:,}"
-    glyph = GLYPHS[pane.state]
+        return f"{LOSING.sign} lost {pane.lost:,}"
+    glyph = LOOKS[pane.state].sign
     if pane.state == "stuck":
         return f"{glyph} stuck {duration(pane.idle_s)}"
     if pane.state == "lost":
@@ -73,11 +63,7 @@ def result_text(pane: Pane) -> str:
 
 def state_style_name(pane: Pane) -> str:
     """Name of the palette's style that goes with `state_text`."""
-    if pane.state == "crashed" or pane.lost:
-        return "bad"
-    if pane.state in ("stuck", "lost"):
-        return "warn"
-    return "good" if pane.state in ("running", "finished") else "dim"
+    return (LOSING if pane.lost else LOOKS[pane.state]).style
 
 
 def paint_pane(
@@ -233,7 +219,8 @@ def event_line(delivery: Delivery, palette: Palette, width: int, offset: timedel
 def _alarm(pane: Pane, palette: Palette) -> list[Piece] | None:
     """What a person should act on, or wait for."""
     if pane.state == "crashed":
-        return [(f"✗ {clean(pane.reason or pane.last_error or 'crashed', 120)}", palette.bad)]
+        reason = clean(pane.reason or pane.last_error or "crashed", 120)
+        return [(f"{LOOKS['crashed'].sign} {reason}", palette.bad)]
     if pane.waiting_s is not None and pane.is_live and pane.waiting_s >= _WAITING_SHOWN_S:
         return [(f"… waiting for llm_response {duration(pane.waiting_s)}", palette.warn)]
     if pane.errors and pane.last_error and pane.is_live:

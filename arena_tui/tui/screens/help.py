@@ -11,15 +11,18 @@ from textual.content import Content
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Static
 
+from arena_tui.tui.render.states import LOOKS, LOSING
+
 __all__ = ["HelpScreen"]
 
 _LEGEND: Final = """\
-▶ running   ! stuck: no event for 30 s   ? no sign of life
-✓ finished  ✗ crashed   ■ stopped   ▼ events were lost
+{running} running   {stuck} stuck: no event for 30 s   {lost} no sign of life
+{finished} finished  {crashed} crashed   {stopped} stopped   {losing} events were lost
 
 published = stored + in flight + lost says where every event is.
-Lost is real loss: the store could not keep up."""
-
+Lost is real loss: the store could not keep up.""".format(
+    losing=LOSING.sign, **{state: look.sign for state, look in LOOKS.items()}
+)
 
 _MOVES: Final = frozenset(
     {"move", "page", "first", "jump_to", "focus_next", "focus_previous", "copy_text", "interrupt"}

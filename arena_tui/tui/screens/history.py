@@ -14,11 +14,13 @@ from textual.widgets import Input, Static
 from arena_tui.errors import ArenaError, UsageError
 from arena_tui.events import short_id
 from arena_tui.services.feed import Frame
+from arena_tui.services.view import PaneState
 from arena_tui.store.filters import parse_filter
 from arena_tui.store.history import SortKey
 from arena_tui.store.totals import RunTotals
 from arena_tui.tui.render.clean import clean
 from arena_tui.tui.render.run import preview
+from arena_tui.tui.render.states import LOOKS
 from arena_tui.tui.render.text import cost, count, duration, short_count, stamp
 from arena_tui.tui.screens.base import ArenaScreen
 from arena_tui.tui.screens.confirm import ConfirmScreen
@@ -44,8 +46,6 @@ _COLUMNS: Final = (
     Column(name="took", key="duration_s", width=8, right=True, least=84),
 )
 _SORTS: Final = tuple(column.key for column in _COLUMNS if column.key != "agents")
-_GLYPHS: Final = {"running": "▶", "finished": "✓", "crashed": "✗", "stopped": "■"}
-_STYLES: Final = {"running": "good", "finished": "text", "crashed": "bad", "stopped": "dim"}
 _EMPTY: Final = """Nothing is stored yet.
 
 Runs appear here as they are played: n starts a game."""
@@ -239,17 +239,14 @@ class HistoryScreen(ArenaScreen):
         totals = self._totals(index)
         if totals is None:
             return None
-        status = "running"
-        if totals.status != "running":
-            status = totals.status
-        elif self.arena.feed.view(totals.run_id) is None:
-            status = "lost"
+        lost = totals.status == "running" and self.arena.feed.view(totals.run_id) is None
+        status: PaneState = "lost" if lost else totals.status
         return [
             (stamp(totals.started_at, self.arena.utc_offset)[5:], "dim"),
             (clean(totals.game, 40) or "–", "strong"),
             (clean(short_id(totals.run_id)), "accent"),
             (" vs ".join(clean(agent.id, 24) for agent in totals.agents), "text"),
-            (_outcome(totals, status), _STYLES.get(status, "warn")),
+            (_outcome(totals, status), _style(status)),
             (str(totals.turns), "text"),
             (count(totals.events), "text"),
             (short_count(_tokens(totals)), "text"),
@@ -273,8 +270,13 @@ class _Parts(Horizontal):
             yield Static(markup=False)
 
 
-def _outcome(totals: RunTotals, status: str) -> str:
-    glyph = _GLYPHS.get(status, "?")
+def _style(status: PaneState) -> str:
+    """Finished is what most stored runs are: it stays plain."""
+    return "text" if status == "finished" else LOOKS[status].style
+
+
+def _outcome(totals: RunTotals, status: PaneState) -> str:
+    glyph = LOOKS[status].sign
     if status != "finished":
         told = totals.reason and totals.reason != status
         return f"{glyph} {status}" + (f": {clean(totals.reason, 60)}" if told else "")

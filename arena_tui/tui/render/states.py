@@ -1,0 +1,29 @@
+"""How each state of a run looks: its sign and its style, on every screen."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from arena_tui.services.view import PaneState
+
+__all__ = ["LOOKS", "LOSING", "Look"]
+
+
+class Look(NamedTuple):
+    """A sign, and the name of the palette's style that goes with it."""
+
+    sign: str
+    style: str
+
+
+LOOKS: Final[dict[PaneState, Look]] = {
+    "running": Look("▶", "good"),
+    "stuck": Look("!", "warn"),
+    "lost": Look("?", "warn"),
+    "finished": Look("✓", "good"),
+    "crashed": Look("✗", "bad"),
+    "stopped": Look("■", "dim"),
+}
+
+LOSING: Final = Look("▼", "bad")
+"""Of a run that goes on and has lost events."""
