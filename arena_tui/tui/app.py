@@ -20,7 +20,7 @@ from textual.notifications import SeverityLevel
 from textual.screen import Screen
 
 from arena_tui.config import Config
-from arena_tui.errors import ArenaError, StoreError, UsageError
+from arena_tui.errors import ArenaError, BrokerError, StoreError, UsageError
 from arena_tui.services.feed import Feed, Frame
 from arena_tui.services.games import Games, Playable
 from arena_tui.services.runtime import Runtime
@@ -142,8 +142,8 @@ class ArenaApp(App[int]):
 
     async def _open_and_play(self) -> None:
         try:
-            await self.runtime.open_store()
-        except StoreError as error:
+            await self.runtime.open()
+        except (BrokerError, StoreError) as error:
             self.exit_with(str(error), error.exit_code)
             return
         for playable in self._playables:
