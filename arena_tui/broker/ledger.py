@@ -61,6 +61,11 @@ class Upstream(Protocol):
         """A durable subscription has safely kept everything up to these cursors."""
         ...
 
+    def ahead(self, run_id: str, cursor: Cursor) -> None:
+        """A reader has read a run up to here: should upstream know of less, it must use no seq up
+        to this cursor again."""
+        ...
+
 
 class RunStream:
     """One run's log and what the ledger knows around it.
@@ -216,6 +221,9 @@ class Ledger:
         stream.log.append_gap(gap, epoch, next_seq)
         self.has_gaps = True
         self._unseen += gap.count - 1
+        if gap.reason != "quarantined":
+            for _ in self._durable(stream):
+                self.count_overflow(stream, gap.count)
         if stream.closed:
             stream.closed = False
             self._closed_runs.remove(stream.log.run_id)

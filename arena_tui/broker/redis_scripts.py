@@ -18,6 +18,7 @@ __all__ = [
     "APPEND",
     "BEAT",
     "CLOSED",
+    "DENIED",
     "DONE",
     "INDEX",
     "LOOK",
@@ -72,6 +73,18 @@ local function int(number)
 end
 """
 
+_FACTS = """
+-- A number we have written; nil for whatever else stands there.
+local function number(text)
+    return type(text) == 'string' and #text < 16 and string.match(text, '^%d+$') and tonumber(text)
+        or nil
+end
+local function cursor(text)
+    local epoch, seq = string.match(text or '', '^(%d+)-(%d+)$')
+    return number(epoch), number(seq)
+end
+"""
+
 _TOP = """
 local function top(events)
     if redis.call('EXISTS', events) == 0 then
@@ -89,15 +102,16 @@ end
 
 OPEN: Final = Script(
     _NOW
+    + _FACTS
     + _TOP
     + """
 -- keys: meta, events, index. args: run, meta as JSON, nonce or '' to join what is there, epoch
 -- or 0, epoch and seq of the stream that this one replaces, or 0.
 -- returns 1 when the run is open to the caller, else 0; and its epoch.
-local known = redis.call('HMGET', KEYS[1], 'epoch', 'nonce')
-if known[1] then
+local known = redis.call('HMGET', KEYS[1], 'epoch', 'nonce', 'seq')
+if number(known[1]) and number(known[3]) then
     local mine = ARGV[3] == '' or known[2] == ARGV[3]
-    return {mine and 1 or 0, tonumber(known[1])}
+    return {mine and 1 or 0, number(known[1])}
 end
 local epoch = tonumber(ARGV[4])
 if epoch == 0 then
@@ -119,34 +133,37 @@ return {1, epoch}
 
 APPEND: Final = Script(
     _NOW
+    + _FACTS
     + _TOP
     + """
 -- keys: meta, events. args: producer, epoch and seq it last had an answer for, its own number of
 -- the first event, most events to keep, 1 when the last event ends the run, events as JSON...
 -- returns epoch and seq of the last event; or NO_RUN, or CLOSED.
 local known = redis.call('HMGET', KEYS[1], 'epoch', 'seq', 'status', 'before', 'p:' .. ARGV[1])
-if not known[1] then
+local epoch, seq = number(known[1]), number(known[2])
+if not epoch or not seq then
     return {-1, 0}
 end
-local epoch, seq = tonumber(known[1]), tonumber(known[2])
 local first, count = tonumber(ARGV[4]), #ARGV - 6
-local mine, mine_seq = 0, 0
-if known[5] then
-    mine, mine_seq = string.match(known[5], '^(%d+) (%d+)$')
-    mine, mine_seq = tonumber(mine), tonumber(mine_seq)
-end
+-- How many events of this producer are there, and where the newest of them stands.
+local mine, mine_at = string.match(known[5] or '', '^(%d+) (%d+-%d+)$')
+mine = number(mine) or 0
 local done = mine + 1 - first
 if done >= count then
-    return {epoch, mine_seq - (mine + 1 - first - count)}
+    local mine_epoch, mine_seq = cursor(mine_at)
+    return {mine_epoch, math.max(0, mine_seq - (done - count))}
 end
 if known[3] == 'closed' then
     return {-2, 0}
 end
 
 local before = seq == 0 and known[4] or nil
+local their_epoch, their_seq = tonumber(ARGV[2]), tonumber(ARGV[3])
 local function renew()
-    if tonumber(ARGV[2]) == epoch then
-        seq = math.max(seq, tonumber(ARGV[3]))
+    if their_epoch > epoch then
+        epoch, seq = their_epoch, their_seq
+    elseif their_epoch == epoch then
+        seq = math.max(seq, their_seq)
     end
     before = int(epoch) .. '-' .. int(seq)
     epoch = math.max(now(), epoch + 1, top(KEYS[2]) + 1)
@@ -155,7 +172,7 @@ end
 if done < 0 then
     -- The server has lost events it once acknowledged (it was restored from an older copy); unless
     -- the stream was made anew since, its seqs must not be used again.
-    if tonumber(ARGV[2]) == epoch then
+    if their_epoch >= epoch then
         renew()
     end
     done = 0
@@ -189,7 +206,8 @@ for i = done + 1, count do
 end
 if added > 0 then
     redis.call('HSET', KEYS[1], 'epoch', int(epoch), 'seq', int(seq),
-               'p:' .. ARGV[1], int(first + done + added - 1) .. ' ' .. int(seq))
+               'p:' .. ARGV[1],
+               int(first + done + added - 1) .. ' ' .. int(epoch) .. '-' .. int(seq))
     if ARGV[5] ~= '0' and redis.call('XLEN', KEYS[2]) > tonumber(ARGV[5]) then
         redis.call('XTRIM', KEYS[2], 'MAXLEN', '=', ARGV[5])
     end
@@ -206,29 +224,41 @@ return {epoch, seq}
 
 RENEW: Final = Script(
     _NOW
+    + _FACTS
     + _TOP
     + """
--- keys: meta, events. args: epoch and seq that a reader has seen.
--- The server knows less than a reader does: what comes next must not use these seqs again.
+-- keys: meta, events. args: epoch and seq that somebody has seen.
+-- The server knows less than others do: what comes next must not use these seqs again.
 local known = redis.call('HMGET', KEYS[1], 'epoch', 'seq')
+local known_epoch, known_seq = number(known[1]), number(known[2])
 local epoch, seq = tonumber(ARGV[1]), tonumber(ARGV[2])
-if known[1] and tonumber(known[1]) == epoch and tonumber(known[2]) < seq then
+if not known_epoch or not known_seq then
+    return 0
+end
+if known_epoch < epoch or (known_epoch == epoch and known_seq < seq) then
     redis.call('HSET', KEYS[1], 'before', ARGV[1] .. '-' .. ARGV[2], 'seq', '0',
                'epoch', int(math.max(now(), epoch + 1, top(KEYS[2]) + 1)))
     return 1
 end
 return 0
 """,
+    "allow-oom",
 )
 
 BEAT: Final = Script(
     _NOW
     + """
 -- keys: metas of runs whose producer is alive.
+-- An index that has lost them names them again, for those who come later.
 local at = int(now())
 for _, meta in ipairs(KEYS) do
     if redis.call('EXISTS', meta) == 1 then
         redis.call('HSET', meta, 'alive', at)
+        local entry = redis.call('HGET', meta, 'index') or '0-1'
+        if #redis.call('XRANGE', 'arena:runs', entry, entry) == 0 then
+            local run = string.match(meta, '^arena:(.*):meta$')
+            redis.call('HSET', meta, 'index', redis.call('XADD', 'arena:runs', '*', 'run', run))
+        end
     end
 end
 return #KEYS
@@ -238,21 +268,22 @@ return #KEYS
 
 LOOK: Final = Script(
     _NOW
+    + _FACTS
     + """
 -- keys: meta and events of each run. args: 1 to tell what does not change, too.
--- returns a row a run: epoch, seq, status, ms since it last was alive, then meta as JSON, before,
--- id of the oldest entry; an empty row when there is no such run.
+-- returns a row a run: epoch, seq, status, ms since it last was alive, before, then meta as JSON,
+-- id of the oldest entry; an empty row when there is no such run, or something else in its place.
 local at = now()
 local rows = {}
 for i = 1, #KEYS, 2 do
-    local known = redis.call('HMGET', KEYS[i], 'epoch', 'seq', 'status', 'alive', 'run', 'before')
+    local known = redis.pcall('HMGET', KEYS[i], 'epoch', 'seq', 'status', 'alive', 'before', 'run')
+    local epoch, seq = number(known[1]), number(known[2])
     local row = {}
-    if known[1] then
-        row = {tonumber(known[1]), tonumber(known[2]), known[3], at - tonumber(known[4] or '0')}
+    if epoch and seq then
+        row = {epoch, seq, known[3] or '', at - (number(known[4]) or 0), known[5] or ''}
         if ARGV[1] == '1' then
             local oldest = redis.pcall('XRANGE', KEYS[i + 1], '-', '+', 'COUNT', 1)
-            row[5] = known[5] or '{}'
-            row[6] = known[6] or ''
+            row[6] = known[6] or '{}'
             row[7] = oldest[1] and oldest[1][1] or ''
         end
     end
@@ -279,6 +310,7 @@ end
 
 ACK: Final = Script(
     _NOW
+    + _FACTS
     + _FORGET
     + """
 -- args: store, seconds it is remembered without a sign of life, newest events of a run to keep,
@@ -286,6 +318,7 @@ ACK: Final = Script(
 -- Trims what all stores have. Trimming comes first: it may be what makes room for the rest.
 local own = 'arena:acks:' .. ARGV[1]
 local others = {}
+local fewer = false
 for _, store in ipairs(redis.call('SMEMBERS', 'arena:stores')) do
     local acks = 'arena:acks:' .. store
     if store ~= ARGV[1] then
@@ -293,39 +326,53 @@ for _, store in ipairs(redis.call('SMEMBERS', 'arena:stores')) do
             others[#others + 1] = acks
         else
             redis.call('SREM', 'arena:stores', store)
+            fewer = true
         end
     end
 end
 local function floor_of(run, epoch, seq)
     for _, acks in ipairs(others) do
-        local theirs = redis.call('HGET', acks, run)
-        if not theirs then
+        local their_epoch, their_seq = cursor(redis.call('HGET', acks, run))
+        if not their_epoch or not their_seq or their_epoch < epoch then
             return 0
-        end
-        local their_epoch, their_seq = string.match(theirs, '^(%d+)-(%d+)$')
-        if tonumber(their_epoch) < epoch then
-            return 0
-        elseif tonumber(their_epoch) == epoch then
-            seq = math.min(seq, tonumber(their_seq))
+        elseif their_epoch == epoch then
+            seq = math.min(seq, their_seq)
         end
     end
     return seq
 end
 local retain, closed_runs = tonumber(ARGV[3]), tonumber(ARGV[4])
+local function settle(run, epoch, seq)
+    local known = redis.pcall('HMGET', 'arena:' .. run .. ':meta', 'epoch', 'seq', 'status')
+    local newest = number(known[2])
+    if not newest or number(known[1]) ~= epoch then
+        return false
+    end
+    local floor = floor_of(run, epoch, seq)
+    local trimmed = math.min(floor, newest - retain)
+    if trimmed > 0 then
+        redis.pcall('XTRIM', 'arena:' .. run .. ':events', 'MINID', '=',
+                    int(epoch) .. '-' .. int(trimmed + 1))
+    end
+    if known[3] == 'closed' and floor >= newest then
+        redis.call('ZADD', 'arena:done', 'NX', now(), run)
+    end
+    return true
+end
 for i = 5, #ARGV, 3 do
     local run, epoch, seq = ARGV[i], tonumber(ARGV[i + 1]), tonumber(ARGV[i + 2])
-    local known = redis.call('HMGET', 'arena:' .. run .. ':meta', 'epoch', 'seq', 'status')
-    if known[1] and tonumber(known[1]) == epoch then
-        local floor = floor_of(run, epoch, seq)
-        local trimmed = math.min(floor, tonumber(known[2]) - retain)
-        if trimmed > 0 then
-            redis.pcall('XTRIM', 'arena:' .. run .. ':events', 'MINID', '=',
-                        int(epoch) .. '-' .. int(trimmed + 1))
-        end
-        if known[3] == 'closed' and floor >= tonumber(known[2]) then
-            redis.call('ZADD', 'arena:done', 'NX', now(), run)
-        end
+    if settle(run, epoch, seq) then
         redis.call('HSET', own, run, int(epoch) .. '-' .. int(seq))
+    end
+end
+if fewer then
+    -- Some of these may have waited for nobody else.
+    local all = redis.call('HGETALL', own)
+    for i = 1, #all, 2 do
+        local epoch, seq = cursor(all[i + 1])
+        if epoch and seq then
+            settle(all[i], epoch, seq)
+        end
     end
 end
 while redis.call('ZCARD', 'arena:done') > closed_runs do
@@ -351,4 +398,24 @@ redis.call('ZREM', 'arena:done', ARGV[1])
 return 1
 """,
     "allow-oom",
+)
+
+DENIED: Final = Script(
+    """
+-- args: whole commands, `client|setname x`. returns those that this user may not give.
+-- Whole ones: asked about an EVALSHA without its number of keys, Redis 7.0.15 and Valkey 9.1.2
+-- crash.
+local denied = {}
+for _, command in ipairs(ARGV) do
+    local words = {}
+    for word in string.gmatch(command, '[^| ]+') do
+        words[#words + 1] = word
+    end
+    if not redis.acl_check_cmd(unpack(words)) then
+        denied[#denied + 1] = command
+    end
+end
+return denied
+""",
+    "no-writes",
 )

@@ -90,7 +90,7 @@ class RedisBroker:
         self._ledger = Ledger(self.limits, clock, upstream=self, held=held)
         self._link = Link(url, self._ledger.warn)
         self._writer = Writer(self._link, self.limits)
-        self._reader = Reader(self._link, self._ledger) if reading else None
+        self._reader = Reader(self._link, self._ledger, self._writer.newest) if reading else None
         self._store = store or f"pid {os.getpid()} {id(self):x}"
         self._lasting = store is not None
         self._acks: dict[str, Cursor] = {}
@@ -218,6 +218,11 @@ class RedisBroker:
     def acked(self, subscription: LedgerSubscription, cursors: Mapping[str, Cursor]) -> None:
         """See `Upstream`."""
         self._acks.update(cursors)
+
+    def ahead(self, run_id: str, cursor: Cursor) -> None:
+        """See `Upstream`."""
+        if self._reader is not None:
+            self._reader.ahead(run_id, cursor)
 
     async def _keep(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
         """A task that ends by a bug is said so, and begun again."""

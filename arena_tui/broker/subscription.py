@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from arena_tui.broker.protocol import ConsumerStats, Cursor, Start
@@ -24,17 +25,18 @@ _Key: TypeAlias = tuple[str, int]
 
 
 class _Backlog:
-    """What a subscription is owed of one log: positions `read + 1 .. owed`; first a gap, if due.
+    """What a subscription is owed of one log: positions `read + 1 .. owed`; before them, of streams
+    that this one replaces, gaps.
 
     Without a log, because the run is reaped, positions are seqs.
     """
 
-    __slots__ = ("gap", "owed", "read")
+    __slots__ = ("gaps", "owed", "read")
 
-    def __init__(self, read: int, owed: int, gap: Gap | None = None) -> None:
+    def __init__(self, read: int, owed: int, gaps: Iterable[Gap] = ()) -> None:
         self.read = read
         self.owed = owed
-        self.gap = gap
+        self.gaps = deque(gaps)
 
 
 class _Question(NamedTuple):
@@ -135,30 +137,44 @@ class LedgerSubscription:
     def begin(self, stream: RunStream) -> None:
         """Take up a run that exists already."""
         log = stream.log
-        gap = None
+        gaps: list[Gap] = []
         if self.start == "newest":
             read = log.last
         elif self.start == "oldest":
             read = log.first - 1
         else:
-            cursor = self.start.get(log.run_id, Cursor(log.birth, 0))
-            position = log.position_of(cursor)
-            if position is None:
-                # The old stream is gone; unless somebody noted it, nobody knows how many events
-                # it still had.
-                last = cursor.seq
-                if stream.before is not None and stream.before.epoch == cursor.epoch:
-                    last = max(last, stream.before.seq)
-                gap = Gap(log.run_id, cursor.epoch, cursor.seq + 1, last, "reset")
-            read = 0 if position is None else min(position, log.last)
+            read, gaps = self._place_after(self.start.get(log.run_id), stream)
         self._acked[log.run_id] = read
         if self.position is None:
             self._chosen.add(log.run_id)
-        if gap or read < log.last:
-            self._backlog[log.run_id, log.birth] = _Backlog(read, log.last, gap)
+        if gaps or read < log.last:
+            self._backlog[log.run_id, log.birth] = _Backlog(read, log.last, gaps)
             self._backlog_events += log.last - read
             if self.durable:
                 self._ledger.count_unseen(max(0, log.born_at - 1 - read))
+
+    def _place_after(self, cursor: Cursor | None, stream: RunStream) -> tuple[int, list[Gap]]:
+        """The position up to which a reader at this cursor has read the run, and what it misses of
+        the streams that this one replaces."""
+        log, upstream = stream.log, self._ledger.upstream
+        position = log.position_of(cursor or Cursor(log.birth, 0))
+        if upstream is not None and cursor is not None:
+            if self.durable and cursor.epoch == log.epoch:
+                upstream.acked(self, {log.run_id: cursor})  # its last ack may not have got through
+            if cursor > (log.epoch, log.last_seq):
+                upstream.ahead(log.run_id, cursor)
+                return log.last, []
+        if position is not None and cursor is not None:
+            return min(position, log.last), []
+        # The old stream is gone; unless somebody noted it, nobody knows how many events it had.
+        gaps = []
+        before = stream.before or Cursor(0, 0)
+        if cursor is not None:
+            last = max(cursor.seq, before.seq) if before.epoch == cursor.epoch else cursor.seq
+            gaps.append(Gap(log.run_id, cursor.epoch, cursor.seq + 1, last, "reset"))
+        if before.seq and (cursor is None or cursor.epoch < before.epoch):
+            gaps.append(Gap(log.run_id, before.epoch, 1, before.seq, "reset"))
+        return 0, gaps
 
     def follows(self, stream: RunStream) -> bool:
         """Whether this run is one of those it reads."""
@@ -263,9 +279,8 @@ class LedgerSubscription:
         self, key: _Key, backlog: _Backlog, limit: int, batch: list[Delivery], asks: bool
     ) -> None:
         stream = self._stream(key)
-        if backlog.gap is not None:
-            self._give(backlog.gap, batch)
-            backlog.gap = None
+        while backlog.gaps:
+            self._give(backlog.gaps.popleft(), batch)
         if stream is None:
             if backlog.read < backlog.owed:
                 gap = Gap(*key, backlog.read + 1, backlog.owed, "reaped")
@@ -288,13 +303,15 @@ class LedgerSubscription:
 
     def _lacks(self, key: _Key, backlog: _Backlog) -> tuple[Gap, int] | None:
         """The next range the ledger does not hold, with the position it reaches to."""
-        if backlog.gap is not None:
-            return backlog.gap, backlog.read
+        if backlog.gaps:
+            return backlog.gaps[0], backlog.read
         stream = self._stream(key)
         if stream is None or backlog.read >= stream.log.first - 1:
             return None
         gap, position = stream.log.missing(backlog.read, min(stream.log.first - 1, backlog.owed))[0]
-        return (gap, position) if gap.reason == "trimmed" else None
+        # A gap that upstream has told of takes one position, however long it is.
+        held_once = gap.reason == "trimmed" and gap.count == position - backlog.read
+        return (gap, position) if held_once else None
 
     async def _ask_upstream(self) -> list[Delivery]:
         """What upstream has of the first range that the ledger lacks, and gaps for the rest.
@@ -316,8 +333,9 @@ class LedgerSubscription:
         if self._backlog.get(key) is not backlog:  # reaped meanwhile
             return []
         del self._backlog[key]
-        if gap is backlog.gap:
-            backlog.gap = _rest_of_old_stream(gap, found)
+        if backlog.gaps and gap is backlog.gaps[0]:
+            backlog.gaps.popleft()
+            backlog.gaps.extendleft(_rest_of_old_stream(gap, found))
             if self.durable:
                 self._ledger.count_unseen(sum(_events_in(each) for each in found))
         else:
@@ -327,7 +345,7 @@ class LedgerSubscription:
             if isinstance(each, Gap):
                 self._in_gaps += each.count
                 self._note_overflow(key, each)
-        if backlog.gap is not None or backlog.read < backlog.owed:
+        if backlog.gaps or backlog.read < backlog.owed:
             self._backlog[key] = backlog
         return found
 
@@ -416,9 +434,9 @@ def _events_in(delivery: Delivery) -> int:
     return delivery.count if isinstance(delivery, Gap) else 1
 
 
-def _rest_of_old_stream(gap: Gap, found: list[Delivery]) -> Gap | None:
-    """What is still to be asked for of a stream that was made anew; its end is a gap."""
-    if isinstance(found[-1], Gap):
-        return None
+def _rest_of_old_stream(gap: Gap, found: list[Delivery]) -> list[Gap]:
+    """What is still to be asked for of a stream that was made anew; it ends with a reset."""
+    if isinstance(found[-1], Gap) and found[-1].reason == "reset":
+        return []
     seq = _last_seq(found[-1])
-    return Gap(gap.run_id, gap.epoch, seq + 1, max(seq, gap.to_seq), gap.reason)
+    return [Gap(gap.run_id, gap.epoch, seq + 1, max(seq, gap.to_seq), gap.reason)]
