@@ -221,7 +221,7 @@ class Persister:
                     totals.add_gap(gap)
                     if gap.raw is not None:
                         insert_quarantined(connection, gap, gap.raw, "no event", noted_at)
-            elif each.seq > totals.seq or each.epoch != totals.epoch:
+            elif (each.epoch, each.seq) > (totals.epoch, totals.seq):
                 news.append(each)
                 totals.add(each)
         if news:
@@ -261,17 +261,26 @@ class Persister:
 
 def _new_part(connection: Connection, gap: Gap, totals: RunTotals) -> Gap | None:
     """What of the gap the store does not know yet."""
+    if gap.epoch < totals.epoch:
+        return None
     if not gap.count:
-        known = connection.execute(
-            "SELECT 1 FROM gaps WHERE run_id = ? AND epoch = ? AND from_seq = ? AND reason = ?",
-            [gap.run_id, gap.epoch, gap.from_seq, gap.reason],
-        ).fetchall()  # DuckDB does no other work on a connection with rows left to fetch
-        return None if known else gap
+        return None if _is_noted(connection, gap) else gap
     if gap.epoch != totals.epoch or gap.from_seq > totals.seq:
         return gap
     if gap.to_seq <= totals.seq:
         return None
     return msgspec.structs.replace(gap, from_seq=totals.seq + 1)
+
+
+def _is_noted(connection: Connection, gap: Gap) -> bool:
+    """Whether the store knows of this gap, which has no length to tell it by."""
+    query = "SELECT 1 FROM gaps WHERE run_id = ? AND epoch = ? AND from_seq = ? AND reason = ?"
+    values: list[object] = [gap.run_id, gap.epoch, gap.from_seq, gap.reason]
+    if gap.raw is not None:  # there may be any number of these in one place
+        query = "SELECT 1 FROM quarantine WHERE run_id = ? AND epoch = ? AND raw = ?"
+        values = [gap.run_id, gap.epoch, gap.raw]
+    # DuckDB does no other work on a connection with rows left to fetch.
+    return bool(connection.execute(query, values).fetchall())
 
 
 def _without(batch: list[Delivery], bad: list[_Quarantined]) -> list[Delivery]:
