@@ -1,0 +1,179 @@
+"""Producers and stores on a Redis server, and what became of every event. Breaks nothing itself."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from msgspec import Struct
+
+from arena_tui.broker.protocol import Limits, RunMeta
+from arena_tui.broker.redis_streams import RedisBroker
+from arena_tui.broker_url import BrokerUrl
+from arena_tui.config import Config
+from arena_tui.events import LogEvent, RunEnd, sealed
+from arena_tui.services.runtime import Runtime
+from arena_tui.store.database import Database
+from arena_tui.store.persister import Persister
+from arena_tui.store.verify import verify_store
+
+__all__ = ["LIMITS", "Account", "Producer", "Station"]
+
+LIMITS = Limits(capacity=2_000, retain=50, closed_runs=3)
+"""A process holds 100 events of a run: who is further behind has to ask the server."""
+
+_AT_MOST_S = 30
+
+
+class Producer:
+    """Publishes events numbered from 1 in each run; stores and reads nothing."""
+
+    def __init__(self, url: str, limits: Limits = LIMITS) -> None:
+        self.broker = RedisBroker(BrokerUrl(url), limits, reading=False)
+        self.published: Counter[str] = Counter()
+
+    async def __aenter__(self) -> Producer:
+        await self.broker.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.broker.aclose()
+
+    async def publish(self, run_id: str, count: int, padding: str = "") -> None:
+        """The run's next events, the first of all opens it; returns when the server has them."""
+        batch = []
+        for _ in range(count):
+            self.published[run_id] += 1
+            event, size = sealed(LogEvent(text=f"{self.published[run_id]}{padding}"))
+            batch.append((run_id, event, size))
+        async with asyncio.timeout(_AT_MOST_S):
+            await self.broker.publish_all(batch)
+
+    async def end(self, run_id: str) -> None:
+        self.published[run_id] += 1
+        await self.broker.publish(run_id, RunEnd())
+
+    async def join(self, run_id: str) -> None:
+        """Open a run that another producer may have opened."""
+        await self.broker.open_run(RunMeta(run_id=run_id))
+
+
+class Account(Struct, frozen=True, kw_only=True):
+    """What a store says of one run.
+
+    Attributes:
+        numbers: Of the events stored, in the order of the run.
+        gaps: From, to, reason of each, in the order of the run.
+        raw: What was set aside.
+    """
+
+    numbers: list[int]
+    lost: int
+    gaps: list[tuple[int, int, str]]
+    raw: list[bytes]
+
+    @property
+    def stored(self) -> int:
+        return len(self.numbers)
+
+    def check(self, published: int) -> None:
+        """Every event is here once, or in a gap."""
+        print(f"published {published} = stored {self.stored} + lost {self.lost}; gaps {self.gaps}")
+        assert self.numbers == sorted(set(self.numbers))
+        assert self.stored + self.lost == published
+
+
+class Station:
+    """A process's part, with a store: opened, left, and opened again on the same file."""
+
+    def __init__(self, url: str, db: Path, limits: Limits = LIMITS) -> None:
+        self._config = Config(broker=BrokerUrl(url), db=str(db))
+        self._limits = limits
+        self.runtime: Runtime
+
+    async def __aenter__(self) -> Station:
+        self.runtime = Runtime(self._config, self._limits, shared=False)
+        await self.runtime.open()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        async with asyncio.timeout(_AT_MOST_S):
+            await self.runtime.aclose()
+
+    @property
+    def database(self) -> Database:
+        assert self.runtime.database is not None
+        return self.runtime.database
+
+    async def stop_storing(self) -> None:
+        """The persister ends between two commits; the process goes on reading."""
+        storing = self.runtime._storing
+        assert storing is not None
+        storing.cancel()
+        await asyncio.wait([storing])
+
+    async def store_again(self) -> None:
+        """A persister goes on at the stored cursors."""
+        persister = Persister(self.runtime.broker, self.database)
+        await persister.start()
+        self.runtime.persister = persister
+        self.runtime._storing = asyncio.create_task(persister.run())
+
+    async def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        return await self.database.read(lambda c: c.execute(query, values).fetchall())
+
+    async def has(self, run_id: str, number: int) -> None:
+        """Return once this event of the run is stored."""
+        query = "SELECT 1 FROM events WHERE run_id = ? AND payload->>'text' LIKE ?"
+        async with asyncio.timeout(_AT_MOST_S):
+            while not await self.rows(query, run_id, f"{number}%"):
+                pass
+
+    async def accounts_for(self, run_id: str, published: int) -> None:
+        """Return once so many events are stored or known to be lost."""
+        query = "SELECT events + lost FROM runs WHERE run_id = ?"
+        async with asyncio.timeout(_AT_MOST_S):
+            while await self.rows(query, run_id) != [(published,)]:
+                pass
+
+    async def arrived(self, run_id: str, seq: int) -> None:
+        """Return once this process has read so far."""
+        async with asyncio.timeout(_AT_MOST_S):
+            while not any(
+                info.meta.run_id == run_id and info.last_seq >= seq
+                for info in await self.runtime.broker.runs()
+            ):
+                await asyncio.sleep(0)
+
+    async def warnings(self) -> str:
+        return "\n".join((await self.runtime.broker.stats()).warnings)
+
+    async def account(self, run_id: str) -> Account:
+        """What is stored of the run, which is whole."""
+        verdicts = await self.database.read(verify_store)
+        assert [each for each in verdicts if each.problems] == []
+        of_run = "FROM {} WHERE run_id = ? ORDER BY epoch, {}"
+        texts = await self.rows("SELECT payload->>'text' " + of_run.format("events", "seq"), run_id)
+        gaps = await self.rows(
+            "SELECT from_seq, to_seq, reason " + of_run.format("gaps", "from_seq, to_seq"), run_id
+        )
+        raw = await self.rows("SELECT raw " + of_run.format("quarantine", "seq"), run_id)
+        return Account(
+            numbers=[int(text.partition(" ")[0]) for (text,) in texts if text is not None],
+            lost=sum(max(0, last - first + 1) for first, last, _ in gaps),
+            gaps=gaps,
+            raw=[bytes(each) for (each,) in raw],
+        )

@@ -1,0 +1,154 @@
+"""What a server loses while it runs is counted exactly, and everything goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeAlias
+
+import pytest
+import redis
+
+from arena_tui.broker.redis_scripts import events_key, meta_key
+from tests.faults.stage import Producer, Station
+
+pytestmark = pytest.mark.usefixtures("quick")
+
+Client: TypeAlias = "redis.Redis"
+
+
+def flush(client: Client) -> None:
+    client.flushall()
+
+
+def delete_events(client: Client) -> None:
+    client.delete(events_key("a"))
+
+
+def delete_meta(client: Client) -> None:
+    client.delete(meta_key("a"))
+
+
+def delete_both(client: Client) -> None:
+    client.delete(meta_key("a"), events_key("a"))
+
+
+def trim(client: Client) -> None:
+    client.xtrim(events_key("a"), maxlen=0, approximate=False)
+
+
+def delete_some(client: Client) -> None:
+    entries = client.xrange(events_key("a"), count=110)
+    client.xdel(events_key("a"), *(entry_id for entry_id, _ in entries[100:]))
+
+
+LOSSES = {
+    flush: 300,
+    delete_events: 300,
+    delete_meta: 0,
+    delete_both: 300,
+    trim: 300,
+    delete_some: 10,
+}
+"""Each with what it costs a store that has none of the 300 newest events."""
+
+Loss: TypeAlias = Callable[[Client], None]
+losses = pytest.mark.parametrize("lose", LOSSES, ids=lambda loss: loss.__name__)
+
+
+@pytest.fixture
+def client(redis_url: str) -> Client:
+    return redis.Redis.from_url(redis_url)
+
+
+@losses
+async def test_what_is_stored_already_is_not_missed(
+    lose: Loss, client: Client, redis_url: str, tmp_path: Path
+) -> None:
+    async with Producer(redis_url) as producer, Station(redis_url, tmp_path / "a.db") as station:
+        await producer.publish("a", 350)
+        await producer.publish("b", 10)
+        await station.has("a", 350)
+        await station.has("b", 10)
+
+        lose(client)
+        await producer.publish("a", 20)
+        await producer.publish("b", 10)
+
+        for run_id, count in producer.published.items():
+            await station.has(run_id, count)
+            account = await station.account(run_id)
+            account.check(count)
+            assert account.lost == 0
+        if lose is flush:
+            assert "run a: its stream was made anew" in await station.warnings()
+
+
+@losses
+async def test_a_store_that_is_behind_counts_what_it_can_no_longer_have(
+    lose: Loss, client: Client, redis_url: str, tmp_path: Path
+) -> None:
+    async with Producer(redis_url) as producer, Station(redis_url, tmp_path / "a.db") as station:
+        for run_id in "ab":
+            await producer.publish(run_id, 50)
+            await station.has(run_id, 50)
+        await station.stop_storing()
+        for run_id in "ab":
+            await producer.publish(run_id, 300)
+            await station.arrived(run_id, 350)
+
+        lose(client)
+        await producer.publish("a", 20)
+        await producer.publish("b", 10)
+        await station.store_again()
+
+        for run_id, count in producer.published.items():
+            await station.has(run_id, count)
+            account = await station.account(run_id)
+            account.check(count)
+            touched = run_id == "a" or lose is flush
+            assert account.lost <= LOSSES[lose] * touched
+        if LOSSES[lose]:
+            assert "run a: overflow" in await station.warnings()
+
+
+@losses
+async def test_a_store_that_was_away_counts_what_it_missed(
+    lose: Loss, client: Client, redis_url: str, tmp_path: Path
+) -> None:
+    async with Producer(redis_url) as producer:
+        station = Station(redis_url, tmp_path / "a.db")
+        async with station:
+            for run_id in "ab":
+                await producer.publish(run_id, 50)
+                await station.has(run_id, 50)
+        for run_id in "ab":
+            await producer.publish(run_id, 300)
+        lose(client)
+        await producer.publish("a", 20)
+        await producer.publish("b", 10)
+
+        async with station:
+            for run_id, count in producer.published.items():
+                await station.has(run_id, count)
+                account = await station.account(run_id)
+                account.check(count)
+                touched = run_id == "a" or lose is flush
+                assert account.lost == LOSSES[lose] * touched
+                assert len(account.gaps) <= 1
+
+
+@losses
+async def test_a_store_that_comes_only_now_counts_all_it_never_saw(
+    lose: Loss, client: Client, redis_url: str, tmp_path: Path
+) -> None:
+    async with Producer(redis_url) as producer:
+        await producer.publish("a", 300)
+        lose(client)
+        await producer.publish("a", 20)
+
+        async with Station(redis_url, tmp_path / "a.db") as station:
+            await station.has("a", 320)
+            account = await station.account("a")
+            account.check(320)
+            assert account.lost == LOSSES[lose]
