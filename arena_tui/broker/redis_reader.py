@@ -7,8 +7,10 @@ It never waits for a consumer: a durable one that falls behind the ledger asks f
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, TypeVar
 
 from redis.exceptions import ResponseError
@@ -37,6 +39,10 @@ __all__ = ["Reader"]
 _BLOCK_S: Final = 5.0
 _SOCKET_S: Final = _BLOCK_S + 2.0
 _LOOK_S: Final = 5.0
+_GONE_S: Final = 10.0
+"""How long a run that is gone may take to come back before its readers are told of a loss: then the
+producer tells the exact count."""
+
 _REPLY_EVENTS: Final = 2_000
 _PER_RUN: Final = 100
 """Fewest events of a run a reply may carry, so that a busy one among many is kept up with."""
@@ -60,9 +66,11 @@ class _Place:
         after: Id of the newest entry read, whoever wrote it.
         at: The newest event read.
         looked_at: `at` when the server was last asked how far the run is.
+        renewed: The epoch of the run on the server then, and the end of the stream it replaces.
+        gone_at: When it was found gone, on the monotonic clock; None: its readers know of it.
     """
 
-    __slots__ = ("after", "at", "key", "looked_at", "stream")
+    __slots__ = ("after", "at", "gone_at", "key", "looked_at", "renewed", "stream")
 
     def __init__(self, stream: RunStream, at: Cursor) -> None:
         self.stream = stream
@@ -70,23 +78,33 @@ class _Place:
         self.at = at
         self.after = b"%d-%d" % at
         self.looked_at = NO_CURSOR
+        self.renewed = (0, NO_CURSOR)
+        self.gone_at: float | None = None
 
 
 class Reader:
     """See the module. `run` and `watch` are tasks on the ledger's loop.
+
+    Args:
+        newest: How far this process has published in a run.
 
     Attributes:
         arrived: Set whenever something has come.
         known: Runs that are or were followed.
     """
 
-    def __init__(self, link: Link, ledger: Ledger) -> None:
+    def __init__(
+        self, link: Link, ledger: Ledger, newest: Callable[[str], Cursor | None] = lambda _: None
+    ) -> None:
         self._link = link
         self._ledger = ledger
+        self._newest = newest
         self._client = link.client(_SOCKET_S)
         self._places: dict[str, _Place] = {}
         self._gone: dict[str, _Place] = {}
         self._own: set[str] = set()
+        self._ahead: dict[str, Cursor] = {}
+        self._hurry = asyncio.Event()
         self._index = b"0-0"
         self.arrived = asyncio.Event()
         self.known: set[str] = set()
@@ -127,14 +145,16 @@ class Reader:
     async def watch(self) -> None:
         """Every few seconds: which producers are alive, and is anything gone that was not read?"""
         while True:
-            await asyncio.sleep(_LOOK_S)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_S):
+                    await self._hurry.wait()
+            self._hurry.clear()
             try:
                 for some in _batched(list(self._places.values())):
                     await self._look(some)
                 for gone in _batched(list(self._gone)):
                     for run_id, row in zip(gone, await self._rows(gone, True), strict=True):
-                        if row and row[-1]:
-                            self._come_back(run_id)
+                        self._look_after_gone(run_id, row)
             except FAILURES as error:
                 _log.info("cannot look at the runs: %s", error)
 
@@ -147,30 +167,45 @@ class Reader:
         self._places[stream.log.run_id] = _Place(stream, at)
         self.known.add(stream.log.run_id)
 
+    def ahead(self, run_id: str, cursor: Cursor) -> None:
+        """Somebody may have more of a run than the server knows of."""
+        self._ahead[run_id] = cursor
+        self._hurry.set()
+
     def forget(self, run_id: str) -> None:
         """Read this run no more."""
         self._places.pop(run_id, None)
         self._gone.pop(run_id, None)
+        self._ahead.pop(run_id, None)
 
     async def fetch(self, gap: Gap) -> list[Delivery]:
         """See `Upstream.fetch`."""
         last = gap.to_seq if gap.count else _SEQ_MAX
         entries = await self._link.retrying(
             "fetch",
-            lambda: self._link.command(
-                self._link.control,
-                "XRANGE", events_key(gap.run_id), f"{gap.epoch}-{gap.from_seq}",
-                f"{gap.epoch}-{last}", "COUNT", _AT_ONCE,
+            lambda: self._range(
+                events_key(gap.run_id), f"{gap.epoch}-{gap.from_seq}", f"{gap.epoch}-{last}"
             ),
             forever=True,
-        )  # fmt: skip
+        )
         found = deliveries(entries, gap)
-        if not found:
-            return [gap]
-        seq = _last_seq(found[-1])
+        seq = _last_seq(found[-1]) if found else gap.from_seq - 1
+        if seq < gap.from_seq:  # nothing, or nothing of ours
+            return [*found, gap]
         if gap.reason != "reset" and len(entries) < _AT_ONCE and seq < gap.to_seq:
             found.append(Gap(gap.run_id, gap.epoch, seq + 1, gap.to_seq, gap.reason))
         return found
+
+    async def _range(self, key: str, first: str, last: str) -> list[RawEntry]:
+        """The oldest entries from `first` to `last`; none where the key is no stream any more."""
+        words = "XRANGE", key, first, last, "COUNT", _AT_ONCE
+        try:
+            entries: list[RawEntry] = await self._link.command(self._link.control, *words)
+        except ResponseError as error:
+            if str(error).startswith("WRONGTYPE"):
+                return []
+            raise
+        return entries
 
     async def _poll(self) -> None:
         places = {place.key.encode(): place for place in self._places.values()}
@@ -214,8 +249,10 @@ class Reader:
             try:
                 entry = read_entry(raw)
             except Unusable as error:
-                self._set_aside(place, raw, str(error))
+                self._set_aside(place, raw, error)
                 continue
+            if entry.at <= place.at:
+                continue  # already given up as lost
             if entry.at.epoch != place.at.epoch:
                 self._begin_anew(place, entry)
             if entry.at.seq != place.at.seq + 1:
@@ -233,30 +270,32 @@ class Reader:
 
     def _begin_anew(self, place: _Place, entry: Entry) -> None:
         """The stream was lost or broken off, and goes on under another epoch."""
-        epoch, seq = place.at
-        last = seq
-        if entry.before is not None and entry.before.epoch == epoch:
-            last = max(seq, entry.before.seq)
-        known = entry.before is not None and entry.before.epoch == epoch
-        gap = Gap(place.stream.log.run_id, epoch, seq + 1, last, "reset")
-        self._ledger.append_gap(place.stream, gap, entry.at.epoch)
-        count = f"{gap.count:,}" if known else "an unknown number of"
-        self._ledger.warn(
-            f"run {gap.run_id}: its stream was made anew in Redis, {count} events lost"
-        )
-        place.at = Cursor(entry.at.epoch, 0)
+        run_id, (epoch, seq), new_epoch = place.stream.log.run_id, place.at, entry.at.epoch
+        before = entry.before
+        if before is None and place.renewed[0] == new_epoch:
+            before = place.renewed[1]  # the first entry, which would tell, is gone
+        before = before or NO_CURSOR
+        known = before.epoch == epoch
+        gap = Gap(run_id, epoch, seq + 1, max(seq, before.seq) if known else seq, "reset")
+        if epoch < before.epoch < new_epoch and before.seq:  # one in between was never seen
+            self._ledger.append_gap(place.stream, gap, before.epoch)
+            gap = Gap(run_id, before.epoch, 1, before.seq, "reset")
+        self._ledger.append_gap(place.stream, gap, new_epoch)
+        lost = f"{gap.count:,}" if known else "an unknown number of"
+        self._ledger.warn(f"run {run_id}: its stream was made anew in Redis, {lost} events lost")
+        place.at = Cursor(new_epoch, 0)
 
-    def _set_aside(self, place: _Place, raw: RawEntry, why: str) -> None:
+    def _set_aside(self, place: _Place, raw: RawEntry, error: Unusable) -> None:
         """An entry that is no event takes its seq with it, if it stands where one should."""
         epoch, seq = place.at
         at = parse_id(raw[0])
-        last = at.seq if at.epoch == epoch else seq
+        last = at.seq if error.has_seq and at.epoch == epoch else seq
         if last > seq + 1:
             self._leave_out(place, last - 1)
         gap = Gap(place.stream.log.run_id, epoch, place.at.seq + 1, last, "quarantined",
                   raw_bytes(raw))  # fmt: skip
         self._ledger.append_gap(place.stream, gap, epoch, last + 1)
-        self._ledger.warn(f"run {gap.run_id}: set entry {raw[0].decode()} aside: {why}")
+        self._ledger.warn(f"run {gap.run_id}: set entry {raw[0].decode()} aside: {error}")
         place.at = Cursor(epoch, last)
 
     async def _take_index(self, entries: Sequence[RawEntry]) -> None:
@@ -274,7 +313,7 @@ class Reader:
     def _attach(self, run_id: str, row: Sequence[Any]) -> None:
         """Take up a run from its newest events, or go on with one that is known."""
         known = self._ledger.streams.get(run_id)
-        epoch, last_seq, _, silent_ms, raw_meta, before, oldest = row
+        epoch, last_seq, _, silent_ms, before, raw_meta, oldest = row
         own = run_id in self._own
         self._own.discard(run_id)
         if known is None and own:
@@ -306,14 +345,17 @@ class Reader:
             if not row:
                 self._note_gone(place)
                 continue
-            epoch, seq, _, silent_ms = row
+            epoch, seq, _, silent_ms, before = row
             stream = place.stream
             stream.alive_at = max(stream.alive_at, self._ledger.clock() - silent_ms / 1_000)
-            if epoch == place.at.epoch and seq < place.at.seq:
+            place.renewed = epoch, parse_id(before)
+            newest = max(place.at, self._ahead.get(stream.log.run_id, NO_CURSOR))
+            if newest > (epoch, seq):
                 keys = meta_key(stream.log.run_id), place.key
-                await self._link.call(RENEW, keys, place.at)
+                await self._link.call(RENEW, keys, newest)
             elif place.at < (epoch, seq) and place.at == place.looked_at:
                 await self._look_for(place, Cursor(epoch, seq))
+            self._ahead.pop(stream.log.run_id, None)
             place.looked_at = place.at
 
     async def _look_for(self, place: _Place, newest: Cursor) -> None:
@@ -334,14 +376,32 @@ class Reader:
         if self._places.pop(place.stream.log.run_id, None) is None:
             return
         self._gone[place.stream.log.run_id] = place
+        place.gone_at = time.monotonic()
+        self._ledger.warn(f"run {place.stream.log.run_id}: its stream is gone from Redis")
+
+    def _look_after_gone(self, run_id: str, row: Sequence[Any]) -> None:
+        """It is there again; or nobody makes it anew, and nobody will tell what it had."""
+        if row and row[-1]:
+            self._come_back(run_id)
+            return
+        place = self._gone.get(run_id)
+        if place is None or place.gone_at is None or time.monotonic() < place.gone_at + _GONE_S:
+            return
+        place.gone_at = None
         epoch, seq = place.at
-        gap = Gap(place.stream.log.run_id, epoch, seq + 1, seq, "reset")
-        self._ledger.append_gap(place.stream, gap, epoch, seq + 1)
-        self._ledger.warn(f"run {gap.run_id}: its stream is gone from Redis")
+        ends = [Cursor(*row[:2]) if row else NO_CURSOR, self._newest(run_id) or NO_CURSOR]
+        last = max([seq, *(end.seq for end in ends if end.epoch == epoch)])
+        gap = Gap(run_id, epoch, seq + 1, last, "reset")
+        self._ledger.append_gap(place.stream, gap, epoch, last + 1)
+        count = f"{gap.count:,}" if gap.count else "an unknown number of"
+        self._ledger.warn(f"run {run_id}: it does not come back, {count} events lost")
+        place.at = Cursor(epoch, last)
+        self.arrived.set()
 
     def _come_back(self, run_id: str) -> None:
         """A run that was gone is there again."""
-        self._places[run_id] = self._gone.pop(run_id)
+        place = self._places[run_id] = self._gone.pop(run_id)
+        place.gone_at = None
 
     async def _rows(self, run_ids: Sequence[str], all_of_it: bool = False) -> list[Any]:
         if not run_ids:

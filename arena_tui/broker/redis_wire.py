@@ -36,7 +36,15 @@ _meta_decoder = msgspec.json.Decoder(RunMeta)
 
 
 class Unusable(ValueError):
-    """An entry that somebody else has written."""
+    """An entry that is no event.
+
+    Attributes:
+        has_seq: Whether it stands where an event would; else it is somebody else's altogether.
+    """
+
+    def __init__(self, why: str, *, has_seq: bool) -> None:
+        super().__init__(why)
+        self.has_seq = has_seq
 
 
 class Entry(Struct, frozen=True):
@@ -62,12 +70,12 @@ def read_entry(raw: RawEntry) -> Entry:
     """
     raw_id, fields = raw
     at = parse_id(raw_id)
-    if at.seq == 0 or not fields or fields[0] != b"e":
-        raise Unusable("no event, but an entry of somebody else's")
+    if at.seq == 0 or len(fields) < 2 or fields[0] != b"e":
+        raise Unusable("no event, but an entry of somebody else's", has_seq=False)
     try:
         event = decode_event(fields[1])
     except EventError as error:
-        raise Unusable(str(error)) from None
+        raise Unusable(str(error), has_seq=True) from None
     before = parse_id(fields[3]) if len(fields) == 4 and fields[2] == b"b" else None
     return Entry(at, event, len(fields[1]), before)
 
@@ -109,14 +117,17 @@ def deliveries(entries: Iterable[RawEntry], gap: Gap) -> list[Delivery]:
         at = parse_id(raw[0])
         if at.epoch != gap.epoch or at.seq <= seq:
             continue
-        if at.seq > seq + 1:
-            found.append(Gap(gap.run_id, gap.epoch, seq + 1, at.seq - 1, "trimmed"))
-        seq = at.seq
+        delivery: Delivery
         try:
-            found.append(Envelope(gap.run_id, gap.epoch, seq, read_entry(raw).event))
-        except Unusable:
-            kept = raw_bytes(raw)
-            found.append(Gap(gap.run_id, gap.epoch, seq, seq, "quarantined", kept))
+            delivery = Envelope(gap.run_id, gap.epoch, at.seq, read_entry(raw).event)
+        except Unusable as error:
+            first, last = (at.seq, at.seq) if error.has_seq else (seq + 1, seq)
+            delivery = Gap(gap.run_id, gap.epoch, first, last, "quarantined", raw_bytes(raw))
+        has_seq = isinstance(delivery, Envelope) or delivery.count > 0
+        if has_seq and at.seq > seq + 1:
+            found.append(Gap(gap.run_id, gap.epoch, seq + 1, at.seq - 1, "trimmed"))
+        found.append(delivery)
+        seq = at.seq if has_seq else seq
     return found
 
 
