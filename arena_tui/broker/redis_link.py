@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import random
+import re
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, TypeVar
 
 from msgspec import Struct
+from msgspec.structs import replace
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -18,6 +21,7 @@ from redis.exceptions import (
     BusyLoadingError,
     ClusterDownError,
     ConnectionError,
+    InvalidResponse,
     MasterDownError,
     NoPermissionError,
     NoScriptError,
@@ -30,15 +34,32 @@ from redis.exceptions import (
 )
 
 from arena_tui.broker import redis_scripts
-from arena_tui.broker.redis_scripts import Script
+from arena_tui.broker.redis_scripts import DENIED, Script
 from arena_tui.broker_url import BrokerUrl
 from arena_tui.errors import BrokerError
 
-__all__ = ["FAILURES", "Facts", "Link", "is_passing"]
+__all__ = ["ACL_RULES", "FAILURES", "Facts", "Link", "is_passing"]
 
 FAILURES: Final = (RedisError, OSError)
 """Whatever a call to the server may end with."""
 
+_COMMANDS: Final = (
+    "client|setname x", "del arena:x", "exists arena:x", "expire arena:x 1", "hdel arena:x x",
+    "hget arena:x x", "hgetall arena:x", "hmget arena:x x", "hset arena:x x x", "info", "ping",
+    "sadd arena:x x", "script|load x", "select 0", "smembers arena:x", "srem arena:x x", "time",
+    "type arena:x", "xadd arena:x * x x", "xdel arena:x 0-1", "xinfo|stream arena:x",
+    "xlen arena:x", "xrange arena:x - +", "xread streams arena:x 0", "xrevrange arena:x + -",
+    "xtrim arena:x maxlen 0", "zadd arena:x 0 x", "zcard arena:x", "zpopmin arena:x",
+    "zrem arena:x x",
+)  # fmt: skip
+"""All that is ever asked of a server, beside EVALSHA."""
+
+ACL_RULES: Final = " ".join(
+    ["~arena:*", "+evalsha", *(f"+{command.split()[0]}" for command in _COMMANDS)]
+)
+"""The least that a user must be permitted, as `ACL SETUSER` takes it."""
+
+_CONNECTING: Final = re.compile(r"^Error (?P<number>-?\d+) connecting to .+?\. (?P<why>.*)$")
 _PASSING: Final = (
     BusyLoadingError, ClusterDownError, ConnectionError, MasterDownError, NoScriptError, OSError,
     OutOfMemoryError, ReadOnlyError, TimeoutError, TryAgainError,
@@ -59,6 +80,7 @@ class Facts(Struct, frozen=True, kw_only=True):
         memory, memory_max: Bytes; 0: no limit.
         policy: `maxmemory-policy`.
         aof: Whether it writes an append-only file.
+        denied: Commands that it does not permit this user.
     """
 
     product: str
@@ -67,6 +89,7 @@ class Facts(Struct, frozen=True, kw_only=True):
     memory_max: int | None = None
     policy: str | None = None
     aof: bool | None = None
+    denied: tuple[str, ...] = ()
 
 
 class Link:
@@ -127,9 +150,10 @@ class Link:
             await self._ping()
             facts = await self.facts()
             await self._load()
+            denied: list[bytes] = await self.call(DENIED, args=_COMMANDS)
         except FAILURES as error:
             raise BrokerError(self.refusal(error)) from None
-        return facts
+        return replace(facts, denied=tuple(each.split()[0].decode() for each in denied))
 
     async def facts(self) -> Facts:
         """What the server says of itself.
@@ -261,6 +285,11 @@ class Link:
                 f"{self.place} forgets everything when it ends (no AOF)",
                 "CONFIG SET appendonly yes, or use `arena-tui redis`",
             ))  # fmt: skip
+        if facts.denied:
+            found.append((
+                f"{self.place} does not permit this user all that is needed",
+                f"ACL SETUSER … ~arena:* {' '.join(f'+{command}' for command in facts.denied)}",
+            ))  # fmt: skip
         if not self._url.is_loopback and not self._url.is_encrypted:
             found.append((
                 f"{self.place} is reached without encryption: others may read along",
@@ -270,6 +299,8 @@ class Link:
 
     def refusal(self, error: BaseException) -> str:
         """Why the server cannot be used, in one line that says what to do."""
+        if "without any password configured" in str(error):
+            return f"{self.place} has no password: leave it out of the URL and of REDIS_PASSWORD"
         if isinstance(error, AuthenticationError) or _word(error) in ("NOAUTH", "WRONGPASS"):
             return (
                 f"{self.place} refuses the user or the password: "
@@ -277,16 +308,30 @@ class Link:
             )
         if isinstance(error, NoPermissionError):
             return (
-                f"{self.place} does not permit it ({_plain(error)}): give the user "
-                "~arena:* and +@all -@dangerous +info"
+                f"{self.place} does not permit it ({_plain(error)}): permit this user {ACL_RULES}"
             )
+        if isinstance(error, InvalidResponse):
+            return f"{self.place} is no Redis server: give the host and port of one"
         if isinstance(error, TimeoutError):
-            return f"{self.place} does not answer: is it stopped, or another kind of server?"
+            tls = "not for TLS" if self._url.is_encrypted else "for TLS only"
+            return f"{self.place} does not answer: is it stopped, {tls}, or no Redis server?"
+        if isinstance(error, BusyLoadingError):
+            return f"{self._explain(error)}: try again when it has"
+        if "CERTIFICATE_VERIFY_FAILED" in str(error):
+            return (
+                f"the certificate of {self.place} cannot be verified: "
+                "give what signed it, rediss://…?ssl_ca_certs=FILE"
+            )
+        if isinstance(error, ConnectionError) and not _CONNECTING.match(str(error)):
+            tls = "without TLS (redis://)" if self._url.is_encrypted else "with TLS (rediss://)"
+            return f"{self.place} hung up ({_plain(error)}): is it full, or to be used {tls}?"
         if isinstance(error, ConnectionError | OSError):
             return (
                 f"cannot reach {self.place} ({_plain(error)}): is it running? "
                 "`arena-tui redis` starts one"
             )
+        if "DB index" in str(error):
+            return f"{self.place} has no database of that number: give another one in the URL"
         return self._explain(error)
 
 
@@ -311,7 +356,10 @@ def _word(error: BaseException) -> str:
 def _plain(error: BaseException) -> str:
     """One line, and not the address again."""
     text = " ".join(str(error).split()) or type(error).__name__
-    return text.rpartition("connecting to ")[2].rstrip(".")[:160]
+    if found := _CONNECTING.match(text):
+        refused = found["why"].startswith("Connect call failed")
+        text = os.strerror(int(found["number"])) if refused else found["why"]
+    return text.rstrip(".")[:160]
 
 
 def _numbers(version: str) -> tuple[int, ...]:
