@@ -313,8 +313,8 @@ class Link:
         if isinstance(error, InvalidResponse):
             return f"{self.place} is no Redis server: give the host and port of one"
         if isinstance(error, TimeoutError):
-            tls = "not for TLS" if self._url.is_encrypted else "for TLS only"
-            return f"{self.place} does not answer: is it stopped, {tls}, or no Redis server?"
+            other = "without TLS (redis://)" if self._url.is_encrypted else "another kind of server"
+            return f"{self.place} does not answer: is it stopped, or {other}?"
         if isinstance(error, BusyLoadingError):
             return f"{self._explain(error)}: try again when it has"
         if "CERTIFICATE_VERIFY_FAILED" in str(error):

@@ -250,7 +250,9 @@ async def test_over_tls_with_a_certificate_of_ones_own(
     assert await carries(f"rediss://localhost:{port}?ssl_cert_reqs=none&ssl_check_hostname=false")
     assert "give what signed it" in await refusal(f"rediss://127.0.0.1:{port}")
     assert "to be used with TLS (rediss://)?" in await refusal(f"redis://127.0.0.1:{port}")
-    assert "is it stopped, not for TLS" in await refusal(f"rediss://127.0.0.1:{server.port}")
+    assert "is it stopped, or without TLS (redis://)?" in await refusal(
+        f"rediss://127.0.0.1:{server.port}"
+    )
 
 
 async def test_a_replica_shows_runs_and_takes_none(make_server: MakeServer) -> None:
