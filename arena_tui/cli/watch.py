@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from arena_tui.cli.output import begin_log, tell
+from arena_tui.cli.terminal import Output, text_output
 from arena_tui.config import load_config
 from arena_tui.errors import UsageError
 from arena_tui.services.games import Playable, parse_playable
@@ -38,8 +39,8 @@ def _show(arguments: argparse.Namespace, playables: Sequence[Playable], continuo
     os.environ.setdefault("TEXTUAL_FPS", "240")
     from arena_tui.tui.app import ArenaApp
 
-    with _own_terminal(log):
-        app = ArenaApp(config, playables, continuous)
+    with _own_terminal(log) as output:
+        app = ArenaApp(config, playables, continuous, on_leaving=output.leave)
         code = app.run()
     code = app.return_code or code or 0
     if app.exit_message:
@@ -50,7 +51,7 @@ def _show(arguments: argparse.Namespace, playables: Sequence[Playable], continuo
 
 
 @contextmanager
-def _own_terminal(log: Path) -> Iterator[None]:
+def _own_terminal(log: Path) -> Iterator[Output]:
     """Only the app draws: what anything else prints, C++ game code included, goes to the log.
 
     Textual draws on `sys.__stderr__` and asks `sys.__stdout__` for the terminal's size.
@@ -58,10 +59,10 @@ def _own_terminal(log: Path) -> Iterator[None]:
     from arena_tui.games.quiet import quiet_fds
 
     before = sys.__stdout__, sys.__stderr__
-    terminal = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8", errors="replace")
-    with terminal, quiet_fds(log, stdout=True):
+    output = Output(os.ttyname(sys.stdout.fileno()))
+    with text_output(output) as terminal, quiet_fds(log, stdout=True):
         sys.__stdout__ = sys.__stderr__ = terminal  # type: ignore[misc]
         try:
-            yield
+            yield output
         finally:
             sys.__stdout__, sys.__stderr__ = before  # type: ignore[misc]

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
@@ -35,6 +35,7 @@ __all__ = ["ArenaApp"]
 _FRAME_S = 0.1
 _PAINT_MAX_S = 2.0
 _NOTICE_S = 60.0
+_TOAST_S: dict[SeverityLevel, float] = {"information": 3.0, "warning": 4.0, "error": 6.0}
 _BEHIND_S = 0.5
 _BUSY_SHARE = 0.5
 """Most of the loop's time that frames may take; beyond that the frame rate drops first."""
@@ -50,6 +51,7 @@ class ArenaApp(App[int]):
         clock: The wall clock, for what is shown.
         monotonic: Seconds, for what is measured.
         frame_s: Seconds between frames; None: only when `sample` is called.
+        on_leaving: Called at once when a signal says to end, even while the loop stands still.
     """
 
     CSS_PATH = Path(__file__).parent / "arena.tcss"
@@ -72,6 +74,7 @@ class ArenaApp(App[int]):
         clock: Callable[[], datetime] | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         frame_s: float | None = _FRAME_S,
+        on_leaving: Callable[[], None] = lambda: None,
     ) -> None:
         super().__init__()
         self.config = config
@@ -83,6 +86,8 @@ class ArenaApp(App[int]):
         self._clock = clock or (lambda: datetime.now().astimezone())
         self.monotonic = monotonic
         self._frame_s = frame_s
+        self._on_leaving = on_leaving
+        self._signal_handlers: dict[int, Any] = {}
         self._noticed: str | None = None
         self._noticed_at = 0.0
         self._behind_at = float("-inf")
@@ -129,9 +134,14 @@ class ArenaApp(App[int]):
     def _handle_signals(self) -> None:
         """A terminal that closes, or a polite kill, ends the games and stores what was played."""
         loop = asyncio.get_running_loop()
+
+        def leave(number: int, _frame: object) -> None:
+            self._on_leaving()
+            loop.call_soon_threadsafe(self.exit, 128 + number)
+
         for number in (signal.SIGTERM, signal.SIGHUP):
-            with contextlib.suppress(ValueError, RuntimeError):  # not in the main thread
-                loop.add_signal_handler(number, self.exit, 128 + number)
+            with contextlib.suppress(ValueError):  # not in the main thread
+                self._signal_handlers[number] = signal.signal(number, leave)
 
     async def _begin(self) -> None:
         """After the first paint: what takes time to import or to open."""
@@ -181,8 +191,9 @@ class ArenaApp(App[int]):
         markup: bool = True,
     ) -> None:
         """A toast; what it says is text, never `markup`, whatever the caller thinks."""
+        seconds = _TOAST_S[severity] if timeout is None else timeout
         super().notify(
-            clean(message), title=title, severity=severity, timeout=timeout, markup=False
+            clean(message, 200), title=title, severity=severity, timeout=seconds, markup=False
         )
 
     def exit_with(self, message: str, code: int) -> None:
@@ -299,3 +310,5 @@ class ArenaApp(App[int]):
         if unsaved := await self.runtime.aclose():
             self.exit_message = unsaved
             self._return_code = 1
+        for number, handler in self._signal_handlers.items():
+            signal.signal(number, handler)

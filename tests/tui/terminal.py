@@ -57,6 +57,10 @@ class Terminal:
         os.close(self._fd)
         return os.waitstatus_to_exitcode(status)
 
+    def close(self) -> None:
+        """As somebody does who closes the window."""
+        os.close(self._fd)
+
     def kill(self) -> None:
         os.kill(self.pid, signal.SIGKILL)
 

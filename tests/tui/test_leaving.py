@@ -104,3 +104,15 @@ def test_a_script_that_fails_says_so(tmp_path: Path) -> None:
     terminal.press(b"q")
 
     assert terminal.wait() == 0
+
+
+def test_a_terminal_that_is_closed_ends_the_games_and_stores_them(tmp_path: Path) -> None:
+    db = tmp_path / "arena.duckdb"
+    terminal = Terminal([*ARENA, "--db", str(db), *GAME], tmp_path)
+    terminal.wait_for("turn 2")
+    terminal.close()
+
+    _, status = os.waitpid(terminal.pid, 0)
+
+    assert os.waitstatus_to_exitcode(status) == 128 + signal.SIGHUP
+    assert_whole_and_ended(db)
