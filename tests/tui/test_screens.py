@@ -554,3 +554,34 @@ async def test_what_a_question_about_a_run_understands_stands_beside_it(
     assert hint in asked
     assert "esc close" in asked
     assert hint not in left
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+async def test_notices_stand_at_the_top_and_hide_neither_position_nor_truth(
+    size: tuple[int, int],
+) -> None:
+    app = Scenario()
+    async with running(app, size) as pilot:
+        app.open_run("01ARENA000000000000000091BC")
+        before = await settled(app, pilot)
+        for number in range(9):
+            app.notify(f"notice {number} " + "which is long " * 9, severity="error")
+        lines = (await settled(app, pilot)).splitlines()
+
+    assert "notice 2" in "\n".join(lines[2 : size[1] // 2 + 2])
+    assert "which is long" not in "\n".join([*lines[:2], *lines[size[1] // 2 + 2 :]])
+    assert [*lines[:2], lines[-1]] == [*before.splitlines()[:2], before.splitlines()[-1]]
+    assert lines[-2].startswith(" published 136 =")
+    assert lines[-2].endswith(" 10 fps 3 ms")
+
+
+async def test_a_notice_goes_soon_and_what_went_wrong_stays_longer() -> None:
+    app = Scenario()
+    async with running(app) as pilot:
+        app.notify("sorted")
+        app.notify("failed", severity="error")
+        app.notify("set", timeout=1)
+        await pilot.pause()
+        left = {toast.message: toast.timeout for toast in app._notifications}
+
+    assert left == {"sorted": 3, "failed": 6, "set": 1}
