@@ -142,7 +142,7 @@ class RunLog:
 
     def position_of(self, cursor: Cursor) -> int | None:
         """The position up to which a reader at this cursor has read; None when the epoch is none
-        of this log's. A gap of unknown length at the end of an epoch counts as not read."""
+        of this log's. Gaps of unknown length that begin where it stands count as not read."""
         found = None
         for stretch in reversed(self._stretches()):
             if stretch.epoch != cursor.epoch:
@@ -153,15 +153,18 @@ class RunLog:
             if stretch.gap is not None:
                 passed = stretch.gap.count > 0 and cursor.seq >= stretch.gap.to_seq
                 found = stretch.gap_at if passed else min(found, stretch.gap_at - 1)
-            if found >= stretch.first - 1:
+            if found >= stretch.first:
                 break
         return found
 
     def acked_by(self, cursor: Cursor) -> int | None:
-        """`position_of`, but past a gap of unknown length: there is no seq to ack it with."""
+        """`position_of`, but past gaps of unknown length: there is no seq to ack them with."""
         position = self.position_of(cursor)
-        ends = (each.gap_at for each in self._ended if each.gap and not each.gap.count)
-        return position + 1 if position is not None and position + 1 in ends else position
+        if position is not None and self._ended:
+            unknown = {each.gap_at for each in self._ended if each.gap and not each.gap.count}
+            while position + 1 in unknown:
+                position += 1
+        return position
 
     def find(self, delivery: Delivery) -> int | None:
         """The position at which it was appended; None when it never was."""

@@ -146,6 +146,16 @@ def test_a_cursor_finds_its_place_behind_gaps_and_resets() -> None:
     assert log.acked_by(Cursor(7, 10)) == 5
 
 
+def test_gaps_of_unknown_length_in_one_place_are_not_read_until_all_are() -> None:
+    log = filled(3, capacity=100)
+    for reason, epoch, next_seq in (("quarantined", 7, 4), ("quarantined", 7, 4), ("reset", 8, 1)):
+        log.append_gap(Gap("run", 7, 4, 3, reason), epoch, next_seq)  # type: ignore[arg-type]
+    log.append(LogEvent(), 1)
+
+    assert [log.position_of(Cursor(*at)) for at in [(7, 2), (7, 3), (8, 0), (8, 1)]] == [2, 3, 6, 7]
+    assert [log.acked_by(Cursor(*at)) for at in [(7, 2), (7, 3), (8, 0), (8, 1)]] == [2, 6, 6, 7]
+
+
 def test_what_it_let_go_is_told_gap_by_gap() -> None:
     log = broken()
 
