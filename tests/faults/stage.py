@@ -47,15 +47,18 @@ class Producer:
     ) -> None:
         await self.broker.aclose()
 
-    async def publish(self, run_id: str, count: int, padding: str = "") -> None:
-        """The run's next events, the first of all opens it; returns when the server has them."""
+    async def publish(self, run_id: str, count: int, padding: str = "") -> int:
+        """The run's next events, the first of all opens it; returns when the server has them, or
+        how many it refused: all, if any."""
         batch = []
         for _ in range(count):
             self.published[run_id] += 1
             event, size = sealed(LogEvent(text=f"{self.published[run_id]}{padding}"))
             batch.append((run_id, event, size))
         async with asyncio.timeout(_AT_MOST_S):
-            await self.broker.publish_all(batch)
+            refused = await self.broker.publish_all(batch)
+        self.published[run_id] -= refused
+        return refused
 
     async def end(self, run_id: str) -> None:
         self.published[run_id] += 1
