@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import msgspec
 from arena_tui.config import log_path
 from arena_tui.errors import UsageError
 
-__all__ = ["begin_log", "say", "say_json", "say_table", "tell"]
+__all__ = ["begin_log", "local", "local_time", "say", "say_json", "say_table", "tell"]
 
 _LOG_BYTES = 2_000_000
 _LOG_FILES = 3
@@ -42,6 +43,19 @@ def say_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     for row in table:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         say("  ".join(cells).rstrip())
+
+
+def local_time(at: datetime) -> str:
+    """`2026-03-14 13:03:14+01:00`: the reader's time, as on the screens, and how far from UTC."""
+    return local(at).isoformat(" ", "seconds")
+
+
+def local(at: datetime) -> datetime:
+    """The same instant in the reader's time zone; as it is at the very ends of the calendar."""
+    try:
+        return at.astimezone()
+    except (OverflowError, ValueError):
+        return at
 
 
 def harmless(text: str) -> str:

@@ -7,11 +7,12 @@ import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from arena_tui.cli.output import say, say_json, say_table, tell
+from arena_tui.cli.output import local, local_time, say, say_json, say_table, tell
 from arena_tui.config import load_config
 from arena_tui.errors import StoreError
 from arena_tui.events import Delivery, Gap, encode_event, encode_line, short_id
@@ -94,6 +95,8 @@ def show(arguments: argparse.Namespace) -> int:
         for name, value in fields.items():
             if name == "agents":
                 value = ", ".join(agent.id for agent in totals.agents)  # noqa: PLW2901
+            elif isinstance(value, datetime):
+                value = local_time(value)  # noqa: PLW2901
             elif isinstance(value, dict):
                 value = "  ".join(f"{key} {each:g}" for key, each in value.items())  # noqa: PLW2901
             say(f"{name:<14} {'–' if value in (None, '', []) else value}")
@@ -181,7 +184,8 @@ def _say_event(delivery: Delivery, arguments: argparse.Namespace) -> None:
         event = delivery.event
         text = encode_event(event).decode()
         turn = "" if event.turn is None else event.turn
-        say(f"{delivery.seq:>7}  {event.ts:%H:%M:%S.%f}  {turn:>4}  {event.kind:<15} {text}")
+        at = local(event.ts)
+        say(f"{delivery.seq:>7}  {at:%H:%M:%S.%f}  {turn:>4}  {event.kind:<15} {text}")
 
 
 def _run_fields(totals: RunTotals) -> dict[str, Any]:
@@ -217,7 +221,7 @@ def _status(totals: RunTotals) -> str:
 
 
 def _run_cells(totals: RunTotals) -> list[str]:
-    started = "–" if totals.started_at is None else f"{totals.started_at:%Y-%m-%d %H:%M:%S}"
+    started = "–" if totals.started_at is None else local_time(totals.started_at)
     won = f" · {', '.join(totals.winners)} won" if totals.winners else ""
     return [
         short_id(totals.run_id),

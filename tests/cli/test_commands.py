@@ -7,11 +7,14 @@ import os
 import signal
 import subprocess
 import sys
+import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from arena_tui.cli.output import local_time
 from arena_tui.store.database import Database
 
 ARENA = [sys.executable, "-m", "arena_tui"]
@@ -120,6 +123,36 @@ def test_show_tells_one_run(played: Path) -> None:
 
     assert shown.returncode == 0
     assert f"game           {run['game']}" in shown.stdout
+
+
+def test_people_read_local_times_and_programs_utc(played: Path) -> None:
+    run = lines(arena(played, "runs", "--json", "--limit", "1").stdout)[0]
+    words = {"TZ": "XYZ-05:30"}
+    there = datetime.fromisoformat(run["started_at"]) + timedelta(hours=5, minutes=30)
+
+    shown = arena(played, "show", run["run_id"], **words).stdout
+    listed = arena(played, "runs", "--limit", "1", **words).stdout
+    first = arena(played, "events", run["run_id"], "--to", "1", **words).stdout
+    again = lines(arena(played, "runs", "--json", "--limit", "1", **words).stdout)[0]
+
+    assert f"started_at     {there:%Y-%m-%d %H:%M:%S}+05:30\n" in shown
+    assert f"{there:%Y-%m-%d %H:%M:%S}+05:30" in listed
+    assert f"{there:%H:%M:%S}" in first
+    assert again == run
+    assert run["started_at"].endswith("Z")
+
+
+@pytest.mark.parametrize("zone", ["XYZ-05:30", "XYZ+05:30"])
+def test_any_time_can_be_shown(zone: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        shown = {local_time(at.replace(tzinfo=UTC)) for at in (datetime.min, datetime.max)}
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+    assert len(shown) == 2
 
 
 def test_verify_passes_a_whole_store_and_fails_a_broken_one(played: Path, tmp_path: Path) -> None:
