@@ -48,14 +48,14 @@ def duration(seconds: float | None) -> str:
 
 def clock_time(at: datetime, utc_offset: timedelta = timedelta(), tenths: bool = False) -> str:
     """`12:03:14`, or `12:03:14.2`, shifted to the viewer's time zone."""
-    local = at + utc_offset
+    local = _shifted(at, utc_offset)
     text = local.strftime("%H:%M:%S")
     return f"{text}.{local.microsecond // 100_000}" if tenths else text
 
 
 def stamp(at: datetime | None, utc_offset: timedelta = timedelta()) -> str:
     """`2026-11-22 12:03:14`."""
-    return "–" if at is None else (at + utc_offset).strftime("%Y-%m-%d %H:%M:%S")
+    return "–" if at is None else _shifted(at, utc_offset).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def spark(values: Sequence[float], width: int) -> str:
@@ -74,3 +74,11 @@ def bar(share: float, width: int) -> tuple[str, str]:
     if share > 0 and full == 0:
         full = 1
     return "█" * full, "░" * (width - full)
+
+
+def _shifted(at: datetime, by: timedelta) -> datetime:
+    """As it is where the calendar ends."""
+    try:
+        return at + by
+    except OverflowError:
+        return at

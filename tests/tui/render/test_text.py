@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from arena_tui.tui.render.text import bar, clock_time, cost, duration, short_count, spark
+from arena_tui.tui.render.text import bar, clock_time, cost, duration, short_count, spark, stamp
 
 
 @pytest.mark.parametrize(
@@ -32,6 +32,14 @@ def test_times_are_the_viewers() -> None:
     at = datetime(2026, 3, 14, 23, 30, 1, 250_000, tzinfo=UTC)
 
     assert clock_time(at, timedelta(hours=2), tenths=True) == "01:30:01.2"
+
+
+def test_the_ends_of_the_calendar_can_be_shown() -> None:
+    first, last = (at.replace(tzinfo=UTC) for at in (datetime.min, datetime.max))
+
+    assert clock_time(first, timedelta(hours=-2)) == "00:00:00"
+    assert clock_time(last, timedelta(hours=2)) == "23:59:59"
+    assert stamp(last, timedelta(hours=2)) == "9999-12-31 23:59:59"
 
 
 def test_sparklines_scale_to_their_largest_value() -> None:
