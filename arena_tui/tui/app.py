@@ -312,3 +312,4 @@ class ArenaApp(App[int]):
             self._return_code = 1
         for number, handler in self._signal_handlers.items():
             signal.signal(number, handler)
+        gc.unfreeze()  # else DuckDB's module is never freed, and says so on the terminal

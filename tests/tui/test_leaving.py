@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 from pathlib import Path
@@ -18,6 +19,11 @@ ARENA = [sys.executable, "-m", "arena_tui"]
 GAME = ["--play", "connect_four random random delay=0.2 max_turns=500"]
 MAIN_SCREEN = b"\x1b[?1049l"
 CURSOR_SHOWN = b"\x1b[?25h"
+
+
+def printable(raw: bytes) -> str:
+    """What is to be read of it."""
+    return re.sub(rb"\x1b\[[?0-9;]*[a-zA-Z]", b"", raw).decode().strip()
 
 
 def assert_whole_and_ended(db: Path) -> None:
@@ -39,6 +45,7 @@ def test_leaving_asks_ends_the_games_and_gives_the_terminal_back(tmp_path: Path)
     terminal.press(b"y")
 
     assert terminal.wait() == 0
+    assert printable(terminal.raw.rpartition(MAIN_SCREEN)[2]) == ""
     assert terminal.raw.rindex(MAIN_SCREEN) > terminal.raw.rindex(b"\x1b[?1049h")
     assert terminal.raw.rindex(CURSOR_SHOWN) > terminal.raw.rindex(b"\x1b[?25l")
     assert_whole_and_ended(db)
