@@ -22,6 +22,7 @@ examples:
   arena-tui demo                                       real games, live, at once
   arena-tui --play "chess mcts:200 random games=4"     the dashboard with your games
   arena-tui --play agent.py                            the dashboard with your own agents
+  arena-tui --follow log.jsonl                         the dashboard with what a program writes
   arena-tui play connect_four mcts:200 random --games 20 --parallel 4 --seed 7
   arena-tui runs                                       what is stored
 
@@ -110,6 +111,14 @@ def _parser() -> _Parser:
         nargs="+",
         default=[],
         help='start these: "connect_four mcts:200 random games=4", or agent.py',
+    )
+    watch.add_argument(
+        "--follow",
+        metavar="FILE",
+        action="extend",
+        nargs="+",
+        default=[],
+        help="show and store the events in these files of JSON lines, as they grow",
     )
     demo = _command(
         commands, "demo", "the dashboard with a set of real games already playing", "watch:demo"

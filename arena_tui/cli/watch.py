@@ -11,7 +11,7 @@ from pathlib import Path
 
 from arena_tui.cli.output import begin_log, tell
 from arena_tui.cli.terminal import Output, text_output
-from arena_tui.config import load_config
+from arena_tui.config import Config, load_config
 from arena_tui.errors import UsageError
 from arena_tui.services.games import Playable, parse_playable
 
@@ -20,7 +20,8 @@ __all__ = ["demo", "watch"]
 
 def watch(arguments: argparse.Namespace) -> int:
     """Show the dashboard until it is left."""
-    return _show(arguments, [parse_playable(text) for text in arguments.play], continuous=False)
+    playables = [parse_playable(text) for text in arguments.play]
+    return _show(arguments, playables, continuous=False, follow=arguments.follow)
 
 
 def demo(arguments: argparse.Namespace) -> int:
@@ -30,8 +31,14 @@ def demo(arguments: argparse.Namespace) -> int:
     return _show(arguments, demo_specs(), continuous=True)
 
 
-def _show(arguments: argparse.Namespace, playables: Sequence[Playable], continuous: bool) -> int:
+def _show(
+    arguments: argparse.Namespace,
+    playables: Sequence[Playable],
+    continuous: bool,
+    follow: Sequence[str] = (),
+) -> int:
     config = load_config(arguments.broker, arguments.db, arguments.store, arguments.theme)
+    files = [_followable(name, config) for name in follow]
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError("the dashboard needs a terminal: use arena-tui play to play without one")
     log = begin_log(arguments.debug)
@@ -40,7 +47,7 @@ def _show(arguments: argparse.Namespace, playables: Sequence[Playable], continuo
     from arena_tui.tui.app import ArenaApp
 
     with _own_terminal(log) as output:
-        app = ArenaApp(config, playables, continuous, on_leaving=output.leave)
+        app = ArenaApp(config, playables, continuous, on_leaving=output.leave, follow=files)
         code = app.run()
     code = app.return_code or code or 0
     if app.exit_message:
@@ -48,6 +55,25 @@ def _show(arguments: argparse.Namespace, playables: Sequence[Playable], continuo
     elif code == 1:
         tell(f"arena-tui: an internal error, see {log}: what was played is stored")
     return code
+
+
+def _followable(name: str, config: Config) -> Path:
+    """The file, which may come later.
+
+    Raises:
+        UsageError: Its lines cannot be followed into this broker, or it is no file.
+    """
+    if config.broker.kind != "memory":
+        raise UsageError(
+            "--follow reads into a broker of this process only: "
+            f"use arena-tui publish {name} --broker {config.broker}"
+        )
+    if name == "-":
+        raise UsageError("--follow takes files: write to one, or pipe into arena-tui publish")
+    path = Path(name).expanduser()
+    if path.is_dir():
+        raise UsageError(f"{name} is a folder: give a file of JSON lines")
+    return path
 
 
 @contextmanager

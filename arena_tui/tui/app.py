@@ -22,6 +22,7 @@ from textual.screen import Screen
 from arena_tui.config import Config
 from arena_tui.errors import ArenaError, BrokerError, StoreError, UsageError
 from arena_tui.services.feed import Feed, Frame
+from arena_tui.services.follow import Follower
 from arena_tui.services.games import Games, Playable
 from arena_tui.services.runtime import Runtime
 from arena_tui.tui.render.clean import clean
@@ -52,6 +53,7 @@ class ArenaApp(App[int]):
         monotonic: Seconds, for what is measured.
         frame_s: Seconds between frames; None: only when `sample` is called.
         on_leaving: Called at once when a signal says to end, even while the loop stands still.
+        follow: Files of JSON lines to show as they grow.
     """
 
     CSS_PATH = Path(__file__).parent / "arena.tcss"
@@ -75,6 +77,7 @@ class ArenaApp(App[int]):
         monotonic: Callable[[], float] = time.monotonic,
         frame_s: float | None = _FRAME_S,
         on_leaving: Callable[[], None] = lambda: None,
+        follow: Sequence[Path] = (),
     ) -> None:
         super().__init__()
         self.config = config
@@ -83,6 +86,7 @@ class ArenaApp(App[int]):
         self.exit_message: str | None = None
         self._playables = playables
         self._continuous = continuous
+        self._follow = follow
         self._clock = clock or (lambda: datetime.now().astimezone())
         self.monotonic = monotonic
         self._frame_s = frame_s
@@ -127,6 +131,9 @@ class ArenaApp(App[int]):
         self.runtime = Runtime(self.config)
         self.feed = Feed(self.runtime.broker, self.monotonic)
         self.games = Games(self.runtime.sink, self.runtime.notices)
+        self.follower = Follower(
+            self.runtime.broker, self._follow, self.runtime.notices, self.feed.pump
+        )
         self._handle_signals()
         await self.push_screen(LiveScreen())
         self.call_after_refresh(self._begin)
@@ -156,6 +163,7 @@ class ArenaApp(App[int]):
         except (BrokerError, StoreError) as error:
             self.exit_with(str(error), error.exit_code)
             return
+        self.follower.start()
         for playable in self._playables:
             try:
                 await self.start_games(playable, self._continuous)
@@ -305,6 +313,7 @@ class ArenaApp(App[int]):
     async def on_unmount(self) -> None:
         for task in self._tasks:
             task.cancel()
+        await self.follower.aclose()
         self.feed.close()
         await asyncio.to_thread(self.games.stop)
         if unsaved := await self.runtime.aclose():
