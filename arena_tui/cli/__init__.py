@@ -23,6 +23,7 @@ examples:
   arena-tui --play "chess mcts:200 random games=4"     the dashboard with your games
   arena-tui --play agent.py                            the dashboard with your own agents
   arena-tui --follow log.jsonl                         the dashboard with what a program writes
+  my-agent | arena-tui publish --broker redis://host   the same, for dashboards elsewhere
   arena-tui play connect_four mcts:200 random --games 20 --parallel 4 --seed 7
   arena-tui runs                                       what is stored
 
@@ -40,6 +41,7 @@ _COMMANDS = (
     "show",
     "events",
     "verify",
+    "publish",
     "persist",
     "redis",
     "doctor",
@@ -156,6 +158,16 @@ def _parser() -> _Parser:
     events.add_argument("--to", dest="to_seq", type=int, default=2**53, metavar="SEQ")
     events.add_argument("--kind", action="append", metavar="KIND", help="only these kinds")
     _command(commands, "verify", "check that the store is whole", "stored:verify")
+    publish = _command(
+        commands, "publish", "JSON lines to a broker: the way in for every language",
+        "publish:publish",
+    )  # fmt: skip
+    publish.add_argument("file", nargs="?", default="-", metavar="FILE", help="default -, stdin")
+    publish.add_argument(
+        "--keep-open",
+        action="store_true",
+        help="runs the lines leave open stay open; otherwise they end as stopped",
+    )
     _command(
         commands, "persist", "store what other processes publish, without a screen",
         "persist:persist",

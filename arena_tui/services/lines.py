@@ -152,7 +152,9 @@ class PacedSink:
         published: Called on the loop each time all that was emitted is published.
     """
 
-    def __init__(self, sink: MultiRunBrokerSink, published: Callable[[], object] | None) -> None:
+    def __init__(
+        self, sink: MultiRunBrokerSink, published: Callable[[], object] | None = None
+    ) -> None:
         self._sink = sink
         self._published = published
         self._loop = asyncio.get_running_loop()
@@ -165,8 +167,12 @@ class PacedSink:
         self._events += 1
         self._bytes += len(line.raw or b"")
         if self._events >= _AHEAD_EVENTS or self._bytes >= _AHEAD_BYTES:
-            self._events = self._bytes = 0
-            asyncio.run_coroutine_threadsafe(self._let_read(), self._loop).result()
+            self.flush()
+
+    def flush(self) -> None:
+        """Wait until all that was emitted is published, however long the broker takes."""
+        self._events = self._bytes = 0
+        asyncio.run_coroutine_threadsafe(self._let_read(), self._loop).result()
 
     async def _let_read(self) -> None:
         await self._sink.flush()

@@ -1,0 +1,204 @@
+"""`publish`: JSON lines from a file or a pipe to the broker, as they come."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import logging
+import select
+import signal
+import threading
+from collections.abc import Iterable, Iterator
+from io import FileIO
+from typing import Final
+
+from arena_tui.cli.output import begin_log, say_json, tell
+from arena_tui.config import Config, load_config
+from arena_tui.errors import ArenaError, BrokerError, UsageError
+from arena_tui.services.lines import LineCutter, LineIntake, PacedSink
+from arena_tui.services.runtime import Runtime
+
+__all__ = ["pieces", "publish", "publish_from", "publish_lines"]
+
+_CHUNK: Final = 64 * 1024
+_LOOK_S: Final = 0.1
+_GIVE_UP_S: Final = 5.0
+"""How long a broker that is gone is waited for when all is to end."""
+
+
+def publish(arguments: argparse.Namespace) -> int:
+    """Publish; 1 when anything was refused, 128 + n when signal n ended it."""
+    config = load_config(arguments.broker, store=False)
+    if config.broker.kind == "memory":
+        raise UsageError(
+            "publish needs a broker that others watch: give --broker redis://host:6379 "
+            "(`arena-tui redis` starts one), or show a file with arena-tui --follow FILE"
+        )
+    begin_log(arguments.debug)
+    with _open(arguments.file) as source:
+        return asyncio.run(_publish(config, source, arguments.keep_open, arguments.json))
+
+
+async def _publish(config: Config, source: FileIO, keep_open: bool, as_json: bool) -> int:
+    runtime = Runtime(config, producer=True, give_up_s=_GIVE_UP_S)
+    return await publish_from(source, runtime, keep_open, as_json)
+
+
+async def publish_from(
+    source: FileIO, runtime: Runtime, keep_open: bool = False, as_json: bool = False
+) -> int:
+    """Publish what the source has until it ends or a signal comes, say how it went.
+
+    Opens and closes the runtime. A broker that is gone is waited for; once a signal has come, for
+    `_GIVE_UP_S` with what was read, and as long again with the ends of the runs.
+    """
+    paced = PacedSink(runtime.sink)
+    intake = LineIntake(paced.emit, _tell_refused)
+    reading = _Reading(source, intake, paced)
+    try:
+        await runtime.open()
+        with _WarningsTold():
+            await reading.run()
+    finally:
+        # Before the ends of runs, which no line asked for, are on their way.
+        refused, in_hand = runtime.sink.stats().refused, await _unsent(runtime)
+        if keep_open:
+            runtime.sink.disown()
+        unsent = await runtime.aclose()
+    in_hand = min(in_hand, await _unsent(runtime))
+    code = _sum_up(intake, refused, in_hand, as_json)
+    if unsent is not None and not reading.signals:
+        raise BrokerError(unsent)
+    if unsent is not None:
+        tell(f"arena-tui: {unsent}")
+    return 128 + reading.signals[0] if reading.signals else code
+
+
+def publish_lines(source: Iterable[bytes], intake: LineIntake) -> None:
+    """Take the lines of all pieces; an empty piece is the end, and ends the last line, too."""
+    cutter = LineCutter()
+    for data in source:
+        intake.take(cutter.feed(data) if data else cutter.rest())
+
+
+def pieces(source: FileIO, stop: threading.Event) -> Iterator[bytes]:
+    """What comes, as it comes, and an empty piece at its end; just ends when told to `stop`."""
+    while not stop.is_set():
+        ready, _, _ = select.select([source.fileno()], [], [], _LOOK_S)
+        data = source.read(_CHUNK) if ready else None
+        if data is not None:
+            yield data
+        if data == b"":
+            return
+
+
+class _Reading:
+    """A thread that publishes what comes, until its end or a signal.
+
+    Attributes:
+        signals: The numbers of those that came.
+    """
+
+    def __init__(self, source: FileIO, intake: LineIntake, paced: PacedSink) -> None:
+        self.signals: list[int] = []
+        self._source = source
+        self._intake = intake
+        self._paced = paced
+        self._loop = asyncio.get_running_loop()
+        self._ended: asyncio.Future[None] = self._loop.create_future()
+        self._stop = threading.Event()
+
+    async def run(self) -> None:
+        """Return when all that was read is published, or when that was given up."""
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            # What nohup or a script's & has switched off stays off.
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                self._loop.add_signal_handler(number, self._on_signal, number)
+        # Nobody joins a daemon: one that waits for a broker that is gone must not hold up the exit.
+        threading.Thread(target=self._read, name="reader", daemon=True).start()
+        try:
+            await self._ended
+        finally:
+            self._stop.set()
+
+    def _on_signal(self, number: int) -> None:
+        self.signals.append(number)
+        self._stop.set()
+        self._loop.call_later(_GIVE_UP_S if len(self.signals) == 1 else 0, self._end)
+
+    def _read(self) -> None:
+        error: Exception | None = None
+        try:
+            publish_lines(pieces(self._source, self._stop), self._intake)
+            self._paced.flush()
+        except OSError as raised:
+            error = UsageError(f"cannot read {_name(self._source)}: {raised.strerror}")
+        except Exception as raised:  # noqa: BLE001 - it is raised again on the loop
+            error = raised
+        with contextlib.suppress(RuntimeError):  # given up long ago: the loop is closed
+            self._loop.call_soon_threadsafe(self._end, error)
+
+    def _end(self, error: Exception | None = None) -> None:
+        if not self._ended.done():
+            if error is None:
+                self._ended.set_result(None)
+            else:
+                self._ended.set_exception(error)
+
+
+class _WarningsTold(logging.Handler):
+    """Says on stderr what the broker warns of and refuses while this runs."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+
+    def __enter__(self) -> None:
+        logging.getLogger("arena_tui").addHandler(self)
+
+    def __exit__(self, *_: object) -> None:
+        logging.getLogger("arena_tui").removeHandler(self)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        tell(f"arena-tui: {record.getMessage()}")
+
+
+def _open(name: str) -> FileIO:
+    try:
+        source = FileIO(0, closefd=False) if name == "-" else FileIO(name)
+    except OSError as error:
+        raise UsageError(
+            f"cannot read {'standard input' if name == '-' else name}: {error.strerror}: "
+            "give a file of JSON lines, or - for a pipe"
+        ) from None
+    if source.isatty():
+        tell("arena-tui: reading JSON lines from the terminal: ctrl-d ends them")
+    return source
+
+
+def _name(source: FileIO) -> str:
+    return "standard input" if source.name == 0 else str(source.name)
+
+
+def _tell_refused(number: int, why: str) -> None:
+    tell(f"arena-tui: line {number}: {why}")
+
+
+async def _unsent(runtime: Runtime) -> int:
+    return runtime.sink.stats().queued + (await runtime.broker.stats()).unsent
+
+
+def _sum_up(intake: LineIntake, refused: int, unsent: int, as_json: bool) -> int:
+    """Say how it went; 1 when lines, or `refused` of their events, were refused."""
+    published = intake.published - refused - unsent
+    refused += intake.refused
+    if as_json:
+        say_json({"published": published, "runs": len(intake.runs), "refused": refused})
+    else:
+        text = f"published {_count(published, 'event')} of {_count(len(intake.runs), 'run')}"
+        tell(text + (f", refused {_count(refused, 'line')}" if refused else ""))
+    return ArenaError.exit_code if refused else 0
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
