@@ -75,7 +75,8 @@ class RunStream:
         closed: Whether `run_end` is in the log.
         alive_at: Last sign of life of the producer, seconds since 1970: a heartbeat, or an event
             noticed when somebody asks (reading the clock would cost more than the event).
-        seen: The newest position when somebody last asked.
+        seen: The newest position when somebody last asked; of a run taken up from upstream, where
+            it was then: to read what is old is no sign of life.
         followers: Subscriptions to chosen runs that chose this one.
         acked_floor: Every durable consumer has acked up to here.
         alarm_at: The position at which the next high-water mark is crossed.
@@ -324,7 +325,7 @@ class Ledger:
     def info(self, stream: RunStream, heartbeat_s: float) -> RunInfo:
         """The run as others may see it."""
         now = self.clock()
-        if stream.seen != stream.log.last:
+        if stream.seen < stream.log.last:
             stream.seen = stream.log.last
             stream.alive_at = now
         silent_s = max(0.0, now - stream.alive_at)

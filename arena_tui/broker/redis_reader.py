@@ -337,6 +337,7 @@ class Reader:
             first = max(first, held.seq)
         stream = self._ledger.attach(meta, epoch, first, parse_id(before) if before else None)
         stream.alive_at = self._ledger.clock() - silent_ms / 1_000
+        stream.seen = stream.log.last + last_seq - first + 1
         self._follow(stream, Cursor(epoch, first - 1))
 
     async def _look(self, places: Sequence[_Place]) -> None:
