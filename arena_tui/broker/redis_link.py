@@ -114,6 +114,7 @@ class Link:
         self._warn = warn
         self._clients: list[Redis] = []
         self._problems: dict[str, tuple[float, str]] = {}
+        self._away_since = 0.0
         self.control = self.client()
 
     def client(self, timeout_s: float | None = None) -> Redis:
@@ -227,6 +228,7 @@ class Link:
         """Note it, and wait before the next attempt: ever longer, and never twice the same."""
         text = self._explain(error)
         if not self._problems:
+            self._away_since = time.monotonic()
             self._warn(f"{text}: trying again")
         since, _ = self._problems.get(role, (time.monotonic(), ""))
         self._problems[role] = since, text
@@ -239,10 +241,10 @@ class Link:
 
     def works(self, role: str) -> None:
         """An attempt has succeeded."""
-        problem = self._problems.pop(role, None)
-        if problem is not None and not self._problems:
+        if self._problems.pop(role, None) is not None and not self._problems:
             self.reconnects += 1
-            self._warn(f"{self.place} works again, after {time.monotonic() - problem[0]:.1f} s")
+            away_s = time.monotonic() - self._away_since
+            self._warn(f"{self.place} works again, after {away_s:.1f} s")
 
     async def aclose(self) -> None:
         """Let go of every connection."""
