@@ -400,7 +400,7 @@ def decode_event(raw: bytes | str, *, strict: bool = False) -> Event:
         event = _Codec.known.decode(raw)
     except msgspec.ValidationError:
         pass
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise _not_json(error) from None
     else:
         if not event.extra and event.ts.tzinfo is UTC:
@@ -494,13 +494,15 @@ def _check_names(event: Event) -> None:
 def _decode_object(raw: bytes | str) -> dict[str, Any]:
     try:
         return _Codec.raw.decode(raw)
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
         raise _not_json(error) from None
 
 
 def _not_json(error: Exception) -> EventError:
     if isinstance(error, RecursionError):
         return EventTooLargeError(f"the event is nested over {_LEVELS_MAX} levels deep: flatten it")
+    if isinstance(error, UnicodeDecodeError):
+        return EventError(f"not UTF-8: {error.reason}: write events in UTF-8")
     return EventError(f"not a JSON object: {error}: give one event a line")
 
 

@@ -86,6 +86,7 @@ def test_unknown_kinds_and_fields_survive(kind: str, own: dict[str, Any]) -> Non
 @example(b'{"kind": "log", "ts": 5}')
 @example(b'{"kind": null}')
 @example(b'{"kind": "__other__", "__name__": "x", "__extra__": {"a": 1}}')
+@example(b'{"kind":"log","text":"\xff"}')
 @example(b"[" * 2_000)
 @example(b'{"kind":"log","a":' + b"[" * 5_000)
 def test_any_bytes_are_an_event_or_an_event_error(raw: bytes) -> None:
@@ -191,6 +192,7 @@ def test_a_refusal_names_the_field(event: Event, named: str) -> None:
         (b'{"run_id": "a"}', "kind"),
         (b'{"run_id": "a", "kind": ""}', "kind"),
         (b'{"run_id": "a", "kind": "log", "text": 3}', r"\$\.text"),
+        (b'{"run_id": "a", "kind": "log", "text": "\xff"}', "UTF-8"),
         (b"nonsense", "JSON"),
         (b"[1]", "JSON"),
         (b"", "JSON"),

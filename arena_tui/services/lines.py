@@ -50,10 +50,7 @@ class Line(NamedTuple):
         """
         if self.raw is None:
             raise EventError(f"longer than {LINE_MAX_BYTES:,} bytes: shorten the event")
-        try:
-            return decode_line(self.raw)
-        except UnicodeDecodeError as error:
-            raise EventError(f"not UTF-8: {error.reason}: write lines in UTF-8") from None
+        return decode_line(self.raw)
 
     def epoch(self, event: Event) -> int:
         """Epoch of the run whose first line this is: the same whenever the line is read.
