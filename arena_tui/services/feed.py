@@ -199,7 +199,8 @@ class Feed:
         persister: Persister | None,
     ) -> Pane:
         run_id = view.totals.run_id
-        held, lag, lost = (stats.held, stats.lag, stats.overflow) if stats else (0, 0, 0)
+        held, waiting, lost = (stats.held, stats.lag, stats.overflow) if stats else (0, 0, 0)
+        lag = None if persister is None else waiting
         state = self._states.get(run_id, "open")
         live = view.totals.status == "running"
         key = (view.version, held, lag, lost, state)

@@ -41,7 +41,7 @@ class Pane(Struct, frozen=True, kw_only=True):
         waiting_s: Seconds since an unanswered prompt; None when nothing is awaited.
         idle_s: Seconds since the newest event arrived.
         per_second: Events in each of the last seconds, newest last.
-        held, capacity: Fill of the run's log; lag: events not yet stored.
+        held, capacity: Fill of the run's log; lag: events not yet stored; None: nobody stores.
         partial: Whether the run had begun before it was seen here, so that tokens, cost and errors
             are at least what is given.
     """
@@ -69,7 +69,7 @@ class Pane(Struct, frozen=True, kw_only=True):
     duration_s: float
     held: int
     capacity: int
-    lag: int
+    lag: int | None
     lost: int
     reason: str | None
     partial: bool = False
@@ -152,7 +152,7 @@ class RunView:
         run_state: RunState,
         held: int,
         capacity: int,
-        lag: int,
+        lag: int | None,
         overflow: int,
         stored: RunTotals | None = None,
     ) -> Pane:

@@ -109,10 +109,12 @@ def _bottom(pane: Pane, palette: Palette, width: int, edge: Style) -> list[Piece
             (" buf ▕", palette.dim),
             (full, hot),
             (empty, palette.dim),
-            (f"▏{share:>4.0%}  lag {pane.lag:,} ", palette.dim),
+            (f"▏{share:>4.0%} ", palette.dim),
+            ("" if pane.lag is None else f" lag {pane.lag:,} ", palette.dim),
         ]
     else:
-        stored = "stored" if pane.lag == 0 else f"{pane.lag:,} not stored yet"
+        stored = f"{pane.lag:,} not stored yet" if pane.lag else "stored"
+        stored = "not stored" if pane.lag is None else stored
         gauge = [(f" {pane.events:,} events, {stored} ", palette.dim)]
     if pane.lost:
         gauge.append((f"lost {pane.lost:,} ", palette.bad))

@@ -15,7 +15,7 @@ from arena_tui.store.conditions import Condition, read_conditions
 from arena_tui.tui.render.clean import clean
 from arena_tui.tui.render.mosaic import SORTS, lay_out, matches, order
 from arena_tui.tui.render.pane import state_style_name, state_text, title_text
-from arena_tui.tui.render.text import cost, duration, short_count
+from arena_tui.tui.render.text import cost, count, duration, short_count
 from arena_tui.tui.screens.base import ArenaScreen
 from arena_tui.tui.widgets.bars import TitleBar
 from arena_tui.tui.widgets.mosaic import Mosaic
@@ -183,6 +183,6 @@ class LiveScreen(ArenaScreen):
             (short_count(pane.tokens), "text"),
             (cost(pane.cost_usd), "text"),
             (str(pane.errors), "bad" if pane.errors else "dim"),
-            (str(pane.lag), "dim"),
+            (count(pane.lag), "dim"),
             (duration(pane.idle_s) if pane.is_live else "–", "dim"),
         ]

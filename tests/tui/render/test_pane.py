@@ -59,6 +59,18 @@ def test_a_finished_pane_names_the_winner() -> None:
 
 
 @pytest.mark.parametrize(
+    ("lag", "state", "text"),
+    [(0, "finished", " 7 events, stored ─"), (3, "finished", " 7 events, 3 not stored yet ─"),
+     (None, "finished", " 7 events, not stored ─"), (0, "running", " 50%  lag 0 ─"),
+     (None, "running", " 50% ─")],
+)  # fmt: skip
+def test_a_pane_tells_how_much_of_it_is_stored(
+    lag: int | None, state: PaneState, text: str
+) -> None:
+    assert text in painted(pane(lag=lag, state=state))[-1]
+
+
+@pytest.mark.parametrize(
     ("state", "fields", "text"),
     [
         ("running", {}, "▶ turn 5"),
