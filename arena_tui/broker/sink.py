@@ -214,6 +214,8 @@ class MultiRunBrokerSink:
             self._room.wait_for(self._has_room)
             self._waiting.remove(since)
             self._blocked_s += time.perf_counter() - since
+        if self._closed:
+            raise _closed()
 
     async def _close(self) -> None:
         self._closed = True
@@ -252,10 +254,11 @@ class MultiRunBrokerSink:
             self._signalled = False  # before looking: an emit from here on signals again
             self._queued_peak = max(self._queued_peak, len(fifo))
             while fifo:
-                await self._publish(self._next_batch())
+                batch = self._next_batch()
                 if self._has_room():
                     with self._room:
                         self._room.notify_all()
+                await self._publish(batch)
                 await self._let_store_catch_up()
             if not self._work.is_set():
                 self._drained.set()

@@ -190,6 +190,25 @@ async def test_the_loop_itself_is_never_made_to_wait() -> None:
         sink.close_all()
 
 
+async def test_a_producer_waits_for_room_not_for_the_broker() -> None:
+    broker = StuckBroker()
+    sink = MultiRunBrokerSink(broker, bound=4)
+
+    def play() -> None:
+        for count in range(7):
+            sink.emit("run", LogEvent(turn=count))
+
+    with in_thread(play) as thread:
+        while not sink.stats().blocked_s:
+            pass  # the loop stands still, and nothing is taken
+        await until(lambda: not thread.is_alive())
+        queued = sink.stats().queued
+        broker.open.set()
+        await sink.aclose()
+
+    assert queued == 3
+
+
 async def test_closing_lets_a_waiting_producer_go() -> None:
     broker = StuckBroker()
     sink = MultiRunBrokerSink(broker, bound=4)
