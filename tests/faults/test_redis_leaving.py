@@ -1,0 +1,179 @@
+"""Coming to a server that is not there, and leaving one that has gone: said, and never hanging."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import arena_tui
+from arena_tui.broker.redis_server import HOST, RedisServer
+from arena_tui.errors import BrokerError
+from arena_tui.services import arena as services
+from arena_tui.services.runtime import Runtime
+from tests.faults.accounts import entries
+from tests.redis_fixture import MakeRedis
+
+NO_CONNECTION = "events could not be published: no connection to redis"
+
+
+class Impatient(Runtime):
+    """Gives up soon."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options, give_up_s=0.3)
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(services, "Runtime", Impatient)
+
+
+def wait_for(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def opened(server: RedisServer) -> tuple[arena_tui.Arena, arena_tui.Run]:
+    arena = arena_tui.connect(server.url, store=False)
+    run = arena.run("synth", run_id="r")
+    run.__enter__()
+    return arena, run
+
+
+def test_leaving_without_a_server_says_how_many_events_it_has_not(make_redis: MakeRedis) -> None:
+    server = make_redis(aof=True)
+    arena, run = opened(server)
+    for count in range(299):
+        run.log(str(count))
+    wait_for(lambda: len(list(entries(server.url, "r"))) == 300)
+    server.kill()
+    for count in range(200):
+        run.log(str(count))
+
+    with pytest.raises(BrokerError, match=f"^201 {NO_CONNECTION}") as raised:
+        arena.close()
+
+    server.start()
+    in_server = len(list(entries(server.url, "r")))
+    print(f"published 501, in the server {in_server}, said: {raised.value}")
+    assert in_server == 300
+    assert arena_threads() == []
+
+
+def test_leaving_does_not_wait_behind_producers_that_wait(make_redis: MakeRedis) -> None:
+    server = make_redis()
+    arena, run = opened(server)
+    wait_for(lambda: len(list(entries(server.url, "r"))) == 1)
+    server.kill()
+    accepted = 0
+    refused: list[str] = []
+
+    def play() -> None:
+        nonlocal accepted
+        try:
+            while True:
+                run.log("x")
+                accepted += 1
+        except BrokerError as error:
+            refused.append(str(error))
+
+    thread = threading.Thread(target=play)
+    thread.start()
+    wait_for(lambda: arena._sink.stats().blocked_s > 0)
+    with pytest.raises(BrokerError) as raised:
+        arena.close()
+    thread.join(60)
+
+    print(f"accepted {accepted:,}, and the end of the run; said: {raised.value}")
+    assert str(raised.value).startswith(f"{accepted + 1:,} {NO_CONNECTION}")
+    assert refused == ["the broker is closed: nothing more can be published"]
+    assert arena_threads() == []
+
+
+def test_leaving_a_server_that_does_not_answer_ends_too(make_redis: MakeRedis) -> None:
+    server = make_redis()
+    arena, run = opened(server)
+    wait_for(lambda: len(list(entries(server.url, "r"))) == 1)
+    server.pause()
+    for count in range(100):
+        run.log(str(count))
+
+    with pytest.raises(BrokerError, match=r"^101 events .*: redis \S+ does not answer"):
+        arena.close()
+
+    assert arena_threads() == []
+    server.resume()
+    texts = [each.text for each in entries(server.url, "r")]
+    whole = ["run_start", *map(str, range(100)), "run_end"]
+    assert texts == whole[: len(texts)]
+
+
+FORGETS = """
+import os, signal, sys
+import arena_tui
+from arena_tui.services.runtime import Runtime
+
+Runtime.__init__.__kwdefaults__["give_up_s"] = 0.3
+url, pid = sys.argv[1:]
+arena = arena_tui.connect(url, store=False)
+run = arena.run("synth", run_id="r")
+os.kill(int(pid), signal.SIGKILL)
+for count in range(100):
+    run.log("x")
+"""
+
+
+def test_a_program_that_does_not_close_ends_and_says_what_is_missing(
+    make_redis: MakeRedis,
+) -> None:
+    server = make_redis()
+
+    done = subprocess.run(
+        [sys.executable, "-c", FORGETS, server.url, str(server.pid)],
+        capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+
+    assert done.returncode == 0
+    assert f"101 {NO_CONNECTION}" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_connecting_to_nobody_is_said_in_one_line(make_redis: MakeRedis) -> None:
+    server = make_redis()
+    server.kill()
+
+    with pytest.raises(BrokerError) as raised:
+        arena_tui.connect(server.url, store=False)
+
+    said = str(raised.value)
+    assert said.startswith(f"cannot reach redis {HOST}:{server.port} (")
+    assert said.endswith("): is it running? `arena-tui redis` starts one")
+    assert "\n" not in said
+    assert arena_threads() == []
+
+
+def test_connecting_to_a_server_that_does_not_answer_is_said_in_one_line(
+    make_redis: MakeRedis,
+) -> None:
+    server = make_redis()
+    server.pause()
+
+    with pytest.raises(BrokerError) as raised:
+        arena_tui.connect(server.url, store=False)
+
+    assert str(raised.value) == (
+        f"redis {HOST}:{server.port} does not answer: is it stopped, or another kind of server?"
+    )
+    assert arena_threads() == []
+
+
+def arena_threads() -> list[str]:
+    return [each.name for each in threading.enumerate() if each.name == "arena"]
