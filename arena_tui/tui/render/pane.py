@@ -115,7 +115,10 @@ def _bottom(pane: Pane, palette: Palette, width: int, edge: Style) -> list[Piece
     else:
         stored = f"{pane.lag:,} not stored yet" if pane.lag else "stored"
         stored = "not stored" if pane.lag is None else stored
-        gauge = [(f" {pane.events:,} events, {stored} ", palette.dim)]
+        text = f" {pane.events:,} events, {stored} "
+        if len(text) > width - 4:
+            text = f" {pane.events:,}, {stored} "
+        gauge = [(text, palette.dim)]
     if pane.lost:
         gauge.append((f"lost {pane.lost:,} ", palette.bad))
     rest = "─" * max(0, width - 3 - width_of(gauge))
@@ -177,18 +180,19 @@ def _board_and_figures(pane: Pane, palette: Palette, width: int, room: int) -> l
 
 def _figures(pane: Pane, palette: Palette, width: int) -> list[list[Piece]]:
     figures: list[list[Piece]] = []
+    least = "≥ " if pane.partial else ""
     if pane.is_live and width >= 8:
         figures.append([(spark(pane.per_second, min(width, 24)).lstrip(), palette.accent)])
     else:
         figures.append(
             [
                 (
-                    f"{pane.turn} turn{'' if pane.turn == 1 else 's'}  {duration(pane.duration_s)}",
+                    f"{pane.turn} turn{'' if pane.turn == 1 else 's'}  "
+                    f"{least}{duration(pane.duration_s)}",
                     palette.text,
                 )
             ]
         )
-    least = "≥ " if pane.partial else ""
     if pane.tokens is not None:
         figures.append(_figure("tok", least + short_count(pane.tokens), palette))
     if pane.cost_usd is not None:

@@ -152,3 +152,17 @@ def test_a_filter_chooses_panes(text: str, found: bool) -> None:
     which = pane(state="stuck", label="Night", errors=1, last_error="429 rate limited")
 
     assert matches(which, read_conditions(text)) is found
+
+
+def test_a_narrow_pane_keeps_its_corner() -> None:
+    finished = pane(state="finished", events=2_195, lag=None)
+
+    assert painted(finished, 26)[-1] == "╰─ 2,195, not stored ────╯"
+
+
+def test_what_is_known_of_a_part_only_is_said_to_be_the_least() -> None:
+    text = painted(pane(partial=True, state="finished", tokens=1_200, cost_usd=0.5))
+
+    assert "≥ 4.0 s" in text[2]
+    assert "tok  ≥ 1,200" in text[3]
+    assert "cost ≥ $0.50" in text[4]
