@@ -34,6 +34,7 @@ from redis.exceptions import (
 )
 
 from arena_tui.broker import redis_scripts
+from arena_tui.broker.redis_line import Line
 from arena_tui.broker.redis_scripts import DENIED, Script
 from arena_tui.broker_url import BrokerUrl
 from arena_tui.errors import BrokerError
@@ -117,19 +118,22 @@ class Link:
         self._away_since = 0.0
         self.control = self.client()
 
-    def client(self, timeout_s: float | None = None) -> Redis:
-        """A connection of its own, made when it is used; a reply may take `timeout_s`, if given."""
+    def line(self, timeout_s: float = _COMMAND_S) -> Line:
+        """A connection for one task; a reply may take `timeout_s`."""
+        return Line(self.client(None), timeout_s)
+
+    def client(self, timeout_s: float | None = _COMMAND_S) -> Redis:
+        """A connection of its own, made when it is used; None: a reply may take for ever."""
         client: Redis = Redis.from_url(
             self._url.reveal(),
             single_connection_client=True,
-            socket_timeout=timeout_s or _COMMAND_S,
+            socket_timeout=timeout_s,
             socket_connect_timeout=_COMMAND_S,
             retry=Retry(NoBackoff(), 0),
             protocol=2,
             client_name="arena-tui",
         )
-        for command in ("XREAD", "XRANGE", "XREVRANGE"):
-            client.set_response_callback(command, _as_it_is)
+        client.set_response_callback("XRANGE", _as_it_is)
         self._clients.append(client)
         return client
 

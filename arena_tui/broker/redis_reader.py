@@ -99,7 +99,7 @@ class Reader:
         self._link = link
         self._ledger = ledger
         self._newest = newest
-        self._client = link.client(_SOCKET_S)
+        self._line = link.line(_SOCKET_S)
         self._places: dict[str, _Place] = {}
         self._gone: dict[str, _Place] = {}
         self._own: set[str] = set()
@@ -130,14 +130,13 @@ class Reader:
     async def catch_up(self) -> None:
         """What runs there are, and what happened to those known while nobody looked."""
         newest = parse_id(self._index)
-        entries = await self._link.command(self._client, "XREVRANGE", INDEX, "+", "-", "COUNT", 1)
+        entries = await self._line.ask("XREVRANGE", INDEX, "+", "-", "COUNT", 1)
         if not entries or parse_id(entries[0][0]) < newest:
             self._index = b"0-0"  # the index was lost, or made anew by an earlier clock
         await self._look(list(self._places.values()))
         while True:
-            entries = await self._link.command(
-                self._client, "XRANGE", INDEX, f"({self._index.decode()}", "+", "COUNT", _AT_ONCE
-            )
+            start = f"({self._index.decode()}"
+            entries = await self._line.ask("XRANGE", INDEX, start, "+", "COUNT", _AT_ONCE)
             if not entries:
                 return
             await self._take_index(entries)
@@ -210,9 +209,9 @@ class Reader:
     async def _poll(self) -> None:
         places = {place.key.encode(): place for place in self._places.values()}
         count = max(_PER_RUN, _REPLY_EVENTS // (len(places) + 1))
-        reply = await self._link.command(self._client,
+        reply = await self._line.ask(
             "XREAD", "COUNT", count, "BLOCK", int(_BLOCK_S * 1_000), "STREAMS",
-            *places, INDEX, *(place.after for place in places.values()), self._index,
+            *places, INDEX, *[place.after for place in places.values()], self._index,
         )  # fmt: skip
         taken = 0
         for key, entries in reply or ():
