@@ -49,7 +49,7 @@ _COMMANDS: Final = (
     "hget arena:x x", "hgetall arena:x", "hmget arena:x x", "hset arena:x x x", "info", "ping",
     "sadd arena:x x", "script|load x", "select 0", "smembers arena:x", "srem arena:x x", "time",
     "type arena:x", "xadd arena:x * x x", "xdel arena:x 0-1", "xinfo|stream arena:x",
-    "xlen arena:x", "xrange arena:x - +", "xread streams arena:x 0", "xrevrange arena:x + -",
+    "xrange arena:x - +", "xread streams arena:x 0", "xrevrange arena:x + -",
     "xtrim arena:x maxlen 0", "zadd arena:x 0 x", "zcard arena:x", "zpopmin arena:x",
     "zrem arena:x x",
 )  # fmt: skip

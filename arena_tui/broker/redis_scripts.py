@@ -69,7 +69,7 @@ local function now()
     return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 end
 local function int(number)
-    return string.format('%.0f', number)
+    return string.format('%d', number)
 end
 """
 
@@ -136,89 +136,107 @@ APPEND: Final = Script(
     + _FACTS
     + _TOP
     + """
--- keys: meta, events. args: producer, epoch and seq it last had an answer for, its own number of
--- the first event, most events to keep, 1 when the last event ends the run, events as JSON...
--- returns epoch and seq of the last event; or NO_RUN, or CLOSED.
-local known = redis.call('HMGET', KEYS[1], 'epoch', 'seq', 'status', 'before', 'p:' .. ARGV[1])
-local epoch, seq = number(known[1]), number(known[2])
-if not epoch or not seq then
-    return {-1, 0}
-end
-local first, count = tonumber(ARGV[4]), #ARGV - 6
--- How many events of this producer are there, and where the newest of them stands.
-local mine, mine_at = string.match(known[5] or '', '^(%d+) (%d+-%d+)$')
-mine = number(mine) or 0
-local done = mine + 1 - first
-if done >= count then
-    local mine_epoch, mine_seq = cursor(mine_at)
-    return {mine_epoch, math.max(0, mine_seq - (done - count))}
-end
-if known[3] == 'closed' then
-    return {-2, 0}
+-- keys: meta and events of each run. args: producer, most events of a run to keep; then of each
+-- run: epoch and seq the producer last had an answer for, its own number of the first event, 1 when
+-- the last event ends the run, how many they are, events as JSON...
+-- returns a row a run: epoch and seq of the last event; or NO_RUN, or CLOSED; or what went wrong.
+local producer, most = 'p:' .. ARGV[1], ARGV[2]
+
+local function add(events, id, payload, before, is_last)
+    if before then
+        return redis.pcall('XADD', events, 'MAXLEN', '=', most, id, 'e', payload, 'b', before)
+    elseif is_last then
+        return redis.pcall('XADD', events, 'MAXLEN', '=', most, id, 'e', payload)
+    end
+    return redis.pcall('XADD', events, id, 'e', payload)
 end
 
-local before = seq == 0 and known[4] or nil
-local their_epoch, their_seq = tonumber(ARGV[2]), tonumber(ARGV[3])
-local function renew()
+local function renew(meta, events, epoch, seq, their_epoch, their_seq)
     if their_epoch > epoch then
         epoch, seq = their_epoch, their_seq
     elseif their_epoch == epoch then
         seq = math.max(seq, their_seq)
     end
-    before = int(epoch) .. '-' .. int(seq)
-    epoch = math.max(now(), epoch + 1, top(KEYS[2]) + 1)
-    seq = 0
-end
-if done < 0 then
-    -- The server has lost events it once acknowledged (it was restored from an older copy); unless
-    -- the stream was made anew since, its seqs must not be used again.
-    if their_epoch >= epoch then
-        renew()
-    end
-    done = 0
+    local before = int(epoch) .. '-' .. int(seq)
+    epoch = math.max(now(), epoch + 1, top(events) + 1)
+    redis.call('HSET', meta, 'before', before, 'epoch', int(epoch), 'seq', '0')
+    return epoch, 0, before
 end
 
-local function add(payload)
-    local id = int(epoch) .. '-' .. int(seq + 1)
-    if before then
-        return redis.pcall('XADD', KEYS[2], id, 'e', payload, 'b', before)
+local function append(meta, events, at)
+    local known = redis.call('HMGET', meta, 'epoch', 'seq', 'status', 'before', producer)
+    local epoch, seq = number(known[1]), number(known[2])
+    if not epoch or not seq then
+        return {-1, 0}
     end
-    return redis.pcall('XADD', KEYS[2], id, 'e', payload)
-end
-local failed
-local added = 0
-for i = done + 1, count do
-    local reply = add(ARGV[6 + i])
-    if type(reply) == 'table' and reply.err and string.find(reply.err, 'equal or smaller') then
-        renew() -- somebody else has added an entry of a larger id
-        reply = add(ARGV[6 + i])
+    local first, count = tonumber(ARGV[at + 2]), tonumber(ARGV[at + 4])
+    -- How many events of this producer are there, and where the newest of them stands.
+    local mine, mine_at = string.match(known[5] or '', '^(%d+) (%d+-%d+)$')
+    mine = number(mine) or 0
+    local done = mine + 1 - first
+    if done >= count then
+        local mine_epoch, mine_seq = cursor(mine_at)
+        return {mine_epoch, math.max(0, mine_seq - (done - count))}
     end
-    if type(reply) == 'table' and reply.err then
-        failed = reply
-        break
+    if known[3] == 'closed' then
+        return {-2, 0}
     end
-    if before then
-        redis.call('HSET', KEYS[1], 'before', before)
+
+    local before = seq == 0 and known[4] or nil
+    local their_epoch, their_seq = tonumber(ARGV[at]), tonumber(ARGV[at + 1])
+    if done < 0 then
+        -- The server has lost events it once acknowledged (it was restored from an older copy);
+        -- unless the stream was made anew since, its seqs must not be used again.
+        if their_epoch >= epoch then
+            epoch, seq, before = renew(meta, events, epoch, seq, their_epoch, their_seq)
+        end
+        done = 0
+    end
+
+    local prefix = int(epoch) .. '-'
+    local failed
+    local added, last = 0, at + 4 + count
+    for i = at + 5 + done, last do
+        local reply = add(events, prefix .. int(seq + 1), ARGV[i], before, i == last)
+        if type(reply) == 'table' and string.find(reply.err, 'equal or smaller') then
+            -- Somebody else has added an entry of a larger id.
+            epoch, seq, before = renew(meta, events, epoch, seq, their_epoch, their_seq)
+            prefix = int(epoch) .. '-'
+            reply = add(events, prefix .. int(seq + 1), ARGV[i], before, i == last)
+        end
+        if type(reply) == 'table' then
+            failed = reply
+            break
+        end
         before = nil
+        seq = seq + 1
+        added = added + 1
     end
-    seq = seq + 1
-    added = added + 1
-end
-if added > 0 then
-    redis.call('HSET', KEYS[1], 'epoch', int(epoch), 'seq', int(seq),
-               'p:' .. ARGV[1],
-               int(first + done + added - 1) .. ' ' .. int(epoch) .. '-' .. int(seq))
-    if ARGV[5] ~= '0' and redis.call('XLEN', KEYS[2]) > tonumber(ARGV[5]) then
-        redis.call('XTRIM', KEYS[2], 'MAXLEN', '=', ARGV[5])
+    if added > 0 then
+        local newest = int(seq)
+        redis.call('HSET', meta, 'seq', newest,
+                   producer, int(first + done + added - 1) .. ' ' .. prefix .. newest)
     end
+    if failed then
+        return failed
+    end
+    if ARGV[at + 3] == '1' then
+        redis.call('HSET', meta, 'status', 'closed')
+    end
+    return {epoch, seq}
 end
-if failed then
-    return failed
+
+local rows, at = {}, 3
+for i = 1, #KEYS, 2 do
+    -- What fails in one run is no other run's business.
+    local fine, row = pcall(append, KEYS[i], KEYS[i + 1], at)
+    if not fine and type(row) ~= 'table' then
+        row = {err = 'ERR ' .. tostring(row)}
+    end
+    rows[#rows + 1] = row
+    at = at + 5 + tonumber(ARGV[at + 4])
 end
-if ARGV[6] == '1' then
-    redis.call('HSET', KEYS[1], 'status', 'closed')
-end
-return {epoch, seq}
+return rows
 """
 )
 

@@ -1,8 +1,8 @@
 """The one ordered writer of a process: events to the server, each exactly once.
 
-What is published waits in one queue. One task takes what is there, one script call a run, all in
-one pipeline. A call without an answer may or may not have been carried out; it is made again until
-there is one, and the server drops what it has already (see `APPEND`).
+What is published waits in one queue. One task takes what is there, and one script call carries it,
+whatever runs it is of. A call without an answer may or may not have been carried out; it is made
+again until there is one, and the server drops what it has already (see `APPEND`).
 """
 
 from __future__ import annotations
@@ -12,11 +12,13 @@ import logging
 import secrets
 from collections import deque
 from collections.abc import Sequence
+from itertools import repeat
 from typing import Any
 
 from redis.exceptions import RedisError
 
 from arena_tui.broker.protocol import Cursor, Limits, Outgoing, RunMeta
+from arena_tui.broker.redis_line import Command
 from arena_tui.broker.redis_link import FAILURES, Link, is_passing
 from arena_tui.broker.redis_scripts import (
     APPEND,
@@ -35,11 +37,11 @@ __all__ = ["Writer"]
 
 _CALL_EVENTS = 2_000
 _CALL_BYTES = 4 * 1024 * 1024
-"""Most a pipeline carries: a script call must not hold the server up."""
+"""Most a script call carries: 2 µs of the server an event, so that it is not held up for long."""
 
 _LEAST_SHARE = 1 / 256
 _SLOWER, _FASTER = 0.5, 1.25
-"""How much of both a pipeline carries after a failure, and when it works again: what does not pass
+"""How much of both a call carries after a failure, and when it works again: what does not pass
 within the client's timeout as a whole would never pass."""
 
 _log = logging.getLogger(__name__)
@@ -77,12 +79,14 @@ class _Sent:
         at: Where its newest event stands; `NO_CURSOR` before the first answer.
         number: Events of this producer that the server has.
         meta: What to open the run with, if this producer opens it.
+        keys: Where it stands on the server.
     """
 
-    __slots__ = ("at", "closed", "meta", "number", "open")
+    __slots__ = ("at", "closed", "keys", "meta", "number", "open")
 
     def __init__(self, meta: RunMeta) -> None:
         self.meta = meta
+        self.keys = meta_key(meta.run_id), events_key(meta.run_id)
         self.at = NO_CURSOR
         self.number = 0
         self.open = False
@@ -90,7 +94,7 @@ class _Sent:
 
 
 class _Call:
-    """Events of one run, in one script call."""
+    """Events of one run: its part of a script call."""
 
     __slots__ = ("bytes", "ends", "jobs", "may_open", "payloads", "sent")
 
@@ -125,9 +129,15 @@ class _Call:
         rest.may_open = self.may_open
         return rest
 
-    def finish(self, error: BrokerError | None = None) -> None:
-        """Every event has its answer."""
-        for job in self.jobs:
+    def finish(self, error: BrokerError | None = None, seq: int = 0) -> None:
+        """Every event has its answer; `seq`: where the last one stands, if it is there."""
+        jobs = self.jobs
+        if jobs[0] is jobs[-1]:  # all one caller's: they stay together
+            jobs[0].seq = seq
+            jobs[0].done(len(jobs), error)
+            return
+        for number, job in enumerate(jobs, seq - len(jobs) + 1):
+            job.seq = number
             job.done(1, error)
 
 
@@ -141,7 +151,7 @@ class Writer:
     def __init__(self, link: Link, limits: Limits) -> None:
         self._link = link
         self._capacity = limits.capacity
-        self._client = link.client()
+        self._line = link.line()
         self._producer = secrets.token_hex(8)
         self._queue: deque[tuple[_Job, Outgoing]] = deque()
         self._some = asyncio.Event()
@@ -192,7 +202,7 @@ class Writer:
         if not batch:
             return 0
         job = _Job(len(batch), strict=False)
-        self._queue.extend((job, each) for each in batch)
+        self._queue.extend(zip(repeat(job), batch))
         self._some.set()
         await job.answer
         return job.refused
@@ -218,11 +228,12 @@ class Writer:
             job.done(job.waiting, error)
 
     def _take(self) -> list[_Call]:
-        """As many of the queue's events as one pipeline may carry, by run."""
+        """As many of the queue's events as one script call may carry, by run."""
         calls: dict[str, _Call] = {}
+        queue = self._queue
         count = size = 0
-        while self._queue and count < _CALL_EVENTS and size < _CALL_BYTES:
-            job, (run_id, event, bytes_) = self._queue.popleft()
+        while queue and count < _CALL_EVENTS and size < _CALL_BYTES:
+            job, (run_id, event, bytes_) = queue.popleft()
             count += 1
             size += bytes_
             call = calls.get(run_id)
@@ -298,24 +309,30 @@ class Writer:
 
     async def _send(self, calls: Sequence[_Call]) -> list[Any]:
         """One answer a call: what the script returned, or the error it ended with."""
-        pipe = self._client.pipeline(transaction=False)
-        opening: list[bool] = []
+        opening = [call for call in calls if call.may_open and not call.sent.open]
+        commands: list[Command] = []
+        for sent in (call.sent for call in opening):
+            commands.append((
+                "EVALSHA", OPEN.sha, 3, *sent.keys, INDEX,
+                sent.meta.run_id, encode_meta(sent.meta), "", 0, *sent.at,
+            ))  # fmt: skip
+        keys: list[str] = []
+        words: list[str | int | bytes] = [self._producer, self._capacity]
         for call in calls:
-            sent, run_id = call.sent, call.sent.meta.run_id
-            keys = meta_key(run_id), events_key(run_id)
-            opening.append(not sent.open and call.may_open)
-            if opening[-1]:
-                pipe.evalsha(OPEN.sha, 3, *keys, INDEX, run_id, encode_meta(sent.meta), "", 0,
-                             *sent.at)  # fmt: skip
-            pipe.evalsha(APPEND.sha, 2, *keys, self._producer, *sent.at, sent.number + 1,
-                         self._capacity, int(call.ends), *call.payloads)  # fmt: skip
-        replies = iter(await pipe.execute(raise_on_error=False))
-        answers = []
-        for opened in opening:
-            opening_reply = next(replies) if opened else None
-            answer = next(replies)
-            answers.append(opening_reply if isinstance(opening_reply, RedisError) else answer)
-        return answers
+            sent, payloads = call.sent, call.payloads
+            keys += sent.keys
+            words += [*sent.at, sent.number + 1, int(call.ends), len(payloads), *payloads]
+        commands.append(("EVALSHA", APPEND.sha, len(keys), *keys, *words))
+        *opened, rows = await self._line.exchange(commands)
+        answers: list[Any] = [rows] * len(calls) if isinstance(rows, RedisError) else rows
+        refusals = {
+            call.sent: refusal
+            for call, refusal in zip(opening, opened, strict=True)
+            if isinstance(refusal, RedisError)
+        }
+        return [
+            refusals.get(call.sent, answer) for call, answer in zip(calls, answers, strict=True)
+        ]
 
     def _settle(self, call: _Call, answer: Any) -> bool:
         """Take the server's word; returns whether that was the last one."""
@@ -342,10 +359,7 @@ class Writer:
         sent.at = Cursor(epoch, seq)
         sent.number += len(call.payloads)
         sent.closed = call.ends
-        first = seq - len(call.payloads) + 1
-        for number, job in enumerate(call.jobs):
-            job.seq = first + number
-        call.finish()
+        call.finish(seq=seq)
         return True
 
 
