@@ -82,7 +82,7 @@ class Runtime:
         from arena_tui.store.history import History
         from arena_tui.store.persister import Persister
 
-        database = await asyncio.to_thread(Database, self.config.db)
+        database = await _finished(asyncio.to_thread(Database, self.config.db))
         persister = Persister(self.broker, database)
         try:
             await persister.start()
@@ -144,6 +144,20 @@ class Runtime:
         if count <= 0:
             return None
         return f"{count:,} events could not be stored: {counters.last_error}"
+
+
+async def _finished(opening: Coroutine[None, None, Database]) -> Database:
+    """The store; one that is not wanted any more by then is closed: it has threads, and a lock."""
+    task = asyncio.create_task(opening)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        while not task.done():
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait([task])
+        if task.exception() is None:
+            task.result().close()
+        raise
 
 
 def _broker(config: Config, limits: Limits | None, producer: bool) -> BrokerProtocol:

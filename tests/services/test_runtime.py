@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -165,3 +166,31 @@ async def test_a_second_runtime_of_another_process_is_told_who_has_the_store(
     with pytest.raises(StoreLockedError, match="process 7"):
         await runtime.open()
     await runtime.aclose()
+
+
+async def test_a_store_that_is_not_waited_for_is_closed_again(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, may_end = threading.Event(), threading.Event()
+    made: list[Database] = []
+
+    def open_slowly(path: str) -> Database:
+        begun.set()
+        may_end.wait(30)
+        made.append(Database(path))
+        return made[0]
+
+    monkeypatch.setattr("arena_tui.store.database.Database", open_slowly)
+    runtime = Runtime(config)
+    opening = asyncio.create_task(runtime.open())
+    await asyncio.to_thread(begun.wait)
+    for _ in range(2):
+        opening.cancel()
+        await asyncio.sleep(0)
+    may_end.set()
+    with pytest.raises(asyncio.CancelledError):
+        await opening
+    await runtime.aclose()
+
+    with pytest.raises(StoreError):
+        made[0].read_now(read_runs)
