@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import logging
 import signal
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -33,11 +34,14 @@ from arena_tui.tui.theme import DEFAULT_THEME, THEMES
 
 __all__ = ["ArenaApp"]
 
+_log = logging.getLogger(__name__)
+
 _FRAME_S = 0.1
 _PAINT_MAX_S = 2.0
 _NOTICE_S = 60.0
 _TOAST_S: dict[SeverityLevel, float] = {"information": 3.0, "warning": 4.0, "error": 6.0}
 _BEHIND_S = 0.5
+_CANCEL_AGAIN_S = 0.1
 _BUSY_SHARE = 0.5
 """Most of the loop's time that frames may take; beyond that the frame rate drops first."""
 
@@ -152,10 +156,22 @@ class ArenaApp(App[int]):
 
     async def _begin(self) -> None:
         """After the first paint: what takes time to import or to open."""
-        self._tasks.append(asyncio.create_task(self._open_and_play(), name="begin"))
+        self._start(self._open_and_play(), "opening")
         if self._frame_s is not None:
             gc.freeze()  # what is loaded stays: the collector need not walk it during a frame
-            self._tasks.append(asyncio.create_task(self._tick(self._frame_s), name="frames"))
+            self._start(self._tick(self._frame_s), "drawing")
+
+    def _start(self, work: Coroutine[None, None, None], name: str) -> None:
+        task = asyncio.create_task(work, name=name)
+        task.add_done_callback(self._ended)
+        self._tasks.append(task)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """A screen that nothing moves any more would look like games that stand still."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("%s failed", task.get_name(), exc_info=error)
+            if self.return_code is None:
+                self.exit(1)
 
     async def _open_and_play(self) -> None:
         try:
@@ -311,8 +327,10 @@ class ArenaApp(App[int]):
             await asyncio.wait_for(painted.wait(), _PAINT_MAX_S)
 
     async def on_unmount(self) -> None:
-        for task in self._tasks:
-            task.cancel()
+        while pending := [task for task in self._tasks if not task.done()]:
+            for task in pending:
+                task.cancel()  # more than once: asyncio.wait_for may swallow it before Python 3.12
+            await asyncio.wait(pending, timeout=_CANCEL_AGAIN_S)
         await self.follower.aclose()
         self.feed.close()
         await asyncio.to_thread(self.games.stop)
