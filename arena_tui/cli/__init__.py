@@ -67,7 +67,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except ArenaError as error:
         if arguments.debug:
-            raise
+            import traceback
+
+            traceback.print_exc()
+            return error.exit_code
         return _failed(error)
     except BrokenPipeError:
         # The reader (head, less) has seen enough; keep the interpreter from complaining at exit.

@@ -1,10 +1,11 @@
-"""A password given on the command line: used, and seen by nobody."""
+"""A password of the broker: used, and seen by nobody."""
 
 from __future__ import annotations
 
 import contextlib
 import io
 import os
+import signal
 import subprocess
 import sys
 import sysconfig
@@ -13,15 +14,45 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given
+import redis
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from arena_tui.broker.redis_link import ACL_RULES
+from arena_tui.broker.redis_server import RedisServer
 from arena_tui.cli import main
 from arena_tui.cli.secrets import without_passwords
 from tests.cli.test_commands import ARENA, arena, lines, surroundings
+from tests.redis_fixture import MakeRedis
+from tests.tui.terminal import Terminal
 
 SCRIPT = [str(Path(sysconfig.get_path("scripts")) / "arena-tui")]
 URL = "redis://me:hunter2@127.0.0.1:1/0"
+SECRET = "hunter2:x@y/z %41"
+"""Whatever is made of it on the way to the server, it begins with `hunter2`."""
+
+CONNECT = """
+import os, arena_tui
+from rich.traceback import install
+install(show_locals=True)
+with arena_tui.connect(os.environ["ARENA_BROKER"]) as arena, arena.run(game="g") as run:
+    run.turn(1)
+"""
+BROKEN = """
+import sys
+from redis.asyncio.connection import AbstractConnection
+from arena_tui.cli import main
+from arena_tui.services.runtime import Runtime
+from arena_tui.tui.app import ArenaApp
+
+def broken(*arguments, **named):
+    raise RuntimeError("forced")
+
+setattr(*{"drawing": (ArenaApp, "sample"), "opening": (Runtime, "open"),
+          "a key": (ArenaApp, "action_help"), "logging in": (AbstractConnection, "send_command"),
+          }[sys.argv.pop(1)], broken)
+sys.exit(main(sys.argv[1:]))
+"""
 passwords = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=4)
 
 
@@ -91,6 +122,7 @@ def test_a_password_goes_to_no_other_server() -> None:
     )
 
 
+@settings(deadline=None)
 @given(
     passwords,
     st.booleans(),
@@ -116,3 +148,148 @@ def said_by(words: list[str]) -> str:
     assert code == 2
     assert said.getvalue().count("\n") == 1
     return said.getvalue().replace('"', "'")
+
+
+@pytest.fixture
+def secured(make_redis: MakeRedis) -> RedisServer:
+    """A server that wants a password, and has a user `agent` with the same one."""
+    server = make_redis(extra=("--requirepass", SECRET))
+    with redis.Redis(port=server.port, password=SECRET) as admin:
+        rules = ["reset", "on", f">{SECRET}", *ACL_RULES.split()]
+        admin.execute_command("ACL", "SETUSER", "agent", *rules)
+    return server
+
+
+def url_of(kind: str, server: RedisServer) -> str:
+    """Where the server is, with a password."""
+    encoded = quote(SECRET, safe="")
+    place = f"127.0.0.1:{server.port}"
+    return {
+        "the password": f"redis://:{encoded}@{place}",
+        "a user": f"redis://agent:{encoded}@{place}",
+        "a wrong password": f"redis://:{encoded}x@{place}",
+        "no server": f"redis://:{encoded}@127.0.0.1:1",
+        "no such place": f"redis://:{encoded}@no.such.host.invalid",
+        "no such option": f"redis://:{encoded}@{place}?colour=red",
+    }[kind]
+
+
+KINDS = ["the password", "a user", "a wrong password", "no server", "no such place",
+         "no such option"]  # fmt: skip
+
+
+def assert_unseen(folder: Path, *said: str | bytes) -> None:
+    """The password is in nothing of this, nor in any file."""
+    for text in said:
+        assert b"hunter2" not in (text.encode() if isinstance(text, str) else text)
+    for file in folder.rglob("*"):
+        assert not file.is_file() or b"hunter2" not in file.read_bytes(), file
+
+
+def command_line(pid: int) -> bytes:
+    """As `ps` shows it, where there is a /proc."""
+    path = Path(f"/proc/{pid}/cmdline")
+    return path.read_bytes() if path.exists() else b""
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["play", "synth", "--max-turns", "2"],
+        ["publish", "-"],
+        ["doctor"],
+        ["doctor", "--json"],
+        ["runs"],
+    ],
+    ids=" ".join,
+)
+def test_no_command_shows_it(
+    secured: RedisServer, tmp_path: Path, kind: str, words: list[str]
+) -> None:
+    url = url_of(kind, secured)
+
+    plain = arena(tmp_path, *words, "--broker", url)
+    debug = arena(tmp_path, "--debug", "--broker", url, *words)
+    environment = arena(tmp_path, "--debug", *words, ARENA_BROKER=url)
+
+    assert plain.returncode == debug.returncode == environment.returncode
+    if kind in ("the password", "a user") and words[0] in ("play", "publish"):
+        assert plain.returncode == 0
+    assert "Traceback" not in plain.stderr
+    for done in (plain, debug, environment):
+        assert_unseen(tmp_path, done.stdout, done.stderr)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_traceback_of_a_program_that_connects_shows_it(
+    secured: RedisServer, tmp_path: Path, kind: str
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", CONNECT], capture_output=True, text=True, timeout=60, check=False,
+        env=surroundings(tmp_path) | {"ARENA_BROKER": url_of(kind, secured)},
+    )  # fmt: skip
+
+    assert (done.returncode == 0) == (kind in ("the password", "a user"))
+    assert ("locals" in done.stderr) == (done.returncode != 0)
+    assert_unseen(tmp_path, done.stdout, done.stderr)
+
+
+@pytest.mark.parametrize("kind", ["the password", "a user"])
+def test_storing_does_not_show_it(secured: RedisServer, tmp_path: Path, kind: str) -> None:
+    child = subprocess.Popen(
+        [*ARENA, "persist", "--debug", "--broker", url_of(kind, secured)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=surroundings(tmp_path),
+    )  # fmt: skip
+    assert child.stderr is not None
+    before: list[str] = []
+    while "storing what comes" not in "".join(before[-1:]):
+        before.append(child.stderr.readline())
+        assert before[-1], before
+    arguments = command_line(child.pid)
+    secured.kill()
+    before.append(child.stderr.readline())
+    child.send_signal(signal.SIGTERM)
+    said, failed = child.communicate(timeout=60)
+
+    assert child.returncode == 0
+    assert "trying again" in before[-1]
+    assert b"redis://" in arguments or not arguments
+    assert_unseen(tmp_path, arguments, said, failed, *before)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_dashboard_does_not_show_it(secured: RedisServer, tmp_path: Path, kind: str) -> None:
+    command = [*ARENA, "--debug", "--broker", url_of(kind, secured)]
+    terminal = Terminal([*command, "--db", str(tmp_path / "arena.duckdb")], tmp_path)
+    arguments = b""
+    if kind in ("the password", "a user"):
+        terminal.wait_for("stored 0")
+        arguments = command_line(terminal.pid)
+        terminal.press(b"?")
+        terminal.wait_for("freeze")
+        terminal.press(b"\x1b")
+        secured.pause()
+        terminal.wait_for("does not answer")
+        terminal.press(b"q")
+
+    code = terminal.wait()
+
+    assert code == {"the password": 0, "a user": 0, "no such option": 2}.get(kind, 3)
+    assert_unseen(tmp_path, arguments, terminal.raw)
+
+
+@pytest.mark.parametrize("where", ["drawing", "opening", "a key", "logging in"])
+def test_no_crash_of_the_dashboard_shows_it(
+    secured: RedisServer, tmp_path: Path, where: str
+) -> None:
+    words = ["--broker", url_of("a user", secured), "--db", str(tmp_path / "arena.duckdb")]
+    terminal = Terminal([sys.executable, "-c", BROKEN, where, *words], tmp_path)
+    if where == "a key":
+        terminal.wait_for("stored 0")
+        terminal.press(b"?")
+
+    assert terminal.wait() == 1
+    assert "RuntimeError: forced" in (tmp_path / "log").read_text()
+    assert ("locals" in (tmp_path / "log").read_text()) == (where == "a key")
+    assert_unseen(tmp_path, terminal.raw)
