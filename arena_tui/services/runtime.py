@@ -10,7 +10,7 @@ from collections.abc import Coroutine
 from typing import TYPE_CHECKING
 
 from arena_tui.broker.memory import InProcessBroker
-from arena_tui.broker.protocol import BrokerProtocol, Limits
+from arena_tui.broker.protocol import BrokerProtocol, Limits, Subscription
 from arena_tui.broker.sink import MultiRunBrokerSink
 from arena_tui.config import Config
 
@@ -74,9 +74,28 @@ class Runtime:
             BrokerError: The broker cannot be reached.
             StoreError: The store cannot be opened; the broker works on without it.
         """
-        await self.broker.start()
-        if not self._storing_here or self.database is not None:
-            return
+        subscription: Subscription | None = None
+        refused: Exception | None = None
+        if self._storing_here and self.database is None:
+            # First: of a shared broker, closed runs are let go of that nobody is there to store.
+            try:
+                subscription = await self._open_store()
+            except Exception as error:  # noqa: BLE001 - raised once the broker works
+                refused = error
+        try:
+            await self.broker.start()
+        except BaseException:
+            if subscription is not None and self.database is not None:
+                subscription.close()
+                await self.database.aclose()
+                self.database = self.history = self.persister = None
+            raise
+        if refused is not None:
+            raise refused
+        if subscription is not None and self.persister is not None:
+            self._storing = asyncio.create_task(self.persister.run(), name="persister")
+
+    async def _open_store(self) -> Subscription:
         assert self.config.db is not None
         from arena_tui.store.database import Database
         from arena_tui.store.history import History
@@ -85,13 +104,13 @@ class Runtime:
         database = await _finished(asyncio.to_thread(Database, self.config.db))
         persister = Persister(self.broker, database)
         try:
-            await persister.start()
+            subscription = await persister.start()
         except BaseException:
             await database.aclose()
             raise
         self.database, self.history, self.persister = database, History(database), persister
         self.notices += database.notices
-        self._storing = asyncio.create_task(persister.run(), name="persister")
+        return subscription
 
     async def aclose(self) -> str | None:
         """End this process's runs, store all that was published, close. Returns what was lost.
