@@ -61,7 +61,18 @@ class Verdict(Struct, frozen=True, kw_only=True):
 
 def verify_store(connection: Connection) -> list[Verdict]:
     """Check every run: seqs dense from 1, every hole a gap row, no duplicates, cursor = newest
-    seq, totals and status equal to a recount. Sorted by run id."""
+    seq, totals and status equal to a recount. Sorted by run id.
+
+    It sees the store at one moment, also while something is being stored.
+    """
+    connection.begin()
+    try:
+        return _verdicts(connection)
+    finally:
+        connection.rollback()
+
+
+def _verdicts(connection: Connection) -> list[Verdict]:
     problems, newest = _check_seqs(connection)
     recounts = {row[0]: row[1:] for row in connection.execute(_RECOUNT).fetchall()}
     ends = {row[:2]: row[2] for row in connection.execute(_ENDS).fetchall()}

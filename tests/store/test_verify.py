@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import itertools
+from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
 from arena_tui.events import Envelope, ErrorEvent, Gap, LlmResponse, LogEvent, OtherEvent, RunEnd
-from arena_tui.store.database import Database
+from arena_tui.store.database import Connection, Database
 from arena_tui.store.verify import verify_store
 from tests.store.conftest import problems, store
 
@@ -42,6 +46,35 @@ async def test_a_whole_store_has_no_problems(filled: Database) -> None:
         ("a", 6, 3, ()),
         ("b", 2, 0, ()),
     ]
+
+
+class Meddling:
+    """A connection beside which, before each query, another event is stored."""
+
+    def __init__(self, connection: Connection, meddle: Callable[[], None]) -> None:
+        self._connection = connection
+        self._meddle = meddle
+
+    def execute(self, query: str) -> Any:
+        self._meddle()
+        return self._connection.execute(query)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+
+async def test_it_sees_one_moment_while_events_are_stored(filled: Database) -> None:
+    loop = asyncio.get_running_loop()
+    seqs = itertools.count(2)
+
+    def meddle() -> None:
+        batch = [Envelope("b", 8, next(seqs), LogEvent())]
+        asyncio.run_coroutine_threadsafe(store(filled, batch), loop).result()
+
+    verdicts = await filled.read(lambda c: verify_store(Meddling(c, meddle)))  # type: ignore[arg-type]
+
+    assert next(seqs) > 3
+    assert [each for each in verdicts if each.problems] == []
 
 
 @pytest.mark.parametrize(
