@@ -90,8 +90,8 @@ class Account(Struct, frozen=True, kw_only=True):
     def check(self, published: int) -> None:
         """Every event is here once, or in a gap."""
         print(f"published {published} = stored {self.stored} + lost {self.lost}; gaps {self.gaps}")
-        assert self.numbers == sorted(set(self.numbers))
-        assert self.stored + self.lost == published
+        assert self.numbers == sorted(set(self.numbers)), self.numbers
+        assert self.stored + self.lost == published, (self.stored, self.lost, published)
 
 
 class Station:
@@ -167,7 +167,8 @@ class Station:
     async def account(self, run_id: str) -> Account:
         """What is stored of the run, which is whole."""
         verdicts = await self.database.read(verify_store)
-        assert [each for each in verdicts if each.problems] == []
+        problems = [f"{each.run_id}: {problem}" for each in verdicts for problem in each.problems]
+        assert not problems, problems
         of_run = "FROM {} WHERE run_id = ? ORDER BY epoch, {}"
         texts = await self.rows("SELECT payload->>'text' " + of_run.format("events", "seq"), run_id)
         gaps = await self.rows(
