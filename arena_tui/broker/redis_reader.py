@@ -49,7 +49,7 @@ _PER_RUN: Final = 100
 
 _AT_ONCE: Final = 1_000
 _NAP_PER_RUN_S: Final = 5e-6
-_NAP_MAX_S: Final = 0.002
+_NAP_MAX_S: Final = 0.001
 """Every poll sends the names of all runs: with many, it is worth waiting for more to come."""
 
 _SEQ_MAX: Final = 2**64 - 1
