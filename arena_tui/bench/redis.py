@@ -12,14 +12,14 @@ from typing import Final, TypeAlias
 from redis.asyncio import Redis
 
 from arena_tui.bench.load import BURST, RUNS, run_ids, sample_events
-from arena_tui.bench.measure import OWN, Figure, Plan, alternate, at_least, compare
+from arena_tui.bench.measure import OWN, BenchError, Figure, Plan, alternate, at_least, compare
 from arena_tui.bench.redis_latency import measure_latency
 from arena_tui.bench.redis_peers import RawClient, add_each, add_piped, read_all, read_decoded
 from arena_tui.broker.protocol import Limits, Outgoing
 from arena_tui.broker.redis_server import RedisServer, find_server
 from arena_tui.broker.redis_streams import RedisBroker
 from arena_tui.broker_url import BrokerUrl
-from arena_tui.events import sealed
+from arena_tui.events import Envelope, sealed
 
 __all__ = ["measure_redis"]
 
@@ -142,15 +142,19 @@ async def _read_all(server: RedisServer, count: int) -> float:
     broker = RedisBroker(BrokerUrl(server.url), Limits(capacity=count, retain=count))
     subscription = broker.subscribe("bench")
     started = time.perf_counter()
-    await broker.start()
-    seen = 0
-    async for batch in subscription:
-        seen += len(batch)
-        if seen >= count:
-            break
-    seconds = time.perf_counter() - started
-    await broker.aclose()
-    return count / seconds
+    try:
+        await broker.start()
+        seen = 0
+        async for batch in subscription:
+            events = sum(isinstance(each, Envelope) for each in batch)
+            seen += events
+            if events < len(batch):
+                raise BenchError(f"events are missing behind the first {seen:,} of {count:,}")
+            if seen >= count:
+                break
+        return count / (time.perf_counter() - started)
+    finally:
+        await broker.aclose()
 
 
 async def _read_by(

@@ -45,6 +45,7 @@ _BLOCK_MS: Final = 1_000
 _COUNT: Final = 100
 _READY_S: Final = 20.0
 _SETTLE_S: Final = 0.2
+_CANCEL_AGAIN_S: Final = 0.1
 
 
 class _Sample(Struct, frozen=True, kw_only=True):
@@ -127,8 +128,9 @@ async def _watch(load: ProducerLoad, watch_s: float) -> _Sample:
         await _either(reading, asyncio.sleep(watch_s))
         cpu = (time.process_time() - used) / (time.perf_counter() - began)
         late_ms = [(at - event.ts.timestamp()) * 1_000 for at, events in got for event in events]
-    reading.cancel()
-    await asyncio.wait([reading])
+    while not reading.done():  # redis-py may swallow it before Python 3.12 (cpython 86296)
+        reading.cancel()
+        await asyncio.wait([reading], timeout=_CANCEL_AGAIN_S)
     if not late_ms:
         raise BenchError(f"no event came in {watch_s} s")
     return _Sample(
