@@ -8,8 +8,12 @@ import signal
 import subprocess
 import sys
 
+import redis
+
+from arena_tui.broker.protocol import RunMeta
 from arena_tui.broker.redis_streams import RedisBroker
 from arena_tui.broker_url import BrokerUrl
+from arena_tui.events import LogEvent
 from tests.conftest import FakeClock
 from tests.faults.accounts import FULL, Tally, entries, runs_in
 from tests.redis_fixture import MakeRedis
@@ -201,3 +205,24 @@ async def test_a_killed_producer_loses_nothing_that_was_acknowledged(
     states.append((await reader.runs())[0].state)
     await reader.aclose()
     assert states == ["open", "lost"]
+
+
+async def test_a_run_that_is_opened_again_takes_what_was_on_its_way(redis_url: str) -> None:
+    broker = RedisBroker(BrokerUrl(redis_url), reading=False)
+    await broker.start()
+
+    async def publish(first: int, last: int) -> list[int]:
+        events = (LogEvent(text=str(count)) for count in range(first, last))
+        return await asyncio.gather(*(broker.publish("r", event) for event in events))
+
+    await broker.open_run(RunMeta(run_id="r"))
+    await publish(0, 5)
+    with redis.Redis.from_url(redis_url) as client:
+        client.flushdb()
+    on_its_way = asyncio.create_task(publish(5, 8))
+    await broker.open_run(RunMeta(run_id="r"))
+    seqs = [*await on_its_way, *await publish(8, 11)]
+    await broker.aclose()
+
+    assert seqs == [1, 2, 3, 4, 5, 6]
+    assert [each.text for each in entries(redis_url, "r")] == ["5", "6", "7", "8", "9", "10"]
