@@ -250,5 +250,8 @@ def test_a_reader_that_has_seen_enough_is_no_error(played: Path) -> None:
 def test_help_names_every_command(tmp_path: Path) -> None:
     text = arena(tmp_path, "--help").stdout
 
-    for command in ("watch", "demo", "play", "runs", "show", "events", "verify", "doctor", "bench"):
+    for command in (
+        "watch", "demo", "play", "publish", "persist", "runs", "show", "events", "verify", "redis",
+        "doctor", "bench",
+    ):  # fmt: skip
         assert f"    {command} " in text
