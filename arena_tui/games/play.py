@@ -214,7 +214,8 @@ class Player:
         agents = synth_agents(self.spec.agents)
         with self._opened(index, seed, self.spec.game, agents, runs) as run:
             return play_synth(run, seed=seed, turns=self.spec.turn_limit, agents=self.spec.agents,
-                              rate_per_s=self.spec.rate_per_s, wait=self._stop.wait)  # fmt: skip
+                              rate_per_s=self.spec.rate_per_s, delay_s=self.spec.delay_s,
+                              wait=self._stop.wait)  # fmt: skip
 
     def _opened(
         self, index: int, seed: int, name: str, agents: Sequence[AgentInfo], runs: list[Run]

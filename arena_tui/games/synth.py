@@ -43,6 +43,7 @@ def play_synth(
     turns: int,
     agents: Sequence[str] = (),
     rate_per_s: float = 0.0,
+    delay_s: float = 0.0,
     wait: Wait,
     clock: Callable[[], float] = time.monotonic,
 ) -> Played:
@@ -55,15 +56,18 @@ def play_synth(
         agents: Names of models; two where none are given.
         rate_per_s: Events per second on the mean, 0 for as fast as possible. Up to 20, answers take
             longer than the rest and now and then stall for many seconds.
+        delay_s: Seconds between turns, beside what the rate asks for.
         wait: Called before every event.
         clock: Seconds; only read with a rate.
     """
     names = [agent.id for agent in synth_agents(agents)]
     draw = random.Random(derive_seed(seed, "synth"))
     island = Island(names, draw)
-    pace = _Pace(rate_per_s, wait, clock)
+    pace = _Pace(rate_per_s, delay_s, wait, clock)
     episode = _Episode(run, island, names, draw)
-    stopped = any(pace.hold(weight, pause_s) for weight, pause_s in episode.events(turns))
+    stopped = any(
+        pace.hold(episode.turn, weight, pause_s) for weight, pause_s in episode.events(turns)
+    )
     run.observation(island.text())
     outcome = dict(island.purses)
     reason = "stopped" if stopped else None
@@ -75,16 +79,23 @@ def play_synth(
 class _Pace:
     """Holds the episode to its rate, by deadlines: what one wait oversleeps the next makes up."""
 
-    def __init__(self, rate_per_s: float, wait: Wait, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, rate_per_s: float, delay_s: float, wait: Wait, clock: Callable[[], float]
+    ) -> None:
         self._rate_per_s = rate_per_s
+        self._delay_s = delay_s
+        self._turn = 1
         self._wait = wait
         self._clock = clock
         self._due = clock() if rate_per_s else 0.0
 
-    def hold(self, weight: float, pause_s: float) -> bool:
+    def hold(self, turn: int, weight: float, pause_s: float) -> bool:
         """Wait for the next event; return whether to stop."""
+        delay_s = self._delay_s if turn > self._turn else 0.0
+        self._turn = turn
         if not self._rate_per_s:
-            return self._wait(0.0)
+            return self._wait(delay_s)
+        self._due += delay_s
         slow = self._rate_per_s <= _SLOW_RATE_PER_S
         self._due += (weight if slow else 1.0) / self._rate_per_s + (pause_s if slow else 0.0)
         ahead_s = self._due - self._clock()

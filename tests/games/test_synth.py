@@ -23,12 +23,15 @@ class Clock:
         return False
 
 
-def play(recorder, *, seed: int = 1, turns: int = 60, rate: float = 0.0, wait=None, agents=()):
+def play(
+    recorder, *, seed: int = 1, turns: int = 60, rate: float = 0.0, delay_s: float = 0.0,
+    wait=None, agents=(),
+):  # fmt: skip
     clock = Clock()
     with Run(recorder.emit, "synth", synth_agents(agents), run_id="run") as run:
         played = play_synth(
             run, seed=seed, turns=turns, agents=agents, rate_per_s=rate,
-            wait=wait or clock.wait, clock=clock,
+            delay_s=delay_s, wait=wait or clock.wait, clock=clock,
         )  # fmt: skip
     return played, clock
 
@@ -43,6 +46,12 @@ def test_same_seed_same_events_at_any_rate(record, without_times):
     first, paced, other = (without_times(recorder.events) for recorder in recorders)
     assert paced == first
     assert other != first
+
+
+def test_turns_are_as_far_apart_as_asked_for(recorder):
+    _, unpaced = play(recorder, turns=20, delay_s=0.5)
+
+    assert [wait for wait in unpaced.waits if wait] == [0.5] * 19
 
 
 def test_an_episode_has_everything_a_model_run_has(recorder):
