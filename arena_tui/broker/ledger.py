@@ -157,6 +157,7 @@ class Ledger:
         self._held = held or limits
         self._overflow = 0
         self._unseen = 0
+        self._epochs: dict[str, int] = {}
         self._warnings: deque[str] = deque(maxlen=50)
 
     @property
@@ -172,7 +173,8 @@ class Ledger:
             )
 
     def open(self, meta: RunMeta, epoch: int) -> RunStream:
-        """Make an empty stream.
+        """Make an empty stream; its epoch is newer than any of the run that was here or is stored,
+        or the same.
 
         Raises:
             EventError: The run id is not usable.
@@ -184,6 +186,15 @@ class Ledger:
             raise RunExistsError(f"run {meta.run_id} is already open: use another id")
         if self.closed:
             raise BrokerError("the broker is closed: nothing more can be published")
+        stored = [each.start for each in self._subscriptions if each.durable]
+        newest = max([
+            self._epochs.get(meta.run_id, 0),
+            *(each[meta.run_id].epoch for each in stored
+              if not isinstance(each, str) and meta.run_id in each),
+        ])  # fmt: skip
+        if epoch < newest:
+            epoch = newest + 1
+        self._epochs[meta.run_id] = epoch
         return self._add(RunStream(meta, RunLog(meta.run_id, epoch, self._held), self.clock()))
 
     def attach(self, meta: RunMeta, epoch: int, first: int, before: Cursor | None) -> RunStream:
@@ -193,7 +204,7 @@ class Ledger:
         stream = self._add(RunStream(meta, log, self.clock(), before))
         for subscription in self._subscriptions:
             if subscription.position is not None:
-                subscription.begin(stream)
+                subscription.begin(stream, attached=True)
         self.settle(stream)
         self.wake()
         return stream

@@ -134,14 +134,14 @@ class LedgerSubscription:
         self._ledger.unsubscribe(self)
         self.end()
 
-    def begin(self, stream: RunStream) -> None:
-        """Take up a run that exists already."""
+    def begin(self, stream: RunStream, attached: bool = False) -> None:
+        """Take up a run that exists already; one `attached` since it subscribed, from its start."""
         log = stream.log
         gaps: list[Gap] = []
         if self.start == "newest":
             read = log.last
         elif self.start == "oldest":
-            read = log.first - 1
+            read = 0 if attached else log.first - 1
         else:
             read, gaps = self._place_after(self.start.get(log.run_id), stream)
         self._acked[log.run_id] = read

@@ -108,6 +108,9 @@ class Feed:
                     self._views[delivery.run_id] = view
                     if isinstance(delivery, Envelope) and isinstance(delivery.event, RunStart):
                         self._take_place(view, delivery.event)
+                    elif isinstance(delivery, Gap) and self._broker.shared:
+                        view.begin_at(delivery.to_seq + 1)
+                        continue
                 view.add(delivery, now)
         return folded
 

@@ -128,6 +128,10 @@ class RunView:
         if type(delivery.event) in _FOLDED:
             self._add_own(delivery.event, now)
 
+    def begin_at(self, seq: int) -> None:
+        """What came before this event was there before anybody looked; it is not lost."""
+        self._since = seq
+
     def introduce(self, meta: RunMeta) -> None:
         """What is known of the run though its `run_start` was not seen."""
         if not self.totals.game and (meta.game or meta.agents):

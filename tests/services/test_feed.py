@@ -13,6 +13,7 @@ from arena_tui.events import (
     Envelope,
     ErrorEvent,
     Event,
+    Gap,
     LlmPrompt,
     LlmResponse,
     Observation,
@@ -216,3 +217,14 @@ def test_a_run_seen_late_is_introduced_and_says_that_there_was_more() -> None:
 
     assert (alone.game, alone.events, alone.tokens, alone.partial) == ("chess", 501, 7, True)
     assert (known.tokens, known.cost_usd, known.errors, known.partial) == (9_000, 4.5, 2, False)
+
+
+def test_what_was_before_a_run_was_seen_is_not_lost() -> None:
+    view = RunView("late")
+    view.begin_at(501)
+    view.add(Envelope("late", 1, 501, LlmResponse(text="x", input_tokens=7)))
+    view.add(Gap("late", 1, 502, 504, "trimmed"))
+
+    pane = view.pane(0.0, "open", held=1, capacity=10, lag=0, overflow=0)
+
+    assert (pane.lost, pane.partial, len(pane.recent)) == (3, True, 2)
