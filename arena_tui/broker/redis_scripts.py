@@ -336,7 +336,6 @@ ACK: Final = Script(
 -- Trims what all stores have. Trimming comes first: it may be what makes room for the rest.
 local own = 'arena:acks:' .. ARGV[1]
 local others = {}
-local fewer = false
 for _, store in ipairs(redis.call('SMEMBERS', 'arena:stores')) do
     local acks = 'arena:acks:' .. store
     if store ~= ARGV[1] then
@@ -344,10 +343,10 @@ for _, store in ipairs(redis.call('SMEMBERS', 'arena:stores')) do
             others[#others + 1] = acks
         else
             redis.call('SREM', 'arena:stores', store)
-            fewer = true
         end
     end
 end
+local fewer = #others < (number(redis.call('HGET', own, '#')) or 0)
 local function floor_of(run, epoch, seq)
     for _, acks in ipairs(others) do
         local their_epoch, their_seq = cursor(redis.call('HGET', acks, run))
@@ -396,7 +395,7 @@ end
 while redis.call('ZCARD', 'arena:done') > closed_runs do
     forget(redis.call('ZPOPMIN', 'arena:done')[1])
 end
-redis.call('HSET', own, '', int(now()))
+redis.call('HSET', own, '', int(now()), '#', #others)
 redis.call('EXPIRE', own, ARGV[2])
 redis.call('SADD', 'arena:stores', ARGV[1])
 return #others

@@ -337,16 +337,19 @@ def test_closed_runs_are_let_go_of_once_all_stores_have_them(server: Server) -> 
     left = {fields["run"] for _, fields in server.client.xrange(INDEX)}
     assert (unstored, left) == (3, {"b", "c"})
     assert not server.client.exists(meta_key("a"), events_key("a"))
-    assert server.client.hkeys(acks_key("one")) == ["b", "c", ""]
+    assert server.client.hkeys(acks_key("one")) == ["b", "c", "", "#"]
 
 
-def test_a_store_without_a_sign_of_life_is_waited_for_no_longer(server: Server) -> None:
+@pytest.mark.parametrize("in_good_order", [False, True])
+def test_a_store_that_is_gone_is_waited_for_no_longer(server: Server, in_good_order: bool) -> None:
     epochs = {run: server.open(run)[1] for run in "ab"}
     server.append(1, *"abcdefgh", run_id="a")
     server.append(1, "x", run_id="b", ends=True)
     server.ack("gone")
     server.ack("one", ("a", epochs["a"], 8), ("b", epochs["b"], 1), closed_runs=0)
     server.client.delete(acks_key("gone"))
+    if in_good_order:
+        server.client.srem(STORES, "gone")
 
     server.ack("one", closed_runs=0)  # nothing new
 
@@ -379,5 +382,5 @@ def test_only_a_closed_run_is_reaped(server: Server) -> None:
 
     assert (still_open, closed) == (0, 1)
     assert set(server.client.keys()) == {acks_key("one"), STORES, INDEX}
-    assert server.client.hkeys(acks_key("one")) == [""]
+    assert server.client.hkeys(acks_key("one")) == ["", "#"]
     assert (server.client.xlen(INDEX), server.client.zcard(DONE)) == (0, 0)
