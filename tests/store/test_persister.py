@@ -129,6 +129,49 @@ async def test_an_id_used_again_is_a_running_run_again(database: Database) -> No
     assert problems(database) == []
 
 
+async def test_a_run_that_begins_again_by_an_earlier_clock_is_stored_too(path: str) -> None:
+    future = 9_999_999_999_999
+    before = Database(path)
+    await store(before, logs("a", 1, 2, epoch=future))
+    before.close()
+
+    async with Scene(path, Limits(closed_runs=1)) as scene:
+        await scene.publish(3)
+        await scene.broker.close_run("a")
+        await scene.settled()
+        await scene.broker.reap("a")
+        await scene.broker.open_run(RunMeta(run_id="a"), epoch=1)
+        await scene.publish(2)
+        await scene.settled()
+
+        assert seqs(scene.database) == [
+            *(("a", future, seq) for seq in (1, 2)),
+            *(("a", future + 1, seq) for seq in (1, 2, 3, 4)),
+            *(("a", future + 2, seq) for seq in (1, 2)),
+        ]
+        assert problems(scene.database) == []
+
+
+async def test_what_a_newer_stream_has_replaced_is_stored_no_more(database: Database) -> None:
+    newer = logs("a", 1, 2, epoch=8)
+
+    await store(database, logs("a", 1, 2), newer, [*logs("a", 3), Gap("a", 7, 4, 9, "trimmed")])
+
+    assert seqs(database) == [("a", 7, 1), ("a", 7, 2), ("a", 8, 1), ("a", 8, 2)]
+    assert rows(database, "SELECT * FROM gaps") == []
+    assert problems(database) == []
+
+
+async def test_entries_set_aside_at_one_place_are_each_kept_once(database: Database) -> None:
+    aside = [Gap("a", 7, 2, 1, "quarantined", raw) for raw in (b"9-0 foo", b"9-1 foo")]
+
+    await store(database, [*logs("a", 1), *aside], aside)
+
+    assert rows(database, "SELECT raw FROM quarantine ORDER BY 1") == [(b"9-0 foo",), (b"9-1 foo",)]
+    assert rows(database, "SELECT from_seq, to_seq FROM gaps") == [(2, 1), (2, 1)]
+    assert problems(database) == []
+
+
 async def test_a_run_whose_first_news_is_a_gap(database: Database) -> None:
     await store(database, [Gap("a", 7, 1, 40, "trimmed")])
     await store(database, logs("a", 41))
