@@ -4,8 +4,8 @@ Promises, for every backend (the contract suite holds each to them):
 
 1.  Seqs of a run are dense from 1 and delivered strictly increasing; all consumers see the same
     envelopes. `run_end` is a run's last event and closes it; it travels in the stream.
-2.  Publishing never waits for a consumer. A run holds at most `Limits.capacity` events and
-    `Limits.run_bytes` bytes; the oldest go first.
+2.  Publishing never waits for a consumer. A run holds at most `Limits.capacity` events, and in a
+    process's memory at most `Limits.run_bytes` bytes; the oldest go first.
 3.  A consumer that fell behind the oldest event held receives one `Gap` in their place and goes on.
     Per run and consumer: `cursor - start == delivered + in gaps`, always.
 4.  What every durable consumer has acked is trimmed down to `Limits.retain` newest events. Having
@@ -66,7 +66,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     Attributes:
         capacity: Events a run holds at most.
         retain: Newest events a run keeps after all durable consumers acked them.
-        run_bytes: Bytes of JSON a run holds at most.
+        run_bytes: Bytes of JSON of a run that a process holds at most; a server has its own limit.
         closed_runs: Closed and acked runs kept for late joiners; older ones are reaped.
     """
 

@@ -84,7 +84,6 @@ class RedisBroker:
         self.limits = limits or Limits()
         self.name = f"redis {url.place}"
         self.shared = True
-        self._url = url
         self._clock = clock
         held = held or replace(self.limits, capacity=2 * self.limits.retain)
         self._ledger = Ledger(self.limits, clock, upstream=self, held=held)

@@ -6,7 +6,6 @@ import argparse
 import asyncio
 import logging
 import shutil
-import signal
 import sys
 import time
 from contextlib import suppress
@@ -15,6 +14,7 @@ from typing import Final
 from msgspec import Struct
 
 from arena_tui.broker.protocol import BrokerStats
+from arena_tui.cli.ending import ending_signals
 from arena_tui.cli.output import begin_log, harmless, say_json, tell
 from arena_tui.config import Config, load_config
 from arena_tui.errors import StoreError, StoreLockedError, UsageError
@@ -101,10 +101,8 @@ async def _persist(config: Config) -> _Account:
 
 def _handle_signals(stopped: asyncio.Event) -> None:
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        # What nohup or a script's & has switched off stays off.
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            loop.add_signal_handler(number, stopped.set)
+    for number in ending_signals():
+        loop.add_signal_handler(number, stopped.set)
 
 
 async def _open(runtime: Runtime) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import signal
 import sys
 from functools import partial
 
+from arena_tui.cli.ending import ending_signals
 from arena_tui.cli.output import begin_log, harmless, say, say_json, tell
 from arena_tui.config import Config, load_config
 from arena_tui.errors import ArenaError, BrokerError, StoreError
@@ -93,7 +93,7 @@ async def _play(config: Config, spec: GameSpec, report: _Report) -> int:
             signalled.append(number)
             player.stop()
 
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for number in ending_signals():
             loop.add_signal_handler(number, stop, number)
         player.start()
         await asyncio.to_thread(player.join)

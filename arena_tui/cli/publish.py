@@ -7,12 +7,12 @@ import asyncio
 import contextlib
 import logging
 import select
-import signal
 import threading
 from collections.abc import Iterable, Iterator
 from io import FileIO
 from typing import Final
 
+from arena_tui.cli.ending import ending_signals
 from arena_tui.cli.output import begin_log, say_json, tell
 from arena_tui.config import Config, load_config
 from arena_tui.errors import ArenaError, BrokerError, UsageError
@@ -111,10 +111,8 @@ class _Reading:
 
     async def run(self) -> None:
         """Return when all that was read is published, or when that was given up."""
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            # What nohup or a script's & has switched off stays off.
-            if signal.getsignal(number) is not signal.SIG_IGN:
-                self._loop.add_signal_handler(number, self._on_signal, number)
+        for number in ending_signals():
+            self._loop.add_signal_handler(number, self._on_signal, number)
         # Nobody joins a daemon: one that waits for a broker that is gone must not hold up the exit.
         threading.Thread(target=self._read, name="reader", daemon=True).start()
         try:

@@ -7,6 +7,7 @@ import signal
 import sys
 
 from arena_tui.broker.redis_server import RedisServer, server_name
+from arena_tui.cli.ending import ending_signals
 from arena_tui.cli.output import say_json, tell
 from arena_tui.config import redis_path
 from arena_tui.errors import BrokerError
@@ -20,10 +21,8 @@ def redis(arguments: argparse.Namespace) -> int:
     Each port has its own folder: two servers over one would ruin the data.
     """
     server = RedisServer(redis_path() / str(arguments.port), port=arguments.port)
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        # What nohup or a script's & has switched off stays off.
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, signal.default_int_handler)
+    for number in ending_signals():
+        signal.signal(number, signal.default_int_handler)
     try:
         with server:
             _introduce(server, arguments.json)
