@@ -44,7 +44,7 @@ def test_a_killed_dashboard_leaves_a_whole_store(tmp_path: Path, words: list[str
         events = sum(verdict.events for verdict in verdicts)
         assert events >= stored
         missing_ms = (killed_at - newest.timestamp()) * 1_000
-        print(  # noqa: T201 - read with pytest -s
+        print(
             f"kill {number + 1:>2}: {len(verdicts):>3} runs, {events - stored:>5} events stored, "
             f"newest {missing_ms:.0f} ms before the kill, all whole"
         )
