@@ -106,6 +106,7 @@ class Reader:
         self._ahead: dict[str, Cursor] = {}
         self._hurry = asyncio.Event()
         self._index = b"0-0"
+        self._away_at = 0.0
         self.arrived = asyncio.Event()
         self.known: set[str] = set()
 
@@ -122,6 +123,8 @@ class Reader:
                 while True:
                     await self._poll()
             except FAILURES as error:
+                if not attempt:
+                    self._away_at = self._ledger.clock()
                 if isinstance(error, ResponseError) and not is_passing(error):
                     await self._leave_out_other_types()
                 await self._link.failed("reader", error, attempt)
@@ -369,8 +372,9 @@ class Reader:
 
     def _forgive_silence(self) -> None:
         """While the server was away, nobody could be heard."""
+        away_s = self._ledger.clock() - self._away_at
         for place in self._places.values():
-            place.stream.alive_at = self._ledger.clock()
+            place.stream.alive_at += away_s
 
     def _note_gone(self, place: _Place) -> None:
         if self._places.pop(place.stream.log.run_id, None) is None:

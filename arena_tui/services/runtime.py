@@ -62,6 +62,7 @@ class Runtime:
         self.persister: Persister | None = None
         self.notices: list[str] = []
         self._storing_here = config.db is not None and not (producer and self.broker.shared)
+        self._started = False
         self._give_up_s = give_up_s
         self._storing: asyncio.Task[None] | None = None
         if shared:
@@ -84,6 +85,7 @@ class Runtime:
                 refused = error
         try:
             await self.broker.start()
+            self._started = True
         except BaseException:
             if subscription is not None and self.database is not None:
                 subscription.close()
@@ -118,7 +120,8 @@ class Runtime:
         While the store or the server refuses, it is waited for no longer than `give_up_s`. What
         other processes have published to a shared broker stays there for the next time.
         """
-        await self._patiently(self._settle())
+        if self._started or not self.broker.shared:  # what was never reached is not waited for
+            await self._patiently(self._settle())
         stats = await self.broker.stats()
         unsent = stats.unsent + self.sink.stats().queued
         await self.broker.aclose()

@@ -335,7 +335,7 @@ class ArenaApp(App[int]):
         self.feed.close()
         await asyncio.to_thread(self.games.stop)
         if unsaved := await self.runtime.aclose():
-            self.exit_message = unsaved
+            self.exit_message = self.exit_message or unsaved
             self._return_code = 1
         for number, handler in self._signal_handlers.items():
             signal.signal(number, handler)

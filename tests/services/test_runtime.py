@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from arena_tui.broker.protocol import RunMeta
-from arena_tui.config import Config
-from arena_tui.errors import StoreError, StoreLockedError
+from arena_tui.config import BrokerUrl, Config
+from arena_tui.errors import BrokerError, StoreError, StoreLockedError
 from arena_tui.events import LogEvent
 from arena_tui.services.runtime import Runtime
 from arena_tui.store.database import Database
@@ -194,3 +194,15 @@ async def test_a_store_that_is_not_waited_for_is_closed_again(
 
     with pytest.raises(StoreError):
         made[0].read_now(read_runs)
+
+
+async def test_what_was_played_for_a_broker_never_reached_is_not_waited_for() -> None:
+    runtime = Runtime(Config(broker=BrokerUrl("redis://127.0.0.1:1"), db=None))
+    runtime.sink.emit("a", LogEvent(text="x"))
+    with pytest.raises(BrokerError, match="cannot reach"):
+        await runtime.open()
+
+    unsent = await asyncio.wait_for(runtime.aclose(), 20)
+
+    assert unsent is not None
+    assert "could not be published" in unsent
