@@ -25,10 +25,6 @@ _CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": False,  # a SQLite file would be taken for a wish to download
     "autoload_known_extensions": False,
 }
-_FILE_CONFIG = _CONFIG | {"memory_limit": "128MB"}
-"""DuckDB would keep what it has written until most of the machine's memory is full. Checking
-3 million events takes as long with 64 MB; what needs more spills to disk."""
-
 _ENVIRONMENT = re.compile("space left|ermission|ead-only|oo many open|ut of memory", re.IGNORECASE)
 _DAMAGE = re.compile("corrupt|replaying|read enough bytes", re.IGNORECASE)
 _WAL_DAMAGE = "eplaying WAL"
@@ -68,7 +64,7 @@ def open_store(path: str) -> tuple[duckdb.DuckDBPyConnection, list[str]]:
 
 def connect(path: str) -> duckdb.DuckDBPyConnection:
     """A connection to a store that is whole as far as writing needs: the runs are read once."""
-    connection = duckdb.connect(path, config=_CONFIG if path == _MEMORY else _FILE_CONFIG)
+    connection = duckdb.connect(path, config=_CONFIG)
     try:
         migrate(connection)
         connection.execute("SELECT max(COLUMNS(*)) FROM runs").fetchall()
@@ -190,7 +186,7 @@ def _cut_to_readable(path: str, wal: Path) -> int:
 def _opens(path: str) -> bool:
     """Whether DuckDB can replay the file and its log; reads only, so that nothing is folded in."""
     try:
-        duckdb.connect(path, read_only=True, config=_FILE_CONFIG).close()
+        duckdb.connect(path, read_only=True, config=_CONFIG).close()
     except duckdb.Error:
         return False
     return True
