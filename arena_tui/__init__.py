@@ -14,8 +14,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from arena_tui.broker.run import Run
-    from arena_tui.services.arena import Arena, connect
+    from arena_tui.producers.run import Run
+    from arena_tui.services.connect import Arena, connect
 
 __all__ = ["Arena", "Run", "__version__", "connect"]
 
@@ -25,11 +25,11 @@ __version__ = "0.1.0"
 def __getattr__(name: str) -> Any:
     """Import on first use: `arena-tui --help` must not pay for a broker."""
     if name in ("Arena", "connect"):
-        from arena_tui.services import arena
+        from arena_tui.services import connect as arena
 
         return getattr(arena, name)
     if name == "Run":
-        from arena_tui.broker.run import Run
+        from arena_tui.producers.run import Run
 
         return Run
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

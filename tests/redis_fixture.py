@@ -16,7 +16,7 @@ from typing import TypeAlias
 import pytest
 import redis
 
-from arena_tui.broker.redis_server import RedisServer, server_binaries
+from arena_tui.services.servers import RedisServer, server_binaries
 
 __all__ = [
     "MakeRedis",

@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from itertools import cycle
 from typing import Final
 
-from arena_tui.broker.run import Emit
 from arena_tui.events import (
     Action,
     ActionResult,
@@ -23,6 +22,7 @@ from arena_tui.events import (
     RunStart,
     TurnStart,
 )
+from arena_tui.producers.run import Emit
 
 __all__ = ["BURST", "RUNS", "EmittingThread", "batches_of", "run_ids", "sample_events"]
 

@@ -16,10 +16,10 @@ from arena_tui.bench.measure import OWN, BenchError, Figure, Plan, alternate, at
 from arena_tui.bench.redis_latency import measure_latency
 from arena_tui.bench.redis_peers import RawClient, add_each, add_piped, read_all, read_decoded
 from arena_tui.broker.protocol import Limits, Outgoing
-from arena_tui.broker.redis_server import RedisServer, find_server
-from arena_tui.broker.redis_streams import RedisBroker
+from arena_tui.broker.redis.broker import RedisBroker
 from arena_tui.broker_url import BrokerUrl
 from arena_tui.events import Envelope, sealed
+from arena_tui.services.servers import RedisServer, find_server
 
 __all__ = ["measure_redis"]
 

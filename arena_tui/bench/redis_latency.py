@@ -29,11 +29,11 @@ from arena_tui.bench.measure import (
 )
 from arena_tui.bench.redis_producer import ProducerLoad, Way
 from arena_tui.broker.protocol import RunMeta
-from arena_tui.broker.redis_scripts import events_key
-from arena_tui.broker.redis_server import RedisServer
-from arena_tui.broker.redis_streams import RedisBroker
+from arena_tui.broker.redis.broker import RedisBroker
+from arena_tui.broker.redis.scripts import events_key
 from arena_tui.broker_url import BrokerUrl
 from arena_tui.events import Envelope, Event, LogEvent, decode_event
+from arena_tui.services.servers import RedisServer
 
 __all__ = ["measure_latency"]
 

@@ -23,10 +23,10 @@ from redis.asyncio import Redis
 from arena_tui.bench.load import run_ids
 from arena_tui.bench.redis_peers import add_piped
 from arena_tui.broker.protocol import Outgoing
-from arena_tui.broker.redis_streams import RedisBroker
-from arena_tui.broker.sink import MultiRunBrokerSink
+from arena_tui.broker.redis.broker import RedisBroker
 from arena_tui.broker_url import BrokerUrl
 from arena_tui.events import Metric, RunStart
+from arena_tui.producers.sink import MultiRunBrokerSink
 
 __all__ = ["ProducerLoad", "Way"]
 

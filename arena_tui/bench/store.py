@@ -36,10 +36,10 @@ from arena_tui.bench.measure import (
 from arena_tui.bench.store_peers import DuckdbRows, JsonLines, SqliteRows
 from arena_tui.broker.memory import InProcessBroker
 from arena_tui.broker.protocol import Subscription
-from arena_tui.broker.sink import MultiRunBrokerSink
+from arena_tui.consumers.persister import Persister
 from arena_tui.events import Envelope, Event, sealed
+from arena_tui.producers.sink import MultiRunBrokerSink
 from arena_tui.store.database import Database
-from arena_tui.store.persister import Persister
 
 __all__ = ["measure_store"]
 

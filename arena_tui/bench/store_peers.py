@@ -13,7 +13,7 @@ import duckdb
 import msgspec
 
 from arena_tui.events import Envelope
-from arena_tui.store.totals import RunTotals
+from arena_tui.folds.totals import RunTotals
 
 __all__ = ["EVENTS", "RUNS", "DuckdbRows", "EventRow", "Fold", "JsonLines", "SqliteRows"]
 

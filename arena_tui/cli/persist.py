@@ -17,8 +17,8 @@ from arena_tui.broker.protocol import BrokerStats
 from arena_tui.cli.ending import ending_signals
 from arena_tui.cli.output import begin_log, harmless, say_json, tell
 from arena_tui.config import Config, load_config
+from arena_tui.consumers.feed import stored_and_lost
 from arena_tui.errors import StoreError, StoreLockedError, UsageError
-from arena_tui.services.feed import stored_and_lost
 from arena_tui.services.runtime import Runtime
 
 __all__ = ["persist"]

@@ -16,7 +16,7 @@ from arena_tui.cli.ending import ending_signals
 from arena_tui.cli.output import begin_log, say_json, tell
 from arena_tui.config import Config, load_config
 from arena_tui.errors import ArenaError, BrokerError, UsageError
-from arena_tui.services.lines import LineCutter, LineIntake, PacedSink
+from arena_tui.producers.lines import LineCutter, LineIntake, PacedSink
 from arena_tui.services.runtime import Runtime
 
 __all__ = ["pieces", "publish", "publish_from", "publish_lines"]

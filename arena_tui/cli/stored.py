@@ -16,10 +16,10 @@ from arena_tui.cli.output import local, local_time, say, say_json, say_table, te
 from arena_tui.config import load_config
 from arena_tui.errors import StoreError
 from arena_tui.events import Delivery, Gap, encode_event, encode_line, short_id
+from arena_tui.folds.totals import RunTotals
 from arena_tui.store.database import Database
 from arena_tui.store.filters import parse_filter
 from arena_tui.store.history import WINDOW, read_run, read_runs, read_window
-from arena_tui.store.totals import RunTotals
 from arena_tui.store.verify import verify_store
 
 __all__ = ["events", "open_store", "runs", "show", "verify"]

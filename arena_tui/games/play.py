@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import msgspec
 
-from arena_tui.broker.run import Run
 from arena_tui.events import AgentInfo
 from arena_tui.games.specs import (
     DEMO_SPECS,
@@ -26,6 +25,7 @@ from arena_tui.games.specs import (
     derive_seed,
 )
 from arena_tui.games.synth import play_synth, synth_agents
+from arena_tui.producers.run import Run
 
 if TYPE_CHECKING:
     from arena_tui.games.open_spiel import Match

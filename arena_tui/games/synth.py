@@ -10,11 +10,11 @@ import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 
-from arena_tui.broker.run import Run
 from arena_tui.events import AgentInfo
 from arena_tui.games.island import Island, Move
 from arena_tui.games.phrases import answer_words, prompt_words, thoughts
 from arena_tui.games.specs import SYNTH_AGENTS, Played, derive_seed
+from arena_tui.producers.run import Run
 
 __all__ = ["Wait", "play_synth", "synth_agents"]
 

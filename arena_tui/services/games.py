@@ -10,8 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, Union
 
-from arena_tui.broker.sink import MultiRunBrokerSink
 from arena_tui.errors import UsageError
+from arena_tui.producers.sink import MultiRunBrokerSink
 
 if TYPE_CHECKING:
     from arena_tui.games.play import GameSpec, Player

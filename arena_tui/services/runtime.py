@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 from arena_tui.broker.memory import InProcessBroker
 from arena_tui.broker.protocol import BrokerProtocol, Limits, Subscription
-from arena_tui.broker.sink import MultiRunBrokerSink
 from arena_tui.config import Config
+from arena_tui.producers.sink import MultiRunBrokerSink
 
 if TYPE_CHECKING:
+    from arena_tui.consumers.persister import Persister
     from arena_tui.store.database import Database
     from arena_tui.store.history import History
-    from arena_tui.store.persister import Persister
 
 __all__ = ["Runtime"]
 
@@ -99,9 +99,9 @@ class Runtime:
 
     async def _open_store(self) -> Subscription:
         assert self.config.db is not None
+        from arena_tui.consumers.persister import Persister
         from arena_tui.store.database import Database
         from arena_tui.store.history import History
-        from arena_tui.store.persister import Persister
 
         database = await _finished(asyncio.to_thread(Database, self.config.db))
         persister = Persister(self.broker, database)
@@ -185,7 +185,7 @@ async def _finished(opening: Coroutine[None, None, Database]) -> Database:
 def _broker(config: Config, limits: Limits | None, producer: bool) -> BrokerProtocol:
     if config.broker.kind == "memory":
         return InProcessBroker(limits)
-    from arena_tui.broker.redis_streams import RedisBroker  # takes 100 ms to import
+    from arena_tui.broker.redis.broker import RedisBroker  # takes 100 ms to import
 
     return RedisBroker(config.broker, limits, store=_store_name(config.db), reading=not producer)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from arena_tui.store.conditions import Anywhere, Compared, Contained, read_conditions
+from arena_tui.folds.conditions import Anywhere, Compared, Contained, read_conditions
 from arena_tui.store.rows import as_in_payload
 
 __all__ = ["parse_filter"]

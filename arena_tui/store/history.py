@@ -11,9 +11,9 @@ from msgspec import Struct
 
 from arena_tui.errors import UnknownRunError, UsageError
 from arena_tui.events import Delivery, Envelope, Gap, decode_event
+from arena_tui.folds.totals import AgentTally, RunTotals
 from arena_tui.store.database import Connection, Database
 from arena_tui.store.rows import RUN_COLUMNS, as_in_payload, totals_of
-from arena_tui.store.totals import AgentTally, RunTotals
 
 __all__ = ["Density", "History", "Mark", "SortKey", "read_run", "read_runs", "read_window"]
 

@@ -10,8 +10,8 @@ import msgspec
 
 from arena_tui.broker.protocol import Cursor
 from arena_tui.events import Delivery, Envelope, Gap, OtherEvent, encode_event
+from arena_tui.folds.totals import RunTotals
 from arena_tui.store.database import Connection
-from arena_tui.store.totals import RunTotals
 
 __all__ = [
     "RUN_COLUMNS",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from arena_tui.folds.totals import BIGINT_MAX
 from arena_tui.store.database import Connection
-from arena_tui.store.totals import BIGINT_MAX
 
 __all__ = ["Verdict", "verify_store"]
 

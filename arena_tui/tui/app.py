@@ -21,9 +21,9 @@ from textual.notifications import SeverityLevel
 from textual.screen import Screen
 
 from arena_tui.config import Config
+from arena_tui.consumers.feed import Feed, Frame
 from arena_tui.errors import ArenaError, BrokerError, StoreError, UsageError
-from arena_tui.services.feed import Feed, Frame
-from arena_tui.services.follow import Follower
+from arena_tui.producers.follow import Follower
 from arena_tui.services.games import Games, Playable
 from arena_tui.services.runtime import Runtime
 from arena_tui.tui.render.clean import clean

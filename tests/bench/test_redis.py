@@ -9,8 +9,8 @@ from arena_tui.bench import redis
 from arena_tui.bench.measure import BenchError, Figure, Plan, Sizes
 from arena_tui.bench.redis import measure_redis
 from arena_tui.bench.redis_latency import measure_latency
-from arena_tui.broker.redis_server import RedisServer
 from arena_tui.cli import benching
+from arena_tui.services.servers import RedisServer
 
 TINY = Sizes(redis_events=300, redis_stored=500, redis_watch_s=0.1)
 

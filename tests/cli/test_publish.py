@@ -19,11 +19,11 @@ import pytest
 import redis
 
 from arena_tui.broker.memory import InProcessBroker
-from arena_tui.broker.sink import MultiRunBrokerSink
 from arena_tui.cli.publish import pieces, publish_from, publish_lines
 from arena_tui.config import Config
 from arena_tui.events import Envelope
-from arena_tui.services.lines import LineIntake, PacedSink
+from arena_tui.producers.lines import LineIntake, PacedSink
+from arena_tui.producers.sink import MultiRunBrokerSink
 from arena_tui.services.runtime import Runtime
 from arena_tui.store.database import Database
 from arena_tui.store.history import read_runs

@@ -18,10 +18,10 @@ import redis
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from arena_tui.broker.redis_link import ACL_RULES
-from arena_tui.broker.redis_server import RedisServer
+from arena_tui.broker.redis.link import ACL_RULES
 from arena_tui.cli import main
 from arena_tui.cli.secrets import without_passwords
+from arena_tui.services.servers import RedisServer
 from tests.cli.test_commands import ARENA, arena, lines, surroundings
 from tests.redis_fixture import MakeRedis
 from tests.tui.terminal import Terminal

@@ -21,7 +21,7 @@ from hypothesis.stateful import (
 
 from arena_tui.broker.memory import InProcessBroker
 from arena_tui.broker.protocol import BrokerProtocol, Cursor, Limits, RunMeta, Subscription
-from arena_tui.broker.redis_streams import RedisBroker
+from arena_tui.broker.redis.broker import RedisBroker
 from arena_tui.broker_url import BrokerUrl
 from arena_tui.events import Delivery, Gap, LogEvent
 from tests.conftest import BACKENDS, arrived

@@ -11,7 +11,7 @@ import msgspec
 import redis
 
 from arena_tui.broker.protocol import Subscription
-from arena_tui.broker.redis_scripts import events_key
+from arena_tui.broker.redis.scripts import events_key
 from arena_tui.events import Envelope, Gap, LogEvent
 
 __all__ = ["CLIENT_NAME", "FULL", "Entry", "Tally", "clients", "entries", "eventually", "runs_in"]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from arena_tui.broker import redis_reader, redis_streams
+from arena_tui.broker.redis import broker as redis_streams
+from arena_tui.broker.redis import reader as redis_reader
 
 
 @pytest.fixture

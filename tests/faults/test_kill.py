@@ -17,13 +17,13 @@ ROUNDS = 20
 PRODUCER = """
 import asyncio, sys
 from arena_tui.broker.memory import InProcessBroker
-from arena_tui.broker.sink import MultiRunBrokerSink
+from arena_tui.producers.sink import MultiRunBrokerSink
 from arena_tui.events import (
     LlmPrompt, LlmResponse, Observation, OtherEvent, RunEnd, RunStart, TurnStart,
 )
 from arena_tui.store.database import Database
-from arena_tui.store import persister
-from arena_tui.store.persister import Persister
+from arena_tui.consumers import persister
+from arena_tui.consumers.persister import Persister
 
 persister._BATCH_MAX = 300
 

@@ -9,7 +9,7 @@ from contextlib import suppress
 
 import pytest
 
-from arena_tui.broker.redis_server import RedisServer
+from arena_tui.services.servers import RedisServer
 from tests.faults.proxy import HOST, Proxy
 from tests.redis_fixture import MakeRedis
 from tests.waiting import until

@@ -11,7 +11,7 @@ from typing import TypeAlias
 import pytest
 
 from arena_tui.broker.protocol import Limits, RunMeta
-from arena_tui.broker.redis_streams import RedisBroker
+from arena_tui.broker.redis.broker import RedisBroker
 from arena_tui.broker_url import BrokerUrl
 from arena_tui.errors import BrokerError, RunExistsError
 from arena_tui.events import LogEvent

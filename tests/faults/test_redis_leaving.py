@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 import arena_tui
-from arena_tui.broker.redis_server import HOST, RedisServer
 from arena_tui.errors import BrokerError
-from arena_tui.services import arena as services
+from arena_tui.services import connect as services
 from arena_tui.services.runtime import Runtime
+from arena_tui.services.servers import HOST, RedisServer
 from tests.faults.accounts import entries
 from tests.redis_fixture import MakeRedis
 

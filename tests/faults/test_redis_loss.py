@@ -9,7 +9,7 @@ from typing import TypeAlias
 import pytest
 import redis
 
-from arena_tui.broker.redis_scripts import events_key, meta_key
+from arena_tui.broker.redis.scripts import events_key, meta_key
 from tests.faults.stage import Producer, Station
 
 pytestmark = pytest.mark.usefixtures("quick")

@@ -9,12 +9,13 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 import arena_tui
-from arena_tui.broker import redis_link, redis_reader
 from arena_tui.broker.protocol import RunMeta
-from arena_tui.broker.redis_streams import RedisBroker
-from arena_tui.broker.sink import MultiRunBrokerSink
+from arena_tui.broker.redis import link as redis_link
+from arena_tui.broker.redis import reader as redis_reader
+from arena_tui.broker.redis.broker import RedisBroker
 from arena_tui.broker_url import BrokerUrl
 from arena_tui.events import LogEvent
+from arena_tui.producers.sink import MultiRunBrokerSink
 from tests.faults.accounts import FULL, Tally, entries, eventually
 from tests.faults.proxy import Proxy
 from tests.redis_fixture import MakeRedis

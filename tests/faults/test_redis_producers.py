@@ -11,7 +11,7 @@ import sys
 import redis
 
 from arena_tui.broker.protocol import RunMeta
-from arena_tui.broker.redis_streams import RedisBroker
+from arena_tui.broker.redis.broker import RedisBroker
 from arena_tui.broker_url import BrokerUrl
 from arena_tui.events import LogEvent
 from tests.conftest import FakeClock
@@ -26,7 +26,7 @@ BURSTS = """
 import asyncio, sys, threading
 import arena_tui
 from arena_tui.broker.protocol import RunMeta
-from arena_tui.broker.redis_streams import RedisBroker
+from arena_tui.broker.redis.broker import RedisBroker
 from arena_tui.broker_url import BrokerUrl
 from arena_tui.events import LogEvent, RunEnd, RunStart
 
@@ -124,7 +124,7 @@ async def test_bursts_of_many_processes_arrive_once_and_in_order(make_redis: Mak
 NUMBERED = """
 import asyncio, contextlib, functools, os, sys
 from arena_tui.broker.protocol import Limits, RunMeta
-from arena_tui.broker.redis_streams import RedisBroker
+from arena_tui.broker.redis.broker import RedisBroker
 from arena_tui.broker_url import BrokerUrl
 from arena_tui.errors import RunExistsError
 from arena_tui.events import LogEvent

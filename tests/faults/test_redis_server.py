@@ -11,8 +11,8 @@ import pytest
 import redis
 
 from arena_tui.broker.protocol import Limits
-from arena_tui.broker.redis_scripts import events_key
-from arena_tui.broker.redis_server import RedisServer
+from arena_tui.broker.redis.scripts import events_key
+from arena_tui.services.servers import RedisServer
 from tests.faults.stage import Producer, Station
 from tests.redis_fixture import MakeRedis
 

@@ -7,9 +7,9 @@ import time
 
 import pytest
 
-from arena_tui.broker.redis_streams import RedisBroker
-from arena_tui.broker.sink import MultiRunBrokerSink
+from arena_tui.broker.redis.broker import RedisBroker
 from arena_tui.broker_url import BrokerUrl
+from arena_tui.producers.sink import MultiRunBrokerSink
 from tests.faults.accounts import FULL, Tally, entries, eventually
 from tests.redis_fixture import MakeRedis
 

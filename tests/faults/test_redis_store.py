@@ -14,8 +14,8 @@ import pytest
 import redis
 
 from arena_tui.broker.protocol import Limits
-from arena_tui.broker.redis_scripts import INDEX, STORES, acks_key, events_key
-from arena_tui.broker.redis_streams import RedisBroker
+from arena_tui.broker.redis.broker import RedisBroker
+from arena_tui.broker.redis.scripts import INDEX, STORES, acks_key, events_key
 from arena_tui.broker_url import BrokerUrl
 from arena_tui.events import Delivery, Envelope, Gap
 from arena_tui.store.replay import replay
@@ -29,13 +29,13 @@ ROUNDS = 100 if os.environ.get("ARENA_FULL") else 15
 
 PERSISTER = """
 import asyncio, sys
-from arena_tui.broker import redis_streams
+from arena_tui.broker.redis import broker as redis_broker
 from arena_tui.broker.protocol import Limits
 from arena_tui.broker_url import BrokerUrl
 from arena_tui.config import Config
 from arena_tui.services.runtime import Runtime
 
-redis_streams._ACK_EVERY_S = 0.02
+redis_broker._ACK_EVERY_S = 0.02
 
 async def main(url, db):
     runtime = Runtime(Config(broker=BrokerUrl(url), db=db), Limits(capacity=5_000, retain=50))

@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from arena_tui.broker.run import Run
 from arena_tui.events import AgentInfo, Event, check_event
+from arena_tui.producers.run import Run
 
 
 class Recorder:

@@ -12,7 +12,7 @@ from arena_tui.games.spiel import load_game
 
 EXIT_WHILE_SEARCHING = """
 import functools, threading
-from arena_tui.broker.run import Run
+from arena_tui.producers.run import Run
 from arena_tui.games.play import GameSpec, Player
 
 begun = threading.Event()

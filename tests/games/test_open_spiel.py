@@ -6,12 +6,12 @@ from itertools import pairwise
 import pyspiel
 import pytest
 
-from arena_tui.broker.run import Run
 from arena_tui.errors import UsageError
 from arena_tui.events import Event
 from arena_tui.games import open_spiel
 from arena_tui.games.open_spiel import Match
 from arena_tui.games.specs import Played
+from arena_tui.producers.run import Run
 
 
 def play(recorder, game: str, *agents: str, seed: int = 1, **options) -> tuple[Played, list[Event]]:

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from arena_tui.broker.run import Run
 from arena_tui.games.specs import Played
 from arena_tui.games.synth import play_synth, synth_agents
+from arena_tui.producers.run import Run
 
 
 class Clock:

@@ -10,9 +10,9 @@ from typing import TypeAlias
 import pytest
 
 from arena_tui.broker.memory import InProcessBroker
+from arena_tui.consumers.persister import Persister
 from arena_tui.events import Delivery
 from arena_tui.store.database import Database
-from arena_tui.store.persister import Persister
 from arena_tui.store.verify import verify_store
 
 Store: TypeAlias = Callable[..., "Database"]

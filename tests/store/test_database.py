@@ -26,7 +26,7 @@ import asyncio, os, signal, sys
 from arena_tui.broker.memory import InProcessBroker
 from arena_tui.events import Envelope, LogEvent
 from arena_tui.store.database import Database
-from arena_tui.store.persister import Persister
+from arena_tui.consumers.persister import Persister
 
 async def main():
     persister = Persister(InProcessBroker(), Database(sys.argv[1]))

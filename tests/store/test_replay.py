@@ -10,11 +10,11 @@ import pytest
 
 from arena_tui.broker.memory import InProcessBroker
 from arena_tui.broker.protocol import Limits, RunMeta
+from arena_tui.consumers.persister import Persister
 from arena_tui.errors import UnknownRunError
 from arena_tui.events import Delivery, Envelope, Gap, LogEvent, RunEnd
 from arena_tui.store.database import Database
 from arena_tui.store.history import WINDOW, History
-from arena_tui.store.persister import Persister
 from arena_tui.store.replay import replay
 from tests.store.conftest import store
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.cells import cell_len
 from textual.strip import Strip
 
-from arena_tui.services.feed import Frame, Truth
+from arena_tui.consumers.feed import Frame, Truth
 from arena_tui.tui.render.canvas import Piece, between, line, width_of
 from arena_tui.tui.render.clean import clean, fit
 from arena_tui.tui.render.palette import Palette

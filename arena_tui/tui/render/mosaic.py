@@ -7,8 +7,8 @@ from typing import Final, Literal, TypeAlias
 
 from msgspec import Struct
 
-from arena_tui.services.view import Pane
-from arena_tui.store.conditions import Anywhere, Compared, Condition, Contained
+from arena_tui.folds.conditions import Anywhere, Compared, Condition, Contained
+from arena_tui.folds.view import Pane
 
 __all__ = ["SORTS", "Grid", "Sort", "lay_out", "matches", "order"]
 

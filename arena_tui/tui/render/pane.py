@@ -7,7 +7,7 @@ from datetime import timedelta
 from rich.style import Style
 
 from arena_tui.events import AgentInfo, Delivery, Envelope, ErrorEvent, Gap, short_id
-from arena_tui.services.view import Pane
+from arena_tui.folds.view import Pane
 from arena_tui.tui.render.board import board_lines, board_size
 from arena_tui.tui.render.canvas import Piece, between, fitted, width_of
 from arena_tui.tui.render.clean import clean, fit

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from arena_tui.services.view import PaneState
+from arena_tui.folds.view import PaneState
 
 __all__ = ["LOOKS", "LOSING", "Look"]
 

@@ -13,8 +13,8 @@ from textual.widget import Widget
 from textual.widgets import Input
 from textual.worker import Worker, WorkerState
 
+from arena_tui.consumers.feed import Frame
 from arena_tui.errors import ArenaError
-from arena_tui.services.feed import Frame
 from arena_tui.tui.widgets.bars import KeyLine, TitleBar, TruthBar
 
 if TYPE_CHECKING:

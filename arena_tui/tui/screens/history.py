@@ -11,13 +11,13 @@ from textual.containers import Horizontal, VerticalScroll
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
+from arena_tui.consumers.feed import Frame
 from arena_tui.errors import ArenaError, UsageError
 from arena_tui.events import short_id
-from arena_tui.services.feed import Frame
-from arena_tui.services.view import PaneState
+from arena_tui.folds.totals import RunTotals
+from arena_tui.folds.view import PaneState
 from arena_tui.store.filters import parse_filter
 from arena_tui.store.history import SortKey
-from arena_tui.store.totals import RunTotals
 from arena_tui.tui.render.clean import clean
 from arena_tui.tui.render.run import preview
 from arena_tui.tui.render.states import LOOKS

@@ -8,10 +8,10 @@ from textual.binding import Binding, BindingType
 from textual.widget import Widget
 from textual.widgets import ContentSwitcher, Input, Static
 
+from arena_tui.consumers.feed import Frame
 from arena_tui.errors import UsageError
-from arena_tui.services.feed import Frame
-from arena_tui.services.view import Pane
-from arena_tui.store.conditions import Condition, read_conditions
+from arena_tui.folds.conditions import Condition, read_conditions
+from arena_tui.folds.view import Pane
 from arena_tui.tui.render.clean import clean
 from arena_tui.tui.render.mosaic import SORTS, lay_out, matches, order
 from arena_tui.tui.render.pane import state_style_name, state_text, title_text

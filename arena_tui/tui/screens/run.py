@@ -12,12 +12,12 @@ from textual.containers import Horizontal, VerticalScroll
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
+from arena_tui.consumers.feed import Frame
 from arena_tui.errors import ArenaError
 from arena_tui.events import Delivery, Envelope, Gap, encode_event
-from arena_tui.services.feed import Frame
-from arena_tui.services.tape import RunTape
-from arena_tui.services.view import RunView
-from arena_tui.tui.playhead import Playhead
+from arena_tui.folds.view import RunView
+from arena_tui.services.playback.playhead import Playhead
+from arena_tui.services.playback.tape import RunTape
 from arena_tui.tui.render.run import Position, event_cells, inspect
 from arena_tui.tui.screens.base import ArenaScreen, guarded
 from arena_tui.tui.widgets.question import Question

@@ -13,7 +13,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 from textual.widgets import Footer
 
-from arena_tui.services.feed import Frame, Truth
+from arena_tui.consumers.feed import Frame, Truth
 from arena_tui.tui.render.bars import paint_title, paint_truth
 from arena_tui.tui.widgets.painted import Painted
 

@@ -13,7 +13,7 @@ from textual.geometry import Region
 from textual.message import Message
 from textual.strip import Strip
 
-from arena_tui.services.view import Pane
+from arena_tui.folds.view import Pane
 from arena_tui.tui.render.canvas import Piece, strip
 from arena_tui.tui.render.mosaic import Grid, lay_out
 from arena_tui.tui.render.pane import paint_pane

@@ -8,7 +8,7 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widgets import Input, Static
 
-from arena_tui.store.conditions import EXAMPLE
+from arena_tui.folds.conditions import EXAMPLE
 
 __all__ = ["FILTER_HINT", "Question"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from rich.cells import cell_len
 
-from arena_tui.services.feed import Truth
+from arena_tui.consumers.feed import Truth
 from arena_tui.tui.render.bars import paint_truth
 from arena_tui.tui.render.palette import Palette
 

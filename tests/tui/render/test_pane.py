@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 
 from arena_tui.events import Action, AgentInfo, Envelope, Gap
-from arena_tui.services.view import Pane, PaneState
-from arena_tui.store.conditions import read_conditions
+from arena_tui.folds.conditions import read_conditions
+from arena_tui.folds.view import Pane, PaneState
 from arena_tui.tui.render.canvas import width_of
 from arena_tui.tui.render.mosaic import lay_out, matches, order
 from arena_tui.tui.render.palette import Palette

@@ -1,0 +1,1 @@
+"""What reads the broker; one file each."""

@@ -1,0 +1,240 @@
+"""One run as people look at it: the fold from deliveries to what a screen shows."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Literal, TypeAlias
+
+from msgspec import Struct
+
+from arena_tui.broker.protocol import RunMeta, RunState
+from arena_tui.events import (
+    Action,
+    AgentInfo,
+    Delivery,
+    ErrorEvent,
+    Event,
+    Gap,
+    LlmPrompt,
+    LlmResponse,
+    Observation,
+    TurnStart,
+)
+from arena_tui.folds.totals import AgentTally, RunTotals
+
+__all__ = ["STUCK_S", "Pane", "PaneState", "RunView"]
+
+STUCK_S = 30.0
+"""Seconds without an event after which an open run is called stuck."""
+
+_RECENT = 24
+_RATE_SECONDS = 60
+
+PaneState: TypeAlias = Literal["running", "stuck", "lost", "finished", "crashed", "stopped"]
+
+
+class Pane(Struct, frozen=True, kw_only=True):
+    """One run at one instant, ready to be painted.
+
+    Attributes:
+        number: Order of appearance; ties a pane to its place.
+        waiting_s: Seconds since an unanswered prompt; None when nothing is awaited.
+        idle_s: Seconds since the newest event arrived.
+        per_second: Events in each of the last seconds, newest last.
+        held, capacity: Fill of the run's log; lag: events not yet stored; None: nobody stores.
+        partial: Whether the run had begun before it was seen here, so that tokens, cost and errors
+            are at least what is given.
+    """
+
+    run_id: str
+    number: int
+    game: str
+    label: str | None
+    agents: tuple[AgentInfo, ...]
+    state: PaneState
+    turn: int
+    player: str | None
+    board: str
+    outcome: dict[str, float]
+    winners: tuple[str, ...]
+    recent: tuple[Delivery, ...]
+    per_second: tuple[int, ...]
+    events: int
+    tokens: int | None
+    cost_usd: float | None
+    errors: int
+    last_error: str | None
+    waiting_s: float | None
+    idle_s: float
+    duration_s: float
+    held: int
+    capacity: int
+    lag: int | None
+    lost: int
+    reason: str | None
+    partial: bool = False
+
+    @property
+    def rate(self) -> float:
+        """Events a second over the last three."""
+        newest = self.per_second[-3:]
+        return sum(newest) / len(newest) if newest else 0.0
+
+    @property
+    def is_live(self) -> bool:
+        """Whether more may come."""
+        return self.state in ("running", "stuck", "lost")
+
+
+class RunView:
+    """Folds one run's deliveries, in order; `now` is in seconds, from any monotonic clock.
+
+    Attributes:
+        totals: What the run adds up to.
+        board: Text of the newest observation.
+        player: Whose turn it is.
+        tallies: By agent id.
+        recent: The newest deliveries, newest last.
+        version: Changes with every fold.
+    """
+
+    def __init__(self, run_id: str, number: int = 0, now: float = 0.0) -> None:
+        self.totals = RunTotals(run_id=run_id)
+        self.number = number
+        self.board = ""
+        self.player: str | None = None
+        self.tallies: dict[str, AgentTally] = {}
+        self.recent: deque[Delivery] = deque(maxlen=_RECENT)
+        self.last_error: str | None = None
+        self.version = 0
+        self.arrived_at = now
+        self._since = 0
+        self._awaited_since: float | None = None
+        self._per_second: deque[int] = deque(maxlen=_RATE_SECONDS)
+        self._this_second = 0
+
+    def add(self, delivery: Delivery, now: float = 0.0) -> None:
+        """Fold in the run's next delivery."""
+        self.version += 1
+        self.arrived_at = now
+        self.recent.append(delivery)
+        if not self._since:
+            self._since = delivery.from_seq if isinstance(delivery, Gap) else delivery.seq
+        if isinstance(delivery, Gap):
+            self.totals.add_gap(delivery)
+            return
+        self._this_second += 1
+        self.totals.add(delivery)
+        if type(delivery.event) in _FOLDED:
+            self._add_own(delivery.event, now)
+
+    def begin_at(self, seq: int) -> None:
+        """What came before this event was there before anybody looked; it is not lost."""
+        self._since = seq
+
+    def introduce(self, meta: RunMeta) -> None:
+        """What is known of the run though its `run_start` was not seen."""
+        if not self.totals.game and (meta.game or meta.agents):
+            self.totals.game, self.totals.label = meta.game, meta.label
+            self.totals.agents = list(meta.agents)
+            self.version += 1
+
+    def end_seconds(self, seconds: int) -> None:
+        """So many seconds have passed since the last call: share its events among them."""
+        rate = round(self._this_second / seconds)
+        self._per_second += [rate] * min(seconds, _RATE_SECONDS)
+        self._this_second = 0
+
+    @property
+    def partial(self) -> bool:
+        """Whether the run had begun before it was seen here."""
+        return self._since > 1
+
+    def pane(
+        self,
+        now: float,
+        run_state: RunState,
+        held: int,
+        capacity: int,
+        lag: int | None,
+        overflow: int,
+        stored: RunTotals | None = None,
+    ) -> Pane:
+        """The run as it looks now; `stored`: what all of it adds up to, if somebody knows."""
+        totals = self.totals
+        whole = stored if self.partial and stored is not None else totals
+        idle_s = max(0.0, now - self.arrived_at)
+        return Pane(
+            run_id=totals.run_id,
+            number=self.number,
+            game=totals.game,
+            label=totals.label,
+            agents=tuple(totals.agents),
+            state=self._state(run_state, idle_s),
+            turn=totals.turns,
+            player=self.player,
+            board=self.board,
+            outcome=totals.outcome,
+            winners=tuple(totals.winners),
+            recent=tuple(self.recent),
+            per_second=tuple(self._per_second),
+            events=max(totals.seq, totals.events) if self.partial else totals.events,
+            tokens=_total_tokens(whole),
+            cost_usd=whole.cost_usd,
+            errors=whole.errors,
+            last_error=self.last_error,
+            waiting_s=None if self._awaited_since is None else max(0.0, now - self._awaited_since),
+            idle_s=idle_s,
+            duration_s=whole.duration_s or 0.0,
+            held=held,
+            capacity=capacity,
+            lag=lag,
+            lost=max(totals.lost, overflow),
+            reason=totals.reason,
+            partial=self.partial and stored is None,
+        )
+
+    def _state(self, run_state: RunState, idle_s: float) -> PaneState:
+        if self.totals.status != "running":
+            return self.totals.status
+        if run_state == "lost":
+            return "lost"
+        return "stuck" if idle_s >= STUCK_S else "running"
+
+    def _add_own(self, event: Event, now: float) -> None:
+        tally = self._tally(event.agent_id)
+        if isinstance(event, Observation):
+            self.board = event.text or self.board
+        elif isinstance(event, TurnStart):
+            self.player = event.player
+        elif isinstance(event, LlmPrompt):
+            self._awaited_since = now
+        elif isinstance(event, LlmResponse):
+            self._awaited_since = None
+            tally.input_tokens = _plus(tally.input_tokens, event.input_tokens)
+            tally.output_tokens = _plus(tally.output_tokens, event.output_tokens)
+            if event.cost_usd is not None:
+                tally.cost_usd = (tally.cost_usd or 0.0) + event.cost_usd
+        elif isinstance(event, Action):
+            tally.actions += 1
+        elif isinstance(event, ErrorEvent):
+            self.last_error = event.message
+            tally.errors += 1
+
+    def _tally(self, agent_id: str | None) -> AgentTally:
+        if agent_id is None:
+            return AgentTally()
+        return self.tallies.setdefault(agent_id, AgentTally())
+
+
+_FOLDED = frozenset({Observation, TurnStart, LlmPrompt, LlmResponse, Action, ErrorEvent})
+
+
+def _plus(total: int | None, count: int | None) -> int | None:
+    return total if count is None else (total or 0) + count
+
+
+def _total_tokens(totals: RunTotals) -> int | None:
+    if totals.input_tokens is None and totals.output_tokens is None:
+        return None
+    return (totals.input_tokens or 0) + (totals.output_tokens or 0)

@@ -1,0 +1,1 @@
+"""Where events come from: handles, the sink, lines and files."""

@@ -1,0 +1,1 @@
+"""Reading one run back, live or stored."""

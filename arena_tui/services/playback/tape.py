@@ -1,0 +1,226 @@
+"""One run by seq, wherever its events are: held by the broker, in the store, or partly in each.
+
+Of a run whose stream was lost and made anew it reads the newest epoch.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import datetime, timedelta
+
+from arena_tui.broker.protocol import BrokerProtocol, RunMeta, Subscription
+from arena_tui.errors import UnknownRunError
+from arena_tui.events import Delivery, Envelope, ErrorEvent, Gap, RunEnd, encode_event
+from arena_tui.folds.view import RunView
+from arena_tui.store.history import Density, History, Mark
+from arena_tui.store.rows import as_in_payload
+
+__all__ = ["RunTape"]
+
+_HOT_MAX = 20_000
+"""Newest deliveries of a live run kept at hand; older ones are read from the store."""
+
+
+class RunTape:
+    """Reads one run, live or finished; `open` first, `pump` now and then while it is live.
+
+    Attributes:
+        last_seq: Newest seq known.
+        live: Whether more may come.
+    """
+
+    def __init__(self, run_id: str, broker: BrokerProtocol, history: History | None) -> None:
+        self.run_id = run_id
+        self.last_seq = 0
+        self.live = False
+        self._broker = broker
+        self._history = history
+        self._subscription: Subscription | None = None
+        self._hot: list[Delivery] = []
+        self._meta: RunMeta | None = None
+        self._epoch: int | None = None
+
+    async def open(self) -> None:
+        """Find the run.
+
+        Raises:
+            UnknownRunError: Neither the broker nor the store has it.
+        """
+        held = {info.meta.run_id: info for info in await self._broker.runs()}
+        if self.run_id in held:
+            self._subscription = self._broker.subscribe(
+                f"run {self.run_id[-4:].lower()}", [self.run_id]
+            )
+            self.live = held[self.run_id].state != "closed"
+            self._meta = held[self.run_id].meta
+            self.pump()
+        elif self._history is not None:
+            self.run_id = (totals := await self._history.run(self.run_id)).run_id
+            self.last_seq, self._epoch = totals.seq, totals.epoch
+        else:
+            raise UnknownRunError(
+                f"no run {self.run_id}: the broker let it go, and nothing is stored"
+            )
+
+    def pump(self) -> list[Delivery]:
+        """Take in what is new, and return it."""
+        news: list[Delivery] = []
+        if self._subscription is not None:
+            while batch := self._subscription.read_nowait():
+                news += batch
+        if news:
+            self._hot += news
+            if news[-1].epoch != self._epoch:
+                self._epoch = news[-1].epoch
+                self._hot = [each for each in self._hot if each.epoch == self._epoch]
+            self.last_seq = _last(news[-1])
+            self.live = self.live and not _ends(news[-1])
+            if len(self._hot) > 2 * _HOT_MAX:
+                del self._hot[:-_HOT_MAX]
+        return news
+
+    async def window(self, from_seq: int, to_seq: int) -> list[Delivery]:
+        """Deliveries from `from_seq` to `to_seq`, in order."""
+        from_seq = max(1, from_seq)
+        if self._hot and from_seq >= _first(self._hot[0]):
+            return [each for each in self._hot_from(from_seq) if _first(each) <= to_seq]
+        if self._history is None:
+            return [
+                each for each in self._hot if from_seq <= _last(each) and _first(each) <= to_seq
+            ]
+        stored = await self._history.window(self.run_id, from_seq, to_seq, self._epoch)
+        newest = _last(stored[-1]) if stored else from_seq - 1
+        return stored + [each for each in self._hot if newest < _first(each) <= to_seq]
+
+    async def view_at(self, seq: int) -> RunView:
+        """The run folded up to `seq`: board, players, what each used until then."""
+        view = RunView(self.run_id)
+        if self._complete or self._history is None:
+            for delivery in self._hot:
+                if _first(delivery) > seq:
+                    break
+                view.add(delivery)
+        else:
+            for envelope in await self._history.keyframe(self.run_id, seq):
+                view.add(envelope)
+            view.tallies = await self._history.tallies(self.run_id, seq)
+            view.totals.seq = seq
+        if self._meta is not None:
+            view.introduce(self._meta)
+        return view
+
+    async def density(self, slices: int) -> Density:
+        """How the run's events spread over its time."""
+        if not self._complete and self._history is not None:
+            return await self._history.density(self.run_id, slices)
+        return _hot_density(self._hot, slices)
+
+    async def next_of_kind(self, kind: str, at: int, step: int) -> int | None:
+        """The next (`step` 1) or previous (-1) seq of that kind, as seen from `at`."""
+        if not self._complete and self._history is not None:
+            return await self._history.next_of_kind(self.run_id, kind, at, step)
+        found = (
+            each.seq
+            for each in (self._hot if step > 0 else reversed(self._hot))
+            if isinstance(each, Envelope) and each.event.kind == kind
+            if (each.seq > at if step > 0 else each.seq < at)
+        )
+        return next(found, None)
+
+    async def turn_seq(self, turn: int) -> int | None:
+        """First seq of that turn, or None."""
+        if not self._complete and self._history is not None:
+            return await self._history.turn_seq(self.run_id, turn)
+        found = (
+            each.seq for each in self._hot if isinstance(each, Envelope) and each.event.turn == turn
+        )
+        return next(found, None)
+
+    async def search(self, text: str, after: int, backwards: bool = False) -> int | None:
+        """The next event whose text contains `text`."""
+        if not self._complete and self._history is not None:
+            return await self._history.search(self.run_id, text, after, backwards)
+        needle = as_in_payload(text).lower()
+        hits = (
+            each.seq
+            for each in (reversed(self._hot) if backwards else self._hot)
+            if isinstance(each, Envelope)
+            and (each.seq < after if backwards else each.seq > after)
+            and needle in encode_event(each.event).decode().lower()
+        )
+        return next(hits, None)
+
+    def close(self) -> None:
+        """Stop reading."""
+        if self._subscription is not None:
+            self._subscription.close()
+
+    @property
+    def _complete(self) -> bool:
+        """Whether all of the run is at hand."""
+        return bool(self._hot) and _first(self._hot[0]) == 1
+
+    def _hot_from(self, seq: int) -> list[Delivery]:
+        low, high = 0, len(self._hot)
+        while low < high:
+            middle = (low + high) // 2
+            if _last(self._hot[middle]) < seq:
+                low = middle + 1
+            else:
+                high = middle
+        return self._hot[low : low + 1_000]
+
+
+def _ends(delivery: Delivery) -> bool:
+    if isinstance(delivery, Gap):
+        return delivery.reason == "reaped"
+    return isinstance(delivery.event, RunEnd)
+
+
+def _first(delivery: Delivery) -> int:
+    return delivery.from_seq if isinstance(delivery, Gap) else delivery.seq
+
+
+def _last(delivery: Delivery) -> int:
+    return max(delivery.from_seq, delivery.to_seq) if isinstance(delivery, Gap) else delivery.seq
+
+
+def _hot_density(hot: list[Delivery], slices: int) -> Density:
+    stamped = [each for each in hot if isinstance(each, Envelope)]
+    if not stamped:
+        return Density(
+            counts=(0,) * slices, seqs=(1,) * slices, marks=(), first_at=None, last_at=None
+        )
+    first_at: datetime = stamped[0].event.ts
+    last_at: datetime = stamped[-1].event.ts
+    microsecond = timedelta(microseconds=1)
+    width_us = ((last_at - first_at) // microsecond + 1) / slices
+
+    def slice_of(at: datetime) -> int:
+        return max(0, min(slices - 1, int((at - first_at) // microsecond / width_us)))
+
+    places = [slice_of(each.event.ts) for each in stamped]
+    counts = Counter(places)
+    seqs = [stamped[-1].seq] * slices
+    for each, place in zip(reversed(stamped), reversed(places), strict=True):
+        seqs[place] = each.seq
+    for index in range(slices - 2, -1, -1):
+        seqs[index] = min(seqs[index], seqs[index + 1])
+    marks = [
+        Mark(seq=each.seq, kind="error", slice=place)
+        for each, place in zip(stamped, places, strict=True)
+        if isinstance(each.event, ErrorEvent)
+    ]
+    place = 0
+    for delivery in hot:
+        if isinstance(delivery, Gap):
+            marks.append(Mark(seq=delivery.from_seq, kind="gap", slice=place, note=delivery.reason))
+        else:
+            place = slice_of(delivery.event.ts)
+    return Density(
+        counts=tuple(counts.get(index, 0) for index in range(slices)),
+        seqs=tuple(seqs),
+        marks=tuple(marks),
+        first_at=first_at,
+        last_at=last_at,
+    )

@@ -1,0 +1,146 @@
+"""Entries as the server sends them: ours, and those of others."""
+
+from __future__ import annotations
+
+import pytest
+
+from arena_tui.broker.protocol import Cursor, RunMeta
+from arena_tui.broker.redis.codec import (
+    NO_CURSOR,
+    Entry,
+    RawEntry,
+    Unusable,
+    decode_meta,
+    deliveries,
+    encode_meta,
+    parse_id,
+    raw_bytes,
+    read_entry,
+    read_next,
+)
+from arena_tui.errors import EventError
+from arena_tui.events import AgentInfo, Delivery, Envelope, Gap, GapReason, LogEvent, encode_event
+
+
+def entry(epoch: int, seq: int, text: str = "said") -> RawEntry:
+    return b"%d-%d" % (epoch, seq), [b"e", encode_event(LogEvent(text=text))]
+
+
+def test_entries_that_follow_without_a_hole_are_read_at_once() -> None:
+    events = read_next([entry(7, 5, "a"), entry(7, 6, "b"), entry(7, 7, "c")], Cursor(7, 4))
+
+    assert events is not None
+    assert [event.text for event in events if isinstance(event, LogEvent)] == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        [entry(7, 6), entry(7, 7)],
+        [entry(7, 5), entry(7, 7)],
+        [entry(7, 5), entry(8, 1)],
+        [entry(8, 5), entry(8, 6)],
+        [entry(7, 5), (b"7-6", [b"x", b"1"])],
+        [entry(7, 5), (b"7-6", [b"e", b"no event"])],
+        [(b"7-5", [b"x", b"1"]), entry(7, 6)],
+    ],
+    ids=["late", "hole", "anew", "other epoch", "strange at the end", "no JSON", "strange"],
+)
+def test_anything_else_among_them_is_left_to_a_closer_look(entries: list[RawEntry]) -> None:
+    assert read_next(entries, Cursor(7, 4)) is None
+
+
+def gap(first: int, last: int, reason: GapReason = "trimmed", raw: bytes | None = None) -> Gap:
+    return Gap("r", 7, first, last, reason, raw)
+
+
+def found(entries: list[RawEntry], asked: Gap) -> list[int | Gap]:
+    """What the entries fill of the gap: seqs of events, and gaps."""
+    filled: list[Delivery] = deliveries(entries, asked)
+    assert all((each.run_id, each.epoch) == ("r", 7) for each in filled)
+    return [each.seq if isinstance(each, Envelope) else each for each in filled]
+
+
+@pytest.mark.parametrize(
+    ("raw", "cursor"),
+    [
+        (b"1763-12", Cursor(1_763, 12)),
+        ("1763-12", Cursor(1_763, 12)),
+        (b"18446744073709551615-0", Cursor(2**64 - 1, 0)),
+        *((raw, NO_CURSOR) for raw in (b"", b"-", b"5", b"5-", b"-5", b"a-1", b"1--1", b"1-1 ")),
+    ],
+)
+def test_an_id_is_a_cursor_and_nonsense_is_none(raw: bytes | str, cursor: Cursor) -> None:
+    assert parse_id(raw) == cursor
+
+
+def test_an_entry_is_an_event_with_its_place_and_size() -> None:
+    payload = encode_event(event := LogEvent(text="hi"))
+
+    assert read_entry((b"7-3", [b"e", payload])) == Entry(Cursor(7, 3), event, len(payload), None)
+    assert read_entry((b"7-1", [b"e", payload, b"b", b"5-90"])).before == Cursor(5, 90)
+    assert read_entry((b"7-1", [b"e", payload, b"x", b"5-90"])).before is None
+
+
+@pytest.mark.parametrize(
+    ("raw", "has_seq"),
+    [
+        ((b"7-3", [b"foo", b"bar"]), False),
+        ((b"7-0", [b"e", b'{"kind":"log"}']), False),
+        ((b"7-3", []), False),
+        ((b"7-3", [b"e"]), False),
+        ((b"7-3", [b"e", b"{no JSON"]), True),
+        ((b"7-3", [b"e", b'{"text":"no kind"}']), True),
+        ((b"7-3", [b"e", b"[" * 5_000]), True),
+    ],
+)
+def test_only_what_stands_where_an_event_would_takes_its_seq(raw: RawEntry, has_seq: bool) -> None:
+    with pytest.raises(Unusable) as raised:
+        read_entry(raw)
+
+    assert raised.value.has_seq is has_seq
+
+
+def test_what_is_set_aside_can_be_told_from_the_same_elsewhere() -> None:
+    assert raw_bytes((b"7-3", [b"foo", b"b\xff"])) == b"7-3 foo b\xff"
+
+
+def test_a_gap_is_filled_with_what_is_still_there() -> None:
+    entries = [entry(7, seq) for seq in (4, 5, 8)]
+
+    assert found(entries, gap(2, 9)) == [gap(2, 3), 4, 5, gap(6, 7), 8]
+    assert found([], gap(2, 9)) == []
+
+
+def test_what_is_not_of_the_gap_fills_none_of_it() -> None:
+    entries = [entry(6, 3), entry(7, 1), entry(7, 2), entry(8, 3)]
+
+    assert found(entries, gap(2, 9)) == [2]
+
+
+def test_what_is_no_event_is_a_gap_with_its_bytes() -> None:
+    broken: RawEntry = (b"7-4", [b"e", b"{"])
+    strange: RawEntry = (b"7-6", [b"foo", b"bar"])
+
+    filled = found([entry(7, 2), broken, strange, entry(7, 7)], gap(2, 9))
+
+    assert filled == [
+        2, gap(3, 3), gap(4, 4, "quarantined", b"7-4 e {"),
+        gap(5, 4, "quarantined", b"7-6 foo bar"), gap(5, 6), 7,
+    ]  # fmt: skip
+
+
+def test_what_is_known_of_a_run_survives_the_way() -> None:
+    meta = RunMeta(run_id="r", game="chess", label="l", agents=(AgentInfo(id="a"),))
+
+    assert decode_meta(encode_meta(meta), "r") == meta
+
+
+@pytest.mark.parametrize("raw", [b"", b"{", b"[]", b'{"run_id":5}', b"\xff"])
+def test_a_run_of_which_nothing_is_known_has_an_id(raw: bytes) -> None:
+    assert decode_meta(raw, "r") == RunMeta(run_id="r")
+
+
+def test_a_run_of_an_unusable_id_is_refused() -> None:
+    with pytest.raises(EventError, match="not usable"):
+        decode_meta(b"{}", "two words")

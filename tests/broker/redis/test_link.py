@@ -1,0 +1,36 @@
+"""What is said of a link that breaks and mends."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+from redis.exceptions import ConnectionError, TimeoutError
+
+from arena_tui.broker.redis import link as redis_link
+from arena_tui.broker.redis.link import Link
+from arena_tui.broker_url import BrokerUrl
+from tests.conftest import FakeClock
+
+
+async def test_a_link_was_away_from_the_first_failure_to_the_last_success(
+    monkeypatch: pytest.MonkeyPatch, clock: FakeClock
+) -> None:
+    monkeypatch.setattr(redis_link, "time", SimpleNamespace(monotonic=clock))
+    said: list[str] = []
+    link = Link(BrokerUrl("redis://127.0.0.1"), said.append)
+
+    await link.failed("reader", TimeoutError(), 0)
+    clock.now += 7
+    await link.failed("acks", ConnectionError(), 0)
+    problem = link.problem
+    clock.now += 3
+    link.works("reader")
+    clock.now += 1
+    link.works("acks")
+
+    assert problem == "redis 127.0.0.1:6379 does not answer for 7 s"
+    assert said == [
+        "redis 127.0.0.1:6379 does not answer: trying again",
+        "redis 127.0.0.1:6379 works again, after 11.0 s",
+    ]

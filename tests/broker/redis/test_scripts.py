@@ -1,0 +1,386 @@
+"""Each script alone, on every kind of server: what one step on the server does and refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import redis
+
+from arena_tui.broker.redis.scripts import (
+    ACK,
+    APPEND,
+    BEAT,
+    CLOSED,
+    DONE,
+    INDEX,
+    LOOK,
+    NO_RUN,
+    OPEN,
+    REAP,
+    RENEW,
+    STORES,
+    Script,
+    acks_key,
+    events_key,
+    meta_key,
+)
+
+KEYS = (meta_key("r"), events_key("r"))
+ALL = 10_000
+FUTURE = 9_999_999_999_999
+"""An epoch that no server's clock gives, in ms."""
+
+
+class Server:
+    """Calls scripts as the broker does."""
+
+    def __init__(self, client: Any) -> None:
+        self.client = client
+
+    def call(self, script: Script, keys: tuple[str, ...] = (), *args: object) -> Any:
+        return self.client.eval(script.text, len(keys), *keys, *args)
+
+    def open(
+        self, run_id: str = "r", nonce: str = "", epoch: int = 0, before: tuple[int, int] = (0, 0)
+    ) -> tuple[int, int]:
+        keys = meta_key(run_id), events_key(run_id), INDEX
+        mine, given = self.call(OPEN, keys, run_id, "{}", nonce, epoch, *before)
+        return mine, given
+
+    def append(
+        self, first: int, *payloads: str, at: tuple[int, int] = (0, 0), producer: str = "p",
+        capacity: int = ALL, ends: bool = False, run_id: str = "r",
+    ) -> tuple[int, int]:  # fmt: skip
+        keys = meta_key(run_id), events_key(run_id)
+        ((epoch, seq),) = self.call(
+            APPEND, keys, producer, capacity, *at, first, int(ends), len(payloads), *payloads
+        )
+        return epoch, seq
+
+    def ack(
+        self, store: str, *cursors: tuple[str, int, int], retain: int = 2, closed_runs: int = 1
+    ) -> int:
+        args = [each for cursor in cursors for each in cursor]
+        others: int = self.call(ACK, (), store, 3_600, retain, closed_runs, *args)
+        return others
+
+    def events(self, run_id: str = "r") -> list[tuple[str, dict[str, str]]]:
+        found: list[tuple[str, dict[str, str]]] = self.client.xrange(events_key(run_id))
+        return found
+
+    def seqs(self, epoch: int, run_id: str = "r") -> list[int]:
+        """Of the entries of this epoch, which there are no others of."""
+        parts = [entry_id.split("-") for entry_id, _ in self.events(run_id)]
+        assert {each for each, _ in parts} <= {str(epoch)}
+        return [int(seq) for _, seq in parts]
+
+
+@pytest.fixture
+def server(each_redis_url: str) -> Iterator[Server]:
+    with redis.Redis.from_url(each_redis_url, decode_responses=True) as client:
+        yield Server(client)
+
+
+def test_a_run_is_opened_once_and_named_once(server: Server) -> None:
+    mine, epoch = server.open(nonce="x")
+
+    assert mine == 1
+    assert [server.open(nonce=nonce) for nonce in ("x", "y", "")] == [
+        (1, epoch), (0, epoch), (1, epoch),
+    ]  # fmt: skip
+    assert [fields for _, fields in server.client.xrange(INDEX)] == [{"run": "r"}]
+
+
+def test_a_run_opened_with_an_epoch_has_it(server: Server) -> None:
+    assert server.open(epoch=1_234) == (1, 1_234)
+
+
+def test_a_stream_made_anew_is_newer_than_what_it_replaces(server: Server) -> None:
+    _, epoch = server.open(before=(FUTURE, 40))
+    server.append(1, "a", "b")
+
+    assert epoch == FUTURE + 1
+    assert server.events() == [
+        (f"{epoch}-1", {"e": "a", "b": f"{FUTURE}-40"}), (f"{epoch}-2", {"e": "b"}),
+    ]  # fmt: skip
+
+
+def test_a_stream_made_anew_is_newer_than_entries_that_are_left(server: Server) -> None:
+    server.client.xadd(events_key("r"), {"foo": "bar"}, id=f"{FUTURE}-3")
+
+    assert server.open() == (1, FUTURE + 1)
+
+
+def test_ids_are_dense_from_one(server: Server) -> None:
+    _, epoch = server.open()
+
+    answers = [server.append(1, "a", "b", "c"), server.append(4, "d", at=(epoch, 3))]
+
+    assert answers == [(epoch, 3), (epoch, 4)]
+    assert [(entry, fields["e"]) for entry, fields in server.events()] == [
+        (f"{epoch}-{seq}", payload) for seq, payload in enumerate("abcd", 1)
+    ]
+
+
+def test_two_producers_share_one_line_of_seqs(server: Server) -> None:
+    _, epoch = server.open()
+
+    answers = [
+        server.append(1, "a", producer="p"),
+        server.append(1, "b", "c", producer="q"),
+        server.append(2, "d", at=(epoch, 1), producer="p"),
+    ]
+
+    assert answers == [(epoch, 1), (epoch, 3), (epoch, 4)]
+    assert [fields["e"] for _, fields in server.events()] == list("abcd")
+
+
+def test_a_repeat_is_dropped_and_answered_as_the_first_time(server: Server) -> None:
+    _, epoch = server.open()
+    server.append(1, "a", "b", "c")
+
+    again = [server.append(1, "a", "b", "c"), server.append(1, "a"), server.append(2, "b", "c")]
+
+    assert again == [(epoch, 3), (epoch, 1), (epoch, 3)]
+    assert server.seqs(epoch) == [1, 2, 3]
+
+
+def test_of_a_partial_repeat_only_the_new_is_added(server: Server) -> None:
+    _, epoch = server.open()
+    server.append(1, "a", "b")
+
+    assert server.append(1, "a", "b", "c", "d") == (epoch, 4)
+    assert server.append(4, "d", "e") == (epoch, 5)
+    assert [fields["e"] for _, fields in server.events()] == list("abcde")
+
+
+def test_a_repeat_after_another_producer_is_told_its_own_place(server: Server) -> None:
+    _, epoch = server.open()
+    server.append(1, "a", "b", producer="p")
+    server.append(1, "c", producer="q")
+
+    assert server.append(1, "a", "b", producer="p") == (epoch, 2)
+
+
+def test_a_repeat_over_a_new_epoch_is_told_where_its_events_stand(server: Server) -> None:
+    _, epoch = server.open()
+    server.append(1, "a", "b")
+    server.call(RENEW, KEYS, epoch, 9)
+
+    assert server.append(1, "a", "b") == (epoch, 2)
+
+
+def test_a_hole_means_a_new_epoch(server: Server) -> None:
+    """The server has lost events 3 to 5: it was restored from an older copy."""
+    _, epoch = server.open()
+    server.append(1, "a", "b")
+
+    renewed, seq = server.append(6, "f", at=(epoch, 5))
+
+    assert (renewed > epoch, seq) == (True, 1)
+    assert server.events()[-1] == (f"{renewed}-1", {"e": "f", "b": f"{epoch}-5"})
+    assert server.append(7, "g", at=(renewed, 1)) == (renewed, 2)
+
+
+def test_a_hole_under_an_epoch_that_the_server_lost_means_a_newer_one(server: Server) -> None:
+    server.open()
+    server.append(1, "a", "b")
+
+    renewed, seq = server.append(6, "f", at=(FUTURE, 3))
+
+    assert (renewed, seq) == (FUTURE + 1, 1)
+    assert server.events()[-1][1]["b"] == f"{FUTURE}-3"
+
+
+def test_a_hole_is_none_once_the_stream_was_made_anew(server: Server) -> None:
+    _, epoch = server.open(before=(1_234, 80))
+
+    assert server.append(81, "a", at=(1_234, 80)) == (epoch, 1)
+
+
+@pytest.mark.parametrize("ahead", [1, 50])
+def test_an_entry_of_somebody_else_means_a_new_epoch(server: Server, ahead: int) -> None:
+    _, epoch = server.open()
+    server.append(1, "a", "b")
+    server.client.xadd(events_key("r"), {"foo": "bar"}, id=f"{epoch}-{2 + ahead}")
+
+    renewed, seq = server.append(3, "c", "d", at=(epoch, 2))
+
+    assert (renewed > epoch, seq) == (True, 2)
+    assert server.events()[-2:] == [
+        (f"{renewed}-1", {"e": "c", "b": f"{epoch}-2"}), (f"{renewed}-2", {"e": "d"}),
+    ]  # fmt: skip
+
+
+def test_a_run_holds_at_most_its_capacity(server: Server) -> None:
+    _, epoch = server.open()
+
+    server.append(1, *"abcdefgh", capacity=5)
+
+    assert server.seqs(epoch) == [4, 5, 6, 7, 8]
+    assert server.append(9, "i", at=(epoch, 8), capacity=5) == (epoch, 9)
+
+
+def test_what_fails_in_one_run_is_no_other_run_s_business(server: Server) -> None:
+    epochs = [server.open(run)[1] for run in "abc"]
+    server.client.set(events_key("a"), "x")
+    server.client.set(meta_key("b"), "x")
+    keys = [key for run in "abc" for key in (meta_key(run), events_key(run))]
+    rows = server.call(APPEND, tuple(keys), "p", ALL, *(3 * [0, 0, 1, 0, 1, "x"]))
+
+    assert [isinstance(row, redis.ResponseError) for row in rows] == [True, True, False]
+    assert rows[2] == [epochs[2], 1]
+    assert server.seqs(epochs[2], "c") == [1]
+
+
+def test_nothing_is_added_to_what_is_not_there_or_has_ended(server: Server) -> None:
+    assert server.append(1, "a") == (NO_RUN, 0)
+    _, epoch = server.open()
+    server.append(1, "a", ends=True)
+
+    assert server.append(2, "late", at=(epoch, 1)) == (CLOSED, 0)
+    assert server.append(1, "a", ends=True) == (epoch, 1)
+    assert server.seqs(epoch) == [1]
+
+
+def test_a_run_whose_facts_are_garbage_can_be_opened_again(server: Server) -> None:
+    _, epoch = server.open()
+    server.append(1, "a")
+    server.client.hset(meta_key("r"), "seq", "many")
+
+    assert server.append(2, "b", at=(epoch, 1)) == (NO_RUN, 0)
+    mine, renewed = server.open(before=(epoch, 1))
+    assert (mine, renewed > epoch) == (1, True)
+    assert server.append(2, "b", at=(epoch, 1)) == (renewed, 1)
+
+
+def test_who_has_seen_more_than_the_server_knows_moves_it_on(server: Server) -> None:
+    _, epoch = server.open()
+    server.append(1, "a", "b")
+
+    moved = [server.call(RENEW, KEYS, *at) for at in [(1_234, 9), (epoch, 2), (epoch, 5)]]
+
+    assert moved == [0, 0, 1]
+    renewed, seq = server.append(3, "c", at=(epoch, 2))
+    assert (renewed > epoch, seq) == (True, 1)
+    assert server.events()[-1][1] == {"e": "c", "b": f"{epoch}-5"}
+    assert server.call(RENEW, KEYS, FUTURE, 1) == 1
+    assert server.append(4, "d", at=(renewed, 1)) == (FUTURE + 1, 1)
+
+
+def test_who_looks_is_told_of_each_run_and_of_none(server: Server) -> None:
+    _, epoch = server.open(before=(1_234, 5))
+    server.append(1, "a", "b")
+    server.client.set(meta_key("taken"), "x")
+    server.client.hset(meta_key("odd"), mapping={"epoch": "5", "seq": "7", "alive": "yes"})
+    keys = [
+        key for run in ("r", "none", "taken", "odd") for key in (meta_key(run), events_key(run))
+    ]
+
+    short = server.call(LOOK, tuple(keys), 0)
+    whole = server.call(LOOK, KEYS, 1)
+
+    assert [row[:3] for row in short] == [[epoch, 2, "open"], [], [], [5, 7, ""]]
+    assert (short[0][4], whole[0][5:]) == ("1234-5", ["{}", f"{epoch}-1"])
+
+
+def test_a_sign_of_life_names_a_run_again_that_the_index_has_lost(server: Server) -> None:
+    server.open()
+    server.client.delete(INDEX)
+    server.client.hset(meta_key("r"), "alive", 0)
+
+    for _ in range(2):
+        server.call(BEAT, (meta_key("r"), meta_key("none")))
+
+    assert [fields for _, fields in server.client.xrange(INDEX)] == [{"run": "r"}]
+    assert server.call(LOOK, KEYS, 0)[0][3] < 60_000
+    assert not server.client.exists(meta_key("none"))
+
+
+def test_what_all_stores_have_is_trimmed_to_what_is_retained(server: Server) -> None:
+    _, epoch = server.open()
+    server.append(1, *"abcdefgh")
+    server.ack("one")
+
+    assert server.ack("two", ("r", epoch, 8)) == 1
+    held = server.seqs(epoch)
+    server.ack("one", ("r", epoch, 5))
+    slower = server.seqs(epoch)
+    server.ack("one", ("r", epoch, 8))
+
+    assert (held, slower) == ([1, 2, 3, 4, 5, 6, 7, 8], [6, 7, 8])
+    assert server.seqs(epoch) == [7, 8]
+
+
+def test_an_ack_of_another_epoch_trims_nothing(server: Server) -> None:
+    _, epoch = server.open()
+    server.append(1, *"abcdefgh")
+    server.ack("old", ("r", epoch - 1, 8))
+
+    server.ack("one", ("r", epoch - 1, 8))
+
+    assert server.seqs(epoch) == [1, 2, 3, 4, 5, 6, 7, 8]
+
+
+def test_closed_runs_are_let_go_of_once_all_stores_have_them(server: Server) -> None:
+    epochs = {run: server.open(run)[1] for run in "abc"}
+    for run in "abc":
+        server.append(1, "x", run_id=run, ends=True)
+    server.ack("other")
+
+    server.ack("one", *((run, epochs[run], 1) for run in "abc"))
+    unstored = server.client.xlen(INDEX)
+    server.ack("other", *((run, epochs[run], 1) for run in "ab"))
+
+    left = {fields["run"] for _, fields in server.client.xrange(INDEX)}
+    assert (unstored, left) == (3, {"b", "c"})
+    assert not server.client.exists(meta_key("a"), events_key("a"))
+    assert server.client.hkeys(acks_key("one")) == ["b", "c", "", "#"]
+
+
+@pytest.mark.parametrize("in_good_order", [False, True])
+def test_a_store_that_is_gone_is_waited_for_no_longer(server: Server, in_good_order: bool) -> None:
+    epochs = {run: server.open(run)[1] for run in "ab"}
+    server.append(1, *"abcdefgh", run_id="a")
+    server.append(1, "x", run_id="b", ends=True)
+    server.ack("gone")
+    server.ack("one", ("a", epochs["a"], 8), ("b", epochs["b"], 1), closed_runs=0)
+    server.client.delete(acks_key("gone"))
+    if in_good_order:
+        server.client.srem(STORES, "gone")
+
+    server.ack("one", closed_runs=0)  # nothing new
+
+    assert server.seqs(epochs["a"], "a") == [7, 8]
+    assert not server.client.exists(meta_key("b"))
+    assert server.client.smembers(STORES) == {"one"}
+
+
+def test_garbage_in_the_acks_of_others_trims_nothing_and_stops_nobody(server: Server) -> None:
+    _, epoch = server.open()
+    server.append(1, *"abcdefgh")
+    server.client.sadd(STORES, "odd")
+    server.client.hset(acks_key("odd"), "r", "everything")
+    server.client.set(meta_key("taken"), "x")
+
+    server.ack("one", ("taken", 5, 5), ("r", epoch, 8))
+
+    assert server.seqs(epoch) == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert server.client.hget(acks_key("one"), "r") == f"{epoch}-8"
+
+
+def test_only_a_closed_run_is_reaped(server: Server) -> None:
+    _, epoch = server.open()
+    server.append(1, "a")
+    server.ack("one", ("r", epoch, 1))
+
+    still_open = server.call(REAP, (meta_key("r"),), "r")
+    server.append(2, "b", at=(epoch, 1), ends=True)
+    closed = server.call(REAP, (meta_key("r"),), "r")
+
+    assert (still_open, closed) == (0, 1)
+    assert set(server.client.keys()) == {acks_key("one"), STORES, INDEX}
+    assert server.client.hkeys(acks_key("one")) == ["", "#"]
+    assert (server.client.xlen(INDEX), server.client.zcard(DONE)) == (0, 0)

@@ -1,0 +1,230 @@
+"""Frames: everything on screen at one instant, folded from what the broker hands over."""
+
+from __future__ import annotations
+
+import pytest
+from msgspec.structs import replace
+
+from arena_tui.broker.memory import InProcessBroker
+from arena_tui.broker.protocol import BrokerStats, Cursor, Limits, RunMeta
+from arena_tui.consumers.feed import Feed
+from arena_tui.consumers.persister import PersisterCounters
+from arena_tui.events import (
+    Action,
+    AgentInfo,
+    Envelope,
+    ErrorEvent,
+    Event,
+    Gap,
+    LlmPrompt,
+    LlmResponse,
+    Observation,
+    RunEnd,
+    RunStart,
+    TurnStart,
+)
+from arena_tui.folds.totals import RunTotals
+from arena_tui.folds.view import RunView
+from tests.conftest import FakeClock
+
+
+class Stage:
+    """A broker, a feed on it, and one clock for both."""
+
+    def __init__(self, clock: FakeClock, limits: Limits | None = None) -> None:
+        self.clock = clock
+        self.broker = InProcessBroker(limits, clock)
+        self.feed = Feed(self.broker, clock)
+
+    async def publish(self, run_id: str, *events: Event) -> None:
+        if run_id not in {info.meta.run_id for info in await self.broker.runs()}:
+            await self.broker.open_run(RunMeta(run_id=run_id))
+        for event in events:
+            await self.broker.publish(run_id, event)
+        self.feed.pump()
+
+
+def start(*agents: str, game: str = "chess") -> RunStart:
+    return RunStart(game=game, agents=[AgentInfo(id=agent) for agent in agents])
+
+
+async def test_a_pane_holds_what_its_run_looks_like_now(clock: FakeClock) -> None:
+    stage = Stage(clock)
+    await stage.publish(
+        "a", start("x", "o"), TurnStart(turn=3, player="o", agent_id="o"),
+        Observation(turn=3, agent_id="o", text="the board"),
+        LlmResponse(turn=3, agent_id="o", input_tokens=10, output_tokens=5, cost_usd=0.5),
+        ErrorEvent(turn=3, message="429"),
+    )  # fmt: skip
+
+    (pane,) = (await stage.feed.frame()).panes
+
+    assert (pane.game, pane.turn, pane.player, pane.board) == ("chess", 3, "o", "the board")
+    assert (pane.tokens, pane.cost_usd, pane.errors, pane.last_error) == (15, 0.5, 1, "429")
+    assert pane.state == "running"
+
+
+async def test_an_unanswered_prompt_is_waited_for_and_an_answer_ends_that(
+    clock: FakeClock,
+) -> None:
+    stage = Stage(clock)
+    await stage.publish("a", start("x"), LlmPrompt(agent_id="x", text="?"))
+    clock.now += 12
+    waiting = (await stage.feed.frame()).panes[0].waiting_s
+    await stage.publish("a", LlmResponse(agent_id="x", text="!"))
+
+    assert waiting == 12.0
+    assert (await stage.feed.frame()).panes[0].waiting_s is None
+
+
+async def test_silence_is_stuck_and_a_lost_producer_is_lost(clock: FakeClock) -> None:
+    stage = Stage(clock)
+    await stage.publish("silent", start("x"))
+    await stage.publish("gone", start("x"))
+    await stage.feed.frame()
+    states = []
+    for _ in range(4):
+        await stage.broker.heartbeat(["silent"])
+        clock.now += 10
+        states.append([pane.state for pane in (await stage.feed.frame()).panes])
+
+    assert states == [["running", "running"], ["running", "lost"], ["stuck", "lost"],
+                      ["stuck", "lost"]]  # fmt: skip
+
+
+async def test_a_frame_reuses_the_panes_that_did_not_change(clock: FakeClock) -> None:
+    stage = Stage(clock)
+    await stage.publish("a", start("x"))
+    await stage.publish("b", start("x"))
+    first = await stage.feed.frame()
+    await stage.publish("b", Action(agent_id="x", action="e4"))
+
+    second = await stage.feed.frame()
+
+    assert second.panes[0] is first.panes[0]
+    assert second.panes[1] is not first.panes[1]
+
+
+async def test_the_next_game_of_a_series_takes_the_place_of_the_last(clock: FakeClock) -> None:
+    stage = Stage(clock)
+    await stage.publish("a1", start("x", "o"), RunEnd())
+    await stage.publish("b1", start("x", game="go"))
+    await stage.publish("a2", start("x", "o"))
+
+    panes = sorted((await stage.feed.frame()).panes, key=lambda pane: pane.number)
+
+    assert [pane.run_id for pane in panes] == ["a2", "b1"]
+
+
+async def test_finished_runs_can_be_cleared(clock: FakeClock) -> None:
+    stage = Stage(clock)
+    await stage.publish("over", start("x"), RunEnd())
+    await stage.publish("open", start("x"))
+
+    stage.feed.clear_finished()
+
+    assert [pane.run_id for pane in (await stage.feed.frame()).panes] == ["open"]
+
+
+async def test_rates_count_events_by_the_second(clock: FakeClock) -> None:
+    stage = Stage(clock)
+    for count in (1, 4, 2):
+        await stage.publish("a", *(Action(action="x") for _ in range(count)))
+        clock.now += 1.0
+        frame = await stage.feed.frame()
+
+    assert frame.panes[0].per_second == (1, 4, 2)
+    assert frame.truth.per_second == (1, 4, 2)
+    assert frame.panes[0].rate == 7 / 3
+
+
+async def test_a_feed_that_falls_behind_draws_the_gap(clock: FakeClock) -> None:
+    stage = Stage(clock, Limits(capacity=10, retain=3))
+    await stage.broker.open_run(RunMeta(run_id="a"))
+    for _ in range(25):
+        await stage.broker.publish("a", Action(action="x"))
+    behind = (await stage.feed.frame()).truth.behind
+    stage.feed.pump()
+
+    (pane,) = (await stage.feed.frame()).panes
+
+    assert behind == 25
+    assert pane.lost == 15
+    assert pane.events == 10
+
+
+async def test_a_run_that_ended_unseen_leaves_no_ghost(clock: FakeClock) -> None:
+    stage = Stage(clock, Limits(closed_runs=2))
+    for number in range(20):
+        run_id = f"run{number}"
+        await stage.broker.open_run(RunMeta(run_id=run_id))
+        await stage.broker.publish(run_id, start("x", game=run_id))
+        await stage.broker.publish(run_id, RunEnd())
+    stage.feed.pump()
+
+    panes = (await stage.feed.frame()).panes
+
+    assert {pane.state for pane in panes} == {"finished"}
+
+
+async def test_what_is_wrong_with_the_link_reaches_the_truth(clock: FakeClock) -> None:
+    class Cut(InProcessBroker):
+        async def stats(self) -> BrokerStats:
+            return replace(await super().stats(), link="no connection to redis host:1 for 12 s")
+
+    truth = (await Feed(Cut(clock=clock), clock).frame()).truth
+
+    assert truth.link == "no connection to redis host:1 for 12 s"
+
+
+@pytest.mark.parametrize(
+    ("shared", "stored", "in_flight"), [(True, 4, 1), (False, 1, 4)], ids=["shared", "own"]
+)
+async def test_what_a_shared_broker_had_stored_before_is_not_in_flight(
+    clock: FakeClock, shared: bool, stored: int, in_flight: int
+) -> None:
+    stage = Stage(clock)
+    stage.broker.shared = shared
+    await stage.publish("a", *(Action(action="x") for _ in range(5)))
+    (info,) = await stage.broker.runs()
+    cursors = {"a": Cursor(info.epoch, 3)}
+    persister = stage.broker.subscribe("persister", start=cursors, durable=True)
+    persister.read_nowait(1)
+    persister.ack({"a": Cursor(info.epoch, 4)})
+
+    truth = (await stage.feed.frame(Stored(stored=1))).truth  # type: ignore[arg-type]
+
+    assert (truth.published, truth.stored, truth.in_flight, truth.lost) == (5, stored, in_flight, 0)
+
+
+class Stored:
+    """As much of a persister as a feed reads."""
+
+    def __init__(self, stored: int) -> None:
+        self.counters = PersisterCounters(
+            state="ok", stored=stored, lost=0, quarantined=0, failures=0, last_error=None
+        )
+
+
+def test_a_run_seen_late_is_introduced_and_says_that_there_was_more() -> None:
+    view = RunView("late")
+    view.add(Envelope("late", 1, 501, LlmResponse(text="x", input_tokens=7, cost_usd=0.5)))
+    view.introduce(RunMeta(run_id="late", game="chess", agents=(AgentInfo(id="a"),)))
+    stored = RunTotals(run_id="late", events=501, input_tokens=9_000, cost_usd=4.5, errors=2)
+
+    alone = view.pane(0.0, "open", held=1, capacity=10, lag=0, overflow=0)
+    known = view.pane(0.0, "open", held=1, capacity=10, lag=0, overflow=0, stored=stored)
+
+    assert (alone.game, alone.events, alone.tokens, alone.partial) == ("chess", 501, 7, True)
+    assert (known.tokens, known.cost_usd, known.errors, known.partial) == (9_000, 4.5, 2, False)
+
+
+def test_what_was_before_a_run_was_seen_is_not_lost() -> None:
+    view = RunView("late")
+    view.begin_at(501)
+    view.add(Envelope("late", 1, 501, LlmResponse(text="x", input_tokens=7)))
+    view.add(Gap("late", 1, 502, 504, "trimmed"))
+
+    pane = view.pane(0.0, "open", held=1, capacity=10, lag=0, overflow=0)
+
+    assert (pane.lost, pane.partial, len(pane.recent)) == (3, True, 2)

@@ -1,0 +1,192 @@
+"""Bytes in any pieces become events; a bad line is told by its number and stops nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from arena_tui.broker.memory import InProcessBroker
+from arena_tui.broker.protocol import Cursor
+from arena_tui.errors import EventError, RunClosedError
+from arena_tui.events import Envelope, Event, LogEvent
+from arena_tui.producers.lines import LINE_MAX_BYTES, Line, LineCutter, LineIntake, PacedSink
+from arena_tui.producers.sink import MultiRunBrokerSink
+
+LOG = b'{"run_id":"a","kind":"log","text":"x"}'
+
+
+def cut(*pieces: bytes) -> list[Line]:
+    """All lines of the pieces, the last one finished or not."""
+    cutter = LineCutter()
+    found = [line for piece in pieces for line in cutter.feed(piece)]
+    return found + list(cutter.rest())
+
+
+@given(
+    st.lists(st.binary(max_size=20).map(lambda raw: raw.replace(b"\n", b"")), max_size=8),
+    st.lists(st.integers(1, 9), min_size=1, max_size=40),
+)
+def test_lines_are_the_same_in_whatever_pieces_they_come(
+    texts: list[bytes], sizes: list[int]
+) -> None:
+    whole = b"\n".join(texts)
+    pieces, start = [], 0
+    for size in sizes * len(whole):
+        pieces.append(whole[start : start + size])
+        start += size
+
+    assert cut(*pieces) == cut(whole)
+    assert cut(whole) == [
+        Line(number, text) for number, text in enumerate(texts, 1) if text.strip(b" \t\r")
+    ]
+
+
+def test_an_unfinished_line_waits_for_its_newline() -> None:
+    cutter = LineCutter()
+
+    assert list(cutter.feed(b"one\ntw")) == [Line(1, b"one")]
+    assert list(cutter.feed(b"o")) == []
+    assert list(cutter.feed(b"\n")) == [Line(2, b"two")]
+
+
+def test_blank_lines_are_left_out_and_counted() -> None:
+    assert cut(b"\n \t\r\none\r\n\n") == [Line(3, b"one\r")]
+
+
+@pytest.mark.parametrize("piece", [1_000, 100_000, 10_000_000])
+def test_a_line_too_long_is_skipped_and_the_next_one_read(piece: int) -> None:
+    long = b"x" * (3 * LINE_MAX_BYTES) + b"\n" + LOG + b"\n"
+
+    found = cut(*(long[start : start + piece] for start in range(0, len(long), piece)))
+
+    assert found == [Line(1, None), Line(2, LOG)]
+
+
+def test_the_longest_line_allowed_is_held() -> None:
+    longest = b"x" * LINE_MAX_BYTES
+
+    assert cut(longest) == [Line(1, longest)]
+    assert cut(longest + b"x") == [Line(1, None)]
+
+
+def test_of_a_line_too_long_nothing_is_held() -> None:
+    cutter = LineCutter()
+    for _ in range(100):
+        assert list(cutter.feed(b"x" * LINE_MAX_BYTES)) == []
+        assert len(cutter._held) <= LINE_MAX_BYTES
+
+
+@pytest.mark.parametrize(
+    ("line", "epoch"),
+    [
+        ({"ts": "2026-01-01T00:00:00.123456Z"}, 1_767_225_600_123),
+        ({"ts": "2026-01-01T02:00:00.123+02:00"}, 1_767_225_600_123),
+        ({"ts": "1969-12-31T23:59:59Z"}, 1),
+        ({"turn": 3}, 1),
+        ({"kind": "a kind of its own", "ts": "2026-01-01T00:00:00Z"}, 1_767_225_600_000),
+        ({"kind": "a kind of its own", "deep": {"ts": "2026-01-01T00:00:00Z"}}, 1),
+    ],
+    ids=["utc", "elsewhere", "before 1970", "none", "unknown kind", "not its own"],
+)
+def test_a_line_s_epoch_is_its_own_time_and_1_without_one(
+    line: dict[str, object], epoch: int
+) -> None:
+    line = {"run_id": "a", "kind": "log"} | line
+    each = Line(1, json.dumps(line).encode())
+
+    assert each.epoch(each.decode()[1]) == epoch
+
+
+def test_bad_lines_are_told_by_number_and_the_rest_is_published() -> None:
+    published: list[tuple[str, Event]] = []
+    refused: list[tuple[int, str]] = []
+    intake = LineIntake(
+        lambda run_id, event, line: published.append((run_id, event)),
+        lambda number, why: refused.append((number, why)),
+    )
+    bad = {
+        2: (b"not JSON", "not a JSON object"),
+        3: (b"[1]", "not a JSON object"),
+        4: (b'{"kind":"log"}', "run_id"),
+        5: (b'{"run_id":"a"}', "kind"),
+        6: (b'{"run_id":"a b","kind":"log"}', "not usable"),
+        7: (b'{"run_id":"a","kind":"log","ts":"noon"}', "log event is not valid"),
+        8: (b'{"run_id":"a","kind":"log","text":"\xff"}', "not UTF-8"),
+        9: (b"x" * LINE_MAX_BYTES * 2, "longer than"),
+    }
+    good = b'{"run_id":"b","kind":"of its own","epoch":7,"seq":9}'
+
+    intake.take(cut(b"\n".join([LOG, *(raw for raw, _ in bad.values()), good])))
+
+    assert [run_id for run_id, _ in published] == ["a", "b"]
+    assert [number for number, _ in refused] == list(bad)
+    assert [bad[number][1] for number, why in refused if bad[number][1] not in why] == []
+    assert (intake.published, intake.refused, intake.runs) == (2, 8, {"a", "b"})
+
+
+@pytest.mark.parametrize("error", [EventError("too deep"), RunClosedError("run a has ended")])
+def test_what_the_broker_refuses_is_a_bad_line(error: Exception) -> None:
+    def refuse(*_: object) -> None:
+        raise error
+
+    told: list[tuple[int, str]] = []
+    intake = LineIntake(refuse, lambda number, why: told.append((number, why)))
+
+    intake.take([Line(7, LOG)])
+
+    assert told == [(7, str(error))]
+    assert (intake.published, intake.refused, intake.runs) == (0, 1, set())
+
+
+def test_a_line_without_a_time_happens_when_it_is_read() -> None:
+    before = datetime.now(UTC)
+
+    _, event = Line(1, LOG).decode()
+
+    assert before <= event.ts <= datetime.now(UTC)
+
+
+@pytest.mark.parametrize(
+    ("count", "text", "waits"),
+    [(2_500, "", 5), (60, "x" * 200_000, 2)],
+    ids=["many events", "large events"],
+)
+async def test_a_reader_along_the_way_finds_every_event_though_a_run_keeps_few(
+    count: int, text: str, waits: int
+) -> None:
+    broker = InProcessBroker()
+    store = broker.subscribe("store", durable=True)
+    screen = broker.subscribe("screen")
+    sink = MultiRunBrokerSink(broker)
+    seen: list[int] = []
+    ahead: list[int] = []
+
+    def published() -> None:
+        while batch := store.read_nowait(10_000):
+            last = batch[-1]
+            assert isinstance(last, Envelope)
+            store.ack({last.run_id: Cursor(last.epoch, last.seq)})
+        ahead.append(sink.stats().queued)
+        read()
+
+    def read() -> None:
+        while batch := screen.read_nowait():
+            seen.extend(each.seq for each in batch if isinstance(each, Envelope))
+
+    paced = PacedSink(sink, published)
+
+    def emit() -> None:
+        for _ in range(count):
+            paced.emit("run", LogEvent(text=text), Line(1, text.encode()))
+
+    await asyncio.to_thread(emit)
+    await sink.flush()
+    read()
+
+    assert seen == list(range(1, count + 1))
+    assert ahead == [0] * waits

@@ -1,0 +1,540 @@
+"""From threads to the broker: order, back pressure, and nothing lost on the way or at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from arena_tui.broker.memory import InProcessBroker
+from arena_tui.broker.protocol import Cursor, Limits, Outgoing, RunMeta, Subscription
+from arena_tui.consumers.persister import Persister
+from arena_tui.errors import BrokerError, EventError, RunClosedError
+from arena_tui.events import (
+    Delivery,
+    Envelope,
+    ErrorEvent,
+    Event,
+    LlmResponse,
+    LogEvent,
+    RunEnd,
+    RunStart,
+)
+from arena_tui.producers.sink import MultiRunBrokerSink
+from arena_tui.store.database import Database
+from arena_tui.store.history import read_runs
+from arena_tui.store.verify import verify_store
+from tests.waiting import until
+
+THREADS = 32
+EVENTS = 10_000
+BURST = 50
+
+
+def read(subscription: Subscription) -> list[Envelope]:
+    found: list[Envelope] = []
+    while batch := subscription.read_nowait():
+        found += [each for each in batch if isinstance(each, Envelope)]
+    return found
+
+
+def events_of(subscription: Subscription) -> list[Event]:
+    return [envelope.event for envelope in read(subscription)]
+
+
+class StuckBroker(InProcessBroker):
+    """Takes batches in only while `open` is set."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open = asyncio.Event()
+
+    async def publish_all(self, batch: list[Outgoing]) -> int:  # type: ignore[override]
+        await self.open.wait()
+        return await super().publish_all(batch)
+
+
+@contextmanager
+def in_thread(work: Callable[[], None]) -> Iterator[threading.Thread]:
+    thread = threading.Thread(target=work)
+    thread.start()
+    yield thread
+    thread.join(30)
+    assert not thread.is_alive()
+
+
+async def test_32_threads_in_bursts_lose_nothing(tmp_path: Path) -> None:
+    path = str(tmp_path / "a.duckdb")
+    broker = InProcessBroker()
+    database = Database(path)
+    persister = Persister(broker, database)
+    await persister.start()
+    storing = asyncio.create_task(persister.run())
+    sink = MultiRunBrokerSink(broker, bound=5_000)
+    everyone_is_here = threading.Barrier(THREADS)
+
+    def play(number: int) -> None:
+        everyone_is_here.wait()
+        for first in range(0, EVENTS, BURST):
+            for count in range(first, first + BURST):
+                event = LlmResponse(turn=count, text="some words", input_tokens=1, cost_usd=0.25)
+                sink.emit(f"run-{number}", event)
+
+    def produce() -> None:
+        threads = [threading.Thread(target=play, args=(number,)) for number in range(THREADS)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        sink.close_all()
+
+    await asyncio.to_thread(produce)
+    counters = persister.counters
+    held = await broker.runs()
+    await broker.aclose()
+    await storing
+    database.close()
+
+    assert (counters.stored, counters.lost) == (THREADS * (EVENTS + 1), 0)
+    assert held == []
+    again = Database(path)
+    verdicts = again.read_now(verify_store)
+    totals = again.read_now(read_runs)
+    out_of_order = again.read_now(
+        lambda connection: connection.execute(
+            "SELECT count(*) FROM events WHERE kind = 'llm_response' AND turn <> seq - 1"
+        ).fetchone()
+    )
+    again.close()
+    assert [(each.events, each.problems) for each in verdicts] == [(EVENTS + 1, ())] * THREADS
+    assert {each.status for each in totals} == {"stopped"}
+    assert {(each.input_tokens, each.cost_usd) for each in totals} == {(EVENTS, EVENTS / 4)}
+    assert out_of_order == (0,)
+
+
+async def test_what_was_accepted_before_closing_is_kept_while_threads_go_on() -> None:
+    broker = InProcessBroker(Limits(capacity=200_000, retain=200_000))
+    everything = broker.subscribe("test")
+    sink = MultiRunBrokerSink(broker)
+    accepted = [0] * 8
+    begun = threading.Barrier(9)
+
+    def play(number: int) -> None:
+        begun.wait()
+        try:
+            for count in range(1_000_000):
+                sink.emit(f"run-{number}-{count // 40}", LogEvent(turn=count))
+                accepted[number] = count + 1
+        except BrokerError:
+            pass
+
+    threads = [threading.Thread(target=play, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    await asyncio.to_thread(begun.wait)
+    got: list[Envelope] = []
+    await until(lambda: got.extend(read(everything)) or sum(accepted) >= 500)
+    await sink.aclose()
+    for thread in threads:
+        await asyncio.to_thread(thread.join)
+    got += read(everything)
+
+    for number in range(8):
+        own = [each for each in got if each.run_id.startswith(f"run-{number}-")]
+        turns = [each.event.turn for each in own if isinstance(each.event, LogEvent)]
+        assert turns == list(range(len(turns)))
+        assert len(turns) - accepted[number] in (0, 1)
+    ends = [each.run_id for each in got if isinstance(each.event, RunEnd)]
+    assert sorted(ends) == sorted({each.run_id for each in got})
+
+
+async def test_a_full_sink_makes_the_producer_wait_and_says_so() -> None:
+    broker = StuckBroker()
+    everything = broker.subscribe("test")
+    sink = MultiRunBrokerSink(broker, bound=10)
+    emitted: list[int] = []
+
+    def play() -> None:
+        for count in range(4_000):
+            sink.emit("run", LogEvent(turn=count))
+            emitted.append(count)
+
+    with in_thread(play):
+        # The writer has taken what was there when it first looked, and is stuck with it.
+        await until(lambda: sink.stats().queued >= 10)
+        waiting = len(emitted)
+        broker.open.set()
+        await until(lambda: len(emitted) == 4_000)
+    await sink.flush()
+
+    assert waiting < 4_000
+    assert [event.turn for event in events_of(everything)] == list(range(4_000))
+    stats = sink.stats()
+    assert stats.blocked_s > 0
+    assert 10 <= stats.queued_peak <= 11
+    assert (stats.queued, stats.refused) == (0, 0)
+
+
+async def test_the_loop_itself_is_never_made_to_wait() -> None:
+    sink = MultiRunBrokerSink(StuckBroker(), bound=3)
+    for _ in range(3):
+        sink.emit("run", LogEvent())
+
+    with pytest.raises(BrokerError, match="emit from a thread"):
+        sink.emit("run", LogEvent())
+    with pytest.raises(RuntimeError, match="await aclose"):
+        sink.close_all()
+
+
+async def test_a_producer_waits_for_room_not_for_the_broker() -> None:
+    broker = StuckBroker()
+    sink = MultiRunBrokerSink(broker, bound=4)
+
+    def play() -> None:
+        for count in range(7):
+            sink.emit("run", LogEvent(turn=count))
+
+    with in_thread(play) as thread:
+        while not sink.stats().blocked_s:
+            pass  # the loop stands still, and nothing is taken
+        await until(lambda: not thread.is_alive())
+        queued = sink.stats().queued
+        broker.open.set()
+        await sink.aclose()
+
+    assert queued == 3
+
+
+async def test_closing_lets_a_waiting_producer_go() -> None:
+    broker = StuckBroker()
+    sink = MultiRunBrokerSink(broker, bound=4)
+    refused: list[Exception] = []
+
+    def play() -> None:
+        try:
+            while True:
+                sink.emit("run", LogEvent())
+        except BrokerError as error:
+            refused.append(error)
+
+    with in_thread(play):
+        await until(lambda: sink.stats().queued >= 4)
+        closing = asyncio.create_task(sink.aclose())
+        await until(lambda: refused)
+        broker.open.set()
+        await closing
+
+    assert "closed" in str(refused[0])
+
+
+async def test_a_closed_sink_accepts_nothing_and_closes_twice() -> None:
+    sink = MultiRunBrokerSink(InProcessBroker())
+    sink.emit("run", LogEvent())
+
+    await sink.aclose()
+    await sink.aclose()
+    await asyncio.to_thread(sink.close_all)
+    await sink.flush()
+
+    for run_id in ("run", "another"):
+        with pytest.raises(BrokerError, match="closed"):
+            sink.emit(run_id, LogEvent())
+
+
+async def test_a_signal_that_comes_late_keeps_nobody_waiting_on_a_closed_sink(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sink = MultiRunBrokerSink(InProcessBroker())
+    late: list[Callable[[], None]] = []
+    with monkeypatch.context() as patched:
+        patched.setattr(asyncio.get_running_loop(), "call_soon_threadsafe", late.append)
+        sink.emit("run", LogEvent())
+    await sink.aclose()
+
+    for signal in late:
+        signal()
+
+    assert len(late) == 1
+    await asyncio.wait_for(sink.flush(), 5)
+
+
+async def test_events_after_the_end_are_refused_and_counted() -> None:
+    broker = InProcessBroker()
+    sink = MultiRunBrokerSink(broker)
+    sink.emit("run", LogEvent())
+    sink.emit("run", RunEnd())
+    sink.emit("other", LogEvent())
+    await sink.flush()
+
+    with pytest.raises(RunClosedError, match="ended"):
+        sink.emit("run", LogEvent())
+    await broker.close_run("other")
+    sink.emit("other", LogEvent())
+    await sink.flush()
+
+    assert sink.stats().refused == 1
+
+
+async def test_an_unusable_event_or_run_id_is_the_caller_s_error_and_harms_nobody() -> None:
+    broker = InProcessBroker()
+    everything = broker.subscribe("test")
+    sink = MultiRunBrokerSink(broker)
+
+    with pytest.raises(EventError, match="not usable"):
+        sink.emit("a run", LogEvent())
+    with pytest.raises(EventError, match="text"):
+        sink.emit("run", LogEvent(text=3))  # type: ignore[arg-type]
+    sink.emit("run", LogEvent(text="fine"))
+    await sink.aclose()
+
+    first, end = events_of(everything)
+    assert first == LogEvent(ts=first.ts, text="fine")
+    assert isinstance(end, RunEnd)
+
+
+async def test_the_writer_survives_a_broker_that_fails(caplog: pytest.LogCaptureFixture) -> None:
+    class Failing(InProcessBroker):
+        failures = 2
+
+        async def publish_all(self, batch: list[Outgoing]) -> int:  # type: ignore[override]
+            self.failures -= 1
+            if self.failures >= 0:
+                raise [BrokerError("gone"), ValueError("a bug")][self.failures]
+            return await super().publish_all(batch)
+
+    broker = Failing()
+    everything = broker.subscribe("test")
+    sink = MultiRunBrokerSink(broker)
+    for text in ("lost", "lost too", "kept"):
+        sink.emit("run", LogEvent(text=text))
+        await sink.flush()
+
+    assert sink.stats().refused == 2
+    assert len(caplog.records) == 2
+    (kept,) = events_of(everything)
+    assert kept == LogEvent(ts=kept.ts, text="kept")
+
+
+async def test_giving_up_on_the_store_leaves_the_events_in_the_broker() -> None:
+    broker = InProcessBroker()
+    store = broker.subscribe("store", durable=True)
+    sink = MultiRunBrokerSink(broker)
+    sink.emit("run", LogEvent())
+    closing = asyncio.create_task(sink.aclose())
+    got: list[Envelope] = []
+    await until(lambda: got.extend(read(store)) or len(got) == 2)
+
+    closing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await closing
+
+    (info,) = await broker.runs()
+    assert (info.state, info.last_seq) == ("closed", 2)
+
+
+async def test_a_fast_producer_is_paced_by_a_store_that_moves() -> None:
+    broker = InProcessBroker(Limits(capacity=100, retain=10))
+    store = broker.subscribe("store", durable=True)
+    sink = MultiRunBrokerSink(broker)
+
+    async def keep() -> list[Envelope]:
+        kept: list[Envelope] = []
+        async for batch in store:
+            for each in batch:
+                assert isinstance(each, Envelope)
+                kept.append(each)
+                store.ack({each.run_id: Cursor(each.epoch, each.seq)})
+        return kept
+
+    keeping = asyncio.create_task(keep())
+    for count in range(5_000):
+        sink.emit("run", LogEvent(turn=count))
+    await sink.aclose()
+    await broker.aclose()
+
+    assert [each.seq for each in await keeping] == list(range(1, 5_002))
+    assert (await broker.stats()).overflow == 0
+
+
+async def test_publishing_goes_on_once_the_store_has_most_and_not_only_when_it_has_all() -> None:
+    broker = InProcessBroker(Limits(capacity=100, retain=10))
+    store = broker.subscribe("a store always ten behind", durable=True)
+    sink = MultiRunBrokerSink(broker, patience_s=3_600)
+
+    async def keep() -> None:
+        async for batch in store:
+            last = batch[-1]
+            assert isinstance(last, Envelope)
+            store.ack({last.run_id: Cursor(last.epoch, max(0, last.seq - 10))})
+
+    for count in range(1_000):
+        sink.emit("run", LogEvent(turn=count))
+    await until(lambda: sink.stats().queued == 925)
+    keeping = asyncio.create_task(keep())
+    await asyncio.wait_for(sink.flush(), 30)
+
+    stats = await broker.stats()
+    assert (stats.published, stats.overflow) == (1_000, 0)
+    keeping.cancel()
+
+
+async def test_publishing_pauses_at_the_share_of_a_run_it_was_told() -> None:
+    lags: list[int] = []
+
+    class Watched(InProcessBroker):
+        async def settled(self, run_ids: Iterable[str]) -> None:
+            lags.extend(run.lag for run in (await self.stats()).runs)
+            store.ack({"run": Cursor(1, 50)})
+
+    broker = Watched(Limits(capacity=100, retain=10))
+    store = broker.subscribe("store", durable=True)
+    await broker.open_run(RunMeta(run_id="run"), epoch=1)
+    sink = MultiRunBrokerSink(broker, pause_at=0.25)
+    for count in range(75):
+        sink.emit("run", LogEvent(turn=count))
+    await sink.flush()
+
+    assert lags == [50]
+
+
+async def test_a_store_that_does_not_move_is_not_waited_for() -> None:
+    broker = InProcessBroker(Limits(capacity=100, retain=10))
+    broker.subscribe("dead store", durable=True)
+    sink = MultiRunBrokerSink(broker, patience_s=0.01)
+
+    for count in range(5_000):
+        sink.emit("run", LogEvent(turn=count))
+    await sink.flush()
+
+    stats = await broker.stats()
+    assert (stats.published, stats.overflow) == (5_000, 4_900)
+
+
+async def test_large_events_are_paced_before_a_run_holds_too_many_bytes() -> None:
+    broker = InProcessBroker(Limits(run_bytes=200_000))
+    store = broker.subscribe("store", durable=True)
+    sink = MultiRunBrokerSink(broker)
+
+    async def keep() -> list[Delivery]:
+        kept: list[Delivery] = []
+        async for batch in store:
+            for each in batch:
+                kept.append(each)
+                seq = each.seq if isinstance(each, Envelope) else each.to_seq
+                store.ack({each.run_id: Cursor(each.epoch, seq)})
+        return kept
+
+    keeping = asyncio.create_task(keep())
+    for count in range(2_000):
+        sink.emit(f"run-{count % 2}", LogEvent(turn=count, text="x" * 1_000))
+    await sink.aclose()
+    await broker.aclose()
+
+    assert (await broker.stats()).overflow == 0
+    assert [type(each) for each in await keeping] == [Envelope] * 2_002
+
+
+async def test_a_sink_that_does_not_own_its_runs_publishes_everything_and_ends_nothing() -> None:
+    broker = InProcessBroker()
+    everything = broker.subscribe("test")
+    broker.subscribe("store that never acks", durable=True)
+    sink = MultiRunBrokerSink(broker, owns_runs=False)
+    for count in range(5_000):
+        sink.emit("open", LogEvent(turn=count))
+    sink.emit("ended", RunEnd())
+
+    await sink.aclose()
+
+    got = read(everything)
+    assert [each.event.turn for each in got if each.run_id == "open"] == list(range(5_000))
+    assert {each.meta.run_id: each.state for each in await broker.runs()} == {
+        "open": "open", "ended": "closed",
+    }  # fmt: skip
+    with pytest.raises(BrokerError, match="closed"):
+        sink.emit("open", LogEvent())
+
+
+async def test_disowned_runs_stay_open() -> None:
+    broker = InProcessBroker()
+    sink = MultiRunBrokerSink(broker)
+    sink.emit("run", LogEvent())
+
+    sink.disown()
+    await sink.aclose()
+
+    assert [(info.state, info.last_seq) for info in await broker.runs()] == [("open", 1)]
+
+
+async def test_a_sink_vouches_only_for_runs_it_owns() -> None:
+    class Listening(InProcessBroker):
+        def __init__(self) -> None:
+            super().__init__()
+            self.beats: list[list[str]] = []
+
+        async def heartbeat(self, run_ids: Iterable[str]) -> None:
+            self.beats.append(list(run_ids))
+
+    broker, silent = Listening(), Listening()
+    own, other = MultiRunBrokerSink(broker), MultiRunBrokerSink(silent, owns_runs=False)
+    for sink in (own, other):
+        sink.emit("run", LogEvent())
+
+    await until(lambda: broker.beats)
+    await own.aclose()
+    await other.aclose()
+
+    assert broker.beats == [["run"]]
+    assert silent.beats == []
+
+
+async def test_a_run_begins_and_finishes_by_itself() -> None:
+    broker = InProcessBroker()
+    everything = broker.subscribe("test")
+    sink = MultiRunBrokerSink(broker)
+
+    with sink.run("chess", ["white", "black"], seed=4) as run:
+        run.turn(1, player="white")
+        run.action("e4")
+        run.end({"white": 1.0, "black": 0.0})
+    await sink.flush()
+
+    got = events_of(everything)
+    assert [event.kind for event in got] == ["run_start", "turn_start", "action", "run_end"]
+    assert [event.agent_id for event in got] == [None, "white", "white", None]
+    assert isinstance(got[0], RunStart)
+    assert (got[0].game, got[0].seed) == ("chess", 4)
+    assert isinstance(got[3], RunEnd)
+    assert (got[3].status, got[3].outcome) == ("finished", {"white": 1.0, "black": 0.0})
+
+
+@pytest.mark.parametrize(
+    ("raised", "kinds", "status"),
+    [
+        (ValueError("no such move"), ["run_start", "error", "run_end"], "crashed"),
+        (KeyboardInterrupt(), ["run_start", "run_end"], "stopped"),
+        (SystemExit(1), ["run_start", "run_end"], "stopped"),
+    ],
+    ids=["error", "interrupt", "exit"],
+)
+async def test_a_run_that_is_left_by_an_exception_says_how(
+    raised: BaseException, kinds: list[str], status: str
+) -> None:
+    broker = InProcessBroker()
+    everything = broker.subscribe("test")
+    sink = MultiRunBrokerSink(broker)
+
+    with pytest.raises(type(raised)), sink.run("chess"):
+        raise raised
+    await sink.flush()
+
+    got = events_of(everything)
+    assert [event.kind for event in got] == kinds
+    assert isinstance(got[-1], RunEnd)
+    assert got[-1].status == status
+    if isinstance(got[1], ErrorEvent):
+        assert (got[1].where, got[1].message, got[1].fatal) == ("ValueError", "no such move", True)
+        assert "raise raised" in str(got[1].traceback)

@@ -1,0 +1,72 @@
+"""Playing a run back, as arithmetic on seqs and times."""
+
+from __future__ import annotations
+
+from arena_tui.services.playback.playhead import Playhead
+
+
+def at(seq: int, *, speed_steps: int = 0) -> Playhead:
+    head = Playhead()
+    head.place(seq, last_seq=100, live=False)
+    for _ in range(speed_steps):
+        head.change_speed(1)
+    head.play(float(seq))
+    return head
+
+
+def one_a_second(seq: int) -> float:
+    return float(seq)
+
+
+def test_a_second_of_playing_shows_what_happened_in_a_second() -> None:
+    assert at(10).advance(3.0, 100, one_a_second) == 13
+
+
+def test_four_times_the_speed_shows_four_times_as_much() -> None:
+    assert at(10, speed_steps=2).advance(3.0, 100, one_a_second) == 22
+
+
+def test_playing_stops_at_the_last_event() -> None:
+    assert at(95).advance(60.0, 100, one_a_second) == 100
+
+
+def test_playing_waits_for_events_that_are_not_loaded() -> None:
+    head = at(10)
+
+    assert head.advance(5.0, 100, lambda seq: float(seq) if seq < 13 else None) == 12
+
+
+def test_a_long_silence_is_cut_to_two_seconds() -> None:
+    head = at(10)
+
+    def after_an_hour(seq: int) -> float:
+        return float(seq) + (3_600.0 if seq > 10 else 0.0)
+
+    reached = [head.advance(0.5, 11, after_an_hour) for _ in range(5)]
+
+    assert reached == [10, 10, 10, 10, 11]
+
+
+def test_a_gap_is_passed_at_once() -> None:
+    assert at(10).advance(1.0, 100, lambda seq: 0.0 if seq < 90 else float(seq)) == 89
+
+
+def test_only_the_newest_event_of_a_live_run_is_followed() -> None:
+    head = Playhead()
+    states = []
+    for seq, live in ((100, True), (99, True), (100, False)):
+        head.place(seq, last_seq=100, live=live)
+        states.append((head.following, head.mode(live)))
+
+    assert states == [(True, "LIVE ●"), (False, "PAUSED 1x"), (False, "REPLAY 1x")]
+
+
+def test_the_speed_stays_within_its_steps() -> None:
+    head = Playhead()
+    for _ in range(20):
+        head.change_speed(1)
+    fastest = head.speed
+    for _ in range(20):
+        head.change_speed(-1)
+
+    assert (fastest, head.speed) == (64.0, 0.25)

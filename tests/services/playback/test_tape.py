@@ -1,0 +1,131 @@
+"""One run reads the same wherever its events are: at hand, in the store, or partly in each."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from arena_tui.broker.memory import InProcessBroker
+from arena_tui.config import Config
+from arena_tui.errors import UnknownRunError
+from arena_tui.events import (
+    Action,
+    AgentInfo,
+    ErrorEvent,
+    Event,
+    LlmResponse,
+    Observation,
+    RunEnd,
+    RunStart,
+    TurnStart,
+    check_event,
+)
+from arena_tui.services.playback.tape import RunTape
+from arena_tui.services.runtime import Runtime
+
+START = datetime(2026, 3, 14, 12, tzinfo=UTC)
+
+
+def game() -> list[Event]:
+    events: list[Event] = [RunStart(ts=START, game="chess", agents=[AgentInfo(id="x")])]
+    for turn in range(1, 400):
+        at = START + timedelta(seconds=turn)
+        events += [
+            TurnStart(ts=at, turn=turn, agent_id="x", player="x"),
+            Observation(ts=at, turn=turn, agent_id="x", text=f"board {turn}"),
+            LlmResponse(ts=at, turn=turn, agent_id="x", text=f"move {turn}", input_tokens=3,
+                        output_tokens=1, cost_usd=0.25),
+            Action(ts=at, turn=turn, agent_id="x", action=f"m{turn}"),
+        ]  # fmt: skip
+        if turn % 100 == 0:
+            events.append(ErrorEvent(ts=at, turn=turn, agent_id="x", message="rate limited"))
+    return [*events, RunEnd(ts=START + timedelta(seconds=400), outcome={"x": 1.0})]
+
+
+@pytest.fixture
+async def runtime() -> AsyncIterator[Runtime]:
+    runtime = Runtime(Config(db=":memory:"))
+    await runtime.open()
+    events = game()
+    await runtime.broker.publish_all([("run1", each, check_event(each)) for each in events])
+    await runtime.broker.settled(["run1"])
+    yield runtime
+    await runtime.aclose()
+
+
+@pytest.fixture(params=["at hand", "stored", "trimmed"])
+async def tape(request: pytest.FixtureRequest, runtime: Runtime) -> AsyncIterator[RunTape]:
+    """The same run three ways: all in a broker, all in the store, the newest in the broker."""
+    broker = runtime.broker
+    history = runtime.history
+    if request.param == "at hand":
+        broker, history = InProcessBroker(), None
+        events = game()
+        await broker.publish_all([("run1", each, check_event(each)) for each in events])
+    elif request.param == "stored":
+        await broker.reap("run1")
+    tape = RunTape("run1", broker, history)
+    await tape.open()
+    yield tape
+    tape.close()
+
+
+async def test_windows_are_complete_and_in_order(tape: RunTape) -> None:
+    last = len(game())
+
+    seqs = [each.seq for each in await tape.window(1, 300)]  # type: ignore[union-attr]
+    newest = [each.seq for each in await tape.window(last - 5, last)]  # type: ignore[union-attr]
+
+    assert tape.last_seq == last
+    assert seqs == list(range(1, 301))
+    assert newest == list(range(last - 5, last + 1))
+
+
+async def test_the_run_looks_at_any_seq_as_it_did_then(tape: RunTape) -> None:
+    seq = await tape.turn_seq(7)
+    assert seq is not None
+
+    view = await tape.view_at(seq + 3)
+
+    assert (view.board, view.player, view.totals.turns) == ("board 7", "x", 7)
+    assert view.totals.game == "chess"
+    tally = view.tallies["x"]
+    assert (tally.input_tokens, tally.output_tokens, tally.cost_usd) == (21, 7, 1.75)
+    assert tally.actions == 7
+
+
+async def test_turns_and_errors_are_found_in_both_directions(tape: RunTape) -> None:
+    first = await tape.next_of_kind("error", 1, 1)
+    assert first is not None
+    second = await tape.next_of_kind("error", first, 1)
+    assert second is not None
+
+    assert await tape.next_of_kind("error", second, -1) == first
+    assert await tape.next_of_kind("error", first, -1) is None
+    assert await tape.next_of_kind("turn_start", 2, 1) == 6
+
+
+async def test_text_is_found_forwards_and_backwards(tape: RunTape) -> None:
+    found = await tape.search("MOVE 42", 1)
+    assert found is not None
+
+    assert await tape.search("move 42", found) is None
+    assert await tape.search("move 42", tape.last_seq, backwards=True) == found
+
+
+async def test_the_density_counts_every_event_and_places_the_errors(tape: RunTape) -> None:
+    density = await tape.density(40)
+
+    assert sum(density.counts) == tape.last_seq
+    assert list(density.seqs) == sorted(density.seqs)
+    assert [(mark.kind, mark.slice) for mark in density.marks] == [
+        ("error", 9), ("error", 19), ("error", 29),
+    ]  # fmt: skip
+
+
+async def test_a_run_nobody_has_is_said_to_be_unknown(runtime: Runtime) -> None:
+    for history in (runtime.history, None):
+        with pytest.raises(UnknownRunError):
+            await RunTape("nobody", runtime.broker, history).open()
