@@ -42,7 +42,7 @@ from arena_tui.store.database import Connection, Database
 from arena_tui.store.history import read_run, read_runs, read_window
 from arena_tui.store.rows import load_cursors
 from tests.events_strategies import stored_events
-from tests.store.conftest import problems, store
+from tests.store_fixture import problems, store
 from tests.waiting import until
 
 AT = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)

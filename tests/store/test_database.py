@@ -19,7 +19,7 @@ from arena_tui.errors import StoreError, StoreLockedError, StoreUnreadableError
 from arena_tui.events import Envelope, LogEvent
 from arena_tui.store.database import Connection, Database
 from arena_tui.store.schema import SCHEMA_VERSION
-from tests.store.conftest import problems, store
+from tests.store_fixture import problems, store
 
 KILLED_WRITER = """
 import asyncio, os, signal, sys

@@ -24,7 +24,7 @@ from arena_tui.events import (
 from arena_tui.store.database import Database
 from arena_tui.store.filters import parse_filter
 from arena_tui.store.history import WINDOW, History
-from tests.store.conftest import problems, store
+from tests.store_fixture import problems, store
 
 AT = datetime(2026, 1, 2, tzinfo=UTC)
 

@@ -16,7 +16,7 @@ from arena_tui.events import Delivery, Envelope, Gap, LogEvent, RunEnd
 from arena_tui.store.database import Database
 from arena_tui.store.history import WINDOW, History
 from arena_tui.store.replay import replay
-from tests.store.conftest import store
+from tests.store_fixture import store
 
 
 def logs(first: int, last: int, epoch: int = 7) -> list[Delivery]:

@@ -13,7 +13,7 @@ import pytest
 from arena_tui.events import Envelope, ErrorEvent, Gap, LlmResponse, LogEvent, OtherEvent, RunEnd
 from arena_tui.store.database import Connection, Database
 from arena_tui.store.verify import verify_store
-from tests.store.conftest import problems, store
+from tests.store_fixture import problems, store
 
 AT = datetime(2026, 1, 2, tzinfo=UTC)
 
