@@ -10,12 +10,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from arena_tui.codec import decode_event, decode_line, encode_event, encode_line, sealed
 from arena_tui.errors import EventError, EventTooLargeError
 from arena_tui.events import (
     EVENT_MAX_BYTES,
     Action,
     ActionResult,
-    Envelope,
     Event,
     Fork,
     LlmResponse,
@@ -25,16 +25,11 @@ from arena_tui.events import (
     OtherEvent,
     RunEnd,
     RunStart,
-    check_event,
     check_run_id,
-    decode_event,
-    decode_line,
-    encode_event,
-    encode_line,
     new_run_id,
-    sealed,
     short_id,
 )
+from tests.envelopes import envelope
 from tests.events_strategies import events, json_values, texts
 
 AT = datetime(2026, 3, 4, 5, 6, 7, 890123, tzinfo=UTC)
@@ -59,7 +54,7 @@ def test_an_event_decoded_again_is_equal_and_byte_stable(event: Event) -> None:
 def test_a_line_holds_the_envelope_flat_and_gives_the_event_back(
     event: Event, epoch: int, seq: int
 ) -> None:
-    line = encode_line(Envelope("run-1", epoch, seq, event))
+    line = encode_line(envelope("run-1", epoch, seq, event))
 
     fields = json.loads(line)
     assert (fields["run_id"], fields["epoch"], fields["seq"]) == ("run-1", epoch, seq)
@@ -180,7 +175,7 @@ def test_what_a_producer_changes_later_changes_nothing() -> None:
 )
 def test_a_refusal_names_the_field(event: Event, named: str) -> None:
     with pytest.raises(EventError, match=named):
-        check_event(event)
+        sealed(event)
 
 
 @pytest.mark.parametrize(
@@ -214,10 +209,10 @@ def test_the_size_limit_is_exact_and_a_line_of_that_size_comes_back() -> None:
     room = EVENT_MAX_BYTES - len(encode_event(LogEvent(ts=AT, text="x"))) + 1
     largest = LogEvent(ts=AT, text="x" * room)
 
-    assert check_event(largest) == EVENT_MAX_BYTES
-    assert decode_line(encode_line(Envelope("r" * 128, 2**53, 2**53, largest)))[1] == largest
+    assert len(sealed(largest)[1]) == EVENT_MAX_BYTES
+    assert decode_line(encode_line(envelope("r" * 128, 2**53, 2**53, largest)))[1] == largest
     with pytest.raises(EventTooLargeError, match="262,144"):
-        check_event(LogEvent(ts=AT, text="x" * (room + 1)))
+        sealed(LogEvent(ts=AT, text="x" * (room + 1)))
     with pytest.raises(EventTooLargeError, match="262,144"):
         decode_line(b'{"run_id": "r", "kind": "log", "text": "' + b"x" * 300_000 + b'"}')
 
@@ -235,7 +230,7 @@ def test_the_nesting_limit_is_the_same_wherever_it_is_read() -> None:
     assert decode_event(encode_event(sealed(deepest)[0])) == deepest
     for levels in (200, 900, 5_000):
         with pytest.raises(EventTooLargeError, match="200 levels"):
-            check_event(Action(action=nested(levels)))
+            sealed(Action(action=nested(levels)))
 
 
 def test_brackets_in_a_text_are_not_nesting() -> None:

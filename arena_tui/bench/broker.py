@@ -15,7 +15,8 @@ from arena_tui.bench.load import BURST, RUNS, run_ids, sample_events
 from arena_tui.bench.measure import OWN, Figure, Plan, alternate, at_least, compare
 from arena_tui.broker.memory import InProcessBroker
 from arena_tui.broker.protocol import Outgoing, RunMeta, Subscription
-from arena_tui.events import Event, sealed
+from arena_tui.codec import sealed
+from arena_tui.events import Event
 from arena_tui.producers.sink import MultiRunBrokerSink
 
 __all__ = ["measure_broker"]

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from itertools import cycle
 from typing import Final
 
+from arena_tui.codec import sealed
 from arena_tui.events import (
     Action,
     ActionResult,
@@ -52,7 +53,7 @@ def batches_of(batches: int, size: int) -> list[list[Envelope]]:
     """Batches as a broker would deliver them, the runs interleaved."""
     ids = run_ids()
     envelopes = [
-        Envelope(ids[number % RUNS], 1, number // RUNS + 1, event)
+        Envelope(ids[number % RUNS], 1, number // RUNS + 1, *sealed(event))
         for number, event in enumerate(sample_events(batches * size))
     ]
     return [envelopes[start : start + size] for start in range(0, len(envelopes), size)]

@@ -18,7 +18,8 @@ from arena_tui.bench.redis_peers import RawClient, add_each, add_piped, read_all
 from arena_tui.broker.protocol import Limits, Outgoing
 from arena_tui.broker.redis.broker import RedisBroker
 from arena_tui.broker_url import BrokerUrl
-from arena_tui.events import Envelope, sealed
+from arena_tui.codec import sealed
+from arena_tui.events import Envelope
 from arena_tui.services.servers import RedisServer, find_server
 
 __all__ = ["measure_redis"]

@@ -32,7 +32,8 @@ from arena_tui.broker.protocol import RunMeta
 from arena_tui.broker.redis.broker import RedisBroker
 from arena_tui.broker.redis.scripts import events_key
 from arena_tui.broker_url import BrokerUrl
-from arena_tui.events import Envelope, Event, LogEvent, decode_event
+from arena_tui.codec import decode_event
+from arena_tui.events import Envelope, Event, LogEvent
 from arena_tui.services.servers import RedisServer
 
 __all__ = ["measure_latency"]

@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 
 from arena_tui.broker.protocol import Outgoing
 from arena_tui.broker.redis.scripts import events_key
-from arena_tui.events import decode_event, encode_event
+from arena_tui.codec import decode_event, encode_event
 
 __all__ = ["RawClient", "add_each", "add_piped", "read_all", "read_decoded"]
 

@@ -72,7 +72,7 @@ async def _publish(load: ProducerLoad) -> None:
 async def _add(load: ProducerLoad) -> None:
     ids = run_ids(1 if load.way == "one stream" else load.runs)
     async with Redis.from_url(load.url, single_connection_client=True, protocol=2) as client:
-        await add_piped(client, [(run_id, RunStart(), 0) for run_id in ids])
+        await add_piped(client, [(run_id, RunStart(), b"") for run_id in ids])
         await _pace(load, ids, partial(add_piped, client))
 
 
@@ -87,7 +87,7 @@ async def _pace(
         due = int((time.perf_counter() - started) * load.rate_per_s)
         if due > sent:
             await send([
-                (next(runs), Metric(name="value", value=number / 7), 0)
+                (next(runs), Metric(name="value", value=number / 7), b"")
                 for number in range(sent, due)
             ])  # fmt: skip
             sent = due

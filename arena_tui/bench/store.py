@@ -37,7 +37,7 @@ from arena_tui.bench.store_peers import DuckdbRows, JsonLines, SqliteRows
 from arena_tui.broker.memory import InProcessBroker
 from arena_tui.broker.protocol import Subscription
 from arena_tui.consumers.persister import Persister
-from arena_tui.events import Envelope, Event, sealed
+from arena_tui.events import Envelope, Event
 from arena_tui.producers.sink import MultiRunBrokerSink
 from arena_tui.store.database import Database
 
@@ -113,7 +113,7 @@ async def _commit_s(plan: Plan, batches: Sequence[Sequence[Envelope]]) -> float:
     await persister.start()
     storing = asyncio.create_task(persister.run())
     for batch in batches:
-        await broker.publish_all([(each.run_id, *sealed(each.event)) for each in batch])
+        await broker.publish_all([(each.run_id, each.event, each.raw) for each in batch])
         await broker.settled(run_ids())
     await _end(broker, storing)
     await database.aclose()
@@ -169,7 +169,7 @@ def _queue_and_store(plan: Plan, events: Sequence[Event]) -> float:
 
     def work() -> None:
         for number, event in enumerate(events):
-            queue.put(Envelope(ids[number % RUNS], 1, number // RUNS + 1, event))
+            queue.put(Envelope(ids[number % RUNS], 1, number // RUNS + 1, event, b""))
 
     def store() -> None:
         stored = 0

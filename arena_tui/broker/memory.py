@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 from threading import get_ident
 
-from arena_tui.broker.ledger import HEARTBEAT_S, Ledger
+from arena_tui.broker.ledger import Ledger
 from arena_tui.broker.protocol import (
     BrokerStats,
     Limits,
@@ -17,8 +17,10 @@ from arena_tui.broker.protocol import (
     Start,
     Subscription,
 )
+from arena_tui.broker.stream import HEARTBEAT_S
+from arena_tui.codec import sealed
 from arena_tui.errors import RunClosedError
-from arena_tui.events import Delivery, Event, RunEnd, RunStatus, check_event, sealed
+from arena_tui.events import Delivery, Event, RunEnd, RunStatus
 
 __all__ = ["InProcessBroker"]
 
@@ -50,23 +52,23 @@ class InProcessBroker:
 
     async def open_run(self, meta: RunMeta, epoch: int | None = None) -> RunInfo:
         stream = self._ledger.open(meta, self._next_epoch() if epoch is None else epoch)
-        return self._ledger.info(stream, HEARTBEAT_S)
+        return stream.info(self._clock(), HEARTBEAT_S)
 
     async def publish(self, run_id: str, event: Event) -> int:
         ledger = self._ledger
         if get_ident() != ledger.thread:
             ledger.check_thread()
-        event, size = sealed(event)
+        event, raw = sealed(event)
         stream = ledger.streams.get(run_id) or ledger.get(run_id)
         if stream.closed:
             raise RunClosedError(f"run {run_id} has ended: open a new run")
-        return ledger.append(stream, event, size)
+        return ledger.append(stream, event, raw)
 
     async def publish_all(self, batch: Sequence[Outgoing]) -> int:
         ledger = self._ledger
         ledger.check_thread()
         refused = 0
-        for run_id, event, size in batch:
+        for run_id, event, raw in batch:
             stream = ledger.streams.get(run_id)
             if stream is None:
                 stream = ledger.open(RunMeta.of(run_id, event), self._next_epoch())
@@ -74,7 +76,7 @@ class InProcessBroker:
                 refused += 1
                 _log.error("refused a %s event: run %s has ended", event.kind, run_id)
             else:
-                ledger.append(stream, event, size)
+                ledger.append(stream, event, raw)
         return refused
 
     async def heartbeat(self, run_ids: Iterable[str]) -> None:
@@ -101,18 +103,21 @@ class InProcessBroker:
         self._ledger.check_thread()
         stream = self._ledger.get(run_id)
         if not stream.closed:
-            event = RunEnd(status=status, reason=reason)
-            self._ledger.append(stream, event, check_event(event))
+            self._ledger.append(stream, *sealed(RunEnd(status=status, reason=reason)))
 
-    async def settled(self, run_ids: Iterable[str]) -> None:
-        await self._ledger.settled(run_ids)
+    async def settled(self, run_ids: Iterable[str], consumer: str | None = None) -> None:
+        await self._ledger.settled(run_ids, consumer)
+
+    def lags(self, consumer: str) -> dict[str, int]:
+        return self._ledger.lags(consumer)
 
     async def reap(self, run_id: str) -> None:
         self._ledger.check_thread()
         self._ledger.reap(run_id)
 
     async def runs(self) -> list[RunInfo]:
-        return [self._ledger.info(stream, HEARTBEAT_S) for stream in self._ledger.streams.values()]
+        now = self._clock()
+        return [stream.info(now, HEARTBEAT_S) for stream in self._ledger.streams.values()]
 
     async def stats(self) -> BrokerStats:
         return self._ledger.stats()

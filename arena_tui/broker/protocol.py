@@ -10,9 +10,10 @@ Promises, for every backend (the contract suite holds each to them):
     Per run and consumer: `cursor - start == delivered + in gaps`, always.
 4.  What every durable consumer has acked is trimmed down to `Limits.retain` newest events. Having
     to let go of an event that a durable consumer has neither acked nor in hand is an overflow:
-    logged once an episode, counted, and delivered to that consumer as a gap.
+    logged once an episode, delivered to that consumer as a gap, and counted: by consumer, and for
+    the run once, however many consumers lost it.
 5.  When a durable consumer's lag in a run crosses 50, 80 and 100 % of capacity upwards, that is
-    logged, once per crossing.
+    logged, once per crossing. Acks, lag, high-water mark and overflow are each consumer's own.
 6.  Cancelling a consumer at any await leaves the broker usable and loses the consumer nothing:
     its cursor moves only when a batch is handed over.
 """
@@ -20,13 +21,14 @@ Promises, for every backend (the contract suite holds each to them):
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
-from typing import Literal, NamedTuple, Protocol, TypeAlias
+from typing import Final, Literal, NamedTuple, Protocol, TypeAlias
 
 from msgspec import Struct
 
 from arena_tui.events import AgentInfo, Delivery, Event, RunStart, RunStatus
 
 __all__ = [
+    "STORE",
     "BrokerProtocol",
     "BrokerStats",
     "ConsumerStats",
@@ -35,6 +37,7 @@ __all__ = [
     "Outgoing",
     "RunInfo",
     "RunMeta",
+    "RunProgress",
     "RunState",
     "RunStats",
     "Start",
@@ -56,8 +59,11 @@ Start: TypeAlias = Literal["oldest", "newest"] | Mapping[str, Cursor]
 cursors (a run without one: from its first event, so that what is gone already is a gap)."""
 
 
-Outgoing: TypeAlias = tuple[str, Event, int]
-"""Run id, sealed event, size in bytes of JSON (see `sealed`), on the way to the broker."""
+Outgoing: TypeAlias = tuple[str, Event, bytes]
+"""Run id, sealed event and its JSON (see `codec.sealed`), on the way to the broker."""
+
+STORE: Final = "persister"
+"""The durable consumer that writes the store: producers are held back for it, and for no other."""
 
 
 class Limits(Struct, frozen=True, kw_only=True):
@@ -109,19 +115,49 @@ class RunInfo(Struct, frozen=True, kw_only=True):
     silent_s: float
 
 
+class RunProgress(Struct, frozen=True, kw_only=True):
+    """One durable consumer's progress in one run, in events.
+
+    Attributes:
+        lag: Published and not acked; lag_peak: the most this ever was.
+        overflow: Lost because the broker had to let go of them before this consumer had them.
+    """
+
+    name: str
+    lag: int
+    lag_peak: int
+    overflow: int
+
+
 class RunStats(Struct, frozen=True, kw_only=True):
-    """Fill of one run's log, in events; `overflow` is real loss, `trimmed` is not."""
+    """Fill of one run's log, in events.
+
+    Attributes:
+        overflow: Events that any durable consumer lost, each counted once; trimming alone is no
+            loss.
+        consumers: The durable ones.
+    """
 
     run_id: str
     held: int
     high_water: int
     trimmed: int
     overflow: int
-    lag: int
+    consumers: tuple[RunProgress, ...]
+
+    def lag(self, consumer: str) -> int:
+        """Events that this durable consumer has yet to ack; 0 when there is no such consumer."""
+        return next((each.lag for each in self.consumers if each.name == consumer), 0)
 
 
 class ConsumerStats(Struct, frozen=True, kw_only=True):
-    """One consumer's progress, in events; `lag_s`: age of the oldest one not yet handed over."""
+    """One consumer's progress in all its runs, in events.
+
+    Attributes:
+        lag: Published and not yet handed over; lag_peak: the most this ever was.
+        lag_s: Age of the oldest event not yet handed over.
+        overflow: Lost by this consumer because the broker had to let go of them.
+    """
 
     name: str
     durable: bool
@@ -130,6 +166,7 @@ class ConsumerStats(Struct, frozen=True, kw_only=True):
     lag: int
     lag_peak: int
     lag_s: float
+    overflow: int
 
 
 class BrokerStats(Struct, frozen=True, kw_only=True):
@@ -238,6 +275,7 @@ class BrokerProtocol(Protocol):
 
         Raises:
             UnknownRunError: A run named in `runs` is not held.
+            UsageError: There is a durable consumer of that name already.
         """
         ...
 
@@ -260,8 +298,12 @@ class BrokerProtocol(Protocol):
         """
         ...
 
-    async def settled(self, run_ids: Iterable[str]) -> None:
-        """Return when every durable consumer has acked all events of these runs."""
+    async def settled(self, run_ids: Iterable[str], consumer: str | None = None) -> None:
+        """Return when every durable consumer, or this one, has acked all events of these runs."""
+        ...
+
+    def lags(self, consumer: str) -> dict[str, int]:
+        """By run, how many events this durable consumer has yet to ack, where there are any."""
         ...
 
     async def reap(self, run_id: str) -> None:

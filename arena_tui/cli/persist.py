@@ -13,7 +13,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from arena_tui.broker.protocol import BrokerStats
+from arena_tui.broker.protocol import STORE, BrokerStats
 from arena_tui.cli.ending import ending_signals
 from arena_tui.cli.output import begin_log, harmless, say_json, tell
 from arena_tui.config import Config, load_config
@@ -165,7 +165,7 @@ async def _account(runtime: Runtime) -> _Account:
         stored=stored,
         in_flight=stats.published - stored - lost,
         lost=lost,
-        lag_s=next((each.lag_s for each in stats.consumers if each.durable), 0.0),
+        lag_s=next((each.lag_s for each in stats.consumers if each.name == STORE), 0.0),
         overflow=stats.overflow,
         quarantined=counters.quarantined,
         failures=counters.failures,

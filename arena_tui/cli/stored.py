@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from arena_tui.cli.output import local, local_time, say, say_json, say_table, tell
+from arena_tui.codec import encode_event, encode_line
 from arena_tui.config import load_config
 from arena_tui.errors import StoreError
-from arena_tui.events import Delivery, Gap, encode_event, encode_line, short_id
+from arena_tui.events import Delivery, Gap, short_id
 from arena_tui.folds.totals import RunTotals
 from arena_tui.store.database import Database
 from arena_tui.store.filters import parse_filter

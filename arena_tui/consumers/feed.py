@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from arena_tui.broker.protocol import BrokerProtocol, BrokerStats, RunInfo, RunState, RunStats
+from arena_tui.broker.protocol import (
+    STORE,
+    BrokerProtocol,
+    BrokerStats,
+    RunInfo,
+    RunState,
+    RunStats,
+)
 from arena_tui.events import Envelope, Gap, RunStart
 from arena_tui.folds.view import Pane, RunView
 
@@ -154,7 +161,7 @@ class Feed:
                 view.end_seconds(seconds)
         by_run = {each.run_id: each for each in stats.runs}
         own = next((c for c in stats.consumers if c.name == "dashboard"), None)
-        durable = next((c for c in stats.consumers if c.durable), None)
+        durable = next((c for c in stats.consumers if c.name == STORE), None)
         self._frames += 1
         counters = persister.counters if persister else None
         stored, lost = stored_and_lost(stats, counters, self._broker.shared)
@@ -202,7 +209,7 @@ class Feed:
         persister: Persister | None,
     ) -> Pane:
         run_id = view.totals.run_id
-        held, waiting, lost = (stats.held, stats.lag, stats.overflow) if stats else (0, 0, 0)
+        held, waiting, lost = (stats.held, stats.lag(STORE), stats.overflow) if stats else (0, 0, 0)
         lag = None if persister is None else waiting
         state = self._states.get(run_id, "open")
         live = view.totals.status == "running"
@@ -233,6 +240,6 @@ def stored_and_lost(
         return 0, 0
     if not shared:
         return counters.stored, counters.lost
-    held = sum(each.lag for each in stats.runs)
+    held = sum(each.lag(STORE) for each in stats.runs)
     rest = stats.published - counters.lost
     return rest - max(0, min(held, rest)), counters.lost

@@ -18,7 +18,7 @@ import duckdb
 import msgspec
 from msgspec import Struct
 
-from arena_tui.broker.protocol import BrokerProtocol, Cursor, Subscription
+from arena_tui.broker.protocol import STORE, BrokerProtocol, Cursor, Subscription
 from arena_tui.errors import StoreError
 from arena_tui.events import Delivery, Envelope, Gap, utc_now
 from arena_tui.folds.totals import RunTotals
@@ -31,7 +31,6 @@ from arena_tui.store.rows import (
     insert_run,
     load_cursors,
     load_totals,
-    raw_event,
     save_totals,
 )
 
@@ -106,7 +105,7 @@ class Persister:
             StoreError: The cursors cannot be read.
         """
         cursors = await self._database.read(load_cursors)
-        self._subscription = self._broker.subscribe("persister", start=cursors, durable=True)
+        self._subscription = self._broker.subscribe(STORE, start=cursors, durable=True)
         self._state = "ok"
         return self._subscription
 
@@ -227,7 +226,7 @@ class Persister:
         if news:
             append_events(connection, news, "events")
         for envelope, error in aside:
-            insert_quarantined(connection, envelope, raw_event(envelope), error, noted_at)
+            insert_quarantined(connection, envelope, envelope.raw, error, noted_at)
         for counters_only in (False, True):
             group = [each for each in folded.values() if self._same_facts(each) is counters_only]
             save_totals(connection, group, counters_only=counters_only)

@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import TypeAlias
 
 from arena_tui.broker.protocol import BrokerProtocol, RunMeta
+from arena_tui.codec import sealed
 from arena_tui.errors import RunExistsError
-from arena_tui.events import Event, check_event
+from arena_tui.events import Event
 from arena_tui.producers.lines import Line, LineCutter, LineIntake, PacedSink, Publish
 from arena_tui.producers.sink import MultiRunBrokerSink
 
@@ -223,13 +224,13 @@ class _File:
     def _publish(self, run_id: str, event: Event, line: Line) -> None:
         place = self._places.get(run_id) or self._begin_run(run_id, event, line)
         if place.seq < place.published:
-            check_event(event)
+            sealed(event)
         else:
             self._emit(run_id, event, line)
         place.seq += 1
 
     def _begin_run(self, run_id: str, event: Event, line: Line) -> _Place:
-        check_event(event)
+        sealed(event)  # before a run is opened for it
         epoch = line.epoch(event)
         self._open_run(run_id, event, epoch)
         earlier = self._earlier.get(run_id)

@@ -13,8 +13,9 @@ from typing import Any, Final, NamedTuple, TypeAlias
 import msgspec
 from msgspec import Struct
 
+from arena_tui.codec import decode_line
 from arena_tui.errors import EventError, RunClosedError
-from arena_tui.events import EVENT_MAX_BYTES, Event, decode_line
+from arena_tui.events import EVENT_MAX_BYTES, Event
 from arena_tui.producers.sink import MultiRunBrokerSink
 
 __all__ = ["LINE_MAX_BYTES", "Line", "LineCutter", "LineIntake", "PacedSink", "Publish", "Refuse"]

@@ -7,16 +7,17 @@ import contextlib
 import logging
 import threading
 import time
-from collections import defaultdict, deque
+from collections import OrderedDict, defaultdict, deque
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
 
-from arena_tui.broker.ledger import HEARTBEAT_S
-from arena_tui.broker.protocol import BrokerProtocol, Outgoing
+from arena_tui.broker.protocol import STORE, BrokerProtocol, Outgoing
+from arena_tui.broker.stream import HEARTBEAT_S
+from arena_tui.codec import sealed
 from arena_tui.errors import BrokerError, RunClosedError
-from arena_tui.events import AgentInfo, Event, RunEnd, check_event, check_run_id, sealed
+from arena_tui.events import AgentInfo, Event, RunEnd, check_run_id
 from arena_tui.producers.run import Run
 
 __all__ = ["MultiRunBrokerSink", "SinkStats"]
@@ -24,6 +25,9 @@ __all__ = ["MultiRunBrokerSink", "SinkStats"]
 _BOUND = 100_000
 _BATCH = 2_000
 """Events published a tick: more, and the loop would outrun the consumers it also has to serve."""
+
+_ENDED_KEPT = 10_000
+"""Ended runs that are remembered, so that a late event does not begin one of them anew."""
 
 _PATIENCE_S = 2.0
 _LOOK_S = 0.02
@@ -92,7 +96,7 @@ class MultiRunBrokerSink:
         self._fifo: deque[Outgoing] = deque()
         self._room = threading.Condition()
         self._open: dict[str, None] = {}
-        self._touched: dict[str, None] = {}
+        self._ended: OrderedDict[str, None] = OrderedDict()
         self._unstored_bytes: defaultdict[str, int] = defaultdict(int)
         self._work = asyncio.Event()
         self._drained = asyncio.Event()
@@ -132,14 +136,15 @@ class MultiRunBrokerSink:
             RunClosedError: The run has ended.
             BrokerError: The sink is closed, or full and called on the loop's own thread.
         """
-        event, size = sealed(event)
+        event, raw = sealed(event)
         if len(self._fifo) >= self._bound and type(event) is not RunEnd:
             self._wait_for_room()
         if run_id not in self._open:
             self._open_run(run_id)
         if type(event) is RunEnd:
             self._open.pop(run_id, None)
-        self._fifo.append((run_id, event, size))
+            self._note_ended(run_id)
+        self._fifo.append((run_id, event, raw))
         # After the append: whoever still reads False here is in front of the end markers.
         if self._closed:
             raise _closed()
@@ -197,10 +202,15 @@ class MultiRunBrokerSink:
     def _open_run(self, run_id: str) -> None:
         if self._closed:
             raise _closed()
-        if run_id in self._touched:
+        if run_id in self._ended:
             raise RunClosedError(f"run {run_id} has ended: open a new run")
         check_run_id(run_id)
-        self._open[run_id] = self._touched[run_id] = None
+        self._open[run_id] = None
+
+    def _note_ended(self, run_id: str) -> None:
+        self._ended[run_id] = None
+        if len(self._ended) > _ENDED_KEPT:
+            self._ended.popitem(last=False)
 
     def _has_room(self) -> bool:
         return self._closed or len(self._fifo) <= self._bound // 2
@@ -222,7 +232,7 @@ class MultiRunBrokerSink:
         try:
             await self._end_runs()
             if self._owns_runs:
-                await self._broker.settled(self._touched)
+                await self._broker.settled(self._ended)
                 await self._reap()
         finally:
             for task in self._tasks:
@@ -235,15 +245,16 @@ class MultiRunBrokerSink:
         while self._open or self._fifo or not self._drained.is_set():
             while self._open:
                 run_id, _ = self._open.popitem()
+                self._note_ended(run_id)
                 if self._owns_runs:
                     event = RunEnd(status="stopped", reason="its producer shut down")
-                    self._fifo.append((run_id, event, check_event(event)))
+                    self._fifo.append((run_id, *sealed(event)))
             self._signal()
             await self._drained.wait()
 
     async def _reap(self) -> None:
         for info in [] if self._broker.shared else await self._broker.runs():
-            if info.meta.run_id in self._touched and info.state == "closed":
+            if info.meta.run_id in self._ended and info.state == "closed":
                 await self._broker.reap(info.meta.run_id)
 
     async def _write(self) -> None:
@@ -269,10 +280,10 @@ class MultiRunBrokerSink:
         batch: list[Outgoing] = []
         room = self._batch_bytes
         while fifo and room > 0 and len(batch) < self._batch:
-            run_id, _, size = outgoing = fifo.popleft()
+            run_id, _, raw = outgoing = fifo.popleft()
             batch.append(outgoing)
-            unstored[run_id] += size
-            room -= size
+            unstored[run_id] += len(raw)
+            room -= len(raw)
         return batch
 
     async def _publish(self, batch: list[Outgoing]) -> None:
@@ -286,7 +297,8 @@ class MultiRunBrokerSink:
         """Give the loop's others their turn; more than one while a run is about to lose events."""
         await asyncio.sleep(0)
         least, moved_at = None, 0.0
-        while lags := await self._long_lags():
+        look_s = min(_LOOK_S, self._patience_s)
+        while lags := self._long_lags():
             lag, now = sum(lags.values()), time.monotonic()
             if least is None or lag < least:
                 least, moved_at = lag, now
@@ -295,19 +307,21 @@ class MultiRunBrokerSink:
             if not self._store_moves:
                 return
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._broker.settled(lags), min(_LOOK_S, self._patience_s))
+                await asyncio.wait_for(
+                    self._broker.settled(lags, STORE), min(_LOOK_S, self._patience_s)
+                )
         self._store_moves = True
 
-    async def _long_lags(self) -> dict[str, int]:
-        stats = await self._broker.stats()
+    def _long_lags(self) -> dict[str, int]:
+        """Runs of which too much waits for the store, and how many events of each."""
+        lags = self._broker.lags(STORE)
         unstored = self._unstored_bytes
-        for run in stats.runs:
-            if not run.lag:
-                unstored.pop(run.run_id, None)
+        for run_id in [run_id for run_id in unstored if run_id not in lags]:
+            del unstored[run_id]
         return {
-            run.run_id: run.lag
-            for run in stats.runs
-            if run.lag > self._lag_max or unstored.get(run.run_id, 0) > self._unstored_max
+            run_id: lag
+            for run_id, lag in lags.items()
+            if lag > self._lag_max or unstored[run_id] > self._unstored_max
         }
 
     async def _beat(self) -> None:

@@ -9,8 +9,9 @@ from typing import Any, Literal, TypeAlias
 
 from msgspec import Struct
 
+from arena_tui.codec import decode_event
 from arena_tui.errors import UnknownRunError, UsageError
-from arena_tui.events import Delivery, Envelope, Gap, decode_event
+from arena_tui.events import Delivery, Envelope, Gap
 from arena_tui.folds.totals import AgentTally, RunTotals
 from arena_tui.store.database import Connection, Database
 from arena_tui.store.rows import RUN_COLUMNS, as_in_payload, totals_of
@@ -255,7 +256,7 @@ def read_window(
         place,
     ).fetchall()
     found: list[Delivery] = [Gap(*row) for row in gaps]
-    found += [Envelope(run, epoch, seq, decode_event(raw)) for run, epoch, seq, raw in rows]
+    found += [_envelope(*row) for row in rows]
     return sorted(found, key=_place)
 
 
@@ -273,7 +274,7 @@ def _read_keyframe(connection: Connection, run_id: str, seq: int) -> list[Envelo
         "'run_end') GROUP BY run_id, kind ORDER BY 3",
         [run_id, seq],
     ).fetchall()
-    return [Envelope(run, epoch, at, decode_event(raw)) for run, epoch, at, raw in rows]
+    return [_envelope(*row) for row in rows]
 
 
 def _read_tallies(connection: Connection, run_id: str, seq: int) -> dict[str, AgentTally]:
@@ -342,3 +343,7 @@ def _marks(
 def _one(connection: Connection, query: str, parameters: list[Any]) -> Any:
     rows = connection.execute(query, parameters).fetchall()
     return rows[0][0] if rows else None
+
+
+def _envelope(run_id: str, epoch: int, seq: int, payload: str) -> Envelope:
+    return Envelope(run_id, epoch, seq, decode_event(payload), payload.encode())

@@ -9,7 +9,7 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from arena_tui.broker.protocol import Cursor
-from arena_tui.events import Delivery, Envelope, Gap, OtherEvent, encode_event
+from arena_tui.events import Delivery, Envelope, Gap
 from arena_tui.folds.totals import RunTotals
 from arena_tui.store.database import Connection
 
@@ -23,7 +23,6 @@ __all__ = [
     "insert_run",
     "load_cursors",
     "load_totals",
-    "raw_event",
     "save_totals",
     "totals_of",
 ]
@@ -47,7 +46,7 @@ EventRow: TypeAlias = tuple[str, int, int, int | None, str, str | None, datetime
 
 
 def append_events(connection: Connection, envelopes: Sequence[Envelope], table: str) -> None:
-    """Append rows of the layout of `events`; the payloads are encoded in one call."""
+    """Append rows of the layout of `events`."""
     with connection.appender(table) as appender:
         appender.append_rows(_event_rows(envelopes))
 
@@ -56,14 +55,6 @@ def insert_gap(connection: Connection, gap: Gap, noted_at: datetime) -> None:
     """Add a row to `gaps`."""
     row = (gap.run_id, gap.epoch, gap.from_seq, gap.to_seq, gap.reason, _naive(noted_at))
     connection.execute("INSERT INTO gaps VALUES (?, ?, ?, ?, ?, ?)", row)
-
-
-def raw_event(envelope: Envelope) -> bytes:
-    """The bytes of an event that `events` cannot take."""
-    try:
-        return encode_event(envelope.event)
-    except Exception:  # noqa: BLE001 - it may be here because it cannot be encoded
-        return repr(envelope.event).encode("utf-8", "backslashreplace")
 
 
 def insert_quarantined(
@@ -141,14 +132,10 @@ def _sql_value(name: str, value: Any) -> Any:
 
 
 def _event_rows(envelopes: Sequence[Envelope]) -> Iterator[EventRow]:
-    events = [envelope.event for envelope in envelopes]
-    if any(event.extra or type(event) is OtherEvent for event in events):
-        payloads = [encode_event(event).decode() for event in events]
-    else:
-        payloads = _encoder.encode_lines(events).decode().split("\n")
-    for envelope, event, payload in zip(envelopes, events, payloads, strict=False):
+    for envelope in envelopes:
+        event = envelope.event
         yield (envelope.run_id, envelope.epoch, envelope.seq, event.turn, event.kind,
-               event.agent_id, _naive(event.ts), payload)  # fmt: skip
+               event.agent_id, _naive(event.ts), envelope.raw.decode())  # fmt: skip
 
 
 def _naive(at: datetime) -> datetime:

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from arena_tui.broker.ledger import Ledger
 from arena_tui.broker.protocol import Cursor, Limits, RunMeta
 from arena_tui.broker.subscription import LedgerSubscription
-from arena_tui.events import Delivery, Envelope, Gap, LogEvent
+from arena_tui.events import Delivery, Gap, LogEvent
+from tests.envelopes import envelope
 
 
 class Far:
@@ -18,7 +19,7 @@ class Far:
             return [gap]
         first = max(gap.from_seq, 101)
         found: list[Delivery] = [
-            Envelope(gap.run_id, gap.epoch, seq, LogEvent()) for seq in range(first, gap.to_seq + 1)
+            envelope(gap.run_id, gap.epoch, seq, LogEvent()) for seq in range(first, gap.to_seq + 1)
         ]
         if gap.from_seq < first:
             found.insert(0, Gap(gap.run_id, gap.epoch, gap.from_seq, first - 1, "trimmed"))

@@ -12,7 +12,6 @@ from arena_tui.consumers.persister import PersisterCounters
 from arena_tui.events import (
     Action,
     AgentInfo,
-    Envelope,
     ErrorEvent,
     Event,
     Gap,
@@ -26,6 +25,7 @@ from arena_tui.events import (
 from arena_tui.folds.totals import RunTotals
 from arena_tui.folds.view import RunView
 from tests.conftest import FakeClock
+from tests.envelopes import envelope
 
 
 class Stage:
@@ -208,7 +208,7 @@ class Stored:
 
 def test_a_run_seen_late_is_introduced_and_says_that_there_was_more() -> None:
     view = RunView("late")
-    view.add(Envelope("late", 1, 501, LlmResponse(text="x", input_tokens=7, cost_usd=0.5)))
+    view.add(envelope("late", 1, 501, LlmResponse(text="x", input_tokens=7, cost_usd=0.5)))
     view.introduce(RunMeta(run_id="late", game="chess", agents=(AgentInfo(id="a"),)))
     stored = RunTotals(run_id="late", events=501, input_tokens=9_000, cost_usd=4.5, errors=2)
 
@@ -222,7 +222,7 @@ def test_a_run_seen_late_is_introduced_and_says_that_there_was_more() -> None:
 def test_what_was_before_a_run_was_seen_is_not_lost() -> None:
     view = RunView("late")
     view.begin_at(501)
-    view.add(Envelope("late", 1, 501, LlmResponse(text="x", input_tokens=7)))
+    view.add(envelope("late", 1, 501, LlmResponse(text="x", input_tokens=7)))
     view.add(Gap("late", 1, 502, 504, "trimmed"))
 
     pane = view.pane(0.0, "open", held=1, capacity=10, lag=0, overflow=0)

@@ -41,6 +41,7 @@ from arena_tui.folds.totals import RunTotals
 from arena_tui.store.database import Connection, Database
 from arena_tui.store.history import read_run, read_runs, read_window
 from arena_tui.store.rows import load_cursors
+from tests.envelopes import envelope
 from tests.events_strategies import stored_events
 from tests.store_fixture import problems, store
 from tests.waiting import until
@@ -49,7 +50,7 @@ AT = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 
 
 def logs(run_id: str, *seqs: int, epoch: int = 7) -> list[Delivery]:
-    return [Envelope(run_id, epoch, seq, LogEvent(ts=AT, text=f"{run_id} {seq}")) for seq in seqs]
+    return [envelope(run_id, epoch, seq, LogEvent(ts=AT, text=f"{run_id} {seq}")) for seq in seqs]
 
 
 def rows(database: Database, query: str) -> list[tuple[Any, ...]]:
@@ -73,7 +74,7 @@ async def test_a_run_is_folded_into_its_row(database: Database) -> None:
         RunEnd(ts=end, status="crashed", outcome={"a": 0.5}, reason="fell over"),
     ]  # fmt: skip
 
-    await store(database, [Envelope("run", 7, n, event) for n, event in enumerate(events, 1)])
+    await store(database, [envelope("run", 7, n, event) for n, event in enumerate(events, 1)])
 
     assert database.read_now(lambda c: read_run(c, "run")) == RunTotals(
         run_id="run", epoch=7, seq=7, game="chess", label="l",
@@ -117,7 +118,7 @@ async def test_a_lost_stream_goes_on_in_a_new_epoch(database: Database) -> None:
 
 
 async def test_an_id_used_again_is_a_running_run_again(database: Database) -> None:
-    end = Envelope("a", 7, 2, RunEnd(ts=AT, status="finished", outcome={"x": 1.0}))
+    end = envelope("a", 7, 2, RunEnd(ts=AT, status="finished", outcome={"x": 1.0}))
     await store(database, [*logs("a", 1), end])
     finished = database.read_now(lambda c: read_run(c, "a"))
 
@@ -189,7 +190,7 @@ async def test_numbers_at_the_edge_are_kept(database: Database) -> None:
         LlmResponse(ts=datetime(1, 1, 1, tzinfo=UTC), agent_id="nul \x00", output_tokens=0),
         RunStart(ts=AT, seed=-(2**63)),
     ]
-    batch = [Envelope("a", 7, n, event) for n, event in enumerate(responses, 1)]
+    batch = [envelope("a", 7, n, event) for n, event in enumerate(responses, 1)]
 
     await store(database, batch)
 
@@ -363,7 +364,7 @@ async def test_an_event_no_commit_can_take_is_set_aside_raw(
 
 
 async def test_an_event_that_cannot_even_be_encoded_is_set_aside(database: Database) -> None:
-    unsealed = Envelope("a", 7, 2, Action(ts=AT, action=object()))
+    unsealed = envelope("a", 7, 2, Action(ts=AT, action=object()))
 
     await store(database, [*logs("a", 1), unsealed, *logs("a", 3)])
 
@@ -443,7 +444,7 @@ def deliveries() -> st.SearchStrategy[list[Delivery]]:
                 at[run_id] = epoch, seq + what
             else:
                 event = RunEnd(ts=AT, status="stopped") if what == "end" else what
-                found.append(Envelope(run_id, epoch, seq + 1, event))
+                found.append(envelope(run_id, epoch, seq + 1, event))
                 at[run_id] = epoch, seq + 1
                 if what == "end":
                     ended.add(run_id)

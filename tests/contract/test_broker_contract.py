@@ -9,6 +9,7 @@ import threading
 import pytest
 
 from arena_tui.broker.protocol import BrokerProtocol, Cursor, Limits, RunMeta, Subscription
+from arena_tui.codec import sealed
 from arena_tui.errors import (
     BrokerError,
     EventError,
@@ -17,7 +18,7 @@ from arena_tui.errors import (
     RunExistsError,
     UnknownRunError,
 )
-from arena_tui.events import Action, Delivery, Envelope, Event, Gap, LogEvent, RunEnd, check_event
+from arena_tui.events import Action, Delivery, Envelope, Event, Gap, LogEvent, RunEnd
 from tests.conftest import FakeClock, MakeBroker, arrived
 
 TINY = Limits(capacity=10, retain=3, closed_runs=2)
@@ -150,7 +151,7 @@ async def test_batches_open_runs_and_count_what_came_too_late(make_broker: MakeB
     broker = await make_broker()
     events: list[Event] = [log("first"), RunEnd(), log("late")]
 
-    refused = await broker.publish_all([("new", event, check_event(event)) for event in events])
+    refused = await broker.publish_all([("new", *sealed(event)) for event in events])
     await arrived(broker)
 
     assert refused == 1

@@ -13,9 +13,10 @@ from msgspec import Struct
 from arena_tui.broker.protocol import Limits, RunMeta
 from arena_tui.broker.redis.broker import RedisBroker
 from arena_tui.broker_url import BrokerUrl
+from arena_tui.codec import sealed
 from arena_tui.config import Config
 from arena_tui.consumers.persister import Persister
-from arena_tui.events import LogEvent, RunEnd, sealed
+from arena_tui.events import LogEvent, RunEnd
 from arena_tui.services.runtime import Runtime
 from arena_tui.store.database import Database
 from arena_tui.store.verify import verify_store

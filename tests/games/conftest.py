@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from arena_tui.events import AgentInfo, Event, check_event
+from arena_tui.codec import sealed
+from arena_tui.events import AgentInfo, Event
 from arena_tui.producers.run import Run
 
 
@@ -21,7 +22,7 @@ class Recorder:
         self._lock = threading.Lock()
 
     def emit(self, run_id: str, event: Event) -> None:
-        check_event(event)
+        sealed(event)
         with self._lock:
             self.runs.setdefault(run_id, []).append(event)
 

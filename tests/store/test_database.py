@@ -16,9 +16,10 @@ import duckdb
 import pytest
 
 from arena_tui.errors import StoreError, StoreLockedError, StoreUnreadableError
-from arena_tui.events import Envelope, LogEvent
+from arena_tui.events import LogEvent
 from arena_tui.store.database import Connection, Database
 from arena_tui.store.schema import SCHEMA_VERSION
+from tests.envelopes import envelope
 from tests.store_fixture import problems, store
 
 KILLED_WRITER = """
@@ -33,7 +34,7 @@ async def main():
     for batch in range(30):
         first = batch * 20 + 1
         await persister._store(
-            [Envelope("run", 5, seq, LogEvent(text="x" * 40)) for seq in range(first, first + 20)]
+            [envelope("run", 5, seq, LogEvent(text="x" * 40)) for seq in range(first, first + 20)]
         )
     os.kill(os.getpid(), signal.SIGKILL)
 
@@ -246,7 +247,7 @@ def test_damaged_events_do_not_take_the_rest_with_them(path: str) -> None:
     assert database.notices == []
     with pytest.raises(StoreError, match="cannot read the store: Corrupt"):
         database.read_now(lambda c: c.execute("SELECT sum(length(payload)) FROM events").fetchall())
-    asyncio.run(store(database, [Envelope("more", 1, 1, LogEvent())]))
+    asyncio.run(store(database, [envelope("more", 1, 1, LogEvent())]))
     database.close()
 
 
@@ -254,7 +255,7 @@ async def fill(database: Database, events: int) -> None:
     await store(
         database,
         [
-            Envelope("run", 5, seq, LogEvent(text=os.urandom(40).hex()))
+            envelope("run", 5, seq, LogEvent(text=os.urandom(40).hex()))
             for seq in range(1, events + 1)
         ],
     )
@@ -415,7 +416,7 @@ async def test_a_refused_statement_leaves_the_store_usable(database: Database) -
     with pytest.raises(StoreError, match="cannot read the store"):
         await database.read(lambda c: c.execute("FROM nothing").fetchall())
 
-    await store(database, [Envelope("run", 1, 1, LogEvent())])
+    await store(database, [envelope("run", 1, 1, LogEvent())])
 
     assert count(database) == 1
 
@@ -426,7 +427,7 @@ async def test_after_a_fatal_error_the_store_is_opened_again(database: Database)
 
     with pytest.raises(StoreError, match="invalidated"):
         await database.write(fatal)
-    await store(database, [Envelope("run", 1, 1, LogEvent())])
+    await store(database, [envelope("run", 1, 1, LogEvent())])
 
     assert count(database) == 1
 
@@ -487,7 +488,7 @@ async def test_closing_waits_for_what_is_queued(path: str) -> None:
 
 async def test_memory_is_a_store_of_no_bytes() -> None:
     database = Database(":memory:")
-    await store(database, [Envelope("run", 1, 1, LogEvent())])
+    await store(database, [envelope("run", 1, 1, LogEvent())])
 
     assert (database.size_bytes, count(database), problems(database)) == (0, 1, [])
     database.close()

@@ -24,6 +24,7 @@ from arena_tui.events import (
 from arena_tui.store.database import Database
 from arena_tui.store.filters import parse_filter
 from arena_tui.store.history import WINDOW, History
+from tests.envelopes import envelope
 from tests.store_fixture import problems, store
 
 AT = datetime(2026, 1, 2, tzinfo=UTC)
@@ -34,7 +35,7 @@ def at(seconds: float) -> datetime:
 
 
 def log(run_id: str, seq: int, text: str = "", epoch: int = 7, **fields: Any) -> Envelope:
-    return Envelope(run_id, epoch, seq, LogEvent(ts=at(seq), text=text, **fields))
+    return envelope(run_id, epoch, seq, LogEvent(ts=at(seq), text=text, **fields))
 
 
 def places(deliveries: list[Delivery]) -> list[Any]:
@@ -91,7 +92,7 @@ async def test_density_counts_every_event_in_its_slice(
     seconds = [0, 1, 2, 30, 99, 99.9]
     await store(
         database,
-        [Envelope("a", 7, n, LogEvent(ts=at(s))) for n, s in enumerate(seconds, 1)],
+        [envelope("a", 7, n, LogEvent(ts=at(s))) for n, s in enumerate(seconds, 1)],
     )
 
     density = await history.density("a", 10)
@@ -109,10 +110,10 @@ async def test_density_marks_errors_gaps_and_bookmarks_where_they_lie(
         database,
         [
             Gap("a", 7, 1, 2, "trimmed"),
-            Envelope("a", 7, 3, LogEvent(ts=at(0))),
-            Envelope("a", 7, 4, ErrorEvent(ts=at(50))),
+            envelope("a", 7, 3, LogEvent(ts=at(0))),
+            envelope("a", 7, 4, ErrorEvent(ts=at(50))),
             Gap("a", 7, 5, 8, "quarantined"),
-            Envelope("a", 7, 9, LogEvent(ts=at(100))),
+            envelope("a", 7, 9, LogEvent(ts=at(100))),
         ],
         [log("b", n) for n in range(1, 9)],
     )
@@ -135,7 +136,7 @@ async def test_density_of_unlikely_times(
     await store(
         database,
         [
-            Envelope("a", 7, n, LogEvent(ts=datetime(year, 1, 1, tzinfo=UTC)))
+            envelope("a", 7, n, LogEvent(ts=datetime(year, 1, 1, tzinfo=UTC)))
             for n, year in enumerate(times, 1)
         ],
     )
@@ -161,7 +162,7 @@ async def test_search_goes_forwards_and_backwards_and_minds_no_case(
 
 async def test_jumps_by_kind_and_turn(database: Database, history: History) -> None:
     events = [TurnStart(turn=1), LogEvent(turn=1), TurnStart(turn=2), ErrorEvent(), RunEnd()]
-    await store(database, [Envelope("a", 7, n, event) for n, event in enumerate(events, 1)])
+    await store(database, [envelope("a", 7, n, event) for n, event in enumerate(events, 1)])
 
     assert await history.next_of_kind("a", "turn_start", 1, 1) == 3
     assert await history.next_of_kind("a", "turn_start", 3, -1) == 1
@@ -174,7 +175,7 @@ async def test_how_a_run_looked_at_any_seq(database: Database, history: History)
         RunStart(), TurnStart(turn=1), Observation(text="old"), Action(agent_id="x"),
         Observation(text="new"), LlmResponse(agent_id="x", input_tokens=3, cost_usd=0.5),
     ]  # fmt: skip
-    await store(database, [Envelope("a", 7, n, event) for n, event in enumerate(events, 1)])
+    await store(database, [envelope("a", 7, n, event) for n, event in enumerate(events, 1)])
 
     assert [each.seq for each in await history.keyframe("a", 4)] == [1, 2, 3]
     assert [each.seq for each in await history.keyframe("a", 9)] == [1, 2, 5, 6]
@@ -207,7 +208,7 @@ async def test_a_run_is_found_by_either_end_of_its_id(database: Database, histor
 async def test_a_deleted_run_leaves_nothing_behind(database: Database, history: History) -> None:
     await store(
         database,
-        [log("a", 1), Gap("a", 7, 2, 3, "trimmed"), Envelope("a", 7, 4, RunEnd()), log("b", 1)],
+        [log("a", 1), Gap("a", 7, 2, 3, "trimmed"), envelope("a", 7, 4, RunEnd()), log("b", 1)],
     )
     await history.bookmark("a", 7, 1, "", AT)
 
@@ -227,7 +228,7 @@ async def test_a_deleted_run_leaves_nothing_behind(database: Database, history: 
 async def test_a_run_being_stored_is_not_deleted_under_the_persister(
     database: Database, history: History
 ) -> None:
-    await store(database, [log("a", 1), log("b", 1)], [Envelope("b", 7, 2, RunEnd())])
+    await store(database, [log("a", 1), log("b", 1)], [envelope("b", 7, 2, RunEnd())])
 
     with pytest.raises(UsageError, match="not over"):
         await history.delete("a")
@@ -249,7 +250,7 @@ async def filled(database: Database, history: History) -> History:
         "d": [RunStart(game="go", label="x" * 5), LogEvent(turn=7)],
     }  # fmt: skip
     for run_id, events in runs.items():
-        await store(database, [Envelope(run_id, 7, n, event) for n, event in enumerate(events, 1)])
+        await store(database, [envelope(run_id, 7, n, event) for n, event in enumerate(events, 1)])
     return history
 
 

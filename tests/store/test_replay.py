@@ -16,11 +16,12 @@ from arena_tui.events import Delivery, Envelope, Gap, LogEvent, RunEnd
 from arena_tui.store.database import Database
 from arena_tui.store.history import WINDOW, History
 from arena_tui.store.replay import replay
+from tests.envelopes import envelope
 from tests.store_fixture import store
 
 
 def logs(first: int, last: int, epoch: int = 7) -> list[Delivery]:
-    return [Envelope("a", epoch, seq, LogEvent()) for seq in range(first, last + 1)]
+    return [envelope("a", epoch, seq, LogEvent()) for seq in range(first, last + 1)]
 
 
 async def collected(stream: AsyncIterator[Delivery]) -> list[Any]:

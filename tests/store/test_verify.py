@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from arena_tui.events import Envelope, ErrorEvent, Gap, LlmResponse, LogEvent, OtherEvent, RunEnd
+from arena_tui.events import ErrorEvent, Gap, LlmResponse, LogEvent, OtherEvent, RunEnd
 from arena_tui.store.database import Connection, Database
 from arena_tui.store.verify import verify_store
+from tests.envelopes import envelope
 from tests.store_fixture import problems, store
 
 AT = datetime(2026, 1, 2, tzinfo=UTC)
@@ -24,16 +25,16 @@ async def filled(database: Database) -> Database:
     await store(
         database,
         [
-            Envelope("a", 7, 1, LogEvent(turn=2)),
-            Envelope("a", 7, 2, LlmResponse(input_tokens=5, output_tokens=1, cost_usd=0.1)),
-            Envelope("a", 7, 3, ErrorEvent()),
+            envelope("a", 7, 1, LogEvent(turn=2)),
+            envelope("a", 7, 2, LlmResponse(input_tokens=5, output_tokens=1, cost_usd=0.1)),
+            envelope("a", 7, 3, ErrorEvent()),
             Gap("a", 7, 4, 6, "trimmed"),
-            Envelope("a", 7, 7, OtherEvent(name="llm_answer", turn=9, extra={"cost_usd": 5})),
-            Envelope("a", 7, 8, LlmResponse(cost_usd=0.2)),
-            Envelope("a", 7, 9, RunEnd(ts=AT, status="crashed")),
-            Envelope("b", 7, 1, LogEvent()),
+            envelope("a", 7, 7, OtherEvent(name="llm_answer", turn=9, extra={"cost_usd": 5})),
+            envelope("a", 7, 8, LlmResponse(cost_usd=0.2)),
+            envelope("a", 7, 9, RunEnd(ts=AT, status="crashed")),
+            envelope("b", 7, 1, LogEvent()),
             Gap("b", 7, 2, 1, "reset"),
-            Envelope("b", 8, 1, LogEvent()),
+            envelope("b", 8, 1, LogEvent()),
         ],
     )
     return database
@@ -68,7 +69,7 @@ async def test_it_sees_one_moment_while_events_are_stored(filled: Database) -> N
     seqs = itertools.count(2)
 
     def meddle() -> None:
-        batch = [Envelope("b", 8, next(seqs), LogEvent())]
+        batch = [envelope("b", 8, next(seqs), LogEvent())]
         asyncio.run_coroutine_threadsafe(store(filled, batch), loop).result()
 
     verdicts = await filled.read(lambda c: verify_store(Meddling(c, meddle)))  # type: ignore[arg-type]
@@ -112,7 +113,7 @@ async def test_damage_is_found(filled: Database, damage: str, found: str) -> Non
 
 
 async def test_one_token_in_two_billion_is_not_overlooked(database: Database) -> None:
-    await store(database, [Envelope("a", 7, 1, LlmResponse(input_tokens=2_000_000_000))])
+    await store(database, [envelope("a", 7, 1, LlmResponse(input_tokens=2_000_000_000))])
     await database.write(
         lambda c: c.execute("UPDATE runs SET input_tokens = input_tokens - 1").fetchall()
     )
@@ -124,8 +125,8 @@ async def test_sums_that_leave_their_range_are_no_problem(database: Database) ->
     huge = [LlmResponse(input_tokens=2**53, cost_usd=1e308) for _ in range(1_025)]
     costs = [LlmResponse(cost_usd=cost) for cost in (1e17, 1.0, -1e17, 0.1)]
 
-    await store(database, [Envelope("a", 7, seq, event) for seq, event in enumerate(huge, 1)])
-    await store(database, [Envelope("b", 7, seq, event) for seq, event in enumerate(costs, 1)])
+    await store(database, [envelope("a", 7, seq, event) for seq, event in enumerate(huge, 1)])
+    await store(database, [envelope("b", 7, seq, event) for seq, event in enumerate(costs, 1)])
 
     assert problems(database) == []
 

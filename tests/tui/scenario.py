@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from arena_tui.codec import sealed
 from arena_tui.config import Config
 from arena_tui.events import (
     Action,
@@ -21,7 +22,6 @@ from arena_tui.events import (
     RunEnd,
     RunStart,
     TurnStart,
-    check_event,
 )
 from arena_tui.tui.app import ArenaApp
 
@@ -191,7 +191,7 @@ class Scenario(ArenaApp):
             batch = []
             for run_id, events in left.items():
                 for event in events[:3]:
-                    batch.append((run_id, event, check_event(event)))
+                    batch.append((run_id, *sealed(event)))
                 del events[:3]
             await self.runtime.broker.publish_all(batch)
             self.clock.now += 1.0

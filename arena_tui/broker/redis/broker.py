@@ -42,8 +42,9 @@ from arena_tui.broker.redis.scripts import ACK, BEAT, REAP, STORES, acks_key, me
 from arena_tui.broker.redis.writer import Writer
 from arena_tui.broker.subscription import LedgerSubscription
 from arena_tui.broker_url import BrokerUrl
+from arena_tui.codec import sealed
 from arena_tui.errors import BrokerError, RunClosedError, RunExistsError
-from arena_tui.events import Delivery, Event, Gap, RunEnd, RunStatus, check_run_id, sealed
+from arena_tui.events import Delivery, Event, Gap, RunEnd, RunStatus, check_run_id
 
 __all__ = ["RedisBroker"]
 

@@ -9,8 +9,9 @@ import msgspec
 from msgspec import Struct
 
 from arena_tui.broker.protocol import Cursor, RunMeta
+from arena_tui.codec import decode_event
 from arena_tui.errors import EventError
-from arena_tui.events import Delivery, Envelope, Event, Gap, check_run_id, decode_event
+from arena_tui.events import Delivery, Envelope, Event, Gap, check_run_id
 
 __all__ = [
     "NO_CURSOR",

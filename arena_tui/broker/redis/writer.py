@@ -30,8 +30,9 @@ from arena_tui.broker.redis.scripts import (
     events_key,
     meta_key,
 )
+from arena_tui.codec import encode_event
 from arena_tui.errors import BrokerError, RunClosedError, UnknownRunError
-from arena_tui.events import Event, RunEnd, RunStart, encode_event
+from arena_tui.events import Event, RunEnd, RunStart
 
 __all__ = ["Writer"]
 

@@ -9,8 +9,9 @@ from collections import Counter
 from datetime import datetime, timedelta
 
 from arena_tui.broker.protocol import BrokerProtocol, RunMeta, Subscription
+from arena_tui.codec import encode_event
 from arena_tui.errors import UnknownRunError
-from arena_tui.events import Delivery, Envelope, ErrorEvent, Gap, RunEnd, encode_event
+from arena_tui.events import Delivery, Envelope, ErrorEvent, Gap, RunEnd
 from arena_tui.folds.view import RunView
 from arena_tui.store.history import Density, History, Mark
 from arena_tui.store.rows import as_in_payload

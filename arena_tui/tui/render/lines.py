@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
+from arena_tui.codec import encode_event
 from arena_tui.events import (
     Action,
     ActionResult,
@@ -24,7 +25,6 @@ from arena_tui.events import (
     RunStart,
     TurnStart,
     WorldMutation,
-    encode_event,
 )
 from arena_tui.tui.render.clean import clean
 from arena_tui.tui.render.text import cost, count, duration, short_count

@@ -9,7 +9,8 @@ from msgspec import Struct
 from textual.content import Content
 from textual.strip import Strip
 
-from arena_tui.events import Delivery, ErrorEvent, Event, Gap, encode_event, short_id
+from arena_tui.codec import encode_event
+from arena_tui.events import Delivery, ErrorEvent, Event, Gap, short_id
 from arena_tui.folds.totals import AgentTally, RunTotals
 from arena_tui.folds.view import RunView
 from arena_tui.store.history import Density

@@ -12,9 +12,10 @@ from textual.containers import Horizontal, VerticalScroll
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
+from arena_tui.codec import encode_event
 from arena_tui.consumers.feed import Frame
 from arena_tui.errors import ArenaError
-from arena_tui.events import Delivery, Envelope, Gap, encode_event
+from arena_tui.events import Delivery, Envelope, Gap
 from arena_tui.folds.view import RunView
 from arena_tui.services.playback.playhead import Playhead
 from arena_tui.services.playback.tape import RunTape

@@ -24,8 +24,9 @@ from arena_tui.broker.redis.examine import examine
 from arena_tui.broker.redis.link import ACL_RULES
 from arena_tui.broker.redis.scripts import meta_key
 from arena_tui.broker_url import BrokerUrl
+from arena_tui.codec import sealed
 from arena_tui.errors import BrokerError
-from arena_tui.events import Delivery, Envelope, LogEvent, RunEnd, RunStart, sealed
+from arena_tui.events import Delivery, Envelope, LogEvent, RunEnd, RunStart
 from arena_tui.services.servers import RedisServer
 from tests.redis_fixture import BINARIES, MakeRedis
 

@@ -18,8 +18,9 @@ from arena_tui.broker.redis.codec import (
     read_entry,
     read_next,
 )
+from arena_tui.codec import encode_event
 from arena_tui.errors import EventError
-from arena_tui.events import AgentInfo, Delivery, Envelope, Gap, GapReason, LogEvent, encode_event
+from arena_tui.events import AgentInfo, Delivery, Envelope, Gap, GapReason, LogEvent
 
 
 def entry(epoch: int, seq: int, text: str = "said") -> RawEntry:

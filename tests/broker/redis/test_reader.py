@@ -10,7 +10,8 @@ from arena_tui.broker.protocol import RunMeta
 from arena_tui.broker.redis.broker import RedisBroker
 from arena_tui.broker.redis.scripts import meta_key
 from arena_tui.broker_url import BrokerUrl
-from arena_tui.events import LogEvent, sealed
+from arena_tui.codec import sealed
+from arena_tui.events import LogEvent
 
 
 async def test_old_events_are_no_sign_of_life(redis_url: str) -> None:

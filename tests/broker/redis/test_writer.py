@@ -9,8 +9,9 @@ from arena_tui.broker.protocol import Limits, Outgoing, RunMeta
 from arena_tui.broker.redis.broker import RedisBroker
 from arena_tui.broker.redis.scripts import APPEND, INDEX, OPEN, events_key, meta_key
 from arena_tui.broker_url import BrokerUrl
+from arena_tui.codec import sealed
 from arena_tui.errors import BrokerError
-from arena_tui.events import LogEvent, sealed
+from arena_tui.events import LogEvent
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from arena_tui.broker.memory import InProcessBroker
+from arena_tui.codec import sealed
 from arena_tui.config import Config
 from arena_tui.errors import UnknownRunError
 from arena_tui.events import (
@@ -20,7 +21,6 @@ from arena_tui.events import (
     RunEnd,
     RunStart,
     TurnStart,
-    check_event,
 )
 from arena_tui.services.playback.tape import RunTape
 from arena_tui.services.runtime import Runtime
@@ -49,7 +49,7 @@ async def runtime() -> AsyncIterator[Runtime]:
     runtime = Runtime(Config(db=":memory:"))
     await runtime.open()
     events = game()
-    await runtime.broker.publish_all([("run1", each, check_event(each)) for each in events])
+    await runtime.broker.publish_all([("run1", *sealed(each)) for each in events])
     await runtime.broker.settled(["run1"])
     yield runtime
     await runtime.aclose()
@@ -63,7 +63,7 @@ async def tape(request: pytest.FixtureRequest, runtime: Runtime) -> AsyncIterato
     if request.param == "at hand":
         broker, history = InProcessBroker(), None
         events = game()
-        await broker.publish_all([("run1", each, check_event(each)) for each in events])
+        await broker.publish_all([("run1", *sealed(each)) for each in events])
     elif request.param == "stored":
         await broker.reap("run1")
     tape = RunTape("run1", broker, history)

@@ -6,13 +6,14 @@ from datetime import timedelta
 
 import pytest
 
-from arena_tui.events import Action, AgentInfo, Envelope, Gap
+from arena_tui.events import Action, AgentInfo, Gap
 from arena_tui.folds.conditions import read_conditions
 from arena_tui.folds.view import Pane, PaneState
 from arena_tui.tui.render.canvas import width_of
 from arena_tui.tui.render.mosaic import lay_out, matches, order
 from arena_tui.tui.render.palette import Palette
 from arena_tui.tui.render.pane import paint_pane, state_text
+from tests.envelopes import envelope
 from tests.tui.scenario import NOW, TIC_TAC_TOE
 
 
@@ -22,7 +23,7 @@ def pane(**fields: object) -> Pane:
         "run_id": "0000000000000000000000ABCD", "number": 1, "game": "tic_tac_toe", "label": None,
         "agents": (AgentInfo(id="minimax x"), AgentInfo(id="random o")), "state": "running",
         "turn": 5, "player": "minimax x", "board": TIC_TAC_TOE, "outcome": {}, "winners": (),
-        "recent": (Envelope("r", 1, 7, event),), "per_second": (1, 2, 3), "events": 7,
+        "recent": (envelope("r", 1, 7, event),), "per_second": (1, 2, 3), "events": 7,
         "tokens": None, "cost_usd": None, "errors": 0, "last_error": None, "waiting_s": None,
         "idle_s": 0.0, "duration_s": 4.0, "held": 50, "capacity": 100, "lag": 3, "lost": 0,
         "reason": None, **fields,

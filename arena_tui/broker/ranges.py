@@ -1,0 +1,34 @@
+"""Sets of seqs, kept as ranges. Knows nothing of events."""
+
+from __future__ import annotations
+
+__all__ = ["SeqRanges"]
+
+
+class SeqRanges:
+    """Seqs by epoch, so that what several consumers lost of a run is counted once."""
+
+    __slots__ = ("_ranges",)
+
+    def __init__(self) -> None:
+        self._ranges: dict[int, list[tuple[int, int]]] = {}
+
+    def add(self, epoch: int, first: int, last: int) -> int:
+        """Add `first..last`, both inclusive; returns how many of them were not in the set."""
+        if last < first:
+            return 0
+        ranges = self._ranges.setdefault(epoch, [])
+        new = last - first + 1
+        if ranges and ranges[-1][1] == first - 1:  # the usual case: a loss goes on
+            ranges[-1] = ranges[-1][0], last
+            return new
+        apart: list[tuple[int, int]] = []
+        low, high = first, last
+        for start, end in ranges:
+            if end < first - 1 or start > last + 1:
+                apart.append((start, end))
+                continue
+            new -= max(0, min(end, last) - max(start, first) + 1)
+            low, high = min(low, start), max(high, end)
+        self._ranges[epoch] = sorted([*apart, (low, high)])
+        return new

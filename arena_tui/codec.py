@@ -1,0 +1,265 @@
+"""Events as JSON and back. Knows nothing of brokers, stores or screens.
+
+One event is one JSON object with its fields flat (`{"kind": "action", "ts": "…", "turn": 3, …}`);
+a *line* adds `run_id` and, on output, `epoch` and `seq`. What a known kind does not declare is kept
+in `extra`; an unknown kind is an `OtherEvent`; both come back out as they came.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Any, ClassVar, Final
+
+import msgspec
+
+from arena_tui.errors import EventError, EventTooLargeError
+from arena_tui.events import (
+    EVENT_MAX_BYTES,
+    KNOWN_KINDS,
+    Envelope,
+    Event,
+    KnownEvent,
+    OtherEvent,
+    check_run_id,
+)
+
+__all__ = [
+    "decode_event",
+    "decode_line",
+    "encode_event",
+    "encode_line",
+    "received",
+    "sealed",
+]
+
+_INCOMING_MAX_BYTES: Final = EVENT_MAX_BYTES + 16 * 1024
+"""What is read may be longer than what is accepted: a line has fields of its own."""
+
+_LEVELS_MAX: Final = 200
+"""Deepest accepted nesting. The codec recurses on the caller's stack (about 1,000 levels in all):
+without a lower limit, what one thread could just write another could no longer read."""
+
+_LINE_KEYS: Final = ("run_id", "epoch", "seq")
+
+_FOREIGN: Final = re.compile(rb"\\[u/]")
+"""Escapes that this codec writes for control characters only, or never: text search is for what it
+writes."""
+
+
+class _Codec:
+    """Encoders and decoders, made once. Only whole-buffer calls: safe in threads."""
+
+    encoder: ClassVar = msgspec.json.Encoder()
+    known: ClassVar[msgspec.json.Decoder[KnownEvent]] = msgspec.json.Decoder(KnownEvent)
+    raw: ClassVar[msgspec.json.Decoder[dict[str, Any]]] = msgspec.json.Decoder(dict[str, Any])
+
+
+def encode_event(event: Event) -> bytes:
+    """The event as one JSON object, UTF-8.
+
+    Raises:
+        EventError: It holds what JSON cannot (an object, a lone surrogate, an int over 64 bit).
+        EventTooLargeError: It is nested deeper than the codec can take.
+    """
+    try:
+        if not event.extra and type(event) is not OtherEvent:
+            return _Codec.encoder.encode(event)
+        fields: dict[str, Any] = msgspec.to_builtins(event)
+        extra = fields.pop("__extra__", {})
+        fields.pop("__name__", None)
+        fields["kind"] = event.kind
+        for key, value in extra.items():
+            fields.setdefault(key, value)
+        return _Codec.encoder.encode(fields)
+    except RecursionError:
+        raise EventTooLargeError(
+            f"the {event.kind} event is nested over {_LEVELS_MAX} levels deep: flatten it"
+        ) from None
+    except (TypeError, ValueError, OverflowError) as error:
+        raise EventError(
+            f"the {event.kind} event cannot be written as JSON: {error}: use plain values"
+        ) from None
+
+
+def sealed(event: Event) -> tuple[Event, bytes]:
+    """The event as every consumer sees it, now and later, and its JSON.
+
+    It is encoded and decoded once: what is live and what is stored are the same, and a list that
+    its producer goes on changing changes nothing here. The JSON travels with the event from here
+    on; nobody encodes it again.
+
+    Raises:
+        EventError: A field has a value its kind does not allow, or one JSON cannot hold.
+        EventTooLargeError: Over `EVENT_MAX_BYTES`, or nested too deep.
+    """
+    raw = encode_event(event)
+    size = len(raw)
+    if size > EVENT_MAX_BYTES:
+        raise _too_large(event.kind, size)
+    if size > 2 * _LEVELS_MAX and raw.count(b"[") + raw.count(b"{") > _LEVELS_MAX:
+        _check_levels(event.kind, raw)
+    try:
+        known: Event = _Codec.known.decode(raw)
+    except msgspec.MsgspecError:
+        if type(event) is Event:
+            raise EventError("Event itself has no kind: publish one of its subclasses") from None
+        if event.extra:
+            _check_names(event)
+    else:
+        if known.ts.tzinfo is UTC:
+            return known, raw
+    decoded = decode_event(raw, strict=True)
+    return decoded, encode_event(decoded)
+
+
+def received(raw: bytes) -> tuple[Event, bytes]:
+    """The event in JSON that another process has written, and its JSON as this one would write it.
+
+    Raises:
+        EventError: Not a JSON object with a `kind`.
+        EventTooLargeError: Over `EVENT_MAX_BYTES`, or nested too deep.
+    """
+    _check_size(raw)
+    try:
+        event: Event = _Codec.known.decode(raw)
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        pass
+    else:
+        ours = b"\n" not in raw and (b"\\" not in raw or _FOREIGN.search(raw) is None)
+        if ours and not event.extra and event.ts.tzinfo is UTC:
+            return event, raw
+    event = decode_event(raw)
+    return event, encode_event(event)
+
+
+def decode_event(raw: bytes | str, *, strict: bool = False) -> Event:
+    """The event in a JSON object.
+
+    Unknown kinds and fields are kept. When a known kind's fields do not fit, the event comes back
+    as an `OtherEvent`, so that reading what was once stored never fails; with `strict` it raises.
+
+    Raises:
+        EventError: Not a JSON object with a `kind`; with `strict` also a field of the wrong type.
+        EventTooLargeError: Over `EVENT_MAX_BYTES`, or nested too deep.
+    """
+    _check_size(raw)
+    try:
+        event = _Codec.known.decode(raw)
+    except msgspec.ValidationError:
+        pass
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise _not_json(error) from None
+    else:
+        if not event.extra and event.ts.tzinfo is UTC:
+            return event
+    return _event_of(_decode_object(raw), strict)
+
+
+def encode_line(envelope: Envelope) -> bytes:
+    """The envelope as one flat JSON object, without a newline."""
+    head = b'{"run_id":"%s","epoch":%d,"seq":%d,'  # a run id has no character to escape
+    return head % (envelope.run_id.encode(), envelope.epoch, envelope.seq) + envelope.raw[1:]
+
+
+def decode_line(raw: bytes | str) -> tuple[str, Event]:
+    """Run id and event of one flat JSON line; `epoch` and `seq` are the broker's and ignored.
+
+    Raises:
+        EventError: Not a JSON object with `run_id` and `kind`, or a field of the wrong type.
+        EventTooLargeError: Over `EVENT_MAX_BYTES`, or nested too deep.
+    """
+    _check_size(raw)
+    fields = _decode_object(raw)
+    run_id = fields.get("run_id")
+    if not isinstance(run_id, str):
+        raise EventError('the line has no "run_id": give the run it belongs to, as text')
+    check_run_id(run_id)
+    for key in _LINE_KEYS:
+        fields.pop(key, None)
+    return run_id, _event_of(fields, strict=True)
+
+
+def _check_size(raw: bytes | str) -> None:
+    size = len(raw) if isinstance(raw, bytes) else len(raw.encode("utf-8", "surrogatepass"))
+    if size > _INCOMING_MAX_BYTES:
+        raise _too_large("incoming", size)
+
+
+def _too_large(what: str, size: int) -> EventTooLargeError:
+    return EventTooLargeError(
+        f"the {what} event has {size:,} bytes, over the limit of {EVENT_MAX_BYTES:,}: "
+        "shorten it or keep the long part elsewhere"
+    )
+
+
+def _check_levels(kind: str, raw: bytes) -> None:
+    level: list[Any] = [_decode_object(raw)]
+    for _ in range(_LEVELS_MAX):
+        nested = [each for each in level if isinstance(each, dict | list)]
+        level = [
+            child
+            for each in nested
+            for child in (each.values() if isinstance(each, dict) else each)
+        ]
+        if not level:
+            return
+    raise EventTooLargeError(
+        f"the {kind} event is nested over {_LEVELS_MAX} levels deep: flatten it"
+    )
+
+
+def _check_names(event: Event) -> None:
+    for name in _LINE_KEYS:
+        if name in event.extra:
+            raise EventError(
+                f'the {event.kind} event has a field "{name}", which is the broker\'s: rename it'
+            )
+
+
+def _decode_object(raw: bytes | str) -> dict[str, Any]:
+    try:
+        return _Codec.raw.decode(raw)
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+        raise _not_json(error) from None
+
+
+def _not_json(error: Exception) -> EventError:
+    if isinstance(error, RecursionError):
+        return EventTooLargeError(f"the event is nested over {_LEVELS_MAX} levels deep: flatten it")
+    if isinstance(error, UnicodeDecodeError):
+        return EventError(f"not UTF-8: {error.reason}: write events in UTF-8")
+    return EventError(f"not a JSON object: {error}: give one event a line")
+
+
+def _event_of(fields: dict[str, Any], strict: bool) -> Event:
+    """Build the event from decoded JSON, keeping whatever its kind does not declare."""
+    kind = fields.pop("kind", None)
+    if not isinstance(kind, str) or not kind:
+        raise EventError('the event has no "kind": give one, as text')
+    try:
+        return _build(KNOWN_KINDS.get(kind, OtherEvent), kind, fields)
+    except msgspec.ValidationError as error:
+        if strict:
+            raise EventError(f"the {kind} event is not valid: {error}") from None
+    try:
+        return _build(OtherEvent, kind, fields)
+    except msgspec.ValidationError:
+        return OtherEvent(ts=datetime.fromtimestamp(0, UTC), name=kind, extra=fields)
+
+
+def _build(struct: type[Event], kind: str, fields: dict[str, Any]) -> Event:
+    declared = {*struct.__struct_encode_fields__} - {"__extra__", "__name__"}
+    known = {key: value for key, value in fields.items() if key in declared}
+    extra = {key: value for key, value in fields.items() if key not in declared}
+    if struct is OtherEvent:
+        known["__name__"] = kind
+    event = msgspec.convert({"kind": struct.__struct_config__.tag, **known}, struct)
+    return msgspec.structs.replace(event, ts=_in_utc(event.ts), extra=extra)
+
+
+def _in_utc(at: datetime) -> datetime:
+    try:
+        return at if at.tzinfo is UTC else at.astimezone(UTC)
+    except OverflowError:
+        raise msgspec.ValidationError("the time has no equivalent in UTC - at `$.ts`") from None
