@@ -14,11 +14,12 @@ One thread owns a ledger: its loop's. Nothing here waits, except `settled`.
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 
 from arena_tui.broker.protocol import BrokerStats, Cursor, Limits, RunMeta, Start
 from arena_tui.broker.readers import Readers
+from arena_tui.broker.recent import Recent
 from arena_tui.broker.recovery import Recover
 from arena_tui.broker.ring import RunLog
 from arena_tui.broker.stream import Progress, RunStream
@@ -68,7 +69,7 @@ class Ledger:
         self._held = held or limits
         self._closed_runs: deque[str] = deque()
         self._trimmed_of_reaped = 0
-        self._epochs: OrderedDict[str, int] = OrderedDict()
+        self._epochs: Recent[str, int] = Recent(_EPOCHS_KEPT)
 
     def check_thread(self) -> None:
         """Raise RuntimeError when called from a thread other than the owner's."""
@@ -170,6 +171,12 @@ class Ledger:
             follower.enqueue(stream)
         self.readers.wake()
 
+    def append_note(self, stream: RunStream, gap: Gap) -> None:
+        """Tell those who keep up of something that takes no seq: a foreign entry, or a loss of
+        unknown length."""
+        self._enter(stream, gap, 0)
+        self.readers.wake()
+
     def count_unheld(self, stream: RunStream, gap: Gap) -> None:
         """These events of the run were published, but never stood in a log here."""
         self.published += stream.losses.unheld.add(gap.epoch, gap.from_seq, gap.to_seq)
@@ -246,8 +253,6 @@ class Ledger:
         stream.reaped = True
         stream.log.trim_to(stream.log.last)
         self._epochs[run_id] = stream.log.epoch
-        if len(self._epochs) > _EPOCHS_KEPT:
-            self._epochs.popitem(last=False)
         self.readers.note_reaped()
 
     def stats(self) -> BrokerStats:

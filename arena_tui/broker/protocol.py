@@ -73,13 +73,17 @@ class Limits(Struct, frozen=True, kw_only=True):
         capacity: Events a run holds at most.
         retain: Newest events a run keeps after all durable consumers acked them.
         run_bytes: Bytes of JSON of a run that a process holds at most; a server has its own limit.
-        closed_runs: Closed and acked runs kept for late joiners; older ones are reaped.
+        closed_runs: Closed and acked runs that a process keeps for late joiners; older ones are
+            reaped.
+        closed_run_bytes, closed_run_s: How much of such a run a server keeps, and for how long.
     """
 
     capacity: int = 10_000
     retain: int = 1_000
     run_bytes: int = 32 * 1024 * 1024
     closed_runs: int = 64
+    closed_run_bytes: int = 1024 * 1024
+    closed_run_s: int = 300
 
 
 class RunMeta(Struct, frozen=True, kw_only=True):

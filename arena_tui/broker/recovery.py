@@ -47,7 +47,7 @@ class Recovery:
         batch: list[Delivery] = []
         while self._ready and len(batch) < limit:
             batch.append(self._ready.popleft())
-        while self._held and len(batch) < limit and not isinstance(self._held[0], Gap):
+        while self._held and len(batch) < limit and not _may_be_filled(self._held[0]):
             batch.append(self._held.popleft())
         return batch
 
@@ -80,3 +80,8 @@ class Recovery:
         """Ask no more."""
         if self._answer is not None:
             self._answer.cancel()
+
+
+def _may_be_filled(delivery: Delivery) -> bool:
+    """What was quarantined is known for what it is; all other gaps upstream is asked about."""
+    return isinstance(delivery, Gap) and delivery.reason != "quarantined"

@@ -59,6 +59,7 @@ class LedgerSubscription:
     Attributes:
         overflowing: Runs of which it is losing events, as announced.
         overflow: Events it lost.
+        acked: Takes its name and what it acks, too; set by a broker that has others to tell.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class LedgerSubscription:
         self.start = start
         self.overflowing: set[str] = set()
         self.overflow = 0
+        self.acked: Callable[[str, Mapping[str, Cursor]], None] | None = None
         self._ledger = ledger
         self._backlog = Backlog()
         self._recovery = None if recover is None else Recovery(recover)
@@ -121,6 +123,8 @@ class LedgerSubscription:
             stream = self._ledger.streams.get(run_id)
             if stream is not None and stream.ack(self.name, cursor):
                 self._ledger.readers.on_ack(stream)
+        if self.acked is not None:
+            self.acked(self.name, cursors)
 
     def close(self) -> None:
         self._closed = True

@@ -7,13 +7,14 @@ import contextlib
 import logging
 import threading
 import time
-from collections import OrderedDict, defaultdict, deque
+from collections import defaultdict, deque
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
 
 from arena_tui.broker.protocol import STORE, BrokerProtocol, Outgoing
+from arena_tui.broker.recent import Recent
 from arena_tui.broker.stream import HEARTBEAT_S
 from arena_tui.codec import sealed
 from arena_tui.errors import BrokerError, RunClosedError
@@ -96,7 +97,7 @@ class MultiRunBrokerSink:
         self._fifo: deque[Outgoing] = deque()
         self._room = threading.Condition()
         self._open: dict[str, None] = {}
-        self._ended: OrderedDict[str, None] = OrderedDict()
+        self._ended: Recent[str, None] = Recent(_ENDED_KEPT)
         self._unstored_bytes: defaultdict[str, int] = defaultdict(int)
         self._work = asyncio.Event()
         self._drained = asyncio.Event()
@@ -143,7 +144,7 @@ class MultiRunBrokerSink:
             self._open_run(run_id)
         if type(event) is RunEnd:
             self._open.pop(run_id, None)
-            self._note_ended(run_id)
+            self._ended[run_id] = None
         self._fifo.append((run_id, event, raw))
         # After the append: whoever still reads False here is in front of the end markers.
         if self._closed:
@@ -207,11 +208,6 @@ class MultiRunBrokerSink:
         check_run_id(run_id)
         self._open[run_id] = None
 
-    def _note_ended(self, run_id: str) -> None:
-        self._ended[run_id] = None
-        if len(self._ended) > _ENDED_KEPT:
-            self._ended.popitem(last=False)
-
     def _has_room(self) -> bool:
         return self._closed or len(self._fifo) <= self._bound // 2
 
@@ -245,7 +241,7 @@ class MultiRunBrokerSink:
         while self._open or self._fifo or not self._drained.is_set():
             while self._open:
                 run_id, _ = self._open.popitem()
-                self._note_ended(run_id)
+                self._ended[run_id] = None
                 if self._owns_runs:
                     event = RunEnd(status="stopped", reason="its producer shut down")
                     self._fifo.append((run_id, *sealed(event)))
@@ -307,9 +303,7 @@ class MultiRunBrokerSink:
             if not self._store_moves:
                 return
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(
-                    self._broker.settled(lags, STORE), min(_LOOK_S, self._patience_s)
-                )
+                await asyncio.wait_for(self._broker.settled(lags, STORE), look_s)
         self._store_moves = True
 
     def _long_lags(self) -> dict[str, int]:

@@ -1,7 +1,7 @@
 """The broker on Redis Streams: many processes, one set of runs. Composes writer, reader, ledger.
 
 What is published goes to the server through the one `Writer` and comes back through the one
-`Reader` into this process's `Ledger`; from there on everything is as in process.
+`Reader` into this process's `Ledger`, a local cache; from there on everything is as in process.
 """
 
 from __future__ import annotations
@@ -17,15 +17,13 @@ from collections.abc import (
     Callable,
     Collection,
     Iterable,
-    Mapping,
     Sequence,
 )
-from itertools import islice
 from threading import get_ident
 
 from msgspec.structs import replace
 
-from arena_tui.broker.ledger import HEARTBEAT_S, Ledger, RunStream
+from arena_tui.broker.ledger import Ledger
 from arena_tui.broker.protocol import (
     BrokerStats,
     Cursor,
@@ -36,11 +34,16 @@ from arena_tui.broker.protocol import (
     Start,
     Subscription,
 )
+from arena_tui.broker.redis.acks import Acks
+from arena_tui.broker.redis.codec import NO_CURSOR
 from arena_tui.broker.redis.link import FAILURES, Link
+from arena_tui.broker.redis.places import Places
 from arena_tui.broker.redis.reader import Reader
-from arena_tui.broker.redis.scripts import ACK, BEAT, REAP, STORES, acks_key, meta_key
+from arena_tui.broker.redis.scripts import BEAT, REAP, meta_key
+from arena_tui.broker.redis.timing import Timing
+from arena_tui.broker.redis.watcher import Watcher
 from arena_tui.broker.redis.writer import Writer
-from arena_tui.broker.subscription import LedgerSubscription
+from arena_tui.broker.stream import HEARTBEAT_S, RunStream
 from arena_tui.broker_url import BrokerUrl
 from arena_tui.codec import sealed
 from arena_tui.errors import BrokerError, RunClosedError, RunExistsError
@@ -48,12 +51,8 @@ from arena_tui.events import Delivery, Event, Gap, RunEnd, RunStatus, check_run_
 
 __all__ = ["RedisBroker"]
 
-_ACK_EVERY_S = 0.5
-_ACK_RUNS = 500
 _AGAIN_S = 1.0
 _CANCEL_AGAIN_S = 0.1
-_STORE_TTL_S = 3_600
-"""A store that has given no sign for an hour no longer keeps events from being trimmed."""
 
 _log = logging.getLogger(__name__)
 
@@ -64,11 +63,13 @@ class RedisBroker:
     Args:
         url: The server's.
         limits: How much the server holds of a run.
-        held: How much of a run is held in this process; a durable consumer that is further behind
-            is served from the server.
-        store: Names the store of this process to other processes; the server waits for its acks
-            with trimming, for an hour after its last sign of life. None: forgotten on closing.
+        held: How much of a run is held in this process; a consumer that is further behind, and
+            awaits its batches, is served from the server.
+        store: Names the store of this process to other processes; the server waits with trimming
+            for its consumers' acks, for an hour after their last sign of life. None: they are
+            forgotten on closing.
         reading: False for a process that only publishes.
+        timing: How often it does what it does in the background.
         clock: Seconds since 1970; injected in tests.
     """
 
@@ -80,21 +81,32 @@ class RedisBroker:
         held: Limits | None = None,
         store: str | None = None,
         reading: bool = True,
+        timing: Timing | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.limits = limits or Limits()
         self.name = f"redis {url.place}"
         self.shared = True
+        timing = timing or Timing()
         self._clock = clock
-        held = held or replace(self.limits, capacity=2 * self.limits.retain)
-        self._ledger = Ledger(self.limits, clock, upstream=self, held=held)
-        self._link = Link(url, self._ledger.warn)
+        self._ledger = Ledger(
+            self.limits, clock, held=held or replace(self.limits, capacity=self.limits.retain)
+        )
+        self._link = Link(url, self._ledger.warnings.add, timing.backoff_s)
         self._writer = Writer(self._link, self.limits)
-        self._reader = Reader(self._link, self._ledger, self._writer.newest) if reading else None
-        self._store = store or f"pid {os.getpid()} {id(self):x}"
-        self._lasting = store is not None
-        self._acks: dict[str, Cursor] = {}
-        self._storing = False
+        self._places = Places(self._ledger)
+        self._arrived = asyncio.Event()
+        self._watcher = Watcher(
+            self._link, self._ledger, self._places, timing,
+            self._furthest, self._ack_again, self._arrived,
+        )  # fmt: skip
+        self._reader = Reader(
+            self._link, self._ledger, self._places, self._watcher, timing, self._arrived
+        )
+        self._acks = Acks(
+            self._link, self.limits, timing, store, own=f"pid {os.getpid()} {id(self):x}"
+        )
+        self._reading = reading
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -103,15 +115,14 @@ class RedisBroker:
             return
         facts = await self._link.check()
         for risk, advice in self._link.risks(facts):
-            self._ledger.warn(f"{risk}: {advice}")
+            self._ledger.warnings.add(f"{risk}: {advice}")
         work = {"writer": self._writer.run}
-        if self._reader is not None:
+        if self._reading:
             try:
                 await self._reader.catch_up()
             except FAILURES as error:
                 raise BrokerError(self._link.refusal(error)) from None
-            work |= {"reader": self._reader.run, "watch": self._reader.watch}
-            work["acks"] = self._send_acks
+            work |= {"reader": self._reader.run, "watch": self._watcher.run, "acks": self._acks.run}
         self._tasks = [
             asyncio.create_task(self._keep(*each), name=each[0]) for each in work.items()
         ]
@@ -124,10 +135,10 @@ class RedisBroker:
             raise RunExistsError(f"run {meta.run_id} is already open: use another id")
         stream = self._ledger.streams.get(meta.run_id)
         if stream is None:
-            stream = self._ledger.attach(meta, given, 1, None)
-            if self._reader is not None:
-                self._reader.follow_own(stream)
-        return self._ledger.info(stream, HEARTBEAT_S)
+            stream = self._ledger.attach(meta, given, 1)
+            if self._reading:
+                self._places.follow(stream, Cursor(given, 0))
+        return stream.info(self._clock(), HEARTBEAT_S)
 
     async def publish(self, run_id: str, event: Event) -> int:
         if get_ident() != self._ledger.thread:
@@ -155,11 +166,18 @@ class RedisBroker:
         start: Start = "oldest",
         durable: bool = False,
     ) -> Subscription:
-        self._storing |= durable
-        return self._ledger.subscribe(name, runs, start, durable)
+        # A dashboard reads without waiting; who follows chosen runs, or stores, wants all there is.
+        recover = self._recover if durable or runs is not None else None
+        subscription = self._ledger.subscribe(name, runs, start, durable, recover)
+        if durable:
+            self._acks.add(name)
+            subscription.acked = self._acks.take
+            for stream in self._ledger.streams.values():
+                self._ack_again(stream)
+        return subscription
 
     def stream(self, run_id: str, from_seq: int = 1) -> AsyncIterator[Delivery]:
-        return self._ledger.stream(run_id, from_seq)
+        return self._ledger.stream(run_id, from_seq, self._recover)
 
     async def close_run(
         self, run_id: str, status: RunStatus = "stopped", reason: str | None = None
@@ -167,18 +185,21 @@ class RedisBroker:
         with contextlib.suppress(RunClosedError):
             await self.publish(run_id, RunEnd(status=status, reason=reason))
 
-    async def settled(self, run_ids: Iterable[str]) -> None:
+    async def settled(self, run_ids: Iterable[str], consumer: str | None = None) -> None:
         wanted = list(run_ids)
-        if self._storing:
+        if self._acks.consumers:
             await self.arrived(wanted)
-            await self._ledger.settled(wanted)
+            await self._ledger.settled(wanted, consumer)
+
+    def lags(self, consumer: str) -> dict[str, int]:
+        return self._ledger.lags(consumer)
 
     async def arrived(self, run_ids: Iterable[str] | None = None) -> None:
         """Return when what this process has published, to these runs or to all, can be read."""
-        wanted = list(self._writer.runs if run_ids is None else run_ids)
-        while self._reader is not None and not all(map(self._has_arrived, wanted)):
-            self._reader.arrived.clear()
-            await self._reader.arrived.wait()
+        wanted = [*self._writer.runs, *self._writer.closed] if run_ids is None else list(run_ids)
+        while self._reading and not all(map(self._has_arrived, wanted)):
+            self._arrived.clear()
+            await self._arrived.wait()
 
     async def reap(self, run_id: str) -> None:
         """Forget it here and on the server, whoever has not stored it yet."""
@@ -195,7 +216,8 @@ class RedisBroker:
     async def runs(self) -> list[RunInfo]:
         away = self._link.problem is not None  # then silence says nothing of the producers
         heartbeat_s = float("inf") if away else HEARTBEAT_S
-        return [self._ledger.info(stream, heartbeat_s) for stream in self._ledger.streams.values()]
+        now = self._clock()
+        return [stream.info(now, heartbeat_s) for stream in self._ledger.streams.values()]
 
     async def stats(self) -> BrokerStats:
         stats = self._ledger.stats()
@@ -207,22 +229,8 @@ class RedisBroker:
         await _end(self._tasks)
         self._writer.abandon()
         with contextlib.suppress(*FAILURES):
-            await self._leave()
+            await self._acks.leave()
         await self._link.aclose()
-
-    async def fetch(self, gap: Gap) -> list[Delivery]:
-        """See `Upstream`."""
-        assert self._reader is not None
-        return await self._reader.fetch(gap)
-
-    def acked(self, subscription: LedgerSubscription, cursors: Mapping[str, Cursor]) -> None:
-        """See `Upstream`."""
-        self._acks.update(cursors)
-
-    def ahead(self, run_id: str, cursor: Cursor) -> None:
-        """See `Upstream`."""
-        if self._reader is not None:
-            self._reader.ahead(run_id, cursor)
 
     async def _keep(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
         """A task that ends by a bug is said so, and begun again."""
@@ -231,46 +239,39 @@ class RedisBroker:
                 await work()
             except Exception as error:  # noqa: BLE001 - whatever it is, events must not stand still
                 _log.exception("the %s of %s failed", name, self.name)
-                self._ledger.warn(f"the {name} of {self.name} failed and is started again: {error}")
+                self._ledger.warnings.add(
+                    f"the {name} of {self.name} failed and is started again: {error}"
+                )
                 await asyncio.sleep(_AGAIN_S)
 
-    async def _send_acks(self) -> None:
-        """Tell the server what is stored, so that it may let go of it."""
-        while True:
-            await asyncio.sleep(_ACK_EVERY_S)
-            if self._storing:
-                await self._link.retrying("acks", self._ack, forever=True)
+    async def _recover(self, gap: Gap) -> tuple[list[Delivery], Gap | None]:
+        """See `Recover`."""
+        found, rest = await self._reader.recover(gap)
+        stream = self._ledger.streams.get(gap.run_id)
+        if not gap.count and found and stream is not None:  # nobody knew that these were published
+            self._ledger.count_unheld(stream, replace(gap, to_seq=found[-1].last_seq))
+        return found, rest
 
-    async def _ack(self) -> None:
-        """Also a sign of life, when there is nothing new."""
-        limits = self.limits
-        cursors = dict(islice(self._acks.items(), _ACK_RUNS))
-        args: list[str | int] = [self._store, _STORE_TTL_S, limits.retain, limits.closed_runs]
-        for run_id, cursor in cursors.items():
-            args += [run_id, *cursor]
-        await self._link.call(ACK, (), args)
-        for run_id, cursor in cursors.items():
-            if self._acks[run_id] == cursor:
-                del self._acks[run_id]
+    def _furthest(self, run_id: str) -> Cursor:
+        """How far anybody in this process has the run: should the server know of less, it must use
+        no seq up to there again."""
+        starts = (each.start for each in self._ledger.readers.durable())
+        known = [each[run_id] for each in starts if not isinstance(each, str) and run_id in each]
+        return max([self._writer.newest(run_id) or NO_CURSOR, *known])
 
-    async def _leave(self) -> None:
-        while self._storing and self._acks:
-            await self._ack()
-        if self._storing and not self._lasting:
-            await self._link.control.delete(acks_key(self._store))
-            await self._link.command(self._link.control, "SREM", STORES, self._store)
+    def _ack_again(self, stream: RunStream) -> None:
+        """The last acks of durable consumers that have come back may not have got through."""
+        log = stream.log
+        for reader in self._ledger.readers.durable():
+            if not isinstance(reader.start, str) and log.run_id in reader.start:
+                cursor = reader.start[log.run_id]
+                if cursor.epoch == log.epoch:
+                    self._acks.take(reader.name, {log.run_id: cursor})
 
     def _has_arrived(self, run_id: str) -> bool:
         """Whether what this process has published has come back."""
-        assert self._reader is not None
         newest = self._writer.newest(run_id)
-        stream: RunStream | None = self._ledger.streams.get(run_id)
-        if newest is None:
-            return True
-        if stream is None:
-            return run_id in self._reader.known  # it came, and is reaped
-        position = stream.log.position_of(newest)
-        return position is not None and position <= stream.log.last
+        return newest is None or self._places.has_read(run_id, newest)
 
 
 async def _end(tasks: Collection[asyncio.Task[None]]) -> None:

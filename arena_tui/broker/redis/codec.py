@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from arena_tui.broker.protocol import Cursor, RunMeta
-from arena_tui.codec import decode_event
+from arena_tui.codec import received
 from arena_tui.errors import EventError
 from arena_tui.events import Delivery, Envelope, Event, Gap, check_run_id
 
@@ -21,6 +21,7 @@ __all__ = [
     "decode_meta",
     "deliveries",
     "encode_meta",
+    "parse_ended",
     "parse_id",
     "raw_bytes",
     "read_entry",
@@ -49,18 +50,22 @@ class Unusable(ValueError):
 
 
 class Entry(Struct, frozen=True):
-    """One event as it stands in the stream; `before`: the end of the stream this one replaces."""
+    """One event as it stands in the stream, and its JSON."""
 
     at: Cursor
     event: Event
-    size: int
-    before: Cursor | None
+    raw: bytes
 
 
 def parse_id(raw: bytes | str) -> Cursor:
     """`b"1763-12"` as a cursor; nothing, or nonsense, as `NO_CURSOR`."""
     epoch, _, seq = (raw if isinstance(raw, bytes) else raw.encode()).partition(b"-")
     return Cursor(int(epoch), int(seq)) if epoch.isdigit() and seq.isdigit() else NO_CURSOR
+
+
+def parse_ended(raw: bytes) -> tuple[Cursor, ...]:
+    """The cursors of ended streams, as the server keeps them; what is no cursor is left out."""
+    return tuple(at for each in raw.split() if (at := parse_id(each)) != NO_CURSOR)
 
 
 def read_entry(raw: RawEntry) -> Entry:
@@ -74,15 +79,13 @@ def read_entry(raw: RawEntry) -> Entry:
     if at.seq == 0 or len(fields) < 2 or fields[0] != b"e":
         raise Unusable("no event, but an entry of somebody else's", has_seq=False)
     try:
-        event = decode_event(fields[1])
+        return Entry(at, *received(fields[1]))
     except EventError as error:
         raise Unusable(str(error), has_seq=True) from None
-    before = parse_id(fields[3]) if len(fields) == 4 and fields[2] == b"b" else None
-    return Entry(at, event, len(fields[1]), before)
 
 
-def read_next(entries: Sequence[RawEntry], after: Cursor) -> list[Event] | None:
-    """The events of entries that follow `after` without a hole; None when they are not just that.
+def read_next(entries: Sequence[RawEntry], after: Cursor) -> list[tuple[Event, bytes]] | None:
+    """The events and their JSON, of entries that follow `after` without a hole; else None.
 
     Ids only grow in a stream: where the first and the last are as expected, so are all between.
     Reading each of them would take longer than decoding the events.
@@ -96,7 +99,7 @@ def read_next(entries: Sequence[RawEntry], after: Cursor) -> list[Event] | None:
         for _, fields in entries:
             if not fields or fields[0] != b"e":
                 return None
-            events.append(decode_event(fields[1]))
+            events.append(received(fields[1]))
     except EventError:
         return None
     return events
@@ -120,7 +123,8 @@ def deliveries(entries: Iterable[RawEntry], gap: Gap) -> list[Delivery]:
             continue
         delivery: Delivery
         try:
-            delivery = Envelope(gap.run_id, gap.epoch, at.seq, read_entry(raw).event)
+            entry = read_entry(raw)
+            delivery = Envelope(gap.run_id, gap.epoch, at.seq, entry.event, entry.raw)
         except Unusable as error:
             first, last = (at.seq, at.seq) if error.has_seq else (seq + 1, seq)
             delivery = Gap(gap.run_id, gap.epoch, first, last, "quarantined", raw_bytes(raw))

@@ -14,13 +14,13 @@ from msgspec import Struct
 from redis.asyncio import Redis
 
 from arena_tui.broker.redis.link import FAILURES, Facts, Link
-from arena_tui.broker.redis.scripts import INDEX, LOOK, STORES, acks_key, events_key, meta_key
+from arena_tui.broker.redis.looking import AT_ONCE, look, runs_in_index
+from arena_tui.broker.redis.scripts import CONSUMERS, INDEX, acks_key
 from arena_tui.broker_url import BrokerUrl
 from arena_tui.errors import BrokerError
 
 __all__ = ["Report", "Silent", "StoreSeen", "examine"]
 
-_AT_ONCE: Final = 1_000
 _CLOCK_LOOKS: Final = 5
 _DELIVERIES: Final = 21
 _BLOCK_MS: Final = 1_000
@@ -135,18 +135,17 @@ async def _rows(link: Link) -> dict[str, Sequence[Any]]:
     rows: dict[str, Sequence[Any]] = {}
     after = b"-"
     while entries := await link.command(
-        link.control, "XRANGE", INDEX, after, "+", "COUNT", _AT_ONCE
+        link.control, "XRANGE", INDEX, after, "+", "COUNT", AT_ONCE
     ):
         after = b"(" + entries[-1][0]
-        run_ids = [fields[1].decode(errors="replace") for _, fields in entries if len(fields) > 1]
-        keys = [key for run_id in run_ids for key in (meta_key(run_id), events_key(run_id))]
-        found = await link.call(LOOK, keys, [0])
+        run_ids = runs_in_index(entries)
+        found = await look(link, run_ids)
         rows.update((run_id, row) for run_id, row in zip(run_ids, found, strict=True) if row)
     return rows
 
 
 async def _stores(link: Link) -> list[str]:
-    names: Iterable[bytes] = await link.command(link.control, "SMEMBERS", STORES)
+    names: Iterable[bytes] = await link.command(link.control, "SMEMBERS", CONSUMERS)
     return sorted(name.decode(errors="replace") for name in names)
 
 

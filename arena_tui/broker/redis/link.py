@@ -33,9 +33,9 @@ from redis.exceptions import (
     TryAgainError,
 )
 
-from arena_tui.broker.redis import scripts
 from arena_tui.broker.redis.connection import Line
-from arena_tui.broker.redis.scripts import DENIED, Script
+from arena_tui.broker.redis.scripts import DENIED, SCRIPTS, Script
+from arena_tui.broker.redis.timing import Timing
 from arena_tui.broker_url import BrokerUrl
 from arena_tui.errors import BrokerError
 
@@ -50,8 +50,7 @@ _COMMANDS: Final = (
     "sadd arena:x x", "script|load x", "select 0", "smembers arena:x", "srem arena:x x", "time",
     "type arena:x", "xadd arena:x * x x", "xdel arena:x 0-1", "xinfo|stream arena:x",
     "xrange arena:x - +", "xread streams arena:x 0", "xrevrange arena:x + -",
-    "xtrim arena:x maxlen 0", "zadd arena:x 0 x", "zcard arena:x", "zpopmin arena:x",
-    "zrem arena:x x",
+    "xtrim arena:x maxlen 0", "persist arena:x",
 )  # fmt: skip
 """All that is ever asked of a server, beside EVALSHA."""
 
@@ -66,7 +65,6 @@ _PASSING: Final = (
     OutOfMemoryError, ReadOnlyError, TimeoutError, TryAgainError,
 )  # fmt: skip
 _PASSING_WORDS: Final = ("BUSY", "MISCONF", "NOREPLICAS", "LOADING", "OOM", "UNBLOCKED")
-_BACKOFF_S: Final = (0.05, 2.0)
 _COMMAND_S: Final = 2.0
 _VERSION_MIN: Final = (7, 0)
 
@@ -99,6 +97,7 @@ class Link:
     Args:
         url: The server's.
         warn: Takes what the user should know.
+        backoff_s: Least and most time before the next attempt.
 
     Attributes:
         place: The server's name for people.
@@ -107,12 +106,18 @@ class Link:
         control: The connection for all that is neither a run's events going out nor coming in.
     """
 
-    def __init__(self, url: BrokerUrl, warn: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        url: BrokerUrl,
+        warn: Callable[[str], None],
+        backoff_s: tuple[float, float] = Timing().backoff_s,
+    ) -> None:
         self.place = f"redis {url.place}"
         self.closing = False
         self.reconnects = 0
         self._url = url
         self._warn = warn
+        self._backoff_s = backoff_s
         self._clients: list[Redis] = []
         self._problems: dict[str, tuple[float, str]] = {}
         self._away_since = 0.0
@@ -240,7 +245,7 @@ class Link:
             with contextlib.suppress(*FAILURES):
                 await self._load()
             return
-        least, most = _BACKOFF_S
+        least, most = self._backoff_s
         await asyncio.sleep(random.uniform(0.5, 1.0) * min(most, least * 2**attempt))
 
     def works(self, role: str) -> None:
@@ -261,9 +266,8 @@ class Link:
         await self.control.ping()
 
     async def _load(self) -> None:
-        for script in vars(scripts).values():
-            if isinstance(script, Script):
-                await self.control.script_load(script.text)
+        for script in SCRIPTS:
+            await self.control.script_load(script.text)
 
     def _explain(self, error: BaseException) -> str:
         if isinstance(error, TimeoutError):

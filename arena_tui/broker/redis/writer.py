@@ -18,6 +18,7 @@ from typing import Any
 from redis.exceptions import RedisError
 
 from arena_tui.broker.protocol import Cursor, Limits, Outgoing, RunMeta
+from arena_tui.broker.recent import Recent
 from arena_tui.broker.redis.codec import NO_CURSOR, encode_meta
 from arena_tui.broker.redis.connection import Command
 from arena_tui.broker.redis.link import FAILURES, Link, is_passing
@@ -30,7 +31,6 @@ from arena_tui.broker.redis.scripts import (
     events_key,
     meta_key,
 )
-from arena_tui.codec import encode_event
 from arena_tui.errors import BrokerError, RunClosedError, UnknownRunError
 from arena_tui.events import Event, RunEnd, RunStart
 
@@ -44,6 +44,9 @@ _LEAST_SHARE = 1 / 256
 _SLOWER, _FASTER = 0.5, 1.25
 """How much of both a call carries after a failure, and when it works again: what does not pass
 within the client's timeout as a whole would never pass."""
+
+_CLOSED_KEPT = 10_000
+"""Ended runs that are remembered, so that late events need not be refused by the server."""
 
 _log = logging.getLogger(__name__)
 
@@ -77,21 +80,23 @@ class _Sent:
     """One run as this producer knows it.
 
     Attributes:
+        producer: Whose events these are: another one each time a run is taken up, so that numbers
+            which begin again are no repeats.
         at: Where its newest event stands; `NO_CURSOR` before the first answer.
         number: Events of this producer that the server has.
         meta: What to open the run with, if this producer opens it.
         keys: Where it stands on the server.
     """
 
-    __slots__ = ("at", "closed", "keys", "meta", "number", "open")
+    __slots__ = ("at", "keys", "meta", "number", "open", "producer")
 
     def __init__(self, meta: RunMeta) -> None:
+        self.producer = secrets.token_hex(8)
         self.meta = meta
         self.keys = meta_key(meta.run_id), events_key(meta.run_id)
         self.at = NO_CURSOR
         self.number = 0
         self.open = False
-        self.closed = False
 
 
 class _Call:
@@ -146,17 +151,18 @@ class Writer:
     """See the module. Lives on one loop; `run` is its task.
 
     Attributes:
-        runs: What this producer has published to, by run id.
+        runs: The open runs this producer has published to, by run id.
+        closed: How far it has published in the newest of those that have ended.
     """
 
     def __init__(self, link: Link, limits: Limits) -> None:
         self._link = link
         self._capacity = limits.capacity
         self._line = link.line()
-        self._producer = secrets.token_hex(8)
         self._queue: deque[tuple[_Job, Outgoing]] = deque()
         self._some = asyncio.Event()
         self.runs: dict[str, _Sent] = {}
+        self.closed: Recent[str, Cursor] = Recent(_CLOSED_KEPT)
         self._calls: list[_Call] = []
         self._share = 1.0
         self._closed = False
@@ -169,7 +175,8 @@ class Writer:
     def newest(self, run_id: str) -> Cursor | None:
         """Where the newest event of this producer stands in the run."""
         sent = self.runs.get(run_id)
-        return sent.at if sent is not None and sent.at != NO_CURSOR else None
+        at = sent.at if sent is not None else self.closed.get(run_id, NO_CURSOR)
+        return at if at != NO_CURSOR else None
 
     async def open(self, meta: RunMeta, epoch: int | None) -> int | None:
         """Create the run; returns its epoch, or None when there is one of that id already."""
@@ -180,19 +187,20 @@ class Writer:
         if not opened:
             return None
         # Its events stay numbered as they are: some may be on their way.
+        self.closed.pop(meta.run_id, None)
         sent = self.runs.setdefault(meta.run_id, _Sent(meta))
         sent.meta, sent.at = meta, NO_CURSOR
-        sent.open, sent.closed = True, False
+        sent.open = True
         return int(given)
 
-    async def publish(self, run_id: str, event: Event, size: int) -> int:
+    async def publish(self, run_id: str, event: Event, raw: bytes) -> int:
         """Returns the event's seq.
 
         Cancelled, it may or may not be published.
         """
         self._check_open()
         job = _Job(1, strict=True)
-        self._queue.append((job, (run_id, event, size)))
+        self._queue.append((job, (run_id, event, raw)))
         self._some.set()
         await job.answer
         return job.seq
@@ -234,23 +242,23 @@ class Writer:
         queue = self._queue
         count = size = 0
         while queue and count < _CALL_EVENTS and size < _CALL_BYTES:
-            job, (run_id, event, bytes_) = queue.popleft()
+            job, (run_id, event, raw) = queue.popleft()
             count += 1
-            size += bytes_
+            size += len(raw)
             call = calls.get(run_id)
+            if run_id in self.closed or (call is not None and call.ends):
+                self._refuse(job, run_id, event.kind)
+                continue
             if call is None:
                 sent = self.runs.get(run_id)
                 if sent is None:
                     sent = self.runs[run_id] = _Sent(RunMeta.of(run_id, event))
                 call = calls[run_id] = _Call(sent)
-            if call.sent.closed or call.ends:
-                self._refuse(job, run_id, event.kind)
-                continue
             if type(event) is RunStart and not call.sent.meta.game:
                 call.sent.meta = RunMeta.of(run_id, event)
             call.ends = type(event) is RunEnd
             call.may_open |= not job.strict
-            call.add(job, encode_event(event))
+            call.add(job, raw)
         return [call for call in calls.values() if call.payloads]
 
     def _portion(self) -> list[_Call]:
@@ -318,11 +326,12 @@ class Writer:
                 sent.meta.run_id, encode_meta(sent.meta), "", 0, *sent.at,
             ))  # fmt: skip
         keys: list[str] = []
-        words: list[str | int | bytes] = [self._producer, self._capacity]
+        words: list[str | int | bytes] = [self._capacity]
         for call in calls:
             sent, payloads = call.sent, call.payloads
             keys += sent.keys
-            words += [*sent.at, sent.number + 1, int(call.ends), len(payloads), *payloads]
+            words += [sent.producer, *sent.at, sent.number + 1, int(call.ends), len(payloads)]
+            words += payloads
         commands.append(("EVALSHA", APPEND.sha, len(keys), *keys, *words))
         *opened, rows = await self._line.exchange(commands)
         answers: list[Any] = [rows] * len(calls) if isinstance(rows, RedisError) else rows
@@ -352,16 +361,21 @@ class Writer:
             call.may_open = True
             return False
         if epoch == CLOSED:
-            sent.closed = True
+            self._note_closed(sent)
             for job in call.jobs:
                 self._refuse(job, run_id, "late")
             return True
         sent.open = True
         sent.at = Cursor(epoch, seq)
         sent.number += len(call.payloads)
-        sent.closed = call.ends
+        if call.ends:
+            self._note_closed(sent)
         call.finish(seq=seq)
         return True
+
+    def _note_closed(self, sent: _Sent) -> None:
+        self.closed[sent.meta.run_id] = sent.at
+        self.runs.pop(sent.meta.run_id, None)
 
 
 def _closed() -> BrokerError:

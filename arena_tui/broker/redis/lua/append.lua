@@ -1,0 +1,96 @@
+-- keys: meta and events of each run. args: most events of a run to keep; then of each run: producer,
+-- epoch and seq the producer last had an answer for, its own number of the first event, 1 when the
+-- last event ends the run, how many they are, events as JSON...
+-- returns a row a run: epoch and seq of the last event; or NO_RUN, or CLOSED; or what went wrong.
+local most = ARGV[1]
+
+local function add(events, id, payload, is_last)
+    if is_last then
+        return redis.pcall('XADD', events, 'MAXLEN', '=', most, id, 'e', payload)
+    end
+    return redis.pcall('XADD', events, id, 'e', payload)
+end
+
+local function append(meta, events, at)
+    local producer = 'p:' .. ARGV[at]
+    local known = redis.call('HMGET', meta, 'epoch', 'seq', 'status', 'ended', producer)
+    local epoch, seq = number(known[1]), number(known[2])
+    if not epoch or not seq then
+        return {-1, 0}
+    end
+    local first, count = tonumber(ARGV[at + 3]), tonumber(ARGV[at + 5])
+    -- How many events of this producer are there, and where the newest of them stands.
+    local mine, mine_at = string.match(known[5] or '', '^(%d+) (%d+-%d+)$')
+    mine = number(mine) or 0
+    local done = mine + 1 - first
+    if done >= count then
+        local mine_epoch, mine_seq = cursor(mine_at)
+        return {mine_epoch, math.max(0, mine_seq - (done - count))}
+    end
+    if known[3] == 'closed' then
+        return {-2, 0}
+    end
+
+    local their_epoch, their_seq = tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
+    local function go_on_anew()
+        if their_epoch > epoch then
+            epoch, seq = their_epoch, their_seq
+        elseif their_epoch == epoch then
+            seq = math.max(seq, their_seq)
+        end
+        epoch = renew(meta, events, known[4], epoch, seq)
+        known[4] = redis.call('HGET', meta, 'ended')
+        seq = 0
+    end
+    if done < 0 then
+        -- The server has lost events it once acknowledged (it was restored from an older copy);
+        -- unless the stream was renewed since, its seqs must not be used again.
+        if their_epoch >= epoch then
+            go_on_anew()
+        end
+        done = 0
+    end
+
+    local prefix = int(epoch) .. '-'
+    local failed
+    local added, last = 0, at + 5 + count
+    for i = at + 6 + done, last do
+        local reply = add(events, prefix .. int(seq + 1), ARGV[i], i == last)
+        if type(reply) == 'table' and string.find(reply.err, 'equal or smaller') then
+            -- Another program has added an entry with a larger id.
+            go_on_anew()
+            prefix = int(epoch) .. '-'
+            reply = add(events, prefix .. int(seq + 1), ARGV[i], i == last)
+        end
+        if type(reply) == 'table' then
+            failed = reply
+            break
+        end
+        seq = seq + 1
+        added = added + 1
+    end
+    if added > 0 then
+        local newest = int(seq)
+        redis.call('HSET', meta, 'seq', newest,
+                   producer, int(first + done + added - 1) .. ' ' .. prefix .. newest)
+    end
+    if failed then
+        return failed
+    end
+    if ARGV[at + 4] == '1' then
+        redis.call('HSET', meta, 'status', 'closed')
+    end
+    return {epoch, seq}
+end
+
+local rows, at = {}, 2
+for i = 1, #KEYS, 2 do
+    -- A failure in one run does not affect the others.
+    local fine, row = pcall(append, KEYS[i], KEYS[i + 1], at)
+    if not fine and type(row) ~= 'table' then
+        row = {err = 'ERR ' .. tostring(row)}
+    end
+    rows[#rows + 1] = row
+    at = at + 6 + tonumber(ARGV[at + 5])
+end
+return rows

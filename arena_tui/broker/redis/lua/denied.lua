@@ -1,0 +1,14 @@
+-- args: whole commands, `client|setname x`. returns those that this user may not give.
+-- Whole ones: asked about an EVALSHA without its number of keys, Redis 7.0.15 and Valkey 9.1.2
+-- crash.
+local denied = {}
+for _, command in ipairs(ARGV) do
+    local words = {}
+    for word in string.gmatch(command, '[^| ]+') do
+        words[#words + 1] = word
+    end
+    if not redis.acl_check_cmd(unpack(words)) then
+        denied[#denied + 1] = command
+    end
+end
+return denied

@@ -1,0 +1,62 @@
+-- What the scripts share. Numbers are formatted by hand: Lua would write an epoch as 1.7e+12.
+local function now()
+    local time = redis.call('TIME')
+    return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+end
+
+local function int(number)
+    return string.format('%d', number)
+end
+
+-- A number that a script wrote; nil for anything else.
+local function number(text)
+    return type(text) == 'string' and #text < 16 and string.match(text, '^%d+$') and tonumber(text)
+        or nil
+end
+
+local function cursor(text)
+    local epoch, seq = string.match(text or '', '^(%d+)-(%d+)$')
+    return number(epoch), number(seq)
+end
+
+-- The epoch of the newest id that a stream ever had.
+local function top_epoch(events)
+    if redis.call('EXISTS', events) == 0 then
+        return 0
+    end
+    local facts = redis.call('XINFO', 'STREAM', events)
+    for i = 1, #facts, 2 do
+        if facts[i] == 'last-generated-id' then
+            return tonumber(string.match(facts[i + 1], '^(%d+)-'))
+        end
+    end
+    return 0
+end
+
+-- The list of ended streams with one more cursor at its end: the newest 16 are kept.
+local function with_ended(ended, epoch, seq)
+    local cursors = {}
+    for each in string.gmatch(ended or '', '%d+%-%d+') do
+        cursors[#cursors + 1] = each
+    end
+    cursors[#cursors + 1] = int(epoch) .. '-' .. int(seq)
+    return table.concat(cursors, ' ', math.max(1, #cursors - 15))
+end
+
+-- Let the run go on under a new epoch, and note how the stream of the old one ended.
+local function renew(meta, events, ended, epoch, seq)
+    local new = math.max(now(), epoch + 1, top_epoch(events) + 1)
+    redis.call('HSET', meta, 'ended', with_ended(ended, epoch, seq), 'epoch', int(new), 'seq', '0')
+    return new
+end
+
+-- Remove all that there is of a run.
+local function forget(run, entry)
+    if entry then
+        redis.call('XDEL', 'arena:runs', entry)
+    end
+    redis.call('DEL', 'arena:' .. run .. ':meta', 'arena:' .. run .. ':events')
+    for _, consumer in ipairs(redis.call('SMEMBERS', 'arena:consumers')) do
+        redis.call('HDEL', 'arena:acks:' .. consumer, run)
+    end
+end

@@ -1,0 +1,87 @@
+-- args: newest events of an open run to keep, bytes of a closed one, seconds a closed one is kept,
+-- where to go on in the index, most entries of the index to look at.
+-- Trims what every consumer has acked, lets closed runs expire that every consumer has whole, and
+-- removes what is left of those that have expired. With no consumer nothing is trimmed.
+-- returns where to go on next time, '-' for the beginning; how many consumers there are.
+local retain, bytes, expire_s = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3]
+local consumers = {}
+for _, consumer in ipairs(redis.call('SMEMBERS', 'arena:consumers')) do
+    if redis.call('EXISTS', 'arena:acks:' .. consumer) == 1 then
+        consumers[#consumers + 1] = 'arena:acks:' .. consumer
+    else
+        redis.call('SREM', 'arena:consumers', consumer)
+    end
+end
+
+-- Every consumer has acked this epoch of the run up to here.
+local function acked_by_all(run, epoch)
+    local floor
+    for _, acks in ipairs(consumers) do
+        local their_epoch, seq = cursor(redis.call('HGET', acks, run))
+        if not their_epoch or not seq or their_epoch < epoch then
+            return 0
+        elseif their_epoch == epoch then
+            floor = math.min(floor or seq, seq)
+        end
+    end
+    return floor or 0
+end
+
+-- Id of the oldest entry of the newest ones that have at most `bytes` together.
+local function tail_within(events)
+    local left, id, before = bytes, nil, '+'
+    while true do
+        local entries = redis.call('XREVRANGE', events, before, '-', 'COUNT', 16)
+        for _, entry in ipairs(entries) do
+            for _, field in ipairs(entry[2]) do
+                left = left - #field
+            end
+            if left < 0 and id then
+                return id
+            end
+            id = entry[1]
+        end
+        if #entries < 16 then
+            return id
+        end
+        before = '(' .. id
+    end
+end
+
+local function sweep(run)
+    local meta, events = 'arena:' .. run .. ':meta', 'arena:' .. run .. ':events'
+    local known = redis.pcall('HMGET', meta, 'epoch', 'seq', 'status', 'swept')
+    local epoch, newest = number(known[1]), number(known[2])
+    if not epoch or not newest or known[4] == 'yes' then
+        return
+    end
+    local acked = acked_by_all(run, epoch)
+    if acked == 0 then
+        return
+    end
+    if known[3] == 'closed' and acked >= newest then
+        redis.pcall('XTRIM', events, 'MAXLEN', '=', retain)
+        redis.pcall('XTRIM', events, 'MINID', '=', tail_within(events) or '0-1')
+        redis.call('HSET', meta, 'swept', 'yes')
+        redis.call('EXPIRE', meta, expire_s)
+        redis.call('EXPIRE', events, expire_s)
+    elseif math.min(acked, newest - retain) > 0 then
+        redis.pcall('XTRIM', events, 'MINID', '=',
+                    int(epoch) .. '-' .. int(math.min(acked, newest - retain) + 1))
+    end
+end
+
+if #consumers == 0 then
+    return {'-', 0}
+end
+local entries = redis.call('XRANGE', 'arena:runs', ARGV[4], '+', 'COUNT', ARGV[5])
+for _, entry in ipairs(entries) do
+    local run = entry[2][2]
+    if entry[2][1] == 'run' and redis.call('EXISTS', 'arena:' .. run .. ':meta') == 1 then
+        pcall(sweep, run)
+    else
+        forget(run or '', entry[1])
+    end
+end
+local full = #entries == tonumber(ARGV[5])
+return {full and '(' .. entries[#entries][1] or '-', #consumers}
