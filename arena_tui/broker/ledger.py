@@ -60,7 +60,7 @@ class Ledger:
         self.clock = clock
         self.closed = False
         self.streams: dict[str, RunStream] = {}
-        self.window = Window(held or limits)
+        self.window = Window(limits)
         self.warnings = Warnings()
         self.readers = Readers(limits, self.warnings)
         self.published = 0

@@ -42,12 +42,18 @@ class Recovery:
         """Take in what the logs had."""
         self._held.extend(batch)
 
-    def take(self, limit: int) -> list[Delivery]:
-        """At most `limit` deliveries, up to the next gap that upstream is to be asked about."""
+    def take(self, limit: int, unfilled: bool = False) -> list[Delivery]:
+        """At most `limit` deliveries, up to the next gap that upstream is to be asked about; with
+        `unfilled` such gaps, too, as they are."""
+        if unfilled and self._answer is not None:
+            self._answer.cancel()
+            self._answer = None
         batch: list[Delivery] = []
         while self._ready and len(batch) < limit:
             batch.append(self._ready.popleft())
-        while self._held and len(batch) < limit and not _may_be_filled(self._held[0]):
+        while self._held and len(batch) < limit:
+            if not unfilled and _may_be_filled(self._held[0]):
+                break
             batch.append(self._held.popleft())
         return batch
 

@@ -54,7 +54,7 @@ class LedgerSubscription:
         durable: Whether it acks, and is waited for with trimming.
         start: Where it takes up runs it has not seen.
         recover: Asked, before a gap is handed over, for what the logs no longer hold. That takes
-            awaiting: `read_nowait` stops at such a place.
+            awaiting: at such a place `read_nowait` stops when durable, else it returns the gap.
 
     Attributes:
         overflowing: Runs of which it is losing events, as announced.
@@ -97,7 +97,7 @@ class LedgerSubscription:
                 raise StopAsyncIteration
             if self._lag() >= _BATCH:
                 await asyncio.sleep(0)  # a reader that is never out of work must not own the loop
-            if batch := self.read_nowait():
+            if batch := self._next(_BATCH, unfilled=False):
                 return batch
             if self._recovery:
                 await self._recovery.ask()
@@ -107,6 +107,9 @@ class LedgerSubscription:
                 await self._sleep()
 
     def read_nowait(self, limit: int = _BATCH) -> list[Delivery]:
+        return self._next(limit, unfilled=not self.durable)
+
+    def _next(self, limit: int, unfilled: bool) -> list[Delivery]:
         self._lag_peak = max(self._lag_peak, self._lag())
         recovery = self._recovery
         if recovery is None:
@@ -114,7 +117,7 @@ class LedgerSubscription:
         else:
             if not recovery:
                 recovery.hold(self._read(limit))
-            batch = recovery.take(limit)
+            batch = recovery.take(limit, unfilled)
         self._count(batch)
         return batch
 
@@ -152,10 +155,6 @@ class LedgerSubscription:
             for gap in (*before, unheld):
                 self._ledger.count_unheld(stream, gap)
         return read
-
-    def follows(self, run_id: str) -> bool:
-        """Whether this run is one of those it reads."""
-        return self.position is not None or run_id in self._chosen
 
     def enqueue(self, stream: RunStream) -> None:
         """A run it chose has one more entry, or its stream has ended."""

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from arena_tui.broker.protocol import BrokerProtocol, Cursor, Limits, RunMeta, Subscription
+from arena_tui.broker.protocol import STORE, BrokerProtocol, Cursor, Limits, RunMeta, Subscription
 from arena_tui.codec import sealed
 from arena_tui.errors import (
     BrokerError,
@@ -17,6 +17,7 @@ from arena_tui.errors import (
     RunClosedError,
     RunExistsError,
     UnknownRunError,
+    UsageError,
 )
 from arena_tui.events import Action, Delivery, Envelope, Event, Gap, LogEvent, RunEnd
 from tests.conftest import FakeClock, MakeBroker, arrived
@@ -222,10 +223,10 @@ async def test_a_reader_that_never_reads_slows_nobody(make_broker: MakeBroker) -
 
 
 async def test_a_busy_run_does_not_starve_the_others(make_broker: MakeBroker) -> None:
-    broker = await make_broker(Limits(capacity=5_000, retain=10))
+    broker = await make_broker()
     await opened(broker, "busy", "quiet")
     reader = broker.subscribe("reader")
-    await publish(broker, "busy", 4_000)
+    await broker.publish_all([("busy", *sealed(log("busy"))) for _ in range(9_000)])
     await broker.publish("quiet", log("here"))
     await arrived(broker)
 
@@ -320,6 +321,91 @@ async def test_overflow_is_announced_once_and_counted_exactly(
     assert seqs(rest) == [(5, 27), *range(28, 38)]
     assert stats.overflow == stats.runs[0].overflow == 23
     assert sum("overflow" in record.message for record in caplog.records) == 1
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+async def test_an_event_that_several_consumers_lose_is_one_overflow(
+    make_broker: MakeBroker, count: int
+) -> None:
+    broker = await make_broker(TINY)
+    await opened(broker, "a")
+    consumers = [broker.subscribe(f"store {n}", durable=True) for n in range(count)]
+    await publish(broker, "a", 4)
+    in_hand = [consumer.read_nowait(n) for n, consumer in enumerate(consumers)]
+
+    await publish(broker, "a", 21)
+    rest = [await read_to(consumer, 25) for consumer in consumers]
+
+    stats = await broker.stats()
+    assert [seqs(each) for each in in_hand] == [list(range(1, n + 1)) for n in range(count)]
+    assert [seqs(each)[0] for each in rest] == [(n + 1, 15) for n in range(count)]
+    assert (stats.published, stats.overflow, stats.runs[0].overflow) == (25, 15, 15)
+
+
+@pytest.mark.parametrize("count", [2, 3, 4])
+async def test_every_durable_consumer_has_its_own_account(
+    make_broker: MakeBroker, count: int
+) -> None:
+    broker = await make_broker(TINY)
+    await opened(broker, "a")
+    epoch = (await broker.runs())[0].epoch
+    consumers = [broker.subscribe(f"store {n}", durable=True) for n in range(count)]
+    await publish(broker, "a", 8)
+    for number, consumer in enumerate(consumers):
+        consumer.read_nowait()
+        consumer.ack({"a": Cursor(epoch, 8 - 2 * number)})
+
+    lags = [broker.lags(consumer.name) for consumer in consumers]
+    stats = await broker.stats()
+
+    assert lags == [{}, *({"a": 2 * number} for number in range(1, count))]
+    assert [(each.name, each.lag, each.overflow) for each in stats.runs[0].consumers] == [
+        (f"store {number}", 2 * number, 0) for number in range(count)
+    ]
+    assert [each.lag_peak for each in stats.runs[0].consumers] == [8] * count
+    assert broker.lags("nobody") == {}
+
+
+async def test_the_slowest_durable_consumer_holds_back_trimming(make_broker: MakeBroker) -> None:
+    broker = await make_broker(TINY)
+    await opened(broker, "a")
+    epoch = (await broker.runs())[0].epoch
+    fast, slow = (broker.subscribe(name, durable=True) for name in ("fast", "slow"))
+    await publish(broker, "a", 9)
+    fast.ack({"a": Cursor(epoch, 9)})
+    held_back = (await broker.runs())[0].first_seq
+
+    slow.ack({"a": Cursor(epoch, 4)})
+    followed = (await broker.runs())[0].first_seq
+    slow.close()
+    left = (await broker.runs())[0].first_seq
+
+    assert (held_back, followed, left) == (1, 5, 7)
+
+
+async def test_the_store_is_settled_whatever_another_consumer_has_yet_to_ack(
+    make_broker: MakeBroker,
+) -> None:
+    broker = await make_broker()
+    await opened(broker, "a")
+    epoch = (await broker.runs())[0].epoch
+    store = broker.subscribe(STORE, durable=True)
+    broker.subscribe("slow", durable=True)
+    await publish(broker, "a", 60)
+
+    store.ack({"a": Cursor(epoch, 60)})
+    await asyncio.wait_for(broker.settled(["a"], STORE), 20)
+
+    (run,) = (await broker.stats()).runs
+    assert (run.lag(STORE), run.lag("slow")) == (0, 60)
+
+
+async def test_two_durable_consumers_of_one_name_are_refused(make_broker: MakeBroker) -> None:
+    broker = await make_broker()
+    broker.subscribe("store", durable=True)
+
+    with pytest.raises(UsageError, match="give another name"):
+        broker.subscribe("store", durable=True)
 
 
 async def test_high_water_marks_are_logged_once_per_rising_edge(

@@ -35,6 +35,8 @@ class Model:
         self.start = start
         self.cursor = dict(start)
         self.durable = durable
+        self.acked = dict(start)
+        self.lost: set[tuple[str, int]] = set()
         self.delivered: dict[str, int] = {}
         self.in_gaps: dict[str, int] = {}
 
@@ -55,6 +57,7 @@ class BrokerMachine(RuleBasedStateMachine):
         self.model: dict[str, int] = {}
         self.everyone: list[Model] = []
         self.epochs: dict[str, int] = {}
+        self.lost: set[tuple[str, int]] = set()
         self.names = 0
 
     async def make(self) -> BrokerProtocol:
@@ -91,6 +94,9 @@ class BrokerMachine(RuleBasedStateMachine):
 
     @rule(run_id=consumes(closed))
     def reap(self, run_id: str) -> None:
+        for consumer in self.everyone:  # else its overflow would come as part of another gap
+            while consumer.durable and self.take(consumer, 40):
+                pass
         if run_id in self.held():
             self.wait(self.broker.reap(run_id))
 
@@ -118,17 +124,28 @@ class BrokerMachine(RuleBasedStateMachine):
 
     @rule(consumer=consumers, limit=st.integers(1, 40))
     def read(self, consumer: Model, limit: int) -> None:
-        for each in self.wait(self.some(consumer, limit)):
+        self.take(consumer, limit)
+
+    def take(self, consumer: Model, limit: int) -> int:
+        """Read once and keep account; returns how many deliveries there were."""
+        deliveries = self.wait(self.some(consumer, limit))
+        for each in deliveries:
             expected = consumer.cursor.get(each.run_id, 0) + 1
             if isinstance(each, Gap):
                 assert each.from_seq == expected
                 assert each.count > 0
                 consumer.in_gaps[each.run_id] = consumer.in_gaps.get(each.run_id, 0) + each.count
                 consumer.cursor[each.run_id] = each.to_seq
+                if consumer.durable and each.reason == "trimmed":
+                    consumer.lost |= {
+                        (each.run_id, seq) for seq in range(each.from_seq, each.to_seq + 1)
+                    }
+                    self.lost |= consumer.lost
             else:
                 assert each.seq == expected
                 consumer.delivered[each.run_id] = consumer.delivered.get(each.run_id, 0) + 1
                 consumer.cursor[each.run_id] = each.seq
+        return len(deliveries)
 
     async def some(self, consumer: Model, limit: int) -> list[Delivery]:
         """What is there now, even if the server has to be asked for it."""
@@ -160,9 +177,12 @@ class BrokerMachine(RuleBasedStateMachine):
             consumer.subscription.ack(
                 {run: Cursor(self.epochs[run], seq) for run, seq in consumer.cursor.items()}
             )
+            consumer.acked |= consumer.cursor
 
     @rule(consumer=consumes(consumers))
     def unsubscribe(self, consumer: Model) -> None:
+        while self.take(consumer, 40):  # what it lost counts, though it leaves
+            pass
         consumer.subscription.close()
         self.everyone.remove(consumer)
 
@@ -192,15 +212,34 @@ class BrokerMachine(RuleBasedStateMachine):
             sum(consumer.in_gaps.values()) for consumer in self.everyone
         ]
 
+    @invariant()
+    def no_durable_consumer_speaks_for_another(self) -> None:
+        if not hasattr(self, "broker"):
+            return
+        durable = [each for each in self.everyone if each.durable]
+        for run in self.wait(self.broker.stats()).runs:
+            assert {each.name: each.lag for each in run.consumers} == {
+                each.subscription.name: self.model[run.run_id] - each.acked.get(run.run_id, 0)
+                for each in durable
+            }
+            assert all(each.lag_peak >= each.lag for each in run.consumers)
+
     def teardown(self) -> None:
         if not hasattr(self, "broker"):
             return
         try:
             for consumer in self.everyone:
-                while self.wait(self.some(consumer, 7)):
+                while self.take(consumer, 7):
                     pass
             stats = self.wait(self.broker.stats())
             assert [each.lag for each in stats.consumers] == [0] * len(self.everyone)
+            assert stats.overflow == len(self.lost)
+            assert [each.overflow for each in stats.consumers] == [
+                len(consumer.lost) for consumer in self.everyone
+            ]
+            assert {run.run_id: run.overflow for run in stats.runs} == {
+                run.run_id: sum(lost == run.run_id for lost, _ in self.lost) for run in stats.runs
+            }
         finally:
             self.wait(self.broker.aclose())
             self.loop.close()

@@ -166,9 +166,7 @@ class RedisBroker:
         start: Start = "oldest",
         durable: bool = False,
     ) -> Subscription:
-        # A dashboard reads without waiting; who follows chosen runs, or stores, wants all there is.
-        recover = self._recover if durable or runs is not None else None
-        subscription = self._ledger.subscribe(name, runs, start, durable, recover)
+        subscription = self._ledger.subscribe(name, runs, start, durable, self._recover)
         if durable:
             self._acks.add(name)
             subscription.acked = self._acks.take
