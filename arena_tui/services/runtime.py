@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from arena_tui.broker.memory import InProcessBroker
 from arena_tui.broker.protocol import BrokerProtocol, Limits, Subscription
+from arena_tui.broker.timing import Timing
 from arena_tui.config import Config
 from arena_tui.producers.sink import MultiRunBrokerSink
 
@@ -35,6 +36,7 @@ class Runtime:
         limits: How much the broker holds.
         shared: Whether `connect()` within this process is to use this runtime.
         give_up_s: On closing, how long a store is waited for that refuses.
+        timing: How often a shared broker does what it does in the background.
 
     Attributes:
         current: The runtime that `connect()` uses; None: each makes its own.
@@ -53,9 +55,10 @@ class Runtime:
         producer: bool = False,
         shared: bool = True,
         give_up_s: float = _GIVE_UP_S,
+        timing: Timing | None = None,
     ) -> None:
         self.config = config
-        self.broker = _broker(config, limits, producer)
+        self.broker = _broker(config, limits, producer, timing)
         self.sink = MultiRunBrokerSink(self.broker)
         self.database: Database | None = None
         self.history: History | None = None
@@ -182,12 +185,16 @@ async def _finished(opening: Coroutine[None, None, Database]) -> Database:
         raise
 
 
-def _broker(config: Config, limits: Limits | None, producer: bool) -> BrokerProtocol:
+def _broker(
+    config: Config, limits: Limits | None, producer: bool, timing: Timing | None
+) -> BrokerProtocol:
     if config.broker.kind == "memory":
         return InProcessBroker(limits)
     from arena_tui.broker.redis.broker import RedisBroker  # takes 100 ms to import
 
-    return RedisBroker(config.broker, limits, store=_store_name(config.db), reading=not producer)
+    return RedisBroker(
+        config.broker, limits, store=_store_name(config.db), reading=not producer, timing=timing
+    )
 
 
 def _store_name(db: str | None) -> str | None:

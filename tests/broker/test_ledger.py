@@ -1,61 +1,136 @@
-"""A ledger that is the near part of something larger."""
+"""A ledger that is a local cache of a remote log."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from arena_tui.broker.ledger import Ledger
 from arena_tui.broker.protocol import Cursor, Limits, RunMeta
-from arena_tui.broker.subscription import LedgerSubscription
-from arena_tui.events import Delivery, Gap, LogEvent
+from arena_tui.broker.stream import RunStream
+from arena_tui.broker.subscription import missed_streams
+from arena_tui.codec import sealed
+from arena_tui.events import Delivery, Envelope, Gap, LogEvent
 from tests.envelopes import envelope
 
-
-class Far:
-    """Has all events of a run from its 101st on."""
-
-    async def fetch(self, gap: Gap) -> list[Delivery]:
-        if gap.to_seq <= 100:
-            return [gap]
-        first = max(gap.from_seq, 101)
-        found: list[Delivery] = [
-            envelope(gap.run_id, gap.epoch, seq, LogEvent()) for seq in range(first, gap.to_seq + 1)
-        ]
-        if gap.from_seq < first:
-            found.insert(0, Gap(gap.run_id, gap.epoch, gap.from_seq, first - 1, "trimmed"))
-        return found
-
-    def acked(self, subscription: LedgerSubscription, cursors: Mapping[str, Cursor]) -> None:
-        pass
-
-    def ahead(self, run_id: str, cursor: Cursor) -> None:
-        pass
+LIMITS = Limits(retain=10)
 
 
-def ledger() -> Ledger:
-    return Ledger(Limits(retain=10), lambda: 0.0, upstream=Far())
+async def recover(gap: Gap) -> tuple[list[Delivery], Gap | None]:
+    """Upstream has all events of a run from its 101st on, and gives 20 at a time."""
+    if gap.to_seq <= 100 or gap.reason == "reset":
+        return [gap], None
+    first = max(gap.from_seq, 101)
+    last = min(gap.to_seq, first + 19)
+    found: list[Delivery] = [
+        envelope(gap.run_id, gap.epoch, seq, LogEvent()) for seq in range(first, last + 1)
+    ]
+    if gap.from_seq < first:
+        found.insert(0, Gap(gap.run_id, gap.epoch, gap.from_seq, first - 1, "trimmed"))
+    rest = Gap(gap.run_id, gap.epoch, last + 1, gap.to_seq, gap.reason)
+    return found, rest if rest.count else None
 
 
-async def test_who_was_there_before_a_run_is_owed_all_of_it() -> None:
-    near = ledger()
-    patient = near.subscribe("patient", None, "oldest", durable=False)
-    hasty = near.subscribe("hasty", None, "oldest", durable=False)
-    stream = near.attach(RunMeta(run_id="a"), 7, 151, None)
-    near.append(stream, LogEvent(), 1)
+def cache() -> Ledger:
+    return Ledger(LIMITS, lambda: 0.0, held=LIMITS)
 
-    found = await anext(patient)
-    found += await anext(patient)
 
-    assert found[0] == Gap("a", 7, 1, 100, "trimmed")
-    assert [each.seq for each in found[1:]] == list(range(101, 152))  # type: ignore[union-attr]
-    assert hasty.read_nowait()[0] == Gap("a", 7, 1, 150, "trimmed")
+def append(ledger: Ledger, stream: RunStream, count: int = 1) -> None:
+    for _ in range(count):
+        ledger.append(stream, *sealed(LogEvent()))
+
+
+def spans(deliveries: list[Delivery]) -> list[tuple[int, int]]:
+    return [(each.first_seq, each.last_seq) for each in deliveries]
+
+
+async def test_who_was_there_before_a_run_reads_all_of_it() -> None:
+    ledger = cache()
+    patient = ledger.subscribe("patient", None, "oldest", False, recover)
+    hasty = ledger.subscribe("hasty", None, "oldest", False, recover)
+    append(ledger, ledger.attach(RunMeta(run_id="a"), 7, 151))
+
+    found: list[Delivery] = []
+    while not found or found[-1].last_seq < 151:
+        found += await anext(patient)
+
+    assert spans(found) == [(1, 100), *((seq, seq) for seq in range(101, 152))]
+    assert spans(hasty.read_nowait()) == [(1, 150), (151, 151)]
+
+
+async def test_a_durable_reader_waits_for_what_only_awaiting_can_get() -> None:
+    ledger = cache()
+    store = ledger.subscribe("store", None, {"a": Cursor(7, 120)}, True, recover)
+    append(ledger, ledger.attach(RunMeta(run_id="a"), 7, 151))
+
+    at_hand = store.read_nowait()
+    found = await anext(store)
+
+    assert at_hand == []
+    assert spans(found)[0] == (121, 121)
 
 
 async def test_who_comes_later_begins_with_what_is_at_hand() -> None:
-    near = ledger()
-    stream = near.attach(RunMeta(run_id="a"), 7, 151, None)
-    near.append(stream, LogEvent(), 1)
+    ledger = cache()
+    append(ledger, ledger.attach(RunMeta(run_id="a"), 7, 151))
 
-    later = near.subscribe("later", None, "oldest", durable=False)
+    later = ledger.subscribe("later", None, "oldest", False, recover)
 
-    assert [each.seq for each in later.read_nowait()] == [151]  # type: ignore[union-attr]
+    assert spans(later.read_nowait()) == [(151, 151)]
+
+
+async def test_what_its_log_lets_go_is_no_loss() -> None:
+    ledger = Ledger(Limits(capacity=40, retain=10), lambda: 0.0, held=LIMITS)
+    store = ledger.subscribe("store", None, {}, True, recover)
+    stream = ledger.attach(RunMeta(run_id="a"), 7, 101)
+    append(ledger, stream, 300)
+
+    found: list[Delivery] = []
+    while not found or found[-1].last_seq < 400:
+        found += await anext(store)
+
+    assert spans(found) == [(1, 100), *((seq, seq) for seq in range(101, 401))]
+    assert (ledger.stats().overflow, ledger.published) == (0, 400)
+
+
+async def test_a_renewed_stream_ends_with_its_resets_for_fast_and_slow() -> None:
+    ledger = Ledger(Limits(capacity=40, retain=10), lambda: 0.0, held=Limits(retain=10))
+    fast = ledger.subscribe("fast", None, "oldest", False)
+    slow = ledger.subscribe("slow", None, "oldest", False)
+    chosen_of = ledger.attach(RunMeta(run_id="a"), 7, 1)
+    chosen = ledger.subscribe("chosen", ["a"], "oldest", False)
+    append(ledger, chosen_of, 3)
+    read = fast.read_nowait()
+    renewed = ledger.renew(chosen_of, 8, [Gap("a", 7, 4, 9, "reset")])
+    append(ledger, renewed, 50)
+
+    found = [[*read, *fast.read_nowait()], slow.read_nowait(), chosen.read_nowait()]
+
+    for each in found:
+        assert spans(each)[:4] == [(1, 1), (2, 2), (3, 3), (4, 9)]
+        assert [d.last_seq for d in each if isinstance(d, Envelope) and d.epoch == 8][-1] == 50
+    assert ledger.published == 3 + 6 + 50
+
+
+async def test_lag_counts_the_stream_before_until_it_is_acked() -> None:
+    ledger = cache()
+    store = ledger.subscribe("store", None, {}, True, recover)
+    stream = ledger.attach(RunMeta(run_id="a"), 7, 1)
+    append(ledger, stream, 3)
+    append(ledger, ledger.renew(stream, 8, [Gap("a", 7, 4, 3, "reset")]), 2)
+
+    lags = [ledger.lags("store")]
+    for cursor in (Cursor(7, 2), Cursor(7, 3), Cursor(8, 1), Cursor(8, 2)):
+        store.ack({"a": cursor})
+        lags.append(ledger.lags("store"))
+
+    assert lags == [{"a": 5}, {"a": 3}, {"a": 2}, {"a": 1}, {}]
+
+
+def test_what_a_cursor_misses_of_ended_streams() -> None:
+    ended = [Cursor(5, 90), Cursor(7, 3), Cursor(8, 0)]
+
+    assert missed_streams("r", Cursor(5, 60), ended, 9) == [
+        Gap("r", 5, 61, 90, "reset"), Gap("r", 7, 1, 3, "reset"),
+    ]  # fmt: skip
+    assert missed_streams("r", Cursor(7, 3), ended, 9) == [Gap("r", 7, 4, 3, "reset")]
+    assert missed_streams("r", Cursor(6, 2), ended, 9) == [
+        Gap("r", 6, 3, 2, "reset"), Gap("r", 7, 1, 3, "reset"),
+    ]  # fmt: skip

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from arena_tui.broker.protocol import Limits, RunMeta
 from arena_tui.broker.redis.broker import RedisBroker
+from arena_tui.broker.timing import Timing
 from arena_tui.broker_url import BrokerUrl
 from arena_tui.codec import sealed
 from arena_tui.config import Config
@@ -21,10 +22,13 @@ from arena_tui.services.runtime import Runtime
 from arena_tui.store.database import Database
 from arena_tui.store.verify import verify_store
 
-__all__ = ["LIMITS", "Account", "Producer", "Station"]
+__all__ = ["LIMITS", "QUICK", "Account", "Producer", "Station"]
 
 LIMITS = Limits(capacity=2_000, retain=50, closed_runs=3)
 """A process holds 100 events of a run: who is further behind has to ask the server."""
+
+QUICK = Timing(block_s=0.2, look_s=0.1, gone_s=3.0, ack_s=0.02, sweep_s=0.02)
+"""What is looked after every few seconds is looked after many times a second."""
 
 _AT_MOST_S = 30
 
@@ -33,7 +37,7 @@ class Producer:
     """Publishes events numbered from 1 in each run; stores and reads nothing."""
 
     def __init__(self, url: str, limits: Limits = LIMITS) -> None:
-        self.broker = RedisBroker(BrokerUrl(url), limits, reading=False)
+        self.broker = RedisBroker(BrokerUrl(url), limits, reading=False, timing=QUICK)
         self.published: Counter[str] = Counter()
 
     async def __aenter__(self) -> Producer:
@@ -54,8 +58,8 @@ class Producer:
         batch = []
         for _ in range(count):
             self.published[run_id] += 1
-            event, size = sealed(LogEvent(text=f"{self.published[run_id]}{padding}"))
-            batch.append((run_id, event, size))
+            event = LogEvent(text=f"{self.published[run_id]}{padding}")
+            batch.append((run_id, *sealed(event)))
         async with asyncio.timeout(_AT_MOST_S):
             refused = await self.broker.publish_all(batch)
         self.published[run_id] -= refused
@@ -104,7 +108,7 @@ class Station:
         self.runtime: Runtime
 
     async def __aenter__(self) -> Station:
-        self.runtime = Runtime(self._config, self._limits, shared=False)
+        self.runtime = Runtime(self._config, self._limits, shared=False, timing=QUICK)
         await self.runtime.open()
         return self
 

@@ -16,8 +16,6 @@ from arena_tui.services.servers import RedisServer
 from tests.faults.stage import Producer, Station
 from tests.redis_fixture import MakeRedis
 
-pytestmark = pytest.mark.usefixtures("quick")
-
 
 async def killed(server: RedisServer) -> None:
     await asyncio.to_thread(server.kill)

@@ -23,8 +23,6 @@ from tests.faults.stage import LIMITS, Producer, Station
 from tests.redis_fixture import MakeRedis
 from tests.waiting import until
 
-pytestmark = pytest.mark.usefixtures("quick")
-
 ROUNDS = 100 if os.environ.get("ARENA_FULL") else 15
 
 PERSISTER = """

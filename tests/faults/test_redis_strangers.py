@@ -12,8 +12,6 @@ import redis
 from arena_tui.broker.redis.scripts import INDEX, events_key, meta_key
 from tests.faults.stage import Producer, Station
 
-pytestmark = pytest.mark.usefixtures("quick")
-
 Client: TypeAlias = "redis.Redis"
 EVENTS, META = events_key("a"), meta_key("a")
 

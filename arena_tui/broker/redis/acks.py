@@ -11,7 +11,7 @@ from typing import Final
 from arena_tui.broker.protocol import Cursor, Limits
 from arena_tui.broker.redis.link import Link
 from arena_tui.broker.redis.scripts import ACK, CONSUMERS, SWEEP, acks_key
-from arena_tui.broker.redis.timing import Timing
+from arena_tui.broker.timing import Timing
 
 __all__ = ["Acks"]
 

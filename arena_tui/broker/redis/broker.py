@@ -40,10 +40,10 @@ from arena_tui.broker.redis.link import FAILURES, Link
 from arena_tui.broker.redis.places import Places
 from arena_tui.broker.redis.reader import Reader
 from arena_tui.broker.redis.scripts import BEAT, REAP, meta_key
-from arena_tui.broker.redis.timing import Timing
 from arena_tui.broker.redis.watcher import Watcher
 from arena_tui.broker.redis.writer import Writer
 from arena_tui.broker.stream import HEARTBEAT_S, RunStream
+from arena_tui.broker.timing import Timing
 from arena_tui.broker_url import BrokerUrl
 from arena_tui.codec import sealed
 from arena_tui.errors import BrokerError, RunClosedError, RunExistsError

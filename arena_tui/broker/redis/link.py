@@ -35,7 +35,7 @@ from redis.exceptions import (
 
 from arena_tui.broker.redis.connection import Line
 from arena_tui.broker.redis.scripts import DENIED, SCRIPTS, Script
-from arena_tui.broker.redis.timing import Timing
+from arena_tui.broker.timing import Timing
 from arena_tui.broker_url import BrokerUrl
 from arena_tui.errors import BrokerError
 

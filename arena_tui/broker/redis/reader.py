@@ -30,9 +30,9 @@ from arena_tui.broker.redis.link import FAILURES, Link, is_passing
 from arena_tui.broker.redis.looking import AT_ONCE, look
 from arena_tui.broker.redis.places import Place, Places
 from arena_tui.broker.redis.scripts import INDEX, events_key
-from arena_tui.broker.redis.timing import Timing
 from arena_tui.broker.redis.watcher import Watcher
 from arena_tui.broker.subscription import missed_streams
+from arena_tui.broker.timing import Timing
 from arena_tui.events import Delivery, Gap
 
 __all__ = ["Reader"]

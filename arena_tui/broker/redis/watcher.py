@@ -16,8 +16,8 @@ from arena_tui.broker.redis.link import FAILURES, Link
 from arena_tui.broker.redis.looking import AT_ONCE, Row, batched, look, runs_in_index
 from arena_tui.broker.redis.places import Place, Places
 from arena_tui.broker.redis.scripts import INDEX, RENEW, meta_key
-from arena_tui.broker.redis.timing import Timing
 from arena_tui.broker.stream import RunStream
+from arena_tui.broker.timing import Timing
 from arena_tui.errors import EventError
 from arena_tui.events import Gap
 

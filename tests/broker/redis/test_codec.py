@@ -13,6 +13,7 @@ from arena_tui.broker.redis.codec import (
     decode_meta,
     deliveries,
     encode_meta,
+    parse_ended,
     parse_id,
     raw_bytes,
     read_entry,
@@ -31,7 +32,7 @@ def test_entries_that_follow_without_a_hole_are_read_at_once() -> None:
     events = read_next([entry(7, 5, "a"), entry(7, 6, "b"), entry(7, 7, "c")], Cursor(7, 4))
 
     assert events is not None
-    assert [event.text for event in events if isinstance(event, LogEvent)] == ["a", "b", "c"]
+    assert [event.text for event, _ in events if isinstance(event, LogEvent)] == ["a", "b", "c"]
 
 
 @pytest.mark.parametrize(
@@ -75,12 +76,15 @@ def test_an_id_is_a_cursor_and_nonsense_is_none(raw: bytes | str, cursor: Cursor
     assert parse_id(raw) == cursor
 
 
-def test_an_entry_is_an_event_with_its_place_and_size() -> None:
+def test_an_entry_is_an_event_with_its_place_and_its_json() -> None:
     payload = encode_event(event := LogEvent(text="hi"))
 
-    assert read_entry((b"7-3", [b"e", payload])) == Entry(Cursor(7, 3), event, len(payload), None)
-    assert read_entry((b"7-1", [b"e", payload, b"b", b"5-90"])).before == Cursor(5, 90)
-    assert read_entry((b"7-1", [b"e", payload, b"x", b"5-90"])).before is None
+    assert read_entry((b"7-3", [b"e", payload])) == Entry(Cursor(7, 3), event, payload)
+
+
+def test_ended_streams_are_cursors_and_nonsense_is_left_out() -> None:
+    assert parse_ended(b"5-90 yesterday 7-3") == (Cursor(5, 90), Cursor(7, 3))
+    assert parse_ended(b"") == ()
 
 
 @pytest.mark.parametrize(

@@ -13,14 +13,14 @@ from arena_tui.broker.redis.scripts import (
     APPEND,
     BEAT,
     CLOSED,
-    DONE,
+    CONSUMERS,
     INDEX,
     LOOK,
     NO_RUN,
     OPEN,
     REAP,
     RENEW,
-    STORES,
+    SWEEP,
     Script,
     acks_key,
     events_key,
@@ -55,16 +55,23 @@ class Server:
     ) -> tuple[int, int]:  # fmt: skip
         keys = meta_key(run_id), events_key(run_id)
         ((epoch, seq),) = self.call(
-            APPEND, keys, producer, capacity, *at, first, int(ends), len(payloads), *payloads
+            APPEND, keys, capacity, producer, *at, first, int(ends), len(payloads), *payloads
         )
         return epoch, seq
 
-    def ack(
-        self, store: str, *cursors: tuple[str, int, int], retain: int = 2, closed_runs: int = 1
-    ) -> int:
-        args = [each for cursor in cursors for each in cursor]
-        others: int = self.call(ACK, (), store, 3_600, retain, closed_runs, *args)
-        return others
+    def ack(self, consumer: str, *cursors: tuple[str, int, int]) -> None:
+        self.call(ACK, (), consumer, 3_600, *[each for cursor in cursors for each in cursor])
+
+    def sweep(
+        self, index: str = "-", retain: int = 2, size: int = 1_000, closed_s: int = 0, most: int = 9
+    ) -> tuple[str, int]:
+        index, consumers = self.call(SWEEP, (), retain, size, closed_s, index, most)
+        return index, consumers
+
+    def ended(self, run_id: str = "r") -> str:
+        """Cursors of the streams before this one."""
+        cursors: str = self.client.hget(meta_key(run_id), "ended")
+        return cursors
 
     def events(self, run_id: str = "r") -> list[tuple[str, dict[str, str]]]:
         found: list[tuple[str, dict[str, str]]] = self.client.xrange(events_key(run_id))
@@ -102,9 +109,8 @@ def test_a_stream_made_anew_is_newer_than_what_it_replaces(server: Server) -> No
     server.append(1, "a", "b")
 
     assert epoch == FUTURE + 1
-    assert server.events() == [
-        (f"{epoch}-1", {"e": "a", "b": f"{FUTURE}-40"}), (f"{epoch}-2", {"e": "b"}),
-    ]  # fmt: skip
+    assert server.ended() == f"{FUTURE}-40"
+    assert server.events() == [(f"{epoch}-1", {"e": "a"}), (f"{epoch}-2", {"e": "b"})]
 
 
 def test_a_stream_made_anew_is_newer_than_entries_that_are_left(server: Server) -> None:
@@ -180,7 +186,8 @@ def test_a_hole_means_a_new_epoch(server: Server) -> None:
     renewed, seq = server.append(6, "f", at=(epoch, 5))
 
     assert (renewed > epoch, seq) == (True, 1)
-    assert server.events()[-1] == (f"{renewed}-1", {"e": "f", "b": f"{epoch}-5"})
+    assert server.events()[-1] == (f"{renewed}-1", {"e": "f"})
+    assert server.ended() == f"{epoch}-5"
     assert server.append(7, "g", at=(renewed, 1)) == (renewed, 2)
 
 
@@ -191,7 +198,7 @@ def test_a_hole_under_an_epoch_that_the_server_lost_means_a_newer_one(server: Se
     renewed, seq = server.append(6, "f", at=(FUTURE, 3))
 
     assert (renewed, seq) == (FUTURE + 1, 1)
-    assert server.events()[-1][1]["b"] == f"{FUTURE}-3"
+    assert server.ended() == f"{FUTURE}-3"
 
 
 def test_a_hole_is_none_once_the_stream_was_made_anew(server: Server) -> None:
@@ -209,9 +216,8 @@ def test_an_entry_of_somebody_else_means_a_new_epoch(server: Server, ahead: int)
     renewed, seq = server.append(3, "c", "d", at=(epoch, 2))
 
     assert (renewed > epoch, seq) == (True, 2)
-    assert server.events()[-2:] == [
-        (f"{renewed}-1", {"e": "c", "b": f"{epoch}-2"}), (f"{renewed}-2", {"e": "d"}),
-    ]  # fmt: skip
+    assert server.events()[-2:] == [(f"{renewed}-1", {"e": "c"}), (f"{renewed}-2", {"e": "d"})]
+    assert server.ended() == f"{epoch}-2"
 
 
 def test_a_run_holds_at_most_its_capacity(server: Server) -> None:
@@ -228,7 +234,7 @@ def test_what_fails_in_one_run_is_no_other_run_s_business(server: Server) -> Non
     server.client.set(events_key("a"), "x")
     server.client.set(meta_key("b"), "x")
     keys = [key for run in "abc" for key in (meta_key(run), events_key(run))]
-    rows = server.call(APPEND, tuple(keys), "p", ALL, *(3 * [0, 0, 1, 0, 1, "x"]))
+    rows = server.call(APPEND, tuple(keys), ALL, *(3 * ["p", 0, 0, 1, 0, 1, "x"]))
 
     assert [isinstance(row, redis.ResponseError) for row in rows] == [True, True, False]
     assert rows[2] == [epochs[2], 1]
@@ -265,9 +271,10 @@ def test_who_has_seen_more_than_the_server_knows_moves_it_on(server: Server) -> 
     assert moved == [0, 0, 1]
     renewed, seq = server.append(3, "c", at=(epoch, 2))
     assert (renewed > epoch, seq) == (True, 1)
-    assert server.events()[-1][1] == {"e": "c", "b": f"{epoch}-5"}
+    assert server.events()[-1][1] == {"e": "c"}
     assert server.call(RENEW, KEYS, FUTURE, 1) == 1
     assert server.append(4, "d", at=(renewed, 1)) == (FUTURE + 1, 1)
+    assert server.ended() == f"{epoch}-5 {FUTURE}-1"
 
 
 def test_who_looks_is_told_of_each_run_and_of_none(server: Server) -> None:
@@ -299,75 +306,139 @@ def test_a_sign_of_life_names_a_run_again_that_the_index_has_lost(server: Server
     assert not server.client.exists(meta_key("none"))
 
 
-def test_what_all_stores_have_is_trimmed_to_what_is_retained(server: Server) -> None:
+def test_the_newest_ended_streams_are_remembered(server: Server) -> None:
+    _, epoch = server.open()
+
+    for number in range(20):
+        server.call(RENEW, KEYS, FUTURE + 10 * number, 7)
+
+    assert server.ended().split() == [f"{FUTURE + 10 * number}-7" for number in range(4, 20)]
+
+
+def test_what_every_consumer_has_is_trimmed_to_what_is_retained(server: Server) -> None:
     _, epoch = server.open()
     server.append(1, *"abcdefgh")
+    held = []
     server.ack("one")
+    for consumer, seq in (("two", 8), ("one", 5), ("one", 8)):
+        server.ack(consumer, ("r", epoch, seq))
+        server.sweep()
+        held.append(server.seqs(epoch))
 
-    assert server.ack("two", ("r", epoch, 8)) == 1
-    held = server.seqs(epoch)
-    server.ack("one", ("r", epoch, 5))
-    slower = server.seqs(epoch)
-    server.ack("one", ("r", epoch, 8))
-
-    assert (held, slower) == ([1, 2, 3, 4, 5, 6, 7, 8], [6, 7, 8])
-    assert server.seqs(epoch) == [7, 8]
+    assert held == [[1, 2, 3, 4, 5, 6, 7, 8], [6, 7, 8], [7, 8]]
 
 
 def test_an_ack_of_another_epoch_trims_nothing(server: Server) -> None:
     _, epoch = server.open()
     server.append(1, *"abcdefgh")
-    server.ack("old", ("r", epoch - 1, 8))
-
     server.ack("one", ("r", epoch - 1, 8))
+
+    server.sweep()
 
     assert server.seqs(epoch) == [1, 2, 3, 4, 5, 6, 7, 8]
 
 
-def test_closed_runs_are_let_go_of_once_all_stores_have_them(server: Server) -> None:
+def test_without_a_consumer_nothing_is_swept(server: Server) -> None:
+    _, epoch = server.open()
+    server.append(1, *"abcdefgh", ends=True)
+
+    assert server.sweep() == ("-", 0)
+    assert server.seqs(epoch) == [1, 2, 3, 4, 5, 6, 7, 8]
+
+
+def test_closed_runs_expire_once_every_consumer_has_them(server: Server) -> None:
     epochs = {run: server.open(run)[1] for run in "abc"}
     for run in "abc":
         server.append(1, "x", run_id=run, ends=True)
     server.ack("other")
-
     server.ack("one", *((run, epochs[run], 1) for run in "abc"))
-    unstored = server.client.xlen(INDEX)
-    server.ack("other", *((run, epochs[run], 1) for run in "ab"))
+    server.sweep()
+    unstored = server.client.exists(*map(meta_key, "abc"))
 
-    left = {fields["run"] for _, fields in server.client.xrange(INDEX)}
-    assert (unstored, left) == (3, {"b", "c"})
-    assert not server.client.exists(meta_key("a"), events_key("a"))
-    assert server.client.hkeys(acks_key("one")) == ["b", "c", "", "#"]
+    server.ack("other", *((run, epochs[run], 1) for run in "ab"))
+    server.sweep()
+    server.sweep()
+
+    assert unstored == 3
+    assert [fields["run"] for _, fields in server.client.xrange(INDEX)] == ["c"]
+    assert not server.client.exists(meta_key("a"), events_key("a"), meta_key("b"), events_key("b"))
+    assert server.client.hkeys(acks_key("one")) == ["c", ""]
+
+
+def test_a_closed_run_is_kept_for_a_while_within_its_bytes(server: Server) -> None:
+    _, epoch = server.open()
+    server.append(1, *["x" * 300] * 40, ends=True)
+    server.ack("one", ("r", epoch, 40))
+
+    server.sweep(retain=30, size=1_000, closed_s=60)
+
+    assert server.seqs(epoch) == [38, 39, 40]
+    for key in KEYS:
+        assert 50 < server.client.ttl(key) <= 60
+
+
+def test_one_event_over_the_bytes_of_a_closed_run_is_kept(server: Server) -> None:
+    _, epoch = server.open()
+    server.append(1, "a", "x" * 3_000, ends=True)
+    server.ack("one", ("r", epoch, 2))
+
+    server.sweep(closed_s=60)
+
+    assert server.seqs(epoch) == [2]
+
+
+def test_a_sweep_goes_on_where_the_last_one_ended(server: Server) -> None:
+    epochs = [server.open(f"r{number}")[1] for number in range(5)]
+    for number in range(5):
+        server.append(1, *"abcd", run_id=f"r{number}")
+        server.ack("one", (f"r{number}", epochs[number], 4))
+
+    trimmed, index = [], "-"
+    for _ in range(3):
+        index, _ = server.sweep(index, most=2)
+        trimmed.append([server.client.xlen(events_key(f"r{number}")) for number in range(5)])
+
+    assert trimmed == [[2, 2, 4, 4, 4], [2, 2, 2, 2, 4], [2, 2, 2, 2, 2]]
+    assert index == "-"
 
 
 @pytest.mark.parametrize("in_good_order", [False, True])
-def test_a_store_that_is_gone_is_waited_for_no_longer(server: Server, in_good_order: bool) -> None:
+def test_a_consumer_that_is_gone_is_waited_for_no_longer(
+    server: Server, in_good_order: bool
+) -> None:
     epochs = {run: server.open(run)[1] for run in "ab"}
     server.append(1, *"abcdefgh", run_id="a")
     server.append(1, "x", run_id="b", ends=True)
     server.ack("gone")
-    server.ack("one", ("a", epochs["a"], 8), ("b", epochs["b"], 1), closed_runs=0)
+    server.ack("one", ("a", epochs["a"], 8), ("b", epochs["b"], 1))
     server.client.delete(acks_key("gone"))
     if in_good_order:
-        server.client.srem(STORES, "gone")
+        server.client.srem(CONSUMERS, "gone")
 
-    server.ack("one", closed_runs=0)  # nothing new
+    consumers = server.sweep()[1]
 
+    assert consumers == 1
     assert server.seqs(epochs["a"], "a") == [7, 8]
     assert not server.client.exists(meta_key("b"))
-    assert server.client.smembers(STORES) == {"one"}
+    assert server.client.smembers(CONSUMERS) == {"one"}
 
 
 def test_garbage_in_the_acks_of_others_trims_nothing_and_stops_nobody(server: Server) -> None:
     _, epoch = server.open()
+    other = server.open("other")[1]
     server.append(1, *"abcdefgh")
-    server.client.sadd(STORES, "odd")
-    server.client.hset(acks_key("odd"), "r", "everything")
+    server.append(1, *"abcdefgh", run_id="other")
+    server.client.sadd(CONSUMERS, "odd")
+    server.client.hset(acks_key("odd"), mapping={"r": "everything", "other": f"{other}-8"})
     server.client.set(meta_key("taken"), "x")
+    server.client.xadd(INDEX, {"run": "taken"})
+    server.client.xadd(INDEX, {"foo": "bar"})
 
-    server.ack("one", ("taken", 5, 5), ("r", epoch, 8))
+    server.ack("one", ("taken", 5, 5), ("r", epoch, 8), ("other", other, 8))
+    server.sweep()
 
     assert server.seqs(epoch) == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert server.seqs(other, "other") == [7, 8]
     assert server.client.hget(acks_key("one"), "r") == f"{epoch}-8"
 
 
@@ -381,6 +452,6 @@ def test_only_a_closed_run_is_reaped(server: Server) -> None:
     closed = server.call(REAP, (meta_key("r"),), "r")
 
     assert (still_open, closed) == (0, 1)
-    assert set(server.client.keys()) == {acks_key("one"), STORES, INDEX}
-    assert server.client.hkeys(acks_key("one")) == ["", "#"]
-    assert (server.client.xlen(INDEX), server.client.zcard(DONE)) == (0, 0)
+    assert set(server.client.keys()) == {acks_key("one"), CONSUMERS, INDEX}
+    assert server.client.hkeys(acks_key("one")) == [""]
+    assert server.client.xlen(INDEX) == 0

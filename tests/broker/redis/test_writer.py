@@ -74,12 +74,12 @@ async def test_a_run_is_never_longer_than_its_capacity(
 async def test_every_run_of_a_repeated_call_is_answered_and_nothing_doubled(
     broker: RedisBroker, server: redis.Redis
 ) -> None:
-    keys, words = [], ["producer", "100"]
+    keys, words = [], ["100"]
     for number, run_id in enumerate(("one", "two"), 1):
         own = meta_key(run_id), events_key(run_id)
         epoch = server.evalsha(OPEN.sha, 3, *own, INDEX, run_id, "{}", "", 0, 0, 0)[1]
         keys += own
-        words += [str(epoch), "0", "1", "0", str(number), *["{}"] * number]
+        words += ["producer", str(epoch), "0", "1", "0", str(number), *["{}"] * number]
 
     answers = [server.evalsha(APPEND.sha, len(keys), *keys, *words) for _ in range(2)]
 
