@@ -16,6 +16,7 @@ class Timing(Struct, frozen=True, kw_only=True):
         gone_s: How long a run that is gone may take to come back before its readers are told of a
             loss: then the producer tells the exact count.
         ack_s, sweep_s: Between two acks, and between two sweeps of what all have acked.
+        command_s: How long a connection, or the answer to a command, may take.
         backoff_s: Least and most time before the next attempt.
     """
 
@@ -24,4 +25,5 @@ class Timing(Struct, frozen=True, kw_only=True):
     gone_s: float = 10.0
     ack_s: float = 0.5
     sweep_s: float = 1.0
+    command_s: float = 2.0
     backoff_s: tuple[float, float] = (0.05, 2.0)

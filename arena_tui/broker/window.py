@@ -66,6 +66,9 @@ class Window:
         return self._deliveries[at : at + limit]
 
     def oldest_by_stream(self, position: int) -> dict[RunStream, Delivery]:
-        """Each stream's oldest delivery from `position` on."""
+        """Each stream's oldest delivery from `position` on, in order of arrival."""
         at = position - self.start
-        return dict(zip(reversed(self._streams[at:]), reversed(self._deliveries[at:]), strict=True))
+        newest_first = dict(
+            zip(reversed(self._streams[at:]), reversed(self._deliveries[at:]), strict=True)
+        )
+        return dict(reversed(newest_first.items()))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
 from collections import Counter
 from pathlib import Path
 from types import TracebackType
@@ -10,7 +12,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from arena_tui.broker.protocol import Limits, RunMeta
+from arena_tui.broker.protocol import STORE, Limits, RunMeta
 from arena_tui.broker.redis.broker import RedisBroker
 from arena_tui.broker.timing import Timing
 from arena_tui.broker_url import BrokerUrl
@@ -125,6 +127,11 @@ class Station:
     def database(self) -> Database:
         assert self.runtime.database is not None
         return self.runtime.database
+
+    @property
+    def consumer(self) -> str:
+        """What the server calls its persister."""
+        return f"{socket.gethostname()}:{os.path.realpath(str(self._config.db))} {STORE}"
 
     async def stop_storing(self) -> None:
         """The persister ends between two commits; the process goes on reading."""

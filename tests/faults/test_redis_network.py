@@ -6,13 +6,10 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable
 
-import pytest
-
 import arena_tui
 from arena_tui.broker.protocol import RunMeta
-from arena_tui.broker.redis import link as redis_link
-from arena_tui.broker.redis import reader as redis_reader
 from arena_tui.broker.redis.broker import RedisBroker
+from arena_tui.broker.timing import Timing
 from arena_tui.broker_url import BrokerUrl
 from arena_tui.events import LogEvent
 from arena_tui.producers.sink import MultiRunBrokerSink
@@ -26,14 +23,8 @@ RETRIES_MAX = 25
 """Connections made anew once the network is good again; five are needed."""
 
 
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Timeouts as they are, but shorter."""
-    for connecting in (redis_link.Link.line, redis_link.Link.client):
-        monkeypatch.setattr(connecting, "__defaults__", (0.4,))
-    monkeypatch.setattr(redis_link, "_BACKOFF_S", (0.01, 0.2))
-    monkeypatch.setattr(redis_reader, "_BLOCK_S", 0.4)
-    monkeypatch.setattr(redis_reader, "_SOCKET_S", 0.8)
+IMPATIENT = Timing(block_s=0.4, command_s=0.4, backoff_s=(0.01, 0.2))
+"""Timeouts as they are, but shorter."""
 
 
 class Faults:
@@ -85,14 +76,13 @@ class Faults:
         self._proxy.pass_through()
 
 
-@pytest.mark.usefixtures("impatient")
 async def test_whatever_the_network_does_every_event_arrives_once(make_redis: MakeRedis) -> None:
     server = make_redis()
     chance = random.Random(7)
     async with Proxy(server.port) as proxy:
         arena = await asyncio.to_thread(arena_tui.connect, proxy.url, store=False)
         running = [arena.run("synth", run_id=f"r{number}") for number in range(RUNS)]
-        reader = RedisBroker(BrokerUrl(proxy.url))
+        reader = RedisBroker(BrokerUrl(proxy.url), timing=IMPATIENT)
         await reader.start()
         tally = Tally()
         subscription = reader.subscribe("all", start={}, durable=True)
@@ -144,12 +134,13 @@ async def test_whatever_the_network_does_every_event_arrives_once(make_redis: Ma
     assert retries <= RETRIES_MAX
 
 
-@pytest.mark.usefixtures("impatient")
 async def test_producers_of_one_run_are_each_told_the_right_seqs(make_redis: MakeRedis) -> None:
     server = make_redis()
     chance = random.Random(11)
     async with Proxy(server.port) as proxy:
-        producers = [RedisBroker(BrokerUrl(proxy.url), reading=False) for _ in range(3)]
+        producers = [
+            RedisBroker(BrokerUrl(proxy.url), reading=False, timing=IMPATIENT) for _ in range(3)
+        ]
         for producer in producers:
             await producer.start()
         await producers[0].open_run(RunMeta(run_id="r"))
@@ -178,13 +169,12 @@ async def test_producers_of_one_run_are_each_told_the_right_seqs(make_redis: Mak
         assert own == sorted(own)
 
 
-@pytest.mark.usefixtures("impatient")
 async def test_a_slow_link_gets_less_at_a_time_and_all_of_it_in_the_end(
     make_redis: MakeRedis,
 ) -> None:
     server = make_redis()
     async with Proxy(server.port) as proxy:
-        broker = RedisBroker(BrokerUrl(proxy.url), reading=False)
+        broker = RedisBroker(BrokerUrl(proxy.url), reading=False, timing=IMPATIENT)
         await broker.start()
         await broker.open_run(RunMeta(run_id="r"))
         proxy.throttle(1_000_000)
@@ -205,13 +195,12 @@ async def test_a_slow_link_gets_less_at_a_time_and_all_of_it_in_the_end(
     assert [int(each.text) for each in stream] == list(range(300))
 
 
-@pytest.mark.usefixtures("impatient")
 async def test_the_link_is_said_to_be_well_when_who_asked_in_vain_has_left(
     make_redis: MakeRedis,
 ) -> None:
     server = make_redis()
     async with Proxy(server.port) as proxy:
-        broker = RedisBroker(BrokerUrl(proxy.url), reading=False)
+        broker = RedisBroker(BrokerUrl(proxy.url), reading=False, timing=IMPATIENT)
         await broker.start()
         proxy.half_open()
         opening = asyncio.create_task(broker.open_run(RunMeta(run_id="r")))
@@ -225,13 +214,12 @@ async def test_the_link_is_said_to_be_well_when_who_asked_in_vain_has_left(
         await broker.aclose()
 
 
-@pytest.mark.usefixtures("impatient")
 async def test_events_that_were_queued_when_the_sink_closed_are_published(
     make_redis: MakeRedis,
 ) -> None:
     server = make_redis()
     async with Proxy(server.port) as proxy:
-        broker = RedisBroker(BrokerUrl(proxy.url), reading=False)
+        broker = RedisBroker(BrokerUrl(proxy.url), reading=False, timing=IMPATIENT)
         await broker.start()
         sink = MultiRunBrokerSink(broker)
         proxy.refuse()

@@ -15,11 +15,11 @@ import redis
 
 from arena_tui.broker.protocol import Limits
 from arena_tui.broker.redis.broker import RedisBroker
-from arena_tui.broker.redis.scripts import INDEX, STORES, acks_key, events_key
+from arena_tui.broker.redis.scripts import CONSUMERS, INDEX, acks_key, events_key
 from arena_tui.broker_url import BrokerUrl
 from arena_tui.events import Delivery, Envelope, Gap
 from arena_tui.store.replay import replay
-from tests.faults.stage import LIMITS, Producer, Station
+from tests.faults.stage import LIMITS, QUICK, Producer, Station
 from tests.redis_fixture import MakeRedis
 from tests.waiting import until
 
@@ -27,16 +27,15 @@ ROUNDS = 100 if os.environ.get("ARENA_FULL") else 15
 
 PERSISTER = """
 import asyncio, sys
-from arena_tui.broker.redis import broker as redis_broker
 from arena_tui.broker.protocol import Limits
+from arena_tui.broker.timing import Timing
 from arena_tui.broker_url import BrokerUrl
 from arena_tui.config import Config
 from arena_tui.services.runtime import Runtime
 
-redis_broker._ACK_EVERY_S = 0.02
-
 async def main(url, db):
-    runtime = Runtime(Config(broker=BrokerUrl(url), db=db), Limits(capacity=5_000, retain=50))
+    limits, timing = Limits(capacity=5_000, retain=50), Timing(ack_s=0.02, sweep_s=0.02)
+    runtime = Runtime(Config(broker=BrokerUrl(url), db=db), limits, timing=timing)
     await runtime.open()
     print("open", flush=True)
     await asyncio.Event().wait()
@@ -114,7 +113,7 @@ async def test_two_stores_have_everything_and_the_slower_holds_trimming(
 ) -> None:
     first = Station(redis_url, tmp_path / "first.db")
     second = Station(redis_url, tmp_path / "second.db")
-    live = RedisBroker(BrokerUrl(redis_url), LIMITS)
+    live = RedisBroker(BrokerUrl(redis_url), LIMITS, timing=QUICK)
     watching = live.subscribe("dashboard")
     seen: list[Delivery] = []
 
@@ -151,7 +150,7 @@ async def test_two_stores_have_everything_and_the_slower_holds_trimming(
 async def until_acked(url: str, station: Station, run_id: str, seq: int) -> int:
     """How many entries the server holds once this store's ack of an event has come there."""
     with redis.Redis.from_url(url, decode_responses=True) as client:
-        store = acks_key(station.runtime.broker._store)  # type: ignore[attr-defined]
+        store = acks_key(station.consumer)
         async with asyncio.timeout(30):
             while not (client.hget(store, run_id) or "").endswith(f"-{seq}"):
                 await asyncio.sleep(0)
@@ -169,7 +168,7 @@ async def test_a_store_that_is_gone_holds_nothing_any_more(redis_url: str, tmp_p
         async with Station(redis_url, tmp_path / "second.db") as second:
             await producer.publish("a", 100)
             await second.has("a", 100)
-            gone = acks_key(second.runtime.broker._store)  # type: ignore[attr-defined]
+            gone = acks_key(second.consumer)
         for run_id in ("a", "b", "c", "d", "e", "f"):
             await producer.publish(run_id, 200)
             await producer.end(run_id)
@@ -179,7 +178,7 @@ async def test_a_store_that_is_gone_holds_nothing_any_more(redis_url: str, tmp_p
         with redis.Redis.from_url(redis_url) as client:
             before = client.xlen(INDEX)
             client.delete(gone)  # as it is after an hour without a sign of life
-            await until(lambda: client.scard(STORES) == 1)
+            await until(lambda: client.scard(CONSUMERS) == 1)
 
             await until(lambda: client.xlen(INDEX) == LIMITS.closed_runs)
             left = list(client.scan_iter("arena:?:events"))

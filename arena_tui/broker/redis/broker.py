@@ -92,7 +92,7 @@ class RedisBroker:
         self._ledger = Ledger(
             self.limits, clock, held=held or replace(self.limits, capacity=self.limits.retain)
         )
-        self._link = Link(url, self._ledger.warnings.add, timing.backoff_s)
+        self._link = Link(url, self._ledger.warnings.add, timing)
         self._writer = Writer(self._link, self.limits)
         self._places = Places(self._ledger)
         self._arrived = asyncio.Event()

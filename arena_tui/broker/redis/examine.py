@@ -16,6 +16,7 @@ from redis.asyncio import Redis
 from arena_tui.broker.redis.link import FAILURES, Facts, Link
 from arena_tui.broker.redis.looking import AT_ONCE, look, runs_in_index
 from arena_tui.broker.redis.scripts import CONSUMERS, INDEX, acks_key
+from arena_tui.broker.timing import Timing
 from arena_tui.broker_url import BrokerUrl
 from arena_tui.errors import BrokerError
 
@@ -83,7 +84,7 @@ async def examine(url: BrokerUrl) -> Report:
     Raises:
         BrokerError: The server cannot be reached or used; says what to do.
     """
-    link = Link(url, _unheard)
+    link = Link(url, _unheard, Timing())
     try:
         facts = await link.check()
         try:

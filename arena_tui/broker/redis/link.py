@@ -65,7 +65,6 @@ _PASSING: Final = (
     OutOfMemoryError, ReadOnlyError, TimeoutError, TryAgainError,
 )  # fmt: skip
 _PASSING_WORDS: Final = ("BUSY", "MISCONF", "NOREPLICAS", "LOADING", "OOM", "UNBLOCKED")
-_COMMAND_S: Final = 2.0
 _VERSION_MIN: Final = (7, 0)
 
 T = TypeVar("T")
@@ -97,7 +96,8 @@ class Link:
     Args:
         url: The server's.
         warn: Takes what the user should know.
-        backoff_s: Least and most time before the next attempt.
+        timing: How long an answer may take, and how soon to try again.
+        clock: Monotonic seconds.
 
     Attributes:
         place: The server's name for people.
@@ -110,30 +110,32 @@ class Link:
         self,
         url: BrokerUrl,
         warn: Callable[[str], None],
-        backoff_s: tuple[float, float] = Timing().backoff_s,
+        timing: Timing,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.place = f"redis {url.place}"
         self.closing = False
         self.reconnects = 0
         self._url = url
         self._warn = warn
-        self._backoff_s = backoff_s
+        self._timing = timing
+        self._clock = clock
         self._clients: list[Redis] = []
         self._problems: dict[str, tuple[float, str]] = {}
         self._away_since = 0.0
-        self.control = self.client()
+        self.control = self.client(timing.command_s)
 
-    def line(self, timeout_s: float = _COMMAND_S) -> Line:
-        """A connection for one task; a reply may take `timeout_s`."""
-        return Line(self.client(None), timeout_s)
+    def line(self, block_s: float = 0.0) -> Line:
+        """A connection for one task, whose commands may wait for `block_s` on the server."""
+        return Line(self.client(None), block_s + self._timing.command_s)
 
-    def client(self, timeout_s: float | None = _COMMAND_S) -> Redis:
+    def client(self, timeout_s: float | None) -> Redis:
         """A connection of its own, made when it is used; None: a reply may take for ever."""
         client: Redis = Redis.from_url(
             self._url.reveal(),
             single_connection_client=True,
             socket_timeout=timeout_s,
-            socket_connect_timeout=_COMMAND_S,
+            socket_connect_timeout=self._timing.command_s,
             retry=Retry(NoBackoff(), 0),
             protocol=2,
             client_name="arena-tui",
@@ -148,7 +150,7 @@ class Link:
         if not self._problems:
             return None
         since, text = min(self._problems.values())
-        return f"{text} for {time.monotonic() - since:.0f} s"
+        return f"{text} for {self._clock() - since:.0f} s"
 
     async def check(self) -> Facts:
         """Reach the server, load the scripts.
@@ -237,22 +239,22 @@ class Link:
         """Note it, and wait before the next attempt: ever longer, and never twice the same."""
         text = self._explain(error)
         if not self._problems:
-            self._away_since = time.monotonic()
+            self._away_since = self._clock()
             self._warn(f"{text}: trying again")
-        since, _ = self._problems.get(role, (time.monotonic(), ""))
+        since, _ = self._problems.get(role, (self._clock(), ""))
         self._problems[role] = since, text
         if isinstance(error, NoScriptError):
             with contextlib.suppress(*FAILURES):
                 await self._load()
             return
-        least, most = self._backoff_s
+        least, most = self._timing.backoff_s
         await asyncio.sleep(random.uniform(0.5, 1.0) * min(most, least * 2**attempt))
 
     def works(self, role: str) -> None:
         """An attempt has succeeded."""
         if self._problems.pop(role, None) is not None and not self._problems:
             self.reconnects += 1
-            away_s = time.monotonic() - self._away_since
+            away_s = self._clock() - self._away_since
             self._warn(f"{self.place} works again, after {away_s:.1f} s")
 
     async def aclose(self) -> None:

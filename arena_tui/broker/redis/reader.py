@@ -70,7 +70,7 @@ class Reader:
         self._places = places
         self._watcher = watcher
         self._block_ms = int(timing.block_s * 1_000)
-        self._line = link.line(timing.block_s + 2.0)
+        self._line = link.line(timing.block_s)
 
     async def run(self) -> None:
         """Read until cancelled."""

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
-import pytest
 from redis.exceptions import ConnectionError, TimeoutError
 
-from arena_tui.broker.redis import link as redis_link
 from arena_tui.broker.redis.link import Link
+from arena_tui.broker.timing import Timing
 from arena_tui.broker_url import BrokerUrl
 from tests.conftest import FakeClock
 
 
 async def test_a_link_was_away_from_the_first_failure_to_the_last_success(
-    monkeypatch: pytest.MonkeyPatch, clock: FakeClock
+    clock: FakeClock,
 ) -> None:
-    monkeypatch.setattr(redis_link, "time", SimpleNamespace(monotonic=clock))
     said: list[str] = []
-    link = Link(BrokerUrl("redis://127.0.0.1"), said.append)
+    link = Link(BrokerUrl("redis://127.0.0.1"), said.append, Timing(), clock)
 
     await link.failed("reader", TimeoutError(), 0)
     clock.now += 7

@@ -307,7 +307,7 @@ def test_a_sign_of_life_names_a_run_again_that_the_index_has_lost(server: Server
 
 
 def test_the_newest_ended_streams_are_remembered(server: Server) -> None:
-    _, epoch = server.open()
+    server.open()
 
     for number in range(20):
         server.call(RENEW, KEYS, FUTURE + 10 * number, 7)
