@@ -27,7 +27,7 @@ from arena_tui.store.verify import verify_store
 __all__ = ["LIMITS", "QUICK", "Account", "Producer", "Station"]
 
 LIMITS = Limits(capacity=2_000, retain=50, closed_runs=3)
-"""A process holds 100 events of a run: who is further behind has to ask the server."""
+"""A process holds 50 events of a run: who is further behind has to ask the server."""
 
 QUICK = Timing(block_s=0.2, look_s=0.1, gone_s=3.0, ack_s=0.02, sweep_s=0.02)
 """What is looked after every few seconds is looked after many times a second."""

@@ -178,8 +178,10 @@ async def test_closing_ends_every_iterator_and_connection(
     broker = await started(server.url)
     await broker.open_run(RunMeta(run_id="a"))
 
+    names = (f"consumer {number}" for number in range(50))
+
     async def consume() -> int:
-        return sum([len(batch) async for batch in broker.subscribe("all", durable=True)])
+        return sum([len(batch) async for batch in broker.subscribe(next(names), durable=True)])
 
     async def follow() -> int:
         return len([each async for each in broker.stream("a")])

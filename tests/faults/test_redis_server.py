@@ -255,7 +255,7 @@ async def renewed(server: RedisServer, run_id: str) -> None:
     """Return once the server knows that others have seen more of the run than it has."""
     with redis.Redis.from_url(server.url) as client:
         async with asyncio.timeout(30):
-            while client.hget(f"arena:{run_id}:meta", "before") is None:
+            while not client.hget(f"arena:{run_id}:meta", "ended"):
                 await asyncio.sleep(0)
 
 
@@ -271,7 +271,7 @@ async def test_a_full_server_holds_producers_back_until_the_store_makes_room(
         await station.stop_storing()
         publishing = asyncio.create_task(flood(producer, 200))
         problem = await problem_of(producer)
-        held_back = producer.broker._writer.unsent
+        held_back = (await producer.broker.stats()).unsent
         done = publishing.done()
 
         await station.store_again()

@@ -244,8 +244,11 @@ class RedisBroker:
 
     async def _recover(self, gap: Gap) -> tuple[list[Delivery], Gap | None]:
         """See `Recover`."""
-        found, rest = await self._reader.recover(gap)
         stream = self._ledger.streams.get(gap.run_id)
+        epochs = [] if stream is None else [end.epoch for end in stream.ended_streams]
+        epochs += [] if stream is None else [stream.log.epoch]
+        next_epoch = min((each for each in epochs if each > gap.epoch), default=gap.epoch + 1)
+        found, rest = await self._reader.recover(gap, next_epoch)
         if not gap.count and found and stream is not None:  # nobody knew that these were published
             self._ledger.count_unheld(stream, replace(gap, to_seq=found[-1].last_seq))
         return found, rest

@@ -113,16 +113,19 @@ def raw_bytes(raw: RawEntry) -> bytes:
 def deliveries(entries: Iterable[RawEntry], gap: Gap) -> list[Delivery]:
     """What of the gap these entries fill, in order, with smaller gaps between them.
 
-    Nothing after the newest of them.
+    Nothing after the newest of them. Entries of other epochs are foreign: they stand between two
+    streams of ours.
     """
     found: list[Delivery] = []
     seq = gap.from_seq - 1
     for raw in entries:
         at = parse_id(raw[0])
-        if at.epoch != gap.epoch or at.seq <= seq:
+        if at.epoch == gap.epoch and at.seq <= seq:
             continue
         delivery: Delivery
         try:
+            if at.epoch != gap.epoch:
+                raise Unusable("an entry of another program", has_seq=False)
             entry = read_entry(raw)
             delivery = Envelope(gap.run_id, gap.epoch, at.seq, entry.event, entry.raw)
         except Unusable as error:

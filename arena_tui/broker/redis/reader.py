@@ -45,8 +45,6 @@ _NAP_PER_RUN_S: Final = 5e-6
 _NAP_MAX_S: Final = 0.001
 """Every poll sends the names of all runs: with many, it is worth waiting for more to come."""
 
-_SEQ_MAX: Final = 2**64 - 1
-
 
 class Reader:
     """See the module. `run` is a task on the ledger's loop.
@@ -97,21 +95,19 @@ class Reader:
         """Find the runs there are."""
         await self._watcher.catch_up(self._line)
 
-    async def recover(self, gap: Gap) -> tuple[list[Delivery], Gap | None]:
-        """See `Recover`. Of a gap of unknown length: all that is left of its stream, and the gap
-        behind it."""
-        last = gap.to_seq if gap.count else _SEQ_MAX
+    async def recover(self, gap: Gap, next_epoch: int) -> tuple[list[Delivery], Gap | None]:
+        """See `Recover`. A reset stands for all that is left of its stream, and whatever else is in
+        front of the one of `next_epoch`; one of unknown length comes back behind that."""
+        first, last = f"{gap.epoch}-{gap.from_seq}", f"{gap.epoch}-{gap.to_seq}"
+        if gap.reason == "reset":
+            last = f"({next_epoch}-0"
         entries = await self._link.retrying(
-            "fetch",
-            lambda: self._range(
-                events_key(gap.run_id), f"{gap.epoch}-{gap.from_seq}", f"{gap.epoch}-{last}"
-            ),
-            forever=True,
+            "fetch", lambda: self._range(events_key(gap.run_id), first, last), forever=True
         )
         found = deliveries(entries, gap)
         seq = found[-1].last_seq if found else gap.from_seq - 1
         rest = replace(gap, from_seq=seq + 1, to_seq=max(seq, gap.to_seq))
-        if len(entries) == AT_ONCE:
+        if len(entries) == AT_ONCE and seq >= gap.from_seq:
             return found, rest
         if rest.count or not gap.count:
             found.append(rest)
