@@ -15,7 +15,8 @@ from arena_tui.events import Delivery, Envelope, Gap
 
 __all__ = ["LedgerSubscription", "missed_streams"]
 
-_BATCH = 1_000
+_BATCH = 4_000
+"""Twice what producers publish at a time: a consumer with one turn between two of theirs keeps up."""
 
 
 class _Readers(Protocol):
@@ -106,7 +107,7 @@ class LedgerSubscription:
             else:
                 await self._sleep()
 
-    def read_nowait(self, limit: int = _BATCH) -> list[Delivery]:
+    def read_nowait(self, limit: int = 1_000) -> list[Delivery]:
         return self._next(limit, unfilled=not self.durable)
 
     def _next(self, limit: int, unfilled: bool) -> list[Delivery]:

@@ -39,11 +39,12 @@ class Window:
 
     def append(self, stream: RunStream, delivery: Delivery, size: int) -> bool:
         """Add the newest entry; returns whether there is now more than may stay."""
-        self._deliveries.append(delivery)
+        deliveries = self._deliveries
+        deliveries.append(delivery)
         self._streams.append(stream)
         self._sizes.append(size)
         self._bytes += size
-        return len(self._deliveries) >= self._events_max or self._bytes > self._bytes_max
+        return len(deliveries) >= self._events_max or self._bytes > self._bytes_max
 
     def surplus(self) -> int:
         """How many of the oldest to drop: half, and more when the rest has too many bytes."""

@@ -19,6 +19,7 @@ from redis.exceptions import RedisError
 
 from arena_tui.broker.protocol import Cursor, Limits, Outgoing, RunMeta
 from arena_tui.broker.recent import Recent
+from arena_tui.broker.redis.calls import Call, Job, Sent
 from arena_tui.broker.redis.codec import NO_CURSOR, encode_meta
 from arena_tui.broker.redis.connection import Command
 from arena_tui.broker.redis.link import FAILURES, Link, is_passing
@@ -51,102 +52,6 @@ _CLOSED_KEPT = 10_000
 _log = logging.getLogger(__name__)
 
 
-class _Job:
-    """Events of one caller; `strict`: of runs that somebody has opened."""
-
-    __slots__ = ("answer", "refused", "seq", "strict", "waiting")
-
-    def __init__(self, count: int, strict: bool) -> None:
-        self.strict = strict
-        self.waiting = count
-        self.refused = 0
-        self.seq = 0
-        self.answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-    def done(self, count: int, error: BrokerError | None = None) -> None:
-        """So many of its events have their answer."""
-        self.waiting -= count
-        if error is not None:
-            self.refused += count
-        if self.answer.done():
-            return
-        if error is not None and self.strict:
-            self.answer.set_exception(error)
-        elif self.waiting == 0:
-            self.answer.set_result(None)
-
-
-class _Sent:
-    """One run as this producer knows it.
-
-    Attributes:
-        producer: Whose events these are: another one each time a run is taken up, so that numbers
-            which begin again are no repeats.
-        at: Where its newest event stands; `NO_CURSOR` before the first answer.
-        number: Events of this producer that the server has.
-        meta: What to open the run with, if this producer opens it.
-        keys: Where it stands on the server.
-    """
-
-    __slots__ = ("at", "keys", "meta", "number", "open", "producer")
-
-    def __init__(self, meta: RunMeta) -> None:
-        self.producer = secrets.token_hex(8)
-        self.meta = meta
-        self.keys = meta_key(meta.run_id), events_key(meta.run_id)
-        self.at = NO_CURSOR
-        self.number = 0
-        self.open = False
-
-
-class _Call:
-    """Events of one run: its part of a script call."""
-
-    __slots__ = ("bytes", "ends", "jobs", "may_open", "payloads", "sent")
-
-    def __init__(self, sent: _Sent) -> None:
-        self.sent = sent
-        self.payloads: list[bytes] = []
-        self.jobs: list[_Job] = []
-        self.bytes = 0
-        self.ends = False
-        self.may_open = False
-
-    def add(self, job: _Job, payload: bytes) -> None:
-        """One event more."""
-        self.jobs.append(job)
-        self.payloads.append(payload)
-        self.bytes += len(payload)
-
-    def split(self, count: int, size: int) -> _Call:
-        """Keep at most `count` events of at most `size` bytes, but one at least; returns the
-        rest."""
-        keep = kept = 0
-        for payload in self.payloads[:count]:
-            if keep and kept + len(payload) > size:
-                break
-            keep += 1
-            kept += len(payload)
-        rest = _Call(self.sent)
-        rest.payloads, self.payloads = self.payloads[keep:], self.payloads[:keep]
-        rest.jobs, self.jobs = self.jobs[keep:], self.jobs[:keep]
-        rest.bytes, self.bytes = self.bytes - kept, kept
-        rest.ends, self.ends = self.ends, False
-        rest.may_open = self.may_open
-        return rest
-
-    def finish(self, error: BrokerError | None = None, seq: int = 0) -> None:
-        """Every event has its answer; `seq`: where the last one stands, if it is there."""
-        jobs = self.jobs
-        if jobs[0] is jobs[-1]:  # all one caller's: they stay together
-            jobs[0].seq = seq
-            jobs[0].done(len(jobs), error)
-            return
-        for number, job in enumerate(jobs, seq - len(jobs) + 1):
-            job.seq = number
-            job.done(1, error)
-
-
 class Writer:
     """See the module. Lives on one loop; `run` is its task.
 
@@ -159,11 +64,11 @@ class Writer:
         self._link = link
         self._capacity = limits.capacity
         self._line = link.line()
-        self._queue: deque[tuple[_Job, Outgoing]] = deque()
+        self._queue: deque[tuple[Job, Outgoing]] = deque()
         self._some = asyncio.Event()
-        self.runs: dict[str, _Sent] = {}
+        self.runs: dict[str, Sent] = {}
         self.closed: Recent[str, Cursor] = Recent(_CLOSED_KEPT)
-        self._calls: list[_Call] = []
+        self._calls: list[Call] = []
         self._share = 1.0
         self._closed = False
 
@@ -188,7 +93,7 @@ class Writer:
             return None
         # Its events stay numbered as they are: some may be on their way.
         self.closed.pop(meta.run_id, None)
-        sent = self.runs.setdefault(meta.run_id, _Sent(meta))
+        sent = self.runs.setdefault(meta.run_id, Sent(meta))
         sent.meta, sent.at = meta, NO_CURSOR
         sent.open = True
         return int(given)
@@ -199,7 +104,7 @@ class Writer:
         Cancelled, it may or may not be published.
         """
         self._check_open()
-        job = _Job(1, strict=True)
+        job = Job(1, strict=True)
         self._queue.append((job, (run_id, event, raw)))
         self._some.set()
         await job.answer
@@ -210,7 +115,7 @@ class Writer:
         self._check_open()
         if not batch:
             return 0
-        job = _Job(len(batch), strict=False)
+        job = Job(len(batch), strict=False)
         self._queue.extend(zip(repeat(job), batch))
         self._some.set()
         await job.answer
@@ -236,9 +141,9 @@ class Writer:
             job.strict = True
             job.done(job.waiting, error)
 
-    def _take(self) -> list[_Call]:
+    def _take(self) -> list[Call]:
         """As many of the queue's events as one script call may carry, by run."""
-        calls: dict[str, _Call] = {}
+        calls: dict[str, Call] = {}
         queue = self._queue
         count = size = 0
         while queue and count < _CALL_EVENTS and size < _CALL_BYTES:
@@ -252,8 +157,8 @@ class Writer:
             if call is None:
                 sent = self.runs.get(run_id)
                 if sent is None:
-                    sent = self.runs[run_id] = _Sent(RunMeta.of(run_id, event))
-                call = calls[run_id] = _Call(sent)
+                    sent = self.runs[run_id] = Sent(RunMeta.of(run_id, event))
+                call = calls[run_id] = Call(sent)
             if type(event) is RunStart and not call.sent.meta.game:
                 call.sent.meta = RunMeta.of(run_id, event)
             call.ends = type(event) is RunEnd
@@ -261,14 +166,14 @@ class Writer:
             call.add(job, raw)
         return [call for call in calls.values() if call.payloads]
 
-    def _portion(self) -> list[_Call]:
+    def _portion(self) -> list[Call]:
         """The first calls, as much as may be sent at a time now; one a run.
 
         A run's next call must not leave before the answer to the one in front of it has come: the
         server could take it for the first after a loss.
         """
-        portion: list[_Call] = []
-        runs: set[_Sent] = set()
+        portion: list[Call] = []
+        runs: set[Sent] = set()
         count = max(1, int(_CALL_EVENTS * self._share))
         size = int(_CALL_BYTES * self._share)
         for index, call in enumerate(self._calls):
@@ -286,12 +191,12 @@ class Writer:
         if self._closed:
             raise _closed()
 
-    def _refuse(self, job: _Job, run_id: str, kind: str) -> None:
+    def _refuse(self, job: Job, run_id: str, kind: str) -> None:
         if not job.strict:
             _log.error("refused a %s event: run %s has ended", kind, run_id)
         job.done(1, RunClosedError(f"run {run_id} has ended: open a new run"))
 
-    async def _write(self, calls: list[_Call], attempt: int) -> int:
+    async def _write(self, calls: list[Call], attempt: int) -> int:
         """Send them, take those off the list that have their answer.
 
         Returns how often in a row it did not work.
@@ -316,7 +221,7 @@ class Writer:
         self._share = min(1.0, self._share * _FASTER)
         return 0
 
-    async def _send(self, calls: Sequence[_Call]) -> list[Any]:
+    async def _send(self, calls: Sequence[Call]) -> list[Any]:
         """One answer a call: what the script returned, or the error it ended with."""
         opening = [call for call in calls if call.may_open and not call.sent.open]
         commands: list[Command] = []
@@ -344,7 +249,7 @@ class Writer:
             refusals.get(call.sent, answer) for call, answer in zip(calls, answers, strict=True)
         ]
 
-    def _settle(self, call: _Call, answer: Any) -> bool:
+    def _settle(self, call: Call, answer: Any) -> bool:
         """Take the server's word; returns whether that was the last one."""
         sent, run_id = call.sent, call.sent.meta.run_id
         if isinstance(answer, BaseException):
@@ -373,7 +278,7 @@ class Writer:
         call.finish(seq=seq)
         return True
 
-    def _note_closed(self, sent: _Sent) -> None:
+    def _note_closed(self, sent: Sent) -> None:
         self.closed[sent.meta.run_id] = sent.at
         self.runs.pop(sent.meta.run_id, None)
 

@@ -118,9 +118,11 @@ def test_a_gap_is_filled_with_what_is_still_there() -> None:
 
 
 def test_what_is_not_of_the_gap_fills_none_of_it() -> None:
-    entries = [entry(6, 3), entry(7, 1), entry(7, 2), entry(8, 3)]
+    foreign: RawEntry = (b"8-3", [b"e", b"{}"])
 
-    assert found(entries, gap(2, 9)) == [2]
+    assert found([entry(7, 1), entry(7, 2), foreign], gap(2, 9)) == [
+        2, gap(3, 2, "quarantined", b"8-3 e {}"),
+    ]  # fmt: skip
 
 
 def test_what_is_no_event_is_a_gap_with_its_bytes() -> None:
