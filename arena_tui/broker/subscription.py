@@ -16,7 +16,8 @@ from arena_tui.events import Delivery, Envelope, Gap
 __all__ = ["LedgerSubscription", "missed_streams"]
 
 _BATCH = 4_000
-"""Twice what producers publish at a time: a consumer with one turn between two of theirs keeps up."""
+"""Twice what producers publish at a time, so that a consumer with one turn between two of theirs
+keeps up."""
 
 
 class _Readers(Protocol):

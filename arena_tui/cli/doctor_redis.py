@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from arena_tui.broker.protocol import Limits
+from arena_tui.broker.redis.advice import Facts
 from arena_tui.broker.redis.examine import Report, Silent, StoreSeen, examine
-from arena_tui.broker.redis.link import Facts
 from arena_tui.broker.stream import HEARTBEAT_S
 from arena_tui.broker_url import BrokerUrl
 from arena_tui.cli.findings import Finding

@@ -10,9 +10,9 @@ import redis
 from msgspec.structs import replace
 
 import arena_tui
+from arena_tui.broker.redis.advice import Facts
 from arena_tui.broker.redis.broker import RedisBroker
 from arena_tui.broker.redis.examine import Report, Silent, StoreSeen, examine
-from arena_tui.broker.redis.link import Facts
 from arena_tui.broker_url import BrokerUrl
 from arena_tui.cli.doctor_redis import findings_of
 from arena_tui.cli.findings import Finding

@@ -18,7 +18,7 @@ import redis
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from arena_tui.broker.redis.link import ACL_RULES
+from arena_tui.broker.redis.advice import ACL_RULES
 from arena_tui.cli import main
 from arena_tui.cli.secrets import without_passwords
 from arena_tui.services.servers import RedisServer

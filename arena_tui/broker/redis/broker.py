@@ -35,8 +35,9 @@ from arena_tui.broker.protocol import (
     Subscription,
 )
 from arena_tui.broker.redis.acks import Acks
+from arena_tui.broker.redis.advice import FAILURES
 from arena_tui.broker.redis.codec import NO_CURSOR
-from arena_tui.broker.redis.link import FAILURES, Link
+from arena_tui.broker.redis.link import Link
 from arena_tui.broker.redis.places import Places
 from arena_tui.broker.redis.reader import Reader
 from arena_tui.broker.redis.scripts import BEAT, REAP, meta_key
@@ -114,14 +115,14 @@ class RedisBroker:
         if self._tasks:
             return
         facts = await self._link.check()
-        for risk, advice in self._link.risks(facts):
+        for risk, advice in self._link.advice.risks(facts):
             self._ledger.warnings.add(f"{risk}: {advice}")
         work = {"writer": self._writer.run}
         if self._reading:
             try:
                 await self._reader.catch_up()
             except FAILURES as error:
-                raise BrokerError(self._link.refusal(error)) from None
+                raise BrokerError(self._link.advice.refusal(error)) from None
             work |= {"reader": self._reader.run, "watch": self._watcher.run, "acks": self._acks.run}
         self._tasks = [
             asyncio.create_task(self._keep(*each), name=each[0]) for each in work.items()

@@ -13,7 +13,8 @@ from typing import Any, Final
 from msgspec import Struct
 from redis.asyncio import Redis
 
-from arena_tui.broker.redis.link import FAILURES, Facts, Link
+from arena_tui.broker.redis.advice import FAILURES, Facts
+from arena_tui.broker.redis.link import Link
 from arena_tui.broker.redis.looking import AT_ONCE, look, runs_in_index
 from arena_tui.broker.redis.scripts import CONSUMERS, INDEX, acks_key
 from arena_tui.broker.timing import Timing
@@ -93,7 +94,7 @@ async def examine(url: BrokerUrl) -> Report:
             stores = [await _store(link, name, rows) for name in await _stores(link)]
             delivery_ms, problem = await _delivery(link)
         except FAILURES as error:
-            raise BrokerError(link.refusal(error)) from None
+            raise BrokerError(link.advice.refusal(error)) from None
         silent = [
             Silent(run_id=run_id, silent_s=row[3] / 1_000)
             for run_id, row in rows.items()
@@ -101,7 +102,7 @@ async def examine(url: BrokerUrl) -> Report:
         ]
         return Report(
             facts=facts,
-            risks=tuple(link.risks(facts)),
+            risks=tuple(link.advice.risks(facts)),
             ping_ms=ping_ms,
             skew_ms=skew_ms,
             skew_error_ms=ping_ms / 2,
@@ -182,11 +183,11 @@ async def _delivery(link: Link) -> tuple[float | None, str | None]:
             finally:
                 reading.cancel()
     except FAILURES as error:
-        return None, link.refusal(error)
+        return None, link.advice.refusal(error)
     finally:
         with contextlib.suppress(*FAILURES):
             await link.control.delete(key)
-    return (median(took), None) if took else (None, f"{link.place} delivers nothing")
+    return (median(took), None) if took else (None, f"{link.advice.place} delivers nothing")
 
 
 async def _read(link: Link, client: Redis, key: str, after: bytes) -> Any:

@@ -15,6 +15,7 @@ from redis.exceptions import ResponseError
 
 from arena_tui.broker.ledger import Ledger
 from arena_tui.broker.protocol import Cursor
+from arena_tui.broker.redis.advice import FAILURES, is_passing
 from arena_tui.broker.redis.codec import (
     Entry,
     RawEntry,
@@ -26,7 +27,7 @@ from arena_tui.broker.redis.codec import (
     read_entry,
     read_next,
 )
-from arena_tui.broker.redis.link import FAILURES, Link, is_passing
+from arena_tui.broker.redis.link import Link
 from arena_tui.broker.redis.looking import AT_ONCE, look
 from arena_tui.broker.redis.places import Place, Places
 from arena_tui.broker.redis.scripts import INDEX, events_key

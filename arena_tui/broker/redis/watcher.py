@@ -10,9 +10,10 @@ from collections.abc import Callable, Sequence
 
 from arena_tui.broker.ledger import Ledger
 from arena_tui.broker.protocol import Cursor
+from arena_tui.broker.redis.advice import FAILURES
 from arena_tui.broker.redis.codec import NO_CURSOR, RawEntry, decode_meta, parse_ended, parse_id
 from arena_tui.broker.redis.connection import Line
-from arena_tui.broker.redis.link import FAILURES, Link
+from arena_tui.broker.redis.link import Link
 from arena_tui.broker.redis.looking import AT_ONCE, Row, batched, look, runs_in_index
 from arena_tui.broker.redis.places import Place, Places
 from arena_tui.broker.redis.scripts import INDEX, RENEW, meta_key

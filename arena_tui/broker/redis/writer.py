@@ -19,10 +19,11 @@ from redis.exceptions import RedisError
 
 from arena_tui.broker.protocol import Cursor, Limits, Outgoing, RunMeta
 from arena_tui.broker.recent import Recent
+from arena_tui.broker.redis.advice import FAILURES, is_passing
 from arena_tui.broker.redis.calls import Call, Job, Sent
 from arena_tui.broker.redis.codec import NO_CURSOR, encode_meta
 from arena_tui.broker.redis.connection import Command
-from arena_tui.broker.redis.link import FAILURES, Link, is_passing
+from arena_tui.broker.redis.link import Link
 from arena_tui.broker.redis.scripts import (
     APPEND,
     CLOSED,

@@ -19,9 +19,9 @@ import pytest
 import redis
 
 from arena_tui.broker.protocol import Cursor, Limits, RunMeta
+from arena_tui.broker.redis.advice import ACL_RULES
 from arena_tui.broker.redis.broker import RedisBroker
 from arena_tui.broker.redis.examine import examine
-from arena_tui.broker.redis.link import ACL_RULES
 from arena_tui.broker.redis.scripts import meta_key
 from arena_tui.broker_url import BrokerUrl
 from arena_tui.codec import sealed

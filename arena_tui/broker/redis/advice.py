@@ -1,0 +1,183 @@
+"""What may go wrong with a server, and what to do about it, in one line each. Asks nothing."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Final
+
+from msgspec import Struct
+from redis.exceptions import (
+    AuthenticationError,
+    BusyLoadingError,
+    ClusterDownError,
+    ConnectionError,
+    InvalidResponse,
+    MasterDownError,
+    NoPermissionError,
+    NoScriptError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+    TimeoutError,
+    TryAgainError,
+)
+
+from arena_tui.broker_url import BrokerUrl
+
+__all__ = ["ACL_RULES", "COMMANDS", "FAILURES", "Advice", "Facts", "is_passing"]
+
+FAILURES: Final = (RedisError, OSError)
+"""Whatever a call to the server may end with."""
+
+COMMANDS: Final = (
+    "client|setname x", "del arena:x", "exists arena:x", "expire arena:x 1", "hdel arena:x x",
+    "hget arena:x x", "hgetall arena:x", "hmget arena:x x", "hset arena:x x x", "info", "ping",
+    "sadd arena:x x", "script|load x", "select 0", "smembers arena:x", "srem arena:x x", "time",
+    "type arena:x", "xadd arena:x * x x", "xdel arena:x 0-1", "xinfo|stream arena:x",
+    "xrange arena:x - +", "xread streams arena:x 0", "xrevrange arena:x + -",
+    "xtrim arena:x maxlen 0", "persist arena:x",
+)  # fmt: skip
+"""All that is ever asked of a server, beside EVALSHA."""
+
+ACL_RULES: Final = " ".join(
+    ["~arena:*", "+evalsha", *(f"+{command.split()[0]}" for command in COMMANDS)]
+)
+"""The least that a user must be permitted, as `ACL SETUSER` takes it."""
+
+_CONNECTING: Final = re.compile(r"^Error (?P<number>-?\d+) connecting to .+?\. (?P<why>.*)$")
+_PASSING: Final = (
+    BusyLoadingError, ClusterDownError, ConnectionError, MasterDownError, NoScriptError, OSError,
+    OutOfMemoryError, ReadOnlyError, TimeoutError, TryAgainError,
+)  # fmt: skip
+_PASSING_WORDS: Final = ("BUSY", "MISCONF", "NOREPLICAS", "LOADING", "OOM", "UNBLOCKED")
+
+
+class Facts(Struct, frozen=True, kw_only=True):
+    """What the server says of itself; None where it may not be asked.
+
+    Attributes:
+        product, version: `redis` `7.0.15`, `valkey` `9.1.2`.
+        memory, memory_max: Bytes; 0: no limit.
+        policy: `maxmemory-policy`.
+        aof: Whether it writes an append-only file.
+        denied: Commands that it does not permit this user.
+    """
+
+    product: str
+    version: str
+    memory: int | None = None
+    memory_max: int | None = None
+    policy: str | None = None
+    aof: bool | None = None
+    denied: tuple[str, ...] = ()
+
+
+class Advice:
+    """On one server.
+
+    Attributes:
+        place: The server's name for people.
+    """
+
+    def __init__(self, url: BrokerUrl) -> None:
+        self.place = f"redis {url.place}"
+        self._url = url
+
+    def explain(self, error: BaseException) -> str:
+        if isinstance(error, TimeoutError):
+            return f"{self.place} does not answer"
+        if isinstance(error, OutOfMemoryError) or _word(error) == "OOM":
+            return f"{self.place} is full (maxmemory)"
+        if isinstance(error, BusyLoadingError):
+            return f"{self.place} is loading its data"
+        if isinstance(error, ReadOnlyError):
+            return f"{self.place} is a read-only replica"
+        if isinstance(error, ConnectionError | OSError):
+            return f"no connection to {self.place}"
+        return f"{self.place} refuses: {_plain(error)}"
+
+    def risks(self, facts: Facts) -> list[tuple[str, str]]:
+        """What may lose events or secrets, each with what to do."""
+        found = []
+        if facts.policy not in (None, "noeviction") and facts.memory_max:
+            found.append((
+                f"{self.place} may evict whole runs (maxmemory-policy {facts.policy})",
+                "CONFIG SET maxmemory-policy noeviction",
+            ))  # fmt: skip
+        if facts.aof is False:
+            found.append((
+                f"{self.place} forgets everything when it ends (no AOF)",
+                "CONFIG SET appendonly yes, or use `arena-tui redis`",
+            ))  # fmt: skip
+        if facts.denied:
+            found.append((
+                f"{self.place} does not permit this user all that is needed",
+                f"ACL SETUSER … ~arena:* {' '.join(f'+{command}' for command in facts.denied)}",
+            ))  # fmt: skip
+        if not self._url.is_loopback and not self._url.is_encrypted:
+            found.append((
+                f"{self.place} is reached without encryption: others may read along",
+                "use rediss://, or a tunnel",
+            ))  # fmt: skip
+        return found
+
+    def refusal(self, error: BaseException) -> str:
+        """Why the server cannot be used, in one line that says what to do."""
+        if "without any password configured" in str(error):
+            return f"{self.place} has no password: leave it out of the URL and of REDIS_PASSWORD"
+        if isinstance(error, AuthenticationError) or _word(error) in ("NOAUTH", "WRONGPASS"):
+            return (
+                f"{self.place} refuses the user or the password: "
+                "give both in the URL, or set REDIS_PASSWORD"
+            )
+        if isinstance(error, NoPermissionError):
+            return (
+                f"{self.place} does not permit it ({_plain(error)}): permit this user {ACL_RULES}"
+            )
+        if isinstance(error, InvalidResponse):
+            return f"{self.place} is no Redis server: give the host and port of one"
+        if isinstance(error, TimeoutError):
+            other = "without TLS (redis://)" if self._url.is_encrypted else "another kind of server"
+            return f"{self.place} does not answer: is it stopped, or {other}?"
+        if isinstance(error, BusyLoadingError):
+            return f"{self.explain(error)}: try again when it has"
+        if "CERTIFICATE_VERIFY_FAILED" in str(error):
+            return (
+                f"the certificate of {self.place} cannot be verified: "
+                "give what signed it, rediss://…?ssl_ca_certs=FILE"
+            )
+        if isinstance(error, ConnectionError) and not _CONNECTING.match(str(error)):
+            tls = "without TLS (redis://)" if self._url.is_encrypted else "with TLS (rediss://)"
+            return f"{self.place} hung up ({_plain(error)}): is it full, or to be used {tls}?"
+        if isinstance(error, ConnectionError | OSError):
+            return (
+                f"cannot reach {self.place} ({_plain(error)}): is it running? "
+                "`arena-tui redis` starts one"
+            )
+        if "DB index" in str(error):
+            return f"{self.place} has no database of that number: give another one in the URL"
+        return self.explain(error)
+
+
+def is_passing(error: BaseException) -> bool:
+    """Whether the same call may succeed later; its outcome is unknown."""
+    if isinstance(error, AuthenticationError | NoPermissionError):
+        return False
+    return isinstance(error, _PASSING) or (
+        isinstance(error, ResponseError) and _word(error) in _PASSING_WORDS
+    )
+
+
+def _word(error: BaseException) -> str:
+    return str(error).partition(" ")[0]
+
+
+def _plain(error: BaseException) -> str:
+    """One line, and not the address again."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    if found := _CONNECTING.match(text):
+        refused = found["why"].startswith("Connect call failed")
+        text = os.strerror(int(found["number"])) if refused else found["why"]
+    return text.rstrip(".")[:160]
