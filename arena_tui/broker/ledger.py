@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 
 from arena_tui.broker.protocol import BrokerStats, Cursor, Limits, RunMeta, Start
 from arena_tui.broker.readers import Readers
@@ -62,7 +62,7 @@ class Ledger:
         self.streams: dict[str, RunStream] = {}
         self.window = Window(limits)
         self.warnings = Warnings()
-        self.readers = Readers(limits, self.warnings)
+        self.readers = Readers(limits, self.warnings, self.streams)
         self.published = 0
         self.thread = threading.get_ident()
         self._is_cache = held is not None
@@ -206,10 +206,6 @@ class Ledger:
         self.readers.add(subscription)
         return subscription
 
-    def unsubscribe(self, subscription: LedgerSubscription) -> None:
-        """Count no longer with this consumer."""
-        self.readers.remove(subscription, self.streams.values())
-
     async def stream(
         self, run_id: str, from_seq: int, recover: Recover | None = None
     ) -> AsyncIterator[Delivery]:
@@ -227,20 +223,6 @@ class Ledger:
                     yield delivery
         finally:
             subscription.close()
-
-    async def settled(self, run_ids: Iterable[str], consumer: str | None = None) -> None:
-        """See `BrokerProtocol.settled`."""
-        wanted = list(run_ids)
-        while not self.closed and any(self._is_owed(run_id, consumer) for run_id in wanted):
-            await self.readers.wait_for_ack()
-
-    def lags(self, consumer: str) -> dict[str, int]:
-        """See `BrokerProtocol.lags`."""
-        return {
-            run_id: lag
-            for run_id, stream in self.streams.items()
-            if consumer in stream.progress and (lag := stream.lag(consumer))
-        }
 
     def reap(self, run_id: str) -> None:
         """Forget a closed run; see `BrokerProtocol.reap`."""
@@ -286,13 +268,6 @@ class Ledger:
         stream.closed = True
         self._closed_runs.append(stream.log.run_id)
         while len(self._closed_runs) > self.limits.closed_runs:
-            if self._is_owed(self._closed_runs[0]):
+            if self.readers.is_owed(self._closed_runs[0]):
                 break
             self.reap(self._closed_runs[0])
-
-    def _is_owed(self, run_id: str, consumer: str | None = None) -> bool:
-        """Whether some durable consumer, or this one, has yet to ack events of this run."""
-        stream = self.streams.get(run_id)
-        return stream is not None and any(
-            stream.lag(name) for name in stream.progress if consumer in (None, name)
-        )

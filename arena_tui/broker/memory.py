@@ -106,10 +106,10 @@ class InProcessBroker:
             self._ledger.append(stream, *sealed(RunEnd(status=status, reason=reason)))
 
     async def settled(self, run_ids: Iterable[str], consumer: str | None = None) -> None:
-        await self._ledger.settled(run_ids, consumer)
+        await self._ledger.readers.settled(run_ids, consumer)
 
     def lags(self, consumer: str) -> dict[str, int]:
-        return self._ledger.lags(consumer)
+        return self._ledger.readers.lags(consumer)
 
     async def reap(self, run_id: str) -> None:
         self._ledger.check_thread()

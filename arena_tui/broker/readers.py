@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from arena_tui.broker.protocol import ConsumerStats, Limits
 from arena_tui.broker.stream import RunStream
@@ -23,11 +23,15 @@ class Readers:
         overflow: Events that any durable consumer lost, each counted once.
     """
 
-    def __init__(self, limits: Limits, warnings: Warnings) -> None:
+    def __init__(
+        self, limits: Limits, warnings: Warnings, streams: Mapping[str, RunStream]
+    ) -> None:
         self.sleeping: set[LedgerSubscription] = set()
         self.overflow = 0
         self._limits = limits
         self._warnings = warnings
+        self._streams = streams
+        self._closed = False
         self._all: list[LedgerSubscription] = []
         self._acked = asyncio.Event()
 
@@ -35,12 +39,12 @@ class Readers:
         """One more."""
         self._all.append(subscription)
 
-    def remove(self, subscription: LedgerSubscription, streams: Iterable[RunStream]) -> None:
+    def remove(self, subscription: LedgerSubscription) -> None:
         """Count no longer with it; what only it had not acked may be trimmed."""
         if subscription not in self._all:
             return
         self._all.remove(subscription)
-        for stream in streams:
+        for stream in self._streams.values():
             if subscription in stream.followers:
                 stream.followers.remove(subscription)
             if subscription.durable:
@@ -68,10 +72,10 @@ class Readers:
 
     def end(self) -> None:
         """The ledger is closed: let go of everybody who waits."""
+        self._closed = True
         for subscription in self._all:
             subscription.end()
-        self.wake()
-        self._acked.set()
+        self.note_reaped()
 
     def slide(self, window: Window) -> None:
         """Drop the window's oldest; who has not read them gets a backlog instead."""
@@ -99,10 +103,27 @@ class Readers:
         self._acked.set()
         self.wake()
 
-    async def wait_for_ack(self) -> None:
-        """Return after the next ack, or when something else has changed what is owed."""
-        self._acked.clear()
-        await self._acked.wait()
+    async def settled(self, run_ids: Iterable[str], consumer: str | None = None) -> None:
+        """See `BrokerProtocol.settled`."""
+        wanted = list(run_ids)
+        while not self._closed and any(self.is_owed(run_id, consumer) for run_id in wanted):
+            self._acked.clear()
+            await self._acked.wait()
+
+    def is_owed(self, run_id: str, consumer: str | None = None) -> bool:
+        """Whether some durable consumer, or this one, has yet to ack events of this run."""
+        stream = self._streams.get(run_id)
+        return stream is not None and any(
+            stream.lag(name) for name in stream.progress if consumer in (None, name)
+        )
+
+    def lags(self, consumer: str) -> dict[str, int]:
+        """See `BrokerProtocol.lags`."""
+        return {
+            run_id: lag
+            for run_id, stream in self._streams.items()
+            if consumer in stream.progress and (lag := stream.lag(consumer))
+        }
 
     def warn_high_water(self, stream: RunStream) -> None:
         """Some durable consumer's lag has crossed a mark."""

@@ -25,6 +25,8 @@ class _Readers(Protocol):
 
     sleeping: set[LedgerSubscription]
 
+    def remove(self, subscription: LedgerSubscription) -> None: ...
+
     def on_ack(self, stream: RunStream) -> None: ...
 
     def record_overflow(
@@ -42,8 +44,6 @@ class _Ledger(Protocol):
 
     @property
     def readers(self) -> _Readers: ...
-
-    def unsubscribe(self, subscription: LedgerSubscription) -> None: ...
 
     def count_unheld(self, stream: RunStream, gap: Gap) -> None: ...
 
@@ -133,7 +133,7 @@ class LedgerSubscription:
 
     def close(self) -> None:
         self._closed = True
-        self._ledger.unsubscribe(self)
+        self._ledger.readers.remove(self)
         self.end()
 
     def begin(self, stream: RunStream, attached: bool = False) -> int:

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import threading
 import time
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
 
-from arena_tui.broker.protocol import STORE, BrokerProtocol, Outgoing
+from arena_tui.broker.protocol import BrokerProtocol, Outgoing
 from arena_tui.broker.recent import Recent
 from arena_tui.broker.stream import HEARTBEAT_S
 from arena_tui.codec import sealed
 from arena_tui.errors import BrokerError, RunClosedError
 from arena_tui.events import AgentInfo, Event, RunEnd, check_run_id
+from arena_tui.producers.pacing import StorePacing
 from arena_tui.producers.run import Run
 
 __all__ = ["MultiRunBrokerSink", "SinkStats"]
@@ -31,9 +31,6 @@ _ENDED_KEPT = 10_000
 """Ended runs that are remembered, so that a late event does not begin one of them anew."""
 
 _PATIENCE_S = 2.0
-_LOOK_S = 0.02
-"""How often a store that is waited for is looked at: what it lacks still is soon little enough."""
-
 _log = logging.getLogger(__name__)
 
 
@@ -87,18 +84,14 @@ class MultiRunBrokerSink:
         self._bound = bound
         self._batch = max(1, min(_BATCH, broker.limits.capacity // 4))
         self._batch_bytes = broker.limits.run_bytes // 4
-        self._patience_s = patience_s
+        self._pacing = StorePacing(broker, patience_s, pause_at)
         self._owns_runs = owns_runs
-        self._lag_max = int(broker.limits.capacity * pause_at)
-        self._unstored_max = int(broker.limits.run_bytes * pause_at)
-        self._store_moves = True
         self._loop = asyncio.get_running_loop()
         self._loop_thread = threading.get_ident()
         self._fifo: deque[Outgoing] = deque()
         self._room = threading.Condition()
         self._open: dict[str, None] = {}
         self._ended: Recent[str, None] = Recent(_ENDED_KEPT)
-        self._unstored_bytes: defaultdict[str, int] = defaultdict(int)
         self._work = asyncio.Event()
         self._drained = asyncio.Event()
         self._drained.set()
@@ -266,20 +259,20 @@ class MultiRunBrokerSink:
                     with self._room:
                         self._room.notify_all()
                 await self._publish(batch)
-                await self._let_store_catch_up()
+                await self._pacing.wait()
             if not self._work.is_set():
                 self._drained.set()
 
     def _next_batch(self) -> list[Outgoing]:
         """The next events, few enough for the log of the run that they may all be of."""
-        fifo, unstored = self._fifo, self._unstored_bytes
+        fifo = self._fifo
         batch: list[Outgoing] = []
         room = self._batch_bytes
         while fifo and room > 0 and len(batch) < self._batch:
-            run_id, _, raw = outgoing = fifo.popleft()
+            outgoing = fifo.popleft()
             batch.append(outgoing)
-            unstored[run_id] += len(raw)
-            room -= len(raw)
+            room -= len(outgoing[2])
+        self._pacing.note(batch)
         return batch
 
     async def _publish(self, batch: list[Outgoing]) -> None:
@@ -288,35 +281,6 @@ class MultiRunBrokerSink:
         except Exception:  # noqa: BLE001 - or every producer would wait for room for ever
             self._refused += len(batch)
             _log.exception("%d events could not be published", len(batch))
-
-    async def _let_store_catch_up(self) -> None:
-        """Give the loop's others their turn; more than one while a run is about to lose events."""
-        await asyncio.sleep(0)
-        least, moved_at = None, 0.0
-        look_s = min(_LOOK_S, self._patience_s)
-        while lags := self._long_lags():
-            lag, now = sum(lags.values()), time.monotonic()
-            if least is None or lag < least:
-                least, moved_at = lag, now
-            elif now - moved_at >= self._patience_s:
-                self._store_moves = False
-            if not self._store_moves:
-                return
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._broker.settled(lags, STORE), look_s)
-        self._store_moves = True
-
-    def _long_lags(self) -> dict[str, int]:
-        """Runs of which too much waits for the store, and how many events of each."""
-        lags = self._broker.lags(STORE)
-        unstored = self._unstored_bytes
-        for run_id in [run_id for run_id in unstored if run_id not in lags]:
-            del unstored[run_id]
-        return {
-            run_id: lag
-            for run_id, lag in lags.items()
-            if lag > self._lag_max or unstored[run_id] > self._unstored_max
-        }
 
     async def _beat(self) -> None:
         while self._owns_runs:

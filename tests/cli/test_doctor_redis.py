@@ -16,6 +16,7 @@ from arena_tui.broker.redis.examine import Report, Silent, StoreSeen, examine
 from arena_tui.broker_url import BrokerUrl
 from arena_tui.cli.doctor_redis import findings_of
 from arena_tui.cli.findings import Finding
+from arena_tui.codec import sealed
 from arena_tui.events import LogEvent
 from tests.cli.test_commands import arena, lines
 from tests.redis_fixture import MakeRedis
@@ -146,7 +147,7 @@ async def test_who_watches_never_sees_it(redis_url: str) -> None:
     subscription = watcher.subscribe("dashboard")
 
     report = await examine(BrokerUrl(redis_url))
-    await watcher.publish_all([("after", LogEvent(), 10)])
+    await watcher.publish_all([("after", *sealed(LogEvent()))])
     batch = await anext(subscription)
 
     assert report.delivery_ms is not None
@@ -160,18 +161,18 @@ async def test_a_store_is_seen_with_what_it_lacks(redis_url: str) -> None:
         watcher = RedisBroker(BrokerUrl(redis_url), store="h:/db")
         await watcher.start()
         for run_id in ("one", "two"):
-            await watcher.publish_all([(run_id, LogEvent(), 10)] * 3)
+            await watcher.publish_all([(run_id, *sealed(LogEvent()))] * 3)
         epoch = {info.meta.run_id: info.epoch for info in await watcher.runs()}
-        client.sadd("arena:stores", "h:/db", "long gone")
+        client.sadd("arena:consumers", "h:/db persister", "long gone")
         seconds, micros = client.time()
         at = int(seconds) * 1_000 + int(micros) // 1_000 - 20_000
-        client.hset("arena:acks:h:/db", mapping={"": str(at), "one": f"{epoch['one']}-2"})
+        client.hset("arena:acks:h:/db persister", mapping={"": str(at), "one": f"{epoch['one']}-2"})
 
         report = await examine(BrokerUrl(redis_url))
         await watcher.aclose()
 
     here, gone = report.stores
-    assert (here.name, here.lag, here.lag_most) == ("h:/db", 4, 3)
+    assert (here.name, here.lag, here.lag_most) == ("h:/db persister", 4, 3)
     assert here.silent_s is not None
     assert here.silent_s >= 20
     assert gone == StoreSeen(name="long gone", silent_s=None, lag=6, lag_most=3)

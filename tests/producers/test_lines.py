@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from arena_tui.broker.memory import InProcessBroker
-from arena_tui.broker.protocol import Cursor
+from arena_tui.broker.protocol import STORE, Cursor
 from arena_tui.errors import EventError, RunClosedError
 from arena_tui.events import Envelope, Event, LogEvent
 from arena_tui.producers.lines import LINE_MAX_BYTES, Line, LineCutter, LineIntake, PacedSink
@@ -160,7 +160,7 @@ async def test_a_reader_along_the_way_finds_every_event_though_a_run_keeps_few(
     count: int, text: str, waits: int
 ) -> None:
     broker = InProcessBroker()
-    store = broker.subscribe("store", durable=True)
+    store = broker.subscribe(STORE, durable=True)
     screen = broker.subscribe("screen")
     sink = MultiRunBrokerSink(broker)
     seen: list[int] = []

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from arena_tui.broker.memory import InProcessBroker
-from arena_tui.broker.protocol import Cursor, Limits, Outgoing, RunMeta, Subscription
+from arena_tui.broker.protocol import STORE, Cursor, Limits, Outgoing, RunMeta, Subscription
 from arena_tui.consumers.persister import Persister
 from arena_tui.errors import BrokerError, EventError, RunClosedError
 from arena_tui.events import (
@@ -137,8 +137,15 @@ async def test_what_was_accepted_before_closing_is_kept_while_threads_go_on() ->
         thread.start()
     await asyncio.to_thread(begun.wait)
     got: list[Envelope] = []
-    await until(lambda: got.extend(read(everything)) or sum(accepted) >= 500)
+
+    async def keep_up() -> None:
+        async for batch in everything:
+            got.extend(each for each in batch if isinstance(each, Envelope))
+
+    keeping_up = asyncio.create_task(keep_up())
+    await until(lambda: sum(accepted) >= 500)
     await sink.aclose()
+    keeping_up.cancel()
     for thread in threads:
         await asyncio.to_thread(thread.join)
     got += read(everything)
@@ -321,7 +328,7 @@ async def test_the_writer_survives_a_broker_that_fails(caplog: pytest.LogCapture
 
 async def test_giving_up_on_the_store_leaves_the_events_in_the_broker() -> None:
     broker = InProcessBroker()
-    store = broker.subscribe("store", durable=True)
+    store = broker.subscribe(STORE, durable=True)
     sink = MultiRunBrokerSink(broker)
     sink.emit("run", LogEvent())
     closing = asyncio.create_task(sink.aclose())
@@ -338,7 +345,7 @@ async def test_giving_up_on_the_store_leaves_the_events_in_the_broker() -> None:
 
 async def test_a_fast_producer_is_paced_by_a_store_that_moves() -> None:
     broker = InProcessBroker(Limits(capacity=100, retain=10))
-    store = broker.subscribe("store", durable=True)
+    store = broker.subscribe(STORE, durable=True)
     sink = MultiRunBrokerSink(broker)
 
     async def keep() -> list[Envelope]:
@@ -362,7 +369,7 @@ async def test_a_fast_producer_is_paced_by_a_store_that_moves() -> None:
 
 async def test_publishing_goes_on_once_the_store_has_most_and_not_only_when_it_has_all() -> None:
     broker = InProcessBroker(Limits(capacity=100, retain=10))
-    store = broker.subscribe("a store always ten behind", durable=True)
+    store = broker.subscribe(STORE, durable=True)
     sink = MultiRunBrokerSink(broker, patience_s=3_600)
 
     async def keep() -> None:
@@ -386,12 +393,12 @@ async def test_publishing_pauses_at_the_share_of_a_run_it_was_told() -> None:
     lags: list[int] = []
 
     class Watched(InProcessBroker):
-        async def settled(self, run_ids: Iterable[str]) -> None:
-            lags.extend(run.lag for run in (await self.stats()).runs)
+        async def settled(self, run_ids: Iterable[str], consumer: str | None = None) -> None:
+            lags.extend(self.lags(STORE).values())
             store.ack({"run": Cursor(1, 50)})
 
     broker = Watched(Limits(capacity=100, retain=10))
-    store = broker.subscribe("store", durable=True)
+    store = broker.subscribe(STORE, durable=True)
     await broker.open_run(RunMeta(run_id="run"), epoch=1)
     sink = MultiRunBrokerSink(broker, pause_at=0.25)
     for count in range(75):
@@ -403,7 +410,7 @@ async def test_publishing_pauses_at_the_share_of_a_run_it_was_told() -> None:
 
 async def test_a_store_that_does_not_move_is_not_waited_for() -> None:
     broker = InProcessBroker(Limits(capacity=100, retain=10))
-    broker.subscribe("dead store", durable=True)
+    broker.subscribe(STORE, durable=True)
     sink = MultiRunBrokerSink(broker, patience_s=0.01)
 
     for count in range(5_000):
@@ -416,7 +423,7 @@ async def test_a_store_that_does_not_move_is_not_waited_for() -> None:
 
 async def test_large_events_are_paced_before_a_run_holds_too_many_bytes() -> None:
     broker = InProcessBroker(Limits(run_bytes=200_000))
-    store = broker.subscribe("store", durable=True)
+    store = broker.subscribe(STORE, durable=True)
     sink = MultiRunBrokerSink(broker)
 
     async def keep() -> list[Delivery]:
@@ -441,7 +448,7 @@ async def test_large_events_are_paced_before_a_run_holds_too_many_bytes() -> Non
 async def test_a_sink_that_does_not_own_its_runs_publishes_everything_and_ends_nothing() -> None:
     broker = InProcessBroker()
     everything = broker.subscribe("test")
-    broker.subscribe("store that never acks", durable=True)
+    broker.subscribe(STORE, durable=True)
     sink = MultiRunBrokerSink(broker, owns_runs=False)
     for count in range(5_000):
         sink.emit("open", LogEvent(turn=count))

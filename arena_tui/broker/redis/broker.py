@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import os
 import time
 from collections.abc import (
     AsyncIterator,
-    Awaitable,
     Callable,
     Collection,
     Iterable,
@@ -44,6 +42,7 @@ from arena_tui.broker.redis.scripts import BEAT, REAP, meta_key
 from arena_tui.broker.redis.watcher import Watcher
 from arena_tui.broker.redis.writer import Writer
 from arena_tui.broker.stream import HEARTBEAT_S, RunStream
+from arena_tui.broker.tasks import cancel_until_done, restart_on_failure
 from arena_tui.broker.timing import Timing
 from arena_tui.broker_url import BrokerUrl
 from arena_tui.codec import sealed
@@ -51,11 +50,6 @@ from arena_tui.errors import BrokerError, RunClosedError, RunExistsError
 from arena_tui.events import Delivery, Event, Gap, RunEnd, RunStatus, check_run_id
 
 __all__ = ["RedisBroker"]
-
-_AGAIN_S = 1.0
-_CANCEL_AGAIN_S = 0.1
-
-_log = logging.getLogger(__name__)
 
 
 class RedisBroker:
@@ -125,7 +119,10 @@ class RedisBroker:
                 raise BrokerError(self._link.advice.refusal(error)) from None
             work |= {"reader": self._reader.run, "watch": self._watcher.run, "acks": self._acks.run}
         self._tasks = [
-            asyncio.create_task(self._keep(*each), name=each[0]) for each in work.items()
+            asyncio.create_task(
+                restart_on_failure(f"{name} of {self.name}", task, self._ledger.warnings.add)
+            )
+            for name, task in work.items()
         ]
 
     async def open_run(self, meta: RunMeta, epoch: int | None = None) -> RunInfo:
@@ -188,10 +185,10 @@ class RedisBroker:
         wanted = list(run_ids)
         if self._acks.consumers:
             await self.arrived(wanted)
-            await self._ledger.settled(wanted, consumer)
+            await self._ledger.readers.settled(wanted, consumer)
 
     def lags(self, consumer: str) -> dict[str, int]:
-        return self._ledger.lags(consumer)
+        return self._ledger.readers.lags(consumer)
 
     async def arrived(self, run_ids: Iterable[str] | None = None) -> None:
         """Return when what this process has published, to these runs or to all, can be read."""
@@ -225,23 +222,11 @@ class RedisBroker:
     async def aclose(self) -> None:
         self._ledger.close()
         self._link.closing = True
-        await _end(self._tasks)
+        await cancel_until_done(self._tasks)
         self._writer.abandon()
         with contextlib.suppress(*FAILURES):
             await self._acks.leave()
         await self._link.aclose()
-
-    async def _keep(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
-        """A task that ends by a bug is said so, and begun again."""
-        while True:
-            try:
-                await work()
-            except Exception as error:  # noqa: BLE001 - whatever it is, events must not stand still
-                _log.exception("the %s of %s failed", name, self.name)
-                self._ledger.warnings.add(
-                    f"the {name} of {self.name} failed and is started again: {error}"
-                )
-                await asyncio.sleep(_AGAIN_S)
 
     async def _recover(self, gap: Gap) -> tuple[list[Delivery], Gap | None]:
         """See `Recover`."""
@@ -274,12 +259,3 @@ class RedisBroker:
         """Whether what this process has published has come back."""
         newest = self._writer.newest(run_id)
         return newest is None or self._places.has_read(run_id, newest)
-
-
-async def _end(tasks: Collection[asyncio.Task[None]]) -> None:
-    """Cancel, again and again: `asyncio.wait_for`, which the client library uses, may swallow a
-    cancellation before Python 3.12 (https://github.com/python/cpython/issues/86296)."""
-    while pending := [task for task in tasks if not task.done()]:
-        for task in pending:
-            task.cancel()
-        await asyncio.wait(pending, timeout=_CANCEL_AGAIN_S)
