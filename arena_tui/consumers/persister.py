@@ -14,25 +14,15 @@ from datetime import datetime
 from functools import partial
 from typing import Literal, TypeAlias
 
-import duckdb
-import msgspec
 from msgspec import Struct
 
 from arena_tui.broker.protocol import STORE, BrokerProtocol, Cursor, Subscription
 from arena_tui.errors import StoreError
 from arena_tui.events import Delivery, Envelope, Gap, utc_now
 from arena_tui.folds.totals import RunTotals
-from arena_tui.store.database import Connection, Database
-from arena_tui.store.rows import (
-    append_events,
-    facts_of,
-    insert_gap,
-    insert_quarantined,
-    insert_run,
-    load_cursors,
-    load_totals,
-    save_totals,
-)
+from arena_tui.store.database import Database
+from arena_tui.store.ingest import Ingest, Quarantined, find_unstorable, without
+from arena_tui.store.rows import load_cursors
 
 __all__ = ["Persister", "PersisterCounters"]
 
@@ -42,7 +32,6 @@ _RETRY_S = (0.5, 1.0, 2.0, 5.0)
 _log = logging.getLogger(__name__)
 
 PersisterState: TypeAlias = Literal["starting", "ok", "error", "stopped"]
-_Quarantined: TypeAlias = tuple[Envelope, str]
 
 
 class PersisterCounters(Struct, frozen=True, kw_only=True):
@@ -87,9 +76,8 @@ class Persister:
         self._flush_events = flush_events
         self._flush_interval_s = flush_interval_s
         self._retry_s = retry_s
-        self._clock = clock
+        self._ingest = Ingest(clock)
         self._subscription: Subscription | None = None
-        self._totals: dict[str, RunTotals] = {}
         self._state: PersisterState = "starting"
         self._stored = 0
         self._lost = 0
@@ -138,7 +126,7 @@ class Persister:
 
     def totals(self, run_id: str) -> RunTotals | None:
         """What the run adds up to as it is stored; None unless it is being stored."""
-        return self._totals.get(run_id)
+        return self._ingest.live.get(run_id)
 
     @property
     def commits(self) -> list[tuple[float, int]]:
@@ -161,16 +149,18 @@ class Persister:
 
     async def _store(self, batch: list[Delivery]) -> dict[str, Cursor]:
         """Commit the batch, however long the store refuses; return the cursors to ack."""
-        aside: list[_Quarantined] = []
+        aside: list[Quarantined] = []
         attempt = 0
         while True:
             started = time.perf_counter()
             try:
-                folded = await self._database.write(partial(self._write, batch, aside))
+                folded = await self._database.write(
+                    partial(self._ingest.commit, batch=batch, aside=aside)
+                )
             except Exception as error:  # noqa: BLE001 - until it is stored, it is held
-                self._totals.clear()  # a commit that failed may yet be on disk: look there
+                self._ingest.forget()  # a commit that failed may yet be on disk: look there
                 if bad := await self._unstorable(batch, error):
-                    batch = _without(batch, bad)
+                    batch = without(batch, bad)
                     aside += bad
                     continue
                 self._fail(error)
@@ -188,12 +178,8 @@ class Persister:
         self._lost += sum(each.count for each in batch if isinstance(each, Gap))
         self._stored += sum(1 for each in batch if isinstance(each, Envelope))
         self._quarantined += aside
-        for run_id, totals in folded.items():
-            if totals.status == "running":
-                self._totals[run_id] = totals
-            else:
-                self._totals.pop(run_id, None)
-        self._database.live_runs = frozenset(self._totals)
+        self._ingest.remember(folded)
+        self._database.live_runs = frozenset(self._ingest.live)
 
     def _fail(self, error: Exception) -> None:
         """Note that storing does not work at present."""
@@ -203,111 +189,15 @@ class Persister:
         self._state, self._last_error = "error", str(error)
         self._failures += 1
 
-    def _write(
-        self, batch: list[Delivery], aside: list[_Quarantined], connection: Connection
-    ) -> dict[str, RunTotals]:
-        """One transaction: rows past their cursors, gaps, folded totals; returns the new totals."""
-        noted_at = self._clock()
-        folded: dict[str, RunTotals] = {}
-        news: list[Envelope] = []
-        for each in batch:
-            totals = folded.get(each.run_id)
-            if totals is None:
-                totals = folded[each.run_id] = self._totals_for(connection, each)
-            if isinstance(each, Gap):
-                if gap := _new_part(connection, each, totals):
-                    insert_gap(connection, gap, noted_at)
-                    totals.add_gap(gap)
-                    if gap.raw is not None:
-                        insert_quarantined(connection, gap, gap.raw, "no event", noted_at)
-            elif (each.epoch, each.seq) > (totals.epoch, totals.seq):
-                news.append(each)
-                totals.add(each)
-        if news:
-            append_events(connection, news, "events")
-        for envelope, error in aside:
-            insert_quarantined(connection, envelope, envelope.raw, error, noted_at)
-        for counters_only in (False, True):
-            group = [each for each in folded.values() if self._same_facts(each) is counters_only]
-            save_totals(connection, group, counters_only=counters_only)
-        return folded
-
-    def _same_facts(self, totals: RunTotals) -> bool:
-        known = self._totals.get(totals.run_id)
-        return known is not None and facts_of(known) == facts_of(totals)
-
-    def _totals_for(self, connection: Connection, first: Delivery) -> RunTotals:
-        """A copy to fold into, so that a refused transaction leaves no trace."""
-        known = self._totals.get(first.run_id) or load_totals(connection, first.run_id)
-        if known is None:
-            insert_run(connection, first.run_id, first.epoch)
-            return RunTotals(run_id=first.run_id, epoch=first.epoch)
-        return msgspec.structs.replace(known)
-
-    async def _unstorable(self, batch: list[Delivery], error: Exception) -> list[_Quarantined]:
+    async def _unstorable(self, batch: list[Delivery], error: Exception) -> list[Quarantined]:
         """The events that the store can never take; none when it is the store that fails."""
         if isinstance(error, StoreError):
             return []
         envelopes = [each for each in batch if isinstance(each, Envelope)]
         try:
-            bad = await self._database.read(partial(_find_unstorable, envelopes))
+            bad = await self._database.read(partial(find_unstorable, envelopes))
         except StoreError:
             return []
         for envelope, reason in bad:
             _log.error("quarantined event %d of run %s: %s", envelope.seq, envelope.run_id, reason)
         return bad
-
-
-def _new_part(connection: Connection, gap: Gap, totals: RunTotals) -> Gap | None:
-    """What of the gap the store does not know yet."""
-    if gap.epoch < totals.epoch:
-        return None
-    if not gap.count:
-        return None if _is_noted(connection, gap) else gap
-    if gap.epoch != totals.epoch or gap.from_seq > totals.seq:
-        return gap
-    if gap.to_seq <= totals.seq:
-        return None
-    return msgspec.structs.replace(gap, from_seq=totals.seq + 1)
-
-
-def _is_noted(connection: Connection, gap: Gap) -> bool:
-    """Whether the store knows of this gap, which has no length to tell it by."""
-    query = "SELECT 1 FROM gaps WHERE run_id = ? AND epoch = ? AND from_seq = ? AND reason = ?"
-    values: list[object] = [gap.run_id, gap.epoch, gap.from_seq, gap.reason]
-    if gap.raw is not None:  # there may be any number of these in one place
-        query = "SELECT 1 FROM quarantine WHERE run_id = ? AND epoch = ? AND raw = ?"
-        values = [gap.run_id, gap.epoch, gap.raw]
-    # DuckDB does no other work on a connection with rows left to fetch.
-    return bool(connection.execute(query, values).fetchall())
-
-
-def _without(batch: list[Delivery], bad: list[_Quarantined]) -> list[Delivery]:
-    """The batch with a gap in place of each event that is set aside."""
-    aside = {(each.run_id, each.epoch, each.seq) for each, _ in bad}
-    return [
-        Gap(each.run_id, each.epoch, each.seq, each.seq, "quarantined")
-        if isinstance(each, Envelope) and (each.run_id, each.epoch, each.seq) in aside
-        else each
-        for each in batch
-    ]
-
-
-def _find_unstorable(envelopes: Sequence[Envelope], connection: Connection) -> list[_Quarantined]:
-    """Halve what fails until single events are left."""
-    connection.execute("CREATE TEMP TABLE IF NOT EXISTS trial AS FROM events LIMIT 0")
-    try:
-        append_events(connection, envelopes, "trial")
-        for envelope in envelopes:
-            RunTotals(run_id=envelope.run_id).add(envelope)
-    except duckdb.OperationalError:
-        raise
-    except Exception as error:  # noqa: BLE001 - whatever it is, it comes from one of them
-        if len(envelopes) == 1:
-            return [(envelopes[0], str(error)[:500])]
-        middle = len(envelopes) // 2
-        return [
-            *_find_unstorable(envelopes[:middle], connection),
-            *_find_unstorable(envelopes[middle:], connection),
-        ]
-    return []

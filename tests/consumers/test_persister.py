@@ -20,7 +20,6 @@ from hypothesis import strategies as st
 
 from arena_tui.broker.memory import InProcessBroker
 from arena_tui.broker.protocol import Cursor, Limits, RunMeta
-from arena_tui.consumers import persister as persister_module
 from arena_tui.consumers.persister import Persister
 from arena_tui.errors import StoreError
 from arena_tui.events import (
@@ -38,6 +37,7 @@ from arena_tui.events import (
     TurnStart,
 )
 from arena_tui.folds.totals import RunTotals
+from arena_tui.store import ingest
 from arena_tui.store.database import Connection, Database
 from arena_tui.store.history import read_run, read_runs, read_window
 from arena_tui.store.rows import load_cursors
@@ -255,7 +255,7 @@ async def test_a_refused_commit_is_tried_again_and_said(
         await scene.publish(5)
         await until(lambda: scene.persister.counters.failures >= 3)
         refused = scene.persister.counters
-        held = (await scene.broker.stats()).runs[0].lag
+        held = (await scene.broker.stats()).runs[0].lag("persister")
         scene.database.refusing = ""
         await scene.settled()
 
@@ -314,7 +314,7 @@ async def test_a_bug_in_the_persister_loses_nothing(
 
     async with Scene(path, Limits(closed_runs=1)) as scene:
         with monkeypatch.context() as patched:
-            patched.setattr(persister_module, "save_totals", fail)
+            patched.setattr(ingest, "save_totals", fail)
             await scene.publish(3)
             await scene.broker.close_run("a")
             for run_id in "bcd":
@@ -333,14 +333,14 @@ async def test_a_bug_in_the_persister_loses_nothing(
 async def test_an_event_no_commit_can_take_is_set_aside_raw(
     database: Database, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    append = persister_module.append_events
+    append = ingest.append_events
 
     def picky(connection: Connection, envelopes: list[Envelope], table: str) -> None:
         if any(each.seq in (3, 90) for each in envelopes):
             raise duckdb.ConversionException("cannot take 3 and 90")
         append(connection, envelopes, table)
 
-    monkeypatch.setattr(persister_module, "append_events", picky)
+    monkeypatch.setattr(ingest, "append_events", picky)
     persister = Persister(InProcessBroker(), database)
     batch = [*logs("a", *range(1, 101)), *logs("b", 1, 2)]
 
