@@ -25,6 +25,7 @@ from arena_tui.events import (
     RunStart,
 )
 from arena_tui.producers.sink import MultiRunBrokerSink
+from arena_tui.services.consumption import Consumption
 from arena_tui.store.database import Database
 from arena_tui.store.history import read_runs
 from arena_tui.store.verify import verify_store
@@ -71,9 +72,9 @@ async def test_32_threads_in_bursts_lose_nothing(tmp_path: Path) -> None:
     path = str(tmp_path / "a.duckdb")
     broker = InProcessBroker()
     database = Database(path)
-    persister = Persister(broker, database)
-    await persister.start()
-    storing = asyncio.create_task(persister.run())
+    persister = Persister(database)
+    storing = Consumption(persister, broker)
+    await storing.start()
     sink = MultiRunBrokerSink(broker, bound=5_000)
     everyone_is_here = threading.Barrier(THREADS)
 
@@ -93,10 +94,10 @@ async def test_32_threads_in_bursts_lose_nothing(tmp_path: Path) -> None:
         sink.close_all()
 
     await asyncio.to_thread(produce)
-    counters = persister.counters
+    counters = persister.stats()
     held = await broker.runs()
     await broker.aclose()
-    await storing
+    await storing.stop()
     database.close()
 
     assert (counters.stored, counters.lost) == (THREADS * (EVENTS + 1), 0)
