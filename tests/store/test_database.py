@@ -25,9 +25,10 @@ from tests.store_fixture import problems, store
 KILLED_WRITER = """
 import asyncio, os, signal, sys
 from arena_tui.broker.memory import InProcessBroker
-from arena_tui.events import Envelope, LogEvent
+from arena_tui.events import LogEvent
 from arena_tui.store.database import Database
 from arena_tui.consumers.persister import Persister
+from tests.envelopes import envelope
 
 async def main():
     persister = Persister(InProcessBroker(), Database(sys.argv[1]))
