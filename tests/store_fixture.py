@@ -9,7 +9,6 @@ from typing import TypeAlias
 
 import pytest
 
-from arena_tui.broker.memory import InProcessBroker
 from arena_tui.consumers.persister import Persister
 from arena_tui.events import Delivery
 from arena_tui.store.database import Database
@@ -20,11 +19,11 @@ Store: TypeAlias = Callable[..., "Database"]
 
 async def store(database: Database, *batches: Sequence[Delivery]) -> None:
     """Commit the batches as the persister does, one transaction each."""
-    persister = Persister(InProcessBroker(), database)
+    persister = Persister(database)
     for batch in batches:
         if batch:
             async with asyncio.timeout(20):
-                await persister._store(list(batch))  # the seam between delivery and commit
+                await persister.handle(batch)
 
 
 def problems(database: Database) -> list[str]:

@@ -27,7 +27,7 @@ LIBRARIES = {
     "textual": ("arena_tui/tui/", "arena_tui/bench/"),
     "rich": ("arena_tui/tui/", "arena_tui/cli/", "arena_tui/bench/"),
     "redis": ("arena_tui/broker/redis/", "arena_tui/bench/"),
-    "duckdb": ("arena_tui/store/", "arena_tui/consumers/persister.py", "arena_tui/bench/"),
+    "duckdb": ("arena_tui/store/", "arena_tui/bench/"),
     "nanoarrow": ("arena_tui/store/",),
     "pyspiel": ("arena_tui/games/",),
 }

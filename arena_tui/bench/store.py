@@ -39,6 +39,7 @@ from arena_tui.broker.protocol import Subscription
 from arena_tui.consumers.persister import Persister
 from arena_tui.events import Envelope, Event
 from arena_tui.producers.sink import MultiRunBrokerSink
+from arena_tui.services.consumption import Consumption
 from arena_tui.store.database import Database
 
 __all__ = ["measure_store"]
@@ -109,13 +110,14 @@ def _store_s(
 async def _commit_s(plan: Plan, batches: Sequence[Sequence[Envelope]]) -> float:
     path = plan.folder / "own"
     broker, database = InProcessBroker(), Database(str(path))
-    persister = Persister(broker, database, flush_events=_BATCH)
-    await persister.start()
-    storing = asyncio.create_task(persister.run())
+    persister = Persister(database, batch_events=_BATCH)
+    storing = Consumption(persister, broker)
+    await storing.start()
     for batch in batches:
         await broker.publish_all([(each.run_id, each.event, each.raw) for each in batch])
         await broker.settled(run_ids())
-    await _end(broker, storing)
+    await broker.aclose()
+    await storing.stop()
     await database.aclose()
     remove(path)
     return _BATCH / median(milliseconds / 1_000 for milliseconds, _ in persister.commits[1:])
@@ -139,10 +141,9 @@ async def _emit_and_store(plan: Plan, events: Sequence[Event], store: bool = Tru
     broker = InProcessBroker()
     sink = MultiRunBrokerSink(broker)
     database = Database(str(path)) if store else None
-    persister = Persister(broker, database) if database else None
-    if persister:
-        await persister.start()
-    storing = asyncio.create_task(persister.run() if persister else asyncio.sleep(0))
+    storing = Consumption(Persister(database), broker) if database else None
+    if storing:
+        await storing.start()
     ids = run_ids()
 
     def work() -> None:
@@ -153,8 +154,9 @@ async def _emit_and_store(plan: Plan, events: Sequence[Event], store: bool = Tru
     await asyncio.to_thread(work)
     await sink.aclose()
     seconds = time.perf_counter() - started
-    await _end(broker, storing)
-    if database:
+    await broker.aclose()
+    if storing and database:
+        await storing.stop()
         await database.aclose()
         remove(path)
     return len(events) / seconds
@@ -209,9 +211,10 @@ def _stall(plan: Plan) -> Iterator[Figure]:
 async def _late_with_persister(plan: Plan) -> float:
     path = plan.folder / "own"
     broker, database = InProcessBroker(), Database(str(path))
-    persister = Persister(broker, database)
-    await persister.start()
-    late_ms = await _late_under_load(plan, broker, persister.run())
+    storing = Consumption(Persister(database), broker)
+    await storing.start()
+    late_ms = await _late_under_load(plan, broker, asyncio.sleep(0))
+    await storing.stop()
     await database.aclose()
     remove(path)
     return late_ms

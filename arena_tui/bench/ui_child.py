@@ -23,6 +23,7 @@ from msgspec import Struct
 
 from arena_tui.bench.load import EmittingThread
 from arena_tui.config import Config
+from arena_tui.services.connect import PROCESS
 from arena_tui.services.runtime import Runtime
 
 __all__ = ["Screen", "ScreenLoad", "pane_name", "selected"]
@@ -75,12 +76,13 @@ def main(report: int, load: ScreenLoad) -> None:
 
 async def _serve(config: Config) -> None:
     runtime = Runtime(config)
+    PROCESS.offer(runtime)
     await runtime.open()
     await asyncio.Event().wait()
 
 
 def _emit(report: int, load: ScreenLoad) -> None:
-    while (runtime := Runtime.current) is None:
+    while (runtime := PROCESS.offered) is None:
         time.sleep(_LOOK_S)
     names = [pane_name(number) for number in range(load.panes)]
     EmittingThread(runtime.sink.emit, load.rate_per_s, names)

@@ -20,6 +20,7 @@ from textual.widget import Widget
 from arena_tui.bench.load import run_ids
 from arena_tui.config import Config
 from arena_tui.events import Delivery, Envelope
+from arena_tui.services.connect import PROCESS
 from arena_tui.services.runtime import Runtime
 from arena_tui.tui.render.lines import headline, tag
 from arena_tui.tui.render.text import clock_time
@@ -106,6 +107,7 @@ class ScrollViews(App[None]):
 
     def on_mount(self) -> None:
         self._runtime = Runtime(Config(db=None))
+        PROCESS.offer(self._runtime)
         self._subscription = self._runtime.broker.subscribe("screen")
         self.action_select(0)
         self.set_interval(self._frame_s, self._feed)

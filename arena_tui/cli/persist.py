@@ -93,7 +93,7 @@ async def _persist(config: Config) -> _Account:
         await runtime.aclose()
         lines.show("")
         logging.getLogger("arena_tui").removeHandler(lines)
-    if runtime.persister and runtime.persister.counters.state == "error":
+    if account.error is not None:
         raise StoreError(f"not everything could be stored: {account.error}: {account}")
     lines.say(f"{account}; what comes now is stored next time")
     return account
@@ -119,15 +119,12 @@ async def _open(runtime: Runtime) -> None:
 
 async def _watch(runtime: Runtime, lines: _Lines, stopped: asyncio.Event) -> None:
     """Say how it goes, once a second, until stopped."""
-    assert runtime.persister is not None
     account = await _account(runtime)
     before, published, lost = time.monotonic(), account.published, 0
     while not stopped.is_set():
         with suppress(TimeoutError):
             await asyncio.wait_for(stopped.wait(), _EVERY_S)
         account = await _account(runtime)
-        if runtime.persister.counters.state == "stopped":
-            raise StoreError("storing has ended by an internal error: see the log, start it again")
         if account.lost > lost:
             lines.say(f"{account.lost - lost:,} events could not be had any more: noted as gaps")
         now = time.monotonic()
@@ -152,10 +149,11 @@ async def _flush(runtime: Runtime) -> None:
 
 
 async def _account(runtime: Runtime) -> _Account:
-    assert runtime.persister is not None
+    storing = runtime.storing
+    assert storing is not None
     assert runtime.config.db is not None
     stats: BrokerStats = await runtime.broker.stats()
-    counters = runtime.persister.counters
+    counters, health = storing.consumer.stats(), storing.health
     stored, lost = stored_and_lost(stats, counters, runtime.broker.shared)
     return _Account(
         broker=runtime.broker.name,
@@ -168,9 +166,9 @@ async def _account(runtime: Runtime) -> _Account:
         lag_s=next((each.lag_s for each in stats.consumers if each.name == STORE), 0.0),
         overflow=stats.overflow,
         quarantined=counters.quarantined,
-        failures=counters.failures,
+        failures=health.failures,
         link=stats.link,
-        error=counters.last_error,
+        error=health.last_error,
     )
 
 

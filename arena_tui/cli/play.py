@@ -100,7 +100,7 @@ async def _play(config: Config, spec: GameSpec, report: _Report) -> int:
     finally:
         unsaved = await runtime.aclose()
     if unsaved:
-        raise StoreError(unsaved) if runtime.persister else BrokerError(unsaved)
+        raise StoreError(unsaved) if runtime.storing else BrokerError(unsaved)
     if signalled:
         return 128 + signalled[0]
     crashed = [result for result in player.results if result.status == "crashed"]

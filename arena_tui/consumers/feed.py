@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from msgspec import Struct
 
@@ -13,20 +13,19 @@ from arena_tui.broker.protocol import (
     STORE,
     BrokerProtocol,
     BrokerStats,
+    Cursor,
     RunInfo,
     RunState,
     RunStats,
 )
-from arena_tui.events import Envelope, Gap, RunStart
+from arena_tui.consumers.protocol import Consumer, Health
+from arena_tui.events import Delivery, Envelope, Gap, RunStart
 from arena_tui.folds.view import Pane, RunView
 
 if TYPE_CHECKING:
-    from arena_tui.consumers.persister import Persister, PersisterCounters  # with duckdb: 50 ms
+    from arena_tui.consumers.persister import Persister, PersisterStats  # with duckdb: 50 ms
 
-__all__ = ["Feed", "Frame", "Truth", "stored_and_lost"]
-
-_PUMP_MAX = 50_000
-"""Events folded a frame at most: what is left waits in the broker, and the lag says so."""
+__all__ = ["Feed", "FeedStats", "Frame", "Storing", "Truth", "stored_and_lost"]
 
 _RUNS_EVERY_S = 1.0
 _FINISHED_KEPT = 200
@@ -37,7 +36,7 @@ class Truth(Struct, frozen=True, kw_only=True):
     """Where every event is: `published == stored + in_flight + lost`.
 
     Attributes:
-        store: `off`, or the persister's state.
+        store: `off`, or the state of the persister.
         store_error: Why it cannot store, while it cannot.
         lag_s: Age of the oldest event not yet stored, seconds.
         queued: Events emitted by game threads and not yet published.
@@ -73,17 +72,44 @@ class Frame(Struct, frozen=True, kw_only=True):
     truth: Truth = Truth()
 
 
-class Feed:
-    """The dashboard's consumer: `pump` folds what has come, `frame` samples it.
+class FeedStats(Struct, frozen=True, kw_only=True):
+    """Counters of one feed.
+
+    Attributes:
+        frames: Frames sampled; runs: runs folded that it has not forgotten.
+    """
+
+    frames: int
+    runs: int
+
+
+class Storing(Protocol):
+    """The persister at work: its counters, and how it fares."""
+
+    @property
+    def consumer(self) -> Persister: ...
+
+    @property
+    def health(self) -> Health: ...
+
+
+class Feed(Consumer):
+    """The dashboard's consumer: `handle` folds what has come, `frame` samples it.
+
+    It is polled: what the screen costs depends on frames, not on events.
 
     Args:
         clock: Monotonic seconds.
     """
 
+    name = "dashboard"
+    durable = False
+    batch_events = 1_000
+    batch_interval_s = 0.1
+
     def __init__(self, broker: BrokerProtocol, clock: Callable[[], float] = time.monotonic) -> None:
         self._broker = broker
         self._clock = clock
-        self._subscription = broker.subscribe("dashboard")
         self._views: dict[str, RunView] = {}
         self._panes: dict[str, tuple[object, Pane]] = {}
         self._states: dict[str, RunState] = {}
@@ -94,32 +120,36 @@ class Feed:
         self._frames = 0
         self._runs_seen = 0
 
+    async def start(self) -> Literal["oldest"]:
+        self._views.clear()
+        self._panes.clear()
+        return "oldest"
+
+    async def handle(self, batch: Sequence[Delivery]) -> Mapping[str, Cursor]:
+        now = self._clock()
+        for delivery in batch:
+            view = self._views.get(delivery.run_id)
+            if isinstance(delivery, Gap) and delivery.reason == "reaped":
+                self._forget(delivery.run_id)  # it ended unseen, and is in History
+                continue
+            if view is None:
+                self._runs_seen += 1
+                view = RunView(delivery.run_id, self._runs_seen, now)
+                self._views[delivery.run_id] = view
+                if isinstance(delivery, Envelope) and isinstance(delivery.event, RunStart):
+                    self._take_place(view, delivery.event)
+                elif isinstance(delivery, Gap) and self._broker.shared:
+                    view.begin_at(delivery.to_seq + 1)
+                    continue
+            view.add(delivery, now)
+        return {}
+
+    def stats(self) -> FeedStats:
+        return FeedStats(frames=self._frames, runs=len(self._views))
+
     def view(self, run_id: str) -> RunView | None:
         """The fold of one live or recently finished run."""
         return self._views.get(run_id)
-
-    def pump(self) -> int:
-        """Fold what has been published since the last call; returns how many events that were."""
-        folded = 0
-        now = self._clock()
-        while folded < _PUMP_MAX and (batch := self._subscription.read_nowait()):
-            folded += len(batch)
-            for delivery in batch:
-                view = self._views.get(delivery.run_id)
-                if isinstance(delivery, Gap) and delivery.reason == "reaped":
-                    self._forget(delivery.run_id)  # it ended unseen, and is in History
-                    continue
-                if view is None:
-                    self._runs_seen += 1
-                    view = RunView(delivery.run_id, self._runs_seen, now)
-                    self._views[delivery.run_id] = view
-                    if isinstance(delivery, Envelope) and isinstance(delivery.event, RunStart):
-                        self._take_place(view, delivery.event)
-                    elif isinstance(delivery, Gap) and self._broker.shared:
-                        view.begin_at(delivery.to_seq + 1)
-                        continue
-                view.add(delivery, now)
-        return folded
 
     def _take_place(self, view: RunView, start: RunStart) -> None:
         """The next game of a series stands where the last one stood; that one is in History."""
@@ -141,7 +171,7 @@ class Feed:
             if view.totals.status != "running":
                 self._forget(run_id)
 
-    async def frame(self, persister: Persister | None = None, queued: int = 0) -> Frame:
+    async def frame(self, storing: Storing | None = None, queued: int = 0) -> Frame:
         """Everything as it is now; panes that did not change are the same objects as before."""
         now = self._clock()
         stats = await self._broker.stats()
@@ -160,10 +190,12 @@ class Feed:
             for view in self._views.values():
                 view.end_seconds(seconds)
         by_run = {each.run_id: each for each in stats.runs}
-        own = next((c for c in stats.consumers if c.name == "dashboard"), None)
+        own = next((c for c in stats.consumers if c.name == self.name), None)
         durable = next((c for c in stats.consumers if c.name == STORE), None)
         self._frames += 1
-        counters = persister.counters if persister else None
+        persister = storing.consumer if storing else None
+        health = storing.health if storing else None
+        counters = persister.stats() if persister else None
         stored, lost = stored_and_lost(stats, counters, self._broker.shared)
         return Frame(
             number=self._frames,
@@ -176,8 +208,8 @@ class Feed:
                 stored=stored,
                 in_flight=stats.published - stored - lost,
                 lost=lost,
-                store=counters.state if counters else "off",
-                store_error=counters.last_error if counters else None,
+                store=health.state if health else "off",
+                store_error=health.last_error if health else None,
                 lag_s=durable.lag_s if durable else 0.0,
                 queued=queued,
                 behind=own.lag if own else 0,
@@ -187,10 +219,6 @@ class Feed:
                 link=stats.link,
             ),
         )
-
-    def close(self) -> None:
-        """Stop reading."""
-        self._subscription.close()
 
     def _introduce(self, infos: Iterable[RunInfo]) -> None:
         """Runs whose start was gone before this screen came."""
@@ -233,7 +261,7 @@ class Feed:
 
 
 def stored_and_lost(
-    stats: BrokerStats, counters: PersisterCounters | None, shared: bool
+    stats: BrokerStats, counters: PersisterStats | None, shared: bool
 ) -> tuple[int, int]:
     """How many of the events published are in the store, and in gaps; the others are in flight."""
     if counters is None:

@@ -1,313 +1,131 @@
-"""The durable consumer: a batch from the broker, one transaction with its cursors, an ack.
+"""The durable consumer that fills the store: a batch is one transaction with its cursors.
 
 Killed anywhere and started again it goes on at its stored cursors: nothing twice, nothing left out.
 """
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
-from typing import Literal, TypeAlias
 
-import duckdb
-import msgspec
 from msgspec import Struct
 
-from arena_tui.broker.protocol import STORE, BrokerProtocol, Cursor, Subscription
+from arena_tui.broker.protocol import STORE, Cursor
+from arena_tui.consumers.protocol import Consumer
 from arena_tui.errors import StoreError
 from arena_tui.events import Delivery, Envelope, Gap, utc_now
 from arena_tui.folds.totals import RunTotals
-from arena_tui.store.database import Connection, Database
-from arena_tui.store.rows import (
-    append_events,
-    facts_of,
-    insert_gap,
-    insert_quarantined,
-    insert_run,
-    load_cursors,
-    load_totals,
-    save_totals,
-)
+from arena_tui.store.database import Database
+from arena_tui.store.ingest import Ingest, Quarantined, find_unstorable, without
+from arena_tui.store.rows import load_cursors
 
-__all__ = ["Persister", "PersisterCounters"]
-
-_BATCH_MAX = 10_000
-_RETRY_S = (0.5, 1.0, 2.0, 5.0)
+__all__ = ["Persister", "PersisterStats"]
 
 _log = logging.getLogger(__name__)
 
-PersisterState: TypeAlias = Literal["starting", "ok", "error", "stopped"]
-_Quarantined: TypeAlias = tuple[Envelope, str]
 
-
-class PersisterCounters(Struct, frozen=True, kw_only=True):
-    """Counters since the start.
+class PersisterStats(Struct, frozen=True, kw_only=True):
+    """Counters since it was made.
 
     Attributes:
         stored: Events committed; lost: events in gaps committed; quarantined: those of them that
             were set aside raw.
-        failures: Commits that the disk or the file refused (each is tried again).
-        last_error: Why the last commit was refused; None once one succeeded again.
     """
 
-    state: PersisterState
     stored: int
     lost: int
     quarantined: int
-    failures: int
-    last_error: str | None
 
 
-class Persister:
-    """Stores every event of the broker, in batches.
+class Persister(Consumer):
+    """Stores every event of the broker. See `Consumer`."""
 
-    Args:
-        flush_events: A batch is committed at this many events,
-        flush_interval_s: or when its oldest event has waited this long.
-        retry_s: Waits before a refused batch is tried again; the last one repeats.
-    """
+    name = STORE
+    durable = True
 
     def __init__(
         self,
-        broker: BrokerProtocol,
         database: Database,
         *,
-        flush_events: int = 1_000,
-        flush_interval_s: float = 0.2,
-        retry_s: Sequence[float] = _RETRY_S,
+        batch_events: int = 1_000,
+        batch_interval_s: float = 0.2,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
-        self._broker = broker
+        self.batch_events = batch_events
+        self.batch_interval_s = batch_interval_s
         self._database = database
-        self._flush_events = flush_events
-        self._flush_interval_s = flush_interval_s
-        self._retry_s = retry_s
-        self._clock = clock
-        self._subscription: Subscription | None = None
-        self._totals: dict[str, RunTotals] = {}
-        self._state: PersisterState = "starting"
+        self._ingest = Ingest(clock)
         self._stored = 0
         self._lost = 0
         self._quarantined = 0
-        self._failures = 0
-        self._last_error: str | None = None
         self._commits: deque[tuple[float, int]] = deque(maxlen=512)
 
-    async def start(self) -> Subscription:
-        """Subscribe at the stored cursors; from here on the broker holds events for it.
+    async def start(self) -> Mapping[str, Cursor]:
+        self._ingest.forget()
+        return await self._database.read(load_cursors)
+
+    async def handle(self, batch: Sequence[Delivery]) -> Mapping[str, Cursor]:
+        """Commit the batch, with a gap in place of each event that no commit can ever take.
 
         Raises:
-            StoreError: The cursors cannot be read.
+            StoreError: The disk or the file refused.
         """
-        cursors = await self._database.read(load_cursors)
-        self._subscription = self._broker.subscribe(STORE, start=cursors, durable=True)
-        self._state = "ok"
-        return self._subscription
+        aside: list[Quarantined] = []
+        while True:
+            started = time.perf_counter()
+            try:
+                folded = await self._database.write(
+                    partial(self._ingest.commit, batch=batch, aside=aside)
+                )
+            except Exception as error:
+                self._ingest.forget()  # a commit that failed may yet be on disk: look there
+                if isinstance(error, StoreError) or not (bad := await self._unstorable(batch)):
+                    raise
+                batch = without(batch, bad)
+                aside += bad
+            else:
+                self._commits.append(((time.perf_counter() - started) * 1_000, len(batch)))
+                self._count(batch, aside, folded)
+                return {run_id: Cursor(each.epoch, each.seq) for run_id, each in folded.items()}
 
-    async def run(self) -> None:
-        """Store until the broker shuts down; cancelling it between commits loses no acked event.
+    def stats(self) -> PersisterStats:
+        return PersisterStats(stored=self._stored, lost=self._lost, quarantined=self._quarantined)
 
-        Whatever the store refuses is held and tried again: this ends for no other reason.
-        """
-        subscription = self._subscription or await self.start()
-        try:
-            while batch := await self._next_batch(subscription):
-                subscription.ack(await self._store(batch))
-        finally:
-            subscription.close()
-            self._database.live_runs = frozenset()
-            if self._state == "ok":
-                self._state = "stopped"
-
-    @property
-    def counters(self) -> PersisterCounters:
-        """All counters, now."""
-        return PersisterCounters(
-            state=self._state,
-            stored=self._stored,
-            lost=self._lost,
-            quarantined=self._quarantined,
-            failures=self._failures,
-            last_error=self._last_error,
-        )
+    async def aclose(self) -> None:
+        self._database.live_runs = frozenset()
 
     def totals(self, run_id: str) -> RunTotals | None:
         """What the run adds up to as it is stored; None unless it is being stored."""
-        return self._totals.get(run_id)
+        return self._ingest.live.get(run_id)
 
     @property
     def commits(self) -> list[tuple[float, int]]:
         """The newest commits, oldest first: duration in ms, and how many deliveries."""
         return list(self._commits)
 
-    async def _next_batch(self, subscription: Subscription) -> list[Delivery]:
-        """The next deliveries: `flush_events`, or what came in the interval; empty: the end."""
-        batch: list[Delivery] = []
-        try:
-            batch += await anext(subscription)
-            async with asyncio.timeout(self._flush_interval_s):
-                while len(batch) < self._flush_events:
-                    batch += await anext(subscription)
-        except (TimeoutError, StopAsyncIteration):
-            pass
-        if len(batch) >= self._flush_events:
-            batch += subscription.read_nowait(_BATCH_MAX - len(batch))
-        return batch
+    def _count(
+        self,
+        batch: Sequence[Delivery],
+        aside: Sequence[Quarantined],
+        folded: Mapping[str, RunTotals],
+    ) -> None:
+        for envelope, reason in aside:
+            _log.error("quarantined event %d of run %s: %s", envelope.seq, envelope.run_id, reason)
+        gaps = [each for each in batch if isinstance(each, Gap)]
+        self._lost += sum(gap.count for gap in gaps)
+        self._stored += len(batch) - len(gaps)
+        self._quarantined += len(aside)
+        self._ingest.remember(folded)
+        self._database.live_runs = frozenset(self._ingest.live)
 
-    async def _store(self, batch: list[Delivery]) -> dict[str, Cursor]:
-        """Commit the batch, however long the store refuses; return the cursors to ack."""
-        aside: list[_Quarantined] = []
-        attempt = 0
-        while True:
-            started = time.perf_counter()
-            try:
-                folded = await self._database.write(partial(self._write, batch, aside))
-            except Exception as error:  # noqa: BLE001 - until it is stored, it is held
-                self._totals.clear()  # a commit that failed may yet be on disk: look there
-                if bad := await self._unstorable(batch, error):
-                    batch = _without(batch, bad)
-                    aside += bad
-                    continue
-                self._fail(error)
-                await asyncio.sleep(self._retry_s[min(attempt, len(self._retry_s) - 1)])
-                attempt += 1
-            else:
-                self._commits.append(((time.perf_counter() - started) * 1_000, len(batch)))
-                self._count(batch, len(aside), folded)
-                return {run_id: Cursor(each.epoch, each.seq) for run_id, each in folded.items()}
-
-    def _count(self, batch: list[Delivery], aside: int, folded: dict[str, RunTotals]) -> None:
-        if self._state == "error":
-            _log.warning("storing works again")
-        self._state, self._last_error = "ok", None
-        self._lost += sum(each.count for each in batch if isinstance(each, Gap))
-        self._stored += sum(1 for each in batch if isinstance(each, Envelope))
-        self._quarantined += aside
-        for run_id, totals in folded.items():
-            if totals.status == "running":
-                self._totals[run_id] = totals
-            else:
-                self._totals.pop(run_id, None)
-        self._database.live_runs = frozenset(self._totals)
-
-    def _fail(self, error: Exception) -> None:
-        """Note that storing does not work at present."""
-        if self._state != "error":
-            told = None if isinstance(error, StoreError) else error
-            _log.error("%s; events are held and tried again", error, exc_info=told)
-        self._state, self._last_error = "error", str(error)
-        self._failures += 1
-
-    def _write(
-        self, batch: list[Delivery], aside: list[_Quarantined], connection: Connection
-    ) -> dict[str, RunTotals]:
-        """One transaction: rows past their cursors, gaps, folded totals; returns the new totals."""
-        noted_at = self._clock()
-        folded: dict[str, RunTotals] = {}
-        news: list[Envelope] = []
-        for each in batch:
-            totals = folded.get(each.run_id)
-            if totals is None:
-                totals = folded[each.run_id] = self._totals_for(connection, each)
-            if isinstance(each, Gap):
-                if gap := _new_part(connection, each, totals):
-                    insert_gap(connection, gap, noted_at)
-                    totals.add_gap(gap)
-                    if gap.raw is not None:
-                        insert_quarantined(connection, gap, gap.raw, "no event", noted_at)
-            elif (each.epoch, each.seq) > (totals.epoch, totals.seq):
-                news.append(each)
-                totals.add(each)
-        if news:
-            append_events(connection, news, "events")
-        for envelope, error in aside:
-            insert_quarantined(connection, envelope, envelope.raw, error, noted_at)
-        for counters_only in (False, True):
-            group = [each for each in folded.values() if self._same_facts(each) is counters_only]
-            save_totals(connection, group, counters_only=counters_only)
-        return folded
-
-    def _same_facts(self, totals: RunTotals) -> bool:
-        known = self._totals.get(totals.run_id)
-        return known is not None and facts_of(known) == facts_of(totals)
-
-    def _totals_for(self, connection: Connection, first: Delivery) -> RunTotals:
-        """A copy to fold into, so that a refused transaction leaves no trace."""
-        known = self._totals.get(first.run_id) or load_totals(connection, first.run_id)
-        if known is None:
-            insert_run(connection, first.run_id, first.epoch)
-            return RunTotals(run_id=first.run_id, epoch=first.epoch)
-        return msgspec.structs.replace(known)
-
-    async def _unstorable(self, batch: list[Delivery], error: Exception) -> list[_Quarantined]:
+    async def _unstorable(self, batch: Sequence[Delivery]) -> list[Quarantined]:
         """The events that the store can never take; none when it is the store that fails."""
-        if isinstance(error, StoreError):
-            return []
         envelopes = [each for each in batch if isinstance(each, Envelope)]
         try:
-            bad = await self._database.read(partial(_find_unstorable, envelopes))
+            return await self._database.read(partial(find_unstorable, envelopes))
         except StoreError:
             return []
-        for envelope, reason in bad:
-            _log.error("quarantined event %d of run %s: %s", envelope.seq, envelope.run_id, reason)
-        return bad
-
-
-def _new_part(connection: Connection, gap: Gap, totals: RunTotals) -> Gap | None:
-    """What of the gap the store does not know yet."""
-    if gap.epoch < totals.epoch:
-        return None
-    if not gap.count:
-        return None if _is_noted(connection, gap) else gap
-    if gap.epoch != totals.epoch or gap.from_seq > totals.seq:
-        return gap
-    if gap.to_seq <= totals.seq:
-        return None
-    return msgspec.structs.replace(gap, from_seq=totals.seq + 1)
-
-
-def _is_noted(connection: Connection, gap: Gap) -> bool:
-    """Whether the store knows of this gap, which has no length to tell it by."""
-    query = "SELECT 1 FROM gaps WHERE run_id = ? AND epoch = ? AND from_seq = ? AND reason = ?"
-    values: list[object] = [gap.run_id, gap.epoch, gap.from_seq, gap.reason]
-    if gap.raw is not None:  # there may be any number of these in one place
-        query = "SELECT 1 FROM quarantine WHERE run_id = ? AND epoch = ? AND raw = ?"
-        values = [gap.run_id, gap.epoch, gap.raw]
-    # DuckDB does no other work on a connection with rows left to fetch.
-    return bool(connection.execute(query, values).fetchall())
-
-
-def _without(batch: list[Delivery], bad: list[_Quarantined]) -> list[Delivery]:
-    """The batch with a gap in place of each event that is set aside."""
-    aside = {(each.run_id, each.epoch, each.seq) for each, _ in bad}
-    return [
-        Gap(each.run_id, each.epoch, each.seq, each.seq, "quarantined")
-        if isinstance(each, Envelope) and (each.run_id, each.epoch, each.seq) in aside
-        else each
-        for each in batch
-    ]
-
-
-def _find_unstorable(envelopes: Sequence[Envelope], connection: Connection) -> list[_Quarantined]:
-    """Halve what fails until single events are left."""
-    connection.execute("CREATE TEMP TABLE IF NOT EXISTS trial AS FROM events LIMIT 0")
-    try:
-        append_events(connection, envelopes, "trial")
-        for envelope in envelopes:
-            RunTotals(run_id=envelope.run_id).add(envelope)
-    except duckdb.OperationalError:
-        raise
-    except Exception as error:  # noqa: BLE001 - whatever it is, it comes from one of them
-        if len(envelopes) == 1:
-            return [(envelopes[0], str(error)[:500])]
-        middle = len(envelopes) // 2
-        return [
-            *_find_unstorable(envelopes[:middle], connection),
-            *_find_unstorable(envelopes[middle:], connection),
-        ]
-    return []

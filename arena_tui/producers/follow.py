@@ -11,7 +11,7 @@ import logging
 import os
 import stat
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from io import FileIO
 from pathlib import Path
 from typing import TypeAlias
@@ -49,7 +49,7 @@ class Follower:
     Args:
         paths: Files of JSON lines; one named twice is followed once.
         notices: Takes what the user should know.
-        published: Called on the loop every few hundred events, for a screen that would otherwise
+        published: Awaited on the loop every few hundred events, for a screen that would otherwise
             find the events of a big file gone by the time it looks.
         poll_s: How often the files are looked at while nothing comes.
     """
@@ -59,7 +59,7 @@ class Follower:
         broker: BrokerProtocol,
         paths: Sequence[Path],
         notices: list[str],
-        published: Callable[[], object] | None = None,
+        published: Callable[[], Awaitable[object]] | None = None,
         poll_s: float = _POLL_S,
     ) -> None:
         self._broker = broker

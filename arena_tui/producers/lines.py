@@ -6,7 +6,7 @@ Knows neither where the bytes come from nor where the events go.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple, TypeAlias
 
@@ -147,11 +147,11 @@ class PacedSink:
     A file is read faster than it is stored: without this all of it could stand in memory.
 
     Args:
-        published: Called on the loop each time all that was emitted is published.
+        published: Awaited on the loop each time all that was emitted is published.
     """
 
     def __init__(
-        self, sink: MultiRunBrokerSink, published: Callable[[], object] | None = None
+        self, sink: MultiRunBrokerSink, published: Callable[[], Awaitable[object]] | None = None
     ) -> None:
         self._sink = sink
         self._published = published
@@ -175,5 +175,5 @@ class PacedSink:
     async def _let_read(self) -> None:
         await self._sink.flush()
         if self._published is not None:
-            self._published()
+            await self._published()
             await asyncio.sleep(_BREATH_S)

@@ -7,9 +7,10 @@ import atexit
 import logging
 import os
 import threading
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from functools import partial
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from msgspec.structs import replace
 
@@ -20,7 +21,7 @@ from arena_tui.producers.run import Run
 from arena_tui.producers.sink import MultiRunBrokerSink
 from arena_tui.services.runtime import Runtime
 
-__all__ = ["Arena", "connect"]
+__all__ = ["PROCESS", "Arena", "Connections", "connect"]
 
 _log = logging.getLogger(__name__)
 
@@ -35,11 +36,12 @@ class Arena:
     were not closed.
     """
 
-    def __init__(self, sink: MultiRunBrokerSink, own: _OwnRuntime | None) -> None:
+    def __init__(self, sink: MultiRunBrokerSink, leave: Callable[[], None]) -> None:
         self._sink = sink
-        self._own = own
+        self._leave = leave
         self._runs: list[Run] = []
-        self._lock = threading.Lock()
+        self._adding = threading.Lock()
+        self._closing = threading.Lock()
         self._closed = False
 
     def __enter__(self) -> Arena:
@@ -73,7 +75,7 @@ class Arena:
         """
         run = self._sink.run(game, agents, run_id=run_id, seed=seed, label=label, tags=tags,
                              config=config)  # fmt: skip
-        with self._lock:
+        with self._adding:
             self._runs = [*(each for each in self._runs if not each.ended), run]
         return run
 
@@ -83,15 +85,14 @@ class Arena:
         Raises:
             StoreError: Some events could not be stored; says how many and why.
         """
-        with _lock:
+        with self._closing:
             if self._closed:
                 return
             self._closed = True
             for run in self._runs:
                 if self._sink.is_open(run.id):
                     run.end(status="stopped", reason="its connection was closed")
-            if self._own is not None:
-                self._own.leave()
+            self._leave()
 
 
 def connect(url: str | None = None, *, db: str | None = None, store: bool = True) -> Arena:
@@ -117,30 +118,84 @@ def connect(url: str | None = None, *, db: str | None = None, store: bool = True
     """
     broker = None if url is None else BrokerUrl(url)
     del url  # a traceback that shows what frames hold has no password to show
-    config = load_config(broker=broker, db=db, store=store)
-    if config.db is not None and config.db != ":memory:":
-        config = replace(config, db=os.path.realpath(config.db))
-    running = Runtime.current
-    if running is not None and broker in (None, running.config.broker):
-        return Arena(running.sink, None)
-    with _lock:
-        own = _owned.get(config)
-        if own is None:
-            own = _owned[config] = _OwnRuntime(config)
-        own.users += 1
-        return Arena(own.sink, own)
+    return PROCESS.connect(broker, db, store)
+
+
+class Connections:
+    """The runtimes that this process's connections use. There is one, `PROCESS`.
+
+    It cannot be handed around: a script that an app runs calls `connect()` and is to find the app's
+    runtime; two libraries that connect to one store have to share it, since a file has one owner;
+    and the end of the program is nobody's, but what is still open has to be stored then.
+
+    Safe from any thread.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._own: dict[Config, _OwnRuntime] = {}
+        self._offered: Runtime | None = None
+
+    @property
+    def offered(self) -> Runtime | None:
+        """The runtime that connections join; None: each makes its own."""
+        return self._offered
+
+    def offer(self, runtime: Runtime) -> None:
+        """Let connections that name no other broker join this runtime, until `withdraw`."""
+        self._offered = runtime
+
+    def withdraw(self, runtime: Runtime) -> None:
+        """Let no more connections join it."""
+        if self._offered is runtime:
+            self._offered = None
+
+    def connect(self, broker: BrokerUrl | None, db: str | None, store: bool) -> Arena:
+        """See `connect`."""
+        config = load_config(broker=broker, db=db, store=store)
+        if config.db is not None and config.db != ":memory:":
+            config = replace(config, db=os.path.realpath(config.db))
+        offered = self._offered
+        if offered is not None and broker in (None, offered.config.broker):
+            return Arena(offered.sink, lambda: None)
+        with self._lock:
+            own = self._own.get(config)
+            if own is None:
+                own = self._own[config] = _OwnRuntime(config)
+            own.users += 1
+            return Arena(own.sink, partial(self._leave, own))
+
+    def close_forgotten(self) -> None:
+        """Close what the program has left open."""
+        for own in list(self._own.values()):
+            try:
+                self._close(own)
+            except ArenaError as error:
+                _log.error("%s", error)
+
+    def _leave(self, own: _OwnRuntime) -> None:
+        """One connection less; the last one closes everything, while new ones wait."""
+        with self._lock:
+            own.users -= 1
+            if own.users == 0:
+                self._close(own)
+
+    def _close(self, own: _OwnRuntime) -> None:
+        self._own.pop(own.config, None)
+        own.close()
 
 
 class _OwnRuntime:
     """A runtime on a loop in a thread of its own, shared by the process's connections.
 
     Attributes:
+        config: What was asked for.
         users: Connections that have not left yet.
     """
 
     def __init__(self, config: Config) -> None:
+        self.config = config
         self.users = 0
-        self._config = config
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="arena", daemon=True)
         self._thread.start()
@@ -151,24 +206,17 @@ class _OwnRuntime:
             raise
         self.sink = self._runtime.sink
 
-    def leave(self) -> None:
-        """One connection less; the last one closes everything."""
-        self.users -= 1
-        if self.users == 0:
-            self.close()
-
     def close(self) -> None:
         """End all runs, wait until all is stored, stop."""
-        _owned.pop(self._config, None)
         try:
             unsaved = self._call(self._runtime.aclose())
         finally:
             self._stop()
         if unsaved:
-            raise StoreError(unsaved) if self._runtime.persister else BrokerError(unsaved)
+            raise StoreError(unsaved) if self._runtime.storing else BrokerError(unsaved)
 
     async def _open(self) -> Runtime:
-        runtime = Runtime(self._config, producer=True, shared=False)
+        runtime = Runtime(self.config, producer=True)
         try:
             await runtime.open()
         except BaseException:
@@ -187,14 +235,5 @@ class _OwnRuntime:
         self._loop.close()
 
 
-_owned: dict[Config, _OwnRuntime] = {}
-_lock = threading.RLock()
-
-
-@atexit.register
-def _close_forgotten() -> None:
-    for own in list(_owned.values()):
-        try:
-            own.close()
-        except ArenaError as error:
-            _log.error("%s", error)
+PROCESS: Final = Connections()
+atexit.register(PROCESS.close_forgotten)

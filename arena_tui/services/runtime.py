@@ -1,4 +1,4 @@
-"""Opens, supervises and closes what a process runs: broker, sink, store, persister."""
+"""Opens, supervises and closes what a process runs: broker, sink, store, consumers."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ import asyncio
 import contextlib
 import os
 import socket
-from collections.abc import Coroutine
-from typing import TYPE_CHECKING
+import time
+from collections.abc import Collection, Coroutine, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from arena_tui.broker.memory import InProcessBroker
-from arena_tui.broker.protocol import BrokerProtocol, Limits, Subscription
+from arena_tui.broker.protocol import STORE, BrokerProtocol, Limits
 from arena_tui.config import Config
+from arena_tui.consumers.protocol import Consumer
 from arena_tui.producers.sink import MultiRunBrokerSink
+from arena_tui.services.consumption import Consumption
 
 if TYPE_CHECKING:
     from arena_tui.consumers.persister import Persister
@@ -24,6 +27,8 @@ __all__ = ["Runtime"]
 _GIVE_UP_S = 10.0
 _LOOK_EVERY_S = 0.1
 
+C = TypeVar("C", bound=Consumer)
+
 
 class Runtime:
     """Everything behind the screen. Make and use it on one loop; `aclose` it at the end.
@@ -33,17 +38,13 @@ class Runtime:
         producer: Whether this process only publishes: to a shared broker it then stores nothing
             and reads nothing.
         limits: How much the broker holds.
-        shared: Whether `connect()` within this process is to use this runtime.
-        give_up_s: On closing, how long a store is waited for that refuses.
+        give_up_s: On closing, how long a server or a durable consumer is waited for that refuses.
 
     Attributes:
-        current: The runtime that `connect()` uses; None: each makes its own.
         broker, sink: There from the start.
-        database, history, persister: There once `open` returned.
+        database, history, storing: There once `open` returned; `storing` runs the persister.
         notices: What the user should know, oldest first.
     """
-
-    current: Runtime | None = None
 
     def __init__(
         self,
@@ -51,7 +52,6 @@ class Runtime:
         limits: Limits | None = None,
         *,
         producer: bool = False,
-        shared: bool = True,
         give_up_s: float = _GIVE_UP_S,
     ) -> None:
         self.config = config
@@ -59,113 +59,177 @@ class Runtime:
         self.sink = MultiRunBrokerSink(self.broker)
         self.database: Database | None = None
         self.history: History | None = None
-        self.persister: Persister | None = None
+        self.storing: Consumption[Persister] | None = None
         self.notices: list[str] = []
         self._storing_here = config.db is not None and not (producer and self.broker.shared)
+        self._opening = asyncio.Lock()
         self._started = False
         self._give_up_s = give_up_s
-        self._storing: asyncio.Task[None] | None = None
-        if shared:
-            Runtime.current = self
+        self._consumptions: list[Consumption[Any]] = []
 
     async def open(self) -> None:
-        """Start the broker, open the configured store, begin to store.
+        """Start the broker, open the configured store, begin to store. Idempotent.
 
         Raises:
             BrokerError: The broker cannot be reached.
             StoreError: The store cannot be opened; the broker works on without it.
         """
-        subscription: Subscription | None = None
+        async with self._opening:
+            await self._open()
+
+    async def consume(
+        self, consumer: C, runs: Collection[str] | None = None, *, polled: bool = False
+    ) -> Consumption[C]:
+        """Run a consumer until the runtime is closed; it is started at once, also before `open`.
+
+        A durable one that is to miss nothing of a shared broker is added before `open`: closed
+        runs are let go of that nobody is there to keep.
+
+        Args:
+            runs: The runs it follows; None: all, also those to come.
+            polled: It is handed what has come when `catch_up` is called, and has no task.
+
+        Raises:
+            Exception: What its `start` raises, or `broker.subscribe`.
+        """
+        told = self.notices.append if consumer.name != STORE else _in_the_truth_bar
+        consumption = Consumption(consumer, self.broker, runs, polled=polled, on_failure=told)
+        await consumption.start()
+        self._consumptions.append(consumption)
+        return consumption
+
+    def release(self, consumption: Consumption[Any]) -> None:
+        """Run a polled consumer no longer."""
+        consumption.close()
+        self._consumptions.remove(consumption)
+
+    async def catch_up(self) -> None:
+        """Hand every polled consumer what is there now.
+
+        Raises:
+            Exception: What handling raised, once all others were served.
+        """
+        failed: Exception | None = None
+        for each in [each for each in self._consumptions if each.polled]:
+            try:
+                await each.catch_up()
+            except Exception as error:  # noqa: BLE001 - raised after the last
+                failed = error
+        if failed is not None:
+            raise failed
+
+    async def _open(self) -> None:
         refused: Exception | None = None
         if self._storing_here and self.database is None:
             # First: of a shared broker, closed runs are let go of that nobody is there to store.
             try:
-                subscription = await self._open_store()
+                await self._open_store()
             except Exception as error:  # noqa: BLE001 - raised once the broker works
                 refused = error
         try:
             await self.broker.start()
             self._started = True
         except BaseException:
-            if subscription is not None and self.database is not None:
-                subscription.close()
-                await self.database.aclose()
-                self.database = self.history = self.persister = None
+            await self._close_store()
             raise
         if refused is not None:
             raise refused
-        if subscription is not None and self.persister is not None:
-            self._storing = asyncio.create_task(self.persister.run(), name="persister")
 
-    async def _open_store(self) -> Subscription:
+    async def _open_store(self) -> None:
         assert self.config.db is not None
         from arena_tui.consumers.persister import Persister
         from arena_tui.store.database import Database
         from arena_tui.store.history import History
 
         database = await _finished(asyncio.to_thread(Database, self.config.db))
-        persister = Persister(self.broker, database)
         try:
-            subscription = await persister.start()
+            self.storing = await self.consume(Persister(database))
         except BaseException:
             await database.aclose()
             raise
-        self.database, self.history, self.persister = database, History(database), persister
+        self.database, self.history = database, History(database)
         self.notices += database.notices
-        return subscription
+
+    async def _close_store(self) -> None:
+        if self.storing is not None and self.database is not None:
+            await self.storing.stop()
+            self._consumptions.remove(self.storing)
+            await self.database.aclose()
+            self.database = self.history = self.storing = None
 
     async def aclose(self) -> str | None:
-        """End this process's runs, store all that was published, close. Returns what was lost.
+        """End this process's runs, keep all that was published, close. Returns what was lost.
 
-        While the store or the server refuses, it is waited for no longer than `give_up_s`. What
-        other processes have published to a shared broker stays there for the next time.
+        While a durable consumer or the server refuses, it is waited for no longer than
+        `give_up_s`. What other processes have published to a shared broker stays there for the
+        next time.
         """
         if self._started or not self.broker.shared:  # what was never reached is not waited for
-            await self._patiently(self._settle())
+            await self._settle()
         stats = await self.broker.stats()
         unsent = stats.unsent + self.sink.stats().queued
         await self.broker.aclose()
-        if self._storing is not None:
-            self._storing.cancel()
-            await asyncio.wait([self._storing])
+        for each in self._consumptions:
+            await each.stop()
         if self.database is not None:
             await self.database.aclose()
-        if Runtime.current is self:
-            Runtime.current = None
         if unsent:
             return f"{unsent:,} events could not be published: {stats.link or 'the broker refused'}"
-        return await self._unsaved()
+        return self._unkept()
 
     async def _settle(self) -> None:
-        await self.sink.aclose()
+        """Publish all, end the runs, and let every durable consumer ack what is only here."""
+        began = time.monotonic()
+        durable = [each for each in self._consumptions if each.consumer.durable]
+        await self._patiently(self.sink.aclose(), durable, began)
         if not self.broker.shared:
-            runs = await self.broker.runs()
-            await self.broker.settled(info.meta.run_id for info in runs)
-
-    async def _patiently(self, work: Coroutine[None, None, None]) -> None:
-        """Wait for `work`; give it up when the store or the server has refused for so long."""
-        task = asyncio.create_task(work)
-        refused_s = 0.0
-        try:
-            while not task.done() and refused_s <= self._give_up_s:
-                await asyncio.wait([task], timeout=_LOOK_EVERY_S)
-                refusing = (await self.broker.stats()).link is not None or (
-                    self.persister is not None and self.persister.counters.state == "error"
+            runs = [info.meta.run_id for info in await self.broker.runs()]
+            await asyncio.gather(
+                *(
+                    self._patiently(self.broker.settled(runs, each.consumer.name), [each], began)
+                    for each in durable
                 )
-                refused_s = refused_s + _LOOK_EVERY_S if refusing else 0.0
+            )
+
+    async def _patiently(
+        self,
+        work: Coroutine[None, None, None],
+        needed: Sequence[Consumption[Any]],
+        began: float,
+    ) -> None:
+        """Wait for `work`; give it up when the server, or a consumer that is needed, has refused
+        for so long since closing `began`."""
+        task = asyncio.create_task(work)
+        cut_off_s = 0.0
+        try:
+            while not task.done() and cut_off_s <= self._give_up_s:
+                await asyncio.wait([task], timeout=_LOOK_EVERY_S)
+                is_cut_off = (await self.broker.stats()).link is not None
+                cut_off_s = cut_off_s + _LOOK_EVERY_S if is_cut_off else 0.0
+                closing_s = time.monotonic() - began
+                if any(min(each.failing_s, closing_s) > self._give_up_s for each in needed):
+                    break
         finally:
             task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
 
-    async def _unsaved(self) -> str | None:
-        if self.persister is None or self.broker.shared:
+    def _unkept(self) -> str | None:
+        """What durable consumers never acked, and nobody can have any more."""
+        if self.broker.shared:
             return None
-        counters = self.persister.counters
-        count = (await self.broker.stats()).published - counters.stored - counters.lost
-        if count <= 0:
-            return None
-        return f"{count:,} events could not be stored: {counters.last_error}"
+        lost = [
+            f"{each.unacked:,} events could not be "
+            f"{'stored' if each is self.storing else f'kept by {each.consumer.name}'}: "
+            f"{each.health.last_error}"
+            for each in self._consumptions
+            if each.unacked
+        ]
+        return "; ".join(lost) or None
+
+
+def _in_the_truth_bar(_: str) -> None:
+    """What keeps the store from storing is shown there for as long as it does."""
 
 
 async def _finished(opening: Coroutine[None, None, Database]) -> Database:

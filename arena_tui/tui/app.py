@@ -24,6 +24,7 @@ from arena_tui.config import Config
 from arena_tui.consumers.feed import Feed, Frame
 from arena_tui.errors import ArenaError, BrokerError, StoreError, UsageError
 from arena_tui.producers.follow import Follower
+from arena_tui.services.connect import PROCESS
 from arena_tui.services.games import Games, Playable
 from arena_tui.services.runtime import Runtime
 from arena_tui.tui.render.clean import clean
@@ -133,10 +134,12 @@ class ArenaApp(App[int]):
 
     async def on_mount(self) -> None:
         self.runtime = Runtime(self.config)
+        PROCESS.offer(self.runtime)
         self.feed = Feed(self.runtime.broker, self.monotonic)
+        await self.runtime.consume(self.feed, polled=True)
         self.games = Games(self.runtime.sink, self.runtime.notices)
         self.follower = Follower(
-            self.runtime.broker, self._follow, self.runtime.notices, self.feed.pump
+            self.runtime.broker, self._follow, self.runtime.notices, self.runtime.catch_up
         )
         self._handle_signals()
         await self.push_screen(LiveScreen())
@@ -286,9 +289,9 @@ class ArenaApp(App[int]):
 
     async def sample(self) -> None:
         """One frame: fold what came, sample it, show it on the screens in sight."""
-        self.feed.pump()
+        await self.runtime.catch_up()
         queued = self.runtime.sink.stats().queued
-        self.frame = await self.feed.frame(self.runtime.persister, queued)
+        self.frame = await self.feed.frame(self.runtime.storing, queued)
         for screen in self._screens_in_sight():
             if isinstance(screen, ArenaScreen) and screen.is_mounted:
                 screen.show_frame(self.frame)
@@ -332,8 +335,8 @@ class ArenaApp(App[int]):
                 task.cancel()  # more than once: asyncio.wait_for may swallow it before Python 3.12
             await asyncio.wait(pending, timeout=_CANCEL_AGAIN_S)
         await self.follower.aclose()
-        self.feed.close()
         await asyncio.to_thread(self.games.stop)
+        PROCESS.withdraw(self.runtime)
         if unsaved := await self.runtime.aclose():
             self.exit_message = self.exit_message or unsaved
             self._return_code = 1

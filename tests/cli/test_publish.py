@@ -52,7 +52,7 @@ class Publishing:
 
     def __init__(self, source: FileIO, db: Path, **options: Any) -> None:
         self._db = db
-        self.runtime = Runtime(Config(db=str(db)), producer=True, shared=False)
+        self.runtime = Runtime(Config(db=str(db)), producer=True)
         self._everything = self.runtime.broker.subscribe("test")
         self._got: list[Envelope] = []
         self.ended = asyncio.create_task(publish_from(source, self.runtime, **options))

@@ -8,7 +8,8 @@ from msgspec.structs import replace
 from arena_tui.broker.memory import InProcessBroker
 from arena_tui.broker.protocol import BrokerStats, Cursor, Limits, RunMeta
 from arena_tui.consumers.feed import Feed
-from arena_tui.consumers.persister import PersisterCounters
+from arena_tui.consumers.persister import PersisterStats
+from arena_tui.consumers.protocol import Health
 from arena_tui.events import (
     Action,
     AgentInfo,
@@ -24,6 +25,7 @@ from arena_tui.events import (
 )
 from arena_tui.folds.totals import RunTotals
 from arena_tui.folds.view import RunView
+from arena_tui.services.consumption import Consumption
 from tests.conftest import FakeClock
 from tests.envelopes import envelope
 
@@ -35,13 +37,20 @@ class Stage:
         self.clock = clock
         self.broker = InProcessBroker(limits, clock)
         self.feed = Feed(self.broker, clock)
+        self.reading = Consumption(self.feed, self.broker, polled=True)
+
+    @classmethod
+    async def open(cls, clock: FakeClock, limits: Limits | None = None) -> Stage:
+        stage = cls(clock, limits)
+        await stage.reading.start()
+        return stage
 
     async def publish(self, run_id: str, *events: Event) -> None:
         if run_id not in {info.meta.run_id for info in await self.broker.runs()}:
             await self.broker.open_run(RunMeta(run_id=run_id))
         for event in events:
             await self.broker.publish(run_id, event)
-        self.feed.pump()
+        await self.reading.catch_up()
 
 
 def start(*agents: str, game: str = "chess") -> RunStart:
@@ -49,7 +58,7 @@ def start(*agents: str, game: str = "chess") -> RunStart:
 
 
 async def test_a_pane_holds_what_its_run_looks_like_now(clock: FakeClock) -> None:
-    stage = Stage(clock)
+    stage = await Stage.open(clock)
     await stage.publish(
         "a", start("x", "o"), TurnStart(turn=3, player="o", agent_id="o"),
         Observation(turn=3, agent_id="o", text="the board"),
@@ -67,7 +76,7 @@ async def test_a_pane_holds_what_its_run_looks_like_now(clock: FakeClock) -> Non
 async def test_an_unanswered_prompt_is_waited_for_and_an_answer_ends_that(
     clock: FakeClock,
 ) -> None:
-    stage = Stage(clock)
+    stage = await Stage.open(clock)
     await stage.publish("a", start("x"), LlmPrompt(agent_id="x", text="?"))
     clock.now += 12
     waiting = (await stage.feed.frame()).panes[0].waiting_s
@@ -78,7 +87,7 @@ async def test_an_unanswered_prompt_is_waited_for_and_an_answer_ends_that(
 
 
 async def test_silence_is_stuck_and_a_lost_producer_is_lost(clock: FakeClock) -> None:
-    stage = Stage(clock)
+    stage = await Stage.open(clock)
     await stage.publish("silent", start("x"))
     await stage.publish("gone", start("x"))
     await stage.feed.frame()
@@ -93,7 +102,7 @@ async def test_silence_is_stuck_and_a_lost_producer_is_lost(clock: FakeClock) ->
 
 
 async def test_a_frame_reuses_the_panes_that_did_not_change(clock: FakeClock) -> None:
-    stage = Stage(clock)
+    stage = await Stage.open(clock)
     await stage.publish("a", start("x"))
     await stage.publish("b", start("x"))
     first = await stage.feed.frame()
@@ -106,7 +115,7 @@ async def test_a_frame_reuses_the_panes_that_did_not_change(clock: FakeClock) ->
 
 
 async def test_the_next_game_of_a_series_takes_the_place_of_the_last(clock: FakeClock) -> None:
-    stage = Stage(clock)
+    stage = await Stage.open(clock)
     await stage.publish("a1", start("x", "o"), RunEnd())
     await stage.publish("b1", start("x", game="go"))
     await stage.publish("a2", start("x", "o"))
@@ -117,7 +126,7 @@ async def test_the_next_game_of_a_series_takes_the_place_of_the_last(clock: Fake
 
 
 async def test_finished_runs_can_be_cleared(clock: FakeClock) -> None:
-    stage = Stage(clock)
+    stage = await Stage.open(clock)
     await stage.publish("over", start("x"), RunEnd())
     await stage.publish("open", start("x"))
 
@@ -127,7 +136,7 @@ async def test_finished_runs_can_be_cleared(clock: FakeClock) -> None:
 
 
 async def test_rates_count_events_by_the_second(clock: FakeClock) -> None:
-    stage = Stage(clock)
+    stage = await Stage.open(clock)
     for count in (1, 4, 2):
         await stage.publish("a", *(Action(action="x") for _ in range(count)))
         clock.now += 1.0
@@ -139,12 +148,12 @@ async def test_rates_count_events_by_the_second(clock: FakeClock) -> None:
 
 
 async def test_a_feed_that_falls_behind_draws_the_gap(clock: FakeClock) -> None:
-    stage = Stage(clock, Limits(capacity=10, retain=3))
+    stage = await Stage.open(clock, Limits(capacity=10, retain=3))
     await stage.broker.open_run(RunMeta(run_id="a"))
     for _ in range(25):
         await stage.broker.publish("a", Action(action="x"))
     behind = (await stage.feed.frame()).truth.behind
-    stage.feed.pump()
+    await stage.reading.catch_up()
 
     (pane,) = (await stage.feed.frame()).panes
 
@@ -154,13 +163,13 @@ async def test_a_feed_that_falls_behind_draws_the_gap(clock: FakeClock) -> None:
 
 
 async def test_a_run_that_ended_unseen_leaves_no_ghost(clock: FakeClock) -> None:
-    stage = Stage(clock, Limits(closed_runs=2))
+    stage = await Stage.open(clock, Limits(closed_runs=2))
     for number in range(20):
         run_id = f"run{number}"
         await stage.broker.open_run(RunMeta(run_id=run_id))
         await stage.broker.publish(run_id, start("x", game=run_id))
         await stage.broker.publish(run_id, RunEnd())
-    stage.feed.pump()
+    await stage.reading.catch_up()
 
     panes = (await stage.feed.frame()).panes
 
@@ -183,7 +192,7 @@ async def test_what_is_wrong_with_the_link_reaches_the_truth(clock: FakeClock) -
 async def test_what_a_shared_broker_had_stored_before_is_not_in_flight(
     clock: FakeClock, shared: bool, stored: int, in_flight: int
 ) -> None:
-    stage = Stage(clock)
+    stage = await Stage.open(clock)
     stage.broker.shared = shared
     await stage.publish("a", *(Action(action="x") for _ in range(5)))
     (info,) = await stage.broker.runs()
@@ -201,9 +210,12 @@ class Stored:
     """As much of a persister as a feed reads."""
 
     def __init__(self, stored: int) -> None:
-        self.counters = PersisterCounters(
-            state="ok", stored=stored, lost=0, quarantined=0, failures=0, last_error=None
-        )
+        self.consumer = self
+        self.health = Health(state="ok", failures=0, last_error=None)
+        self._stored = stored
+
+    def stats(self) -> PersisterStats:
+        return PersisterStats(stored=self._stored, lost=0, quarantined=0)
 
 
 def test_a_run_seen_late_is_introduced_and_says_that_there_was_more() -> None:

@@ -8,10 +8,10 @@ import os
 import random
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import duckdb
 import pytest
@@ -20,11 +20,9 @@ from hypothesis import strategies as st
 
 from arena_tui.broker.memory import InProcessBroker
 from arena_tui.broker.protocol import Cursor, Limits, RunMeta
-from arena_tui.consumers import persister as persister_module
 from arena_tui.consumers.persister import Persister
 from arena_tui.errors import StoreError
 from arena_tui.events import (
-    Action,
     AgentInfo,
     Delivery,
     Envelope,
@@ -38,6 +36,8 @@ from arena_tui.events import (
     TurnStart,
 )
 from arena_tui.folds.totals import RunTotals
+from arena_tui.services.consumption import Consumption
+from arena_tui.store import ingest
 from arena_tui.store.database import Connection, Database
 from arena_tui.store.history import read_run, read_runs, read_window
 from arena_tui.store.rows import load_cursors
@@ -46,6 +46,7 @@ from tests.events_strategies import stored_events
 from tests.store_fixture import problems, store
 from tests.waiting import until
 
+T = TypeVar("T")
 AT = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 
 
@@ -203,10 +204,10 @@ class Refusing(Database):
 
     refusing = ""
 
-    def _commit(self, work: Any) -> Any:
+    async def write(self, work: Callable[[Connection], T]) -> T:
         if self.refusing == "before":
             raise StoreError("the disk is full")
-        result = super()._commit(work)
+        result = await super().write(work)
         if self.refusing == "after":
             raise StoreError("nobody knows")
         return result
@@ -218,21 +219,17 @@ class Scene:
     def __init__(self, path: str, limits: Limits | None = None) -> None:
         self.broker = InProcessBroker(limits)
         self.database = Refusing(path)
-        self.persister = Persister(
-            self.broker, self.database, flush_interval_s=0.001, retry_s=(0.001,)
-        )
-        self.storing: asyncio.Task[None]
+        self.persister = Persister(self.database, batch_interval_s=0.001)
+        self.storing = Consumption(self.persister, self.broker, retry_s=(0.001,))
 
     async def __aenter__(self) -> Scene:
-        await self.persister.start()
-        self.storing = asyncio.create_task(self.persister.run())
+        await self.storing.start()
         await self.broker.open_run(RunMeta(run_id="a"))
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self.broker.aclose()
-        self.storing.cancel()
-        await asyncio.wait([self.storing])
+        await self.storing.stop()
         self.database.close()
 
     async def publish(self, count: int) -> None:
@@ -253,16 +250,17 @@ async def test_a_refused_commit_is_tried_again_and_said(
         await scene.settled()
         scene.database.refusing = refusing
         await scene.publish(5)
-        await until(lambda: scene.persister.counters.failures >= 3)
-        refused = scene.persister.counters
-        held = (await scene.broker.stats()).runs[0].lag
+        await until(lambda: scene.storing.health.failures >= 3)
+        refused, stored = scene.storing.health, scene.persister.stats().stored
+        held = (await scene.broker.stats()).runs[0].lag("persister")
         scene.database.refusing = ""
         await scene.settled()
 
-        recovered = scene.persister.counters
-        assert (refused.state, refused.stored, held) == ("error", 5, 5)
+        recovered = scene.storing.health
+        assert (refused.state, stored, held) == ("error", 5, 5)
         assert refused.last_error in ("the disk is full", "nobody knows")
-        assert (recovered.state, recovered.stored, recovered.last_error) == ("ok", 10, None)
+        assert (recovered.state, recovered.last_error) == ("ok", None)
+        assert scene.persister.stats().stored == 10
         assert seqs(scene.database) == [("a", e, s) for _, e, s in seqs(scene.database)]
         assert [seq for _, _, seq in seqs(scene.database)] == list(range(1, 11))
         assert problems(scene.database) == []
@@ -275,12 +273,12 @@ async def test_what_overflows_while_the_store_refuses_is_a_stored_gap(path: str)
     async with Scene(path, Limits(capacity=10, retain=2)) as scene:
         scene.database.refusing = "before"
         await scene.publish(1)
-        await until(lambda: scene.persister.counters.state == "error")
+        await until(lambda: scene.storing.health.state == "error")
         await scene.publish(30)
         scene.database.refusing = ""
         await scene.settled()
 
-        counters = scene.persister.counters
+        counters = scene.persister.stats()
         assert (counters.stored, counters.lost) == (11, 20)
         assert rows(scene.database, "SELECT from_seq, to_seq, reason FROM gaps") == [
             (2, 21, "trimmed")
@@ -295,11 +293,8 @@ async def test_cancelled_anywhere_it_goes_on_at_its_cursor(path: str) -> None:
             await scene.publish(20)
             for _ in range(choose.randrange(1, 12)):
                 await asyncio.sleep(0)
-            scene.storing.cancel()
-            await asyncio.wait([scene.storing])
-            scene.persister = Persister(scene.broker, scene.database, flush_interval_s=0)
-            await scene.persister.start()
-            scene.storing = asyncio.create_task(scene.persister.run())
+            await scene.storing.stop()
+            await scene.storing.start()
         await scene.settled()
 
         assert [seq for _, _, seq in seqs(scene.database)] == list(range(1, 501))
@@ -314,18 +309,18 @@ async def test_a_bug_in_the_persister_loses_nothing(
 
     async with Scene(path, Limits(closed_runs=1)) as scene:
         with monkeypatch.context() as patched:
-            patched.setattr(persister_module, "save_totals", fail)
+            patched.setattr(ingest, "save_totals", fail)
             await scene.publish(3)
             await scene.broker.close_run("a")
             for run_id in "bcd":
                 await scene.broker.open_run(RunMeta(run_id=run_id))
                 await scene.broker.close_run(run_id)
-            await until(lambda: scene.persister.counters.failures >= 2)
-            state = scene.persister.counters.state
+            await until(lambda: scene.storing.health.failures >= 2)
+            state = scene.storing.health.state
         await scene.broker.settled("abcd")
 
         assert state == "error"
-        assert scene.persister.counters.stored == 7
+        assert scene.persister.stats().stored == 7
         assert problems(scene.database) == []
     assert any(record.exc_info for record in caplog.records)
 
@@ -333,19 +328,19 @@ async def test_a_bug_in_the_persister_loses_nothing(
 async def test_an_event_no_commit_can_take_is_set_aside_raw(
     database: Database, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    append = persister_module.append_events
+    append = ingest.append_events
 
     def picky(connection: Connection, envelopes: list[Envelope], table: str) -> None:
         if any(each.seq in (3, 90) for each in envelopes):
             raise duckdb.ConversionException("cannot take 3 and 90")
         append(connection, envelopes, table)
 
-    monkeypatch.setattr(persister_module, "append_events", picky)
-    persister = Persister(InProcessBroker(), database)
+    monkeypatch.setattr(ingest, "append_events", picky)
+    persister = Persister(database)
     batch = [*logs("a", *range(1, 101)), *logs("b", 1, 2)]
 
-    cursors = await persister._store(batch)
-    await persister._store(batch)
+    cursors = await persister.handle(batch)
+    await persister.handle(batch)
 
     assert cursors == {"a": Cursor(7, 100), "b": Cursor(7, 2)}
     assert rows(database, "SELECT from_seq, to_seq, reason FROM gaps ORDER BY 1") == [
@@ -358,13 +353,13 @@ async def test_an_event_no_commit_can_take_is_set_aside_raw(
         ("a", 7, 90, "cannot take 3 and 90"),
     ]
     assert b'"text":"a 3"' in aside[0][4]
-    assert persister.counters.quarantined == 2
+    assert persister.stats().quarantined == 2
     assert "quarantined event 3 of run a: cannot take 3 and 90" in caplog.messages
     assert problems(database) == []
 
 
-async def test_an_event_that_cannot_even_be_encoded_is_set_aside(database: Database) -> None:
-    unsealed = envelope("a", 7, 2, Action(ts=AT, action=object()))
+async def test_an_event_that_is_no_text_is_set_aside(database: Database) -> None:
+    unsealed = Envelope("a", 7, 2, LogEvent(ts=AT), b'{"kind":"log","text":"\xff"}')
 
     await store(database, [*logs("a", 1), unsealed, *logs("a", 3)])
 
@@ -395,23 +390,23 @@ async def test_a_full_disk_is_said_and_waited_for(
     with caplog.at_level(logging.ERROR, "arena_tui"):
         async with Scene(str(small_disk / "a.duckdb")) as scene:
             published = 0
-            while scene.persister.counters.state != "error":
+            while scene.storing.health.state != "error":
                 await scene.broker.publish("a", LogEvent(text=os.urandom(20_000).hex()))
                 published += 1
                 await until(
                     lambda published=published: (
-                        published == scene.persister.counters.stored
-                        or scene.persister.counters.state == "error"
+                        published == scene.persister.stats().stored
+                        or scene.storing.health.state == "error"
                     )
                 )
-            error = scene.persister.counters.last_error
-            acked = scene.persister.counters.stored
+            error = scene.storing.health.last_error
+            acked = scene.persister.stats().stored
             ballast.unlink()
             await scene.settled()
 
             assert "No space left" in str(error)
-            assert scene.persister.counters.state == "ok"
-            assert acked < published == scene.persister.counters.stored
+            assert scene.storing.health.state == "ok"
+            assert acked < published == scene.persister.stats().stored
             assert [seq for _, _, seq in seqs(scene.database)] == list(range(1, published + 1))
             assert problems(scene.database) == []
     again = Database(str(small_disk / "a.duckdb"))
@@ -470,15 +465,15 @@ def test_splits_and_redeliveries_change_nothing(
     async def compare() -> None:
         whole, parts = Database(":memory:"), Database(":memory:")
         await store(whole, batch)
-        persister = Persister(InProcessBroker(), parts)
+        persister = Persister(parts)
         start = 0
         while start < len(batch):
             end = start + choose.randint(1, 12)
             again = [each for each in batch[:start] if _current(each, batch[:start])]
             kept = again[len(again) - choose.randint(0, len(again)) :]
             if choose.random() < 0.3:
-                persister = Persister(InProcessBroker(), parts)
-            await persister._store([*kept, *batch[start:end]])
+                persister = Persister(parts)
+            await persister.handle([*kept, *batch[start:end]])
             start = end
         assert everything(whole) == everything(parts)
         assert problems(whole) == problems(parts) == []

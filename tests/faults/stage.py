@@ -15,7 +15,6 @@ from arena_tui.broker.redis.broker import RedisBroker
 from arena_tui.broker_url import BrokerUrl
 from arena_tui.codec import sealed
 from arena_tui.config import Config
-from arena_tui.consumers.persister import Persister
 from arena_tui.events import LogEvent, RunEnd
 from arena_tui.services.runtime import Runtime
 from arena_tui.store.database import Database
@@ -104,7 +103,7 @@ class Station:
         self.runtime: Runtime
 
     async def __aenter__(self) -> Station:
-        self.runtime = Runtime(self._config, self._limits, shared=False)
+        self.runtime = Runtime(self._config, self._limits)
         await self.runtime.open()
         return self
 
@@ -124,17 +123,13 @@ class Station:
 
     async def stop_storing(self) -> None:
         """The persister ends between two commits; the process goes on reading."""
-        storing = self.runtime._storing
-        assert storing is not None
-        storing.cancel()
-        await asyncio.wait([storing])
+        assert self.runtime.storing is not None
+        await self.runtime.storing.stop()
 
     async def store_again(self) -> None:
         """A persister goes on at the stored cursors."""
-        persister = Persister(self.runtime.broker, self.database)
-        await persister.start()
-        self.runtime.persister = persister
-        self.runtime._storing = asyncio.create_task(persister.run())
+        assert self.runtime.storing is not None
+        await self.runtime.storing.start()
 
     async def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         return await self.database.read(lambda c: c.execute(query, values).fetchall())

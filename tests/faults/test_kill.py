@@ -22,29 +22,26 @@ from arena_tui.events import (
     LlmPrompt, LlmResponse, Observation, OtherEvent, RunEnd, RunStart, TurnStart,
 )
 from arena_tui.store.database import Database
-from arena_tui.consumers import persister
 from arena_tui.consumers.persister import Persister
-
-persister._BATCH_MAX = 300
+from arena_tui.services.consumption import Consumption
 
 told = asyncio.Event()
 
 class Telling(Persister):
-    # Prints what is acked, run by run, once it is.
-    async def _store(self, batch):
-        cursors = await super()._store(batch)
+    # Prints what is stored, run by run, once it is.
+    async def handle(self, batch):
+        cursors = await super().handle(batch)
         print(*(f"{run}={cursor.seq}" for run, cursor in cursors.items()), flush=True)
         told.set()
         return cursors
 
 async def main(path, number):
     broker = InProcessBroker()
-    telling = Telling(broker, Database(path), flush_events=200, flush_interval_s=0.002)
-    await telling.start()
-    storing = asyncio.create_task(telling.run())
+    telling = Telling(Database(path), batch_events=200, batch_interval_s=0.002)
+    await Consumption(telling, broker).start()
     sink = MultiRunBrokerSink(broker)
     turn = 0
-    while not storing.done():
+    while True:
         turn += 1
         for player in range(12):
             run = f"round-{number}-{player}-{turn // 25}"

@@ -274,9 +274,9 @@ async def test_a_late_store_reads_from_redis_what_the_process_does_not_hold(
                 while True:
                     stats = await station.runtime.broker.stats()
                     held = max([held, *(run.high_water for run in stats.runs)])
-                    persister = station.runtime.persister
-                    assert persister is not None
-                    if persister.counters.stored == 40_000:
+                    storing = station.runtime.storing
+                    assert storing is not None
+                    if storing.consumer.stats().stored == 40_000:
                         break
                     await asyncio.sleep(0)
             for run_id in ("a", "b"):

@@ -455,7 +455,7 @@ async def test_a_failure_of_the_broker_is_told(
 @asynccontextmanager
 async def storing(path: Path, db: Path) -> AsyncIterator[Runtime]:
     """The file, followed into a store for as long as the block lasts."""
-    runtime = Runtime(Config(db=str(db)), shared=False)
+    runtime = Runtime(Config(db=str(db)))
     await runtime.open()
     follower = Follower(runtime.broker, [path], runtime.notices, poll_s=POLL_S)
     follower.start()
@@ -522,11 +522,11 @@ async def test_a_big_file_is_read_without_a_warning_and_nobody_misses_any_of_it(
 ) -> None:
     path, db = tmp_path / "x.jsonl", tmp_path / "arena.duckdb"
     path.write_bytes(lines("a", range(30_000)))
-    runtime = Runtime(Config(db=str(db)), shared=False)
+    runtime = Runtime(Config(db=str(db)))
     screen = runtime.broker.subscribe("screen")
     seen: list[int] = []
 
-    def read() -> None:
+    async def read() -> None:
         while batch := screen.read_nowait():
             seen.extend(each.seq for each in batch if isinstance(each, Envelope))
 
@@ -534,7 +534,7 @@ async def test_a_big_file_is_read_without_a_warning_and_nobody_misses_any_of_it(
     follower = Follower(runtime.broker, [path], runtime.notices, read, poll_s=POLL_S)
     follower.start()
     await published(runtime, 30_000)
-    read()
+    await read()
     warnings = (await runtime.broker.stats()).warnings
     await follower.aclose()
     assert await runtime.aclose() is None

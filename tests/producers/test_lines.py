@@ -166,7 +166,7 @@ async def test_a_reader_along_the_way_finds_every_event_though_a_run_keeps_few(
     seen: list[int] = []
     ahead: list[int] = []
 
-    def published() -> None:
+    async def published() -> None:
         while batch := store.read_nowait(10_000):
             last = batch[-1]
             assert isinstance(last, Envelope)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from arena_tui.broker.memory import InProcessBroker
-from arena_tui.broker.protocol import Cursor, Limits, Outgoing, RunMeta, Subscription
+from arena_tui.broker.protocol import STORE, Cursor, Limits, Outgoing, RunMeta, Subscription
 from arena_tui.consumers.persister import Persister
 from arena_tui.errors import BrokerError, EventError, RunClosedError
 from arena_tui.events import (
@@ -25,6 +25,7 @@ from arena_tui.events import (
     RunStart,
 )
 from arena_tui.producers.sink import MultiRunBrokerSink
+from arena_tui.services.consumption import Consumption
 from arena_tui.store.database import Database
 from arena_tui.store.history import read_runs
 from arena_tui.store.verify import verify_store
@@ -71,9 +72,9 @@ async def test_32_threads_in_bursts_lose_nothing(tmp_path: Path) -> None:
     path = str(tmp_path / "a.duckdb")
     broker = InProcessBroker()
     database = Database(path)
-    persister = Persister(broker, database)
-    await persister.start()
-    storing = asyncio.create_task(persister.run())
+    persister = Persister(database)
+    storing = Consumption(persister, broker)
+    await storing.start()
     sink = MultiRunBrokerSink(broker, bound=5_000)
     everyone_is_here = threading.Barrier(THREADS)
 
@@ -93,10 +94,10 @@ async def test_32_threads_in_bursts_lose_nothing(tmp_path: Path) -> None:
         sink.close_all()
 
     await asyncio.to_thread(produce)
-    counters = persister.counters
+    counters = persister.stats()
     held = await broker.runs()
     await broker.aclose()
-    await storing
+    await storing.stop()
     database.close()
 
     assert (counters.stored, counters.lost) == (THREADS * (EVENTS + 1), 0)
@@ -321,7 +322,7 @@ async def test_the_writer_survives_a_broker_that_fails(caplog: pytest.LogCapture
 
 async def test_giving_up_on_the_store_leaves_the_events_in_the_broker() -> None:
     broker = InProcessBroker()
-    store = broker.subscribe("store", durable=True)
+    store = broker.subscribe(STORE, durable=True)
     sink = MultiRunBrokerSink(broker)
     sink.emit("run", LogEvent())
     closing = asyncio.create_task(sink.aclose())
@@ -338,7 +339,7 @@ async def test_giving_up_on_the_store_leaves_the_events_in_the_broker() -> None:
 
 async def test_a_fast_producer_is_paced_by_a_store_that_moves() -> None:
     broker = InProcessBroker(Limits(capacity=100, retain=10))
-    store = broker.subscribe("store", durable=True)
+    store = broker.subscribe(STORE, durable=True)
     sink = MultiRunBrokerSink(broker)
 
     async def keep() -> list[Envelope]:
@@ -362,7 +363,7 @@ async def test_a_fast_producer_is_paced_by_a_store_that_moves() -> None:
 
 async def test_publishing_goes_on_once_the_store_has_most_and_not_only_when_it_has_all() -> None:
     broker = InProcessBroker(Limits(capacity=100, retain=10))
-    store = broker.subscribe("a store always ten behind", durable=True)
+    store = broker.subscribe(STORE, durable=True)
     sink = MultiRunBrokerSink(broker, patience_s=3_600)
 
     async def keep() -> None:
@@ -386,12 +387,12 @@ async def test_publishing_pauses_at_the_share_of_a_run_it_was_told() -> None:
     lags: list[int] = []
 
     class Watched(InProcessBroker):
-        async def settled(self, run_ids: Iterable[str]) -> None:
-            lags.extend(run.lag for run in (await self.stats()).runs)
+        async def settled(self, run_ids: Iterable[str], consumer: str | None = None) -> None:
+            lags.extend(run.lag(STORE) for run in (await self.stats()).runs)
             store.ack({"run": Cursor(1, 50)})
 
     broker = Watched(Limits(capacity=100, retain=10))
-    store = broker.subscribe("store", durable=True)
+    store = broker.subscribe(STORE, durable=True)
     await broker.open_run(RunMeta(run_id="run"), epoch=1)
     sink = MultiRunBrokerSink(broker, pause_at=0.25)
     for count in range(75):
@@ -403,7 +404,7 @@ async def test_publishing_pauses_at_the_share_of_a_run_it_was_told() -> None:
 
 async def test_a_store_that_does_not_move_is_not_waited_for() -> None:
     broker = InProcessBroker(Limits(capacity=100, retain=10))
-    broker.subscribe("dead store", durable=True)
+    broker.subscribe(STORE, durable=True)
     sink = MultiRunBrokerSink(broker, patience_s=0.01)
 
     for count in range(5_000):
@@ -416,7 +417,7 @@ async def test_a_store_that_does_not_move_is_not_waited_for() -> None:
 
 async def test_large_events_are_paced_before_a_run_holds_too_many_bytes() -> None:
     broker = InProcessBroker(Limits(run_bytes=200_000))
-    store = broker.subscribe("store", durable=True)
+    store = broker.subscribe(STORE, durable=True)
     sink = MultiRunBrokerSink(broker)
 
     async def keep() -> list[Delivery]:
@@ -441,7 +442,7 @@ async def test_large_events_are_paced_before_a_run_holds_too_many_bytes() -> Non
 async def test_a_sink_that_does_not_own_its_runs_publishes_everything_and_ends_nothing() -> None:
     broker = InProcessBroker()
     everything = broker.subscribe("test")
-    broker.subscribe("store that never acks", durable=True)
+    broker.subscribe(STORE, durable=True)
     sink = MultiRunBrokerSink(broker, owns_runs=False)
     for count in range(5_000):
         sink.emit("open", LogEvent(turn=count))

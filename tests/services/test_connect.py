@@ -15,6 +15,7 @@ from arena_tui.config import Config
 from arena_tui.errors import BrokerError, StoreError, StoreUnreadableError, UsageError
 from arena_tui.events import RunEnd
 from arena_tui.folds.totals import RunTotals
+from arena_tui.services.connect import PROCESS
 from arena_tui.services.runtime import Runtime
 from arena_tui.store.database import Database
 from arena_tui.store.history import read_runs
@@ -157,6 +158,7 @@ def test_without_a_store_it_works_and_keeps_nothing(path: str) -> None:
 
 async def test_within_a_running_app_runs_go_to_its_broker(path: str) -> None:
     runtime = Runtime(Config(db=None))
+    PROCESS.offer(runtime)
     everything = runtime.broker.subscribe("screen")
 
     def play() -> None:
@@ -172,6 +174,7 @@ async def test_within_a_running_app_runs_go_to_its_broker(path: str) -> None:
     assert [each.run_id for each in got] == ["r", "r", "left-open", "left-open"]
     assert isinstance(got[-1].event, RunEnd)  # type: ignore[union-attr]
     assert not Path(path).exists()
+    PROCESS.withdraw(runtime)
     await runtime.aclose()
 
 
@@ -230,17 +233,16 @@ def test_a_connection_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="unknown broker"):
         arena_tui.connect("mqtt://host", db=str(bad))
 
-    assert Runtime.current is None
     assert threading.active_count() <= before + 1
 
 
 def test_what_could_not_be_stored_is_an_error_on_closing(
     path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(*_: object) -> None:
+    async def refuse(*_: object) -> None:
         raise StoreError("the disk is full")
 
-    monkeypatch.setattr(Database, "_commit", refuse)
+    monkeypatch.setattr(Database, "write", refuse)
     monkeypatch.setitem(Runtime.__init__.__kwdefaults__, "give_up_s", 0.1)  # type: ignore[arg-type]
     arena = arena_tui.connect(db=path)
     with arena.run("g"):

@@ -68,17 +68,7 @@ async def test_without_a_store_nothing_is_waited_for(config: Config) -> None:
     runtime.sink.emit("run", LogEvent())
 
     assert await runtime.aclose() is None
-    assert (runtime.database, runtime.persister) == (None, None)
-
-
-async def test_the_runtime_of_the_process_is_known_while_it_is_open(config: Config) -> None:
-    shared, own = Runtime(config), Runtime(config, shared=False)
-
-    assert Runtime.current is shared
-    await own.aclose()
-    assert Runtime.current is shared
-    await shared.aclose()
-    assert Runtime.current is None
+    assert (runtime.database, runtime.storing) == (None, None)
 
 
 async def test_closing_twice_is_harmless(config: Config) -> None:
@@ -98,10 +88,10 @@ async def test_a_store_that_refuses_is_given_up_and_the_loss_is_counted(
     await runtime.sink.flush()
     await runtime.broker.settled(["run"])
 
-    def refuse(*_: Any) -> None:
+    async def refuse(*_: Any) -> None:
         raise StoreError("the disk is full")
 
-    monkeypatch.setattr(Database, "_commit", refuse)
+    monkeypatch.setattr(Database, "write", refuse)
     for _ in range(7):
         runtime.sink.emit("run", LogEvent())
 

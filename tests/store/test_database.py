@@ -24,17 +24,16 @@ from tests.store_fixture import problems, store
 
 KILLED_WRITER = """
 import asyncio, os, signal, sys
-from arena_tui.broker.memory import InProcessBroker
 from arena_tui.events import LogEvent
 from arena_tui.store.database import Database
 from arena_tui.consumers.persister import Persister
 from tests.envelopes import envelope
 
 async def main():
-    persister = Persister(InProcessBroker(), Database(sys.argv[1]))
+    persister = Persister(Database(sys.argv[1]))
     for batch in range(30):
         first = batch * 20 + 1
-        await persister._store(
+        await persister.handle(
             [envelope("run", 5, seq, LogEvent(text="x" * 40)) for seq in range(first, first + 20)]
         )
     os.kill(os.getpid(), signal.SIGKILL)

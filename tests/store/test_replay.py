@@ -13,6 +13,7 @@ from arena_tui.broker.protocol import Limits, RunMeta
 from arena_tui.consumers.persister import Persister
 from arena_tui.errors import UnknownRunError
 from arena_tui.events import Delivery, Envelope, Gap, LogEvent, RunEnd
+from arena_tui.services.consumption import Consumption
 from arena_tui.store.database import Database
 from arena_tui.store.history import WINDOW, History
 from arena_tui.store.replay import replay
@@ -43,12 +44,11 @@ def history(database: Database) -> History:
 async def broker(database: Database) -> AsyncIterator[InProcessBroker]:
     """A broker that holds three events a run, and a persister that keeps up."""
     made = InProcessBroker(Limits(capacity=1_000, retain=3, closed_runs=1))
-    persister = Persister(made, database, flush_interval_s=0.001)
-    await persister.start()
-    storing = asyncio.create_task(persister.run())
+    storing = Consumption(Persister(database, batch_interval_s=0.001), made)
+    await storing.start()
     yield made
     await made.aclose()
-    await storing
+    await storing.stop()
 
 
 async def publish(broker: InProcessBroker, count: int, settle: bool = True) -> int:

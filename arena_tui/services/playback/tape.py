@@ -6,38 +6,59 @@ Of a run whose stream was lost and made anew it reads the newest epoch.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Literal
 
-from arena_tui.broker.protocol import BrokerProtocol, RunMeta, Subscription
+from msgspec import Struct
+
+from arena_tui.broker.protocol import Cursor, RunMeta
 from arena_tui.codec import encode_event
+from arena_tui.consumers.protocol import Consumer
 from arena_tui.errors import UnknownRunError
 from arena_tui.events import Delivery, Envelope, ErrorEvent, Gap, RunEnd
 from arena_tui.folds.view import RunView
-from arena_tui.store.history import Density, History, Mark
+from arena_tui.services.consumption import Consumption
+from arena_tui.services.runtime import Runtime
+from arena_tui.store.history import Density, Mark
 from arena_tui.store.rows import as_in_payload
 
-__all__ = ["RunTape"]
+__all__ = ["RunTape", "TapeStats"]
 
 _HOT_MAX = 20_000
 """Newest deliveries of a live run kept at hand; older ones are read from the store."""
 
 
-class RunTape:
+class TapeStats(Struct, frozen=True, kw_only=True):
+    """Counters of one tape; `held`: deliveries kept at hand."""
+
+    held: int
+
+
+class RunTape(Consumer):
     """Reads one run, live or finished; `open` first, `pump` now and then while it is live.
+
+    While it is live it is a polled consumer of the runtime.
 
     Attributes:
         last_seq: Newest seq known.
         live: Whether more may come.
     """
 
-    def __init__(self, run_id: str, broker: BrokerProtocol, history: History | None) -> None:
+    durable = False
+    batch_events = 1_000
+    batch_interval_s = 0.1
+
+    def __init__(self, run_id: str, runtime: Runtime) -> None:
+        self.name = f"run {run_id[-4:].lower()}"
         self.run_id = run_id
         self.last_seq = 0
         self.live = False
-        self._broker = broker
-        self._history = history
-        self._subscription: Subscription | None = None
+        self._runtime = runtime
+        self._history = runtime.history
+        self._reading: Consumption[RunTape] | None = None
         self._hot: list[Delivery] = []
+        self._news = 0
         self._meta: RunMeta | None = None
         self._epoch: int | None = None
 
@@ -47,14 +68,13 @@ class RunTape:
         Raises:
             UnknownRunError: Neither the broker nor the store has it.
         """
-        held = {info.meta.run_id: info for info in await self._broker.runs()}
+        held = {info.meta.run_id: info for info in await self._runtime.broker.runs()}
         if self.run_id in held:
-            self._subscription = self._broker.subscribe(
-                f"run {self.run_id[-4:].lower()}", [self.run_id]
-            )
+            self._reading = await self._runtime.consume(self, [self.run_id], polled=True)
             self.live = held[self.run_id].state != "closed"
             self._meta = held[self.run_id].meta
-            self.pump()
+            await self._reading.catch_up()
+            self._news = 0
         elif self._history is not None:
             self.run_id = (totals := await self._history.run(self.run_id)).run_id
             self.last_seq, self._epoch = totals.seq, totals.epoch
@@ -63,22 +83,29 @@ class RunTape:
                 f"no run {self.run_id}: the broker let it go, and nothing is stored"
             )
 
+    async def start(self) -> Literal["oldest"]:
+        self._hot.clear()
+        return "oldest"
+
+    async def handle(self, batch: Sequence[Delivery]) -> Mapping[str, Cursor]:
+        self._hot += batch
+        self._news += len(batch)
+        if batch[-1].epoch != self._epoch:
+            self._epoch = batch[-1].epoch
+            self._hot = [each for each in self._hot if each.epoch == self._epoch]
+        self.last_seq = _last(batch[-1])
+        self.live = self.live and not _ends(batch[-1])
+        if len(self._hot) > 2 * _HOT_MAX:
+            del self._hot[:-_HOT_MAX]
+        return {}
+
+    def stats(self) -> TapeStats:
+        return TapeStats(held=len(self._hot))
+
     def pump(self) -> list[Delivery]:
-        """Take in what is new, and return it."""
-        news: list[Delivery] = []
-        if self._subscription is not None:
-            while batch := self._subscription.read_nowait():
-                news += batch
-        if news:
-            self._hot += news
-            if news[-1].epoch != self._epoch:
-                self._epoch = news[-1].epoch
-                self._hot = [each for each in self._hot if each.epoch == self._epoch]
-            self.last_seq = _last(news[-1])
-            self.live = self.live and not _ends(news[-1])
-            if len(self._hot) > 2 * _HOT_MAX:
-                del self._hot[:-_HOT_MAX]
-        return news
+        """What has come since the last call, as far as it is still at hand."""
+        news, self._news = self._news, 0
+        return self._hot[-news:] if news else []
 
     async def window(self, from_seq: int, to_seq: int) -> list[Delivery]:
         """Deliveries from `from_seq` to `to_seq`, in order."""
@@ -153,8 +180,9 @@ class RunTape:
 
     def close(self) -> None:
         """Stop reading."""
-        if self._subscription is not None:
-            self._subscription.close()
+        if self._reading is not None:
+            self._runtime.release(self._reading)
+            self._reading = None
 
     @property
     def _complete(self) -> bool:

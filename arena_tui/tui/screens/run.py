@@ -243,8 +243,7 @@ class RunScreen(ArenaScreen):
 
     @work(exclusive=True, group="open", exit_on_error=False)
     async def _open(self) -> None:
-        runtime = self.arena.runtime
-        tape = RunTape(self._run_id, runtime.broker, runtime.history)
+        tape = RunTape(self._run_id, self.arena.runtime)
         try:
             await tape.open()
         except ArenaError as error:

@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from arena_tui.broker.memory import InProcessBroker
 from arena_tui.codec import sealed
 from arena_tui.config import Config
 from arena_tui.errors import UnknownRunError
@@ -58,18 +57,18 @@ async def runtime() -> AsyncIterator[Runtime]:
 @pytest.fixture(params=["at hand", "stored", "trimmed"])
 async def tape(request: pytest.FixtureRequest, runtime: Runtime) -> AsyncIterator[RunTape]:
     """The same run three ways: all in a broker, all in the store, the newest in the broker."""
-    broker = runtime.broker
-    history = runtime.history
     if request.param == "at hand":
-        broker, history = InProcessBroker(), None
+        runtime = Runtime(Config(db=None))
         events = game()
-        await broker.publish_all([("run1", *sealed(each)) for each in events])
+        await runtime.broker.publish_all([("run1", *sealed(each)) for each in events])
     elif request.param == "stored":
-        await broker.reap("run1")
-    tape = RunTape("run1", broker, history)
+        await runtime.broker.reap("run1")
+    tape = RunTape("run1", runtime)
     await tape.open()
     yield tape
     tape.close()
+    if runtime.database is None:
+        await runtime.aclose()
 
 
 async def test_windows_are_complete_and_in_order(tape: RunTape) -> None:
@@ -126,6 +125,8 @@ async def test_the_density_counts_every_event_and_places_the_errors(tape: RunTap
 
 
 async def test_a_run_nobody_has_is_said_to_be_unknown(runtime: Runtime) -> None:
-    for history in (runtime.history, None):
+    without_store = Runtime(Config(db=None))
+    for each in (runtime, without_store):
         with pytest.raises(UnknownRunError):
-            await RunTape("nobody", runtime.broker, history).open()
+            await RunTape("nobody", each).open()
+    await without_store.aclose()

@@ -1,0 +1,231 @@
+"""Runs one consumer: its subscription, batches, acks, retries, and how it fares.
+
+Knows nothing of what the consumer does, nor of other consumers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Collection, Coroutine, Sequence
+from functools import partial
+from typing import Final, Generic, TypeVar
+
+from arena_tui.broker.protocol import BrokerProtocol, Subscription
+from arena_tui.consumers.protocol import Consumer, ConsumerState, Health
+from arena_tui.errors import ArenaError
+from arena_tui.events import Delivery
+
+__all__ = ["RETRY_S", "Consumption"]
+
+RETRY_S: Final = (0.5, 1.0, 2.0, 5.0)
+"""Waits before what failed is tried again; the last one repeats."""
+
+_BATCH_MAX: Final = 10_000
+"""Deliveries of one batch at most, for a consumer that has fallen behind."""
+
+_CATCH_UP_MAX: Final = 50_000
+"""Deliveries handed over in one go at most: what is left waits in the broker."""
+
+_log = logging.getLogger(__name__)
+
+C = TypeVar("C", bound=Consumer)
+
+
+class Consumption(Generic[C]):
+    """One consumer at work on a broker, from `start` to `stop`.
+
+    Args:
+        runs: The runs it follows; None: all, also those to come.
+        polled: It has no task of its own, and is handed what has come when `catch_up` is called.
+        retry_s: Waits before what failed is tried again; the last one repeats.
+        on_failure: Told, once an episode, that the consumer has begun to fail.
+
+    Attributes:
+        consumer: What is run.
+        polled: See above.
+        unacked: When it was stopped: events published that it had not acked.
+    """
+
+    def __init__(
+        self,
+        consumer: C,
+        broker: BrokerProtocol,
+        runs: Collection[str] | None = None,
+        *,
+        polled: bool = False,
+        retry_s: Sequence[float] = RETRY_S,
+        on_failure: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self.consumer = consumer
+        self.polled = polled
+        self.unacked = 0
+        self._broker = broker
+        self._runs = runs
+        self._retry_s = retry_s
+        self._on_failure = on_failure
+        self._subscription: Subscription | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._catching_up = asyncio.Lock()
+        self._in_hand: list[Delivery] = []
+        self._state: ConsumerState = "starting"
+        self._failures = 0
+        self._attempt = 0
+        self._last_error: str | None = None
+        self._failing_since: float | None = None
+
+    @property
+    def health(self) -> Health:
+        """State and failures, now."""
+        return Health(state=self._state, failures=self._failures, last_error=self._last_error)
+
+    @property
+    def failing_s(self) -> float:
+        """Seconds since it began to fail; 0 while it works."""
+        since = self._failing_since
+        return 0.0 if since is None else time.monotonic() - since
+
+    async def start(self) -> None:
+        """Start the consumer and subscribe: from here on the broker holds events for it.
+
+        Raises:
+            Exception: What the consumer's `start` raises; nothing is left open.
+            UnknownRunError: A run it is to follow is not held.
+            UsageError: There is a durable consumer of that name already.
+        """
+        try:
+            self._subscription = await self._subscribe()
+        except BaseException:
+            await self._close_consumer()
+            raise
+        self._recover()
+        if not self.polled:
+            self._task = asyncio.create_task(self._run(), name=self.consumer.name)
+
+    async def catch_up(self, limit: int = _CATCH_UP_MAX) -> int:
+        """Hand a polled consumer what is there now; returns how many deliveries that were.
+
+        Raises:
+            Exception: What handling raised; that batch comes first the next time.
+        """
+        async with self._catching_up:
+            taken = 0
+            while self._subscription is not None and taken < limit:
+                self._in_hand = self._in_hand or self._subscription.read_nowait()
+                if not self._in_hand:
+                    break
+                try:
+                    await self._hand_over(self._in_hand)
+                except Exception as error:
+                    self._fail(error)
+                    raise
+                taken += len(self._in_hand)
+                self._in_hand = []
+            return taken
+
+    def close(self) -> None:
+        """Subscribe no longer. All that a polled consumer without `aclose` needs; idempotent."""
+        if self._subscription is not None:
+            self.unacked = sum(self._broker.lags(self.consumer.name).values())
+            self._subscription.close()
+            self._subscription = None
+        self._state = "stopped"
+
+    async def stop(self) -> None:
+        """End, and close the consumer; what it has in hand counts as not taken. Idempotent.
+
+        `start` goes on at the consumer's cursors.
+        """
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+            self._task = None
+        self.close()
+        self._in_hand = []
+        await self._close_consumer()
+
+    async def _run(self) -> None:
+        """Until the subscription ends. Nothing that the consumer raises ends it."""
+        while True:
+            try:
+                batch = await self._next_batch()
+            except Exception as error:  # noqa: BLE001 - a bug there must not end it for ever
+                await self._back_off(error)
+                await self._insist(self._restart)
+                continue
+            if not batch:
+                self._state = "stopped"
+                return
+            await self._insist(partial(self._hand_over, batch))
+
+    async def _next_batch(self) -> list[Delivery]:
+        """The next deliveries, as many or as late as the consumer wants; none: it is the end."""
+        subscription, wanted = self._subscription, self.consumer.batch_events
+        assert subscription is not None
+        batch: list[Delivery] = []
+        try:
+            batch += await anext(subscription)
+            async with asyncio.timeout(self.consumer.batch_interval_s):
+                while len(batch) < wanted:
+                    batch += await anext(subscription)
+        except (TimeoutError, StopAsyncIteration):
+            pass
+        if len(batch) >= wanted:
+            batch += subscription.read_nowait(_BATCH_MAX - len(batch))
+        return batch
+
+    async def _hand_over(self, batch: list[Delivery]) -> None:
+        cursors = await self.consumer.handle(batch)
+        if self.consumer.durable and self._subscription is not None:
+            self._subscription.ack(cursors)
+        self._attempt = 0
+        self._recover()
+
+    async def _subscribe(self) -> Subscription:
+        """Start the consumer; a subscription it has still is given up only now."""
+        start = await self.consumer.start()
+        if self._subscription is not None:
+            self._subscription.close()
+        consumer = self.consumer
+        return self._broker.subscribe(consumer.name, self._runs, start, consumer.durable)
+
+    async def _restart(self) -> None:
+        await self._close_consumer()
+        self._subscription = await self._subscribe()
+        self._recover()
+
+    async def _insist(self, work: Callable[[], Coroutine[None, None, None]]) -> None:
+        """Do it, again and again, until it does not raise."""
+        while True:
+            try:
+                return await work()
+            except Exception as error:  # noqa: BLE001 - whatever it is, the broker holds the rest
+                await self._back_off(error)
+
+    async def _back_off(self, error: Exception) -> None:
+        self._fail(error)
+        await asyncio.sleep(self._retry_s[min(self._attempt, len(self._retry_s) - 1)])
+        self._attempt += 1
+
+    def _fail(self, error: Exception) -> None:
+        if self._state != "error":
+            traceback = None if isinstance(error, ArenaError) else error
+            told = f"{self.consumer.name}: {error}; events are held and tried again"
+            _log.error("%s", told, exc_info=traceback)
+            self._failing_since = time.monotonic()
+            self._on_failure(told)
+        self._state, self._last_error = "error", str(error) or type(error).__name__
+        self._failures += 1
+
+    def _recover(self) -> None:
+        if self._state == "error":
+            _log.warning("%s works again", self.consumer.name)
+        self._state, self._last_error, self._failing_since = "ok", None, None
+
+    async def _close_consumer(self) -> None:
+        try:
+            await self.consumer.aclose()
+        except Exception as error:  # noqa: BLE001 - others are to be closed, too
+            self._failures += 1
+            _log.error("%s cannot be closed: %s", self.consumer.name, error, exc_info=error)
