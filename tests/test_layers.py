@@ -28,6 +28,7 @@ LIBRARIES = {
     "rich": ("arena_tui/tui/", "arena_tui/cli/", "arena_tui/bench/"),
     "redis": ("arena_tui/broker/redis/", "arena_tui/bench/"),
     "duckdb": ("arena_tui/store/", "arena_tui/bench/"),
+    "nanoarrow": ("arena_tui/store/",),
     "pyspiel": ("arena_tui/games/",),
 }
 

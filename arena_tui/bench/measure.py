@@ -96,6 +96,7 @@ class Sizes(Struct, frozen=True, kw_only=True):
         thread_events: Events sent from threads.
         batches: Commits of 1,000 events.
         sustained: Events from a thread to the disk.
+        pipeline: Events on their whole way.
         stall_s: How long the loop's lateness is watched, in seconds.
         settle_s, watch_s: How long a screen runs before and while its CPU is watched.
         keys: Keys pressed on a screen.
@@ -109,6 +110,7 @@ class Sizes(Struct, frozen=True, kw_only=True):
     thread_events: int = 20_000
     batches: int = 8
     sustained: int = 50_000
+    pipeline: int = 200_000
     stall_s: float = 0.6
     settle_s: float = 0.25
     watch_s: float = 1.0

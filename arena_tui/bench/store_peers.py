@@ -15,7 +15,16 @@ import msgspec
 from arena_tui.events import Envelope
 from arena_tui.folds.totals import RunTotals
 
-__all__ = ["EVENTS", "RUNS", "DuckdbRows", "EventRow", "Fold", "JsonLines", "SqliteRows"]
+__all__ = [
+    "EVENTS",
+    "INSERT_EVENT",
+    "RUNS",
+    "DuckdbRows",
+    "EventRow",
+    "Fold",
+    "JsonLines",
+    "SqliteRows",
+]
 
 EventRow: TypeAlias = tuple[str, int, int, int | None, str, str | None, str | datetime, str]
 TotalsRow: TypeAlias = tuple[object, ...]
@@ -30,7 +39,7 @@ CREATE TABLE runs (run_id VARCHAR PRIMARY KEY, epoch BIGINT, seq BIGINT, turns B
 events BIGINT, errors BIGINT, lost BIGINT, input_tokens BIGINT, output_tokens BIGINT,
 cost_usd DOUBLE, last_at TIMESTAMP)
 """
-_INSERT_EVENT = "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+INSERT_EVENT = "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 _UPSERT_RUN = "INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 _encoder = msgspec.json.Encoder()
@@ -69,7 +78,7 @@ class SqliteRows:
         """One transaction."""
         connection = self._connection
         connection.execute("BEGIN")
-        connection.executemany(_INSERT_EVENT, event_rows(batch, as_text=True))
+        connection.executemany(INSERT_EVENT, event_rows(batch, as_text=True))
         connection.executemany(_UPSERT_RUN, totals_rows(self._fold.add(batch), as_text=True))
         connection.execute("COMMIT")
 
@@ -91,7 +100,7 @@ class DuckdbRows:
         """One transaction."""
         connection = self._connection
         connection.begin()
-        connection.executemany(_INSERT_EVENT, list(event_rows(batch)))
+        connection.executemany(INSERT_EVENT, list(event_rows(batch)))
         connection.executemany(_UPSERT_RUN, list(totals_rows(self._fold.add(batch))))
         connection.commit()
 

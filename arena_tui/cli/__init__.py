@@ -186,7 +186,10 @@ def _parser() -> _Parser:
         commands, "bench", "measure this machine, beside floors and peers", "benching:bench"
     )
     bench.add_argument(
-        "what", nargs="*", metavar="WHAT", help="broker, redis, store, ui, start; default all"
+        "what",
+        nargs="*",
+        metavar="WHAT",
+        help="broker, redis, store, pipeline, ui, start; default all",
     )
     bench.add_argument("--rounds", type=int, default=5, metavar="N", help="medians are of N rounds")
     return parser

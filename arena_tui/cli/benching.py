@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["bench"]
 
-_WHATS: Final = ("broker", "redis", "store", "ui", "start")
+_WHATS: Final = ("broker", "redis", "store", "pipeline", "ui", "start")
 _HEADER: Final = ("figure", "value", "beside", "value", "ratio", "goal", "")
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import msgspec
 
 from arena_tui.broker.protocol import Cursor
 from arena_tui.events import Delivery, Envelope, Gap
 from arena_tui.folds.totals import RunTotals
+from arena_tui.store.arrow import event_columns
 from arena_tui.store.database import Connection
 
 __all__ = [
@@ -42,13 +43,10 @@ _FACTS = tuple(name for name in _FIELDS if name not in _COUNTERS)
 
 _encoder = msgspec.json.Encoder()
 
-EventRow: TypeAlias = tuple[str, int, int, int | None, str, str | None, datetime, str]
-
 
 def append_events(connection: Connection, envelopes: Sequence[Envelope], table: str) -> None:
     """Append rows of the layout of `events`."""
-    with connection.appender(table) as appender:
-        appender.append_rows(_event_rows(envelopes))
+    connection.from_arrow(event_columns(envelopes)).insert_into(table)
 
 
 def insert_gap(connection: Connection, gap: Gap, noted_at: datetime) -> None:
@@ -129,13 +127,6 @@ def _sql_value(name: str, value: Any) -> Any:
     if name in _TIME_FIELDS and value is not None:
         return _naive(value)
     return value
-
-
-def _event_rows(envelopes: Sequence[Envelope]) -> Iterator[EventRow]:
-    for envelope in envelopes:
-        event = envelope.event
-        yield (envelope.run_id, envelope.epoch, envelope.seq, event.turn, event.kind,
-               event.agent_id, _naive(event.ts), envelope.raw.decode())  # fmt: skip
 
 
 def _naive(at: datetime) -> datetime:

@@ -18,6 +18,7 @@ TINY = Sizes(
     thread_events=400,
     batches=2,
     sustained=2_000,
+    pipeline=2_000,
     stall_s=0.05,
     settle_s=0.05,
     watch_s=0.2,
@@ -30,6 +31,7 @@ FIELDS = [
 PEERS = {
     "broker": ["floor", "a task and a queue", "encode/broadcaster", "call_soon_threadsafe"],
     "store": ["floor", "sqlite3", "executemany", "pyarrow"],
+    "pipeline": ["floor", "sqlite3", "sink and log", "sink, log and store"],
     "ui": ["floor", "ScrollViews"],
     "start": ["python -c pass", "a Textual app"],
 }
@@ -164,7 +166,7 @@ def test_temporary_stores_are_made_beside_the_given_one_and_removed(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["nothing"], "measure called 'nothing': use broker, redis, store, ui, start"),
+        (["nothing"], "measure called 'nothing': use broker, redis, store, pipeline, ui, start"),
         (["broker", "--rounds", "0"], "--rounds 0 measures nothing: use 1 or more"),
         (["--db", "/no/such/x.duckdb"], "no folder /no/such to make temporary stores in"),
     ],
