@@ -6,9 +6,7 @@ import os
 import pty
 import select
 import signal
-import struct
 import termios
-from fcntl import ioctl
 from pathlib import Path
 
 import pyte
@@ -23,13 +21,18 @@ class Terminal:
     def __init__(self, command: list[str], home: Path) -> None:
         environment = {**os.environ, "TERM": "xterm-256color", "HOME": str(home),
                        "ARENA_LOG": str(home / "log"), "COLORTERM": "truecolor"}  # fmt: skip
+        for size_of_another in ("COLUMNS", "LINES"):
+            environment.pop(size_of_another, None)
         self.raw = b""
         self.screen = pyte.Screen(120, 40)
         self._stream = pyte.ByteStream(self.screen)
         self.pid, self._fd = pty.fork()
         if self.pid == 0:
-            os.execvpe(command[0], command, environment)
-        ioctl(self._fd, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
+            try:
+                termios.tcsetwinsize(0, (40, 120))
+                os.execvpe(command[0], command, environment)
+            finally:
+                os._exit(127)
 
     def wait_for(self, text: str) -> None:
         """Read until the text stands on the screen, or after a minus no longer does."""
