@@ -18,7 +18,7 @@ import redis
 import arena_tui
 from tests.cli.test_commands import ARENA, arena, lines, surroundings
 from tests.redis_fixture import MakeRedis
-from tests.tui.terminal import Terminal
+from tests.tui.terminal import OpenTerminal
 
 Child: TypeAlias = "subprocess.Popen[str]"
 Persist: TypeAlias = Callable[..., Child]
@@ -219,10 +219,10 @@ def test_what_it_cannot_do_is_one_line(
 
 
 def test_on_a_terminal_the_last_line_tells_where_every_event_is(
-    redis_url: str, tmp_path: Path
+    redis_url: str, tmp_path: Path, open_terminal: OpenTerminal
 ) -> None:
     db = str(tmp_path / "arena.duckdb")
-    terminal = Terminal([*ARENA, "persist", "--broker", redis_url, "--db", db], tmp_path)
+    terminal = open_terminal([*ARENA, "persist", "--broker", redis_url, "--db", db])
     terminal.wait_for("storing what comes through redis")
     publish(redis_url, "seen", 10)
     terminal.wait_for("published 12 = stored 12 + in flight 0 + lost 0 · ")
