@@ -18,6 +18,7 @@ import redis
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import arena_tui
 from arena_tui.broker.redis.link import ACL_RULES
 from arena_tui.cli import main
 from arena_tui.cli.secrets import without_passwords
@@ -266,7 +267,11 @@ def test_the_dashboard_does_not_show_it(
     terminal = open_terminal([*command, "--db", str(tmp_path / "arena.duckdb")])
     arguments = b""
     if kind in ("the password", "a user"):
-        terminal.wait_for("stored 0")
+        with (
+            arena_tui.connect(url_of(kind, secured), store=False) as arena_of_another,
+            arena_of_another.run("by-hand"),
+        ):
+            terminal.wait_for("by-hand")  # it has reached the server
         arguments = command_line(terminal.pid)
         terminal.press(b"?")
         terminal.wait_for("freeze")

@@ -21,7 +21,7 @@ from arena_tui.events import Delivery, Envelope, Gap
 from arena_tui.store.replay import replay
 from tests.faults.stage import LIMITS, Producer, Station
 from tests.redis_fixture import MakeRedis
-from tests.waiting import until
+from tests.waiting import pause, until
 
 pytestmark = pytest.mark.usefixtures("quick")
 
@@ -68,16 +68,18 @@ async def test_a_persister_killed_again_and_again_stores_everything_once(
     stop = asyncio.Event()
     async with Producer(redis_url, limits) as producer:
 
+        async def has_room() -> bool:
+            """Or it would overflow."""
+            return stop.is_set() or await longest(redis_url, producer) <= 3_000
+
         async def publish() -> None:
             number = 0
             while not stop.is_set():
                 number += 1
-                if await longest(redis_url, producer) > 3_000:  # or it would overflow
-                    await asyncio.sleep(0.01)
-                    continue
+                await until(has_room)
                 for run_id in (f"a{number // 200}", f"b{number // 300}"):
                     await producer.publish(run_id, 5)
-                await asyncio.sleep(0.002)
+                await pause(0.002)
 
         publishing = asyncio.create_task(publish())
         for _ in range(ROUNDS):
@@ -154,9 +156,7 @@ async def until_acked(url: str, station: Station, run_id: str, seq: int) -> int:
     """How many entries the server holds once this store's ack of an event has come there."""
     with redis.Redis.from_url(url, decode_responses=True) as client:
         store = acks_key(station.runtime.broker._store)  # type: ignore[attr-defined]
-        async with asyncio.timeout(30):
-            while not (client.hget(store, run_id) or "").endswith(f"-{seq}"):
-                await asyncio.sleep(0)
+        await until(lambda: (client.hget(store, run_id) or "").endswith(f"-{seq}"))
         return int(client.xlen(events_key(run_id)))
 
 
@@ -270,15 +270,16 @@ async def test_a_late_store_reads_from_redis_what_the_process_does_not_hold(
                 await producer.publish(run_id, 2_000)
         async with Station(redis_url, tmp_path / "a.db", limits) as station:
             held = 0
-            async with asyncio.timeout(60):
-                while True:
-                    stats = await station.runtime.broker.stats()
-                    held = max([held, *(run.high_water for run in stats.runs)])
-                    persister = station.runtime.persister
-                    assert persister is not None
-                    if persister.counters.stored == 40_000:
-                        break
-                    await asyncio.sleep(0)
+            persister = station.runtime.persister
+            assert persister is not None
+
+            async def all_is_stored() -> bool:
+                nonlocal held
+                stats = await station.runtime.broker.stats()
+                held = max([held, *(run.high_water for run in stats.runs)])
+                return persister.counters.stored == 40_000
+
+            await until(all_is_stored)
             for run_id in ("a", "b"):
                 account = await station.account(run_id)
                 account.check(20_000)
@@ -342,5 +343,9 @@ async def test_overflow_of_a_stopped_process_is_counted_exactly(
             await station.has("a", 8_200)
             account = await station.account("a")
             account.check(8_200)
-            assert 2_900 <= account.lost <= 3_100
-            assert (account.gaps[0][0], account.gaps[-1][1]) == (101, 100 + account.lost)
+            # Of 8,200 the server keeps 5,000. What it had sent before lies between two gaps.
+            lost = {seq for first, last, _ in account.gaps for seq in range(first, last + 1)}
+            assert len(lost) == account.lost
+            assert lost == set(range(1, 8_201)) - set(account.numbers)
+            assert lost <= set(range(101, 3_201))
+            assert account.lost >= 2_000
