@@ -14,7 +14,12 @@ from arena_tui.broker.redis.broker import RedisBroker
 from arena_tui.broker_url import BrokerUrl
 from arena_tui.services.servers import server_binaries
 
-pytest_plugins = ["tests.redis_fixture", "tests.store_fixture"]
+pytest_plugins = [
+    "tests.redis_fixture",
+    "tests.running",
+    "tests.store_fixture",
+    "tests.tui.terminal",
+]
 
 MakeBroker: TypeAlias = Callable[..., Awaitable[BrokerProtocol]]
 BACKENDS = ["memory", *(server_binaries() or ["redis"])]

@@ -8,7 +8,6 @@ they fail.
 from __future__ import annotations
 
 import os
-import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeAlias
@@ -31,11 +30,6 @@ __all__ = [
 MakeRedis: TypeAlias = Callable[..., RedisServer]
 BINARIES = server_binaries()
 _GIVEN_URL = os.environ.get("ARENA_TEST_REDIS_URL")
-
-
-def pytest_configure() -> None:
-    # SIGTERM (timeout, a CI's cancel) ends tests as Ctrl-C does, so that no server outlives them.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

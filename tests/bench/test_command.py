@@ -21,7 +21,7 @@ TINY = Sizes(
     pipeline=2_000,
     stall_s=0.05,
     settle_s=0.05,
-    watch_s=0.2,
+    watch_s=1.0,
     keys=2,
     stored=20_000,
 )

@@ -7,7 +7,6 @@ import resource
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeAlias
@@ -18,7 +17,8 @@ import redis
 import arena_tui
 from tests.cli.test_commands import ARENA, arena, lines, surroundings
 from tests.redis_fixture import MakeRedis
-from tests.tui.terminal import Terminal
+from tests.tui.terminal import OpenTerminal
+from tests.waiting import until_blocking
 
 Child: TypeAlias = "subprocess.Popen[str]"
 Persist: TypeAlias = Callable[..., Child]
@@ -68,14 +68,14 @@ def publish(url: str, run_id: str, turns: int, said: str = "") -> None:
 
 def wait_until_stored(url: str, run_id: str, seq: int) -> None:
     """Return once a store has told the server that it has the run up to there."""
-    deadline = time.monotonic() + 60
     with redis.Redis.from_url(url, decode_responses=True) as client:
-        while time.monotonic() < deadline:
+
+        def is_acked() -> bool:
             stores = client.smembers("arena:stores")
             acks = [client.hget(f"arena:acks:{store}", run_id) for store in stores]
-            if any(ack and ack.endswith(f"-{seq}") for ack in acks):
-                return
-    raise AssertionError(f"event {seq} of run {run_id} was never stored")
+            return any(ack and ack.endswith(f"-{seq}") for ack in acks)
+
+        until_blocking(is_acked)
 
 
 def stored(folder: Path) -> dict[str, tuple[int, str]]:
@@ -219,10 +219,10 @@ def test_what_it_cannot_do_is_one_line(
 
 
 def test_on_a_terminal_the_last_line_tells_where_every_event_is(
-    redis_url: str, tmp_path: Path
+    redis_url: str, tmp_path: Path, open_terminal: OpenTerminal
 ) -> None:
     db = str(tmp_path / "arena.duckdb")
-    terminal = Terminal([*ARENA, "persist", "--broker", redis_url, "--db", db], tmp_path)
+    terminal = open_terminal([*ARENA, "persist", "--broker", redis_url, "--db", db])
     terminal.wait_for("storing what comes through redis")
     publish(redis_url, "seen", 10)
     terminal.wait_for("published 12 = stored 12 + in flight 0 + lost 0 · ")

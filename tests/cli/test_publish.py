@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from io import FileIO
 from pathlib import Path
@@ -30,7 +29,7 @@ from arena_tui.store.history import read_runs
 from arena_tui.store.verify import verify_store
 from tests.cli.test_commands import ARENA, arena, lines, surroundings
 from tests.redis_fixture import MakeRedis
-from tests.waiting import until
+from tests.waiting import until, until_blocking
 
 Child: TypeAlias = "subprocess.Popen[str]"
 
@@ -211,10 +210,8 @@ def publish(redis_url: str, tmp_path: Path) -> Iterator[Any]:
 
 def wait_for_events(url: str, run_id: str, count: int) -> None:
     """Return once the server has so many events of the run."""
-    deadline = time.monotonic() + 60
     with redis.Redis.from_url(url) as client:
-        while client.xlen(f"arena:{run_id}:events") < count:
-            assert time.monotonic() < deadline, "they never came"
+        until_blocking(lambda: client.xlen(f"arena:{run_id}:events") >= count)
 
 
 def feed(child: Child, data: bytes) -> None:

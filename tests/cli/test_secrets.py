@@ -18,13 +18,14 @@ import redis
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import arena_tui
 from arena_tui.broker.redis.advice import ACL_RULES
 from arena_tui.cli import main
 from arena_tui.cli.secrets import without_passwords
 from arena_tui.services.servers import RedisServer
 from tests.cli.test_commands import ARENA, arena, lines, surroundings
 from tests.redis_fixture import MakeRedis
-from tests.tui.terminal import Terminal
+from tests.tui.terminal import OpenTerminal
 
 SCRIPT = [str(Path(sysconfig.get_path("scripts")) / "arena-tui")]
 URL = "redis://me:hunter2@127.0.0.1:1/0"
@@ -259,12 +260,18 @@ def test_storing_does_not_show_it(secured: RedisServer, tmp_path: Path, kind: st
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_dashboard_does_not_show_it(secured: RedisServer, tmp_path: Path, kind: str) -> None:
+def test_the_dashboard_does_not_show_it(
+    secured: RedisServer, tmp_path: Path, kind: str, open_terminal: OpenTerminal
+) -> None:
     command = [*ARENA, "--debug", "--broker", url_of(kind, secured)]
-    terminal = Terminal([*command, "--db", str(tmp_path / "arena.duckdb")], tmp_path)
+    terminal = open_terminal([*command, "--db", str(tmp_path / "arena.duckdb")])
     arguments = b""
     if kind in ("the password", "a user"):
-        terminal.wait_for("stored 0")
+        with (
+            arena_tui.connect(url_of(kind, secured), store=False) as arena_of_another,
+            arena_of_another.run("by-hand"),
+        ):
+            terminal.wait_for("by-hand")  # it has reached the server
         arguments = command_line(terminal.pid)
         terminal.press(b"?")
         terminal.wait_for("freeze")
@@ -281,10 +288,10 @@ def test_the_dashboard_does_not_show_it(secured: RedisServer, tmp_path: Path, ki
 
 @pytest.mark.parametrize("where", ["drawing", "opening", "a key", "logging in"])
 def test_no_crash_of_the_dashboard_shows_it(
-    secured: RedisServer, tmp_path: Path, where: str
+    secured: RedisServer, tmp_path: Path, where: str, open_terminal: OpenTerminal
 ) -> None:
     words = ["--broker", url_of("a user", secured), "--db", str(tmp_path / "arena.duckdb")]
-    terminal = Terminal([sys.executable, "-c", BROKEN, where, *words], tmp_path)
+    terminal = open_terminal([sys.executable, "-c", BROKEN, where, *words])
     if where == "a key":
         terminal.wait_for("stored 0")
         terminal.press(b"?")

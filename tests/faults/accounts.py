@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
 import msgspec
 import redis
 
-from arena_tui.broker.protocol import Subscription
+from arena_tui.broker.protocol import BrokerProtocol, Subscription
 from arena_tui.broker.redis.scripts import events_key
 from arena_tui.events import Envelope, Gap, LogEvent
 
-__all__ = ["CLIENT_NAME", "FULL", "Entry", "Tally", "clients", "entries", "eventually", "runs_in"]
+__all__ = [
+    "CLIENT_NAME",
+    "FULL",
+    "Entry",
+    "Tally",
+    "clients",
+    "entries",
+    "link_of",
+    "reached",
+    "runs_in",
+]
 
 FULL = bool(os.environ.get("ARENA_FULL"))
 """Whether there is time for everything."""
 
 CLIENT_NAME = "arena-tui"
 _PAGE = 10_000
-_LOOK_EVERY_S = 0.01
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -108,8 +116,11 @@ class Tally:
         )
 
 
-async def eventually(condition: Callable[[], object], at_most_s: float = 60) -> None:
-    """Return once the condition holds; leaves the processor to others meanwhile."""
-    async with asyncio.timeout(at_most_s):
-        while not condition():
-            await asyncio.sleep(_LOOK_EVERY_S)
+async def link_of(broker: BrokerProtocol) -> str | None:
+    """What is wrong with the broker's connection."""
+    return (await broker.stats()).link
+
+
+async def reached(broker: BrokerProtocol) -> bool:
+    """Whether the broker's server answers it."""
+    return await link_of(broker) is None

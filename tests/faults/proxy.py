@@ -11,6 +11,8 @@ from types import TracebackType
 
 import hiredis
 
+from tests.waiting import pause
+
 __all__ = ["Proxy"]
 
 HOST = "127.0.0.1"
@@ -157,7 +159,7 @@ class Proxy:
                 upstream.write(data)
                 await upstream.drain()
             if self._bytes_per_s is not None:
-                await asyncio.sleep(len(data) / self._bytes_per_s)
+                await pause(len(data) / self._bytes_per_s)
         raise _EndedError
 
     async def _carry_replies(self, replies: asyncio.StreamReader, connection: _Connection) -> None:

@@ -13,7 +13,7 @@ import pytest
 from arena_tui.store.database import Database
 from arena_tui.store.history import read_runs
 from arena_tui.store.verify import verify_store
-from tests.tui.terminal import Terminal
+from tests.tui.terminal import OpenTerminal
 
 KILLS = 20 if os.environ.get("ARENA_FULL") else 3
 
@@ -22,12 +22,14 @@ DENSE = ["--play", "synth agents=4 rate=200", "connect_four mcts:200 random dela
 
 
 @pytest.mark.parametrize("words", [["demo"], DENSE], ids=["demo", "dense"])
-def test_a_killed_dashboard_leaves_a_whole_store(tmp_path: Path, words: list[str]) -> None:
+def test_a_killed_dashboard_leaves_a_whole_store(
+    tmp_path: Path, words: list[str], open_terminal: OpenTerminal
+) -> None:
     db = tmp_path / "arena.duckdb"
     chance = random.Random(20_260_314)
     stored = 0
     for number in range(KILLS):
-        terminal = Terminal([sys.executable, "-m", "arena_tui", *words, "--db", str(db)], tmp_path)
+        terminal = open_terminal([sys.executable, "-m", "arena_tui", *words, "--db", str(db)])
         terminal.wait_for("turn 3 ")
         terminal.read(chance.randrange(5, 60))
         terminal.kill()

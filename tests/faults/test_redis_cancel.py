@@ -15,9 +15,10 @@ from arena_tui.broker.redis.broker import RedisBroker
 from arena_tui.broker_url import BrokerUrl
 from arena_tui.errors import BrokerError, RunExistsError
 from arena_tui.events import LogEvent
-from tests.faults.accounts import FULL, clients, entries, eventually
+from tests.faults.accounts import FULL, clients, entries, reached
 from tests.faults.proxy import Proxy
 from tests.redis_fixture import MakeRedis
+from tests.waiting import until
 
 ROUNDS = 2_000 if FULL else 150
 READERS = 500
@@ -104,7 +105,7 @@ async def test_calls_cancelled_at_any_moment_leave_everything_usable(
     in_server = list(entries(server.url, "busy"))
     link = (await broker.stats()).link
     await broker.aclose()
-    await eventually(lambda: clients(server.url) == 0)
+    await until(lambda: clients(server.url) == 0)
     print(f"{cancelled:,} calls cancelled, at most {most} connections, events {len(in_server):,}")
     assert [each.seq for each in in_server] == list(range(1, len(in_server) + 1))
     assert cancelled > ROUNDS
@@ -126,7 +127,7 @@ async def test_calls_cancelled_while_nobody_answers_leave_everything_usable(
         asyncio.ensure_future(anext(broker.stream("a"))),
         asyncio.ensure_future(broker.reap("a")),
     ]
-    await eventually(lambda: proxy.replies_dropped >= 2)
+    await until(lambda: proxy.replies_dropped >= 2)
 
     for task in tasks:
         task.cancel()
@@ -138,8 +139,7 @@ async def test_calls_cancelled_while_nobody_answers_leave_everything_usable(
     seq = await broker.publish("a", LogEvent(text="51"))
     assert [type(each) for each in results[:3]] == [asyncio.CancelledError] * 3
     assert seq in (51, 52)
-    while (await broker.stats()).link is not None:
-        await asyncio.sleep(0.01)
+    await until(lambda: reached(broker))
 
 
 async def test_500_cancelled_readers_cost_no_connection(
@@ -204,7 +204,7 @@ async def test_closing_ends_every_iterator_and_connection(
 
     assert ended == [1] * 100
     if server_is == "well":
-        await eventually(lambda: clients(server.url) == 0)
+        await until(lambda: clients(server.url) == 0)
     with pytest.raises(BrokerError, match="the broker is closed"):
         await broker.publish("a", LogEvent(text="z"))
 

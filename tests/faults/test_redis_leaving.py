@@ -5,8 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -18,27 +16,28 @@ from arena_tui.services.runtime import Runtime
 from arena_tui.services.servers import HOST, RedisServer
 from tests.faults.accounts import entries
 from tests.redis_fixture import MakeRedis
+from tests.waiting import until_blocking
 
 NO_CONNECTION = "events could not be published: no connection to redis"
 
 
 class Impatient(Runtime):
-    """Gives up soon."""
+    """Gives up soon.
+
+    Attributes:
+        newest: The one that a connection uses.
+    """
+
+    newest: Impatient
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options, give_up_s=0.3)
+        Impatient.newest = self
 
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(services, "Runtime", Impatient)
-
-
-def wait_for(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def opened(server: RedisServer) -> tuple[arena_tui.Arena, arena_tui.Run]:
@@ -53,7 +52,7 @@ def test_leaving_without_a_server_says_how_many_events_it_has_not(make_redis: Ma
     arena, run = opened(server)
     for count in range(299):
         run.log(str(count))
-    wait_for(lambda: len(list(entries(server.url, "r"))) == 300)
+    until_blocking(lambda: len(list(entries(server.url, "r"))) == 300)
     server.kill()
     for count in range(200):
         run.log(str(count))
@@ -71,7 +70,7 @@ def test_leaving_without_a_server_says_how_many_events_it_has_not(make_redis: Ma
 def test_leaving_does_not_wait_behind_producers_that_wait(make_redis: MakeRedis) -> None:
     server = make_redis()
     arena, run = opened(server)
-    wait_for(lambda: len(list(entries(server.url, "r"))) == 1)
+    until_blocking(lambda: len(list(entries(server.url, "r"))) == 1)
     server.kill()
     accepted = 0
     refused: list[str] = []
@@ -87,7 +86,7 @@ def test_leaving_does_not_wait_behind_producers_that_wait(make_redis: MakeRedis)
 
     thread = threading.Thread(target=play)
     thread.start()
-    wait_for(lambda: arena._sink.stats().blocked_s > 0)
+    until_blocking(lambda: Impatient.newest.sink.stats().blocked_s > 0)
     with pytest.raises(BrokerError) as raised:
         arena.close()
     thread.join(60)
@@ -101,7 +100,7 @@ def test_leaving_does_not_wait_behind_producers_that_wait(make_redis: MakeRedis)
 def test_leaving_a_server_that_does_not_answer_ends_too(make_redis: MakeRedis) -> None:
     server = make_redis()
     arena, run = opened(server)
-    wait_for(lambda: len(list(entries(server.url, "r"))) == 1)
+    until_blocking(lambda: len(list(entries(server.url, "r"))) == 1)
     server.pause()
     for count in range(100):
         run.log(str(count))

@@ -13,9 +13,10 @@ from arena_tui.broker.timing import Timing
 from arena_tui.broker_url import BrokerUrl
 from arena_tui.events import LogEvent
 from arena_tui.producers.sink import MultiRunBrokerSink
-from tests.faults.accounts import FULL, Tally, entries, eventually
+from tests.faults.accounts import FULL, Tally, entries, link_of, reached
 from tests.faults.proxy import Proxy
 from tests.redis_fixture import MakeRedis
+from tests.waiting import pause, until
 
 ROUNDS = 10 if FULL else 2
 THREADS, RUNS, BURST = 4, 8, 60
@@ -42,7 +43,7 @@ class Faults:
         """Commands are carried out; nobody is told, and the connections break."""
         enough = self._proxy.replies_dropped + self._chance.randint(1, 6)
         self._proxy.drop_replies()
-        await eventually(lambda: self._proxy.replies_dropped >= enough)
+        await until(lambda: self._proxy.replies_dropped >= enough)
         self._proxy.pass_through()
         self._proxy.reset()
 
@@ -50,13 +51,13 @@ class Faults:
         """Nothing gets through any more, nobody hangs up, and who tries again fares no better."""
         enough = self._proxy.connections_ever + self._chance.randint(2, 5)
         self._proxy.half_open()
-        await eventually(lambda: self._proxy.connections_ever >= enough)
+        await until(lambda: self._proxy.connections_ever >= enough)
         self._proxy.pass_through()
 
     async def reset(self) -> None:
         """All connections break, twice."""
         for _ in range(2):
-            await eventually(lambda: self._proxy.connections >= 2)
+            await until(lambda: self._proxy.connections >= 2)
             self._proxy.reset()
 
     async def trickle(self) -> None:
@@ -72,7 +73,7 @@ class Faults:
         enough = self._proxy.connections_ever + self._chance.randint(2, 8)
         self._proxy.refuse()
         self._proxy.reset()
-        await eventually(lambda: self._proxy.connections_ever >= enough)
+        await until(lambda: self._proxy.connections_ever >= enough)
         self._proxy.pass_through()
 
 
@@ -104,16 +105,14 @@ async def test_whatever_the_network_does_every_event_arrives_once(make_redis: Ma
                 emitted += BURST
                 if chance.random() < 0.5:  # else one trouble comes on top of another
                     sent = RUNS * (emitted + 1)
-                    await eventually(lambda sent=sent: tally.delivered >= sent)
+                    await until(lambda sent=sent: tally.delivered >= sent)
 
         good_since = proxy.connections_ever
         await asyncio.to_thread(arena.close)
         async with asyncio.timeout(120):
             await reading
         retries = proxy.connections_ever - good_since
-        async with asyncio.timeout(60):
-            while (await reader.stats()).link is not None:
-                await asyncio.sleep(0.01)
+        await until(lambda: reached(reader))
         await reader.aclose()
 
     published = RUNS * (emitted + 2)
@@ -153,7 +152,7 @@ async def test_producers_of_one_run_are_each_told_the_right_seqs(make_redis: Mak
                     text = f"{number} {len(publishing)}"
                     event = LogEvent(text=text)
                     publishing[text] = asyncio.create_task(producer.publish("r", event))
-                await asyncio.sleep(0.002)
+                await pause(0.002)
             await happening
         async with asyncio.timeout(120):
             told = {text: await task for text, task in publishing.items()}
@@ -204,8 +203,7 @@ async def test_the_link_is_said_to_be_well_when_who_asked_in_vain_has_left(
         await broker.start()
         proxy.half_open()
         opening = asyncio.create_task(broker.open_run(RunMeta(run_id="r")))
-        while (await broker.stats()).link is None:
-            await asyncio.sleep(0.01)
+        await until(lambda: link_of(broker))
 
         opening.cancel()
         await asyncio.wait([opening])
@@ -227,8 +225,7 @@ async def test_events_that_were_queued_when_the_sink_closed_are_published(
         for count in range(500):
             sink.emit("r", LogEvent(text=str(count)))
         closing = asyncio.create_task(sink.aclose())
-        while (await broker.stats()).link is None:
-            await asyncio.sleep(0.01)
+        await until(lambda: link_of(broker))
 
         proxy.pass_through()
         async with asyncio.timeout(60):

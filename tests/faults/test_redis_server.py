@@ -13,8 +13,10 @@ import redis
 from arena_tui.broker.protocol import Limits
 from arena_tui.broker.redis.scripts import events_key
 from arena_tui.services.servers import RedisServer
-from tests.faults.stage import Producer, Station
+from tests.faults.accounts import link_of
+from tests.faults.stage import Account, Producer, Station
 from tests.redis_fixture import MakeRedis
+from tests.waiting import until
 
 
 async def killed(server: RedisServer) -> None:
@@ -23,6 +25,15 @@ async def killed(server: RedisServer) -> None:
 
 async def started(server: RedisServer) -> None:
     await asyncio.to_thread(server.start)
+
+
+async def is_said(station: Station, text: str) -> bool:
+    return text in await station.warnings()
+
+
+async def account_with_gaps(station: Station, run_id: str) -> Account | None:
+    account = await station.account(run_id)
+    return account if account.gaps else None
 
 
 async def test_a_killed_server_with_a_log_loses_and_doubles_nothing(
@@ -53,9 +64,8 @@ async def test_a_killed_server_with_a_log_loses_and_doubles_nothing(
             account.check(1_500)
             assert account.lost == 0
             assert account.gaps == []
-        async with asyncio.timeout(20):  # who was still waiting to try again may say it last
-            while "works again" not in await station.warnings():
-                await asyncio.sleep(0.01)
+        # Who was still waiting to try again may say it last.
+        await until(lambda: is_said(station, "works again"))
 
 
 async def test_a_killed_server_without_a_log_loses_what_was_not_read_as_one_gap(
@@ -126,8 +136,7 @@ async def test_a_run_that_died_with_its_server_and_its_producer_leaves_a_mark(
             await station.has("a", 50)
             await killed(server)
         await started(server)
-        while not (account := await station.account("a")).gaps:
-            pass
+        account = await until(lambda: account_with_gaps(station, "a"))
 
         assert account.gaps == [(51, 50, "reset")]
         assert "run a: its stream is gone" in await station.warnings()
@@ -254,9 +263,7 @@ async def restored(server: RedisServer, copy: Path) -> None:
 async def renewed(server: RedisServer, run_id: str) -> None:
     """Return once the server knows that others have seen more of the run than it has."""
     with redis.Redis.from_url(server.url) as client:
-        async with asyncio.timeout(30):
-            while not client.hget(f"arena:{run_id}:meta", "ended"):
-                await asyncio.sleep(0)
+        await until(lambda: bool(client.hget(f"arena:{run_id}:meta", "ended")))
 
 
 async def test_a_full_server_holds_producers_back_until_the_store_makes_room(
@@ -294,10 +301,7 @@ async def flood(producer: Producer, times: int) -> None:
 
 
 async def problem_of(producer: Producer) -> str:
-    async with asyncio.timeout(30):
-        while not (problem := (await producer.broker.stats()).link):
-            await asyncio.sleep(0)
-    return problem
+    return await until(lambda: link_of(producer.broker))
 
 
 async def test_a_server_that_may_evict_runs_is_warned_of(

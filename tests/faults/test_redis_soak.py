@@ -18,7 +18,7 @@ import redis
 
 from arena_tui.store.verify import verify_store
 from tests.redis_fixture import MakeRedis
-from tests.tui.terminal import Terminal
+from tests.tui.terminal import OpenTerminal, Terminal
 
 FULL = os.environ.get("ARENA_FULL") == "1"
 RUNS, RATE, SECONDS = (200, 50, 600) if FULL else (20, 50, 5)
@@ -41,11 +41,13 @@ print(runs * (rate * seconds + 2))
 """
 
 
-def test_many_runs_into_one_dashboard(make_redis: MakeRedis, tmp_path: Path) -> None:
+def test_many_runs_into_one_dashboard(
+    make_redis: MakeRedis, tmp_path: Path, open_terminal: OpenTerminal
+) -> None:
     server = make_redis(aof=True)
     db = tmp_path / "a.duckdb"
-    dashboard = Terminal(
-        [sys.executable, "-m", "arena_tui", "--broker", server.url, "--db", str(db)], tmp_path
+    dashboard = open_terminal(
+        [sys.executable, "-m", "arena_tui", "--broker", server.url, "--db", str(db)]
     )
     dashboard.wait_for("published 0 = stored 0")
     producer = subprocess.Popen(

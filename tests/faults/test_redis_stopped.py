@@ -10,8 +10,9 @@ import pytest
 from arena_tui.broker.redis.broker import RedisBroker
 from arena_tui.broker_url import BrokerUrl
 from arena_tui.producers.sink import MultiRunBrokerSink
-from tests.faults.accounts import FULL, Tally, entries, eventually
+from tests.faults.accounts import FULL, Tally, entries
 from tests.redis_fixture import MakeRedis
+from tests.waiting import pause, until
 
 PAUSES_S = [3, 30, 60] if FULL else [3]
 BOUND = 20_000
@@ -45,6 +46,12 @@ async def test_a_stopped_server_costs_no_event(make_redis: MakeRedis, pause_s: f
     async def links() -> list[str | None]:
         return [(await broker.stats()).link for broker in (producer, reader)]
 
+    async def both_said() -> list[str | None]:
+        return [] if None in (said := await links()) else said
+
+    async def both_reached() -> bool:
+        return await links() == [None, None]
+
     for run in running:
         run.__enter__()
     await playing(0, BEFORE)
@@ -55,10 +62,9 @@ async def test_a_stopped_server_costs_no_event(make_redis: MakeRedis, pause_s: f
         await playing(BEFORE, WITH_ROOM)
         with_room = sink.stats()
         until_the_end = playing(WITH_ROOM, IN_ALL)
-        await eventually(lambda: sink.stats().blocked_s > 0)
-        while None in (said := await links()):
-            await asyncio.sleep(0.01)
-        await asyncio.sleep(max(0.0, pause_s - (time.monotonic() - stopped)))
+        await until(lambda: sink.stats().blocked_s > 0)
+        said = await until(both_said)
+        await pause(max(0.0, pause_s - (time.monotonic() - stopped)))
         full = sink.stats()
     finally:
         server.resume()
@@ -66,8 +72,7 @@ async def test_a_stopped_server_costs_no_event(make_redis: MakeRedis, pause_s: f
         await until_the_end
         await sink.aclose()
         await reading
-        while await links() != [None, None]:
-            await asyncio.sleep(0.01)
+        await until(both_reached)
     await producer.aclose()
     await reader.aclose()
 

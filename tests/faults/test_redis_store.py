@@ -21,7 +21,7 @@ from arena_tui.events import Delivery, Envelope, Gap
 from arena_tui.store.replay import replay
 from tests.faults.stage import LIMITS, QUICK, Producer, Station
 from tests.redis_fixture import MakeRedis
-from tests.waiting import until
+from tests.waiting import pause, until
 
 ROUNDS = 100 if os.environ.get("ARENA_FULL") else 15
 
@@ -64,16 +64,18 @@ async def test_a_persister_killed_again_and_again_stores_everything_once(
     stop = asyncio.Event()
     async with Producer(redis_url, limits) as producer:
 
+        async def has_room() -> bool:
+            """Or it would overflow."""
+            return stop.is_set() or await longest(redis_url, producer) <= 3_000
+
         async def publish() -> None:
             number = 0
             while not stop.is_set():
                 number += 1
-                if await longest(redis_url, producer) > 3_000:  # or it would overflow
-                    await asyncio.sleep(0.01)
-                    continue
+                await until(has_room)
                 for run_id in (f"a{number // 200}", f"b{number // 300}"):
                     await producer.publish(run_id, 5)
-                await asyncio.sleep(0.002)
+                await pause(0.002)
 
         publishing = asyncio.create_task(publish())
         for _ in range(ROUNDS):
@@ -150,9 +152,7 @@ async def until_acked(url: str, station: Station, run_id: str, seq: int) -> int:
     """How many entries the server holds once this store's ack of an event has come there."""
     with redis.Redis.from_url(url, decode_responses=True) as client:
         store = acks_key(station.consumer)
-        async with asyncio.timeout(30):
-            while not (client.hget(store, run_id) or "").endswith(f"-{seq}"):
-                await asyncio.sleep(0)
+        await until(lambda: (client.hget(store, run_id) or "").endswith(f"-{seq}"))
         return int(client.xlen(events_key(run_id)))
 
 
@@ -267,15 +267,16 @@ async def test_a_late_store_reads_from_redis_what_the_process_does_not_hold(
                 await producer.publish(run_id, 2_000)
         async with Station(redis_url, tmp_path / "a.db", limits) as station:
             held = 0
-            async with asyncio.timeout(60):
-                while True:
-                    stats = await station.runtime.broker.stats()
-                    held = max([held, *(run.high_water for run in stats.runs)])
-                    storing = station.runtime.storing
-                    assert storing is not None
-                    if storing.consumer.stats().stored == 40_000:
-                        break
-                    await asyncio.sleep(0)
+            storing = station.runtime.storing
+            assert storing is not None
+
+            async def all_is_stored() -> bool:
+                nonlocal held
+                stats = await station.runtime.broker.stats()
+                held = max([held, *(run.high_water for run in stats.runs)])
+                return storing.consumer.stats().stored == 40_000
+
+            await until(all_is_stored)
             for run_id in ("a", "b"):
                 account = await station.account(run_id)
                 account.check(20_000)

@@ -465,9 +465,10 @@ async def storing(path: Path, db: Path) -> AsyncIterator[Runtime]:
 
 
 async def published(runtime: Runtime, count: int) -> None:
-    async with asyncio.timeout(60):
-        while (await runtime.broker.stats()).published < count:
-            await asyncio.sleep(0)
+    async def is_published() -> bool:
+        return (await runtime.broker.stats()).published >= count
+
+    await until(is_published)
 
 
 def stored(db: Path) -> dict[str, tuple[int, str]]:

@@ -29,7 +29,7 @@ from arena_tui.services.consumption import Consumption
 from arena_tui.store.database import Database
 from arena_tui.store.history import read_runs
 from arena_tui.store.verify import verify_store
-from tests.waiting import until
+from tests.waiting import until, until_blocking
 
 THREADS = 32
 EVENTS = 10_000
@@ -207,8 +207,7 @@ async def test_a_producer_waits_for_room_not_for_the_broker() -> None:
             sink.emit("run", LogEvent(turn=count))
 
     with in_thread(play) as thread:
-        while not sink.stats().blocked_s:
-            pass  # the loop stands still, and nothing is taken
+        until_blocking(lambda: sink.stats().blocked_s)  # the loop stands still and takes nothing
         await until(lambda: not thread.is_alive())
         queued = sink.stats().queued
         broker.open.set()
@@ -267,7 +266,7 @@ async def test_a_signal_that_comes_late_keeps_nobody_waiting_on_a_closed_sink(
         signal()
 
     assert len(late) == 1
-    await asyncio.wait_for(sink.flush(), 5)
+    await asyncio.wait_for(sink.flush(), 30)
 
 
 async def test_events_after_the_end_are_refused_and_counted() -> None:

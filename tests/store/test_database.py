@@ -21,6 +21,7 @@ from arena_tui.store.database import Connection, Database
 from arena_tui.store.schema import SCHEMA_VERSION
 from tests.envelopes import envelope
 from tests.store_fixture import problems, store
+from tests.waiting import until
 
 KILLED_WRITER = """
 import asyncio, os, signal, sys
@@ -442,8 +443,7 @@ async def test_a_cancelled_read_stops_and_frees_its_thread(database: Database) -
 
     reads = [asyncio.create_task(database.read(read)) for _ in range(5)]
     async with asyncio.timeout(30):
-        while len(begun) < 3:
-            await asyncio.sleep(0)
+        await until(lambda: len(begun) >= 3)
         for _ in range(3):
             for task in reads:
                 task.cancel()

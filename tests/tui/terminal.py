@@ -1,45 +1,69 @@
-"""A program on a real pseudo-terminal, for tests that look at what it draws."""
+"""Programs on real pseudo-terminals, for tests that look at what they draw."""
 
 from __future__ import annotations
 
 import os
 import pty
+import re
 import select
 import signal
-import struct
 import termios
-from fcntl import ioctl
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeAlias
 
 import pyte
+import pytest
 
-_READS_MAX = 200
-"""Pieces of output after which what one waits for is not going to come."""
+__all__ = ["OpenTerminal", "Terminal", "open_terminal"]
+
+_PATIENCE_S = 60.0
+"""After which what one waits for is not going to come."""
+_QUIET_S = 20.0
+_PIECE_BYTES = 65_536
 
 
 class Terminal:
-    """A program on a pseudo-terminal 120 × 40, and what it draws."""
+    """A program on a pseudo-terminal 120 × 40, and what it draws.
+
+    Attributes:
+        pid: The program's process.
+        raw: All it has written, as far as it was read.
+        screen: What that looks like.
+    """
 
     def __init__(self, command: list[str], home: Path) -> None:
         environment = {**os.environ, "TERM": "xterm-256color", "HOME": str(home),
                        "ARENA_LOG": str(home / "log"), "COLORTERM": "truecolor"}  # fmt: skip
+        for size_of_another in ("COLUMNS", "LINES"):
+            environment.pop(size_of_another, None)
         self.raw = b""
         self.screen = pyte.Screen(120, 40)
         self._stream = pyte.ByteStream(self.screen)
+        self._exit_code: int | None = None
+        self._closed = False
         self.pid, self._fd = pty.fork()
         if self.pid == 0:
-            os.execvpe(command[0], command, environment)
-        ioctl(self._fd, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
+            try:
+                termios.tcsetwinsize(0, (40, 120))
+                os.execvpe(command[0], command, environment)
+            finally:
+                os._exit(127)
 
     def wait_for(self, text: str) -> None:
         """Read until the text stands on the screen, or after a minus no longer does."""
-        for _ in range(_READS_MAX):
-            if (text.removeprefix("-") in self.text()) != text.startswith("-"):
-                return
-            if not self._read(20.0):
-                break
-        self.kill()
-        raise AssertionError(f"{text!r} never came:\n{self.text()}")
+        gone = text.startswith("-")
+        self.wait_for_pattern(re.escape(text.removeprefix("-")), gone=gone)
+
+    def wait_for_pattern(self, pattern: str, *, gone: bool = False) -> None:
+        """`wait_for` with a regular expression."""
+        deadline = time.monotonic() + _PATIENCE_S
+        while (re.search(pattern, self.text()) is None) is not gone:
+            left_s = deadline - time.monotonic()
+            if left_s <= 0 or not self._read(left_s):
+                how = "stayed" if gone else "never came"
+                raise AssertionError(f"{pattern!r} {how}:\n{self.text()}")
 
     def press(self, key: bytes) -> None:
         os.write(self._fd, key)
@@ -47,22 +71,27 @@ class Terminal:
     def read(self, pieces: int) -> None:
         """Read so many pieces of output more."""
         for _ in range(pieces):
-            self._read(20.0)
+            self._read(_QUIET_S)
 
     def wait(self) -> int:
         """Read to the end; returns the exit code."""
-        while self._read(20.0):
+        while not self._closed and self._read(_QUIET_S):
             pass
-        _, status = os.waitpid(self.pid, 0)
-        os.close(self._fd)
-        return os.waitstatus_to_exitcode(status)
+        if self._exit_code is None:
+            _, status = os.waitpid(self.pid, 0)
+            self._exit_code = os.waitstatus_to_exitcode(status)
+        self.close()
+        return self._exit_code
 
     def close(self) -> None:
         """As somebody does who closes the window."""
-        os.close(self._fd)
+        if not self._closed:
+            self._closed = True
+            os.close(self._fd)
 
     def kill(self) -> None:
-        os.kill(self.pid, signal.SIGKILL)
+        if self._exit_code is None:
+            os.kill(self.pid, signal.SIGKILL)
 
     def text(self) -> str:
         """What stands on the screen; a wide character's second cell is empty.
@@ -80,9 +109,27 @@ class Terminal:
         if not ready:
             return False
         try:
-            data = os.read(self._fd, 65_536)
+            data = os.read(self._fd, _PIECE_BYTES)
         except OSError:
             return False
         self.raw += data
         self._stream.feed(data)
         return bool(data)
+
+
+OpenTerminal: TypeAlias = Callable[[list[str]], Terminal]
+
+
+@pytest.fixture
+def open_terminal(tmp_path: Path) -> Iterator[OpenTerminal]:
+    """Runs commands on terminals of their own, at home in `tmp_path`; all end with the test."""
+    terminals: list[Terminal] = []
+
+    def start(command: list[str]) -> Terminal:
+        terminals.append(Terminal(command, tmp_path))
+        return terminals[-1]
+
+    yield start
+    for terminal in terminals:
+        terminal.kill()
+        terminal.wait()

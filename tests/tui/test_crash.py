@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.tui.terminal import Terminal
+from tests.tui.terminal import OpenTerminal
 from tests.tui.test_leaving import MAIN_SCREEN, printable
 
 BROKEN = """
@@ -26,9 +26,11 @@ sys.exit(main(sys.argv[1:]))
 
 
 @pytest.mark.parametrize("where", ["drawing", "opening", "a key"])
-def test_a_bug_ends_the_dashboard_with_one_line(tmp_path: Path, where: str) -> None:
+def test_a_bug_ends_the_dashboard_with_one_line(
+    tmp_path: Path, where: str, open_terminal: OpenTerminal
+) -> None:
     command = [sys.executable, "-c", BROKEN, where, "--db", str(tmp_path / "arena.duckdb")]
-    terminal = Terminal(command, tmp_path)
+    terminal = open_terminal(command)
     if where == "a key":
         terminal.wait_for("stored 0")
         terminal.press(b"?")

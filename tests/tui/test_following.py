@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,13 +10,12 @@ from pathlib import Path
 from arena_tui.store.database import Database
 from arena_tui.store.history import read_runs
 from arena_tui.store.verify import verify_store
-from tests.tui.terminal import Terminal
+from tests.tui.terminal import OpenTerminal
 
 ARENA = [sys.executable, "-m", "arena_tui"]
 BEGUN = datetime(2026, 1, 1, tzinfo=UTC)
 EVENTS = 60_000
 KILLS = 3
-PIECES_MAX = 3_000
 
 
 def line(turn: int, kind: str = "turn_start", **fields: object) -> str:
@@ -28,15 +26,6 @@ def line(turn: int, kind: str = "turn_start", **fields: object) -> str:
 def append(path: Path, *lines: str) -> None:
     with path.open("a") as file:
         file.writelines(lines)
-
-
-def read_until(terminal: Terminal, pattern: str) -> None:
-    """Read for as long as a big file may take."""
-    for _ in range(PIECES_MAX):
-        if re.search(pattern, terminal.text()):
-            return
-        terminal.read(1)
-    raise AssertionError(f"{pattern!r} never came:\n{terminal.text()}")
 
 
 def stored(db: Path) -> dict[str, tuple[int, str]]:
@@ -50,11 +39,13 @@ def stored(db: Path) -> dict[str, tuple[int, str]]:
     return runs
 
 
-def test_a_file_is_shown_as_it_grows_and_followed_again_is_stored_once(tmp_path: Path) -> None:
+def test_a_file_is_shown_as_it_grows_and_followed_again_is_stored_once(
+    tmp_path: Path, open_terminal: OpenTerminal
+) -> None:
     db, path = tmp_path / "arena.duckdb", tmp_path / "x.jsonl"
     command = [*ARENA, "--db", str(db), "--follow", str(path)]
 
-    first = Terminal(command, tmp_path)
+    first = open_terminal(command)
     first.wait_for("x.jsonl does not exist yet: waiting for it")
     append(path, line(0, "run_start", game="towers"), line(1))
     first.wait_for("towers")
@@ -66,7 +57,7 @@ def test_a_file_is_shown_as_it_grows_and_followed_again_is_stored_once(tmp_path:
     after_first = stored(db)
 
     append(path, line(3))
-    second = Terminal(command, tmp_path)
+    second = open_terminal(command)
     second.wait_for("turn 3")
     append(path, line(4, "run_end"))
     second.wait_for("finished")
@@ -77,19 +68,21 @@ def test_a_file_is_shown_as_it_grows_and_followed_again_is_stored_once(tmp_path:
     assert stored(db) == {"hanoi-1": (5, "finished")}
 
 
-def test_killed_while_it_reads_a_big_file_it_goes_on_where_it_was(tmp_path: Path) -> None:
+def test_killed_while_it_reads_a_big_file_it_goes_on_where_it_was(
+    tmp_path: Path, open_terminal: OpenTerminal
+) -> None:
     db, path = tmp_path / "arena.duckdb", tmp_path / "x.jsonl"
     path.write_text("".join(line(turn) for turn in range(EVENTS)))
     command = [*ARENA, "--db", str(db), "--follow", str(path)]
     for _ in range(KILLS):
-        terminal = Terminal(command, tmp_path)
-        read_until(terminal, r"= stored [1-9]")
+        terminal = open_terminal(command)
+        terminal.wait_for_pattern(r"= stored [1-9]")
         terminal.kill()
         terminal.wait()
         assert stored(db)["hanoi-1"][0] > 0
 
-    terminal = Terminal(command, tmp_path)
-    read_until(terminal, f"= stored {EVENTS:,} ")
+    terminal = open_terminal(command)
+    terminal.wait_for(f"= stored {EVENTS:,} ")
     terminal.wait_for(f"turn {EVENTS - 1}")
     terminal.press(b"q")
 

@@ -6,7 +6,7 @@ import re
 import sys
 from pathlib import Path
 
-from tests.tui.terminal import Terminal
+from tests.tui.terminal import OpenTerminal
 
 AGENT = r"""
 import arena_tui
@@ -42,11 +42,13 @@ ALLOWED = re.compile(
 )
 
 
-def test_no_control_byte_of_an_event_reaches_the_terminal(tmp_path: Path) -> None:
+def test_no_control_byte_of_an_event_reaches_the_terminal(
+    tmp_path: Path, open_terminal: OpenTerminal
+) -> None:
     script = tmp_path / "agent.py"
     script.write_text(AGENT)
-    terminal = Terminal(
-        [sys.executable, "-m", "arena_tui", "--db", ":memory:", "--play", str(script)], tmp_path
+    terminal = open_terminal(
+        [sys.executable, "-m", "arena_tui", "--db", ":memory:", "--play", str(script)]
     )
 
     terminal.wait_for("✗ crashed")

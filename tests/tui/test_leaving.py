@@ -13,7 +13,7 @@ import pytest
 from arena_tui.store.database import Database
 from arena_tui.store.history import read_runs
 from arena_tui.store.verify import verify_store
-from tests.tui.terminal import Terminal
+from tests.tui.terminal import OpenTerminal
 
 ARENA = [sys.executable, "-m", "arena_tui"]
 GAME = ["--play", "connect_four random random delay=0.2 max_turns=500"]
@@ -36,9 +36,11 @@ def assert_whole_and_ended(db: Path) -> None:
     assert "running" not in statuses
 
 
-def test_leaving_asks_ends_the_games_and_gives_the_terminal_back(tmp_path: Path) -> None:
+def test_leaving_asks_ends_the_games_and_gives_the_terminal_back(
+    tmp_path: Path, open_terminal: OpenTerminal
+) -> None:
     db = tmp_path / "arena.duckdb"
-    terminal = Terminal([*ARENA, "--db", str(db), *GAME], tmp_path)
+    terminal = open_terminal([*ARENA, "--db", str(db), *GAME])
     terminal.wait_for("turn 2")
     terminal.press(b"q")
     terminal.wait_for("1 game is still being played")
@@ -52,9 +54,11 @@ def test_leaving_asks_ends_the_games_and_gives_the_terminal_back(tmp_path: Path)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_a_polite_kill_stores_what_was_played(tmp_path: Path, number: int) -> None:
+def test_a_polite_kill_stores_what_was_played(
+    tmp_path: Path, number: int, open_terminal: OpenTerminal
+) -> None:
     db = tmp_path / "arena.duckdb"
-    terminal = Terminal([*ARENA, "--db", str(db), *GAME], tmp_path)
+    terminal = open_terminal([*ARENA, "--db", str(db), *GAME])
     terminal.wait_for("turn 2")
     os.kill(terminal.pid, number)
 
@@ -63,13 +67,15 @@ def test_a_polite_kill_stores_what_was_played(tmp_path: Path, number: int) -> No
     assert_whole_and_ended(db)
 
 
-def test_a_second_one_on_the_same_store_names_the_first_and_goes(tmp_path: Path) -> None:
+def test_a_second_one_on_the_same_store_names_the_first_and_goes(
+    tmp_path: Path, open_terminal: OpenTerminal
+) -> None:
     db = tmp_path / "arena.duckdb"
-    first = Terminal([*ARENA, "--db", str(db), *GAME], tmp_path)
+    first = open_terminal([*ARENA, "--db", str(db), *GAME])
     first.wait_for("stored 1")
-    second = Terminal([*ARENA, "--db", str(db)], tmp_path)
+    second = open_terminal([*ARENA, "--db", str(db)])
     code = second.wait()
-    live = Terminal([*ARENA, "--db", str(db), "--no-store"], tmp_path)
+    live = open_terminal([*ARENA, "--db", str(db), "--no-store"])
     live.wait_for("not stored")
     live.press(b"q")
     first.press(b"q")
@@ -85,7 +91,9 @@ def test_a_second_one_on_the_same_store_names_the_first_and_goes(tmp_path: Path)
     assert_whole_and_ended(db)
 
 
-def test_what_an_agent_prints_goes_to_the_log_and_not_on_the_screen(tmp_path: Path) -> None:
+def test_what_an_agent_prints_goes_to_the_log_and_not_on_the_screen(
+    tmp_path: Path, open_terminal: OpenTerminal
+) -> None:
     script = tmp_path / "agent.py"
     script.write_text(
         "import os, arena_tui\n"
@@ -93,7 +101,7 @@ def test_what_an_agent_prints_goes_to_the_log_and_not_on_the_screen(tmp_path: Pa
         "with arena_tui.connect() as arena, arena.run(game='quiet') as run:\n"
         "    run.turn(1)\n"
     )
-    terminal = Terminal([*ARENA, "--no-store", "--play", str(script)], tmp_path)
+    terminal = open_terminal([*ARENA, "--no-store", "--play", str(script)])
     terminal.wait_for("finished")
     terminal.press(b"q")
 
@@ -103,23 +111,23 @@ def test_what_an_agent_prints_goes_to_the_log_and_not_on_the_screen(tmp_path: Pa
     assert "WRITTEN1" in (tmp_path / "log").read_text()
 
 
-def test_a_script_that_fails_says_so(tmp_path: Path) -> None:
+def test_a_script_that_fails_says_so(tmp_path: Path, open_terminal: OpenTerminal) -> None:
     script = tmp_path / "agent.py"
     script.write_text("raise RuntimeError('no model today')\n")
-    terminal = Terminal([*ARENA, "--no-store", "--play", str(script)], tmp_path)
+    terminal = open_terminal([*ARENA, "--no-store", "--play", str(script)])
     terminal.wait_for("agent.py failed: no model today")
     terminal.press(b"q")
 
     assert terminal.wait() == 0
 
 
-def test_a_terminal_that_is_closed_ends_the_games_and_stores_them(tmp_path: Path) -> None:
+def test_a_terminal_that_is_closed_ends_the_games_and_stores_them(
+    tmp_path: Path, open_terminal: OpenTerminal
+) -> None:
     db = tmp_path / "arena.duckdb"
-    terminal = Terminal([*ARENA, "--db", str(db), *GAME], tmp_path)
+    terminal = open_terminal([*ARENA, "--db", str(db), *GAME])
     terminal.wait_for("turn 2")
     terminal.close()
 
-    _, status = os.waitpid(terminal.pid, 0)
-
-    assert os.waitstatus_to_exitcode(status) == 128 + signal.SIGHUP
+    assert terminal.wait() == 128 + signal.SIGHUP
     assert_whole_and_ended(db)

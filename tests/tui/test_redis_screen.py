@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import subprocess
@@ -16,7 +15,7 @@ import pytest
 from arena_tui.store.database import Database
 from arena_tui.store.verify import verify_store
 from tests.redis_fixture import MakeRedis
-from tests.tui.terminal import Terminal
+from tests.tui.terminal import OpenTerminal, Terminal
 
 ARENA = [sys.executable, "-m", "arena_tui"]
 FULL = os.environ.get("ARENA_FULL") == "1"
@@ -71,21 +70,10 @@ def produce() -> Iterator[Produce]:
 
 
 @pytest.fixture
-def watch(tmp_path: Path) -> Iterator[Watch]:
-    """Opens dashboards on a store beside the test; all have ended after it."""
-    terminals: list[Terminal] = []
-
-    def start(url: str, *words: str) -> Terminal:
-        db = str(tmp_path / "arena.duckdb")
-        terminals.append(Terminal([*ARENA, "--broker", url, "--db", db, *words], tmp_path))
-        return terminals[-1]
-
-    yield start
-    for terminal in terminals:
-        with contextlib.suppress(ChildProcessError):  # it has ended, and was waited for
-            if os.waitpid(terminal.pid, os.WNOHANG) == (0, 0):
-                terminal.kill()
-                terminal.wait()
+def watch(tmp_path: Path, open_terminal: OpenTerminal) -> Watch:
+    """Opens dashboards on a store beside the test."""
+    db = str(tmp_path / "arena.duckdb")
+    return lambda url, *words: open_terminal([*ARENA, "--broker", url, "--db", db, *words])
 
 
 def leave(terminal: Terminal) -> None:

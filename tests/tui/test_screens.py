@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 import pytest
+from rich.cells import cell_len
+from textual.notifications import Notify
 from textual.pilot import Pilot
 from textual.widgets import Input
 from textual.worker import WorkerCancelled
@@ -19,6 +21,9 @@ from arena_tui.tui.screens.run import RunScreen
 from arena_tui.tui.widgets.mosaic import Mosaic
 from arena_tui.tui.widgets.table import VirtualTable
 from tests.tui.scenario import Scenario
+
+TEXT_IN_SVG = re.compile(r'<text[^>]* x="([\d.]+)"[^>]*-line-(\d+)\)"[^>]*>(.*?)</text>', re.DOTALL)
+CELL_WIDTH = 12.2
 
 
 @asynccontextmanager
@@ -32,16 +37,11 @@ async def running(app: Scenario, size: tuple[int, int] = (120, 40)) -> AsyncIter
 
 def text_of(app: Scenario) -> str:
     """What stands on the screen, line by line."""
-    width, height = app.size
-    strips = app.screen._compositor.render_strips()
-    return "\n".join(strip.text.rstrip() for strip in strips[:height])[: (width + 1) * height]
-
-
-def picture_of(app: Scenario) -> str:
-    """What stands on the screen, with what is seen behind a dialog."""
-    svg = app.export_screenshot(simplify=True)
-    texts = [part.partition("</text>")[0].rpartition(">")[2] for part in svg.split("<text")[1:]]
-    return html.unescape("\n".join(texts)).replace("\xa0", " ")
+    lines = [""] * app.size.height
+    for x, line, text in TEXT_IN_SVG.findall(app.export_screenshot(simplify=True)):
+        begun, column = lines[int(line)], round(float(x) / CELL_WIDTH)
+        lines[int(line)] = begun + " " * (column - cell_len(begun)) + html.unescape(text)
+    return "\n".join(line.replace("\xa0", " ").rstrip() for line in lines)
 
 
 async def settled(app: Scenario, pilot: Pilot[int]) -> str:
@@ -447,10 +447,10 @@ async def test_the_screen_behind_a_question_goes_on() -> None:
         app.push_screen(ConfirmScreen("End the games?"))
         await settled(app, pilot)
         app.tapes[0].events = late
-        before = picture_of(app)
+        before = text_of(app)
         await app.publish(app.tapes[:1])
         await settled(app, pilot)
-        after = picture_of(app)
+        after = text_of(app)
 
     total = sum(len(tape.events) for tape in app.tapes) + 33
     assert f"published {total - 4} =" in before
@@ -576,13 +576,23 @@ async def test_notices_stand_at_the_top_and_hide_neither_position_nor_truth(
     assert lines[-2].endswith(" 10 fps 3 ms")
 
 
+class Notified(Scenario):
+    """Keeps for how long each notice is to be shown."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seconds: dict[str, float] = {}
+
+    def on_notify(self, event: Notify) -> None:
+        self.seconds[event.notification.message] = event.notification.timeout
+
+
 async def test_a_notice_goes_soon_and_what_went_wrong_stays_longer() -> None:
-    app = Scenario()
+    app = Notified()
     async with running(app) as pilot:
         app.notify("sorted")
         app.notify("failed", severity="error")
         app.notify("set", timeout=1)
         await pilot.pause()
-        left = {toast.message: toast.timeout for toast in app._notifications}
 
-    assert left == {"sorted": 3, "failed": 6, "set": 1}
+    assert app.seconds == {"sorted": 3, "failed": 6, "set": 1}

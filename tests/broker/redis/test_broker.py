@@ -28,7 +28,9 @@ from arena_tui.codec import sealed
 from arena_tui.errors import BrokerError
 from arena_tui.events import Delivery, Envelope, LogEvent, RunEnd, RunStart
 from arena_tui.services.servers import RedisServer
+from tests.faults.accounts import link_of
 from tests.redis_fixture import BINARIES, MakeRedis
+from tests.waiting import until
 
 PASSWORD = "a:b@c/d?e f%20ü"
 ENCODED = "a%3Ab%40c%2Fd%3Fe%20f%2520%C3%BC"
@@ -97,17 +99,17 @@ async def everything(url: str, admin: redis.Redis) -> None:
             await broker.publish_all([(run_id, *sealed(LogEvent()))])
             await broker.close_run(run_id)
         await broker.settled(runs)
-        async with asyncio.timeout(20):
-            while admin.exists(*map(meta_key, runs)):  # until they have expired
-                await asyncio.sleep(0)
+        await until(lambda: not admin.exists(*map(meta_key, runs)))  # they have expired
         await examine(BrokerUrl(url))
         await broker.reap("three")
         await broker.open_run(RunMeta(run_id="odd"))
         admin.set("arena:odd:events", "no stream")
-        async with asyncio.timeout(20):
-            while not any("is gone" in text for text in (await broker.stats()).warnings):
-                await asyncio.sleep(0)
+        await until(lambda: warns(broker, "is gone"))
         storing.cancel()
+
+
+async def warns(broker: RedisBroker, text: str) -> bool:
+    return any(text in warning for warning in (await broker.stats()).warnings)
 
 
 def as_user(server: RedisServer, rules: str) -> str:
@@ -267,9 +269,7 @@ async def test_a_replica_shows_runs_and_takes_none(make_server: MakeServer) -> N
             while len(read) < len(EVENTS):
                 read += await anext(subscription)
         publishing = asyncio.create_task(watcher.publish_all([("other", *sealed(LogEvent()))]))
-        async with asyncio.timeout(20):
-            while (link := (await watcher.stats()).link) is None:
-                await asyncio.sleep(0)
+        link = await until(lambda: link_of(watcher))
         publishing.cancel()
 
     assert link.startswith(f"redis 127.0.0.1:{replica.port} is a read-only replica for")

@@ -9,6 +9,7 @@ from redis.exceptions import ResponseError, TimeoutError
 
 from arena_tui.broker.redis.connection import Line
 from tests.redis_fixture import MakeRedis
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -36,8 +37,7 @@ async def test_a_single_refusal_is_raised(client: Redis) -> None:
 async def test_after_a_cancelled_command_the_next_one_has_its_own_answer(client: Redis) -> None:
     line = Line(client, 2.0)
     waiting = asyncio.create_task(line.ask("BLPOP", "nothing", 0))
-    while not await client_blocked(client):
-        await asyncio.sleep(0)
+    await until(lambda: client_blocked(client))
 
     waiting.cancel()
     await asyncio.wait([waiting])
