@@ -22,7 +22,8 @@ from textual.screen import Screen
 
 from arena_tui.config import Config
 from arena_tui.consumers.feed import Feed, Frame
-from arena_tui.errors import ArenaError, BrokerError, StoreError, UsageError
+from arena_tui.consumers.lines import Recorder
+from arena_tui.errors import ArenaError, BrokerError, RecordingError, StoreError, UsageError
 from arena_tui.producers.follow import Follower
 from arena_tui.services.connect import PROCESS
 from arena_tui.services.games import Games, Playable
@@ -59,6 +60,7 @@ class ArenaApp(App[int]):
         frame_s: Seconds between frames; None: only when `sample` is called.
         on_leaving: Called at once when a signal says to end, even while the loop stands still.
         follow: Files of JSON lines to show as they grow.
+        record: File to append every event to, as a JSON line.
     """
 
     CSS_PATH = Path(__file__).parent / "arena.tcss"
@@ -83,6 +85,7 @@ class ArenaApp(App[int]):
         frame_s: float | None = _FRAME_S,
         on_leaving: Callable[[], None] = lambda: None,
         follow: Sequence[Path] = (),
+        record: Path | None = None,
     ) -> None:
         super().__init__()
         self.config = config
@@ -92,6 +95,7 @@ class ArenaApp(App[int]):
         self._playables = playables
         self._continuous = continuous
         self._follow = follow
+        self._record = record
         self._clock = clock or (lambda: datetime.now().astimezone())
         self.monotonic = monotonic
         self._frame_s = frame_s
@@ -178,8 +182,10 @@ class ArenaApp(App[int]):
 
     async def _open_and_play(self) -> None:
         try:
+            if self._record is not None:
+                await self.runtime.consume(Recorder(self._record))
             await self.runtime.open()
-        except (BrokerError, StoreError) as error:
+        except (BrokerError, StoreError, RecordingError) as error:
             self.exit_with(str(error), error.exit_code)
             return
         self.follower.start()
