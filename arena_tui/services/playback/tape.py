@@ -5,14 +5,12 @@ Of a run whose stream was lost and made anew it reads the newest epoch.
 
 from __future__ import annotations
 
-from collections import Counter
-from datetime import datetime, timedelta
-
 from arena_tui.broker.protocol import BrokerProtocol, RunMeta, Subscription
 from arena_tui.errors import UnknownRunError
-from arena_tui.events import Delivery, Envelope, ErrorEvent, Gap, RunEnd, encode_event
+from arena_tui.events import Delivery, Envelope, Gap, RunEnd, encode_event
+from arena_tui.folds.density import Density, density_of
 from arena_tui.folds.view import RunView
-from arena_tui.store.history import Density, History, Mark
+from arena_tui.store.history import History
 from arena_tui.store.rows import as_in_payload
 
 __all__ = ["RunTape"]
@@ -113,7 +111,7 @@ class RunTape:
         """How the run's events spread over its time."""
         if not self._complete and self._history is not None:
             return await self._history.density(self.run_id, slices)
-        return _hot_density(self._hot, slices)
+        return density_of(self._hot, slices)
 
     async def next_of_kind(self, kind: str, at: int, step: int) -> int | None:
         """The next (`step` 1) or previous (-1) seq of that kind, as seen from `at`."""
@@ -183,44 +181,3 @@ def _first(delivery: Delivery) -> int:
 
 def _last(delivery: Delivery) -> int:
     return max(delivery.from_seq, delivery.to_seq) if isinstance(delivery, Gap) else delivery.seq
-
-
-def _hot_density(hot: list[Delivery], slices: int) -> Density:
-    stamped = [each for each in hot if isinstance(each, Envelope)]
-    if not stamped:
-        return Density(
-            counts=(0,) * slices, seqs=(1,) * slices, marks=(), first_at=None, last_at=None
-        )
-    first_at: datetime = stamped[0].event.ts
-    last_at: datetime = stamped[-1].event.ts
-    microsecond = timedelta(microseconds=1)
-    width_us = ((last_at - first_at) // microsecond + 1) / slices
-
-    def slice_of(at: datetime) -> int:
-        return max(0, min(slices - 1, int((at - first_at) // microsecond / width_us)))
-
-    places = [slice_of(each.event.ts) for each in stamped]
-    counts = Counter(places)
-    seqs = [stamped[-1].seq] * slices
-    for each, place in zip(reversed(stamped), reversed(places), strict=True):
-        seqs[place] = each.seq
-    for index in range(slices - 2, -1, -1):
-        seqs[index] = min(seqs[index], seqs[index + 1])
-    marks = [
-        Mark(seq=each.seq, kind="error", slice=place)
-        for each, place in zip(stamped, places, strict=True)
-        if isinstance(each.event, ErrorEvent)
-    ]
-    place = 0
-    for delivery in hot:
-        if isinstance(delivery, Gap):
-            marks.append(Mark(seq=delivery.from_seq, kind="gap", slice=place, note=delivery.reason))
-        else:
-            place = slice_of(delivery.event.ts)
-    return Density(
-        counts=tuple(counts.get(index, 0) for index in range(slices)),
-        seqs=tuple(seqs),
-        marks=tuple(marks),
-        first_at=first_at,
-        last_at=last_at,
-    )

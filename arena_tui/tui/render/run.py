@@ -10,9 +10,9 @@ from textual.content import Content
 from textual.strip import Strip
 
 from arena_tui.events import Delivery, ErrorEvent, Event, Gap, encode_event, short_id
+from arena_tui.folds.density import Density
 from arena_tui.folds.totals import AgentTally, RunTotals
 from arena_tui.folds.view import RunView
-from arena_tui.store.history import Density
 from arena_tui.tui.render.board import board_lines
 from arena_tui.tui.render.canvas import Piece, between, line
 from arena_tui.tui.render.clean import clean, clean_lines

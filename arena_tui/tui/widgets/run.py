@@ -9,9 +9,9 @@ from textual.message import Message
 from textual.reactive import reactive
 from textual.strip import Strip
 
+from arena_tui.folds.density import Density
 from arena_tui.folds.totals import RunTotals
 from arena_tui.folds.view import RunView
-from arena_tui.store.history import Density
 from arena_tui.tui.render.run import Position, paint_board, paint_header, paint_scrubber
 from arena_tui.tui.widgets.painted import Painted
 
