@@ -25,18 +25,19 @@ class RunTape:
     Attributes:
         last_seq: Newest seq known.
         live: Whether more may come.
+        epoch: The one that is read; None until it is known.
     """
 
     def __init__(self, run_id: str, broker: BrokerProtocol, history: History | None) -> None:
         self.run_id = run_id
         self.last_seq = 0
         self.live = False
+        self.epoch: int | None = None
         self._broker = broker
         self._history = history
         self._subscription: Subscription | None = None
         self._hot: list[Delivery] = []
         self._meta: RunMeta | None = None
-        self._epoch: int | None = None
 
     async def open(self) -> None:
         """Find the run.
@@ -54,7 +55,7 @@ class RunTape:
             self.pump()
         elif self._history is not None:
             self.run_id = (totals := await self._history.run(self.run_id)).run_id
-            self.last_seq, self._epoch = totals.seq, totals.epoch
+            self.last_seq, self.epoch = totals.seq, totals.epoch
         else:
             raise UnknownRunError(
                 f"no run {self.run_id}: the broker let it go, and nothing is stored"
@@ -68,9 +69,9 @@ class RunTape:
                 news += batch
         if news:
             self._hot += news
-            if news[-1].epoch != self._epoch:
-                self._epoch = news[-1].epoch
-                self._hot = [each for each in self._hot if each.epoch == self._epoch]
+            if news[-1].epoch != self.epoch:
+                self.epoch = news[-1].epoch
+                self._hot = [each for each in self._hot if each.epoch == self.epoch]
             self.last_seq = _last(news[-1])
             self.live = self.live and not _ends(news[-1])
             if len(self._hot) > 2 * _HOT_MAX:
@@ -86,7 +87,7 @@ class RunTape:
             return [
                 each for each in self._hot if from_seq <= _last(each) and _first(each) <= to_seq
             ]
-        stored = await self._history.window(self.run_id, from_seq, to_seq, self._epoch)
+        stored = await self._history.window(self.run_id, from_seq, to_seq, self.epoch)
         newest = _last(stored[-1]) if stored else from_seq - 1
         return stored + [each for each in self._hot if newest < _first(each) <= to_seq]
 
