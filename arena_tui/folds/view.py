@@ -6,6 +6,7 @@ from collections import deque
 from typing import Literal, TypeAlias
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from arena_tui.broker.protocol import RunMeta, RunState
 from arena_tui.events import (
@@ -20,9 +21,9 @@ from arena_tui.events import (
     Observation,
     TurnStart,
 )
-from arena_tui.folds.totals import AgentTally, RunTotals
+from arena_tui.folds.totals import AgentTally, RunTotals, TotalsStatus
 
-__all__ = ["STUCK_S", "Pane", "PaneState", "RunView"]
+__all__ = ["STUCK_S", "Instant", "Pane", "PaneState", "RunView"]
 
 STUCK_S = 30.0
 """Seconds without an event after which an open run is called stuck."""
@@ -84,6 +85,30 @@ class Pane(Struct, frozen=True, kw_only=True):
     def is_live(self) -> bool:
         """Whether more may come."""
         return self.state in ("running", "stuck", "lost")
+
+
+class Instant(Struct, frozen=True, kw_only=True):
+    """One run as it was right after one of its events.
+
+    Attributes:
+        turn: Highest turn number until then.
+        player: Whose turn it is.
+        board: Text of the newest observation.
+        tallies: What each agent had done and used, by agent id.
+    """
+
+    run_id: str = ""
+    game: str = ""
+    label: str | None = None
+    agents: tuple[AgentInfo, ...] = ()
+    seed: int | None = None
+    status: TotalsStatus = "running"
+    winners: tuple[str, ...] = ()
+    turn: int = 0
+    player: str | None = None
+    board: str = ""
+    tallies: dict[str, AgentTally] = {}
+    last_error: str | None = None
 
 
 class RunView:
@@ -192,6 +217,24 @@ class RunView:
             lost=max(totals.lost, overflow),
             reason=totals.reason,
             partial=self.partial and stored is None,
+        )
+
+    def instant(self) -> Instant:
+        """The run as it looks now; does not change with what is folded later."""
+        totals = self.totals
+        return Instant(
+            run_id=totals.run_id,
+            game=totals.game,
+            label=totals.label,
+            agents=tuple(totals.agents),
+            seed=totals.seed,
+            status=totals.status,
+            winners=tuple(totals.winners),
+            turn=totals.turns,
+            player=self.player,
+            board=self.board,
+            tallies={agent: replace(tally) for agent, tally in self.tallies.items()},
+            last_error=self.last_error,
         )
 
     def _state(self, run_state: RunState, idle_s: float) -> PaneState:

@@ -7,55 +7,21 @@ engine; `uci` alone takes stockfish from PATH).
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from arena_tui.errors import ArenaError, UsageError
+from arena_tui.errors import UsageError
+from arena_tui.games.protocol import Agent, AgentClosedError
 
 if TYPE_CHECKING:
     from arena_tui.games.spiel import GameState, LoadedGame
 
-__all__ = [
-    "Agent",
-    "AgentClosedError",
-    "AgentSpec",
-    "RandomAgent",
-    "make_agent",
-    "parse_agent",
-]
+__all__ = ["AgentSpec", "RandomAgent", "make_agent", "parse_agent"]
 
 _SPECS_HELP = "write random, mcts:200, minimax:4 or uci:/path/to/engine"
 _DEFAULT_AMOUNT = {"mcts": 200, "minimax": 4}
 _AMOUNT_MAX = {"mcts": 1_000_000, "minimax": 64}
-
-
-class AgentClosedError(ArenaError):
-    """The agent was closed while it was choosing."""
-
-
-class Agent(Protocol):
-    """One seat's player.
-
-    Promises: built from the same seed and asked the same questions in the same order, it gives the
-    same answers (an engine: as far as the engine does). `choose` is called from one thread at a
-    time. `close` may be called from any thread, more than once; a `choose` under way then raises
-    AgentClosedError at once, and later ones do too.
-    """
-
-    @property
-    def spec(self) -> str:
-        """How to make it again, as text."""
-
-    @property
-    def name(self) -> str:
-        """A short display name."""
-
-    def choose(self, state: GameState, player: int) -> int:
-        """One of the player's legal actions; leaves the state as it is."""
-
-    def close(self) -> None:
-        """Let go of processes and threads."""
 
 
 class AgentSpec(msgspec.Struct, frozen=True, kw_only=True):

@@ -17,8 +17,8 @@ from collections.abc import Callable
 from typing import Protocol
 
 from arena_tui.errors import UsageError
-from arena_tui.games.agents import Agent, AgentClosedError
 from arena_tui.games.open_loop import OpenLoopAgent, check_resampling
+from arena_tui.games.protocol import Agent, AgentClosedError
 from arena_tui.games.spiel import GameState, LoadedGame, load_pyspiel
 
 __all__ = ["SearchAgent", "make_mcts"]

@@ -9,7 +9,7 @@ import math
 import random
 
 from arena_tui.errors import UsageError
-from arena_tui.games.agents import AgentClosedError
+from arena_tui.games.protocol import AgentClosedError
 from arena_tui.games.spiel import GameState, LoadedGame
 
 __all__ = ["MinimaxAgent", "material_balance"]

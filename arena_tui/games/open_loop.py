@@ -12,7 +12,7 @@ import random
 from collections.abc import Sequence
 
 from arena_tui.errors import UsageError
-from arena_tui.games.agents import AgentClosedError
+from arena_tui.games.protocol import AgentClosedError
 from arena_tui.games.spiel import GameState, LoadedGame
 
 __all__ = ["OpenLoopAgent", "check_resampling"]

@@ -14,9 +14,10 @@ from collections.abc import Sequence
 from typing import Literal
 
 from arena_tui.events import AgentInfo
-from arena_tui.games.agents import Agent, AgentClosedError, AgentSpec, make_agent, parse_agent
+from arena_tui.games.agents import AgentSpec, make_agent, parse_agent
 from arena_tui.games.boards import board_text, seat_names
 from arena_tui.games.cards import chance_text
+from arena_tui.games.protocol import Agent, AgentClosedError
 from arena_tui.games.specs import DEFAULT_MAX_TURNS, Played, derive_seed
 from arena_tui.games.spiel import CHANCE_PLAYER, GameState, load_game, serialize
 from arena_tui.producers.run import Run

@@ -17,7 +17,7 @@ import time
 from typing import Protocol, cast
 
 from arena_tui.errors import ArenaError, UsageError
-from arena_tui.games.agents import AgentClosedError
+from arena_tui.games.protocol import AgentClosedError
 from arena_tui.games.spiel import GameState, LoadedGame, load_pyspiel
 
 __all__ = ["EngineError", "UciAgent"]

@@ -206,9 +206,12 @@ class ArenaApp(App[int]):
 
     def open_run(self, run_id: str) -> None:
         """Look at one run, live or stored."""
+        from arena_tui.services.playback.player import Player
+        from arena_tui.services.playback.tape import RunTape
         from arena_tui.tui.screens.run import RunScreen
 
-        self.push_screen(RunScreen(run_id))
+        tape = RunTape(run_id, self.runtime)
+        self.push_screen(RunScreen(Player(tape, self.runtime.history)))
 
     def clear_finished(self) -> None:
         """Take the runs that are over off the live screen."""

@@ -14,7 +14,7 @@ from textual.widgets import Input
 from textual.worker import Worker, WorkerState
 
 from arena_tui.consumers.feed import Frame
-from arena_tui.errors import ArenaError
+from arena_tui.errors import ArenaError, UsageError
 from arena_tui.tui.widgets.bars import KeyLine, TitleBar, TruthBar
 
 if TYPE_CHECKING:
@@ -32,12 +32,14 @@ S = TypeVar("S", bound="ArenaScreen")
 def guarded(
     action: Callable[Concatenate[S, P], Coroutine[Any, Any, None]],
 ) -> Callable[Concatenate[S, P], Coroutine[Any, Any, None]]:
-    """What the store refuses is said and logged; the screen goes on."""
+    """What was asked wrongly is said, what the store refuses logged, too; the screen goes on."""
 
     @wraps(action)
     async def guard(self: S, /, *words: P.args, **named: P.kwargs) -> None:
         try:
             await action(self, *words, **named)
+        except UsageError as error:
+            self.notify(str(error), severity="warning")
         except ArenaError as error:
             self.say_failed(action.__name__, error)
 
