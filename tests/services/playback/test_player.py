@@ -434,8 +434,7 @@ async def test_a_move_stops_playing() -> None:
 
 async def test_a_gap_is_shown_at_each_of_its_seqs() -> None:
     async with live(1, Limits(capacity=10, retain=10)) as (runtime, player):
-        for turn in range(2, 20):
-            await publish(runtime, turn_of(turn))
+        await publish(runtime, [event for turn in range(2, 20) for event in turn_of(turn)])
         player.tick(0.1)
         await player.read_on(nothing)
         deliveries = [each for seq in range(1, 78) if (each := player.delivery(seq)) is not None]
@@ -458,14 +457,19 @@ async def test_a_stream_made_anew_under_the_same_id_takes_the_place_of_the_old_o
 ) -> None:
     runtime = Runtime(Config(broker=BrokerUrl(redis_url), db=None))
     await runtime.open()
+
+    async def has_come(player: Player, seq: int) -> bool:
+        await runtime.catch_up()
+        return last_seq_of(player) == seq
+
     await publish(runtime, beginning(turns=5))
     async with opened(runtime) as player:
-        await until(lambda: last_seq_of(player) == 21)
+        await until(lambda: has_come(player, 21))
         player.go_to(15)
         with redis.Redis.from_url(redis_url) as client:
             client.flushdb()
         await publish(runtime, turn_of(90)[:3])
-        await until(lambda: last_seq_of(player) == 3)
+        await until(lambda: has_come(player, 3))
         await player.read_on(nothing)
         here = player.delivery()
 
