@@ -43,7 +43,7 @@ def test_each_kind_of_game_has_its_search(game: str, search: type):
 
 
 def test_several_trees_vote_for_the_win_at_hand(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(mcts, "_MOVES_A_TREE", 1)
+    monkeypatch.setattr(mcts, "_MOVES_PER_TREE", 1)
     loaded = load_game("connect_four")
     state = loaded.rules.new_initial_state()
     for column in (3, 0, 3, 0, 3, 1):
