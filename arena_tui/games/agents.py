@@ -1,7 +1,7 @@
-"""Agent specs as text, and the agents behind them. Knows nothing of runs.
+"""Parses agent specs and makes the agents they name. Knows nothing of runs.
 
-`random`, `mcts:N` (N simulations a move), `minimax:D` (looks D moves ahead), `uci:PATH` (a chess
-engine; `uci` alone takes stockfish from PATH).
+`random`, `mcts:N` (N simulations per move), `minimax:D` (searches D moves deep), `uci:PATH` (a
+chess engine; plain `uci` is the stockfish on PATH).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _AMOUNT_MAX = {"mcts": 1_000_000, "minimax": 64}
 
 
 class AgentSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """A parsed spec: `amount` is simulations or depth, `path` an engine's program."""
+    """A parsed spec: `amount` is the simulations or the depth, `path` the engine's executable."""
 
     kind: Literal["random", "mcts", "minimax", "uci"]
     amount: int = 0
@@ -40,7 +40,7 @@ class AgentSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RandomAgent:
-    """Takes any legal action, each as likely as the others."""
+    """Picks a legal action uniformly at random."""
 
     spec = "random"
     name = "random"
@@ -59,10 +59,10 @@ class RandomAgent:
 
 
 def parse_agent(text: str) -> AgentSpec:
-    """The spec in a text such as `mcts:500`.
+    """Parse a spec such as `mcts:500`.
 
     Raises:
-        UsageError: It is none; says what to write.
+        UsageError: The text is not a spec; the message says what to write.
     """
     kind, colon, value = text.strip().partition(":")
     if colon and not value:
@@ -81,10 +81,10 @@ def parse_agent(text: str) -> AgentSpec:
 
 
 def make_agent(spec: AgentSpec, game: LoadedGame, seed: int) -> Agent:
-    """An agent for one seat of the game.
+    """Make the agent for one seat of the game.
 
     Raises:
-        UsageError: Its method does not apply to this game, or its engine is missing.
+        UsageError: The agent does not apply to this game, or its engine is missing.
     """
     from arena_tui.games import mcts, minimax, uci  # noqa: PLC0415  (slow to load)
 
