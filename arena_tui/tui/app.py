@@ -13,7 +13,7 @@ from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
@@ -33,6 +33,9 @@ from arena_tui.tui.render.text import clock_time
 from arena_tui.tui.screens.base import ArenaScreen
 from arena_tui.tui.screens.live import LiveScreen
 from arena_tui.tui.theme import DEFAULT_THEME, THEMES
+
+if TYPE_CHECKING:
+    from arena_tui.store.history import History
 
 __all__ = ["ArenaApp"]
 
@@ -119,6 +122,11 @@ class ArenaApp(App[int]):
         return self.runtime.broker.name
 
     @property
+    def history(self) -> History | None:
+        """The store; None while it is not open."""
+        return self.runtime.history
+
+    @property
     def utc_offset(self) -> timedelta:
         """The viewer's time zone."""
         return self._clock().utcoffset() or timedelta()
@@ -146,7 +154,7 @@ class ArenaApp(App[int]):
             self.runtime.broker, self._follow, self.runtime.notices, self.runtime.catch_up
         )
         self._handle_signals()
-        await self.push_screen(LiveScreen())
+        await self.push_screen(LiveScreen(self))
         self.call_after_refresh(self._begin)
 
     def _handle_signals(self) -> None:
@@ -211,11 +219,7 @@ class ArenaApp(App[int]):
         from arena_tui.tui.screens.run import RunScreen
 
         tape = RunTape(run_id, self.runtime)
-        self.push_screen(RunScreen(Player(tape, self.runtime.history)))
-
-    def clear_finished(self) -> None:
-        """Take the runs that are over off the live screen."""
-        self.feed.clear_finished()
+        self.push_screen(RunScreen(self, Player(tape, self.history)))
 
     def notify(
         self,
@@ -257,7 +261,7 @@ class ArenaApp(App[int]):
 
             if not any(isinstance(screen, HistoryScreen) for screen in self.screen_stack):
                 self.action_go("live")
-                self.push_screen(HistoryScreen())
+                self.push_screen(HistoryScreen(self))
             while not isinstance(self.screen, HistoryScreen):
                 self.pop_screen()
 
@@ -269,7 +273,7 @@ class ArenaApp(App[int]):
     def action_new_game(self) -> None:
         from arena_tui.tui.screens.new_game import NewGameScreen
 
-        self.push_screen(NewGameScreen())
+        self.push_screen(NewGameScreen(self.start_games))
 
     async def action_quit(self) -> None:
         self._quit()

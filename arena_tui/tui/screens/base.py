@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Coroutine
 from functools import wraps
-from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, ParamSpec, TypeVar, cast
+from typing import Any, ClassVar, Concatenate, ParamSpec, TypeVar
 
 from textual.app import ComposeResult
 from textual.screen import Screen
@@ -15,10 +15,8 @@ from textual.worker import Worker, WorkerState
 
 from arena_tui.consumers.feed import Frame
 from arena_tui.errors import ArenaError, UsageError
+from arena_tui.tui.screens.host import Host
 from arena_tui.tui.widgets.bars import KeyLine, TitleBar, TruthBar
-
-if TYPE_CHECKING:
-    from arena_tui.tui.app import ArenaApp
 
 __all__ = ["ArenaScreen", "guarded"]
 
@@ -53,10 +51,9 @@ class ArenaScreen(Screen[None]):
     NOT_WHILE_WRITING: ClassVar[frozenset[str]] = frozenset()
     """Actions whose keys are text, or move in it, while something is being written."""
 
-    @property
-    def arena(self) -> ArenaApp:
-        """The app, with its own type."""
-        return cast("ArenaApp", self.app)
+    def __init__(self, arena: Host) -> None:
+        super().__init__()
+        self.arena = arena
 
     def compose(self) -> ComposeResult:
         yield TitleBar(self.TITLE_NAME, self.arena.broker_name)

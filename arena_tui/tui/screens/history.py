@@ -24,6 +24,7 @@ from arena_tui.tui.render.states import LOOKS
 from arena_tui.tui.render.text import cost, count, duration, short_count, stamp
 from arena_tui.tui.screens.base import ArenaScreen
 from arena_tui.tui.screens.confirm import ConfirmScreen
+from arena_tui.tui.screens.host import Host
 from arena_tui.tui.widgets.question import FILTER_HINT, Question
 from arena_tui.tui.widgets.table import Cell, Column, VirtualTable
 
@@ -72,8 +73,8 @@ class HistoryScreen(ArenaScreen):
         Binding("escape", "back", "back"),
     ]
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, arena: Host) -> None:
+        super().__init__(arena)
         self._sort: SortKey = "started_at"
         self._descending = True
         self._where: tuple[str, list[Any]] = ("TRUE", [])
@@ -97,7 +98,7 @@ class HistoryScreen(ArenaScreen):
     def show_frame(self, frame: Frame) -> None:
         super().show_frame(frame)
         now = self.arena.monotonic()
-        if now - self._loaded_at >= _REFRESH_S and self.arena.runtime.history is not None:
+        if now - self._loaded_at >= _REFRESH_S and self.arena.history is not None:
             self._loaded_at = now
             self._reload()
 
@@ -170,7 +171,7 @@ class HistoryScreen(ArenaScreen):
 
     @work(group="delete", exit_on_error=False)
     async def _delete(self, run_id: str) -> None:
-        history = self.arena.runtime.history
+        history = self.arena.history
         if history is not None:
             try:
                 await history.delete(run_id)
@@ -181,7 +182,7 @@ class HistoryScreen(ArenaScreen):
     @work(exclusive=True, group="reload", exit_on_error=False)
     async def _reload(self) -> None:
         """Count again and read the pages in sight."""
-        history = self.arena.runtime.history
+        history = self.arena.history
         if history is None:
             return
         table = self.query_one(VirtualTable)
@@ -205,7 +206,7 @@ class HistoryScreen(ArenaScreen):
         self._preview()
 
     async def _read(self, page: int) -> list[RunTotals]:
-        history = self.arena.runtime.history
+        history = self.arena.history
         assert history is not None
         where, parameters = self._where
         return await history.runs(
@@ -222,7 +223,7 @@ class HistoryScreen(ArenaScreen):
         totals = self._totals(self.query_one(VirtualTable).cursor)
         panel = self.query_one("#preview", VerticalScroll)
         text = panel.query_one(Static)
-        history = self.arena.runtime.history
+        history = self.arena.history
         if totals is None or history is None or not panel.display:
             text.update("")
             return

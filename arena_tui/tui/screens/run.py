@@ -14,6 +14,7 @@ from arena_tui.errors import ArenaError
 from arena_tui.events import Envelope
 from arena_tui.services.playback.player import MATCH, Player
 from arena_tui.tui.screens.base import ArenaScreen, guarded
+from arena_tui.tui.screens.host import Host
 from arena_tui.tui.widgets.panels import RunPanels
 from arena_tui.tui.widgets.question import Question
 from arena_tui.tui.widgets.run import Goto, RunHeader, Scrubber
@@ -53,8 +54,8 @@ class RunScreen(ArenaScreen):
         Binding("escape", "back", "back"),
     ]
 
-    def __init__(self, player: Player) -> None:
-        super().__init__()
+    def __init__(self, arena: Host, player: Player) -> None:
+        super().__init__(arena)
         self._player = player
         self._ticked_at = 0.0
         self._slices = 0
