@@ -24,9 +24,8 @@ from arena_tui.config import Config
 from arena_tui.consumers.feed import Feed, Frame
 from arena_tui.consumers.lines import Recorder
 from arena_tui.errors import ArenaError, BrokerError, RecordingError, StoreError, UsageError
-from arena_tui.producers.follow import Follower
 from arena_tui.services.connect import PROCESS
-from arena_tui.services.games import Games, Playable
+from arena_tui.services.games import Playable
 from arena_tui.services.runtime import Runtime
 from arena_tui.tui.render.clean import clean
 from arena_tui.tui.render.text import clock_time
@@ -141,10 +140,6 @@ class ArenaApp(App[int]):
         PROCESS.offer(self.runtime)
         self.feed = Feed(self.runtime.broker, self.monotonic)
         await self.runtime.consume(self.feed, polled=True)
-        self.games = Games(self.runtime.sink, self.runtime.notices)
-        self.follower = Follower(
-            self.runtime.broker, self._follow, self.runtime.notices, self.runtime.catch_up
-        )
         self._handle_signals()
         await self.push_screen(LiveScreen())
         self.call_after_refresh(self._begin)
@@ -188,7 +183,7 @@ class ArenaApp(App[int]):
         except (BrokerError, StoreError, RecordingError) as error:
             self.exit_with(str(error), error.exit_code)
             return
-        self.follower.start()
+        self.runtime.follow(self._follow)
         for playable in self._playables:
             try:
                 await self.start_games(playable, self._continuous)
@@ -202,7 +197,7 @@ class ArenaApp(App[int]):
         Raises:
             ArenaError: It cannot be played; says why.
         """
-        await asyncio.to_thread(partial(self.games.start, playable, continuous=continuous))
+        await asyncio.to_thread(partial(self.runtime.games.start, playable, continuous=continuous))
 
     def open_run(self, run_id: str) -> None:
         """Look at one run, live or stored."""
@@ -275,7 +270,7 @@ class ArenaApp(App[int]):
         self.exit(0)
 
     def _quit(self) -> None:
-        playing = self.games.playing
+        playing = self.runtime.games.playing
         if not playing:
             self.exit(0)
             return
@@ -340,8 +335,6 @@ class ArenaApp(App[int]):
             for task in pending:
                 task.cancel()  # more than once: asyncio.wait_for may swallow it before Python 3.12
             await asyncio.wait(pending, timeout=_CANCEL_AGAIN_S)
-        await self.follower.aclose()
-        await asyncio.to_thread(self.games.stop)
         PROCESS.withdraw(self.runtime)
         if unsaved := await self.runtime.aclose():
             self.exit_message = self.exit_message or unsaved
