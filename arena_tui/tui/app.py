@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import logging
 import time
@@ -21,9 +20,8 @@ from arena_tui.config import Config
 from arena_tui.consumers.feed import Feed, Frame
 from arena_tui.consumers.lines import Recorder
 from arena_tui.errors import ArenaError, BrokerError, RecordingError, StoreError, UsageError
-from arena_tui.producers.follow import Follower
 from arena_tui.services.connect import PROCESS
-from arena_tui.services.games import Games, Playable
+from arena_tui.services.games import Playable
 from arena_tui.services.runtime import Runtime
 from arena_tui.tui.background import AppTasks, LeavingSignals, save_picture
 from arena_tui.tui.frames import FrameLoop
@@ -141,10 +139,6 @@ class ArenaApp(App[int]):
         PROCESS.offer(self.runtime)
         self.feed = Feed(self.runtime.broker, self.monotonic)
         await self.runtime.consume(self.feed, polled=True)
-        self.games = Games(self.runtime.sink, self.runtime.notices)
-        self.follower = Follower(
-            self.runtime.broker, self._follow, self.runtime.notices, self.runtime.catch_up
-        )
         self._signals.handle(self.exit)
         await self.push_screen(LiveScreen(self))
         self.call_after_refresh(self._begin)
@@ -164,10 +158,10 @@ class ArenaApp(App[int]):
         except (BrokerError, StoreError, RecordingError) as error:
             self.exit_with(str(error), error.exit_code)
             return
-        self.follower.start()
+        self.runtime.follow(self._follow)
         for playable in self._playables:
             try:
-                await self.games.start_in_thread(playable, self._continuous)
+                await self.runtime.games.start_in_thread(playable, self._continuous)
             except ArenaError as error:
                 self.exit_with(str(error), error.exit_code)
                 return
@@ -233,10 +227,10 @@ class ArenaApp(App[int]):
     def action_new_game(self) -> None:
         from arena_tui.tui.screens.new_game import NewGameScreen
 
-        self.push_screen(NewGameScreen(self.games.start_in_thread))
+        self.push_screen(NewGameScreen(self.runtime.games.start_in_thread))
 
     async def action_quit(self) -> None:
-        playing = self.games.playing
+        playing = self.runtime.games.playing
         if not playing:
             self.exit(0)
             return
@@ -260,8 +254,6 @@ class ArenaApp(App[int]):
 
     async def on_unmount(self) -> None:
         await self._tasks.cancel()
-        await self.follower.aclose()
-        await asyncio.to_thread(self.games.stop)
         PROCESS.withdraw(self.runtime)
         if unsaved := await self.runtime.aclose():
             self.exit_message = self.exit_message or unsaved

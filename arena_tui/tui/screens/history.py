@@ -149,8 +149,7 @@ class HistoryScreen(ArenaScreen):
         else:
             self.app.pop_screen()
 
-    @work(group="delete", exit_on_error=False)
-    async def action_delete(self) -> None:
+    def action_delete(self) -> None:
         totals = self._pages.totals(self.query_one(VirtualTable).cursor)
         history = self.arena.history
         if totals is None or history is None:
@@ -161,12 +160,18 @@ class HistoryScreen(ArenaScreen):
         name = f"{clean(totals.game, 40)} · {clean(short_id(totals.run_id))}"
         question = f"Delete {name} with its {totals.events:,} events? There is no way back."
 
-        if await self.app.push_screen_wait(ConfirmScreen(question)):
+        async def delete() -> None:
             try:
                 await history.delete(totals.run_id)
             except ArenaError as error:
                 self.notify(str(error), severity="error")
             self._reload()
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self.run_worker(delete(), group="delete", exit_on_error=False)
+
+        self.app.push_screen(ConfirmScreen(question), answered)
 
     @work(exclusive=True, group="reload", exit_on_error=False)
     async def _reload(self) -> None:
