@@ -5,7 +5,7 @@ A run's row holds its cursor, too, so that a batch delivered again adds nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import TypeAlias
 
@@ -17,12 +17,11 @@ from arena_tui.folds.totals import RunTotals
 from arena_tui.store.database import Connection
 from arena_tui.store.rows import (
     append_events,
-    facts_of,
     insert_gap,
     insert_quarantined,
-    insert_run,
+    insert_runs,
     load_totals,
-    save_totals,
+    update_runs,
 )
 
 __all__ = ["Ingest", "Quarantined", "find_unstorable", "without"]
@@ -58,12 +57,13 @@ class Ingest:
             duckdb.Error: A value or the disk was refused; the transaction is to be undone.
         """
         noted_at = self._clock()
+        stored = self._stored(connection, {each.run_id for each in batch})
         folded: dict[str, RunTotals] = {}
         news: list[Envelope] = []
         for each in batch:
             totals = folded.get(each.run_id)
             if totals is None:
-                totals = folded[each.run_id] = self._totals_for(connection, each)
+                totals = folded[each.run_id] = _copy(stored.get(each.run_id), each)
             if isinstance(each, Gap):
                 if gap := _new_part(connection, each, totals):
                     insert_gap(connection, gap, noted_at)
@@ -77,9 +77,8 @@ class Ingest:
             append_events(connection, news, "events")
         for envelope, error in aside:
             insert_quarantined(connection, envelope, envelope.raw, error, noted_at)
-        for counters_only in (False, True):
-            group = [each for each in folded.values() if self._same_facts(each) is counters_only]
-            save_totals(connection, group, counters_only=counters_only)
+        insert_runs(connection, [each for run_id, each in folded.items() if run_id not in stored])
+        update_runs(connection, [(each, folded[run_id]) for run_id, each in stored.items()])
         return folded
 
     def remember(self, folded: Mapping[str, RunTotals]) -> None:
@@ -94,17 +93,10 @@ class Ingest:
         """What is on disk is to be read there."""
         self._totals.clear()
 
-    def _same_facts(self, totals: RunTotals) -> bool:
-        known = self._totals.get(totals.run_id)
-        return known is not None and facts_of(known) == facts_of(totals)
-
-    def _totals_for(self, connection: Connection, first: Delivery) -> RunTotals:
-        """A copy to fold into, so that a refused transaction leaves no trace."""
-        known = self._totals.get(first.run_id) or load_totals(connection, first.run_id)
-        if known is None:
-            insert_run(connection, first.run_id, first.epoch)
-            return RunTotals(run_id=first.run_id, epoch=first.epoch)
-        return msgspec.structs.replace(known)
+    def _stored(self, connection: Connection, run_ids: Collection[str]) -> dict[str, RunTotals]:
+        """Totals as stored, of those of the runs that are stored."""
+        known = {run_id: self._totals[run_id] for run_id in run_ids if run_id in self._totals}
+        return known | load_totals(connection, [each for each in run_ids if each not in known])
 
 
 def find_unstorable(envelopes: Sequence[Envelope], connection: Connection) -> list[Quarantined]:
@@ -140,6 +132,13 @@ def without(batch: Sequence[Delivery], bad: Sequence[Quarantined]) -> list[Deliv
         else each
         for each in batch
     ]
+
+
+def _copy(stored: RunTotals | None, first: Delivery) -> RunTotals:
+    """Totals to fold into, so that a refused transaction leaves no trace."""
+    if stored is None:
+        return RunTotals(run_id=first.run_id, epoch=first.epoch)
+    return msgspec.structs.replace(stored)
 
 
 def _new_part(connection: Connection, gap: Gap, totals: RunTotals) -> Gap | None:
