@@ -17,8 +17,9 @@ from arena_tui.errors import EventError, EventTooLargeError
 from arena_tui.events import (
     EVENT_MAX_BYTES,
     KNOWN_KINDS,
-    Envelope,
+    Delivery,
     Event,
+    Gap,
     KnownEvent,
     OtherEvent,
     check_run_id,
@@ -41,6 +42,10 @@ _DEPTH_MAX: Final = 200
 without a lower limit, a thread with less stack left could not decode what another encoded."""
 
 _LINE_KEYS: Final = ("run_id", "epoch", "seq")
+
+_GAP_LINE: Final = (
+    b'{"run_id":"%s","epoch":%d,"kind":"gap","from_seq":%d,"to_seq":%d,"reason":"%s"}'
+)
 
 _FOREIGN_ESCAPE: Final = re.compile(rb"\\[u/]")
 """Escapes that this codec writes only for control characters, or never. Text search relies on its
@@ -156,10 +161,14 @@ def decode_event(raw: bytes | str, *, strict: bool = False) -> Event:
     return _event_of(_decode_object(raw), strict)
 
 
-def encode_line(envelope: Envelope) -> bytes:
-    """Encode the envelope as one flat JSON object, without a newline."""
-    head = b'{"run_id":"%s","epoch":%d,"seq":%d,'  # a run id has no character to escape
-    return head % (envelope.run_id.encode(), envelope.epoch, envelope.seq) + envelope.raw[1:]
+def encode_line(delivery: Delivery) -> bytes:
+    """Encode an event, or a gap in place of events, as one flat JSON object without a newline."""
+    run_id = delivery.run_id.encode()  # it has no character to escape
+    if isinstance(delivery, Gap):
+        place = (delivery.epoch, delivery.from_seq, delivery.to_seq)
+        return _GAP_LINE % (run_id, *place, delivery.reason.encode())
+    head = b'{"run_id":"%s","epoch":%d,"seq":%d,'
+    return head % (run_id, delivery.epoch, delivery.seq) + delivery.raw[1:]
 
 
 def decode_line(raw: bytes | str) -> tuple[str, Event]:

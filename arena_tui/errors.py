@@ -9,6 +9,7 @@ ArenaError                  exit code 1
 │   ├── RunClosedError      2   publish after `run_end`
 │   ├── RunExistsError      2   a run id that is already open
 │   └── UnknownRunError     2   a run id that does not exist
+├── RecordingError          3   a file cannot be recorded into
 └── StoreError              3   the store cannot be opened, read or written
     ├── StoreLockedError    3   another process owns the file
     └── StoreUnreadableError 3  the file is damaged or not a store
@@ -20,6 +21,7 @@ __all__ = [
     "EventError",
     "EventTooLargeError",
     "MissingExtraError",
+    "RecordingError",
     "RunClosedError",
     "RunExistsError",
     "StoreError",
@@ -78,6 +80,12 @@ class UnknownRunError(BrokerError):
     """No run has that id."""
 
     exit_code = 2
+
+
+class RecordingError(ArenaError):
+    """A file cannot be recorded into."""
+
+    exit_code = 3
 
 
 class StoreError(ArenaError):

@@ -1,19 +1,21 @@
-"""The layers: imports point left only, and each library stays in its place."""
+"""The layers: imports point left only and never in a circle; each library stays in its place."""
 
 from __future__ import annotations
 
 import ast
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent.parent / "arena_tui"
 LEVELS = {
-    "errors": 0, "broker_url": 1, "config": 1, "events": 1, "broker": 2, "producers": 3, "folds": 3,
-    "store": 4, "games": 4, "consumers": 5, "services": 6, "tui": 7, "bench": 8, "cli": 9,
+    "errors": 0, "broker_url": 1, "config": 1, "events": 1, "codec": 1, "broker": 2,
+    "producers": 3, "folds": 3, "store": 4, "games": 4,
+    "consumers": 5, "services": 6, "tui": 7, "bench": 8, "cli": 9,
 }  # fmt: skip
 """Modules may import from lower levels, and from their own package."""
 
@@ -41,43 +43,98 @@ def name_of(path: Path) -> str:
     return path.relative_to(ROOT.parent).as_posix()
 
 
+def module_of(path: Path) -> str:
+    """`arena_tui/store/rows.py` -> `arena_tui.store.rows`; a package's is that of its folder."""
+    parts = path.relative_to(ROOT.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
 def package_of(module: str) -> str | None:
     """`arena_tui.store.rows` -> `store`; None for the top itself."""
     parts = module.split(".")
     return parts[1] if len(parts) > 1 and parts[1] in LEVELS else None
 
 
-def imports(path: Path) -> Iterator[str]:
-    """Every module the file imports, wherever in it, for types or not."""
+def imports(path: Path) -> Iterator[tuple[int, str]]:
+    """Line and full name of everything the file imports, wherever in it, for types or not.
+
+    A name imported from a module comes as `module.name`, which may itself be a module.
+    """
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            yield from ((node.lineno, alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{name_of(path)} imports relatively"
-            yield str(node.module)
-            if node.module == "arena_tui":
-                yield from (f"arena_tui.{alias.name}" for alias in node.names)
+            module = "." * node.level + (node.module or "")
+            yield from ((node.lineno, f"{module}.{alias.name}") for alias in node.names)
 
 
-@pytest.mark.parametrize("path", modules(), ids=name_of)
-def test_imports_point_left(path: Path) -> None:
-    here = package_of(".".join(path.relative_to(ROOT.parent).with_suffix("").parts))
-    if name_of(path) in LAZY:
-        return
-    assert here is not None, "a module outside all layers"
+def imports_within() -> dict[str, set[str]]:
+    """The modules that each module imports, among those of this package."""
+    known = {module_of(path) for path in modules()}
 
-    for module in imports(path):
-        there = package_of(module) if module.startswith("arena_tui.") else None
-        if there is not None and there != here:
-            assert LEVELS[there] <= LEVELS[here], module
-            assert {here, there} not in APART, module
+    def nearest(name: str) -> str:
+        return name if name in known else name.rpartition(".")[0]
+
+    return {
+        module_of(path): {nearest(name) for _, name in imports(path)} & known for path in modules()
+    }
 
 
-@pytest.mark.parametrize("path", modules(), ids=name_of)
-def test_each_library_stays_in_its_place(path: Path) -> None:
-    for module in imports(path):
-        places = LIBRARIES.get(module.split(".")[0])
-        assert places is None or name_of(path).startswith(places), module
+def cycles(graph: dict[str, set[str]]) -> Iterator[str]:
+    """Circles of imports; without one import of each of them there is none."""
+    graph = {module: set(imported) for module, imported in graph.items()}
+    while True:
+        try:
+            return TopologicalSorter(graph).prepare()
+        except CycleError as error:
+            circle: list[str] = error.args[1]  # each is imported by the one after it
+            graph[circle[1]].remove(circle[0])
+            yield " -> ".join(reversed(circle))
+
+
+def may_import(package: str, other: str) -> bool:
+    return LEVELS[other] <= LEVELS[package] and {package, other} not in APART
+
+
+def listed(offences: Iterable[str]) -> str:
+    return "\n".join(["", *sorted(offences)])
+
+
+def test_imports_point_left() -> None:
+    offences = []
+    for path in modules():
+        here = package_of(module_of(path))
+        if name_of(path) in LAZY:
+            continue
+        if here is None:
+            offences.append(f"{name_of(path)}: a module outside all layers")
+            continue
+        for line, module in imports(path):
+            there = package_of(module) if module.startswith("arena_tui.") else None
+            if module.startswith("."):
+                offences.append(f"{name_of(path)}:{line}: imports relatively")
+            elif there not in {None, here} and not may_import(here, there):
+                offences.append(f"{name_of(path)}:{line}: {here} imports {module}")
+
+    assert not offences, listed(offences)
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    """Not within a package, not for types alone, and not in a function either."""
+    found = list(cycles(imports_within()))
+
+    assert not found, listed(found)
+
+
+def test_each_library_stays_in_its_place() -> None:
+    offences = [
+        f"{name_of(path)}:{line}: imports {module}"
+        for path in modules()
+        for line, module in imports(path)
+        if not name_of(path).startswith(LIBRARIES.get(module.split(".")[0], ("",)))
+    ]
+
+    assert not offences, listed(offences)
 
 
 def loaded_by(statement: str) -> set[str]:
@@ -107,12 +164,7 @@ def test_an_import_pays_for_no_more_than_it_needs(statement: str, absent: set[st
 
 @pytest.mark.parametrize("package", [name for name, level in LEVELS.items() if level < 7])
 def test_a_layer_loads_nothing_of_the_layers_right_of_it(package: str) -> None:
-    names = [
-        ".".join(path.relative_to(ROOT.parent).with_suffix("").parts)
-        for path in modules()
-        if name_of(path).startswith((f"arena_tui/{package}/", f"arena_tui/{package}."))
-        and path.name != "__init__.py"
-    ]
+    names = [each for each in map(module_of, modules()) if package_of(each) == package]
     if package == "games":
         pytest.importorskip("pyspiel")
     script = "".join(f"import {name}\n" for name in names)

@@ -1,7 +1,7 @@
-"""Measures this machine: each figure beside its floor and its peers, in the same run.
+"""Benchmarks: every figure is measured together with its floor and its peers.
 
-A *floor* is the least work that could do the job, a *peer* what one would use otherwise. They take
-turns, round by round, so that a busy machine is unfair to nobody. Nothing of the product imports
-this package; it may import the libraries it compares with where the layers forbid them elsewhere:
-`duckdb`, `sqlite3` and `pyarrow` in `store*.py` and `pipeline.py`, `textual` in `ui*.py`.
+A *floor* is the least work that could do the job, a *peer* an alternative implementation. They
+alternate round by round, so that load on the machine affects all of them alike. Nothing of the
+product imports this package; it may import libraries that the layers forbid elsewhere: `duckdb`,
+`sqlite3` and `pyarrow` in `store*.py` and `pipeline.py`, `textual` in `ui*.py`.
 """

@@ -1,4 +1,4 @@
-"""The in-process broker and the sink against queues, tasks and encode/broadcaster."""
+"""Benchmarks the in-process broker and the sink against queues, tasks and encode/broadcaster."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _FLOOR_THREAD = "floor: a list filled by the thread"
 _CALLS = "call_soon_threadsafe(create_task) an event"
 
 Measure: TypeAlias = Callable[[Sequence[Event], int], Awaitable[float]]
-"""Hands these events to so many consumers; returns seconds."""
+"""Delivers the events to that many consumers, or from that many threads; returns seconds."""
 
 
 def measure_broker(plan: Plan) -> Iterator[Figure]:
@@ -87,7 +87,7 @@ async def _publish(events: Sequence[Event], consumers: int) -> float:
 
 
 async def _publish_all(events: Sequence[Event], consumers: int) -> float:
-    """Events as the sink hands them over: sealed by the threads that emitted them."""
+    """Publish batches as the sink does: sealed beforehand by the emitting threads."""
     broker = InProcessBroker()
     ids = run_ids()
     outgoing: list[Outgoing] = [
@@ -233,7 +233,7 @@ async def _in_threads(
     threads: int,
     readers: Sequence[asyncio.Task[None]],
 ) -> float:
-    """Seconds from the threads' start until every reader has everything."""
+    """Seconds from the threads' start until every reader has read all events."""
     share = len(events) // threads
     parts = [(events[start : start + share], start) for start in range(0, share * threads, share)]
     parts[-1] = (events[parts[-1][1] :], parts[-1][1])

@@ -1,4 +1,4 @@
-"""encode/broadcaster's `memory://` doing what `bench.broker` asks of a broker."""
+"""encode/broadcaster's `memory://` backend as a peer in `bench.broker`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class _Subscriber(Protocol):
 
 
 async def publish(events: Sequence[Event], consumers: int) -> float:
-    """A channel a run, every consumer subscribed to all of them; returns seconds."""
+    """Publish to one channel per run, all read by every consumer; returns seconds."""
     ids = run_ids()
     counts = [len(events[number::RUNS]) for number in range(RUNS)]
     async with Broadcast("memory://") as broadcast, AsyncExitStack() as stack:

@@ -1,4 +1,4 @@
-"""Made-up events of language-model agents, at any rate. Knows no broker but the sink's `emit`."""
+"""Synthetic events of language-model agents, at any rate. Knows no broker, only `emit`."""
 
 from __future__ import annotations
 
@@ -28,24 +28,24 @@ from arena_tui.producers.run import Emit
 __all__ = ["BURST", "RUNS", "EmittingThread", "batches_of", "run_ids", "sample_events"]
 
 RUNS: Final = 50
-"""Runs open at once, wherever the figure does not say otherwise."""
+"""Runs open at once, unless a figure says otherwise."""
 
 BURST: Final = 100
-"""Events published before the loop gets its turn."""
+"""Events published before yielding to the event loop."""
 
 _AGENTS = ("gpt-x", "random")
 _TURNS = 90
-"""Turns have two digits: a third would take the room that a narrow pane has for its name."""
+"""Two digits at most: a third would leave a narrow pane no room for its name."""
 _SLICE_S = 0.005
 
 
 def run_ids(count: int = RUNS) -> list[str]:
-    """Ids of so many runs, the same at every call."""
+    """Ids of that many runs, the same on every call."""
     return [f"bench-{number:04}" for number in range(count)]
 
 
 def sample_events(count: int) -> list[Event]:
-    """What small turns are made of, 150 bytes of JSON on the mean."""
+    """The events of small turns, 150 bytes of JSON on average."""
     return [_event(number) for number in range(count)]
 
 
@@ -60,11 +60,11 @@ def batches_of(batches: int, size: int) -> list[list[Envelope]]:
 
 
 class EmittingThread:
-    """Emits from a thread of its own, at a steady rate, into so many runs in turn.
+    """Emits from its own thread at a steady rate, round-robin over the runs.
 
     Args:
         rate_per_s: Events a second, over all runs.
-        games: What the runs' games are called, one a run.
+        games: Names of the runs' games, one per run.
     """
 
     def __init__(self, emit: Emit, rate_per_s: float, games: Sequence[str]) -> None:
@@ -101,7 +101,7 @@ def _event(number: int) -> Event:
 
 
 def _board(turn: int) -> str:
-    """Six rows of seven, another one every turn."""
+    """Six rows of seven cells, different every turn."""
     signs = [". x o"[(turn * 31 + cell * cell) % 5 // 2 * 2] for cell in range(42)]
     return "\n".join(" ".join(signs[row : row + 7]) for row in range(0, 42, 7))
 

@@ -1,4 +1,4 @@
-"""The broker on Redis Streams against redis-py alone, on a server of its own."""
+"""Benchmarks the Redis Streams broker against plain redis-py, on its own server."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ _DECODED: Final = "XREAD, redis-py, and decoding"
 _FILL: Final = 2_000
 
 _EACH_SHARE: Final = 10
-"""Awaiting every reply is so much slower that a tenth of the events will do."""
+"""Awaiting every reply is so much slower that a tenth of the events is enough."""
 
 _Batches: TypeAlias = Sequence[Sequence[Outgoing]]
 
 
 def measure_redis(plan: Plan) -> Iterator[Figure]:
-    """Events a second to the server and from it, then how late they come."""
+    """Events a second published and read, then the delivery latency."""
     if find_server() is None:
         plan.warn('redis is left out: no server here: pip install "arena-tui[server]"')
         return
-    # Or the broker's warning that this server keeps nothing would go to the terminal.
+    # Keeps the broker's warning about a server without persistence off the terminal.
     logging.getLogger("arena_tui").addHandler(logging.NullHandler())
     with RedisServer(plan.folder / "redis", aof=False) as server:
         for runs in (RUNS, 1):
@@ -68,7 +68,7 @@ def _publish(plan: Plan, server: RedisServer, runs: int) -> Iterator[Figure]:
 
 
 def _batches(count: int, runs: int, size: int = BURST) -> _Batches:
-    """As the sink hands them over: sealed, the runs interleaved."""
+    """Batches as the sink publishes them: sealed, the runs interleaved."""
     ids = run_ids(runs)
     outgoing: list[Outgoing] = [
         (ids[number % runs], *sealed(event)) for number, event in enumerate(sample_events(count))
@@ -77,8 +77,8 @@ def _batches(count: int, runs: int, size: int = BURST) -> _Batches:
 
 
 async def _publish_all(server: RedisServer, batches: _Batches) -> float:
-    """Events a second, each batch awaited; the first one, which opens the runs, does not count."""
-    await _empty(server)
+    """Events a second, each batch awaited; the first one, which opens the runs, is not timed."""
+    await _flush_server(server)
     broker = RedisBroker(BrokerUrl(server.url), reading=False)
     await broker.start()
     await broker.publish_all(batches[0])
@@ -95,8 +95,8 @@ async def _add(
     batches: _Batches,
     add: Callable[[Redis, Sequence[Outgoing]], Awaitable[None]],
 ) -> float:
-    """The same by redis-py."""
-    await _empty(server)
+    """The same with redis-py."""
+    await _flush_server(server)
     async with _client(server) as client:
         await add(client, batches[0])
         started = time.perf_counter()
@@ -107,8 +107,8 @@ async def _add(
 
 
 def _add_raw(server: RedisServer, batches: _Batches) -> float:
-    """The same by hiredis."""
-    asyncio.run(_empty(server))
+    """The same with hiredis."""
+    asyncio.run(_flush_server(server))
     client = RawClient(server.port)
     client.add(batches[0])
     started = time.perf_counter()
@@ -136,9 +136,9 @@ def _read(plan: Plan, server: RedisServer) -> Iterator[Figure]:
 
 
 async def _read_all(server: RedisServer, count: int) -> float:
-    """Events a second from the server until a consumer has them all, start and attaching included.
+    """Events a second until a consumer has read them all, including startup and attaching.
 
-    A reader takes up a run `retain` events before its end: here, at its beginning.
+    A reader starts `retain` events before a run's end: here, at its beginning.
     """
     broker = RedisBroker(BrokerUrl(server.url), Limits(capacity=count, retain=count))
     subscription = broker.subscribe("bench")
@@ -175,7 +175,7 @@ def _read_raw(server: RedisServer) -> float:
     return count / (time.perf_counter() - started)
 
 
-async def _empty(server: RedisServer) -> None:
+async def _flush_server(server: RedisServer) -> None:
     async with _client(server) as client:
         await client.flushall()
 

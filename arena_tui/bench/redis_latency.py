@@ -1,4 +1,4 @@
-"""From a producer in another process to a consumer here: how late, with how much of a core."""
+"""Delivery latency from a producer process to a consumer here, and the consumer's CPU use."""
 
 from __future__ import annotations
 
@@ -50,16 +50,16 @@ _CANCEL_AGAIN_S: Final = 0.1
 
 
 class _Sample(Struct, frozen=True, kw_only=True):
-    """What one reader did; `late_*_ms`: from an event's stamp until the consumer had it."""
+    """One reader's figures; `latency_*_ms`: from an event's timestamp to its delivery."""
 
-    late_p50_ms: float
-    late_p99_ms: float
+    latency_p50_ms: float
+    latency_p99_ms: float
     cpu_percent: float
     connections: float
 
 
 class _Case(Struct, frozen=True, kw_only=True):
-    """Events a second over all runs; what is wanted of it, by field of the sample."""
+    """A load (events a second over all runs) and its goals, by field of the sample."""
 
     rate_per_s: float
     runs: int
@@ -71,25 +71,25 @@ _CASES: Final = (
         rate_per_s=10_000,
         runs=500,
         goals={
-            "late_p50_ms": at_most(3),
-            "late_p99_ms": at_most(15),
+            "latency_p50_ms": at_most(3),
+            "latency_p99_ms": at_most(15),
             "cpu_percent": None,
             "connections": at_most(4),
         },
     ),
-    _Case(rate_per_s=2_000, runs=50, goals={"late_p50_ms": None, "late_p99_ms": None}),
-    _Case(rate_per_s=100, runs=1, goals={"late_p50_ms": None, "late_p99_ms": None}),
+    _Case(rate_per_s=2_000, runs=50, goals={"latency_p50_ms": None, "latency_p99_ms": None}),
+    _Case(rate_per_s=100, runs=1, goals={"latency_p50_ms": None, "latency_p99_ms": None}),
 )
 _TITLES: Final = {
-    "late_p50_ms": ("late by, p50", "ms"),
-    "late_p99_ms": ("late by, p99", "ms"),
+    "latency_p50_ms": ("late by, p50", "ms"),
+    "latency_p99_ms": ("late by, p99", "ms"),
     "cpu_percent": ("CPU of the reader", "% of a core"),
     "connections": ("kept open", "connections"),
 }
 
 
 def measure_latency(plan: Plan, server: RedisServer) -> Iterator[Figure]:
-    """How late events come at three rates, and what reading 500 runs at once takes."""
+    """Delivery latency at three rates, and the cost of reading 500 runs at once."""
     for case in _CASES:
         figure = f"{case.rate_per_s:,.0f} ev/s over {case.runs} run{'s' if case.runs > 1 else ''}"
         ways = {name: way for name, way in _WAYS.items() if case.runs > 1 or name != _PLAIN}
@@ -115,35 +115,37 @@ def _sample(plan: Plan, server: RedisServer, way: Way, case: _Case) -> _Sample:
 
 async def _watch(load: ProducerLoad, watch_s: float) -> _Sample:
     read = {"own": _read, "one stream": _read_one, "a stream a run": _read_each}[load.way]
-    got: list[tuple[float, Sequence[Event]]] = []
+    received: list[tuple[float, Sequence[Event]]] = []
     async with Redis.from_url(load.url, protocol=2) as inspector:
         await inspector.flushall()
         attached = asyncio.Event()
-        reading = asyncio.create_task(read(load, got, attached))
-        await _either(reading, attached.wait())
+        reading = asyncio.create_task(read(load, received, attached))
+        await _wait_while_reading(reading, attached.wait())
         connections = len(await inspector.client_list()) - 1
     async with _producer(load):
         await asyncio.sleep(_SETTLE_S)
-        got.clear()
-        began, used = time.perf_counter(), time.process_time()
-        await _either(reading, asyncio.sleep(watch_s))
-        cpu = (time.process_time() - used) / (time.perf_counter() - began)
-        late_ms = [(at - event.ts.timestamp()) * 1_000 for at, events in got for event in events]
-    while not reading.done():  # redis-py may swallow it before Python 3.12 (cpython 86296)
+        received.clear()
+        started, cpu_s = time.perf_counter(), time.process_time()
+        await _wait_while_reading(reading, asyncio.sleep(watch_s))
+        cpu = (time.process_time() - cpu_s) / (time.perf_counter() - started)
+        latency_ms = [
+            (at - event.ts.timestamp()) * 1_000 for at, events in received for event in events
+        ]
+    while not reading.done():  # before 3.12 redis-py may swallow it (cpython 86296)
         reading.cancel()
         await asyncio.wait([reading], timeout=_CANCEL_AGAIN_S)
-    if not late_ms:
+    if not latency_ms:
         raise BenchError(f"no event came in {watch_s} s")
     return _Sample(
-        late_p50_ms=percentile(late_ms, 50),
-        late_p99_ms=percentile(late_ms, 99),
+        latency_p50_ms=percentile(latency_ms, 50),
+        latency_p99_ms=percentile(latency_ms, 99),
         cpu_percent=cpu * 100,
         connections=connections,
     )
 
 
-async def _either(reading: asyncio.Task[None], other: Any) -> None:
-    """Wait for the other; should reading fail meanwhile, raise what it failed with."""
+async def _wait_while_reading(reading: asyncio.Task[None], other: Any) -> None:
+    """Wait for `other`; if reading fails first, raise its exception."""
     waiting = asyncio.ensure_future(other)
     await asyncio.wait([reading, waiting], return_when=asyncio.FIRST_COMPLETED)
     if reading.done():
@@ -153,15 +155,17 @@ async def _either(reading: asyncio.Task[None], other: Any) -> None:
 
 @asynccontextmanager
 async def _producer(load: ProducerLoad) -> AsyncIterator[None]:
-    """Another process that publishes, from when its runs are open until it is ended."""
-    words = sys.executable, "-m", "arena_tui.bench.redis_producer", msgspec.json.encode(load)
-    process = await asyncio.create_subprocess_exec(*words, stdout=PIPE, stderr=PIPE)
+    """A publishing subprocess: entered once its runs are open, killed on exit."""
+    command = sys.executable, "-m", "arena_tui.bench.redis_producer", msgspec.json.encode(load)
+    process = await asyncio.create_subprocess_exec(*command, stdout=PIPE, stderr=PIPE)
     assert process.stdout is not None
     try:
-        said = await asyncio.wait_for(process.stdout.readline(), _READY_S)
-        if not said:
-            _, why = await process.communicate()
-            raise BenchError(f"the producer ended: {why.decode(errors='replace').strip()[-200:]}")
+        ready = await asyncio.wait_for(process.stdout.readline(), _READY_S)
+        if not ready:
+            _, stderr = await process.communicate()
+            raise BenchError(
+                f"the producer ended: {stderr.decode(errors='replace').strip()[-200:]}"
+            )
         yield
     finally:
         if process.returncode is None:
@@ -170,9 +174,9 @@ async def _producer(load: ProducerLoad) -> AsyncIterator[None]:
 
 
 async def _read(
-    load: ProducerLoad, got: list[tuple[float, Sequence[Event]]], attached: asyncio.Event
+    load: ProducerLoad, received: list[tuple[float, Sequence[Event]]], attached: asyncio.Event
 ) -> None:
-    """Every connection of a process is in use: it publishes, too."""
+    """Read from the broker; publishes as well, so that all its connections are open."""
     broker = RedisBroker(BrokerUrl(load.url))
     try:
         await broker.start()
@@ -182,30 +186,30 @@ async def _read(
         attached.set()
         async for batch in subscription:
             events = [each.event for each in batch if isinstance(each, Envelope)]
-            got.append((time.time(), events))
+            received.append((time.time(), events))
     finally:
         await broker.aclose()
 
 
 async def _read_one(
-    load: ProducerLoad, got: list[tuple[float, Sequence[Event]]], attached: asyncio.Event
+    load: ProducerLoad, received: list[tuple[float, Sequence[Event]]], attached: asyncio.Event
 ) -> None:
-    await _read_streams(load, run_ids(1), got, attached)
+    await _read_streams(load, run_ids(1), received, attached)
 
 
 async def _read_each(
-    load: ProducerLoad, got: list[tuple[float, Sequence[Event]]], attached: asyncio.Event
+    load: ProducerLoad, received: list[tuple[float, Sequence[Event]]], attached: asyncio.Event
 ) -> None:
-    await _read_streams(load, run_ids(load.runs), got, attached)
+    await _read_streams(load, run_ids(load.runs), received, attached)
 
 
 async def _read_streams(
     load: ProducerLoad,
     ids: Sequence[str],
-    got: list[tuple[float, Sequence[Event]]],
+    received: list[tuple[float, Sequence[Event]]],
     attached: asyncio.Event,
 ) -> None:
-    """XREAD of all of them at once, again and again."""
+    """Read all streams by repeated blocking XREADs."""
     after: dict[Any, Any] = {events_key(run_id).encode(): "0" for run_id in ids}
     async with Redis.from_url(load.url, protocol=2, single_connection_client=True) as client:
         attached.set()
@@ -214,4 +218,4 @@ async def _read_streams(
             for key, entries in streams:
                 after[key] = entries[-1][0]
                 events = [decode_event(fields[b"e"]) for _, fields in entries]
-                got.append((time.time(), events))
+                received.append((time.time(), events))

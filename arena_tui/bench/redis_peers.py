@@ -1,4 +1,4 @@
-"""Redis Streams by redis-py alone, and by hiredis over a plain socket. Counts and times nothing."""
+"""Redis Streams by plain redis-py, and by hiredis over a plain socket. Does no timing."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _CHUNK_BYTES: Final = 65_536
 
 
 async def add_piped(client: Redis, batch: Sequence[Outgoing]) -> None:
-    """A plain XADD an event, in one pipeline."""
+    """One plain XADD per event, in one pipeline."""
     pipe = client.pipeline(transaction=False)
     for run_id, event, _ in batch:
         pipe.xadd(events_key(run_id), {"e": encode_event(event)})
@@ -28,18 +28,18 @@ async def add_piped(client: Redis, batch: Sequence[Outgoing]) -> None:
 
 
 async def add_each(client: Redis, batch: Sequence[Outgoing]) -> None:
-    """A plain XADD an event, each awaited."""
+    """One plain XADD per event, each awaited."""
     for run_id, event, _ in batch:
         await client.xadd(events_key(run_id), {"e": encode_event(event)})
 
 
 async def read_all(client: Redis, run_ids: Sequence[str]) -> int:
-    """XREAD of all streams until nothing is left, as it comes; returns the count of events."""
+    """XREAD all streams to their end, without decoding; returns the number of events."""
     return await _read(client, run_ids, decode=False)
 
 
 async def read_decoded(client: Redis, run_ids: Sequence[str]) -> int:
-    """The same, and every event decoded."""
+    """The same, with every event decoded."""
     return await _read(client, run_ids, decode=True)
 
 
@@ -58,14 +58,14 @@ async def _read(client: Redis, run_ids: Sequence[str], decode: bool) -> int:
 
 
 class RawClient:
-    """A plain socket: the least that a client in Python can be."""
+    """A client on a plain socket: the least a Python client can do."""
 
     def __init__(self, port: int) -> None:
         self._socket = socket.create_connection(("127.0.0.1", port))
         self._reader = hiredis.Reader()
 
     def add(self, batch: Sequence[Outgoing]) -> None:
-        """A plain XADD an event, in one piece; returns when all are answered."""
+        """One plain XADD per event, in a single write; returns once all are answered."""
         commands = [
             _packed("XADD", events_key(run_id), "*", "e", encode_event(event))
             for run_id, event, _ in batch
@@ -75,7 +75,7 @@ class RawClient:
             self.reply()
 
     def reply(self) -> Any:
-        """The next answer."""
+        """The next reply."""
         while (reply := self._reader.gets()) is False:
             self._reader.feed(self._socket.recv(_CHUNK_BYTES))
         return reply
@@ -85,8 +85,8 @@ class RawClient:
         after = {events_key(run_id).encode(): b"0" for run_id in run_ids}
         count = 0
         while True:
-            places = *after, *after.values()
-            self._socket.sendall(_packed("XREAD", "COUNT", _READ_EVENTS, "STREAMS", *places))
+            arguments = *after, *after.values()
+            self._socket.sendall(_packed("XREAD", "COUNT", _READ_EVENTS, "STREAMS", *arguments))
             reply = self.reply()
             if not reply:
                 return count
@@ -95,10 +95,10 @@ class RawClient:
                 count += len(entries)
 
     def close(self) -> None:
-        """Let go of the socket."""
+        """Close the socket."""
         self._socket.close()
 
 
 def _packed(*words: str | bytes | int) -> bytes:
-    packed: bytes = hiredis.pack_command(words)  # type: ignore[arg-type] # it says: of one word
+    packed: bytes = hiredis.pack_command(words)  # type: ignore[arg-type] # typed as a tuple of one
     return packed

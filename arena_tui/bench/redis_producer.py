@@ -1,7 +1,7 @@
-"""The process that `bench.redis_latency` reads from: events at a steady rate, by one of three ways.
+"""The producer process of `bench.redis_latency`: emits at a steady rate, in one of three ways.
 
-Started as `python -m arena_tui.bench.redis_producer LOAD`. Says `ready` when its runs are open,
-and goes on until it is ended.
+Started as `python -m arena_tui.bench.redis_producer LOAD`. Prints `ready` once its runs are open,
+and runs until killed.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _SLICE_S: Final = 0.001
 
 
 class ProducerLoad(Struct, frozen=True, kw_only=True):
-    """Which way, where, how many events a second over all runs, and how many runs."""
+    """How and where to publish, events a second over all runs, and the number of runs."""
 
     way: Way
     url: str
@@ -45,7 +45,7 @@ class ProducerLoad(Struct, frozen=True, kw_only=True):
 
 
 async def main(load: ProducerLoad) -> None:
-    """Publish for ever."""
+    """Publish until killed."""
     logging.getLogger("arena_tui").addHandler(logging.NullHandler())
     if load.way == "own":
         await _publish(load)
@@ -79,8 +79,8 @@ async def _add(load: ProducerLoad) -> None:
 async def _pace(
     load: ProducerLoad, ids: Sequence[str], send: Callable[[Sequence[Outgoing]], Awaitable[None]]
 ) -> None:
-    """What is due, every millisecond, stamped when it is handed to `send`."""
-    print("ready", flush=True)  # noqa: T201 - the answer that the parent waits for
+    """Send the events due, every millisecond, timestamped just before `send`."""
+    print("ready", flush=True)  # noqa: T201 - the parent waits for it
     runs = cycle(ids)
     started, sent = time.perf_counter(), 0
     while True:

@@ -1,4 +1,4 @@
-"""How soon something shows: the help text, and the first frame with and without a large store."""
+"""Benchmarks startup: the help text, and the first frame with and without a large store."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _PYTHON = "python -c pass"
 _MINIMAL = "a Textual app of one word"
 _FIRST_FRAME = re.compile(b" 1 Live ")
 _MINIMAL_FRAME = re.compile(b"minimal")
-_EVENTS_A_RUN = 10_000
+_EVENTS_PER_RUN = 10_000
 
 _FILL_EVENTS = """
 INSERT INTO events
@@ -42,8 +42,8 @@ def measure_start(plan: Plan) -> Iterator[Figure]:
     own = [sys.executable, "-m", "arena_tui"]
     seconds = alternate(
         {
-            OWN: partial(_ended_s, [*own, "--help"]),
-            _PYTHON: partial(_ended_s, [sys.executable, "-c", "pass"]),
+            OWN: partial(_run_time_s, [*own, "--help"]),
+            _PYTHON: partial(_run_time_s, [sys.executable, "-c", "pass"]),
         },
         plan,
         "--help",
@@ -66,7 +66,7 @@ def measure_start(plan: Plan) -> Iterator[Figure]:
     yield from compare("start", name, "s", {**seconds, OWN: stored_s}, goals)
 
 
-def _ended_s(command: list[str]) -> float:
+def _run_time_s(command: list[str]) -> float:
     started = time.perf_counter()
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     return time.perf_counter() - started
@@ -78,11 +78,11 @@ def _first_frame_s(plan: Plan, command: list[str], text: re.Pattern[bytes]) -> f
 
 
 async def _fill(path: str, count: int) -> None:
-    """A store of so many events, in runs of 10,000."""
+    """Fill a store with `count` events, in runs of 10,000."""
     database = Database(path)
 
     def fill(connection: Connection) -> None:
-        connection.execute(_FILL_EVENTS.format(run=_EVENTS_A_RUN, count=count))
+        connection.execute(_FILL_EVENTS.format(run=_EVENTS_PER_RUN, count=count))
         connection.execute(_FILL_RUNS)
 
     await database.write(fill)

@@ -1,4 +1,4 @@
-"""The persister against other ways of doing the same work on the same disk."""
+"""Benchmarks the persister against other ways of doing the same work on the same disk."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class _Rows(Protocol):
 
 
 def measure_store(plan: Plan) -> Iterator[Figure]:
-    """Commits of 1,000 events, events from a thread to the disk, and how the loop fares."""
+    """Commits of 1,000 events, events from a thread to the disk, and the loop's lateness."""
     yield from _commits(plan)
     yield from _sustained(plan)
     yield from _stall(plan)
@@ -78,7 +78,7 @@ def _commits(plan: Plan) -> Iterator[Figure]:
         OWN: lambda: asyncio.run(_commit_s(plan, many)),
         _FLOOR: partial(_store_s, plan, JsonLines, many),
         _SQLITE: partial(_store_s, plan, SqliteRows, many),
-        # Two thirds of a second each: one batch a round, after a short one that makes the runs.
+        # Two thirds of a second per commit: one a round, after a short one that creates the runs.
         _EXECUTEMANY: partial(_store_s, plan, DuckdbRows, [many[0][:RUNS], many[1]]),
     }
     if find_spec("pyarrow") is None:
@@ -94,7 +94,7 @@ def _commits(plan: Plan) -> Iterator[Figure]:
 def _store_s(
     plan: Plan, make: Callable[[Path], _Rows], batches: Sequence[Sequence[Envelope]]
 ) -> float:
-    """Events a second of the median commit; the first one, which makes the runs, does not count."""
+    """Events a second of the median commit; the first, which creates the runs, is not counted."""
     path = plan.folder / "peer"
     rows = make(path)
     seconds = []
@@ -163,7 +163,7 @@ async def _emit_and_store(plan: Plan, events: Sequence[Event], store: bool = Tru
 
 
 def _queue_and_store(plan: Plan, events: Sequence[Event]) -> float:
-    """A thread, a queue, and a thread that stores what has come, up to 1,000 at a time."""
+    """A producer thread, a queue, and a thread that stores up to 1,000 queued events at a time."""
     path = plan.folder / "peer"
     queue: SimpleQueue[Envelope] = SimpleQueue()
     rows = SqliteRows(path)
@@ -243,7 +243,7 @@ async def _store_in_thread(subscription: Subscription, rows: _Rows) -> None:
 
 
 async def _late_under_load(plan: Plan, broker: InProcessBroker, storing: Awaitable[None]) -> float:
-    """How late a timer of 1 ms comes, p99 in ms, while a thread emits and `storing` stores."""
+    """The p99 lateness (ms) of a 1 ms timer while a thread emits and `storing` stores."""
     task = asyncio.ensure_future(storing)
     sink = MultiRunBrokerSink(broker)
     thread = EmittingThread(sink.emit, _STALL_RATE_PER_S, ["bench"] * RUNS)

@@ -1,4 +1,4 @@
-"""A program on a pseudo-terminal of its own, drained all the time. Knows not what it shows."""
+"""Runs a program on its own pseudo-terminal. Knows nothing of what it shows."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from arena_tui.bench.measure import BenchError
 
 __all__ = ["Terminal"]
 
-_PATIENCE_S = 30.0
+_TIMEOUT_S = 30.0
 _CHUNK = 1 << 16
-_TOLD_BYTES = 300
+_TAIL_CHARS = 300
 _ESCAPES = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|[P\]].*?(?:\x07|\x1b\\)|.)", re.DOTALL)
 
 
 class Terminal:
-    """A context manager: leaving it ends the program, however it is.
+    """A context manager that kills the program on exit.
 
     Args:
-        command: The program and its arguments; one of them may be `{report}`, in whose place comes
-            the number of a file descriptor on which it may report, a line each.
-        folder: Where its log and settings are looked for, instead of the user's.
+        command: The program and its arguments; `{report}` stands for the number of a file
+            descriptor to which it may write reports, one per line.
+        folder: Holds its log and settings, instead of the user's folders.
         size: Columns and lines.
-        patience_s: How long anything is waited for.
+        timeout_s: Bound on every wait.
     """
 
     def __init__(
@@ -41,9 +41,9 @@ class Terminal:
         command: Sequence[str],
         folder: Path,
         size: tuple[int, int] = (160, 48),
-        patience_s: float = _PATIENCE_S,
+        timeout_s: float = _TIMEOUT_S,
     ) -> None:
-        self._patience_s = patience_s
+        self._timeout_s = timeout_s
         self._name = " ".join(command[1:4])
         self.started_at = time.perf_counter()
         self._master, terminal = pty.openpty()
@@ -59,7 +59,7 @@ class Terminal:
             env=_environment(folder),
             pass_fds=[report],
             start_new_session=True,
-            # Its own terminal in full: when we are killed, the hang-up ends it, too.
+            # Its controlling terminal: when this process dies, the hang-up ends the program.
             preexec_fn=_take_terminal,  # noqa: PLW1509 - one system call, no lock
         )
         os.close(terminal)
@@ -80,29 +80,29 @@ class Terminal:
         os.close(self._report)
 
     def wait_for(self, text: re.Pattern[bytes]) -> float:
-        """Read until `text` arrives; returns when it did, on `time.perf_counter`.
+        """Read until `text` arrives; returns the `time.perf_counter` of its arrival.
 
         Raises:
-            BenchError: The program ended, or takes far too long.
+            BenchError: The program ended, or the wait timed out.
         """
-        patience_ends = time.perf_counter() + self._patience_s
+        deadline = time.perf_counter() + self._timeout_s
         while not text.search(self._output):
-            self._read(patience_ends)
+            self._read(deadline)
         return time.perf_counter()
 
     def press(self, key: bytes, text: re.Pattern[bytes]) -> float:
-        """Send a key; seconds until `text`, which must not be on its way before, arrives."""
+        """Send a key; seconds until `text` arrives, which must not be in flight before."""
         self._output.clear()
         pressed_at = time.perf_counter()
         os.write(self._master, key)
         return self.wait_for(text) - pressed_at
 
     def watch(self, seconds: float) -> bytes:
-        """What arrives in so many seconds."""
+        """The output of the next `seconds` seconds."""
         self._output.clear()
-        ends = time.perf_counter() + seconds
-        while self._wait(ends):
-            self._take()
+        deadline = time.perf_counter() + seconds
+        while self._wait(deadline):
+            self._drain()
         return bytes(self._output)
 
     def ask(self) -> str:
@@ -112,31 +112,31 @@ class Terminal:
 
     def reported(self) -> str:
         """The next line that the program reports."""
-        patience_ends = time.perf_counter() + self._patience_s
+        deadline = time.perf_counter() + self._timeout_s
         while b"\n" not in self._lines:
-            self._read(patience_ends)
+            self._read(deadline)
         line, _, rest = self._lines.partition(b"\n")
         self._lines = rest
         return line.decode()
 
-    def _read(self, patience_ends: float) -> None:
-        if time.perf_counter() > patience_ends:
-            raise self._failure(f"did not show what it should within {self._patience_s:g} s")
-        if self._wait(patience_ends) and not self._take():
+    def _read(self, deadline: float) -> None:
+        if time.perf_counter() > deadline:
+            raise self._failure(f"did not show what it should within {self._timeout_s:g} s")
+        if self._wait(deadline) and not self._drain():
             raise self._failure("ended")
 
-    def _wait(self, until: float) -> list[int]:
-        """Which of both can be read, waiting for no longer than that."""
-        room_s = max(0.0, until - time.perf_counter())
-        return select.select([self._master, self._report], [], [], room_s)[0]
+    def _wait(self, deadline: float) -> list[int]:
+        """The readable ones of both descriptors, waiting no longer than `deadline`."""
+        timeout_s = max(0.0, deadline - time.perf_counter())
+        return select.select([self._master, self._report], [], [], timeout_s)[0]
 
-    def _take(self) -> bool:
-        """Read what is there; False once the program has ended."""
+    def _drain(self) -> bool:
+        """Read what is available; returns False once the program has ended."""
         alive = True
         for source in self._wait(0.0):
             try:
                 data = os.read(source, _CHUNK)
-            except OSError:  # Linux: nobody has the other end open
+            except OSError:  # Linux: EIO, the other end is closed
                 data = b""
             if source == self._master:
                 self._output += data
@@ -146,8 +146,8 @@ class Terminal:
         return alive
 
     def _failure(self, what: str) -> BenchError:
-        said = _ESCAPES.sub(b" ", bytes(self._output)).decode(errors="replace")
-        tail = " ".join(said.split())[-_TOLD_BYTES:]
+        text = _ESCAPES.sub(b" ", bytes(self._output)).decode(errors="replace")
+        tail = " ".join(text.split())[-_TAIL_CHARS:]
         return BenchError(f"cannot measure {self._name}: it {what}: {tail or '(no output)'}")
 
 
@@ -156,7 +156,7 @@ def _take_terminal() -> None:
 
 
 def _environment(folder: Path) -> dict[str, str]:
-    """The user's, but for settings, log, and what would change how it draws."""
+    """The user's environment, without settings, log, and whatever affects drawing."""
     kept = {
         name: value
         for name, value in os.environ.items()

@@ -1,4 +1,4 @@
-"""The dashboard under load on a real terminal: CPU, frames, and how soon a key shows."""
+"""Benchmarks the dashboard under load on a real terminal: CPU, frames, key-to-paint latency."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ _PUBLISHED: Final = re.compile(rb"published ([\d,]+)")
 
 
 class Case(Struct, frozen=True, kw_only=True):
-    """What is shown, and what it may cost.
+    """A load on the screen, and its goals.
 
     Attributes:
         size: Columns and lines of the terminal.
         stored: Whether the dashboard stores the events, too; its peer never does.
-        cpu_max: Goal, percent of a core; share_max: that, as a share of the peer's.
+        cpu_max: Goal, percent of a core; share_max: goal as a share of the peer's CPU, 0 for none.
     """
 
     name: str
@@ -55,7 +55,7 @@ class Case(Struct, frozen=True, kw_only=True):
 
     @property
     def peer(self) -> str:
-        """What the mosaic is compared with."""
+        """The peer's name."""
         return f"{self.panes} ScrollViews"
 
 
@@ -66,16 +66,16 @@ _CASES: Final = (
          size=(200, 60), stored=True, cpu_max=35, share_max=0.0),
 )  # fmt: skip
 _FRAMES_SHARE = 0.95
-"""Of the frames asked for: a frame's time is slept, not kept by deadlines."""
+"""Of the requested frames: they are paced by sleeping, not by deadlines."""
 
 
-class Seen(Struct, frozen=True, kw_only=True):
-    """One screen, watched for a while.
+class Sample(Struct, frozen=True, kw_only=True):
+    """One screen's figures over `watch_s`.
 
     Attributes:
-        cpu: Percent of one core that the process took, events and all.
-        frames: A second, as they arrived on the terminal.
-        key_ms: From each key to its effect on the terminal; empty without a screen.
+        cpu: Percent of one core used by the process, including the load.
+        frames: Frames per second that reached the terminal.
+        key_ms: From each key press to its effect on the terminal; empty without a screen.
     """
 
     cpu: float
@@ -84,47 +84,47 @@ class Seen(Struct, frozen=True, kw_only=True):
 
 
 def measure_ui(plan: Plan) -> Iterator[Figure]:
-    """CPU, frames a second and key to paint, with few busy panes and with many that are stored."""
+    """CPU, frames a second and key to paint, for few busy panes and for many stored ones."""
     for case in _CASES:
         yield from _measure(plan, case)
 
 
 def _measure(plan: Plan, case: Case) -> Iterator[Figure]:
-    """A screen's CPU is that of its process without what the load alone takes."""
+    """Measure one case; a screen's CPU is its process's minus that of the load alone."""
     screens: dict[str, Screen] = {OWN: "arena", _FLOOR: "none", case.peer: "scroll_views"}
-    seen = alternate(
+    samples = alternate(
         {name: partial(_watch, plan, case, screen) for name, screen in screens.items()},
         plan,
         case.name,
     )
-    alone = seen.pop(_FLOOR)
+    alone = samples.pop(_FLOOR)
     cpu = {
         name: [
             max(_CPU_LEAST, each.cpu - floor.cpu) for each, floor in zip(rounds, alone, strict=True)
         ]
-        for name, rounds in seen.items()
+        for name, rounds in samples.items()
     }
     cpu[_FLOOR] = [each.cpu for each in alone]
     goals = {_FLOOR: at_most(case.cpu_max)}
     if case.share_max:
         goals[case.peer] = at_most(case.share_max, "ratio")
     yield from compare("ui", f"{case.name}: CPU", "%", cpu, goals)
-    frames = {name: [each.frames for each in rounds] for name, rounds in seen.items()}
+    frames = {name: [each.frames for each in rounds] for name, rounds in samples.items()}
     goal = at_least(_FRAMES_SHARE * case.frames_per_s, "value")
     yield from compare("ui", f"{case.name}: frames", "/s", frames, {case.peer: goal})
     for percent in (50, 99):
-        keys = {name: _pooled(rounds, percent) for name, rounds in seen.items()}
+        keys = {name: _pooled(rounds, percent) for name, rounds in samples.items()}
         goals = {case.peer: at_most(40)} if percent == 99 else {}
         yield from compare("ui", f"{case.name}: key → paint p{percent}", "ms", keys, goals)
 
 
-def _pooled(rounds: Sequence[Seen], percent: int) -> list[float]:
-    """The percentile of the keys of all rounds: those of one are too few for it."""
+def _pooled(rounds: Sequence[Sample], percent: int) -> list[float]:
+    """The percentile over the keys of all rounds, as one round has too few."""
     keys = [key_ms for each in rounds for key_ms in each.key_ms]
     return [percentile(keys, percent)] * len(rounds)
 
 
-def _watch(plan: Plan, case: Case, screen: Screen) -> Seen:
+def _watch(plan: Plan, case: Case, screen: Screen) -> Sample:
     stored = case.stored and screen == "arena"
     load = ScreenLoad(
         screen=screen,
@@ -133,11 +133,11 @@ def _watch(plan: Plan, case: Case, screen: Screen) -> Seen:
         frame_s=1 / case.frames_per_s,
         db=str(plan.folder / "screen.duckdb") if stored else None,
     )
-    command = [sys.executable, "-m", "arena_tui.bench.ui_child", "{report}"]
-    words = [*command, msgspec.json.encode(load).decode()]
+    program = [sys.executable, "-m", "arena_tui.bench.ui_child", "{report}"]
+    command = [*program, msgspec.json.encode(load).decode()]
     watch_s = plan.sizes.watch_s
-    with Terminal(words, plan.folder, case.size) as terminal:
-        terminal.reported()  # the load has begun
+    with Terminal(command, plan.folder, case.size) as terminal:
+        terminal.reported()  # the load has started
         if screen != "none":
             terminal.wait_for(selected(screen, 0))
         terminal.watch(plan.sizes.settle_s)
@@ -147,11 +147,11 @@ def _watch(plan: Plan, case: Case, screen: Screen) -> Seen:
         keys = plan.sizes.keys if screen != "none" else 0
         key_ms = tuple(_press(terminal, screen, number) for number in range(keys))
     remove(plan.folder / "screen.duckdb")
-    return Seen(cpu=cpu, frames=len(set(_PUBLISHED.findall(output))) / watch_s, key_ms=key_ms)
+    return Sample(cpu=cpu, frames=len(set(_PUBLISHED.findall(output))) / watch_s, key_ms=key_ms)
 
 
 def _press(terminal: Terminal, screen: Screen, number: int) -> float:
-    """Select the second pane or the first again, at any moment between two frames; ms."""
+    """Switch between the first two panes at a random moment between frames; returns ms."""
     terminal.watch(random.uniform(*_PAUSE_S))
-    there = 1 - number % 2
-    return terminal.press(_RIGHT if there else _LEFT, selected(screen, there)) * 1_000
+    pane = 1 - number % 2
+    return terminal.press(_RIGHT if pane else _LEFT, selected(screen, pane)) * 1_000

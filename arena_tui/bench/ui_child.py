@@ -1,7 +1,7 @@
-"""The program that `bench.ui` watches: a screen, and a thread that emits events into it.
+"""The program that `bench.ui` measures: a screen, and a thread that emits events into it.
 
-Started as `python -m arena_tui.bench.ui_child DESCRIPTOR LOAD`. Writes a line to the descriptor
-when the load begins, and at every SIGUSR1 the CPU seconds it has taken.
+Started as `python -m arena_tui.bench.ui_child DESCRIPTOR LOAD`. Writes its CPU seconds so far to
+the descriptor, a line when the load starts and one at every SIGUSR1.
 """
 
 from __future__ import annotations
@@ -30,28 +30,28 @@ __all__ = ["Screen", "ScreenLoad", "pane_name", "selected"]
 
 Screen: TypeAlias = Literal["none", "arena", "scroll_views"]
 
-_LOOK_S = 0.01
+_POLL_S = 0.01
 
 
 def pane_name(number: int) -> str:
-    """What the game of that pane is called: short enough for the narrowest frame."""
+    """Name of that pane's game, short enough for the narrowest frame."""
     return f"p{number:02}"
 
 
 _TITLES: Final[Mapping[Screen, str]] = {
-    # A selected pane's title has the style of its frame, others have one of their own.
+    # A selected pane's title has the style of its frame, the others' titles have their own.
     "arena": "\x1b\\[([0-9;]+)m╭─?(?:\x1b\\[0m)?(?:\x1b\\[\\1m)? {} ·",
     "scroll_views": "▸{}",
 }
 
 
 def selected(screen: Screen, number: int) -> re.Pattern[bytes]:
-    """What is on its way to the terminal only while that pane is the selected one."""
+    """Matches output that is sent only while that pane is selected."""
     return re.compile(_TITLES[screen].format(pane_name(number)).encode())
 
 
 class ScreenLoad(Struct, frozen=True, kw_only=True):
-    """What is shown and how often, and how many events a second; `db` None: nothing is stored."""
+    """The screen, its panes and frame time, and the event rate; `db` None: no store."""
 
     screen: Screen
     panes: int
@@ -61,8 +61,8 @@ class ScreenLoad(Struct, frozen=True, kw_only=True):
 
 
 def main(report: int, load: ScreenLoad) -> None:
-    """Show the screen until the signal to end."""
-    signal.signal(signal.SIGUSR1, lambda *_: _tell(report, _cpu_s()))
+    """Show the screen until killed."""
+    signal.signal(signal.SIGUSR1, lambda *_: _write_figure(report, _cpu_s()))
     threading.Thread(target=_emit, args=(report, load), daemon=True).start()
     config = Config(db=load.db)
     if load.screen == "arena":
@@ -83,10 +83,10 @@ async def _serve(config: Config) -> None:
 
 def _emit(report: int, load: ScreenLoad) -> None:
     while (runtime := PROCESS.offered) is None:
-        time.sleep(_LOOK_S)
+        time.sleep(_POLL_S)
     names = [pane_name(number) for number in range(load.panes)]
     EmittingThread(runtime.sink.emit, load.rate_per_s, names)
-    _tell(report, _cpu_s())
+    _write_figure(report, _cpu_s())
 
 
 def _cpu_s() -> float:
@@ -94,7 +94,7 @@ def _cpu_s() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def _tell(report: int, figure: float) -> None:
+def _write_figure(report: int, figure: float) -> None:
     os.write(report, f"{figure}\n".encode())
 
 

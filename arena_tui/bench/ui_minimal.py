@@ -1,4 +1,4 @@
-"""The least a Textual app can be: what the first frame costs before anything of one's own."""
+"""A minimal Textual app: the cost of a first frame without any code of the dashboard."""
 
 from __future__ import annotations
 

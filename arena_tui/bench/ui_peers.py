@@ -1,4 +1,4 @@
-"""What one would build otherwise: a scroll view a run, each painting its own newest events."""
+"""The peer of the dashboard: one scroll view per run, each painting its newest events."""
 
 from __future__ import annotations
 
@@ -27,28 +27,28 @@ from arena_tui.tui.render.text import clock_time
 
 __all__ = ["ScrollViews"]
 
-_HELD = 1_000
+_CAPACITY = 1_000
 _WIDTH = 400
 _DIM, _ACCENT, _TEXT = Style(color="grey50"), Style(color="cyan"), Style(color="white")
 
 
 class Ring(ScrollView):
-    """The newest events of one run. Its virtual size is fixed: growing it lays out the screen."""
+    """The newest events of one run. Its virtual size is fixed: growing it triggers a layout."""
 
     DEFAULT_CSS = "Ring { border: round $primary; scrollbar-size: 1 1; }"
 
     def __init__(self, name: str) -> None:
         super().__init__()
-        self.virtual_size = Size(_WIDTH, _HELD)
+        self.virtual_size = Size(_WIDTH, _CAPACITY)
         self.border_title = name
-        self._entries: deque[Delivery] = deque(maxlen=_HELD)
+        self._entries: deque[Delivery] = deque(maxlen=_CAPACITY)
 
     def on_mount(self) -> None:
         self.scroll_end(animate=False)
 
-    def add(self, news: Sequence[Delivery]) -> None:
-        """Show these, too."""
-        self._entries.extend(news)
+    def add(self, deliveries: Sequence[Delivery]) -> None:
+        """Append the deliveries and repaint."""
+        self._entries.extend(deliveries)
         self.refresh()
 
     def render_line(self, y: int) -> Strip:
@@ -67,7 +67,7 @@ class Ring(ScrollView):
 
 
 class Status(Widget):
-    """One line at the foot."""
+    """A status line at the bottom."""
 
     DEFAULT_CSS = "Status { dock: bottom; height: 1; }"
 
@@ -79,11 +79,11 @@ class Status(Widget):
 
 
 class ScrollViews(App[None]):
-    """A view for every run of the process, fed so many times a second.
+    """One view per run of the process, updated at a fixed interval.
 
     Args:
-        names: One a run.
-        frame_s: Seconds between two feedings.
+        names: One per run.
+        frame_s: Seconds between two updates.
     """
 
     DEFAULT_CSS = "Grid { grid-gutter: 0; }"
@@ -110,7 +110,7 @@ class ScrollViews(App[None]):
         PROCESS.offer(self._runtime)
         self._subscription = self._runtime.broker.subscribe("screen")
         self.action_select(0)
-        self.set_interval(self._frame_s, self._feed)
+        self.set_interval(self._frame_s, self._update_views)
 
     def action_select(self, step: int) -> None:
         rings = list(self._rings.values())
@@ -118,14 +118,14 @@ class ScrollViews(App[None]):
         self._selected = (self._selected + step) % len(rings)
         rings[self._selected].border_title = f"▸{self._names[self._selected]}"
 
-    def _feed(self) -> None:
-        news: dict[str, list[Delivery]] = {}
+    def _update_views(self) -> None:
+        by_run: dict[str, list[Delivery]] = {}
         count = 0
         while batch := self._subscription.read_nowait():
             count += len(batch)
             for delivery in batch:
-                news.setdefault(delivery.run_id, []).append(delivery)
-        for run_id, deliveries in news.items():
+                by_run.setdefault(delivery.run_id, []).append(delivery)
+        for run_id, deliveries in by_run.items():
             self._rings[run_id].add(deliveries)
         if count:
             status = self.query_one(Status)

@@ -1,1 +1,1 @@
-"""The broker: one bounded, append-only stream a run, and a cursor on it for every consumer."""
+"""The broker: one bounded, append-only stream per run, one cursor per consumer."""

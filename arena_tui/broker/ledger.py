@@ -1,14 +1,14 @@
-"""The runs a process holds, in one place for all backends. Knows no producer and no wire.
+"""The runs a process holds, for all backends. Knows no producer and no wire.
 
-A ledger holds all there is, or is a local cache of a remote log: then letting go of an event is no
-loss, and consumers ask upstream for what it does not hold.
+A ledger is either the only log or a local cache of a remote one. Evicting an event from a cache
+loses nothing: consumers fetch what it does not hold from upstream.
 
-Every run has a `RunStream` with its log. Beside them runs the *window*: the newest envelopes of all
-runs in order of arrival. A consumer that keeps up reads slices of the window and costs nothing per
-run; one that falls out of it has a *backlog* (per stream, a range of seqs), reads that from the
-logs in turn, and then joins the window again.
+Every run has a `RunStream` with its log. The *window* holds the newest deliveries of all runs in
+order of arrival. A consumer that keeps up reads slices of the window, at no cost per run. One that
+falls out of the window gets a *backlog* (a range of seqs per stream), reads it from the logs
+round-robin, and then rejoins the window.
 
-One thread owns a ledger: its loop's. Nothing here waits, except `settled`.
+A ledger belongs to the thread of its loop. Nothing here waits, except `settled`.
 """
 
 from __future__ import annotations
@@ -32,21 +32,21 @@ from arena_tui.events import Delivery, Envelope, Event, Gap, RunEnd, check_run_i
 __all__ = ["Ledger"]
 
 _EPOCHS_KEPT = 10_000
-"""Reaped runs whose epoch is remembered, should one of them be opened again."""
+"""Reaped runs whose epoch is remembered, in case one is opened again."""
 
 
 class Ledger:
     """All runs held, and all subscriptions on them.
 
     Args:
-        limits: How much is promised to be held, here or upstream.
+        limits: How much is guaranteed to be held, here or upstream.
         clock: Seconds since 1970.
-        held: How much is held here of logs that are held upstream; None: here is all there is.
+        held: Limits of this cache of a remote log; None when this ledger is the only log.
 
     Attributes:
         window: The newest deliveries of all runs, in order of arrival.
-        streams: The newest one of each run, by run id, in order of opening.
-        published: Events published in all runs, as far as anybody here can have them.
+        streams: The newest stream of each run, by run id, in order of opening.
+        published: Events published in all runs, as far as consumers here can read them.
     """
 
     def __init__(
@@ -79,8 +79,9 @@ class Ledger:
             )
 
     def open(self, meta: RunMeta, epoch: int) -> RunStream:
-        """Make an empty stream; its epoch is newer than any of the run that was here or is stored,
-        or the same.
+        """Create an empty stream.
+
+        Its epoch is at least the newest one of this run that was held here or is stored.
 
         Raises:
             EventError: The run id is not usable.
@@ -100,38 +101,38 @@ class Ledger:
         if epoch < newest:
             epoch = newest + 1
         stream = RunStream(meta, RunLog(run_id, epoch, self._held), self.clock())
-        for reader in self.readers.of_all_runs():
+        for reader in self.readers.following_all_runs():
             if reader.durable:
                 stream.progress[reader.name] = Progress(0)
-        return self._add(stream)
+        return self._register(stream)
 
     def attach(
         self, meta: RunMeta, epoch: int, first: int, ended_streams: Sequence[Cursor] = ()
     ) -> RunStream:
-        """Take up a stream that is held upstream, from its event `first` on; readers that need more
-        of it ask upstream."""
+        """Cache an upstream stream from its event `first` on; readers fetch earlier events from
+        upstream."""
         log = RunLog(meta.run_id, epoch, self._held, first)
         stream = RunStream(meta, log, self.clock(), ended_streams)
-        for reader in self.readers.of_all_runs():
+        for reader in self.readers.following_all_runs():
             read = reader.begin(stream, attached=True)
             if reader.durable:
                 stream.progress[reader.name] = Progress(read)
-        self._add(stream)
+        self._register(stream)
         self.readers.wake()
         return stream
 
     def renew(self, stream: RunStream, epoch: int, resets: Sequence[Gap]) -> RunStream:
-        """The stream was lost upstream: end it with these gaps, and go on under another epoch."""
+        """End a stream lost upstream with these gaps, and continue the run under a new epoch."""
         log = RunLog(stream.log.run_id, epoch, self._held)
         if stream.closed:
             self._closed_runs.remove(log.run_id)
-        successor = stream.succeed(log, resets, self.clock())
+        successor = stream.start_successor(log, resets, self.clock())
         for gap in resets:
             self.count_unheld(stream, gap)
-            self._enter(stream, gap, 0)
+            self._append_to_window(stream, gap, 0)
         for follower in successor.followers:
             follower.enqueue(stream)
-        self._add(successor)
+        self._register(successor)
         self.readers.wake()
         return successor
 
@@ -143,14 +144,14 @@ class Ledger:
             raise UnknownRunError(f"the broker holds no run {run_id}: open it first") from None
 
     def append(self, stream: RunStream, event: Event, raw: bytes) -> int:
-        """Store an event, notify its readers, return its seq. This is an event's whole way in."""
+        """Append an event, notify its readers, return its seq; the hot path of publishing."""
         log = stream.log
         first = log.first
         seq = log.append(raw)
         self.published += 1
-        self._enter(stream, Envelope(log.run_id, log.epoch, seq, event, raw), len(raw))
+        self._append_to_window(stream, Envelope(log.run_id, log.epoch, seq, event, raw), len(raw))
         if log.first != first and not self._is_cache:
-            self.readers.note_losses(stream, first, log.first - 1)
+            self.readers.record_evictions(stream, first, log.first - 1)
         if seq >= stream.alarm_at:
             self.readers.warn_high_water(stream)
         if stream.followers:
@@ -163,22 +164,22 @@ class Ledger:
         return seq
 
     def append_gap(self, stream: RunStream, gap: Gap) -> None:
-        """Append a gap marking events lost upstream, in their place; it begins at the next seq."""
+        """Append a gap marking events lost upstream; it begins at the next seq."""
         stream.log.append_gap(gap)
         self.count_unheld(stream, gap)
-        self._enter(stream, gap, 0)
+        self._append_to_window(stream, gap, 0)
         for follower in stream.followers:
             follower.enqueue(stream)
         self.readers.wake()
 
-    def append_note(self, stream: RunStream, gap: Gap) -> None:
-        """Tell those who keep up of something that takes no seq: a foreign entry, or a loss of
-        unknown length."""
-        self._enter(stream, gap, 0)
+    def append_marker(self, stream: RunStream, gap: Gap) -> None:
+        """Deliver an empty gap to readers of the window only: a foreign entry, or a loss of unknown
+        length. It takes no seq."""
+        self._append_to_window(stream, gap, 0)
         self.readers.wake()
 
     def count_unheld(self, stream: RunStream, gap: Gap) -> None:
-        """These events of the run were published, but never stood in a log here."""
+        """Count a gap's events as published, though no log here ever held them."""
         self.published += stream.losses.unheld.add(gap.epoch, gap.from_seq, gap.to_seq)
 
     def subscribe(
@@ -200,7 +201,7 @@ class Ledger:
             read = subscription.begin(stream)
             if durable:
                 stream.progress[name] = Progress(read)
-                self.readers.settle(stream)
+                self.readers.trim_acked(stream)
         for stream in followed:
             stream.followers.append(subscription)
         self.readers.add(subscription)
@@ -225,7 +226,7 @@ class Ledger:
             subscription.close()
 
     def reap(self, run_id: str) -> None:
-        """Forget a closed run; see `BrokerProtocol.reap`."""
+        """Evict a closed run; see `BrokerProtocol.reap`."""
         stream = self.get(run_id)
         if not stream.closed:
             raise BrokerError(f"run {run_id} is still open: close it first")
@@ -235,10 +236,10 @@ class Ledger:
         stream.reaped = True
         stream.log.trim_to(stream.log.last)
         self._epochs[run_id] = stream.log.epoch
-        self.readers.note_reaped()
+        self.readers.on_reaped()
 
     def stats(self) -> BrokerStats:
-        """All counters, now."""
+        """A snapshot of all counters."""
         streams = self.streams.values()
         return BrokerStats(
             capacity=self.limits.capacity,
@@ -255,19 +256,19 @@ class Ledger:
         self.closed = True
         self.readers.end()
 
-    def _enter(self, stream: RunStream, delivery: Delivery, size: int) -> None:
+    def _append_to_window(self, stream: RunStream, delivery: Delivery, size: int) -> None:
         if self.window.append(stream, delivery, size):
             self.readers.slide(self.window)
 
-    def _add(self, stream: RunStream) -> RunStream:
+    def _register(self, stream: RunStream) -> RunStream:
         self.streams[stream.log.run_id] = stream
-        self.readers.settle(stream)
+        self.readers.trim_acked(stream)
         return stream
 
     def _close_stream(self, stream: RunStream) -> None:
         stream.closed = True
         self._closed_runs.append(stream.log.run_id)
         while len(self._closed_runs) > self.limits.closed_runs:
-            if self.readers.is_owed(self._closed_runs[0]):
+            if self.readers.has_unacked(self._closed_runs[0]):
                 break
             self.reap(self._closed_runs[0])

@@ -1,4 +1,4 @@
-"""The in-process broker: one asyncio loop owns everything, and nothing waits for a reader."""
+"""The in-process broker: one asyncio loop owns all state, and nothing waits for a reader."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ _log = logging.getLogger(__name__)
 
 
 class InProcessBroker:
-    """See `BrokerProtocol`. All methods belong to the thread of the loop that made it.
+    """See `BrokerProtocol`. All methods must be called on the thread of the loop that made it.
 
-    Other threads publish through `MultiRunBrokerSink`; calling from one raises RuntimeError.
+    Other threads publish through `MultiRunBrokerSink`; a call from one raises RuntimeError.
 
     Args:
         limits: How much is held.
@@ -48,7 +48,7 @@ class InProcessBroker:
         self._epoch = 0
 
     async def start(self) -> None:
-        """Nothing to reach."""
+        """Do nothing: there is no server to connect to."""
 
     async def open_run(self, meta: RunMeta, epoch: int | None = None) -> RunInfo:
         stream = self._ledger.open(meta, self._next_epoch() if epoch is None else epoch)
@@ -126,6 +126,6 @@ class InProcessBroker:
         self._ledger.close()
 
     def _next_epoch(self) -> int:
-        """Milliseconds since 1970, and another one for every stream."""
+        """Milliseconds since 1970, strictly increasing."""
         self._epoch = max(int(self._clock() * 1000), self._epoch + 1)
         return self._epoch

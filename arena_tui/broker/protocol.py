@@ -1,21 +1,21 @@
-"""What every broker promises its producers and consumers. No implementation lives here.
+"""The guarantees every broker gives producers and consumers. Contains no implementation.
 
-Promises, for every backend (the contract suite holds each to them):
+Guarantees of every backend, enforced by the contract suite:
 
 1.  Seqs of a run are dense from 1 and delivered strictly increasing; all consumers see the same
     envelopes. `run_end` is a run's last event and closes it; it travels in the stream.
 2.  Publishing never waits for a consumer. A run holds at most `Limits.capacity` events, and in a
-    process's memory at most `Limits.run_bytes` bytes; the oldest go first.
-3.  A consumer that fell behind the oldest event held receives one `Gap` in their place and goes on.
-    Per run and consumer: `cursor - start == delivered + in gaps`, always.
-4.  What every durable consumer has acked is trimmed down to `Limits.retain` newest events. Having
-    to let go of an event that a durable consumer has neither acked nor in hand is an overflow:
-    logged once an episode, delivered to that consumer as a gap, and counted: by consumer, and for
-    the run once, however many consumers lost it.
-5.  When a durable consumer's lag in a run crosses 50, 80 and 100 % of capacity upwards, that is
-    logged, once per crossing. Acks, lag, high-water mark and overflow are each consumer's own.
-6.  Cancelling a consumer at any await leaves the broker usable and loses the consumer nothing:
-    its cursor moves only when a batch is handed over.
+    process's memory at most `Limits.run_bytes` bytes; the oldest are evicted first.
+3.  A consumer that fell behind the oldest event held receives one `Gap` for the events it missed
+    and continues. Per run and consumer, always: `cursor - start == delivered + in gaps`.
+4.  Events that every durable consumer has acked are trimmed, except the newest `Limits.retain`.
+    Evicting an event that a durable consumer has neither read nor acked is an overflow: logged
+    once per episode, delivered to that consumer as a gap, and counted per consumer; the run counts
+    each event once, however many consumers lost it.
+5.  When a durable consumer's lag in a run rises past 50, 80 or 100 % of capacity, that is logged
+    once per crossing. Acks, lag, high-water mark and overflow are per consumer.
+6.  Cancelling a consumer at any await leaves the broker usable and loses no delivery: the cursor
+    advances only when a batch is returned.
 """
 
 from __future__ import annotations
@@ -55,15 +55,15 @@ class Cursor(NamedTuple):
 
 
 Start: TypeAlias = Literal["oldest", "newest"] | Mapping[str, Cursor]
-"""Where a subscription begins: at the oldest event held, at what comes next, or after the given
-cursors (a run without one: from its first event, so that what is gone already is a gap)."""
+"""Where a subscription begins: at the oldest event held, at the next one published, or after the
+given cursors (a run without one starts at its first event; events already evicted are a gap)."""
 
 
 Outgoing: TypeAlias = tuple[str, Event, bytes]
 """Run id, sealed event and its JSON (see `codec.sealed`), on the way to the broker."""
 
 STORE: Final = "persister"
-"""The durable consumer that writes the store: producers are held back for it, and for no other."""
+"""Name of the durable consumer that writes the store, the only one that throttles producers."""
 
 
 class Limits(Struct, frozen=True, kw_only=True):
@@ -72,8 +72,8 @@ class Limits(Struct, frozen=True, kw_only=True):
     Attributes:
         capacity: Events a run holds at most.
         retain: Newest events a run keeps after all durable consumers acked them.
-        run_bytes: Bytes of JSON of a run that a process holds at most; a server has its own limit.
-        closed_runs: Closed and acked runs that a process keeps for late joiners; older ones are
+        run_bytes: Bytes of JSON a process holds of a run at most; a server has its own limit.
+        closed_runs: Closed and fully acked runs a process keeps for late joiners; older ones are
             reaped.
         closed_run_bytes, closed_run_s: How much of such a run a server keeps, and for how long.
     """
@@ -87,7 +87,7 @@ class Limits(Struct, frozen=True, kw_only=True):
 
 
 class RunMeta(Struct, frozen=True, kw_only=True):
-    """What is known of a run before its first event."""
+    """Metadata of a run, known before its first event."""
 
     run_id: str
     game: str = ""
@@ -96,7 +96,7 @@ class RunMeta(Struct, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, run_id: str, event: Event) -> RunMeta:
-        """From the run's first event, which need not be its `run_start`."""
+        """Take the metadata from the run's first event, which need not be `run_start`."""
         if not isinstance(event, RunStart):
             return cls(run_id=run_id)
         return cls(run_id=run_id, game=event.game, label=event.label, agents=tuple(event.agents))
@@ -123,8 +123,8 @@ class RunProgress(Struct, frozen=True, kw_only=True):
     """One durable consumer's progress in one run, in events.
 
     Attributes:
-        lag: Published and not acked; lag_peak: the most this ever was.
-        overflow: Lost because the broker had to let go of them before this consumer had them.
+        lag: Published and not acked; lag_peak: its maximum so far.
+        overflow: Lost because the broker evicted them before this consumer read them.
     """
 
     name: str
@@ -134,12 +134,12 @@ class RunProgress(Struct, frozen=True, kw_only=True):
 
 
 class RunStats(Struct, frozen=True, kw_only=True):
-    """Fill of one run's log, in events.
+    """Counters of one run's log, in events.
 
     Attributes:
         overflow: Events that any durable consumer lost, each counted once; trimming alone is no
             loss.
-        consumers: The durable ones.
+        consumers: Progress of the durable consumers.
     """
 
     run_id: str
@@ -158,9 +158,9 @@ class ConsumerStats(Struct, frozen=True, kw_only=True):
     """One consumer's progress in all its runs, in events.
 
     Attributes:
-        lag: Published and not yet handed over; lag_peak: the most this ever was.
-        lag_s: Age of the oldest event not yet handed over.
-        overflow: Lost by this consumer because the broker had to let go of them.
+        lag: Published and not yet delivered; lag_peak: its maximum so far.
+        lag_s: Age of the oldest event not yet delivered.
+        overflow: Lost by this consumer because the broker evicted them.
     """
 
     name: str
@@ -178,8 +178,8 @@ class BrokerStats(Struct, frozen=True, kw_only=True):
 
     Attributes:
         warnings: The newest high-water, overflow and connection warnings, oldest first.
-        link: What is wrong with the connection to the server now; None when nothing is.
-        unsent: Events taken in, of which the server has not said that it has them.
+        link: Current problem of the connection to the server; None when there is none.
+        unsent: Events accepted here that the server has not acknowledged.
     """
 
     capacity: int
@@ -194,8 +194,10 @@ class BrokerStats(Struct, frozen=True, kw_only=True):
 
 
 class Subscription(Protocol):
-    """A cursor on every run it follows. Iterating yields batches and ends with its runs or the
-    broker; one reader at a time."""
+    """A cursor on every run it follows; one reader at a time.
+
+    Iteration yields batches, and ends with its runs or the broker.
+    """
 
     name: str
 
@@ -204,24 +206,24 @@ class Subscription(Protocol):
     async def __anext__(self) -> list[Delivery]: ...
 
     def read_nowait(self, limit: int = 1_000) -> list[Delivery]:
-        """Up to `limit` deliveries that are there now; empty when it is up to date."""
+        """Up to `limit` deliveries available now; empty when it is up to date."""
         ...
 
     def ack(self, cursors: Mapping[str, Cursor]) -> None:
-        """Durable subscriptions: everything up to these cursors is safely kept."""
+        """Acknowledge everything up to these cursors as committed; durable subscriptions only."""
         ...
 
     def close(self) -> None:
-        """Let go; the broker no longer counts with this consumer. Idempotent."""
+        """Unsubscribe; the broker no longer keeps events for this consumer. Idempotent."""
         ...
 
 
 class BrokerProtocol(Protocol):
-    """One bounded stream a run; every consumer a cursor. See the module for the promises.
+    """One bounded stream per run, one cursor per consumer. See the module for the guarantees.
 
     Attributes:
-        name: For people: `in-process`, `redis 127.0.0.1:6379`.
-        shared: Whether other processes publish and read here, too.
+        name: For display: `in-process`, `redis 127.0.0.1:6379`.
+        shared: Whether other processes publish to and read from it, too.
     """
 
     limits: Limits
@@ -229,16 +231,18 @@ class BrokerProtocol(Protocol):
     shared: bool
 
     async def start(self) -> None:
-        """Begin to work; subscribing is possible before. Idempotent.
+        """Connect and start the background tasks; `subscribe` may be called before. Idempotent.
 
         Raises:
-            BrokerError: The server cannot be reached, or is not one that will do.
+            BrokerError: The server cannot be reached, or is not supported.
         """
         ...
 
     async def open_run(self, meta: RunMeta, epoch: int | None = None) -> RunInfo:
-        """Create the run's stream; `epoch` other than now makes a rerun of the same events
-        continue what is stored of them.
+        """Create the run's stream.
+
+        `epoch` defaults to the present time; passing an earlier run's epoch continues what is
+        stored of that run when the same events are published again.
 
         Raises:
             RunExistsError: The broker holds a run of that id.
@@ -250,20 +254,20 @@ class BrokerProtocol(Protocol):
 
         Raises:
             EventError: The event cannot be accepted.
-            UnknownRunError: Nobody opened the run.
+            UnknownRunError: The run was never opened.
             RunClosedError: The run has ended.
         """
         ...
 
     async def publish_all(self, batch: Sequence[Outgoing]) -> int:
-        """Append sealed events, in order, opening runs at first sight.
+        """Append sealed events in order; a run is opened by its first event.
 
         Returns how many were refused because their run had ended; each is logged.
         """
         ...
 
     async def heartbeat(self, run_ids: Iterable[str]) -> None:
-        """The producer of these runs is alive though it may be silent."""
+        """Report that the producer of these runs is alive, though it may be silent."""
         ...
 
     def subscribe(
@@ -273,9 +277,9 @@ class BrokerProtocol(Protocol):
         start: Start = "oldest",
         durable: bool = False,
     ) -> Subscription:
-        """A new cursor on these runs, or on all present and future ones.
+        """Create a cursor on these runs, or on all present and future ones.
 
-        A durable consumer acks; what it has not acked is held as long as capacity allows.
+        A durable consumer acks; events it has not acked are held as long as capacity allows.
 
         Raises:
             UnknownRunError: A run named in `runs` is not held.
@@ -307,11 +311,11 @@ class BrokerProtocol(Protocol):
         ...
 
     def lags(self, consumer: str) -> dict[str, int]:
-        """By run, how many events this durable consumer has yet to ack, where there are any."""
+        """Events this durable consumer has yet to ack, by run; fully acked runs are left out."""
         ...
 
     async def reap(self, run_id: str) -> None:
-        """Forget a closed run; consumers that had not read all of it get a gap.
+        """Evict a closed run; consumers that had not read all of it get a gap.
 
         Raises:
             BrokerError: The run is still open.
@@ -319,13 +323,13 @@ class BrokerProtocol(Protocol):
         ...
 
     async def runs(self) -> list[RunInfo]:
-        """Runs held, by start time: open and recently closed."""
+        """The open and recently closed runs, by start time."""
         ...
 
     async def stats(self) -> BrokerStats:
-        """All counters, now."""
+        """A snapshot of all counters."""
         ...
 
     async def aclose(self) -> None:
-        """End every iterator and let go of everything. Idempotent."""
+        """End every iterator and release all resources. Idempotent."""
         ...

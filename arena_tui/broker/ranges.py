@@ -6,7 +6,7 @@ __all__ = ["SeqRanges"]
 
 
 class SeqRanges:
-    """Seqs by epoch, so that what several consumers lost of a run is counted once."""
+    """A set of seqs by epoch; lets a run count an event that several consumers lost once."""
 
     __slots__ = ("_ranges",)
 
@@ -19,7 +19,7 @@ class SeqRanges:
             return 0
         ranges = self._ranges.setdefault(epoch, [])
         new = last - first + 1
-        if ranges and ranges[-1][1] == first - 1:  # the usual case: a loss goes on
+        if ranges and ranges[-1][1] == first - 1:  # common case: extends the newest range
             ranges[-1] = ranges[-1][0], last
             return new
         apart: list[tuple[int, int]] = []

@@ -1,4 +1,4 @@
-"""All consumers of a ledger: who waits, who has acked what, who lost what."""
+"""All consumers of a ledger: waking them, their acks, and their losses."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Readers:
     """The subscriptions of one ledger.
 
     Attributes:
-        sleeping: Those waiting for something to read.
+        sleeping: Subscriptions waiting for something to read.
         overflow: Events that any durable consumer lost, each counted once.
     """
 
@@ -36,11 +36,11 @@ class Readers:
         self._acked = asyncio.Event()
 
     def add(self, subscription: LedgerSubscription) -> None:
-        """One more."""
+        """Register a subscription."""
         self._all.append(subscription)
 
     def remove(self, subscription: LedgerSubscription) -> None:
-        """Count no longer with it; what only it had not acked may be trimmed."""
+        """Unregister a subscription; what it alone had not acked becomes trimmable."""
         if subscription not in self._all:
             return
         self._all.remove(subscription)
@@ -49,36 +49,36 @@ class Readers:
                 stream.followers.remove(subscription)
             if subscription.durable:
                 stream.drop_consumer(subscription.name)
-                self.settle(stream)
+                self.trim_acked(stream)
         self._acked.set()
 
-    def of_all_runs(self) -> list[LedgerSubscription]:
-        """Those that follow every run, also those to come."""
+    def following_all_runs(self) -> list[LedgerSubscription]:
+        """Subscriptions to all present and future runs."""
         return [each for each in self._all if each.position is not None]
 
     def durable(self) -> list[LedgerSubscription]:
-        """Those that ack."""
+        """Durable subscriptions: those that ack."""
         return [each for each in self._all if each.durable]
 
     def stats(self) -> tuple[ConsumerStats, ...]:
-        """The counters of each, now."""
+        """A snapshot of each subscription's counters."""
         return tuple(each.stats() for each in self._all)
 
     def wake(self) -> None:
-        """Let every sleeping one look again; once a batch, however many events it has."""
+        """Wake every sleeping subscription; each wakes once, however many events were appended."""
         for subscription in self.sleeping:
             subscription.wake()
         self.sleeping.clear()
 
     def end(self) -> None:
-        """The ledger is closed: let go of everybody who waits."""
+        """Release every waiter: the ledger is closed."""
         self._closed = True
         for subscription in self._all:
             subscription.end()
-        self.note_reaped()
+        self.on_reaped()
 
     def slide(self, window: Window) -> None:
-        """Drop the window's oldest; who has not read them gets a backlog instead."""
+        """Evict the window's oldest entries; readers that have yet to read them get a backlog."""
         count = window.surplus()
         for subscription in self._all:
             position = subscription.position
@@ -87,31 +87,34 @@ class Readers:
         window.drop(count)
 
     def on_ack(self, stream: RunStream) -> None:
-        """A durable consumer has acked more of the stream."""
-        self.settle(stream)
+        """Trim the stream and wake `settled` after an ack."""
+        self.trim_acked(stream)
         self._acked.set()
 
-    def settle(self, stream: RunStream) -> None:
-        """After an ack, or a durable consumer's coming or going: trim what all have acked."""
+    def trim_acked(self, stream: RunStream) -> None:
+        """Trim what every durable consumer has acked, and recompute the high-water alarms.
+
+        To be called after an ack, and when a durable consumer is added or removed.
+        """
         stream.set_alarms(self._limits.capacity)
         if stream.progress:
             log = stream.log
             log.trim_to(min(stream.acked_by_all(), log.last - self._limits.retain))
 
-    def note_reaped(self) -> None:
-        """A run is gone: who waits for it need not."""
+    def on_reaped(self) -> None:
+        """Release those who wait for a run that was reaped."""
         self._acked.set()
         self.wake()
 
     async def settled(self, run_ids: Iterable[str], consumer: str | None = None) -> None:
         """See `BrokerProtocol.settled`."""
         wanted = list(run_ids)
-        while not self._closed and any(self.is_owed(run_id, consumer) for run_id in wanted):
+        while not self._closed and any(self.has_unacked(run_id, consumer) for run_id in wanted):
             self._acked.clear()
             await self._acked.wait()
 
-    def is_owed(self, run_id: str, consumer: str | None = None) -> bool:
-        """Whether some durable consumer, or this one, has yet to ack events of this run."""
+    def has_unacked(self, run_id: str, consumer: str | None = None) -> bool:
+        """Whether any durable consumer, or this one, has yet to ack events of this run."""
         stream = self._streams.get(run_id)
         return stream is not None and any(
             stream.lag(name) for name in stream.progress if consumer in (None, name)
@@ -126,7 +129,7 @@ class Readers:
         }
 
     def warn_high_water(self, stream: RunStream) -> None:
-        """Some durable consumer's lag has crossed a mark."""
+        """Warn of each durable consumer whose lag has crossed a high-water mark."""
         capacity = self._limits.capacity
         for name, lag in stream.alarms():
             self._warnings.add(
@@ -135,9 +138,9 @@ class Readers:
             )
         stream.set_alarms(capacity)
 
-    def note_losses(self, stream: RunStream, first: int, last: int) -> None:
-        """The only log of these events has let them go: which durable consumer had yet to read
-        them?"""
+    def record_evictions(self, stream: RunStream, first: int, last: int) -> None:
+        """Record an overflow for every durable consumer that had yet to read `first..last`, which
+        the only log of them has evicted."""
         for subscription in self.durable():
             if count := subscription.unread_in(stream, first, last):
                 gap = Gap(stream.log.run_id, stream.log.epoch, last - count + 1, last, "trimmed")
@@ -146,8 +149,8 @@ class Readers:
     def record_overflow(
         self, subscription: LedgerSubscription, stream: RunStream, gap: Gap
     ) -> None:
-        """A durable consumer is handed a gap that nobody could fill: a loss, unless it was gone
-        before the consumer came."""
+        """Count a gap that upstream could not fill as a durable consumer's loss, unless the events
+        were gone before it subscribed."""
         start = subscription.start
         came_before = not isinstance(start, str) and gap.run_id in start
         had_it = came_before or gap.from_seq >= stream.log.born_at

@@ -1,4 +1,4 @@
-"""A mapping of the newest keys only, for what would otherwise grow by one key a run for ever."""
+"""A mapping bounded to its newest keys, for what would otherwise grow with every run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ V = TypeVar("V")
 
 
 class Recent(OrderedDict[K, V]):
-    """Keeps the `most` keys that were set last."""
+    """Keeps the `most` keys that were set last; evicts the others."""
 
     def __init__(self, most: int) -> None:
         super().__init__()

@@ -14,55 +14,55 @@ __all__ = ["Recover", "Recovery"]
 Answer: TypeAlias = tuple[list[Delivery], Gap | None]
 
 Recover: TypeAlias = Callable[[Gap], Awaitable[Answer]]
-"""Asks upstream for what a log no longer holds: what is there of a gap's events, from the first on,
-with smaller gaps for what is not; and the rest of the gap, to be asked for next."""
+"""Fetches a gap's events from upstream. Returns deliveries from the start of the gap on, with
+smaller gaps for events that upstream has lost, and the rest of the gap, to be fetched next."""
 
 
 class Recovery:
-    """Deliveries taken from the logs, on their way to the consumer."""
+    """A queue of deliveries read from the logs; gaps are filled before they are delivered."""
 
     def __init__(self, recover: Recover) -> None:
         self._recover = recover
         self._ready: deque[Delivery] = deque()
-        self._held: deque[Delivery] = deque()
+        self._pending: deque[Delivery] = deque()
         self._answer: asyncio.Future[Answer] | None = None
 
     def __bool__(self) -> bool:
-        return bool(self._ready or self._held)
+        return bool(self._ready or self._pending)
 
-    def events(self) -> int:
-        """How many events are under way."""
+    def event_count(self) -> int:
+        """Number of events queued, those in gaps included."""
         return sum(
             each.last_seq - each.first_seq + 1
-            for deliveries in (self._ready, self._held)
+            for deliveries in (self._ready, self._pending)
             for each in deliveries
         )
 
-    def hold(self, batch: Sequence[Delivery]) -> None:
-        """Take in what the logs had."""
-        self._held.extend(batch)
+    def enqueue(self, batch: Sequence[Delivery]) -> None:
+        """Queue deliveries read from the logs."""
+        self._pending.extend(batch)
 
     def take(self, limit: int, unfilled: bool = False) -> list[Delivery]:
-        """At most `limit` deliveries, up to the next gap that upstream is to be asked about; with
-        `unfilled` such gaps, too, as they are."""
+        """Dequeue at most `limit` deliveries, up to the next recoverable gap; with `unfilled`, such
+        gaps are returned as they are."""
         if unfilled and self._answer is not None:
             self._answer.cancel()
             self._answer = None
         batch: list[Delivery] = []
         while self._ready and len(batch) < limit:
             batch.append(self._ready.popleft())
-        while self._held and len(batch) < limit:
-            if not unfilled and _may_be_filled(self._held[0]):
+        while self._pending and len(batch) < limit:
+            if not unfilled and _is_recoverable(self._pending[0]):
                 break
-            batch.append(self._held.popleft())
+            batch.append(self._pending.popleft())
         return batch
 
     async def ask(self) -> None:
-        """Ask upstream about the gap in front, and put the answer in its place.
+        """Fetch the gap at the head of the queue, and replace it with the answer.
 
-        Cancelled, it asks on; the next call takes the answer.
+        When cancelled, the request continues; the next call takes its answer.
         """
-        gap = self._held[0]
+        gap = self._pending[0]
         assert isinstance(gap, Gap)
         if self._answer is None:
             self._answer = asyncio.ensure_future(self._recover(gap))
@@ -70,7 +70,7 @@ class Recovery:
         try:
             found, rest = await asyncio.shield(answer)
         except asyncio.CancelledError:
-            if answer.cancelled():  # not the reader, but what it reads has come to its end
+            if answer.cancelled():  # by `cancel` or `take`, not by cancelling the reader
                 return
             raise
         finally:
@@ -78,16 +78,16 @@ class Recovery:
                 self._answer = None
         self._ready.extend(found)
         if rest is None:
-            self._held.popleft()
+            self._pending.popleft()
         else:
-            self._held[0] = rest
+            self._pending[0] = rest
 
     def cancel(self) -> None:
-        """Ask no more."""
+        """Cancel the request in flight."""
         if self._answer is not None:
             self._answer.cancel()
 
 
-def _may_be_filled(delivery: Delivery) -> bool:
-    """What was quarantined is known for what it is; all other gaps upstream is asked about."""
+def _is_recoverable(delivery: Delivery) -> bool:
+    """Whether upstream may have a delivery's events: of any gap that is not quarantined."""
     return isinstance(delivery, Gap) and delivery.reason != "quarantined"

@@ -1,9 +1,9 @@
 """Bounded log of one stream of a run, as JSON. Knows nothing of readers' speed or of storage.
 
-A log is of one `(run, epoch)`, so that an entry is addressed by its seq. A stretch that was lost
-upstream is a `Gap` that fills the slots of its seqs. Events are held as the bytes they were
-accepted in: a reader that keeps up is handed the decoded event from the window, and decoding again
-for one that does not is cheaper than holding every event decoded (590 bytes against 190).
+A log holds one `(run, epoch)`, so an entry is addressed by its seq. A range lost upstream is a
+`Gap` that fills the slots of its seqs. Events are held as the bytes they were accepted in: a reader
+that keeps up gets the decoded event from the window, and decoding again for one that does not is
+cheaper than holding every event decoded (590 bytes an event against 190).
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ class RunLog:
     """The newest `capacity` seqs of one stream.
 
     Args:
-        first: Seq of the first event to come.
+        first: Seq of the first event to be appended.
 
     Attributes:
-        born_at: First seq it ever had.
+        born_at: Seq of the first event ever appended.
         first: Oldest seq held; `last + 1` when none is.
-        last: Newest seq; `born_at - 1` before the first.
+        last: Newest seq; `born_at - 1` before the first event.
         bytes: JSON size of the events held.
     """
 
@@ -66,7 +66,7 @@ class RunLog:
 
     @property
     def trimmed(self) -> int:
-        """Entries let go so far, for whatever reason."""
+        """Entries evicted so far, for whatever reason."""
         return self.first - self.born_at
 
     @property
@@ -75,9 +75,9 @@ class RunLog:
         return max(self._high_water, len(self))
 
     def append(self, raw: bytes) -> int:
-        """Store an event's JSON as the newest entry and return its seq; never blocks.
+        """Append an event's JSON and return its seq; never blocks.
 
-        When full, lets the oldest entries go; the newest is always kept.
+        When full, evicts the oldest entries; the newest is always kept.
         """
         seq = self.last = self.last + 1
         self._entries.append(raw)
@@ -87,7 +87,7 @@ class RunLog:
         return seq
 
     def append_gap(self, gap: Gap) -> None:
-        """Let a gap, which begins at the next seq, take the place of events lost upstream."""
+        """Append a gap marking events lost upstream; it begins at the next seq."""
         held = min(gap.count, self._capacity)
         if held < gap.count:
             self.trim_to(self.last)
@@ -98,9 +98,9 @@ class RunLog:
         self._make_room()
 
     def read(self, after: int, limit: int, up_to: int) -> tuple[list[Delivery], int]:
-        """At most `limit` entries at `after < seq <= up_to`, and the seq they reach to.
+        """At most `limit` entries at `after < seq <= up_to`, and the seq of the last one.
 
-        `after + 1` must be held. A gap counts as one entry, and is cut to what lies behind `after`.
+        `after + 1` must be held. A gap counts as one entry, and is cut to begin after `after`.
         """
         start = self._head + after + 1 - self.first
         entries = self._entries[start : start + min(limit, up_to - after)]
@@ -114,7 +114,7 @@ class RunLog:
         return found, after + len(found)
 
     def trim_to(self, seq: int) -> None:
-        """Let go of everything up to and including `seq`."""
+        """Evict everything up to and including `seq`."""
         count = min(seq, self.last) - self.first + 1
         if count <= 0:
             return

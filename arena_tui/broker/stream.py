@@ -1,4 +1,4 @@
-"""One stream of a run: its log, and what is known of its producer and its durable consumers."""
+"""One stream of a run: its log, its producer's liveness, its durable consumers' progress."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from arena_tui.events import Gap
 __all__ = ["HEARTBEAT_S", "NEVER", "Follower", "Losses", "Progress", "RunStream"]
 
 HEARTBEAT_S: Final = 5.0
-"""How often a living but silent producer says so; three missed in a row: the run is lost."""
+"""Interval of a silent producer's heartbeats; after three missed in a row the run is lost."""
 
 NEVER: Final = 2**61
-"""A seq that no run reaches."""
+"""A seq beyond that of any run."""
 
 _HIGH_WATER_MARKS: Final = (0.5, 0.8, 1.0)
 
 
 class Follower(Protocol):
-    """A subscription to chosen runs, as their streams see it."""
+    """A subscription to specific runs, as seen by their streams."""
 
     def enqueue(self, stream: RunStream) -> None:
-        """The stream has one more entry, or has ended upstream."""
+        """Enqueue the stream's newest entry, or the gaps that end it."""
         ...
 
 
@@ -33,9 +33,9 @@ class Progress:
     """How far one durable consumer has acked one stream, and what it lost of it.
 
     Attributes:
-        acked: Everything up to this seq is safely kept.
-        alarm_at: The newest seq at which its lag crosses the next high-water mark.
-        lag_peak: Most events ever not acked at once, when last looked at.
+        acked: Everything up to this seq is committed.
+        alarm_at: Newest seq at which its lag crosses the next high-water mark.
+        lag_peak: Largest lag seen at an ack, in events.
         overflow: Events of the run that it lost.
     """
 
@@ -48,7 +48,7 @@ class Progress:
         self.overflow = 0
 
     def advance(self, acked: int, last: int) -> bool:
-        """Take an ack; returns whether it acked anything new."""
+        """Record an ack; returns whether it acked anything new."""
         if acked <= self.acked:
             return False
         self.lag_peak = max(self.lag_peak, last - self.acked)
@@ -56,7 +56,7 @@ class Progress:
         return True
 
     def set_alarm(self, last: int, capacity: int) -> None:
-        """Wait for the next mark above the present lag."""
+        """Set the alarm to the next high-water mark above the present lag."""
         lag = last - self.acked
         marks = (max(1, int(mark * capacity)) for mark in _HIGH_WATER_MARKS)
         above = next((mark for mark in marks if mark > lag), NEVER)
@@ -64,12 +64,12 @@ class Progress:
 
 
 class Losses:
-    """What was lost of a run, each event counted once, however many consumers miss it.
+    """Events of a run that were lost, each counted once, however many consumers lost it.
 
     Attributes:
-        overflow: Events that any durable consumer lost.
-        lost: Which.
-        unheld: Events published that never stood in a log here, as far as they are counted.
+        overflow: Number of events that any durable consumer lost.
+        lost: Their seqs.
+        unheld: Seqs counted as published that no log here ever held.
     """
 
     __slots__ = ("lost", "overflow", "unheld")
@@ -81,23 +81,23 @@ class Losses:
 
 
 class RunStream:
-    """One `(run, epoch)` and what the ledger knows of it. Compared by identity.
+    """State of one `(run, epoch)` in the ledger. Compared by identity.
 
     Attributes:
-        ended_streams: Last cursor of each earlier stream of the run, as far as upstream noted it.
+        ended_streams: Last cursor of each earlier stream of the run, as recorded upstream.
         closed: Whether `run_end` is in the log.
-        reaped: Whether the ledger has let go of the run.
-        resets: Gaps at its end, when it was lost upstream and another stream took its place.
-        losses: Of the run, whatever the epoch.
-        former: The stream that this one took the place of, while a durable consumer has yet to ack
-            all of it.
-        alive_at: Last sign of life of the producer, seconds since 1970: a heartbeat, or an event
-            noticed when somebody asks (reading the clock would cost more than the event).
-        seen: The newest seq when somebody last asked; of a run taken up from upstream, where it was
-            then: to read what is old is no sign of life.
-        followers: Subscriptions to chosen runs that chose this one.
+        reaped: Whether the ledger has evicted the run.
+        resets: Gaps that end a stream which was lost upstream and replaced.
+        losses: Losses of the run, over all its epochs.
+        predecessor: The stream that this one replaced, while a durable consumer has yet to ack all
+            of it.
+        alive_at: Last sign of life of the producer, seconds since 1970: a heartbeat, or a new event
+            found by `info` (reading the clock for each event would cost more than appending it).
+        seen: Newest seq when `info` was last called. Of a run attached from upstream: its newest
+            seq at that time, for reading old events is no sign of life.
+        followers: Subscriptions to specific runs that include this one.
         progress: By name of durable consumer.
-        alarm_at: The newest seq at which any of them crosses its next high-water mark.
+        alarm_at: Newest seq at which any durable consumer's lag crosses its next high-water mark.
     """
 
     __slots__ = (
@@ -106,10 +106,10 @@ class RunStream:
         "closed",
         "ended_streams",
         "followers",
-        "former",
         "log",
         "losses",
         "meta",
+        "predecessor",
         "progress",
         "reaped",
         "resets",
@@ -125,7 +125,7 @@ class RunStream:
         self.closed = False
         self.reaped = False
         self.resets: tuple[Gap, ...] = ()
-        self.former: RunStream | None = None
+        self.predecessor: RunStream | None = None
         self.alive_at = now
         self.seen = log.last
         self.followers: list[Follower] = []
@@ -134,14 +134,14 @@ class RunStream:
         self.losses = Losses()
 
     def chain(self) -> Iterator[RunStream]:
-        """This stream and those before it that somebody has yet to ack, newest first."""
+        """This stream and its predecessors not yet fully acked, newest first."""
         stream: RunStream | None = self
         while stream is not None:
             yield stream
-            stream = stream.former
+            stream = stream.predecessor
 
     def lag(self, name: str) -> int:
-        """Events that a durable consumer has yet to ack, of earlier streams, too."""
+        """Events that a durable consumer has yet to ack, predecessors included."""
         return sum(
             max(0, stream.log.last - stream.progress[name].acked)
             for stream in self.chain()
@@ -149,11 +149,11 @@ class RunStream:
         )
 
     def acked_by_all(self) -> int:
-        """Every durable consumer has acked this stream up to here."""
+        """The seq up to which every durable consumer has acked this stream."""
         return min((each.acked for each in self.progress.values()), default=self.log.born_at - 1)
 
     def ack(self, name: str, cursor: Cursor) -> bool:
-        """A durable consumer has safely kept everything up to the cursor; False: nothing new."""
+        """Record a durable consumer's ack; returns whether it acked anything new."""
         moved = False
         for stream in self.chain():
             if name not in stream.progress or cursor.epoch < stream.log.epoch:
@@ -161,11 +161,11 @@ class RunStream:
             last = stream.log.last
             acked = min(cursor.seq, last) if cursor.epoch == stream.log.epoch else last
             moved |= stream.progress[name].advance(acked, last)
-        self.drop_acked_former()
+        self.drop_acked_predecessor()
         return moved
 
     def count_overflow(self, name: str, gap: Gap) -> int:
-        """A durable consumer lost a gap's events; returns how many no other one had lost before."""
+        """Record a durable consumer's loss; returns how many events no consumer had lost before."""
         if name in self.progress:
             self.progress[name].overflow += gap.count
         new = self.losses.lost.add(gap.epoch, gap.from_seq, gap.to_seq)
@@ -182,19 +182,19 @@ class RunStream:
         ]
 
     def set_alarms(self, capacity: int) -> None:
-        """Wait for the next mark above each durable consumer's lag."""
+        """Set each durable consumer's alarm to the next high-water mark above its lag."""
         for progress in self.progress.values():
             progress.set_alarm(self.log.last, capacity)
         self.alarm_at = min((each.alarm_at for each in self.progress.values()), default=NEVER)
 
     def drop_consumer(self, name: str) -> None:
-        """A durable consumer has left."""
+        """Remove a durable consumer's progress."""
         for stream in self.chain():
             stream.progress.pop(name, None)
-        self.drop_acked_former()
+        self.drop_acked_predecessor()
 
     def info(self, now: float, heartbeat_s: float) -> RunInfo:
-        """The run as others may see it."""
+        """A public snapshot of the run; also notices new events as a sign of life."""
         log = self.log
         if self.seen < log.last:
             self.seen = log.last
@@ -211,7 +211,7 @@ class RunStream:
         )
 
     def stats(self) -> RunStats:
-        """Its counters, now."""
+        """A snapshot of its counters."""
         log = self.log
         return RunStats(
             run_id=log.run_id,
@@ -230,22 +230,24 @@ class RunStream:
             ),
         )
 
-    def succeed(self, log: RunLog, resets: Sequence[Gap], now: float) -> RunStream:
-        """End here with these gaps; returns the stream that takes this one's place."""
+    def start_successor(self, log: RunLog, resets: Sequence[Gap], now: float) -> RunStream:
+        """End this stream with these gaps; returns the stream that replaces it."""
         self.resets = tuple(resets)
         ended = [*self.ended_streams, Cursor(self.log.epoch, self.log.last)]
         successor = RunStream(self.meta, log, now, ended)
         successor.followers, self.followers = self.followers, []
         successor.losses = self.losses
-        successor.former = self
+        successor.predecessor = self
         for name, before in self.progress.items():
             progress = successor.progress[name] = Progress(0)
             progress.overflow, progress.lag_peak = before.overflow, before.lag_peak
-        successor.drop_acked_former()
+        successor.drop_acked_predecessor()
         return successor
 
-    def drop_acked_former(self) -> None:
-        """Forget the stream before once every durable consumer has acked all of it."""
-        former = self.former
-        if former is not None and not any(former.lag(name) for name in former.progress):
-            self.former = None
+    def drop_acked_predecessor(self) -> None:
+        """Drop the predecessor once every durable consumer has acked all of it."""
+        predecessor = self.predecessor
+        if predecessor is not None and not any(
+            predecessor.lag(name) for name in predecessor.progress
+        ):
+            self.predecessor = None

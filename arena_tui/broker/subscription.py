@@ -1,4 +1,4 @@
-"""One consumer's cursor on the ledger. Holds no events, only how far it has read."""
+"""One consumer's cursor on the ledger. Holds positions, no events but those being recovered."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from arena_tui.broker.stream import RunStream
 from arena_tui.broker.window import Window
 from arena_tui.events import Delivery, Envelope, Gap
 
-__all__ = ["LedgerSubscription", "missed_streams"]
+__all__ = ["LedgerSubscription", "reset_gaps"]
 
 _BATCH = 4_000
-"""Twice what producers publish at a time, so that a consumer with one turn between two of theirs
-keeps up."""
+"""Twice the batch a sink publishes, so that a consumer which runs once for every two batches keeps
+up."""
 
 
 class _Readers(Protocol):
-    """What a subscription needs of all others together."""
+    """What a subscription needs of the set of all subscriptions."""
 
     sleeping: set[LedgerSubscription]
 
@@ -52,16 +52,16 @@ class LedgerSubscription:
     """See `Subscription`. Made by `Ledger.subscribe`.
 
     Args:
-        position: Where in the window of all runs it reads; None when it follows chosen runs only.
-        durable: Whether it acks, and is waited for with trimming.
-        start: Where it takes up runs it has not seen.
-        recover: Asked, before a gap is handed over, for what the logs no longer hold. That takes
-            awaiting: at such a place `read_nowait` stops when durable, else it returns the gap.
+        position: Its position in the window; None when it follows specific runs only.
+        durable: Whether it acks; unacked events are not trimmed.
+        start: Where it starts to read a run.
+        recover: Fetches what the logs no longer hold before a gap is delivered. As that must be
+            awaited, `read_nowait` stops at such a gap when durable, else it returns the gap.
 
     Attributes:
-        overflowing: Runs of which it is losing events, as announced.
+        overflowing: Runs whose overflow was logged and still goes on.
         overflow: Events it lost.
-        acked: Takes its name and what it acks, too; set by a broker that has others to tell.
+        on_ack: Called with its name and the acked cursors; lets a broker forward acks.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class LedgerSubscription:
         self.start = start
         self.overflowing: set[str] = set()
         self.overflow = 0
-        self.acked: Callable[[str, Mapping[str, Cursor]], None] | None = None
+        self.on_ack: Callable[[str, Mapping[str, Cursor]], None] | None = None
         self._ledger = ledger
         self._backlog = Backlog()
         self._recovery = None if recover is None else Recovery(recover)
@@ -98,7 +98,7 @@ class LedgerSubscription:
             if self._closed or self._ledger.closed:
                 raise StopAsyncIteration
             if self._lag() >= _BATCH:
-                await asyncio.sleep(0)  # a reader that is never out of work must not own the loop
+                await asyncio.sleep(0)  # a reader that is never idle must not starve the loop
             if batch := self._next(_BATCH, unfilled=False):
                 return batch
             if self._recovery:
@@ -118,7 +118,7 @@ class LedgerSubscription:
             batch = self._read(limit)
         else:
             if not recovery:
-                recovery.hold(self._read(limit))
+                recovery.enqueue(self._read(limit))
             batch = recovery.take(limit, unfilled)
         self._count(batch)
         return batch
@@ -128,8 +128,8 @@ class LedgerSubscription:
             stream = self._ledger.streams.get(run_id)
             if stream is not None and stream.ack(self.name, cursor):
                 self._ledger.readers.on_ack(stream)
-        if self.acked is not None:
-            self.acked(self.name, cursors)
+        if self.on_ack is not None:
+            self.on_ack(self.name, cursors)
 
     def close(self) -> None:
         self._closed = True
@@ -137,9 +137,10 @@ class LedgerSubscription:
         self.end()
 
     def begin(self, stream: RunStream, attached: bool = False) -> int:
-        """Take up a run that exists already; one `attached` since it subscribed, from its start.
+        """Start reading a stream; an `attached` one appeared upstream after subscribing, so that
+        `oldest` means its first event.
 
-        Returns the seq up to which it needs nothing.
+        Returns the seq after which it reads.
         """
         log = stream.log
         before: list[Gap] = []
@@ -148,7 +149,7 @@ class LedgerSubscription:
         elif self.start == "oldest":
             read = 0 if attached else log.first - 1
         else:
-            read, before = _place_after(self.start.get(log.run_id), stream)
+            read, before = _position_after(self.start.get(log.run_id), stream)
         if self.position is None:
             self._chosen.add(log.run_id)
         self._backlog.add(stream, read, before)
@@ -159,34 +160,34 @@ class LedgerSubscription:
         return read
 
     def enqueue(self, stream: RunStream) -> None:
-        """A run it chose has one more entry, or its stream has ended."""
+        """See `Follower.enqueue`."""
         self._backlog.enqueue(stream)
 
     def fall_behind(self) -> None:
-        """The window moves on: what of it is not read yet becomes backlog."""
+        """Move its unread part of the window to the backlog, before the window evicts it."""
         assert self.position is not None
         self._lag_peak = max(self._lag_peak, self._lag())
         window = self._ledger.window
-        self._backlog.take_over(window, self.position)
+        self._backlog.absorb_window(window, self.position)
         self.position = window.end
 
     def unread_in(self, stream: RunStream, first: int, last: int) -> int:
-        """How many of `first..last` it has yet to read; they are the newest of these."""
+        """See `Backlog.unread_in`."""
         return self._backlog.unread_in(stream, first, last)
 
     def end(self) -> None:
-        """It is closed, or the ledger is: wait for nothing any more."""
+        """Cancel what it waits for: it is closed, or the ledger is."""
         if self._recovery is not None:
             self._recovery.cancel()
         self.wake()
 
     def wake(self) -> None:
-        """There may be something to read."""
+        """Resume the reader: there may be something to read."""
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
     def stats(self) -> ConsumerStats:
-        """Its counters, now."""
+        """A snapshot of its counters."""
         lag = self._lag()
         return ConsumerStats(
             name=self.name,
@@ -200,11 +201,11 @@ class LedgerSubscription:
         )
 
     def _read(self, limit: int) -> list[Delivery]:
-        """What is there: first the backlog, then the window."""
+        """Read what is available: first the backlog, then the window."""
         batch: list[Delivery] = []
         if self._backlog:
-            if self.position is not None and self._backlog.events() > limit:
-                self.fall_behind()  # so that runs in the window get their turn, too
+            if self.position is not None and self._backlog.event_count() > limit:
+                self.fall_behind()  # so that runs with entries in the window get their turn
             batch = self._backlog.read(limit)
         if self.position is not None and len(batch) < limit and not self._backlog:
             news = self._ledger.window.read(self.position, limit - len(batch))
@@ -213,7 +214,7 @@ class LedgerSubscription:
         return batch
 
     def _count(self, batch: Sequence[Delivery]) -> None:
-        """Note what is handed over."""
+        """Update the counters for a batch about to be delivered."""
         gaps = [each for each in batch if type(each) is Gap]
         self._delivered += len(batch) - len(gaps)
         for gap in gaps:
@@ -241,8 +242,8 @@ class LedgerSubscription:
 
     def _lag(self) -> int:
         ahead = 0 if self.position is None else self._ledger.window.end - self.position
-        held = self._recovery.events() if self._recovery else 0
-        return ahead + self._backlog.events() + held
+        held = self._recovery.event_count() if self._recovery else 0
+        return ahead + self._backlog.event_count() + held
 
     def _lag_s(self) -> float:
         """Age of the oldest event still held that it has not read, in seconds."""
@@ -257,25 +258,25 @@ class LedgerSubscription:
         return max(0.0, self._ledger.clock() - min(stamps)) if stamps else 0.0
 
 
-def _place_after(cursor: Cursor | None, stream: RunStream) -> tuple[int, list[Gap]]:
-    """The seq up to which a reader at this cursor has read the stream, and gaps for what it misses
-    of the streams before it."""
+def _position_after(cursor: Cursor | None, stream: RunStream) -> tuple[int, list[Gap]]:
+    """The seq up to which a reader at this cursor has read the stream, and gaps for what it missed
+    of earlier streams."""
     log = stream.log
     if cursor is None:
         ended = stream.ended_streams
         return 0, [Gap(log.run_id, end.epoch, 1, end.seq, "reset") for end in ended if end.seq]
     if cursor.epoch == log.epoch:
         return min(cursor.seq, log.last), []
-    if cursor.epoch > log.epoch:  # upstream knows less than this reader: it will begin anew
+    if cursor.epoch > log.epoch:  # upstream has lost data: the stream will be renewed
         return log.last, []
-    return 0, missed_streams(log.run_id, cursor, stream.ended_streams, log.epoch)
+    return 0, reset_gaps(log.run_id, cursor, stream.ended_streams, log.epoch)
 
 
-def missed_streams(run_id: str, at: Cursor, ended: Sequence[Cursor], epoch: int) -> list[Gap]:
-    """Gaps for what a reader at this cursor misses of the streams before the one of `epoch`.
+def reset_gaps(run_id: str, at: Cursor, ended: Sequence[Cursor], epoch: int) -> list[Gap]:
+    """Gaps for what a reader at this cursor missed of the streams before `epoch`.
 
-    The first is of the cursor's own stream: empty when all of it was read, and of unknown length,
-    which looks the same, when nobody noted how it ended.
+    The first is of the cursor's own stream. It is empty when all of that stream was read, and also
+    when the end of that stream was not recorded and the length of the loss is unknown.
     """
     ends = {end.epoch: end.seq for end in ended if at.epoch <= end.epoch < epoch}
     last = max(at.seq, ends.pop(at.epoch, 0))

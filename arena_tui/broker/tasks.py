@@ -1,4 +1,4 @@
-"""Background tasks: ending them, and beginning them again."""
+"""Background tasks: cancelling and restarting them."""
 
 from __future__ import annotations
 
@@ -16,8 +16,11 @@ _log = logging.getLogger(__name__)
 
 
 async def cancel_until_done(tasks: Iterable[asyncio.Task[Any]]) -> None:
-    """Cancel, again and again: `asyncio.wait_for`, which the Redis client uses, may swallow a
-    cancellation before Python 3.12 (https://github.com/python/cpython/issues/86296)."""
+    """Cancel tasks repeatedly until they are done.
+
+    Before Python 3.12, `asyncio.wait_for`, which the Redis client uses, may swallow a cancellation
+    (https://github.com/python/cpython/issues/86296).
+    """
     tasks = list(tasks)
     while pending := [task for task in tasks if not task.done()]:
         for task in pending:
@@ -28,11 +31,11 @@ async def cancel_until_done(tasks: Iterable[asyncio.Task[Any]]) -> None:
 async def restart_on_failure(
     name: str, work: Callable[[], Awaitable[None]], warn: Callable[[str], None]
 ) -> None:
-    """Run `work`; when a bug ends it, say so and begin it again."""
+    """Run `work` until cancelled; when it raises, log, warn and restart it."""
     while True:
         try:
             await work()
-        except Exception as error:  # noqa: BLE001 - whatever it is, events must not stand still
+        except Exception as error:  # noqa: BLE001 - no bug may stop events for good
             _log.exception("the %s failed", name)
             warn(f"the {name} failed and is started again: {error}")
             await asyncio.sleep(_RESTART_S)

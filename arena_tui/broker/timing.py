@@ -1,4 +1,4 @@
-"""How often a process on a shared server does what it does in the background."""
+"""Intervals and timeouts of a process's background work on a shared server."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ class Timing(Struct, frozen=True, kw_only=True):
     """Seconds.
 
     Attributes:
-        block_s: How long a read waits on the server for something new.
-        look_s: Between two looks at the runs: which producers are alive, what is gone unread?
-        gone_s: How long a run that is gone may take to come back before its readers are told of a
-            loss: then the producer tells the exact count.
-        ack_s, sweep_s: Between two acks, and between two sweeps of what all have acked.
-        command_s: How long a connection, or the answer to a command, may take.
-        backoff_s: Least and most time before the next attempt.
+        block_s: How long a read blocks on the server for new entries.
+        look_s: Interval of checks for live producers, and for events lost before they were read.
+        gone_s: How long a run may be missing before its readers get a gap. A producer that
+            recreates it in time reports the exact loss.
+        ack_s, sweep_s: Interval of acks, and of sweeps that trim fully acked events.
+        command_s: Timeout of connecting, and of a command.
+        backoff_s: Shortest and longest delay before a retry.
     """
 
     block_s: float = 5.0

@@ -1,4 +1,4 @@
-"""The newest warnings of a broker, for the log and for the screen."""
+"""The newest warnings of a broker, for the log and the screen."""
 
 from __future__ import annotations
 
@@ -24,5 +24,5 @@ class Warnings:
         self._newest.append(text)
 
     def newest(self) -> tuple[str, ...]:
-        """Those kept, oldest first."""
+        """The warnings kept, oldest first."""
         return tuple(self._newest)

@@ -1,4 +1,4 @@
-"""The newest deliveries of all runs, in order of arrival. Knows nothing of who reads them."""
+"""The newest deliveries of all runs, in order of arrival. Knows no readers."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from arena_tui.events import Delivery
 __all__ = ["Window"]
 
 _EVENTS_MAX = 8_192
-"""Several times what producers publish at a time, so that a consumer with one turn between two of
-theirs never falls out of it."""
+"""Several times the batch a sink publishes, so that a consumer which runs once for every two
+batches never falls out of the window."""
 
 
 class Window:
-    """A slice of arrivals that every consumer that keeps up reads by position.
+    """The newest arrivals, read by position by every consumer that keeps up.
 
-    It never holds an event that its run's log has let go for lack of room: it holds no more events
-    than one log may, and no more bytes.
+    It holds no more events and bytes than one log may, and so never an event that its run's log has
+    evicted for lack of room.
 
     Attributes:
         start: Position of the oldest entry, counted from the first one ever.
@@ -38,7 +38,7 @@ class Window:
         return self.start + len(self._deliveries)
 
     def append(self, stream: RunStream, delivery: Delivery, size: int) -> bool:
-        """Add the newest entry; returns whether there is now more than may stay."""
+        """Append an entry; returns whether the window is now full."""
         deliveries = self._deliveries
         deliveries.append(delivery)
         self._streams.append(stream)
@@ -47,7 +47,7 @@ class Window:
         return len(deliveries) >= self._events_max or self._bytes > self._bytes_max
 
     def surplus(self) -> int:
-        """How many of the oldest to drop: half, and more when the rest has too many bytes."""
+        """Number of oldest entries to evict: half, or more while the rest has too many bytes."""
         count = len(self._deliveries) // 2
         left = self._bytes - sum(self._sizes[:count])
         while left > self._bytes_max and count < len(self._deliveries):
@@ -56,7 +56,7 @@ class Window:
         return count
 
     def drop(self, count: int) -> None:
-        """Let go of the oldest `count`."""
+        """Evict the oldest `count` entries."""
         self._bytes -= sum(self._sizes[:count])
         del self._deliveries[:count], self._streams[:count], self._sizes[:count]
         self.start += count

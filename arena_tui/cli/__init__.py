@@ -128,6 +128,7 @@ def _parser() -> _Parser:
     demo = _command(
         commands, "demo", "the dashboard with a set of real games already playing", "watch:demo"
     )
+    _add_record(watch)
     for dashboard in (watch, demo):
         dashboard.add_argument(
             "--no-store",
@@ -149,6 +150,7 @@ def _parser() -> _Parser:
     play.add_argument("--delay", type=float, default=0.0, metavar="S", help="seconds between turns")
     play.add_argument("--label", metavar="L", help="shown with the runs")
     play.add_argument("--no-store", dest="store", action="store_false", help="keep nothing")
+    _add_record(play)
 
     runs = _command(commands, "runs", "list stored runs", "stored:runs")
     runs.add_argument("filter", nargs="*", help='game:chess err>0 cost>0.1 "rate limit"')
@@ -171,10 +173,11 @@ def _parser() -> _Parser:
         action="store_true",
         help="runs the lines leave open stay open; otherwise they end as stopped",
     )
-    _command(
+    persist = _command(
         commands, "persist", "store what other processes publish, without a screen",
         "persist:persist",
     )  # fmt: skip
+    _add_record(persist)
     redis = _command(
         commands, "redis", "a Redis server for this machine, its data kept", "server:redis"
     )
@@ -215,6 +218,14 @@ def _command(
     command.add_argument("--json", action="store_true", help="one JSON object a line, nothing else")
     command.add_argument("--debug", action="store_true", help="a traceback with an error")
     return command
+
+
+def _add_record(command: _Parser) -> None:
+    command.add_argument(
+        "--record",
+        metavar="FILE",
+        help="append every event to this file, too, as a JSON line; goes on where it stopped",
+    )
 
 
 def _broker(text: str) -> BrokerUrl:

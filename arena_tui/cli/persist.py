@@ -9,6 +9,7 @@ import shutil
 import sys
 import time
 from contextlib import suppress
+from pathlib import Path
 from typing import Final
 
 from msgspec import Struct
@@ -18,6 +19,7 @@ from arena_tui.cli.ending import ending_signals
 from arena_tui.cli.output import begin_log, harmless, say_json, tell
 from arena_tui.config import Config, load_config
 from arena_tui.consumers.feed import stored_and_lost
+from arena_tui.consumers.lines import Recorder
 from arena_tui.errors import StoreError, StoreLockedError, UsageError
 from arena_tui.services.runtime import Runtime
 
@@ -73,19 +75,21 @@ def persist(arguments: argparse.Namespace) -> int:
     if config.db == ":memory:":
         raise UsageError("persist in :memory: would keep nothing: give a file with --db")
     begin_log(arguments.debug)
-    account = asyncio.run(_persist(config))
+    account = asyncio.run(_persist(config, arguments.record))
     if arguments.json:
         say_json(account)
     return 0
 
 
-async def _persist(config: Config) -> _Account:
+async def _persist(config: Config, record: str | None) -> _Account:
     stopped = asyncio.Event()
     _handle_signals(stopped)
     console = _Console()
     logging.getLogger("arena_tui").addHandler(console)
     runtime = Runtime(config)
     try:
+        if record:
+            await runtime.consume(Recorder(Path(record)))
         await _open(runtime)
         console.say(f"storing what comes through {runtime.broker.name} in {config.db}")
         await _watch(runtime, console, stopped)

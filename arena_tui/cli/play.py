@@ -6,11 +6,13 @@ import argparse
 import asyncio
 import sys
 from functools import partial
+from pathlib import Path
 
 from arena_tui.cli.ending import ending_signals
 from arena_tui.cli.output import begin_log, harmless, say, say_json, tell
 from arena_tui.config import Config, load_config
-from arena_tui.errors import ArenaError, BrokerError, StoreError
+from arena_tui.consumers.lines import Recorder
+from arena_tui.errors import ArenaError, BrokerError, StoreError, UsageError
 from arena_tui.games.play import GameResult, GameSpec, Player
 from arena_tui.games.quiet import quiet_fds
 from arena_tui.services.runtime import Runtime
@@ -21,6 +23,10 @@ __all__ = ["play"]
 def play(arguments: argparse.Namespace) -> int:
     """Play the games; returns 1 when one crashed, 128 + n when signal n ended them."""
     config = load_config(arguments.broker, arguments.db, arguments.store)
+    if arguments.record and config.broker.kind != "memory":
+        raise UsageError(
+            "play only publishes to a shared broker: give --record to arena-tui persist or watch"
+        )
     spec = GameSpec(
         game=arguments.game,
         agents=tuple(arguments.agents),
@@ -35,7 +41,7 @@ def play(arguments: argparse.Namespace) -> int:
     log = begin_log(arguments.debug)
     report = _Report(spec.games, arguments.json)
     with quiet_fds(log):
-        code = asyncio.run(_play(config, spec, report))
+        code = asyncio.run(_play(config, spec, report, arguments.record))
     report.end()
     return code
 
@@ -73,12 +79,14 @@ def _fields(result: GameResult) -> dict[str, object]:
     return {name: getattr(result, name) for name in result.__struct_fields__}
 
 
-async def _play(config: Config, spec: GameSpec, report: _Report) -> int:
+async def _play(config: Config, spec: GameSpec, report: _Report, record: str | None) -> int:
     loop = asyncio.get_running_loop()
     runtime = Runtime(config, producer=True)
     player: Player | None = None
     signalled: list[int] = []
     try:
+        if record:
+            await runtime.consume(Recorder(Path(record)))
         await runtime.open()
         report.problems += runtime.notices
 

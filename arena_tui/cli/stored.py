@@ -16,7 +16,7 @@ from arena_tui.cli.output import local, local_time, say, say_json, say_table, te
 from arena_tui.codec import encode_event, encode_line
 from arena_tui.config import load_config
 from arena_tui.errors import StoreError
-from arena_tui.events import Delivery, Gap, short_id
+from arena_tui.events import Delivery, Envelope, Gap, short_id
 from arena_tui.folds.totals import RunTotals
 from arena_tui.store.database import Database
 from arena_tui.store.filters import parse_filter
@@ -172,17 +172,16 @@ def _say_events(database: Database, totals: RunTotals, arguments: argparse.Names
 
 
 def _say_event(delivery: Delivery, arguments: argparse.Namespace) -> None:
-    if isinstance(delivery, Gap):
-        if arguments.json:
-            fields = {name: getattr(delivery, name) for name in delivery.__struct_fields__}
-            say_json({"kind": "gap", **fields})
-        else:
-            say(f"{delivery.from_seq:>7}  gap: {delivery.count:,} events, {delivery.reason}")
-        return
-    if arguments.kind and delivery.event.kind not in arguments.kind:
+    if (
+        arguments.kind
+        and isinstance(delivery, Envelope)
+        and delivery.event.kind not in arguments.kind
+    ):
         return
     if arguments.json:
         sys.stdout.buffer.write(encode_line(delivery) + b"\n")
+    elif isinstance(delivery, Gap):
+        say(f"{delivery.from_seq:>7}  gap: {delivery.count:,} events, {delivery.reason}")
     else:
         event = delivery.event
         text = encode_event(event).decode()

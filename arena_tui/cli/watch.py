@@ -21,7 +21,7 @@ __all__ = ["demo", "watch"]
 def watch(arguments: argparse.Namespace) -> int:
     """Show the dashboard until the user quits."""
     playables = [parse_playable(text) for text in arguments.play]
-    return _show(arguments, playables, continuous=False, follow=arguments.follow)
+    return _show(arguments, playables, False, follow=arguments.follow, record=arguments.record)
 
 
 def demo(arguments: argparse.Namespace) -> int:
@@ -36,6 +36,7 @@ def _show(
     playables: Sequence[Playable],
     continuous: bool,
     follow: Sequence[str] = (),
+    record: str | None = None,
 ) -> int:
     config = load_config(arguments.broker, arguments.db, arguments.store, arguments.theme)
     files = [_followable(name, config) for name in follow]
@@ -47,7 +48,14 @@ def _show(
     from arena_tui.tui.app import ArenaApp
 
     with _own_terminal(log) as output:
-        app = ArenaApp(config, playables, continuous, on_leaving=output.leave, follow=files)
+        app = ArenaApp(
+            config,
+            playables,
+            continuous,
+            on_leaving=output.leave,
+            follow=files,
+            record=Path(record) if record else None,
+        )
         code = app.run()
     code = app.return_code or code or 0
     if app.exit_message:

@@ -1,1 +1,1 @@
-"""Pure folds over a run's deliveries; no input, no output."""
+"""Pure folds over a run's deliveries; no I/O."""

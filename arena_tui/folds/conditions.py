@@ -1,8 +1,8 @@
-"""The filter language of lists of runs: text in, conditions out. Knows neither rows nor panes.
+"""Parses the filter language of run lists into conditions. Knows neither rows nor panes.
 
-`game:chess err>0 cost>0.1 "rate limit"`: words with `:` must be contained in that field, with
-`< > = <= >=` compare numbers, all others must be contained anywhere in the run. Letter case never
-matters; all conditions must hold.
+`game:chess err>0 cost>0.1 "rate limit"`: `field:text` means that the field contains the text,
+`< > = <= >=` compare numbers, and any other word must occur somewhere in the run. Case is ignored;
+all conditions must hold.
 """
 
 from __future__ import annotations
@@ -33,27 +33,27 @@ _COMPARE: Final[dict[str, Callable[[float, float], bool]]] = {
 
 
 class Anywhere(NamedTuple):
-    """The text must stand somewhere in the run."""
+    """The text must occur somewhere in the run."""
 
     text: str
 
 
 class Contained(NamedTuple):
-    """The text must be contained in the field `name`."""
+    """The field `name` must contain the text."""
 
     name: str
     text: str
 
 
 class Compared(NamedTuple):
-    """The number `name` must compare so with `value`."""
+    """The number `name` must satisfy the comparison with `value`."""
 
     name: str
     sign: str
     value: float
 
     def holds(self, number: float | None) -> bool:
-        """Whether it does; an unknown number never does."""
+        """Whether the number satisfies it; an unknown number never does."""
         return number is not None and _COMPARE[self.sign](number, self.value)
 
 
@@ -61,10 +61,10 @@ Condition = Anywhere | Contained | Compared
 
 
 def read_conditions(text: str) -> list[Condition]:
-    """What the text asks for.
+    """Parse the filter text.
 
     Raises:
-        UsageError: A number that does not exist, or is none; names what does.
+        UsageError: A comparison has an unknown field (the message lists the known) or no number.
     """
     return [_read(word) for word in _words(text)]
 
@@ -89,7 +89,7 @@ def _compared(found: re.Match[str]) -> Compared:
 
 
 def _words(text: str) -> list[str]:
-    """Words as in a shell; what is still being typed, or an apostrophe, is taken as it is meant."""
+    """Split like a shell, but accept apostrophes and a quote not closed yet."""
     for attempt in (text, text.replace("'", r"\'"), text + '"'):
         try:
             return shlex.split(attempt)

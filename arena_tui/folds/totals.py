@@ -1,4 +1,4 @@
-"""What a run adds up to: one fold, used for storing, for the screen and for verifying."""
+"""A run's totals: one fold, shared by the store, the screen and verification."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ __all__ = ["BIGINT_MAX", "AgentTally", "RunTotals", "TotalsStatus"]
 TotalsStatus: TypeAlias = Literal["running"] | RunStatus
 
 BIGINT_MAX = 2**63 - 1
-"""Where token counts stop: the store's columns hold no more."""
+"""Token counts saturate here: the store's columns hold no more."""
 
 
 class AgentTally(Struct, kw_only=True):
-    """What one agent did and used so far; tokens and US dollars None while unknown."""
+    """One agent's actions and usage so far; tokens and US dollars are None while unknown."""
 
     actions: int = 0
     errors: int = 0
@@ -46,7 +46,7 @@ class RunTotals(Struct, kw_only=True):
         status: `running` until its `run_end` was folded.
         turns: Highest turn number seen.
         errors: `error` events; lost: events in gaps; input_tokens, output_tokens and cost_usd
-            (US dollars): None as long as no event told any.
+            (US dollars): None until an event reports one.
         started_at, ended_at, last_at: Times of the first, the `run_end` and the newest event, UTC.
     """
 
@@ -83,7 +83,7 @@ class RunTotals(Struct, kw_only=True):
 
     @property
     def winners(self) -> list[str]:
-        """Agents with the best outcome; none of several when all are equal (a draw)."""
+        """Agents with the best outcome; empty if several agents are all equal (a draw)."""
         best = max(self.outcome.values(), default=0.0)
         winners = [agent for agent, score in self.outcome.items() if score == best]
         return winners if len(winners) < len(self.outcome) or len(winners) == 1 else []
@@ -92,7 +92,7 @@ class RunTotals(Struct, kw_only=True):
         """Fold in the run's next event."""
         event = envelope.event
         if envelope.epoch != self.epoch:
-            self._begin(envelope.epoch)
+            self._start_epoch(envelope.epoch)
         self.seq = envelope.seq
         self.events += 1
         self.last_at = event.ts
@@ -101,24 +101,24 @@ class RunTotals(Struct, kw_only=True):
         if event.turn is not None and event.turn > self.turns:
             self.turns = event.turn
         if type(event) in _FOLDED:
-            self._add_own(event)
+            self._fold(event)
 
     def add_gap(self, gap: Gap) -> None:
-        """Fold in word of events that are lost."""
+        """Fold in a gap: count its events as lost and move past them."""
         self.lost += gap.count
         if gap.epoch != self.epoch:
-            self._begin(gap.epoch)
+            self._start_epoch(gap.epoch)
         self.seq = gap.to_seq
 
-    def _begin(self, epoch: int) -> None:
-        """The stream was made anew under the same id: the old one's end is not this one's."""
+    def _start_epoch(self, epoch: int) -> None:
+        """The stream was recreated under the same id; the end of the old one does not apply."""
         self.epoch, self.seq = epoch, 0
         self.status, self.outcome, self.reason, self.ended_at = "running", {}, None, None
 
-    def _add_own(self, event: Event) -> None:
+    def _fold(self, event: Event) -> None:
         if isinstance(event, LlmResponse):
-            self.input_tokens = _sum(self.input_tokens, event.input_tokens)
-            self.output_tokens = _sum(self.output_tokens, event.output_tokens)
+            self.input_tokens = _saturating_sum(self.input_tokens, event.input_tokens)
+            self.output_tokens = _saturating_sum(self.output_tokens, event.output_tokens)
             if event.cost_usd is not None and math.isfinite(event.cost_usd):
                 self.cost_usd = (self.cost_usd or 0.0) + event.cost_usd
         elif isinstance(event, RunStart):
@@ -136,5 +136,5 @@ class RunTotals(Struct, kw_only=True):
 _FOLDED = frozenset({LlmResponse, RunStart, RunEnd, Fork, ErrorEvent})
 
 
-def _sum(total: int | None, count: int | None) -> int | None:
+def _saturating_sum(total: int | None, count: int | None) -> int | None:
     return total if count is None else min((total or 0) + count, BIGINT_MAX)

@@ -1,4 +1,4 @@
-"""One run as people look at it: the fold from deliveries to what a screen shows."""
+"""One run as a screen shows it: a fold over its deliveries."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections import deque
 from typing import Literal, TypeAlias
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from arena_tui.broker.protocol import RunMeta, RunState
 from arena_tui.events import (
@@ -20,9 +21,9 @@ from arena_tui.events import (
     Observation,
     TurnStart,
 )
-from arena_tui.folds.totals import AgentTally, RunTotals
+from arena_tui.folds.totals import AgentTally, RunTotals, TotalsStatus
 
-__all__ = ["STUCK_S", "Pane", "PaneState", "RunView"]
+__all__ = ["STUCK_S", "Instant", "Pane", "PaneState", "RunView"]
 
 STUCK_S = 30.0
 """Seconds without an event after which an open run is called stuck."""
@@ -34,16 +35,16 @@ PaneState: TypeAlias = Literal["running", "stuck", "lost", "finished", "crashed"
 
 
 class Pane(Struct, frozen=True, kw_only=True):
-    """One run at one instant, ready to be painted.
+    """A snapshot of one run, ready to render.
 
     Attributes:
-        number: Order of appearance; ties a pane to its place.
-        waiting_s: Seconds since an unanswered prompt; None when nothing is awaited.
+        number: Order of appearance; keeps the pane in its place.
+        waiting_s: Seconds since an unanswered prompt; None if no response is pending.
         idle_s: Seconds since the newest event arrived.
         per_second: Events in each of the last seconds, newest last.
-        held, capacity: Fill of the run's log; lag: events not yet stored; None: nobody stores.
-        partial: Whether the run had begun before it was seen here, so that tokens, cost and errors
-            are at least what is given.
+        held, capacity: Fill of the run's log; lag: events not yet stored, None without a store.
+        partial: Whether the run's beginning is missing here, so that tokens, cost and errors are
+            lower bounds.
     """
 
     run_id: str
@@ -76,26 +77,50 @@ class Pane(Struct, frozen=True, kw_only=True):
 
     @property
     def rate(self) -> float:
-        """Events a second over the last three."""
+        """Events a second over the last three seconds."""
         newest = self.per_second[-3:]
         return sum(newest) / len(newest) if newest else 0.0
 
     @property
     def is_live(self) -> bool:
-        """Whether more may come."""
+        """Whether more events may arrive."""
         return self.state in ("running", "stuck", "lost")
+
+
+class Instant(Struct, frozen=True, kw_only=True):
+    """One run as it was right after one of its events.
+
+    Attributes:
+        turn: Highest turn number until then.
+        player: Whose turn it is.
+        board: Text of the newest observation.
+        tallies: What each agent had done and used, by agent id.
+    """
+
+    run_id: str = ""
+    game: str = ""
+    label: str | None = None
+    agents: tuple[AgentInfo, ...] = ()
+    seed: int | None = None
+    status: TotalsStatus = "running"
+    winners: tuple[str, ...] = ()
+    turn: int = 0
+    player: str | None = None
+    board: str = ""
+    tallies: dict[str, AgentTally] = {}
+    last_error: str | None = None
 
 
 class RunView:
     """Folds one run's deliveries, in order; `now` is in seconds, from any monotonic clock.
 
     Attributes:
-        totals: What the run adds up to.
+        totals: The run's totals.
         board: Text of the newest observation.
         player: Whose turn it is.
-        tallies: By agent id.
+        tallies: Tallies by agent id.
         recent: The newest deliveries, newest last.
-        version: Changes with every fold.
+        version: Increases with every change.
     """
 
     def __init__(self, run_id: str, number: int = 0, now: float = 0.0) -> None:
@@ -108,8 +133,8 @@ class RunView:
         self.last_error: str | None = None
         self.version = 0
         self.arrived_at = now
-        self._since = 0
-        self._awaited_since: float | None = None
+        self._first_seq = 0
+        self._prompted_at: float | None = None
         self._per_second: deque[int] = deque(maxlen=_RATE_SECONDS)
         self._this_second = 0
 
@@ -118,37 +143,37 @@ class RunView:
         self.version += 1
         self.arrived_at = now
         self.recent.append(delivery)
-        if not self._since:
-            self._since = delivery.from_seq if isinstance(delivery, Gap) else delivery.seq
+        if not self._first_seq:
+            self._first_seq = delivery.from_seq if isinstance(delivery, Gap) else delivery.seq
         if isinstance(delivery, Gap):
             self.totals.add_gap(delivery)
             return
         self._this_second += 1
         self.totals.add(delivery)
         if type(delivery.event) in _FOLDED:
-            self._add_own(delivery.event, now)
+            self._fold(delivery.event, now)
 
     def begin_at(self, seq: int) -> None:
-        """What came before this event was there before anybody looked; it is not lost."""
-        self._since = seq
+        """Start at this seq: earlier events predate the subscription and are not lost."""
+        self._first_seq = seq
 
     def introduce(self, meta: RunMeta) -> None:
-        """What is known of the run though its `run_start` was not seen."""
+        """Take game, label and agents from the metadata if the `run_start` was not seen."""
         if not self.totals.game and (meta.game or meta.agents):
             self.totals.game, self.totals.label = meta.game, meta.label
             self.totals.agents = list(meta.agents)
             self.version += 1
 
     def end_seconds(self, seconds: int) -> None:
-        """So many seconds have passed since the last call: share its events among them."""
+        """Add that many seconds to the rate history, sharing the events since the last call."""
         rate = round(self._this_second / seconds)
         self._per_second += [rate] * min(seconds, _RATE_SECONDS)
         self._this_second = 0
 
     @property
     def partial(self) -> bool:
-        """Whether the run had begun before it was seen here."""
-        return self._since > 1
+        """Whether the run's beginning is missing here."""
+        return self._first_seq > 1
 
     def pane(
         self,
@@ -160,7 +185,7 @@ class RunView:
         overflow: int,
         stored: RunTotals | None = None,
     ) -> Pane:
-        """The run as it looks now; `stored`: what all of it adds up to, if somebody knows."""
+        """Snapshot the run; `stored`: the totals of the whole run, if the store has them."""
         totals = self.totals
         whole = stored if self.partial and stored is not None else totals
         idle_s = max(0.0, now - self.arrived_at)
@@ -183,7 +208,7 @@ class RunView:
             cost_usd=whole.cost_usd,
             errors=whole.errors,
             last_error=self.last_error,
-            waiting_s=None if self._awaited_since is None else max(0.0, now - self._awaited_since),
+            waiting_s=None if self._prompted_at is None else max(0.0, now - self._prompted_at),
             idle_s=idle_s,
             duration_s=whole.duration_s or 0.0,
             held=held,
@@ -194,6 +219,24 @@ class RunView:
             partial=self.partial and stored is None,
         )
 
+    def instant(self) -> Instant:
+        """The run as it looks now; does not change with what is folded later."""
+        totals = self.totals
+        return Instant(
+            run_id=totals.run_id,
+            game=totals.game,
+            label=totals.label,
+            agents=tuple(totals.agents),
+            seed=totals.seed,
+            status=totals.status,
+            winners=tuple(totals.winners),
+            turn=totals.turns,
+            player=self.player,
+            board=self.board,
+            tallies={agent: replace(tally) for agent, tally in self.tallies.items()},
+            last_error=self.last_error,
+        )
+
     def _state(self, run_state: RunState, idle_s: float) -> PaneState:
         if self.totals.status != "running":
             return self.totals.status
@@ -201,16 +244,16 @@ class RunView:
             return "lost"
         return "stuck" if idle_s >= STUCK_S else "running"
 
-    def _add_own(self, event: Event, now: float) -> None:
+    def _fold(self, event: Event, now: float) -> None:
         tally = self._tally(event.agent_id)
         if isinstance(event, Observation):
             self.board = event.text or self.board
         elif isinstance(event, TurnStart):
             self.player = event.player
         elif isinstance(event, LlmPrompt):
-            self._awaited_since = now
+            self._prompted_at = now
         elif isinstance(event, LlmResponse):
-            self._awaited_since = None
+            self._prompted_at = None
             tally.input_tokens = _plus(tally.input_tokens, event.input_tokens)
             tally.output_tokens = _plus(tally.output_tokens, event.output_tokens)
             if event.cost_usd is not None:

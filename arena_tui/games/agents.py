@@ -1,65 +1,31 @@
-"""Agent specs as text, and the agents behind them. Knows nothing of runs.
+"""Parses agent specs and makes the agents they name. Knows nothing of runs.
 
-`random`, `mcts:N` (N simulations a move), `minimax:D` (looks D moves ahead), `uci:PATH` (a chess
-engine; `uci` alone takes stockfish from PATH).
+`random`, `mcts:N` (N simulations per move), `minimax:D` (searches D moves deep), `uci:PATH` (a
+chess engine; plain `uci` is the stockfish on PATH).
 """
 
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from arena_tui.errors import ArenaError, UsageError
+from arena_tui.errors import UsageError
+from arena_tui.games.protocol import Agent, AgentClosedError
 
 if TYPE_CHECKING:
     from arena_tui.games.spiel import GameState, LoadedGame
 
-__all__ = [
-    "Agent",
-    "AgentClosedError",
-    "AgentSpec",
-    "RandomAgent",
-    "make_agent",
-    "parse_agent",
-]
+__all__ = ["AgentSpec", "RandomAgent", "make_agent", "parse_agent"]
 
 _SPECS_HELP = "write random, mcts:200, minimax:4 or uci:/path/to/engine"
 _DEFAULT_AMOUNT = {"mcts": 200, "minimax": 4}
 _AMOUNT_MAX = {"mcts": 1_000_000, "minimax": 64}
 
 
-class AgentClosedError(ArenaError):
-    """The agent was closed while it was choosing."""
-
-
-class Agent(Protocol):
-    """One seat's player.
-
-    Promises: built from the same seed and asked the same questions in the same order, it gives the
-    same answers (an engine: as far as the engine does). `choose` is called from one thread at a
-    time. `close` may be called from any thread, more than once; a `choose` under way then raises
-    AgentClosedError at once, and later ones do too.
-    """
-
-    @property
-    def spec(self) -> str:
-        """How to make it again, as text."""
-
-    @property
-    def name(self) -> str:
-        """A short display name."""
-
-    def choose(self, state: GameState, player: int) -> int:
-        """One of the player's legal actions; leaves the state as it is."""
-
-    def close(self) -> None:
-        """Let go of processes and threads."""
-
-
 class AgentSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """A parsed spec: `amount` is simulations or depth, `path` an engine's program."""
+    """A parsed spec: `amount` is the simulations or the depth, `path` the engine's executable."""
 
     kind: Literal["random", "mcts", "minimax", "uci"]
     amount: int = 0
@@ -74,7 +40,7 @@ class AgentSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RandomAgent:
-    """Takes any legal action, each as likely as the others."""
+    """Picks a legal action uniformly at random."""
 
     spec = "random"
     name = "random"
@@ -93,10 +59,10 @@ class RandomAgent:
 
 
 def parse_agent(text: str) -> AgentSpec:
-    """The spec in a text such as `mcts:500`.
+    """Parse a spec such as `mcts:500`.
 
     Raises:
-        UsageError: It is none; says what to write.
+        UsageError: The text is not a spec; the message says what to write.
     """
     kind, colon, value = text.strip().partition(":")
     if colon and not value:
@@ -115,10 +81,10 @@ def parse_agent(text: str) -> AgentSpec:
 
 
 def make_agent(spec: AgentSpec, game: LoadedGame, seed: int) -> Agent:
-    """An agent for one seat of the game.
+    """Make the agent for one seat of the game.
 
     Raises:
-        UsageError: Its method does not apply to this game, or its engine is missing.
+        UsageError: The agent does not apply to this game, or its engine is missing.
     """
     from arena_tui.games import mcts, minimax, uci  # noqa: PLC0415  (slow to load)
 

@@ -1,8 +1,8 @@
-"""Readable boards as plain text: pure functions from open_spiel's own text to ours.
+"""Draws boards as plain text: pure functions from open_spiel's text to a readable one.
 
-Knows nothing of runs or screens. No colour, no character wider than one column. `·` is an empty
-cell; labels stand where actions are named by them. A game without a drawing of its own keeps
-open_spiel's text, tidied.
+Knows nothing of runs or screens. The output has no colour and no character wider than one column.
+`·` is an empty cell; rows and columns are labelled where actions refer to them. A game without a
+drawing here keeps open_spiel's text, tidied.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def board_text(state: GameState) -> str:
 
 
 def draw_board(game: str, text: str) -> str:
-    """A board from open_spiel's text of a position of the game."""
+    """Draw a position of the game from open_spiel's text of it."""
     try:
         board = _DRAWINGS.get(game, tidy)(text)
     except (ValueError, IndexError, KeyError):
@@ -49,7 +49,7 @@ def draw_board(game: str, text: str) -> str:
 
 
 def seat_names(game: str, players: int) -> list[str]:
-    """What the players are called on the board, e.g. `x` and `o`; by number where nothing else."""
+    """Name the players as on the board, e.g. `x` and `o`, else by number; a lone player is ""."""
     for names, games in _SEATS.items():
         if game in games.split() and len(names.split()) == players:
             return names.split()
@@ -57,7 +57,7 @@ def seat_names(game: str, players: int) -> list[str]:
 
 
 def tidy(text: str) -> str:
-    """The text without colours, blank edges, and characters of uncertain width."""
+    """Strip colours, blank edges and characters of ambiguous width."""
     text = _CARD_FACE.sub(_card_name, _ANSI.sub("", text).translate(_SUITS))
     lines = [_LONE_DOT.sub("·", line.expandtabs(4)).rstrip() for line in text.splitlines()]
     filled = [index for index, line in enumerate(lines) if line]
@@ -70,7 +70,7 @@ def _card_name(face: re.Match[str]) -> str:
 
 
 def _grid(text: str) -> str:
-    """Rows of one character a cell, set apart; other lines below as they are."""
+    """Space out rows of one character per cell; other lines follow unchanged."""
     rows: list[str] = []
     notes: list[str] = []
     for line in tidy(text).splitlines():
@@ -170,7 +170,7 @@ def _ultimate(text: str) -> str:
 
 
 def _tiles(text: str) -> str:
-    """2048 in a frame."""
+    """The framed grid of 2048."""
     rows = [line.split() for line in text.splitlines() if line.strip()]
     width = max(4, *(len(cell) for row in rows for cell in row))
     rules = [edge.join(["─" * width] * len(rows[0])) for edge in "┬┼┴"]

@@ -1,4 +1,4 @@
-"""Card, dice and matrix games as text, from open_spiel's own text. See `boards`."""
+"""Draws card, dice and matrix games from open_spiel's text. See `boards`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _SEATS = "NESW"
 
 
 def chance_text(game: str, text: str) -> str:
-    """What chance did, without open_spiel's own words around it."""
+    """The outcome of a chance node, without open_spiel's wording around it."""
     text = re.sub(r"(?i)^chance outcome:? *(?:\d+ +)?|^player=-1 move=", "", text).strip()
     number = re.search(r"\d+$", text)
     if game == "kuhn_poker" and number:
@@ -26,7 +26,7 @@ def chance_text(game: str, text: str) -> str:
 
 
 def draw_kuhn(text: str) -> str:
-    """`0 2 pb`: one card a player, then the bets."""
+    """`0 2 pb`: one card per player, then the bets."""
     words = text.split()
     bets = words.pop() if words and not words[-1].isdigit() else ""
     players = len(words)
@@ -68,7 +68,7 @@ def draw_liars_dice(text: str) -> str:
 
 
 def draw_matrix(text: str) -> str:
-    """The payoffs, with the actions' names before the move and `[ ]` around what was played."""
+    """The payoffs, with action names before the move and `[ ]` around the played cell after it."""
     table = [row.split() for row in text.partition("Utility matrix:")[2].splitlines()]
     table = [row for row in table if row]
     played = re.search(r"^History: (\d+), (\d+)", text, re.MULTILINE)
@@ -105,7 +105,7 @@ def draw_hands(text: str) -> str:
 
 
 def _hands(text: str) -> list[str]:
-    """The cross of north, west beside east, and south, as one line a hand: N, E, S, W."""
+    """Flatten the cross (north, west beside east, south) to one line per hand: N, E, S, W."""
     outer = re.findall(r"^ {8}([SHDC]) ?(\S*) *$", text, re.MULTILINE)
     inner = re.findall(r"^([SHDC]) (\S*) +([SHDC]) ?(\S*) *$", text, re.MULTILINE)
     if len(outer) != 8 or len(inner) != 4:
@@ -117,7 +117,7 @@ def _hands(text: str) -> list[str]:
 
 
 def _scores(text: str) -> list[str]:
-    """Points by seat; in spades tricks taken of tricks bid."""
+    """Points by seat; in spades, tricks taken/tricks bid."""
     points = re.findall(r"^[NESW]: (-?\d+)$", text, re.MULTILINE)
     if len(points) == 4:
         return points

@@ -1,6 +1,6 @@
-"""The made-up world of `synth`: models look for treasure on an island and haggle over it.
+"""The world of `synth`: models hunt for treasure on an island and bargain over it.
 
-Knows nothing of runs; all chance comes from the generator it is given.
+Knows nothing of runs; all randomness comes from the generator passed in.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ _MAP = """\
 """
 _DIRECTIONS = {"north": (0, -1), "south": (0, 1), "west": (-1, 0), "east": (1, 0)}
 _CHESTS = 5
-_FIRST_COINS = 10
-_WANDERS = 0.15
-_HAGGLES = 0.15
+_INITIAL_COINS = 10
+_WANDER_PROBABILITY = 0.15
+_HAGGLE_PROBABILITY = 0.15
 
 Cell = tuple[int, int]
 
 
 class Offer(msgspec.Struct, frozen=True, kw_only=True):
-    """One model wants another to keep away from a chest, for coins."""
+    """The buyer offers the seller coins for leaving a chest alone."""
 
     buyer: str
     seller: str
@@ -41,7 +41,7 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Move(msgspec.Struct, frozen=True, kw_only=True):
-    """A decision and what came of it. `kind` picks the words a model finds for it."""
+    """A decision and its result; `kind` selects the phrases that describe it."""
 
     kind: str
     action: str
@@ -54,17 +54,17 @@ class Move(msgspec.Struct, frozen=True, kw_only=True):
 class Island:
     """Positions, purses, chests and open offers; letters on the map are the models' initials."""
 
-    def __init__(self, names: Sequence[str], draw: random.Random) -> None:
-        self._draw = draw
+    def __init__(self, names: Sequence[str], rng: random.Random) -> None:
+        self._rng = rng
         self._rows = [line.split() for line in _MAP.splitlines()]
         self._land = [
             (x, y) for y, row in enumerate(self._rows) for x, cell in enumerate(row) if cell == "·"
         ]
-        cells = draw.sample(self._land, len(names) + _CHESTS)
-        self.purses = {name: float(_FIRST_COINS) for name in names}
+        cells = rng.sample(self._land, len(names) + _CHESTS)
+        self.purses = {name: float(_INITIAL_COINS) for name in names}
         self.offers: dict[str, Offer] = {}
         self._at = dict(zip(names, cells, strict=False))
-        self._chests = {cell: draw.randint(2, 9) for cell in cells[len(names) :]}
+        self._chests = {cell: rng.randint(2, 9) for cell in cells[len(names) :]}
         self._letters = dict(zip(names, _letters(names), strict=True))
 
     def text(self) -> str:
@@ -80,8 +80,12 @@ class Island:
         return "\n".join([*lines, "coins  " + "  ".join(purses)])
 
     def legal_actions(self, name: str) -> list[str]:
-        """What the model may do, as it would write it."""
-        moves = [f"go {way}" for way in _DIRECTIONS if self._step(name, way) is not None]
+        """The model's legal actions, as it would write them."""
+        moves = [
+            f"go {direction}"
+            for direction in _DIRECTIONS
+            if self._step(name, direction) is not None
+        ]
         return [*moves, *(["accept", "refuse"] if name in self.offers else []), "wait"]
 
     def state(self) -> str:
@@ -95,52 +99,49 @@ class Island:
         ).decode()
 
     def take_turn(self, name: str) -> Move:
-        """Let the model decide, and change the world accordingly."""
+        """Choose the model's action and apply it."""
         offer = self.offers.pop(name, None)
         if offer is not None:
             return self._answer(offer)
         others = [other for other in self.purses if other != name and other not in self.offers]
-        if others and self.purses[name] >= 3 and self._draw.random() < _HAGGLES:
-            return self._haggle(name, self._draw.choice(others))
+        if others and self.purses[name] >= 3 and self._rng.random() < _HAGGLE_PROBABILITY:
+            return self._haggle(name, self._rng.choice(others))
         return self._walk(name)
 
     def tide(self) -> tuple[str, str]:
-        """The sea takes one chest and brings another; what it was like before and after."""
-        gone = self._draw.choice(list(self._chests))
+        """Replace one chest by another elsewhere; returns a description of each."""
+        gone = self._rng.choice(list(self._chests))
         coins = self._chests.pop(gone)
         new = self._bury(coins + 1)
         return f"chest of {coins} at {_cell(gone)}", f"chest of {coins + 1} at {_cell(new)}"
 
     def _walk(self, name: str) -> Move:
-        way, goal = self._way_to_chest(name)
-        if self._draw.random() < _WANDERS:
-            way = self._draw.choice(list(_DIRECTIONS))
-        cell = self._step(name, way)
-        action = f"go {way}"
+        direction, goal = self._path_to_chest(name)
+        if self._rng.random() < _WANDER_PROBABILITY:
+            direction = self._rng.choice(list(_DIRECTIONS))
+        cell = self._step(name, direction)
+        action = f"go {direction}"
         if cell is None:
             return Move(kind="blocked", action=action, ok=False, target=_cell(goal),
-                        detail=f"the way {way} is blocked")  # fmt: skip
+                        detail=f"the way {direction} is blocked")  # fmt: skip
         self._at[name] = cell
         coins = self._chests.pop(cell, 0)
         if not coins:
             return Move(kind="walk", action=action, target=_cell(goal))
         self.purses[name] += coins
-        self._bury(self._draw.randint(2, 9))
+        self._bury(self._rng.randint(2, 9))
         return Move(kind="dig", action=action, reward=float(coins), target=_cell(cell),
                     detail=f"found {coins} coins at {_cell(cell)}")  # fmt: skip
 
     def _haggle(self, buyer: str, seller: str) -> Move:
-        coins = self._draw.randint(2, min(4, int(self.purses[buyer])))
-        chest = _cell(self._way_to_chest(buyer)[1])
+        coins = self._rng.randint(2, min(4, int(self.purses[buyer])))
+        chest = _cell(self._path_to_chest(buyer)[1])
         self.offers[seller] = Offer(buyer=buyer, seller=seller, coins=coins, chest=chest)
         return Move(kind="offer", action=f"offer {seller} {coins} coins to leave {chest}",
                     target=chest, detail=f"{seller} has been asked")  # fmt: skip
 
     def _answer(self, offer: Offer) -> Move:
-        if (
-            self._draw.random() < 0.2 + 0.2 * offer.coins
-            and self.purses[offer.buyer] >= offer.coins
-        ):
+        if self._rng.random() < 0.2 + 0.2 * offer.coins and self.purses[offer.buyer] >= offer.coins:
             self.purses[offer.buyer] -= offer.coins
             self.purses[offer.seller] += offer.coins
             paid = f"{offer.buyer} pays {offer.coins} coins"
@@ -149,8 +150,8 @@ class Island:
         return Move(kind="refuse", action="refuse", target=offer.chest,
                     detail=f"{offer.buyer} keeps {offer.coins} coins")  # fmt: skip
 
-    def _way_to_chest(self, name: str) -> tuple[str, Cell]:
-        """First step on a shortest way to the nearest chest, and the chest."""
+    def _path_to_chest(self, name: str) -> tuple[str, Cell]:
+        """First step of a shortest path to the nearest chest, and the chest's cell."""
         start = self._at[name]
         queue: deque[tuple[Cell, str]] = deque([(start, "")])
         seen = {start}
@@ -158,28 +159,28 @@ class Island:
             cell, first = queue.popleft()
             if cell in self._chests:
                 return first, cell
-            for way, (dx, dy) in _DIRECTIONS.items():
+            for direction, (dx, dy) in _DIRECTIONS.items():
                 near = (cell[0] + dx, cell[1] + dy)
                 if near not in seen and near in self._land:
                     seen.add(near)
-                    queue.append((near, first or way))
+                    queue.append((near, first or direction))
         return "north", start
 
-    def _step(self, name: str, way: str) -> Cell | None:
-        """Where a step leads; None where water, rock or another model is in the way."""
+    def _step(self, name: str, direction: str) -> Cell | None:
+        """The cell a step leads to; None if water, rock or another model blocks it."""
         x, y = self._at[name]
-        cell = (x + _DIRECTIONS[way][0], y + _DIRECTIONS[way][1])
+        cell = (x + _DIRECTIONS[direction][0], y + _DIRECTIONS[direction][1])
         return cell if cell in self._land and cell not in self._at.values() else None
 
     def _bury(self, coins: int) -> Cell:
         taken = {*self._chests, *self._at.values()}
-        cell = self._draw.choice([cell for cell in self._land if cell not in taken])
+        cell = self._rng.choice([cell for cell in self._land if cell not in taken])
         self._chests[cell] = coins
         return cell
 
 
 def _letters(names: Sequence[str]) -> list[str]:
-    """One letter a name: its first that is still free."""
+    """A distinct letter per name: the first of its own that is still free."""
     letters: list[str] = []
     for name in names:
         wanted = [

@@ -1,8 +1,8 @@
-"""Monte-Carlo tree search for any sequential game it applies to.
+"""Monte Carlo tree search for sequential games.
 
-pyspiel's own search wherever it can be used; the open-loop search for hidden information, where
-pyspiel's does not repeat itself for the same seed (its order of hash tables differs from run to
-run), and for games that pay rewards on the way, which pyspiel's refuses.
+Uses pyspiel's search where possible, and the open-loop search for games with hidden information,
+where pyspiel's is not reproducible (it depends on hash-table order, which differs between
+processes), and for games with intermediate rewards, which pyspiel's rejects.
 """
 
 from __future__ import annotations
@@ -17,29 +17,29 @@ from collections.abc import Callable
 from typing import Protocol
 
 from arena_tui.errors import UsageError
-from arena_tui.games.agents import Agent, AgentClosedError
 from arena_tui.games.open_loop import OpenLoopAgent, check_resampling
+from arena_tui.games.protocol import Agent, AgentClosedError
 from arena_tui.games.spiel import GameState, LoadedGame, load_pyspiel
 
 __all__ = ["SearchAgent", "make_mcts"]
 
 _EXPLORATION = 1.4
 _MEMORY_MAX_MB = 128
-_MOVES_A_TREE = 200_000
-"""Moves that the rollouts of one tree make; a second at 5 µs a move."""
+_MOVES_PER_TREE = 200_000
+"""Rollout moves per tree; one second at 5 µs per move."""
 
 
 class Bot(Protocol):
-    """A search of pyspiel; `step` runs without the GIL."""
+    """A search of pyspiel; `step` releases the GIL."""
 
     def step(self, state: GameState) -> int: ...
 
 
 def make_mcts(game: LoadedGame, simulations: int, seed: int) -> Agent:
-    """The tree search that fits the game.
+    """Make the tree search that suits the game.
 
     Raises:
-        UsageError: None does.
+        UsageError: No tree search applies to it.
     """
     facts = game.facts
     if facts.order == "simultaneous":
@@ -54,17 +54,17 @@ def make_mcts(game: LoadedGame, simulations: int, seed: int) -> Agent:
 
 
 class SearchAgent:
-    """A search in C++, in a thread of its own, so that `close` need not wait for it.
+    """pyspiel's C++ search in its own thread, so that `close` need not wait for it.
 
-    C++ cannot be interrupted, and a process that exits under it crashes. So a long search is made
-    of several trees of about a second each, which vote on the move; `close` and the exit of the
-    process end it between two of them. For the vote see Soejima et al., "Evaluating Root
+    The C++ code cannot be interrupted, and a process that exits while it runs crashes. A long
+    search is therefore split into trees of about a second each, which vote on the move; `close`
+    and process exit end it between two trees. On voting see Soejima et al., "Evaluating Root
     Parallelization in Go" (2010).
     """
 
     def __init__(self, game: LoadedGame, simulations: int, seed: int) -> None:
         self.spec = self.name = f"mcts:{simulations}"
-        self._trees = math.ceil(simulations / _simulations_a_tree(game))
+        self._trees = math.ceil(simulations / _simulations_per_tree(game))
         self._bot = _bot(game, math.ceil(simulations / self._trees), seed)
         self._answers: queue.SimpleQueue[int | Exception | None] = queue.SimpleQueue()
         self._closed = False
@@ -92,12 +92,12 @@ class SearchAgent:
                     return
                 votes[self._bot.step(state)] += 1
             self._answers.put(votes.most_common(1)[0][0])
-        except Exception as error:  # noqa: BLE001  (raised again in the thread that waits)
+        except Exception as error:  # noqa: BLE001  (re-raised in the waiting thread)
             self._answers.put(error)
 
 
 class _Searches:
-    """All searches of the process: at exit none may begin, and those under way are waited for."""
+    """All searches of the process; at exit, new ones are refused and running ones joined."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -106,7 +106,7 @@ class _Searches:
         atexit.register(self.finish)
 
     def start(self, search: Callable[[GameState], None], state: GameState, name: str) -> bool:
-        """Run the search in a thread; False when the process is about to exit."""
+        """Run the search in a thread; returns False if the process is exiting."""
 
         def run() -> None:
             search(state)
@@ -122,7 +122,7 @@ class _Searches:
         return True
 
     def finish(self) -> None:
-        """Let no search begin any more, and wait for the others."""
+        """Refuse new searches and wait for the running ones."""
         with self._lock:
             self.exiting = True
             running = list(self._running)
@@ -142,21 +142,21 @@ def _bot(game: LoadedGame, simulations: int, seed: int) -> Bot:
     return bot
 
 
-def _simulations_a_tree(game: LoadedGame) -> int:
-    """How many simulations take about a second; from one random game, not from a clock."""
-    draw, state, moves = random.Random(0), game.rules.new_initial_state(), 1
+def _simulations_per_tree(game: LoadedGame) -> int:
+    """Simulations that take about a second, by the length of a random game, not by a clock."""
+    rng, state, moves = random.Random(0), game.rules.new_initial_state(), 1
     while not state.is_terminal():
         if state.is_chance_node():
             actions, weights = zip(*state.chance_outcomes(), strict=True)
-            state.apply_action(draw.choices(actions, weights)[0])
+            state.apply_action(rng.choices(actions, weights)[0])
         else:
-            state.apply_action(draw.choice(state.legal_actions()))
+            state.apply_action(rng.choice(state.legal_actions()))
         moves += 1
-    return max(50, _MOVES_A_TREE // moves)
+    return max(50, _MOVES_PER_TREE // moves)
 
 
 def _exploration(game: LoadedGame) -> float:
-    """UCT's constant, on the scale of the game's returns."""
+    """UCT's exploration constant, scaled to the game's returns."""
     try:
         scale = max(abs(game.rules.min_utility()), abs(game.rules.max_utility()))
     except RuntimeError:

@@ -1,6 +1,6 @@
-"""Alpha-beta search over pyspiel's states, for two players with opposite interests and no luck.
+"""Alpha-beta search over pyspiel's states, for deterministic two-player zero-sum games.
 
-Where the depth ends, games of captures count pieces, and all others play a few random games on.
+At the depth limit, games in `_PIECE_VALUES` are evaluated by material, others by random rollouts.
 """
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ import math
 import random
 
 from arena_tui.errors import UsageError
-from arena_tui.games.agents import AgentClosedError
+from arena_tui.games.protocol import AgentClosedError
 from arena_tui.games.spiel import GameState, LoadedGame
 
 __all__ = ["MinimaxAgent", "material_balance"]
 
 _CHESS = {"p": 1.0, "n": 3.0, "b": 3.0, "r": 5.0, "q": 9.0}
 _CHESS |= {piece.upper(): -value for piece, value in _CHESS.items()}
-_PIECES = {
+_PIECE_VALUES = {
     "chess": _CHESS,
     "crazyhouse": _CHESS,
     "breakthrough": {"b": 1.0, "w": -1.0},
@@ -25,15 +25,15 @@ _PIECES = {
 _CLEAR_LEAD = 8.0
 _ROLLOUTS = 2
 _ROLLOUT_MAX_MOVES = 200
-_NEVER_SURE = 0.9
-_SOONER = 0.001
+_EVALUATION_WEIGHT = 0.9
+_EARLY_END_WEIGHT = 0.001
 
 
 class MinimaxAgent:
-    """Looks `depth` moves ahead; among equally good moves takes one by chance.
+    """Searches `depth` moves deep; picks among equally good moves at random.
 
     Raises:
-        UsageError: The game is not one that minimax applies to.
+        UsageError: Minimax does not apply to the game.
     """
 
     def __init__(self, game: LoadedGame, depth: int, seed: int) -> None:
@@ -41,7 +41,7 @@ class MinimaxAgent:
         self.spec = self.name = f"minimax:{depth}"
         self._depth = depth
         self._random = random.Random(seed)
-        self._largest = max(abs(game.rules.min_utility()), abs(game.rules.max_utility()), 1e-9)
+        self._max_utility = max(abs(game.rules.min_utility()), abs(game.rules.max_utility()), 1e-9)
         self._game = game.facts.name
         self._closed = False
 
@@ -65,9 +65,9 @@ class MinimaxAgent:
         if self._closed:
             raise AgentClosedError(f"{self.name} was closed while it was choosing")
         if state.is_terminal():
-            return state.returns()[player] / self._largest * (1 + _SOONER * depth)
+            return state.returns()[player] / self._max_utility * (1 + _EARLY_END_WEIGHT * depth)
         if depth <= 0:
-            return _NEVER_SURE * self._guess(state, player)
+            return _EVALUATION_WEIGHT * self._evaluate(state, player)
         if state.current_player() == player:
             for action in state.legal_actions():
                 alpha = max(
@@ -82,30 +82,30 @@ class MinimaxAgent:
                 break
         return beta
 
-    def _guess(self, state: GameState, player: int) -> float:
-        if self._game in _PIECES:
+    def _evaluate(self, state: GameState, player: int) -> float:
+        if self._game in _PIECE_VALUES:
             return material_balance(self._game, str(state), player)
-        return self._play_on(state, player)
+        return self._rollout(state, player)
 
-    def _play_on(self, state: GameState, player: int) -> float:
-        """Mean result of a few random games from here."""
+    def _rollout(self, state: GameState, player: int) -> float:
+        """Mean result of a few random rollouts from the state."""
         total = 0.0
         for _ in range(_ROLLOUTS):
             game = state.clone()
             for _ in range(_ROLLOUT_MAX_MOVES):
                 if game.is_terminal():
-                    total += game.returns()[player] / self._largest
+                    total += game.returns()[player] / self._max_utility
                     break
                 game.apply_action(self._random.choice(game.legal_actions()))
         return total / _ROLLOUTS
 
 
 def material_balance(game: str, text: str, player: int) -> float:
-    """How far ahead the player is in pieces, from -1 to 1, by open_spiel's text of the position."""
+    """The player's material lead, -1 to 1, from open_spiel's text of the position."""
     board = text.partition(" ")[0]
     if "\n" in board:
         board = "".join(row[1:] for row in board.splitlines())
-    ahead = sum(value * board.count(piece) for piece, value in _PIECES[game].items())
+    ahead = sum(value * board.count(piece) for piece, value in _PIECE_VALUES[game].items())
     return math.tanh((ahead if player == 0 else -ahead) / _CLEAR_LEAD)
 
 

@@ -1,8 +1,8 @@
-"""Open-loop tree search: its nodes are sequences of decisions, whatever chance did between them.
+"""Open-loop tree search: nodes are sequences of decisions, regardless of chance between them.
 
-Chance is drawn anew in every simulation, and so is what the searching player cannot see. See Perez
-et al., "Open Loop Search for General Video Game Playing" (2015), and for hidden information
-Cowling et al., "Information Set Monte Carlo Tree Search" (2012), there called single-observer.
+Every simulation resamples chance outcomes and hidden information. See Perez et al., "Open Loop
+Search for General Video Game Playing" (2015), and for hidden information the single-observer
+variant of Cowling et al., "Information Set Monte Carlo Tree Search" (2012).
 """
 
 from __future__ import annotations
@@ -12,21 +12,21 @@ import random
 from collections.abc import Sequence
 
 from arena_tui.errors import UsageError
-from arena_tui.games.agents import AgentClosedError
+from arena_tui.games.protocol import AgentClosedError
 from arena_tui.games.spiel import GameState, LoadedGame
 
 __all__ = ["OpenLoopAgent", "check_resampling"]
 
 _EXPLORATION = 1.0
-_REWARDED_ROLLOUT_MAX_MOVES = 40
+_TRUNCATED_ROLLOUT_MAX_MOVES = 40
 _ROLLOUT_MAX_MOVES = 1000
 
 
 class OpenLoopAgent:
-    """Plays the action it tried most.
+    """Plays the most visited action.
 
-    Rollouts are random; where rewards come on the way they are cut after 40 moves, and the rewards
-    so far stand.
+    Rollouts are random. In games with intermediate rewards they are truncated after 40 moves and
+    scored by the rewards so far.
     """
 
     def __init__(self, game: LoadedGame, simulations: int, seed: int) -> None:
@@ -35,8 +35,8 @@ class OpenLoopAgent:
         self._random = random.Random(seed)
         self._players = game.facts.players
         self._hidden = not game.facts.perfect_information
-        in_the_end = game.facts.terminal_rewards
-        self._rollout_moves = _ROLLOUT_MAX_MOVES if in_the_end else _REWARDED_ROLLOUT_MAX_MOVES
+        terminal_only = game.facts.terminal_rewards
+        self._rollout_moves = _ROLLOUT_MAX_MOVES if terminal_only else _TRUNCATED_ROLLOUT_MAX_MOVES
         self._closed = False
 
     def choose(self, state: GameState, player: int) -> int:
@@ -44,21 +44,21 @@ class OpenLoopAgent:
         for _ in range(self._simulations):
             if self._closed:
                 raise AgentClosedError(f"{self.name} was closed while it was choosing")
-            self._simulate(root, self._possible(state, player))
+            self._simulate(root, self._determinize(state, player))
         return max(state.legal_actions(player), key=root.visits_of)
 
     def close(self) -> None:
         self._closed = True
 
-    def _possible(self, state: GameState, player: int) -> GameState:
-        """A copy of the state, with what the player cannot see drawn anew."""
+    def _determinize(self, state: GameState, player: int) -> GameState:
+        """A copy of the state with everything hidden from the player resampled."""
         if self._hidden:
             return state.resample_from_infostate(player, self._random.random)
         return state.clone()
 
     def _simulate(self, root: _Node, state: GameState) -> None:
         path, node = [root], root
-        while not self._settle_chance(state):
+        while not self._resolve_chance(state):
             player = state.current_player()
             actions = state.legal_actions(player)
             untried = [action for action in actions if action not in node.children]
@@ -73,15 +73,15 @@ class OpenLoopAgent:
             if untried:
                 break
         for _ in range(self._rollout_moves):
-            if self._settle_chance(state):
+            if self._resolve_chance(state):
                 break
             state.apply_action(self._random.choice(state.legal_actions(state.current_player())))
         returns = state.returns()
         for node in path:
             node.add(returns)
 
-    def _settle_chance(self, state: GameState) -> bool:
-        """Draw until somebody has to decide; return whether the game is over."""
+    def _resolve_chance(self, state: GameState) -> bool:
+        """Sample chance up to the next decision or the end; return whether the game is over."""
         while state.is_chance_node():
             actions, weights = zip(*state.chance_outcomes(), strict=True)
             state.apply_action(self._random.choices(actions, weights)[0])
@@ -89,7 +89,7 @@ class OpenLoopAgent:
 
 
 class _Node:
-    """What is known of one sequence of decisions; sums are by player."""
+    """Statistics of one sequence of decisions; sums are by player."""
 
     __slots__ = ("available", "children", "squares", "totals", "visits")
 
@@ -111,7 +111,7 @@ class _Node:
         return child.visits if child else 0
 
     def best(self, actions: Sequence[int], player: int) -> int:
-        """The action of the upper confidence bound, on the scale of the returns seen from here."""
+        """The action with the highest upper confidence bound, scaled to the spread of returns."""
         mean = self.totals[player] / self.visits
         spread = math.sqrt(max(self.squares[player] / self.visits - mean * mean, 1e-9))
         chosen, highest = actions[0], -math.inf
@@ -126,23 +126,23 @@ class _Node:
 
 
 def check_resampling(game: LoadedGame, seed: int) -> None:
-    """Make sure that hidden information can be drawn anew, which the search lives by.
+    """Check that hidden information can be resampled, which the search depends on.
 
     Raises:
-        UsageError: open_spiel cannot, for this game.
+        UsageError: open_spiel cannot resample this game, or not fast enough.
     """
     if game.facts.name == "bridge":
         raise UsageError(
             "mcts does not apply to bridge: open_spiel takes up to a second for every deal it "
             "draws: use random"
         )
-    draw = random.Random(seed)
+    rng = random.Random(seed)
     state = game.rules.new_initial_state()
     while state.is_chance_node():
         actions, weights = zip(*state.chance_outcomes(), strict=True)
-        state.apply_action(draw.choices(actions, weights)[0])
+        state.apply_action(rng.choices(actions, weights)[0])
     try:
-        state.resample_from_infostate(state.current_player(), draw.random)
+        state.resample_from_infostate(state.current_player(), rng.random)
     except RuntimeError:
         raise UsageError(
             f"mcts does not apply to {game.facts.name}: open_spiel cannot redraw its hidden "

@@ -1,9 +1,9 @@
-"""Plays one open_spiel game to its end and tells it to a `Run`. Knows no broker and no threads.
+"""Plays one open_spiel game to its end, emitting it to a `Run`. Knows nothing of brokers.
 
-Any sequential, simultaneous or chance game, with any number of players. What a run of it holds, in
-this order: for each turn a `turn_start` with the serialised position, an `observation` with the
-board, and an `action` with its `action_result` (one pair a player where they move at the same
-time); for each stretch of chance a `world_mutation`; at last the final board and the outcome.
+Any sequential, simultaneous or chance game, with any number of players. Each turn emits a
+`turn_start` with the serialised position, an `observation` with the board, and an `action` with its
+`action_result` (one pair per player who moves); each series of chance outcomes emits a
+`world_mutation`; the end emits the final board and the outcome.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from collections.abc import Sequence
 from typing import Literal
 
 from arena_tui.events import AgentInfo
-from arena_tui.games.agents import Agent, AgentClosedError, AgentSpec, make_agent, parse_agent
+from arena_tui.games.agents import AgentSpec, make_agent, parse_agent
 from arena_tui.games.boards import board_text, seat_names
 from arena_tui.games.cards import chance_text
+from arena_tui.games.protocol import Agent, AgentClosedError
 from arena_tui.games.specs import DEFAULT_MAX_TURNS, Played, derive_seed
 from arena_tui.games.spiel import CHANCE_PLAYER, GameState, load_game, serialize
 from arena_tui.producers.run import Run
@@ -28,17 +29,17 @@ _SUMMARY_MAX_CHARS = 72
 
 
 class Match:
-    """A game with an agent in every seat; good for one `play`.
+    """A game with an agent in every seat; can be played once.
 
-    The first agent makes the first move where the game says who does. One agent given for a game
-    of many players plays every seat; none given means random ones. Same seed, same play.
+    Where the rules fix who moves first, the first agent does. A single agent plays every seat;
+    without agents, all seats play at random. The same seed gives the same game.
 
     Attributes:
         game: The loaded game.
         agents: The agents as events name them, in the order given.
 
     Raises:
-        UsageError: The game or an agent cannot be played like this; says why.
+        UsageError: The game cannot be played with these agents; the message says why.
         MissingExtraError: open_spiel is not installed.
     """
 
@@ -49,24 +50,24 @@ class Match:
         if len(specs) < 2:
             specs = (specs or [AgentSpec(kind="random")]) * players
         self._state = self.game.rules.new_initial_state()
-        self._player_of = _seat_order(self._state, players)
-        self._by_player: dict[int, Agent] = {}
+        self._turn_order = _turn_order(self._state, players)
+        self._agent_by_player: dict[int, Agent] = {}
         self._random = random.Random(derive_seed(seed, "chance"))
         try:
-            for player, spec in zip(self._player_of, specs, strict=True):
-                seed_of_seat = derive_seed(seed, "seat", player)
-                self._by_player[player] = make_agent(spec, self.game, seed_of_seat)
+            for player, spec in zip(self._turn_order, specs, strict=True):
+                seat_seed = derive_seed(seed, "seat", player)
+                self._agent_by_player[player] = make_agent(spec, self.game, seat_seed)
         except BaseException:
             self.close()
             raise
-        self.agents = self._infos()
-        self._ids = {
-            player: info.id for player, info in zip(self._player_of, self.agents, strict=True)
+        self.agents = self._agent_infos()
+        self._id_by_player = {
+            player: info.id for player, info in zip(self._turn_order, self.agents, strict=True)
         }
 
     def close(self) -> None:
-        """End the agents; from any thread. A `play` under way then ends as stopped."""
-        for agent in list(self._by_player.values()):
+        """Close the agents; callable from any thread. A running `play` then ends as stopped."""
+        for agent in list(self._agent_by_player.values()):
             agent.close()
 
     def play(
@@ -76,15 +77,15 @@ class Match:
         delay_s: float = 0.0,
         stop: threading.Event | None = None,
     ) -> Played:
-        """Play to the end, the cap or the stop event; emits everything up to `run_end`.
+        """Play to the end, the turn cap or the stop event; emits everything up to `run_end`.
 
-        Waits `delay_s` between turns, on the stop event. After `close` in another thread it ends
-        within a moment, even out of a long search.
+        Waits `delay_s` between turns, or until the stop event. `close` in another thread ends it
+        promptly, even during a long search.
         """
         stop = stop or threading.Event()
         turn, reason = 0, None
         try:
-            while not self._settle_chance(run, stop):
+            while not self._resolve_chance(run, stop):
                 if stop.is_set():
                     reason = "stopped"
                 elif turn >= max_turns:
@@ -110,14 +111,14 @@ class Match:
         else:
             player = state.current_player()
             legal = _names(state, player)
-            run.turn(turn, player=self._ids[player], state=position)
+            run.turn(turn, player=self._id_by_player[player], state=position)
             run.observation(board_text(state), legal_actions=legal[:_LEGAL_ACTIONS_MAX],
-                            data=_cut_note(legal))  # fmt: skip
+                            data=_truncation_note(legal))  # fmt: skip
             self._move(run, player)
 
     def _move(self, run: Run, player: int) -> None:
         state, before = self._state, str(self._state)
-        action = self._by_player[player].choose(state, player)
+        action = self._agent_by_player[player].choose(state, player)
         run.action(_name(state, player, action))
         _check_legal(state, player, action)
         state.apply_action_with_legality_check(action)
@@ -129,17 +130,19 @@ class Match:
         moving = [player for player in players if state.legal_actions(player)]
         chosen = dict.fromkeys(players, 0)
         for player in moving:
-            chosen[player] = self._by_player[player].choose(state, player)
+            chosen[player] = self._agent_by_player[player].choose(state, player)
             _check_legal(state, player, chosen[player])
         names = {player: _name(state, player, chosen[player]) for player in moving}
         state.apply_actions_with_legality_checks(list(chosen.values()))
         changed = str(state) != before
         for player in moving:
-            run.action(names[player], agent_id=self._ids[player])
-            run.result(changed=changed, reward=_reward(state, player), agent_id=self._ids[player])
+            run.action(names[player], agent_id=self._id_by_player[player])
+            run.result(
+                changed=changed, reward=_reward(state, player), agent_id=self._id_by_player[player]
+            )
 
-    def _settle_chance(self, run: Run, stop: threading.Event) -> bool:
-        """Draw until somebody has to decide or it is over; return whether it is over."""
+    def _resolve_chance(self, run: Run, stop: threading.Event) -> bool:
+        """Sample chance up to the next decision or the end; return whether the game is over."""
         drawn: list[str] = []
         while self._state.is_chance_node() and not stop.is_set():
             actions, weights = zip(*self._state.chance_outcomes(), strict=True)
@@ -163,24 +166,26 @@ class Match:
             returns = self._state.returns()
         except RuntimeError:
             return {}
-        return {self._ids[player]: float(returns[player]) + 0.0 for player in self._player_of}
+        return {
+            self._id_by_player[player]: float(returns[player]) + 0.0 for player in self._turn_order
+        }
 
-    def _infos(self) -> list[AgentInfo]:
-        agents = [self._by_player[player] for player in self._player_of]
+    def _agent_infos(self) -> list[AgentInfo]:
+        agents = [self._agent_by_player[player] for player in self._turn_order]
         seats = seat_names(self.game.facts.name, self.game.facts.players)
         names = [agent.name for agent in agents]
         return [
             AgentInfo(id=_unique(names, index), spec=agent.spec,
                       name=f"{agent.name} {seats[player]}".strip())
-            for index, (player, agent) in enumerate(zip(self._player_of, agents, strict=True))
+            for index, (player, agent) in enumerate(zip(self._turn_order, agents, strict=True))
         ]  # fmt: skip
 
 
-def _seat_order(state: GameState, players: int) -> list[int]:
-    """Player numbers in the order of the agents: in chess-like games player 1 begins."""
+def _turn_order(state: GameState, players: int) -> list[int]:
+    """Player numbers in the order of the agents; in chess-like games player 1 moves first."""
     order = list(range(players))
-    second_begins = players == 2 and not state.is_chance_node() and state.current_player() == 1
-    return order[::-1] if second_begins else order
+    second_moves_first = players == 2 and not state.is_chance_node() and state.current_player() == 1
+    return order[::-1] if second_moves_first else order
 
 
 def _unique(names: Sequence[str], index: int) -> str:
@@ -199,12 +204,12 @@ def _name(state: GameState, player: int, action: int) -> str:
         return str(action)
 
 
-def _cut_note(legal: Sequence[str]) -> dict[str, int] | None:
+def _truncation_note(legal: Sequence[str]) -> dict[str, int] | None:
     return {"legal_actions": len(legal)} if len(legal) > _LEGAL_ACTIONS_MAX else None
 
 
 def _check_legal(state: GameState, player: int, action: int) -> None:
-    """Some games take an illegal action silently, others read beyond their memory."""
+    """Reject an illegal action: some games accept one silently, others read out of bounds."""
     if action not in state.legal_actions(player):
         raise ValueError(f"player {player} chose action {action}, which is not legal here")
 

@@ -1,4 +1,4 @@
-"""What the made-up models of `synth` read, think and say."""
+"""Prompts, reasoning and answers of the fictional models of `synth`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from arena_tui.games.island import Move, Offer
 
-__all__ = ["answer_words", "prompt_words", "thoughts"]
+__all__ = ["answer_text", "prompt_text", "reasoning_text"]
 
 _ANSWERS = {
     "walk": (
@@ -75,10 +75,10 @@ _THOUGHTS = {
 }
 
 
-def prompt_words(
+def prompt_text(
     turn: int, turns: int, coins: float, offer: Offer | None, legal: Sequence[str]
 ) -> str:
-    """What a model is asked at its turn."""
+    """The prompt of one turn."""
     lines = [
         f"Turn {turn} of {turns}. You hold {coins:.0f} coins. The map is above: $ is a chest, "
         "# rock, ~ water.",
@@ -89,18 +89,18 @@ def prompt_words(
     return "\n".join(lines)
 
 
-def answer_words(move: Move, draw: random.Random) -> str:
-    """What the model says aloud."""
-    return _sentence(_ANSWERS, move, draw)
+def answer_text(move: Move, rng: random.Random) -> str:
+    """The model's answer."""
+    return _sentence(_ANSWERS, move, rng)
 
 
-def thoughts(move: Move, draw: random.Random) -> str:
-    """What it says it thought."""
-    return _sentence(_THOUGHTS, move, draw)
+def reasoning_text(move: Move, rng: random.Random) -> str:
+    """The model's reasoning."""
+    return _sentence(_THOUGHTS, move, rng)
 
 
-def _sentence(phrases: dict[str, tuple[str, ...]], move: Move, draw: random.Random) -> str:
+def _sentence(phrases: dict[str, tuple[str, ...]], move: Move, rng: random.Random) -> str:
     action = move.action
-    return draw.choice(phrases[move.kind]).format(
+    return rng.choice(phrases[move.kind]).format(
         action=action, Action=action[0].upper() + action[1:], target=move.target
     )

@@ -1,4 +1,4 @@
-"""Plays many games in worker threads, each in a `Run` of its own. Knows no broker, only `open_run`.
+"""Plays games in worker threads, each in its own `Run`. Knows nothing of brokers, only `open_run`.
 
 player = Player(GameSpec.parse("connect_four mcts:200 random games=8 parallel=2"), arena.run)
 player.start()
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["DEMO_SPECS", "GameResult", "GameSpec", "OpenRun", "Player", "check_spec", "demo_specs"]
 
 _PAUSE_BETWEEN_GAMES_S = 3.0
-_CRASHES_IN_A_ROW_MAX = 3
+_CONSECUTIVE_CRASHES_MAX = 3
 _RESULTS_KEPT = 1000
 
 
@@ -52,15 +52,15 @@ class OpenRun(Protocol):
 
 
 class GameResult(msgspec.Struct, frozen=True, kw_only=True):
-    """How one game went.
+    """The result of one game.
 
     Attributes:
-        index: Its number, from 0.
-        run_id: Its run; None when not even a run could be opened.
-        seed: The game's own seed: with the same agents it makes the same game.
+        index: The game's number, from 0.
+        run_id: Its run; None if no run could be opened.
+        seed: The game's seed; with the same agents it reproduces the game.
         status: `finished`, `stopped` (turn cap or `stop`), or `crashed`.
-        turns: How many were played; None when it crashed.
-        outcome: Agent id to return.
+        turns: Turns played; None if it crashed.
+        outcome: Returns by agent id.
         reason: Why it did not finish.
     """
 
@@ -74,20 +74,20 @@ class GameResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Player:
-    """Plays a spec's games, `parallel` at a time, each worker thread one after the other.
+    """Plays a spec's games in `parallel` worker threads, each one game at a time.
 
-    Guarantees: game `i` has the seed `derive_seed(seed, "game", i)`, whatever the threads do. A
-    game that raises ends as `crashed`, with an `error` event, and the others go on. After `stop` no
-    game begins, and those under way end as `stopped` within a moment, even out of a long search.
-    With `continuous`, games follow each other until `stop`, or three crashes in a row.
-    `on_finished` is called in the worker thread, once a game; what it raises ends that worker.
+    Guarantees: game `i` has the seed `derive_seed(seed, "game", i)`, regardless of scheduling. A
+    game that raises ends as `crashed`, with an `error` event, and the others continue. After `stop`
+    no game starts, and running ones end promptly as `stopped`, even during a long search. With
+    `continuous`, games are played until `stop` or three consecutive crashes. `on_finished` is
+    called in the worker thread, once per game; an exception it raises ends that worker.
 
     Attributes:
-        spec: What is played.
-        seed: The seed all games follow from; the spec's, or a new one.
+        spec: The games to play.
+        seed: The seed from which all games' seeds derive; the spec's, or a random one.
 
     Raises:
-        UsageError: The spec cannot be played; says why.
+        UsageError: The spec cannot be played; the message says why.
         MissingExtraError: It needs open_spiel, which is not installed.
     """
 
@@ -108,7 +108,7 @@ class Player:
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._next_index = 0
-        self._crashes_in_a_row = 0
+        self._consecutive_crashes = 0
         self._matches: set[Match] = set()
         self._results: deque[GameResult] = deque(maxlen=_RESULTS_KEPT if continuous else None)
         workers = spec.parallel if continuous else min(spec.parallel, spec.games)
@@ -119,22 +119,22 @@ class Player:
 
     @property
     def results(self) -> list[GameResult]:
-        """What has ended so far, by game number; in continuous play the newest 1,000."""
+        """Results so far, by game number; in continuous play only the newest 1,000."""
         with self._lock:
             return sorted(self._results, key=lambda result: result.index)
 
     @property
     def running(self) -> bool:
-        """Whether any worker is still at it."""
+        """Whether any worker is still running."""
         return any(thread.is_alive() for thread in self._threads)
 
     def start(self) -> None:
-        """Begin, in the background; once."""
+        """Start the workers; may be called once."""
         for thread in self._threads:
             thread.start()
 
     def stop(self) -> None:
-        """Ask all games to end; never waits, may be called from any thread."""
+        """Ask all games to end; never blocks, may be called from any thread."""
         self._stop.set()
         with self._lock:
             matches = list(self._matches)
@@ -155,18 +155,18 @@ class Player:
             with self._lock:
                 self._results.append(result)
                 crashed = result.status == "crashed"
-                self._crashes_in_a_row = self._crashes_in_a_row + 1 if crashed else 0
+                self._consecutive_crashes = self._consecutive_crashes + 1 if crashed else 0
             if self._on_finished is not None:
                 self._on_finished(result)
             if self._continuous and (self.spec.delay_s or self.spec.is_synth or crashed):
                 self._stop.wait(_PAUSE_BETWEEN_GAMES_S)
 
     def _take_index(self) -> int | None:
-        """The next game's number, or None when there is none to begin."""
+        """Claim the next game's number; None if no more games start."""
         with self._lock:
-            gave_up = self._continuous and self._crashes_in_a_row >= _CRASHES_IN_A_ROW_MAX
-            all_begun = not self._continuous and self._next_index >= self.spec.games
-            if self._stop.is_set() or gave_up or all_begun:
+            gave_up = self._continuous and self._consecutive_crashes >= _CONSECUTIVE_CRASHES_MAX
+            all_started = not self._continuous and self._next_index >= self.spec.games
+            if self._stop.is_set() or gave_up or all_started:
                 return None
             self._next_index += 1
             return self._next_index - 1
@@ -177,7 +177,7 @@ class Player:
         try:
             play = self._play_synth if self.spec.is_synth else self._play_match
             played = play(index, seed, runs)
-        except Exception as error:  # noqa: BLE001  (a game is foreign code; the others go on)
+        except Exception as error:  # noqa: BLE001  (a game runs third-party code; the others continue)
             run_id = runs[0].id if runs else None
             reason = f"{type(error).__name__}: {error}"[:500]
             return GameResult(
@@ -203,7 +203,7 @@ class Player:
             if self._stop.is_set():
                 match.close()
             name = match.game.facts.name
-            with self._opened(index, seed, name, match.agents, runs) as run:
+            with self._new_run(index, seed, name, match.agents, runs) as run:
                 return match.play(run, self.spec.turn_limit, self.spec.delay_s, self._stop)
         finally:
             match.close()
@@ -212,12 +212,12 @@ class Player:
 
     def _play_synth(self, index: int, seed: int, runs: list[Run]) -> Played:
         agents = synth_agents(self.spec.agents)
-        with self._opened(index, seed, self.spec.game, agents, runs) as run:
+        with self._new_run(index, seed, self.spec.game, agents, runs) as run:
             return play_synth(run, seed=seed, turns=self.spec.turn_limit, agents=self.spec.agents,
                               rate_per_s=self.spec.rate_per_s, delay_s=self.spec.delay_s,
                               wait=self._stop.wait)  # fmt: skip
 
-    def _opened(
+    def _new_run(
         self, index: int, seed: int, name: str, agents: Sequence[AgentInfo], runs: list[Run]
     ) -> Run:
         spec = self.spec
@@ -229,10 +229,10 @@ class Player:
 
 
 def check_spec(spec: GameSpec) -> None:
-    """Make sure that the game loads and every agent applies to it; plays nothing.
+    """Check that the game loads and every agent applies to it; plays nothing.
 
     Raises:
-        UsageError: The spec cannot be played; says why.
+        UsageError: The spec cannot be played; the message says why.
         MissingExtraError: It needs open_spiel, which is not installed.
     """
     if not spec.is_synth:

@@ -13,10 +13,11 @@ __all__ = ["quiet_fds"]
 
 @contextmanager
 def quiet_fds(log_path: str | Path, *, stdout: bool = False) -> Iterator[None]:
-    """Send file descriptor 2, and 1 when asked, to the end of a file; put them back on leaving.
+    """Redirect file descriptor 2, and optionally 1, to the end of a file; restore them on exit.
 
-    Holds for the whole process, its C++ code and its children. Whoever draws on the terminal
-    inside must have its own duplicate of the descriptor from before. The file's folder must exist.
+    Affects the whole process, including C++ code and child processes. Code that draws on the
+    terminal meanwhile needs a duplicate of the descriptor made beforehand. The file's folder must
+    exist.
     """
     streams = {1: sys.stdout, 2: sys.stderr} if stdout else {2: sys.stderr}
     _flush(streams)

@@ -1,4 +1,4 @@
-"""What to play, as a value and as text, and how a game went. Loads no game."""
+"""Game specs, their text form, and the result of a game. Loads no game."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ DEFAULT_MAX_TURNS: Final = 1000
 """Turns after which a game is stopped; some never end with random players."""
 
 SYNTH: Final = "synth"
-"""The game that needs nothing installed: made-up models on a treasure island."""
+"""The game that needs no extra installed: fictional models on a treasure island."""
 
 SYNTH_AGENTS: Final = ("marlow-2", "thistle-mini", "sable-xl", "juniper-1", "orla-9", "quill-pro")
-"""Names of models that do not exist."""
+"""Names of fictional models."""
 
 _SYNTH_TURNS = 120
 _SYNTH_RATE_PER_S = 4.0
@@ -52,22 +52,22 @@ def _synth_agents(count: str) -> tuple[str, ...]:
 
 
 class GameSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """A game, who plays it, and how often.
+    """A game, its agents, and how many times to play it.
 
     Attributes:
         game: `synth`, or a game of open_spiel, with parameters in brackets.
-        agents: Agent specs in the order of moving; for synth names of models.
+        agents: Agent specs in turn order; for synth, names of models.
         games: How many to play.
         parallel: How many at a time.
-        seed: All games follow from it; None means a new one each time.
-        max_turns: Turns after which a game is stopped, None for a default; synth ends there as
+        seed: Determines all games' seeds; None means a random one each time.
+        max_turns: Turns after which a game is stopped, None for the default; synth then ends as
             finished.
         delay_s: Seconds between turns.
         label: Shown with the runs.
         rate_per_s: Only synth: events per second; 0 means as fast as possible.
 
     Raises:
-        UsageError: A value that cannot be; says what to write.
+        UsageError: A value is invalid; the message says what to write.
     """
 
     game: str
@@ -102,15 +102,15 @@ class GameSpec(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def turn_limit(self) -> int:
-        """`max_turns`, or what the game takes when none is given."""
+        """`max_turns`, or the game's default."""
         return self.max_turns or (_SYNTH_TURNS if self.is_synth else DEFAULT_MAX_TURNS)
 
     @classmethod
     def parse(cls, text: str) -> GameSpec:
-        """The spec in a text such as `connect_four mcts:200 random games=4 delay=0.5`.
+        """Parse a spec such as `connect_four mcts:200 random games=4 delay=0.5`.
 
         Raises:
-            UsageError: It is none; says what to write.
+            UsageError: The text is not a spec; the message says what to write.
         """
         words = _WORD.findall(text)
         pairs = [found for word in words if (found := _OPTION.fullmatch(word))]
@@ -132,7 +132,7 @@ class GameSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Played(msgspec.Struct, frozen=True, kw_only=True):
-    """How a game went: `outcome` maps agent ids to what they got."""
+    """The result of a game: `outcome` maps agent ids to their final scores."""
 
     status: Literal["finished", "stopped"]
     turns: int
@@ -141,7 +141,7 @@ class Played(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def derive_seed(seed: int, *parts: str | int) -> int:
-    """A seed below 2³¹ for one part of a whole; the same in every process and thread."""
+    """Derive a seed below 2³¹ for the given parts; the same in every process and thread."""
     text = repr((seed, *parts)).encode()
     return int.from_bytes(hashlib.blake2b(text, digest_size=4).digest(), "big") >> 1
 
@@ -160,7 +160,7 @@ DEMO_SPECS: Final = tuple(
         "synth agents=3 rate=3",
     )
 )
-"""Games at a pace people can follow, light enough to run beside each other."""
+"""Games at a pace people can follow, light enough to run side by side."""
 
 _DEMO_WITHOUT_GAMES: Final = tuple(
     GameSpec.parse(f"synth agents={agents} rate={rate}")
@@ -169,5 +169,5 @@ _DEMO_WITHOUT_GAMES: Final = tuple(
 
 
 def demo_specs() -> tuple[GameSpec, ...]:
-    """What the demo plays: real games, or made-up ones where open_spiel is not installed."""
+    """The demo's games: real ones, or synthetic ones if open_spiel is not installed."""
     return DEMO_SPECS if find_spec("pyspiel") else _DEMO_WITHOUT_GAMES

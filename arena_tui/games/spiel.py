@@ -1,8 +1,8 @@
-"""The part of pyspiel that games use, typed, and the loading of games that are safe to play.
+"""A typed subset of pyspiel, and the loading of games that are safe to play.
 
-Imports pyspiel at the first call, never at import. Knows nothing of runs or agents. The C++ behind
-pyspiel trusts its caller: wrong parameters or an illegal action can end the process, so a game
-with parameters is first tried in a process of its own, and `legal` is asked before an action.
+Imports pyspiel on first use, never at import time. Knows nothing of runs or agents. pyspiel's C++
+code trusts its caller: wrong parameters or an illegal action can crash the process, so a game with
+parameters is first tried in a subprocess, and actions are checked to be legal before they apply.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ CHANCE_PLAYER = -1
 _PROBE_TIMEOUT_S = 15.0
 _STATE_MAX_CHARS = 64_000
 _PLAYER_PARAMETERS = ("players", "numPlayers", "num_players")
-_PROBED_BEFORE = frozenset(
+_KNOWN_SAFE = frozenset(
     {"go(board_size=9)", "hex(board_size=7)", "y(board_size=7)", "havannah(board_size=4)"}
 )
 
@@ -67,7 +67,7 @@ class GameState(Protocol):
 
 
 class GameKind(Protocol):
-    """What pyspiel declares of a game, as its `GameType`."""
+    """What pyspiel declares about a game, as its `GameType`."""
 
     short_name: str
     dynamics: object
@@ -93,7 +93,7 @@ class SpielGame(Protocol):
 
 
 class GameFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """What kind of game it is, as far as agents care."""
+    """The properties of a game that matter to agents."""
 
     name: str
     players: int
@@ -105,7 +105,7 @@ class GameFacts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LoadedGame(msgspec.Struct, frozen=True, kw_only=True):
-    """A game ready to play: `text` as the user wrote it, the rules, and its kind."""
+    """A game ready to play: `text` as the user wrote it, its rules, and its properties."""
 
     text: str
     rules: SpielGame
@@ -113,7 +113,7 @@ class LoadedGame(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def load_pyspiel() -> ModuleType:
-    """The pyspiel module.
+    """Import pyspiel.
 
     Raises:
         MissingExtraError: It is not installed.
@@ -135,15 +135,15 @@ def playable_games() -> list[str]:
 
 
 def load_game(text: str, seats: int = 0, seed: int = 0) -> LoadedGame:
-    """The game a text such as `hex(board_size=7)` names, safe to play.
+    """Load the game named by a text such as `hex(board_size=7)`; it is safe to play.
 
     Args:
         text: Name and, in brackets, pyspiel's parameters.
-        seats: How many players are wanted; 0 and 1 leave it to the game.
-        seed: For the few games that draw chance outcomes themselves.
+        seats: Number of players wanted; 0 and 1 leave it to the game.
+        seed: For the few games that sample chance outcomes themselves.
 
     Raises:
-        UsageError: No such game, or one that cannot be played like this; says why.
+        UsageError: The game is unknown or cannot be played this way; the message says why.
         MissingExtraError: open_spiel is not installed.
     """
     pyspiel = load_pyspiel()
@@ -164,7 +164,7 @@ def load_game(text: str, seats: int = 0, seed: int = 0) -> LoadedGame:
 
 
 def serialize(rules: SpielGame, state: GameState) -> str | None:
-    """Game and position as text that pyspiel can read back; None where that is not possible."""
+    """Serialise game and position for pyspiel; None if it cannot, or over 64,000 characters."""
     try:
         text = str(load_pyspiel().serialize_game_and_state(rules, state))
     except RuntimeError:
@@ -173,18 +173,18 @@ def serialize(rules: SpielGame, state: GameState) -> str | None:
 
 
 def _load(text: str) -> SpielGame:
-    if "(" in text and text not in _PROBED_BEFORE and (trouble := _probe(text)):
-        raise UsageError(f"{text} cannot be played: {trouble}")
+    if "(" in text and text not in _KNOWN_SAFE and (problem := _probe(text)):
+        raise UsageError(f"{text} cannot be played: {problem}")
     try:
         rules: SpielGame = load_pyspiel().load_game(text)
     except (RuntimeError, ValueError) as error:
-        raise UsageError(f"{text} cannot be played: {_complaint(str(error))}") from None
+        raise UsageError(f"{text} cannot be played: {_error_line(str(error))}") from None
     return rules
 
 
 @functools.lru_cache(maxsize=256)
 def _probe(text: str) -> str:
-    """Play some moves of the game in a process of its own; return what went wrong, or ""."""
+    """Play some moves of the game in a subprocess; return what went wrong, or ""."""
     command = [sys.executable, "-P", str(Path(__file__).with_name("probe.py")), text]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False,
@@ -193,7 +193,7 @@ def _probe(text: str) -> str:
         return "with these parameters it does not get under way: try other values"
     if done.returncode == 0:
         return ""
-    return _complaint(done.stdout) or "these parameters crash open_spiel: try other values"
+    return _error_line(done.stdout) or "these parameters crash open_spiel: try other values"
 
 
 def _refusal(kind: GameKind, has_parameters: bool) -> str:
@@ -217,7 +217,7 @@ def _unknown_game(name: str, names: Mapping[str, GameKind]) -> str:
 
 
 def _player_parameter(text: str, rules: SpielGame, seats: int) -> str:
-    """The game's parameter for the number of players."""
+    """Name of the game's parameter for the number of players."""
     players = rules.num_players()
     for name in _PLAYER_PARAMETERS:
         if name in rules.get_parameters() and f"{name}=" not in text:
@@ -247,8 +247,8 @@ def _facts(pyspiel: ModuleType, rules: SpielGame) -> GameFacts:
     )
 
 
-def _complaint(text: str) -> str:
-    """The first line of what pyspiel says, without the place in its own source."""
+def _error_line(text: str) -> str:
+    """The first line of pyspiel's message, without its source location."""
     line = next((line.strip() for line in text.splitlines() if line.strip()), "")[:300]
     demand = re.sub(r"^/\S+\.cc:\d+ ", "", line)
     return line if demand == line else f"open_spiel demands {demand}: try other values"

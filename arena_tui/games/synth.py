@@ -1,7 +1,7 @@
-"""Plays a made-up episode of language-model agents into a `Run`; needs nothing installed.
+"""Plays a synthetic episode of language-model agents into a `Run`; needs no extra installed.
 
-The same seed makes the same events, apart from times and ids, at any rate. No model is asked and
-none of those named exists. Knows no broker.
+The same seed gives the same events at any rate, apart from times and ids. No model is called, and
+those named do not exist. Knows nothing of brokers.
 """
 
 from __future__ import annotations
@@ -12,26 +12,26 @@ from collections.abc import Callable, Iterator, Sequence
 
 from arena_tui.events import AgentInfo
 from arena_tui.games.island import Island, Move
-from arena_tui.games.phrases import answer_words, prompt_words, thoughts
+from arena_tui.games.phrases import answer_text, prompt_text, reasoning_text
 from arena_tui.games.specs import SYNTH_AGENTS, Played, derive_seed
 from arena_tui.producers.run import Run
 
 __all__ = ["Wait", "play_synth", "synth_agents"]
 
 Wait = Callable[[float], bool]
-"""Waits that many seconds, at least looks once; returns True when the episode has to stop."""
+"""Waits that many seconds, 0 to only check; returns whether the episode has to stop."""
 
 _SLOW_RATE_PER_S = 20.0
 _SHORT_WAIT_S = 0.002
-_TIDE_EVERY = 9
-_STALL = 0.02
-_RATE_LIMITED = 0.05
-_UNREADABLE = 0.04
+_TIDE_INTERVAL_TURNS = 9
+_STALL_PROBABILITY = 0.02
+_RATE_LIMIT_PROBABILITY = 0.05
+_UNPARSABLE_PROBABILITY = 0.04
 _PRICES_USD = (2.5e-6, 4e-7, 1.1e-5, None, 8e-7, 6e-6)
 
 
 def synth_agents(names: Sequence[str] = ()) -> list[AgentInfo]:
-    """The episode's agents as events name them; two where none are given."""
+    """The episode's agents as events name them; two by default."""
     chosen = list(names) or list(SYNTH_AGENTS[:2])
     return [AgentInfo(id=name, name=name, spec="synth") for name in chosen]
 
@@ -51,22 +51,22 @@ def play_synth(
 
     Args:
         run: Where the events go; already entered.
-        seed: Everything that happens follows from it.
-        turns: After so many it is finished.
-        agents: Names of models; two where none are given.
-        rate_per_s: Events per second on the mean, 0 for as fast as possible. Up to 20, answers take
-            longer than the rest and now and then stall for many seconds.
-        delay_s: Seconds between turns, beside what the rate asks for.
+        seed: Determines everything that happens.
+        turns: Number of turns to play.
+        agents: Names of models; two by default.
+        rate_per_s: Mean events per second, 0 for as fast as possible. Up to 20, answers take longer
+            than other events and occasionally stall for many seconds.
+        delay_s: Extra seconds between turns.
         wait: Called before every event.
-        clock: Seconds; only read with a rate.
+        clock: Monotonic seconds; only read when a rate is given.
     """
     names = [agent.id for agent in synth_agents(agents)]
-    draw = random.Random(derive_seed(seed, "synth"))
-    island = Island(names, draw)
+    rng = random.Random(derive_seed(seed, "synth"))
+    island = Island(names, rng)
     pace = _Pace(rate_per_s, delay_s, wait, clock)
-    episode = _Episode(run, island, names, draw)
+    episode = _Episode(run, island, names, rng)
     stopped = any(
-        pace.hold(episode.turn, weight, pause_s) for weight, pause_s in episode.events(turns)
+        pace.wait(episode.turn, weight, pause_s) for weight, pause_s in episode.events(turns)
     )
     run.observation(island.text())
     outcome = dict(island.purses)
@@ -77,7 +77,7 @@ def play_synth(
 
 
 class _Pace:
-    """Holds the episode to its rate, by deadlines: what one wait oversleeps the next makes up."""
+    """Paces the episode by deadlines, so that an overslept wait shortens the next one."""
 
     def __init__(
         self, rate_per_s: float, delay_s: float, wait: Wait, clock: Callable[[], float]
@@ -87,32 +87,32 @@ class _Pace:
         self._turn = 1
         self._wait = wait
         self._clock = clock
-        self._due = clock() if rate_per_s else 0.0
+        self._deadline = clock() if rate_per_s else 0.0
 
-    def hold(self, turn: int, weight: float, pause_s: float) -> bool:
+    def wait(self, turn: int, weight: float, pause_s: float) -> bool:
         """Wait for the next event; return whether to stop."""
         delay_s = self._delay_s if turn > self._turn else 0.0
         self._turn = turn
         if not self._rate_per_s:
             return self._wait(delay_s)
-        self._due += delay_s
+        self._deadline += delay_s
         slow = self._rate_per_s <= _SLOW_RATE_PER_S
-        self._due += (weight if slow else 1.0) / self._rate_per_s + (pause_s if slow else 0.0)
-        ahead_s = self._due - self._clock()
+        self._deadline += (weight if slow else 1.0) / self._rate_per_s + (pause_s if slow else 0.0)
+        ahead_s = self._deadline - self._clock()
         if ahead_s < -1.0:
-            self._due = self._clock()
+            self._deadline = self._clock()
         return self._wait(ahead_s if ahead_s > _SHORT_WAIT_S else 0.0)
 
 
 class _Episode:
-    """Emits event after event; yields, before each, its weight of time and a pause in seconds."""
+    """Emits the events; before each, yields its relative duration and a pause in seconds."""
 
-    def __init__(self, run: Run, island: Island, names: Sequence[str], draw: random.Random) -> None:
+    def __init__(self, run: Run, island: Island, names: Sequence[str], rng: random.Random) -> None:
         self.turn = 0
         self._run = run
         self._island = island
         self._names = names
-        self._draw = draw
+        self._rng = rng
         self._prices = dict(zip(names, (_PRICES_USD * len(names))[: len(names)], strict=True))
 
     def events(self, turns: int) -> Iterator[tuple[float, float]]:
@@ -126,9 +126,9 @@ class _Episode:
             self._run.observation(self._island.text(), legal_actions=legal)
             offer = self._island.offers.get(name)
             yield 0.3, 0.0
-            prompt = prompt_words(turn, turns, self._island.purses[name], offer, legal)
+            prompt = prompt_text(turn, turns, self._island.purses[name], offer, legal)
             self._run.llm_prompt(prompt, model=name)
-            yield from self._ask_again(name, prompt)
+            yield from self._retry(name, prompt)
             move = self._island.take_turn(name)
             yield from self._answer(name, prompt, move)
             yield 0.5, 0.0
@@ -136,12 +136,12 @@ class _Episode:
             yield 0.4, 0.0
             self._run.result(move.ok, changed=move.ok, reward=move.reward,
                              detail=move.detail or None)  # fmt: skip
-            yield from self._afterwards(name, turn, move)
+            yield from self._after_turn(name, turn, move)
 
-    def _ask_again(self, name: str, prompt: str) -> Iterator[tuple[float, float]]:
-        """Sometimes the provider refuses, once or more."""
+    def _retry(self, name: str, prompt: str) -> Iterator[tuple[float, float]]:
+        """Sometimes the provider limits the rate, up to three times."""
         attempt = 1
-        while attempt < 4 and self._draw.random() < _RATE_LIMITED * attempt:
+        while attempt < 4 and self._rng.random() < _RATE_LIMIT_PROBABILITY * attempt:
             backoff_s = 2**attempt
             yield 1.0, 0.0
             self._run.error(f"HTTP 429 rate limited: retry {attempt} of 3 in {backoff_s} s",
@@ -151,40 +151,42 @@ class _Episode:
             attempt += 1
 
     def _answer(self, name: str, prompt: str, move: Move) -> Iterator[tuple[float, float]]:
-        draw = self._draw
-        if draw.random() < _UNREADABLE:
+        rng = self._rng
+        if rng.random() < _UNPARSABLE_PROBABILITY:
             yield 2.0, 0.0
             self._respond(name, prompt, "Hmm. Let me look at the map once more", "", 1.0)
             yield 0.3, 0.0
             self._run.error("the answer names no action: asked again", where="parse")
             yield 0.3, 0.0
             self._run.llm_prompt(f"{prompt}\nAnswer with one action from the list.", model=name)
-        latency_s = round(draw.lognormvariate(0.6, 0.5), 2)
-        stall_s = draw.uniform(20.0, 60.0) if draw.random() < _STALL else 0.0
+        latency_s = round(rng.lognormvariate(0.6, 0.5), 2)
+        stall_s = rng.uniform(20.0, 60.0) if rng.random() < _STALL_PROBABILITY else 0.0
         yield 3.5, stall_s
-        words = answer_words(move, draw)
-        self._respond(name, prompt, words, thoughts(move, draw), round(latency_s + stall_s, 2))
+        answer = answer_text(move, rng)
+        self._respond(
+            name, prompt, answer, reasoning_text(move, rng), round(latency_s + stall_s, 2)
+        )
 
     def _respond(
-        self, name: str, prompt: str, words: str, reasoning: str, latency_s: float
+        self, name: str, prompt: str, answer: str, reasoning: str, latency_s: float
     ) -> None:
         input_tokens = 180 + len(prompt) // 4 + 11 * self.turn
-        output_tokens = (len(words) + len(reasoning)) // 4 + self._draw.randint(4, 60)
+        output_tokens = (len(answer) + len(reasoning)) // 4 + self._rng.randint(4, 60)
         price = self._prices[name]
         cost = None if price is None else round(price * (input_tokens + 4 * output_tokens), 6)
         self._run.llm_response(
-            words, model=name, reasoning=reasoning or None, input_tokens=input_tokens,
+            answer, model=name, reasoning=reasoning or None, input_tokens=input_tokens,
             output_tokens=output_tokens, cost_usd=cost, latency_s=latency_s, finish_reason="stop",
         )  # fmt: skip
 
-    def _afterwards(self, name: str, turn: int, move: Move) -> Iterator[tuple[float, float]]:
+    def _after_turn(self, name: str, turn: int, move: Move) -> Iterator[tuple[float, float]]:
         if turn % 2 == 0 or move.reward:
             yield 0.2, 0.0
             self._run.metric("coins", self._island.purses[name], unit="coins")
         if move.kind in ("dig", "accept", "refuse"):
             yield 0.2, 0.0
             self._run.log(f"{name}: {move.detail}")
-        if turn % _TIDE_EVERY == 0:
+        if turn % _TIDE_INTERVAL_TURNS == 0:
             before, after = self._island.tide()
             yield 0.5, 0.0
             self._run.mutation(before, after, "the tide moves a chest")

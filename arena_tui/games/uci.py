@@ -1,7 +1,7 @@
-"""A chess engine as an agent, over the UCI protocol in a process of its own.
+"""A chess engine as an agent: a subprocess that speaks UCI.
 
 The protocol: https://www.shredderchess.com/chess-features/uci-universal-chess-interface.html.
-Searches are bounded by nodes, not by time, so that the same engine gives the same moves.
+Searches are limited by nodes, not by time, so that the same engine gives the same moves.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import time
 from typing import Protocol, cast
 
 from arena_tui.errors import ArenaError, UsageError
-from arena_tui.games.agents import AgentClosedError
+from arena_tui.games.protocol import AgentClosedError
 from arena_tui.games.spiel import GameState, LoadedGame, load_pyspiel
 
 __all__ = ["EngineError", "UciAgent"]
@@ -29,16 +29,16 @@ _KILL_TIMEOUT_S = 1.0
 
 
 class EngineError(ArenaError):
-    """The engine died, fell silent, or answered with a move that is not legal."""
+    """The engine exited, timed out, or answered with an illegal move."""
 
     exit_code = 3
 
 
 class UciAgent:
-    """Plays what the engine answers to `go nodes 20000`.
+    """Plays the engine's `bestmove` for `go nodes 20000`.
 
     Raises:
-        UsageError: Not chess, no such program, or one that does not speak UCI.
+        UsageError: The game is not chess, or the program is missing or does not speak UCI.
     """
 
     def __init__(self, game: LoadedGame, path: str) -> None:
@@ -46,15 +46,15 @@ class UciAgent:
             raise UsageError(
                 f"uci does not apply to {game.text}: chess engines play chess: use mcts:200"
             )
-        program = _program(path)
+        program = _find_program(path)
         self.spec = f"uci:{path}" if path else "uci"
         self.name = os.path.basename(program)
         self._closed = False
         self._engine = _Engine(program)
         try:
-            self._engine.ask("uci", "uciok", _HANDSHAKE_TIMEOUT_S)
-            self._engine.tell("ucinewgame")
-            self._engine.ask("isready", "readyok", _HANDSHAKE_TIMEOUT_S)
+            self._engine.request("uci", "uciok", _HANDSHAKE_TIMEOUT_S)
+            self._engine.send("ucinewgame")
+            self._engine.request("isready", "readyok", _HANDSHAKE_TIMEOUT_S)
         except EngineError as error:
             self._engine.kill()
             raise UsageError(
@@ -63,8 +63,8 @@ class UciAgent:
 
     def choose(self, state: GameState, player: int) -> int:
         try:
-            self._engine.tell(f"position fen {state}")
-            answer = self._engine.ask(f"go nodes {_NODES}", "bestmove", _MOVE_TIMEOUT_S)
+            self._engine.send(f"position fen {state}")
+            answer = self._engine.request(f"go nodes {_NODES}", "bestmove", _MOVE_TIMEOUT_S)
         except EngineError:
             if self._closed:
                 raise AgentClosedError(f"{self.name} was closed while it was choosing") from None
@@ -87,7 +87,7 @@ class ChessState(GameState, Protocol):
 
 
 class _Engine:
-    """The engine's process and its lines."""
+    """The engine's process and its line protocol."""
 
     def __init__(self, program: str) -> None:
         self._name = os.path.basename(program)
@@ -100,10 +100,10 @@ class _Engine:
             raise UsageError(
                 f"{program} cannot be started ({error.strerror}): give the path of a chess engine"
             ) from None
-        self._pending = b""
-        self._asking = threading.Lock()
+        self._buffer = b""
+        self._request_lock = threading.Lock()
 
-    def tell(self, command: str) -> None:
+    def send(self, command: str) -> None:
         stdin = self._process.stdin
         try:
             if stdin is not None:
@@ -112,40 +112,40 @@ class _Engine:
         except (OSError, ValueError):
             raise EngineError(f"{self._name} has ended") from None
 
-    def ask(self, command: str, answer: str, timeout_s: float) -> str:
-        """Send the command; return the first line that starts with the answer's word."""
-        end = time.monotonic() + timeout_s
-        with self._asking:
-            self.tell(command)
+    def request(self, command: str, answer: str, timeout_s: float) -> str:
+        """Send the command; return the first line whose first word is `answer`."""
+        deadline = time.monotonic() + timeout_s
+        with self._request_lock:
+            self.send(command)
             while True:
-                line, newline, rest = self._pending.partition(b"\n")
+                line, newline, rest = self._buffer.partition(b"\n")
                 if not newline:
-                    self._pending += self._read(end)
+                    self._buffer += self._read(deadline)
                     continue
-                self._pending = rest
-                words = line.decode("utf-8", "replace").strip()
-                if words.split(" ")[0] == answer:
-                    return words
+                self._buffer = rest
+                reply = line.decode("utf-8", "replace").strip()
+                if reply.split(" ")[0] == answer:
+                    return reply
 
     def kill(self) -> None:
-        """End the process and whatever it started; safe from any thread and more than once."""
+        """Kill the process group; may be called from any thread, more than once."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
-        if self._asking.acquire(timeout=_KILL_TIMEOUT_S):
+        if self._request_lock.acquire(timeout=_KILL_TIMEOUT_S):
             for pipe in (self._process.stdin, self._process.stdout):
                 if pipe is not None:
                     with contextlib.suppress(OSError):
                         pipe.close()
-            self._asking.release()
+            self._request_lock.release()
 
-    def _read(self, end: float) -> bytes:
+    def _read(self, deadline: float) -> bytes:
         stdout = self._process.stdout
         if stdout is None or stdout.closed:
             raise EngineError(f"{self._name} has ended")
         with selectors.DefaultSelector() as ready:
             ready.register(stdout, selectors.EVENT_READ)
-            if not ready.select(max(0.0, end - time.monotonic())):
+            if not ready.select(max(0.0, deadline - time.monotonic())):
                 raise EngineError(f"{self._name} does not answer")
         data = os.read(stdout.fileno(), 65536)
         if not data:
@@ -153,7 +153,7 @@ class _Engine:
         return data
 
 
-def _program(path: str) -> str:
+def _find_program(path: str) -> str:
     found = shutil.which(os.path.expanduser(path) if path else "stockfish")
     if found:
         return found

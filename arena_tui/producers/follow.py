@@ -1,6 +1,6 @@
-"""Follows growing files of JSON lines into the broker of this process. Writes to none of them.
+"""Follows growing files of JSON lines and publishes their events. Never writes to the files.
 
-A file's events have the same epoch and seqs whenever it is read: the store goes on where it was.
+A file's events have the same epoch and seqs whenever it is read, so the store resumes where it was.
 """
 
 from __future__ import annotations
@@ -28,30 +28,30 @@ __all__ = ["Follower"]
 _POLL_S = 0.25
 _CHUNK = 256 * 1024
 _PAUSE_AT = 0.25
-"""A file can wait: long before the broker warns of a store that is behind."""
+"""A file can wait: reading pauses long before the broker warns of a lagging store."""
 
 _NOTICED_MAX = 3
 _LOGGED_MAX = 1_000
-"""Bad lines of one file that are told one by one, on the screen and in the log."""
+"""Bad lines of one file reported one by one, on the screen and in the log."""
 
 _log = logging.getLogger(__name__)
 
 
 class Follower:
-    """Publishes what stands in the files and what is added to them, from a thread of its own.
+    """Publishes the lines of files, and those appended later, from a thread of its own.
 
-    A file may come later, grow, be cut short, or be replaced: then it is read from its beginning
-    again, except for what is there a second time. Runs without `run_end` stay open on closing, and
-    go on when their file is followed again.
+    A file may appear later, and may grow. One that is truncated or replaced is read again from its
+    beginning, but nothing is published twice. Runs without `run_end` stay open on closing, and
+    continue when their file is followed again.
 
-    Make it on the broker's loop; end it with `aclose`, before the broker's.
+    Create it on the broker's loop; call `aclose` before the broker's.
 
     Args:
-        paths: Files of JSON lines; one named twice is followed once.
-        notices: Takes what the user should know.
-        published: Awaited on the loop every few hundred events, for a screen that would otherwise
-            find the events of a big file gone by the time it looks.
-        poll_s: How often the files are looked at while nothing comes.
+        paths: Files of JSON lines; a file named twice is followed once.
+        notices: Receives notices for the user.
+        published: Awaited on the loop every few hundred events, so that a screen can read the
+            events of a big file before they are trimmed.
+        poll_s: Interval of polling idle files.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class Follower:
         return sum(file.refused for file in self._files)
 
     def start(self) -> None:
-        """Begin to read, when there is a file."""
+        """Start the reading thread, if there are any files."""
         if self._files:
             self._thread.start()
 
@@ -96,11 +96,11 @@ class Follower:
     def _follow(self) -> None:
         try:
             while not self._stop.is_set():
-                moved = [file.read_on() for file in self._files]
+                moved = [file.read_more() for file in self._files]
                 if True not in moved:
                     self._stop.wait(self._poll_s)
-        except Exception:  # noqa: BLE001 - in a thread, nobody else would say so
-            if not self._stop.is_set():  # a closed sink refuses what the thread had in hand
+        except Exception:  # noqa: BLE001 - nothing else reports a thread's error
+            if not self._stop.is_set():  # else: a closed sink refused the line in hand
                 _log.exception("following files ended")
                 self._notices.append("files are no longer followed: see the log, start again")
         finally:
@@ -108,7 +108,7 @@ class Follower:
                 file.close()
 
     def _open_run(self, run_id: str, event: Event, epoch: int) -> None:
-        """Open the run before its first event; one that is there already just goes on."""
+        """Open the run before its first event; a run that is open already continues."""
         if run_id in self._opened:
             return
         self._opened.add(run_id)
@@ -120,12 +120,12 @@ class Follower:
 _OpenRun: TypeAlias = Callable[[str, Event, int], None]
 
 
-class _Place:
-    """How far one reading of a file has come in a run.
+class _Progress:
+    """How far one pass over a file has read a run.
 
     Attributes:
         seq: Events of the run read so far.
-        published: Events of it that were published when this reading began.
+        published: Events of the run that an earlier pass has published.
     """
 
     __slots__ = ("epoch", "published", "seq")
@@ -151,32 +151,32 @@ class _File:
         self._file: FileIO | None = None
         self._cutter = LineCutter()
         self._intake = LineIntake(self._publish, self._refuse)
-        self._places: dict[str, _Place] = {}
-        self._earlier: dict[str, _Place] = {}
+        self._progress: dict[str, _Progress] = {}
+        self._earlier_progress: dict[str, _Progress] = {}
         self._trouble: str | None = None
-        self._sum: str | None = None
+        self._summary: str | None = None
 
     @property
     def refused(self) -> int:
         return self._intake.refused
 
-    def read_on(self) -> bool:
-        """Publish the next lines that are there; False when there is nothing now."""
+    def read_more(self) -> bool:
+        """Publish the next lines; False when there are none now."""
         try:
             if self._file is None:
-                self._file = open(self._path, "rb", buffering=0, opener=_open_at_once)  # noqa: SIM115
-            moved = self._read(self._file) or self._begins_anew(self._file)
+                self._file = open(self._path, "rb", buffering=0, opener=_open_nonblocking)  # noqa: SIM115
+            moved = self._read(self._file) or self._restart_if_replaced(self._file)
         except FileNotFoundError:
-            self._note_trouble(f"{self._path.name} does not exist yet: waiting for it")
+            self._report_trouble(f"{self._path.name} does not exist yet: waiting for it")
         except OSError as error:
-            self._note_trouble(f"cannot read {self._path.name}: {error.strerror}: trying again")
+            self._report_trouble(f"cannot read {self._path.name}: {error.strerror}: trying again")
         else:
-            self._note_trouble(None)
+            self._report_trouble(None)
             return moved
         return False
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         if self._file is not None:
             self._file.close()
             self._file = None
@@ -192,77 +192,78 @@ class _File:
         self._intake.take(lines)
         if self.refused > max(refused, _NOTICED_MAX):
             text = f"{self._path.name}: {self.refused:,} lines are not events: see the log"
-            self._tell(text, instead_of=self._sum)
-            self._sum = text
+            self._notify(text, instead_of=self._summary)
+            self._summary = text
 
-    def _begins_anew(self, file: FileIO) -> bool:
-        """At the end: whether another file, or a shorter one, stands in this one's place."""
+    def _restart_if_replaced(self, file: FileIO) -> bool:
+        """At the end of the file, restart if it was replaced or truncated; False if it was not."""
         try:
             now = self._path.stat()
         except FileNotFoundError:
-            return False  # moved away: what is still written to it counts, until there is another
+            return False  # moved away: keep reading it until another file replaces it
         if not os.path.samestat(now, os.fstat(file.fileno())):
-            if self._read(file):  # written since the end was seen
+            if self._read(file):  # written after the end was reached
                 return True
             self._take(self._cutter.rest())
-            self._begin_anew("was replaced")
+            self._restart("was replaced")
             return True
         if stat.S_ISREG(now.st_mode) and now.st_size < file.tell():
-            self._begin_anew("was cut short")
+            self._restart("was cut short")
             return True
         return False
 
-    def _begin_anew(self, what: str) -> None:
+    def _restart(self, what: str) -> None:
         text = f"{self._path.name} {what}: reading it from its beginning"
         _log.warning("%s (%s)", text, self._path)
-        self._tell(text, instead_of=text)
+        self._notify(text, instead_of=text)
         self.close()
         self._cutter = LineCutter()
-        self._earlier |= self._places
-        self._places = {}
+        self._earlier_progress |= self._progress
+        self._progress = {}
 
     def _publish(self, run_id: str, event: Event, line: Line) -> None:
-        place = self._places.get(run_id) or self._begin_run(run_id, event, line)
-        if place.seq < place.published:
+        progress = self._progress.get(run_id) or self._begin_run(run_id, event, line)
+        if progress.seq < progress.published:
             sealed(event)
         else:
             self._emit(run_id, event, line)
-        place.seq += 1
+        progress.seq += 1
 
-    def _begin_run(self, run_id: str, event: Event, line: Line) -> _Place:
-        sealed(event)  # before a run is opened for it
+    def _begin_run(self, run_id: str, event: Event, line: Line) -> _Progress:
+        sealed(event)  # validate before opening the run
         epoch = line.epoch(event)
         self._open_run(run_id, event, epoch)
-        earlier = self._earlier.get(run_id)
-        # The same first event to the millisecond: the run was written out again, not begun again.
+        earlier = self._earlier_progress.get(run_id)
+        # The first event has the same time to the millisecond: the file was rewritten, and this is
+        # the same run.
         again = earlier is not None and earlier.epoch == epoch != 1
         published = max(earlier.seq, earlier.published) if earlier and again else 0
-        place = self._places[run_id] = _Place(epoch, published)
-        return place
+        progress = self._progress[run_id] = _Progress(epoch, published)
+        return progress
 
     def _refuse(self, number: int, why: str) -> None:
         if self.refused <= _NOTICED_MAX:
-            self._tell(f"{self._path.name} line {number}: {why}")
+            self._notify(f"{self._path.name} line {number}: {why}")
         if self.refused <= _LOGGED_MAX:
             _log.error("%s line %d: %s", self._path, number, why)
         if self.refused == _LOGGED_MAX:
             _log.error("%s: further lines that are not events are only counted", self._path)
 
-    def _note_trouble(self, text: str | None) -> None:
+    def _report_trouble(self, text: str | None) -> None:
         if text != self._trouble:
             if text is not None:
                 _log.warning("%s (%s)", text, self._path)
-            self._tell(text, instead_of=self._trouble)
+            self._notify(text, instead_of=self._trouble)
             self._trouble = text
 
-    def _tell(self, text: str | None, instead_of: str | None = None) -> None:
-        """Give a notice, in place of an older one; None only takes that back."""
+    def _notify(self, text: str | None, instead_of: str | None = None) -> None:
+        """Add a notice, replacing an older one; None only removes that."""
         if instead_of in self._notices:
             self._notices.remove(instead_of)
         if text is not None:
             self._notices.append(text)
 
 
-def _open_at_once(path: str, flags: int) -> int:
-    """Opening a named pipe, or reading it, never waits for its writer."""
+def _open_nonblocking(path: str, flags: int) -> int:
+    """Open without blocking: a named pipe would wait for its writer, on opening and on reading."""
     return os.open(path, flags | os.O_NONBLOCK)

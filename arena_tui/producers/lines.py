@@ -1,6 +1,6 @@
-"""JSON lines on their way to a broker: cut from bytes, decoded, counted, the bad ones reported.
+"""Splits bytes into JSON lines, decodes and counts them, and reports the bad ones.
 
-Knows neither where the bytes come from nor where the events go.
+Knows nothing of where the bytes come from.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from arena_tui.producers.sink import MultiRunBrokerSink
 __all__ = ["LINE_MAX_BYTES", "Line", "LineCutter", "LineIntake", "PacedSink", "Publish", "Refuse"]
 
 LINE_MAX_BYTES: Final = EVENT_MAX_BYTES + 16 * 1024
-"""Longest line that is held: an event, and a line's own fields and spaces around it."""
+"""Longest line accepted: an event, plus the line's own fields and white space."""
 
 _AHEAD_EVENTS: Final = 500
-"""Events read ahead of the broker: fewer than a run keeps, so that nobody who reads along at once
-finds them trimmed."""
+"""Most events read ahead of the broker: fewer than a run keeps, so that a live reader never finds
+them trimmed."""
 
 _AHEAD_BYTES: Final = 4 * 1024 * 1024
 
-_BREATH_S: Final = 0.005
-"""Rest after each portion where a screen reads along: keys wait less while a big file is read."""
+_YIELD_S: Final = 0.005
+"""Pause after each flush when a screen reads along, so that keys respond while a big file loads."""
 
 _BLANKS: Final = b" \t\r"
 _1970: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -38,7 +38,7 @@ _MILLISECOND: Final = timedelta(milliseconds=1)
 
 
 class Line(NamedTuple):
-    """One line, numbered from 1, without its newline; `raw` is None when it was too long."""
+    """One line without its newline, numbered from 1; `raw` is None when it was too long."""
 
     number: int
     raw: bytes | None
@@ -54,7 +54,7 @@ class Line(NamedTuple):
         return decode_line(self.raw)
 
     def epoch(self, event: Event) -> int:
-        """Epoch of the run whose first line this is: the same whenever the line is read.
+        """Epoch of the run whose first line this is; the same whenever the line is read.
 
         It is the line's `ts` in ms since 1970, or 1 when it has none.
         """
@@ -64,60 +64,60 @@ class Line(NamedTuple):
 
 
 class _Stamped(Struct):
-    """What tells whether a line brings a time of its own."""
+    """The part of a line that shows whether it has its own timestamp."""
 
     ts: Any = None
 
 
 Publish: TypeAlias = Callable[[str, Event, Line], None]
-"""Takes run id and event of a line; raises EventError or RunClosedError when it refuses it."""
+"""Publishes the event of a line; raises EventError or RunClosedError when it is refused."""
 
 Refuse: TypeAlias = Callable[[int, str], None]
-"""Is told the number of a bad line, and what is wrong with it."""
+"""Called with the number of a bad line, and the reason."""
 
 
 class LineCutter:
-    """Cuts what is fed to it into lines; holds one unfinished line, and of a too long one nothing.
+    """Splits chunks of bytes into lines. Buffers one partial line, nothing of one that is too long.
 
-    Blank lines are counted and left out.
+    Blank lines are numbered but skipped.
     """
 
     def __init__(self) -> None:
         self._number = 0
-        self._held = bytearray()
+        self._partial = bytearray()
         self._too_long = False
 
     def feed(self, data: bytes) -> Iterator[Line]:
-        """The lines that end in `data`. Take them all before feeding more."""
+        """The lines that `data` completes. Exhaust the iterator before feeding more."""
         start = 0
         while (end := data.find(b"\n", start)) >= 0:
-            self._hold(data, start, end)
+            self._buffer(data, start, end)
             yield from self.rest()
             start = end + 1
-        self._hold(data, start, len(data))
+        self._buffer(data, start, len(data))
 
     def rest(self) -> Iterator[Line]:
-        """The line begun, when no more is to come."""
-        raw = None if self._too_long else bytes(self._held)
-        self._held.clear()
+        """The partial line, at the end of the input."""
+        raw = None if self._too_long else bytes(self._partial)
+        self._partial.clear()
         self._too_long = False
         self._number += 1
         if raw is None or raw.strip(_BLANKS):
             yield Line(self._number, raw)
 
-    def _hold(self, data: bytes, start: int, end: int) -> None:
-        if len(self._held) + end - start > LINE_MAX_BYTES:
+    def _buffer(self, data: bytes, start: int, end: int) -> None:
+        if len(self._partial) + end - start > LINE_MAX_BYTES:
             self._too_long = True
-            self._held.clear()
+            self._partial.clear()
         elif not self._too_long:
-            self._held += memoryview(data)[start:end]
+            self._partial += memoryview(data)[start:end]
 
 
 class LineIntake:
-    """Hands the events of lines on and counts them; a bad line stops nothing.
+    """Decodes lines, publishes their events and counts them; a bad line is reported and skipped.
 
     Attributes:
-        published: Events handed on; refused: bad lines; runs: ids of the runs seen.
+        published: Events published; refused: bad lines; runs: ids of the runs seen.
     """
 
     def __init__(self, publish: Publish, refuse: Refuse) -> None:
@@ -128,7 +128,7 @@ class LineIntake:
         self._refuse = refuse
 
     def take(self, lines: Iterable[Line]) -> None:
-        """Hand on what the lines hold."""
+        """Publish the events of lines."""
         for line in lines:
             try:
                 run_id, event = line.decode()
@@ -142,12 +142,12 @@ class LineIntake:
 
 
 class PacedSink:
-    """Emits lines into a sink from one thread, and never gets far ahead of what is published.
+    """Emits lines into a sink from one thread, with a bound on events not yet published.
 
-    A file is read faster than it is stored: without this all of it could stand in memory.
+    A file is read faster than it is stored: without the bound all of it could pile up in memory.
 
     Args:
-        published: Awaited on the loop each time all that was emitted is published.
+        published: Awaited on the loop after each flush.
     """
 
     def __init__(
@@ -168,12 +168,12 @@ class PacedSink:
             self.flush()
 
     def flush(self) -> None:
-        """Wait until all that was emitted is published, however long the broker takes."""
+        """Block until all that was emitted is published, however long the broker takes."""
         self._events = self._bytes = 0
-        asyncio.run_coroutine_threadsafe(self._let_read(), self._loop).result()
+        asyncio.run_coroutine_threadsafe(self._flush(), self._loop).result()
 
-    async def _let_read(self) -> None:
+    async def _flush(self) -> None:
         await self._sink.flush()
         if self._published is not None:
             await self._published()
-            await asyncio.sleep(_BREATH_S)
+            await asyncio.sleep(_YIELD_S)

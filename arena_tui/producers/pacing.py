@@ -1,4 +1,4 @@
-"""Holds producers back while the store catches up. Knows no queue and no thread."""
+"""Throttles producers while the store catches up. Knows no queue and no thread."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from arena_tui.broker.protocol import STORE, BrokerProtocol, Outgoing
 __all__ = ["StorePacing"]
 
 _LOOK_S: Final = 0.02
-"""How often the lag of a store that is waited for is looked at."""
+"""Interval of checking the lag while waiting for the store."""
 
 
 class StorePacing:
-    """Waits while too much of a run is not stored yet; for the store, and no other consumer.
+    """Waits while too much of a run is not stored yet: for the store, and no other consumer.
 
     A store that makes no progress is not waited for.
 
     Args:
-        patience_s: How long a store may take for any progress.
-        pause_at: Share of a run's log, in events or in bytes, that may wait for the store.
+        patience_s: How long the store may go without progress.
+        pause_at: Fraction of a run's log, in events or in bytes, that may be unstored.
     """
 
     def __init__(self, broker: BrokerProtocol, patience_s: float, pause_at: float) -> None:
@@ -36,13 +36,13 @@ class StorePacing:
         self._store_moves = True
 
     def note(self, batch: Iterable[Outgoing]) -> None:
-        """These events are about to be published."""
+        """Count a batch that is about to be published."""
         unstored = self._bytes
         for run_id, _, raw in batch:
             unstored[run_id] += len(raw)
 
     async def wait(self) -> None:
-        """Give the loop's others their turn; more than one while a run is about to lose events."""
+        """Yield to the loop; while a run is about to lose events, until the store catches up."""
         await asyncio.sleep(0)
         least, moved_at = None, 0.0
         look_s = min(_LOOK_S, self._patience_s)
@@ -59,7 +59,7 @@ class StorePacing:
         self._store_moves = True
 
     def _long_lags(self) -> dict[str, int]:
-        """Runs of which too much waits for the store, and how many events of each."""
+        """The runs with too much unstored, and their lag in events."""
         lags = self._broker.lags(STORE)
         unstored = self._bytes
         for run_id in [run_id for run_id in unstored if run_id not in lags]:

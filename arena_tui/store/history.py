@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Literal, TypeAlias
-
-from msgspec import Struct
 
 from arena_tui.codec import decode_event
 from arena_tui.errors import UnknownRunError, UsageError
 from arena_tui.events import Delivery, Envelope, Gap
+from arena_tui.folds.density import MARKS_MAX, Density, Mark, Slices, empty_density
 from arena_tui.folds.totals import AgentTally, RunTotals
 from arena_tui.store.database import Connection, Database
 from arena_tui.store.rows import RUN_COLUMNS, as_in_payload, totals_of
 
-__all__ = ["Density", "History", "Mark", "SortKey", "read_run", "read_runs", "read_window"]
+__all__ = ["History", "SortKey", "read_run", "read_runs", "read_window"]
 
 WINDOW = 1_000
 """Maximum number of seqs a windowed read returns, and the default page of runs."""
-
-MARKS_MAX = 1_000
-"""Maximum number of marks of each kind in a `Density`; more than a screen has columns."""
 
 SortKey: TypeAlias = Literal[
     "started_at", "game", "label", "status", "turns", "events", "input_tokens", "output_tokens",
@@ -31,32 +27,6 @@ SortKey: TypeAlias = Literal[
 
 _DURATION = "epoch(last_at - started_at)"
 _PAYLOAD_COLUMNS = "run_id, epoch, seq, payload"
-
-
-class Mark(Struct, frozen=True, kw_only=True):
-    """An error, gap or bookmark, and the slice of the run it falls in."""
-
-    seq: int
-    kind: Literal["error", "gap", "bookmark"]
-    slice: int
-    note: str = ""
-
-
-class Density(Struct, frozen=True, kw_only=True):
-    """Histogram of a run's events over time, in equal slices from its first event to its newest.
-
-    Attributes:
-        counts: Events per slice.
-        seqs: First seq at or after the start of each slice; ascending.
-        marks: Errors, gaps and bookmarks, at most `MARKS_MAX` of each kind.
-        first_at, last_at: Times of the run's first and newest event, UTC; None without events.
-    """
-
-    counts: tuple[int, ...]
-    seqs: tuple[int, ...]
-    marks: tuple[Mark, ...]
-    first_at: datetime | None
-    last_at: datetime | None
 
 
 class History:
@@ -298,37 +268,28 @@ def _read_density(connection: Connection, run_id: str, slices: int) -> Density:
         "SELECT min(ts), max(ts), max(seq) FROM events WHERE run_id = ?", [run_id]
     ).fetchall()
     if first_at is None:
-        return Density(counts=(0,) * slices, seqs=(1,) * slices, marks=(), first_at=None,
-                       last_at=None)  # fmt: skip
-    width_us = max(1, (last_at - first_at) // timedelta(microseconds=1) + 1) / slices
+        return empty_density(slices)
+    time = Slices(
+        first_at=first_at.replace(tzinfo=UTC), last_at=last_at.replace(tzinfo=UTC), count=slices
+    )
     elapsed_us = "(epoch_us(ts) - epoch_us($from))"
-    slice_of = f"least({slices - 1}, CAST(floor({elapsed_us} / {width_us!r}) AS INTEGER))"
+    slice_of = f"least({slices - 1}, CAST(floor({elapsed_us} / {time.width_us!r}) AS INTEGER))"
     parameters = {"run": run_id, "from": first_at}
     rows = connection.execute(
         f"SELECT {slice_of}, count(*), min(seq) FROM events WHERE run_id = $run GROUP BY 1",
         parameters,
     ).fetchall()
-    counts, seqs = [0] * slices, [last_seq] * slices
-    for index, count, seq in rows:
-        counts[index], seqs[index] = count, seq
-    for index in range(slices - 2, -1, -1):
-        seqs[index] = min(seqs[index], seqs[index + 1])
-    return Density(
-        counts=tuple(counts),
-        seqs=tuple(seqs),
-        marks=(
-            *_marks(connection, "error", f"SELECT seq, {slice_of}, '' FROM events "
-                    "WHERE run_id = $run AND kind = 'error'", parameters),
-            *_marks(connection, "gap", f"SELECT from_seq, if(ts IS NULL, 0, {slice_of}), reason "
-                    "FROM gaps ASOF LEFT JOIN events ON events.run_id = gaps.run_id "
-                    "AND events.epoch = gaps.epoch AND seq < from_seq "
-                    "WHERE gaps.run_id = $run", parameters),
-            *_marks(connection, "bookmark", f"SELECT seq, {slice_of}, note FROM bookmarks "
-                    "JOIN events USING (run_id, epoch, seq) WHERE run_id = $run", parameters),
-        ),
-        first_at=first_at.replace(tzinfo=UTC),
-        last_at=last_at.replace(tzinfo=UTC),
-    )  # fmt: skip
+    marks = [
+        *_marks(connection, "error", f"SELECT seq, {slice_of}, '' FROM events "
+                "WHERE run_id = $run AND kind = 'error'", parameters),
+        *_marks(connection, "gap", f"SELECT from_seq, if(ts IS NULL, 0, {slice_of}), reason "
+                "FROM gaps ASOF LEFT JOIN events ON events.run_id = gaps.run_id "
+                "AND events.epoch = gaps.epoch AND seq < from_seq "
+                "WHERE gaps.run_id = $run", parameters),
+        *_marks(connection, "bookmark", f"SELECT seq, {slice_of}, note FROM bookmarks "
+                "JOIN events USING (run_id, epoch, seq) WHERE run_id = $run", parameters),
+    ]  # fmt: skip
+    return time.density({index: (count, seq) for index, count, seq in rows}, last_seq, marks)
 
 
 def _marks(

@@ -42,7 +42,7 @@ def test_patience_ends_although_the_program_goes_on_showing_other_things(tmp_pat
     chatter = "import time\nwhile True: print('busy', flush=True); time.sleep(0.001)"
 
     with (
-        Terminal([sys.executable, "-c", chatter], tmp_path, patience_s=0.3) as terminal,
+        Terminal([sys.executable, "-c", chatter], tmp_path, timeout_s=0.3) as terminal,
         pytest.raises(BenchError, match=r"within 0.3 s: .*busy"),
     ):
         terminal.wait_for(text(b"ready"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from arena_tui.broker.ledger import Ledger
 from arena_tui.broker.protocol import Cursor, Limits, RunMeta
 from arena_tui.broker.stream import RunStream
-from arena_tui.broker.subscription import missed_streams
+from arena_tui.broker.subscription import reset_gaps
 from arena_tui.codec import sealed
 from arena_tui.events import Delivery, Envelope, Gap, LogEvent
 from tests.envelopes import envelope
@@ -14,7 +14,7 @@ LIMITS = Limits(retain=10)
 
 
 async def recover(gap: Gap) -> tuple[list[Delivery], Gap | None]:
-    """Upstream has all events of a run from its 101st on, and gives 20 at a time."""
+    """An upstream that has a run's events from seq 101 on, and returns 20 at a time."""
     if gap.to_seq <= 100 or gap.reason == "reset":
         return [gap], None
     first = max(gap.from_seq, 101)
@@ -127,10 +127,10 @@ async def test_lag_counts_the_stream_before_until_it_is_acked() -> None:
 def test_what_a_cursor_misses_of_ended_streams() -> None:
     ended = [Cursor(5, 90), Cursor(7, 3), Cursor(8, 0)]
 
-    assert missed_streams("r", Cursor(5, 60), ended, 9) == [
+    assert reset_gaps("r", Cursor(5, 60), ended, 9) == [
         Gap("r", 5, 61, 90, "reset"), Gap("r", 7, 1, 3, "reset"),
     ]  # fmt: skip
-    assert missed_streams("r", Cursor(7, 3), ended, 9) == [Gap("r", 7, 4, 3, "reset")]
-    assert missed_streams("r", Cursor(6, 2), ended, 9) == [
+    assert reset_gaps("r", Cursor(7, 3), ended, 9) == [Gap("r", 7, 4, 3, "reset")]
+    assert reset_gaps("r", Cursor(6, 2), ended, 9) == [
         Gap("r", 6, 3, 2, "reset"), Gap("r", 7, 1, 3, "reset"),
     ]  # fmt: skip

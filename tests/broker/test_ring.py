@@ -1,4 +1,4 @@
-"""The log of one run, against a plain list that keeps everything."""
+"""The log of one run, against a model: a list that keeps everything."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from arena_tui.events import Delivery, Envelope, Gap, LogEvent
 
 
 def payload(number: int, size: int = 60) -> bytes:
-    """An event as JSON, of exactly so many bytes."""
+    """An event as JSON, of exactly `size` bytes."""
     raw = b'{"kind":"log","text":"%d"}' % number
     return raw[:-1] + b" " * (size - len(raw)) + b"}"
 

@@ -116,6 +116,41 @@ def test_events_are_flat_lines_with_dense_seqs(played: Path) -> None:
     assert {event["kind"] for event in some} == {"action"}
 
 
+def test_what_is_recorded_is_what_is_stored(tmp_path: Path) -> None:
+    record = ["--record", str(tmp_path / "all.jsonl")]
+
+    arena(tmp_path, *PLAY, *record)
+    arena(tmp_path, *PLAY, *record)
+
+    recorded = lines((tmp_path / "all.jsonl").read_text())
+    stored = lines(arena(tmp_path, "events", "--json").stdout)
+    assert len({event["run_id"] for event in recorded}) == 8
+    assert sorted(recorded, key=str) == sorted(stored, key=str)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["--record", "notes.txt"], 3, "notes.txt is not a recording"),
+        (["--record", "no/folder/x"], 3, "No such file or directory: give another file"),
+        (["--record", "x", "--broker", "redis://127.0.0.1:1"], 2, "give --record to arena-tui"),
+    ],
+    ids=["foreign file", "no folder", "shared broker"],
+)
+def test_what_cannot_be_recorded_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], code: int, said: str
+) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    monkeypatch.chdir(tmp_path)
+
+    done = arena(tmp_path, *PLAY, *words)
+
+    assert (done.returncode, done.stdout) == (code, "")
+    assert said in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
 def test_show_tells_one_run(played: Path) -> None:
     run = lines(arena(played, "runs", "--json", "--limit", "1").stdout)[0]
 

@@ -71,7 +71,7 @@ def wait_until_stored(url: str, run_id: str, seq: int) -> None:
     with redis.Redis.from_url(url, decode_responses=True) as client:
 
         def is_acked() -> bool:
-            stores = client.smembers("arena:stores")
+            stores = client.smembers("arena:consumers")
             acks = [client.hget(f"arena:acks:{store}", run_id) for store in stores]
             return any(ack and ack.endswith(f"-{seq}") for ack in acks)
 

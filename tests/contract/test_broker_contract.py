@@ -1,4 +1,4 @@
-"""The promises of `BrokerProtocol`, for every backend."""
+"""The guarantees of `BrokerProtocol`, on every backend."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def drain(subscription: Subscription, limit: int = 1_000) -> list[Delivery]:
 
 
 async def read_to(subscription: Subscription, seq: int) -> list[Delivery]:
-    """What it is handed until it has this event; a durable one may have to wait for some of it."""
+    """All deliveries up to this event; awaits, as a durable consumer may have to recover some."""
     deliveries: list[Delivery] = []
     while not deliveries or seqs(deliveries[-1:]) != [seq]:
         deliveries += await asyncio.wait_for(anext(subscription), 20)

@@ -1,4 +1,4 @@
-"""Any order of publish, subscribe, read, ack, close and reap, against a plain-list model."""
+"""Any order of publish, subscribe, read, ack, close and reap, against a model."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tests.conftest import BACKENDS, arrived
 
 
 class Model:
-    """One consumer: how far it has read each run, and every seq it got or was told it lost."""
+    """One consumer: its cursors, and what it was delivered and lost of each run."""
 
     def __init__(self, subscription: Subscription, start: dict[str, int], durable: bool) -> None:
         self.subscription = subscription
@@ -42,7 +42,7 @@ class Model:
 
 
 class BrokerMachine(RuleBasedStateMachine):
-    """The real broker beside a model that is a list a run and a number a consumer."""
+    """The real broker against a model: the newest seq per run, and cursors per consumer."""
 
     runs: Bundle[str] = Bundle("runs")
     closed: Bundle[str] = Bundle("closed")
@@ -94,7 +94,7 @@ class BrokerMachine(RuleBasedStateMachine):
 
     @rule(run_id=consumes(closed))
     def reap(self, run_id: str) -> None:
-        for consumer in self.everyone:  # else its overflow would come as part of another gap
+        for consumer in self.everyone:  # else its overflow would be part of another gap
             while consumer.durable and self.take(consumer, 40):
                 pass
         if run_id in self.held():
@@ -127,7 +127,7 @@ class BrokerMachine(RuleBasedStateMachine):
         self.take(consumer, limit)
 
     def take(self, consumer: Model, limit: int) -> int:
-        """Read once and keep account; returns how many deliveries there were."""
+        """Read once and update the model; returns the number of deliveries."""
         deliveries = self.wait(self.some(consumer, limit))
         for each in deliveries:
             expected = consumer.cursor.get(each.run_id, 0) + 1
@@ -148,7 +148,7 @@ class BrokerMachine(RuleBasedStateMachine):
         return len(deliveries)
 
     async def some(self, consumer: Model, limit: int) -> list[Delivery]:
-        """What is there now, even if the server has to be asked for it."""
+        """Read what is available now, recovering from the server where needed."""
         found = consumer.subscription.read_nowait(limit)
         if not found and limit and await self.lag_of(consumer):
             found = await asyncio.wait_for(anext(consumer.subscription), 20)
@@ -181,7 +181,7 @@ class BrokerMachine(RuleBasedStateMachine):
 
     @rule(consumer=consumes(consumers))
     def unsubscribe(self, consumer: Model) -> None:
-        while self.take(consumer, 40):  # what it lost counts, though it leaves
+        while self.take(consumer, 40):  # its losses count even after it closes
             pass
         consumer.subscription.close()
         self.everyone.remove(consumer)
@@ -252,7 +252,7 @@ TestBrokerMachine.settings = settings(max_examples=150, stateful_step_count=40, 
 @pytest.mark.parametrize("server", BACKENDS[1:])
 def test_the_broker_on_redis_keeps_to_the_model(server: str, request: Any) -> None:
     class RedisMachine(BrokerMachine):
-        """Holds less than it promises, so that durable consumers have to ask the server."""
+        """Caches less than its limits, so that durable consumers recover from the server."""
 
         async def make(self) -> BrokerProtocol:
             url = BrokerUrl(request.getfixturevalue("redis_url_of")(server))

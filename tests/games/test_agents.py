@@ -6,7 +6,8 @@ import pyspiel
 import pytest
 
 from arena_tui.errors import UsageError
-from arena_tui.games.agents import AgentClosedError, AgentSpec, make_agent, parse_agent
+from arena_tui.games.agents import AgentSpec, make_agent, parse_agent
+from arena_tui.games.protocol import AgentClosedError
 from arena_tui.games.spiel import load_game
 
 

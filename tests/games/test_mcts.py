@@ -3,9 +3,9 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pyspiel
 import pytest
 
-from arena_tui.games import mcts
 from arena_tui.games.mcts import SearchAgent, make_mcts
 from arena_tui.games.open_loop import OpenLoopAgent
 from arena_tui.games.spiel import load_game
@@ -43,15 +43,22 @@ def test_each_kind_of_game_has_its_search(game: str, search: type):
 
 
 def test_several_trees_vote_for_the_win_at_hand(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(mcts, "_MOVES_A_TREE", 1)
-    loaded = load_game("connect_four")
+    loaded, trees = load_game("connect_four"), []
+
+    class Counted(pyspiel.MCTSBot):
+        def step(self, state) -> int:
+            trees.append(state)
+            return super().step(state)
+
+    monkeypatch.setattr(pyspiel, "MCTSBot", Counted)
     state = loaded.rules.new_initial_state()
     for column in (3, 0, 3, 0, 3, 1):
         state.apply_action(column)
-    agent = SearchAgent(loaded, 500, seed=1)
+    agent = SearchAgent(loaded, 30_000, seed=1)
 
-    assert agent.name == "mcts:500"
-    assert [agent.choose(state, 0) for _ in range(3)] == [3, 3, 3]
+    assert agent.name == "mcts:30000"
+    assert agent.choose(state, 0) == 3
+    assert len(trees) > 1
 
 
 def test_a_game_that_is_over_is_refused_not_searched():
@@ -71,7 +78,7 @@ class Broken:
 
 
 def test_a_failing_search_raises_where_it_was_asked_for(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(mcts, "_bot", lambda game, simulations, seed: Broken())
+    monkeypatch.setattr(pyspiel, "MCTSBot", lambda *_: Broken())
     loaded = load_game("connect_four")
 
     with pytest.raises(RuntimeError, match="out of memory"):

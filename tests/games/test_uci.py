@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from arena_tui.errors import UsageError
-from arena_tui.games.agents import AgentClosedError, make_agent, parse_agent
+from arena_tui.games.agents import make_agent, parse_agent
+from arena_tui.games.protocol import AgentClosedError
 from arena_tui.games.spiel import load_game
 from arena_tui.games.uci import EngineError
 

@@ -1,4 +1,4 @@
-"""Files as they are found in the wild: late, growing, cut, replaced, full of other things."""
+"""Files that are missing, growing, truncated, replaced, or full of bad lines."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ POLL_S = 0.001
 
 
 def line(run_id: str, turn: int, **fields: Any) -> bytes:
-    """A line of a run that began at 2026-01-01 and has a turn a second."""
+    """A line of a run that began at 2026-01-01 and has one turn per second."""
     ts = (BEGUN + timedelta(seconds=turn)).isoformat()
     return (
         msgspec.json.encode({"run_id": run_id, "kind": "log", "turn": turn, "ts": ts} | fields)
@@ -46,7 +46,7 @@ def lines(run_id: str, turns: range) -> bytes:
 
 
 def too_deep(run_id: str) -> bytes:
-    """A line that can be read and not published."""
+    """A line that can be decoded but not published."""
     deep: list[Any] = []
     for _ in range(300):
         deep = [deep]
@@ -59,7 +59,7 @@ def append(path: Path, data: bytes) -> None:
 
 
 class Following:
-    """Files being followed into a broker, and what came of them."""
+    """Files followed into a broker, and what was published of them."""
 
     def __init__(self, *paths: Path, limits: Limits | None = None) -> None:
         self.notices: list[str] = []
@@ -75,13 +75,13 @@ class Following:
         return self._got
 
     def turns(self, run_id: str) -> list[int | None]:
-        """The turns of the run's events, which have the seqs from 1."""
+        """The turns of the run's events; asserts that their seqs are dense from 1."""
         own = [each for each in self.got if each.run_id == run_id]
         assert [each.seq for each in own] == list(range(1, len(own) + 1))
         return [each.event.turn for each in own]
 
     async def has(self, run_id: str, *turns: int) -> None:
-        """Wait until the run has these turns at least; they must be these."""
+        """Wait until the run has as many turns, and assert that they are these."""
         await until(lambda: len(self.turns(run_id)) >= len(turns))
         assert self.turns(run_id) == list(turns)
 
@@ -170,7 +170,7 @@ async def test_a_file_that_is_rotated_is_read_to_its_end_and_then_the_new_one(
     await following.has("a", 0, 1)
 
     path.rename(tmp_path / "x.jsonl.1")
-    append(tmp_path / "x.jsonl.1", line("a", 2)[:-1])  # a last line never got its newline
+    append(tmp_path / "x.jsonl.1", line("a", 2)[:-1])  # the last line has no newline
     path.write_bytes(lines("a", range(3, 5)))
 
     await following.has("a", 0, 1, 2, 3, 4)
@@ -454,7 +454,7 @@ async def test_a_failure_of_the_broker_is_told(
 
 @asynccontextmanager
 async def storing(path: Path, db: Path) -> AsyncIterator[Runtime]:
-    """The file, followed into a store for as long as the block lasts."""
+    """Follow the file into a store while the block runs."""
     runtime = Runtime(Config(db=str(db)))
     await runtime.open()
     follower = Follower(runtime.broker, [path], runtime.notices, poll_s=POLL_S)

@@ -1,4 +1,4 @@
-"""Bytes in any pieces become events; a bad line is told by its number and stops nothing."""
+"""Chunks of any size become events; a bad line is reported by its number and skipped."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LOG = b'{"run_id":"a","kind":"log","text":"x"}'
 
 
 def cut(*pieces: bytes) -> list[Line]:
-    """All lines of the pieces, the last one finished or not."""
+    """All lines of the chunks; the last one may lack its newline."""
     cutter = LineCutter()
     found = [line for piece in pieces for line in cutter.feed(piece)]
     return found + list(cutter.rest())

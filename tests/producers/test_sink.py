@@ -1,4 +1,4 @@
-"""From threads to the broker: order, back pressure, and nothing lost on the way or at the end."""
+"""Publishing from threads: order, back pressure, and no loss while running or closing."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def events_of(subscription: Subscription) -> list[Event]:
 
 
 class StuckBroker(InProcessBroker):
-    """Takes batches in only while `open` is set."""
+    """Accepts batches only while `open` is set."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -172,7 +172,7 @@ async def test_a_full_sink_makes_the_producer_wait_and_says_so() -> None:
             emitted.append(count)
 
     with in_thread(play):
-        # The writer has taken what was there when it first looked, and is stuck with it.
+        # The writer has dequeued its first batch, and is blocked publishing it.
         await until(lambda: sink.stats().queued >= 10)
         waiting = len(emitted)
         broker.open.set()
@@ -207,7 +207,7 @@ async def test_a_producer_waits_for_room_not_for_the_broker() -> None:
             sink.emit("run", LogEvent(turn=count))
 
     with in_thread(play) as thread:
-        until_blocking(lambda: sink.stats().blocked_s)  # the loop stands still and takes nothing
+        until_blocking(lambda: sink.stats().blocked_s)  # the loop is blocked and drains nothing
         await until(lambda: not thread.is_alive())
         queued = sink.stats().queued
         broker.open.set()

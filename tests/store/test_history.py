@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -21,6 +22,7 @@ from arena_tui.events import (
     RunStart,
     TurnStart,
 )
+from arena_tui.folds.density import density_of
 from arena_tui.store.database import Database
 from arena_tui.store.filters import parse_filter
 from arena_tui.store.history import WINDOW, History
@@ -143,6 +145,26 @@ async def test_density_of_unlikely_times(
 
     assert sum((await history.density("a", 7)).counts) == 2
     assert (await history.density("nobody", 3)).counts == (0, 0, 0)
+
+
+@pytest.mark.parametrize("seed", range(5))
+async def test_the_store_and_the_fold_tell_the_same_density(
+    database: Database, history: History, seed: int
+) -> None:
+    draw = random.Random(seed)
+    run: list[Delivery] = []
+    seq = 0
+    for _ in range(300):
+        seq += 1
+        kind = ErrorEvent if draw.random() < 0.1 else LogEvent
+        if draw.random() < 0.1:
+            run.append(Gap("a", 7, seq, seq := seq + draw.randrange(5), "trimmed"))
+        else:
+            run.append(Envelope("a", 7, seq, kind(ts=at(draw.uniform(0, 100)))))
+    await store(database, run)
+
+    for slices in (1, 7, 98):
+        assert await history.density("a", slices) == density_of(run, slices)
 
 
 async def test_search_goes_forwards_and_backwards_and_minds_no_case(

@@ -1,4 +1,4 @@
-"""Tells the server what this process's durable consumers have, and sweeps what all have."""
+"""Sends the acks of this process's durable consumers, and sweeps what all consumers have acked."""
 
 from __future__ import annotations
 
@@ -18,70 +18,70 @@ __all__ = ["Acks"]
 _ACK_RUNS: Final = 500
 _SWEEP_RUNS: Final = 500
 _CONSUMER_TTL_S: Final = 3_600
-"""A consumer that has given no sign for an hour no longer keeps events from being trimmed."""
+"""A consumer silent for an hour no longer keeps events from being trimmed."""
 
 
 class Acks:
-    """Acks on their way to the server, by consumer. `run` is a task.
+    """Pending acks by consumer. `run` is a task.
 
     Args:
-        store: Names the store of this process: its consumers are known by it over restarts. None:
-            they are forgotten when the process leaves.
+        store: Name of this process's store, which identifies its consumers across restarts. None:
+            they are deleted when the process closes.
     """
 
     def __init__(self, link: Link, limits: Limits, timing: Timing, store: str | None, own: str):
         self._link = link
         self._limits = limits
         self._timing = timing
-        self._place = store or own
-        self._lasting = store is not None
-        self._waiting: dict[str, dict[str, Cursor]] = {}
+        self._owner = store or own
+        self._persistent = store is not None
+        self._pending: dict[str, dict[str, Cursor]] = {}
         self._index = "-"
         self._swept_at = 0.0
 
     @property
     def consumers(self) -> list[str]:
-        """What the server calls them: store, then consumer."""
-        return [self._key(name) for name in self._waiting]
+        """Their names on the server: store, then consumer."""
+        return [self._key(name) for name in self._pending]
 
     def add(self, name: str) -> None:
-        """One more durable consumer: from its next ack on, the server waits for it."""
-        self._waiting.setdefault(name, {})
+        """Register a durable consumer; from its next ack on, the server keeps events for it."""
+        self._pending.setdefault(name, {})
 
-    def take(self, name: str, cursors: Mapping[str, Cursor]) -> None:
-        """A consumer has safely kept everything up to these cursors."""
-        self._waiting[name].update(cursors)
+    def record(self, name: str, cursors: Mapping[str, Cursor]) -> None:
+        """Queue a consumer's ack of everything up to these cursors."""
+        self._pending[name].update(cursors)
 
     async def run(self) -> None:
         """Ack and sweep until cancelled."""
         while True:
             await asyncio.sleep(self._timing.ack_s)
-            if self._waiting:
-                await self._link.retrying("acks", self._ack, forever=True)
+            if self._pending:
+                await self._link.retry("acks", self._ack, forever=True)
 
-    async def leave(self) -> None:
-        """Ack what is left; a consumer without a lasting store is forgotten."""
-        while any(self._waiting.values()):
+    async def aclose(self) -> None:
+        """Send the pending acks; delete consumers that have no persistent store."""
+        while any(self._pending.values()):
             await self._ack()
-        if not self._lasting:
+        if not self._persistent:
             for consumer in self.consumers:
                 await self._link.control.delete(acks_key(consumer))
                 await self._link.command(self._link.control, "SREM", CONSUMERS, consumer)
 
     def _key(self, name: str) -> str:
-        return f"{self._place} {name}"
+        return f"{self._owner} {name}"
 
     async def _ack(self) -> None:
-        """Also a sign of life, when there is nothing new."""
-        for name, waiting in self._waiting.items():
-            cursors = dict(islice(waiting.items(), _ACK_RUNS))
+        """Send pending acks, and now and then sweep; without any, still a sign of life."""
+        for name, pending in self._pending.items():
+            cursors = dict(islice(pending.items(), _ACK_RUNS))
             args: list[str | int] = [self._key(name), _CONSUMER_TTL_S]
             for run_id, cursor in cursors.items():
                 args += [run_id, *cursor]
             await self._link.call(ACK, (), args)
             for run_id, cursor in cursors.items():
-                if waiting[run_id] == cursor:
-                    del waiting[run_id]
+                if pending[run_id] == cursor:
+                    del pending[run_id]
         if time.monotonic() - self._swept_at >= self._timing.sweep_s:
             self._swept_at = time.monotonic()
             await self._sweep()

@@ -1,4 +1,4 @@
-"""What may go wrong with a server, and what to do about it, in one line each. Asks nothing."""
+"""Explains server errors and risks, with a remedy, in one line each. Sends nothing."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from redis.exceptions import (
 
 from arena_tui.broker_url import BrokerUrl
 
-__all__ = ["ACL_RULES", "COMMANDS", "FAILURES", "Advice", "Facts", "is_passing"]
+__all__ = ["ACL_RULES", "COMMANDS", "FAILURES", "Advice", "Facts", "is_transient"]
 
 FAILURES: Final = (RedisError, OSError)
-"""Whatever a call to the server may end with."""
+"""All errors that a call to the server may raise."""
 
 COMMANDS: Final = (
     "client|setname x", "del arena:x", "exists arena:x", "expire arena:x 1", "hdel arena:x x",
@@ -39,30 +39,30 @@ COMMANDS: Final = (
     "xrange arena:x - +", "xread streams arena:x 0", "xrevrange arena:x + -",
     "xtrim arena:x maxlen 0", "persist arena:x",
 )  # fmt: skip
-"""All that is ever asked of a server, beside EVALSHA."""
+"""Every command sent to a server, except EVALSHA."""
 
 ACL_RULES: Final = " ".join(
     ["~arena:*", "+evalsha", *(f"+{command.split()[0]}" for command in COMMANDS)]
 )
-"""The least that a user must be permitted, as `ACL SETUSER` takes it."""
+"""The least permissions a user needs, as `ACL SETUSER` takes them."""
 
 _CONNECTING: Final = re.compile(r"^Error (?P<number>-?\d+) connecting to .+?\. (?P<why>.*)$")
-_PASSING: Final = (
+_TRANSIENT: Final = (
     BusyLoadingError, ClusterDownError, ConnectionError, MasterDownError, NoScriptError, OSError,
     OutOfMemoryError, ReadOnlyError, TimeoutError, TryAgainError,
 )  # fmt: skip
-_PASSING_WORDS: Final = ("BUSY", "MISCONF", "NOREPLICAS", "LOADING", "OOM", "UNBLOCKED")
+_TRANSIENT_WORDS: Final = ("BUSY", "MISCONF", "NOREPLICAS", "LOADING", "OOM", "UNBLOCKED")
 
 
 class Facts(Struct, frozen=True, kw_only=True):
-    """What the server says of itself; None where it may not be asked.
+    """What the server reports of itself; None where this user may not ask.
 
     Attributes:
         product, version: `redis` `7.0.15`, `valkey` `9.1.2`.
-        memory, memory_max: Bytes; 0: no limit.
+        memory, memory_max: Bytes; a `memory_max` of 0 is no limit.
         policy: `maxmemory-policy`.
         aof: Whether it writes an append-only file.
-        denied: Commands that it does not permit this user.
+        denied: Commands this user may not run.
     """
 
     product: str
@@ -75,10 +75,10 @@ class Facts(Struct, frozen=True, kw_only=True):
 
 
 class Advice:
-    """On one server.
+    """Explanations about one server.
 
     Attributes:
-        place: The server's name for people.
+        place: The server's display name.
     """
 
     def __init__(self, url: BrokerUrl) -> None:
@@ -86,6 +86,7 @@ class Advice:
         self._url = url
 
     def explain(self, error: BaseException) -> str:
+        """What is wrong, without a remedy: for errors that are retried."""
         if isinstance(error, TimeoutError):
             return f"{self.place} does not answer"
         if isinstance(error, OutOfMemoryError) or _word(error) == "OOM":
@@ -96,10 +97,10 @@ class Advice:
             return f"{self.place} is a read-only replica"
         if isinstance(error, ConnectionError | OSError):
             return f"no connection to {self.place}"
-        return f"{self.place} refuses: {_plain(error)}"
+        return f"{self.place} refuses: {_one_line(error)}"
 
     def risks(self, facts: Facts) -> list[tuple[str, str]]:
-        """What may lose events or secrets, each with what to do."""
+        """What may lose events or expose secrets, each with its remedy."""
         found = []
         if facts.policy not in (None, "noeviction") and facts.memory_max:
             found.append((
@@ -124,7 +125,7 @@ class Advice:
         return found
 
     def refusal(self, error: BaseException) -> str:
-        """Why the server cannot be used, in one line that says what to do."""
+        """Why the server cannot be used, with a remedy."""
         if "without any password configured" in str(error):
             return f"{self.place} has no password: leave it out of the URL and of REDIS_PASSWORD"
         if isinstance(error, AuthenticationError) or _word(error) in ("NOAUTH", "WRONGPASS"):
@@ -134,7 +135,8 @@ class Advice:
             )
         if isinstance(error, NoPermissionError):
             return (
-                f"{self.place} does not permit it ({_plain(error)}): permit this user {ACL_RULES}"
+                f"{self.place} does not permit it ({_one_line(error)}): "
+                f"permit this user {ACL_RULES}"
             )
         if isinstance(error, InvalidResponse):
             return f"{self.place} is no Redis server: give the host and port of one"
@@ -150,10 +152,10 @@ class Advice:
             )
         if isinstance(error, ConnectionError) and not _CONNECTING.match(str(error)):
             tls = "without TLS (redis://)" if self._url.is_encrypted else "with TLS (rediss://)"
-            return f"{self.place} hung up ({_plain(error)}): is it full, or to be used {tls}?"
+            return f"{self.place} hung up ({_one_line(error)}): is it full, or to be used {tls}?"
         if isinstance(error, ConnectionError | OSError):
             return (
-                f"cannot reach {self.place} ({_plain(error)}): is it running? "
+                f"cannot reach {self.place} ({_one_line(error)}): is it running? "
                 "`arena-tui redis` starts one"
             )
         if "DB index" in str(error):
@@ -161,12 +163,12 @@ class Advice:
         return self.explain(error)
 
 
-def is_passing(error: BaseException) -> bool:
-    """Whether the same call may succeed later; its outcome is unknown."""
+def is_transient(error: BaseException) -> bool:
+    """Whether the same call may succeed later; the failed one may or may not have been executed."""
     if isinstance(error, AuthenticationError | NoPermissionError):
         return False
-    return isinstance(error, _PASSING) or (
-        isinstance(error, ResponseError) and _word(error) in _PASSING_WORDS
+    return isinstance(error, _TRANSIENT) or (
+        isinstance(error, ResponseError) and _word(error) in _TRANSIENT_WORDS
     )
 
 
@@ -174,8 +176,8 @@ def _word(error: BaseException) -> str:
     return str(error).partition(" ")[0]
 
 
-def _plain(error: BaseException) -> str:
-    """One line, and not the address again."""
+def _one_line(error: BaseException) -> str:
+    """The error's text in one line, without the server's address."""
     text = " ".join(str(error).split()) or type(error).__name__
     if found := _CONNECTING.match(text):
         refused = found["why"].startswith("Connect call failed")

@@ -1,7 +1,7 @@
-"""The broker on Redis Streams: many processes, one set of runs. Composes writer, reader, ledger.
+"""The broker on Redis Streams: many processes share one set of runs. Composes its parts only.
 
-What is published goes to the server through the one `Writer` and comes back through the one
-`Reader` into this process's `Ledger`, a local cache; from there on everything is as in process.
+Events go to the server through the one `Writer` and come back through the one `Reader` into this
+process's `Ledger`, a local cache, which serves consumers as the in-process broker does.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from arena_tui.broker.redis.acks import Acks
 from arena_tui.broker.redis.advice import FAILURES
 from arena_tui.broker.redis.codec import NO_CURSOR
 from arena_tui.broker.redis.link import Link
-from arena_tui.broker.redis.places import Places
+from arena_tui.broker.redis.positions import RunPositions
 from arena_tui.broker.redis.reader import Reader
 from arena_tui.broker.redis.scripts import BEAT, REAP, meta_key
 from arena_tui.broker.redis.watcher import Watcher
@@ -53,18 +53,18 @@ __all__ = ["RedisBroker"]
 
 
 class RedisBroker:
-    """See `BrokerProtocol`. Everything belongs to the thread of the loop that made it.
+    """See `BrokerProtocol`. All methods must be called on the thread of the loop that made it.
 
     Args:
-        url: The server's.
+        url: The server's URL.
         limits: How much the server holds of a run.
-        held: How much of a run is held in this process; a consumer that is further behind, and
-            awaits its batches, is served from the server.
-        store: Names the store of this process to other processes; the server waits with trimming
-            for its consumers' acks, for an hour after their last sign of life. None: they are
-            forgotten on closing.
+        held: How much of a run this process caches; a consumer that is further behind, and awaits
+            its batches, is served from the server.
+        store: Name of this process's store, unique among processes. The server keeps events that
+            its consumers have not acked, until an hour after their last sign of life. None: they
+            are deleted on closing.
         reading: False for a process that only publishes.
-        timing: How often it does what it does in the background.
+        timing: Intervals and timeouts of the background work.
         clock: Seconds since 1970; injected in tests.
     """
 
@@ -89,14 +89,14 @@ class RedisBroker:
         )
         self._link = Link(url, self._ledger.warnings.add, timing)
         self._writer = Writer(self._link, self.limits)
-        self._places = Places(self._ledger)
+        self._positions = RunPositions(self._ledger)
         self._arrived = asyncio.Event()
         self._watcher = Watcher(
-            self._link, self._ledger, self._places, timing,
-            self._furthest, self._ack_again, self._arrived,
+            self._link, self._ledger, self._positions, timing,
+            self._furthest, self._resend_acks, self._arrived,
         )  # fmt: skip
         self._reader = Reader(
-            self._link, self._ledger, self._places, self._watcher, timing, self._arrived
+            self._link, self._ledger, self._positions, self._watcher, timing, self._arrived
         )
         self._acks = Acks(
             self._link, self.limits, timing, store, own=f"pid {os.getpid()} {id(self):x}"
@@ -135,7 +135,7 @@ class RedisBroker:
         if stream is None:
             stream = self._ledger.attach(meta, given, 1)
             if self._reading:
-                self._places.follow(stream, Cursor(given, 0))
+                self._positions.follow(stream, Cursor(given, 0))
         return stream.info(self._clock(), HEARTBEAT_S)
 
     async def publish(self, run_id: str, event: Event) -> int:
@@ -154,7 +154,7 @@ class RedisBroker:
             if stream := self._ledger.streams.get(run_id):
                 stream.alive_at = self._clock()
         if runs:
-            with contextlib.suppress(*FAILURES):  # the writer tells
+            with contextlib.suppress(*FAILURES):  # the writer reports it
                 await self._link.call(BEAT, [meta_key(run_id) for run_id in runs])
 
     def subscribe(
@@ -167,9 +167,9 @@ class RedisBroker:
         subscription = self._ledger.subscribe(name, runs, start, durable, self._recover)
         if durable:
             self._acks.add(name)
-            subscription.acked = self._acks.take
+            subscription.on_ack = self._acks.record
             for stream in self._ledger.streams.values():
-                self._ack_again(stream)
+                self._resend_acks(stream)
         return subscription
 
     def stream(self, run_id: str, from_seq: int = 1) -> AsyncIterator[Delivery]:
@@ -191,26 +191,24 @@ class RedisBroker:
         return self._ledger.readers.lags(consumer)
 
     async def arrived(self, run_ids: Iterable[str] | None = None) -> None:
-        """Return when what this process has published, to these runs or to all, can be read."""
+        """Return when all that this process published to these runs (None: all) can be read."""
         wanted = [*self._writer.runs, *self._writer.closed] if run_ids is None else list(run_ids)
         while self._reading and not all(map(self._has_arrived, wanted)):
             self._arrived.clear()
             await self._arrived.wait()
 
     async def reap(self, run_id: str) -> None:
-        """Forget it here and on the server, whoever has not stored it yet."""
+        """Evict the run here and delete it on the server, even if a store has yet to ack it."""
         self._ledger.check_thread()
         stream = self._ledger.get(run_id)
         if not stream.closed:
             raise BrokerError(f"run {run_id} is still open: close it first")
-        await self._link.retrying(
-            "reap", lambda: self._link.call(REAP, [meta_key(run_id)], [run_id])
-        )
+        await self._link.retry("reap", lambda: self._link.call(REAP, [meta_key(run_id)], [run_id]))
         if run_id in self._ledger.streams:
             self._ledger.reap(run_id)
 
     async def runs(self) -> list[RunInfo]:
-        away = self._link.problem is not None  # then silence says nothing of the producers
+        away = self._link.problem is not None  # then silence says nothing about producers
         heartbeat_s = float("inf") if away else HEARTBEAT_S
         now = self._clock()
         return [stream.info(now, heartbeat_s) for stream in self._ledger.streams.values()]
@@ -223,9 +221,9 @@ class RedisBroker:
         self._ledger.close()
         self._link.closing = True
         await cancel_until_done(self._tasks)
-        self._writer.abandon()
+        self._writer.fail_pending()
         with contextlib.suppress(*FAILURES):
-            await self._acks.leave()
+            await self._acks.aclose()
         await self._link.aclose()
 
     async def _recover(self, gap: Gap) -> tuple[list[Delivery], Gap | None]:
@@ -235,27 +233,28 @@ class RedisBroker:
         epochs += [] if stream is None else [stream.log.epoch]
         next_epoch = min((each for each in epochs if each > gap.epoch), default=gap.epoch + 1)
         found, rest = await self._reader.recover(gap, next_epoch)
-        if not gap.count and found and stream is not None:  # nobody knew that these were published
+        if not gap.count and found and stream is not None:  # the length of the loss was unknown
             self._ledger.count_unheld(stream, replace(gap, to_seq=found[-1].last_seq))
         return found, rest
 
     def _furthest(self, run_id: str) -> Cursor:
-        """How far anybody in this process has the run: should the server know of less, it must use
-        no seq up to there again."""
+        """The newest event of the run known to this process's producers and durable consumers; a
+        server that has lost events must not reuse seqs up to there."""
         starts = (each.start for each in self._ledger.readers.durable())
         known = [each[run_id] for each in starts if not isinstance(each, str) and run_id in each]
         return max([self._writer.newest(run_id) or NO_CURSOR, *known])
 
-    def _ack_again(self, stream: RunStream) -> None:
-        """The last acks of durable consumers that have come back may not have got through."""
+    def _resend_acks(self, stream: RunStream) -> None:
+        """Ack the start cursors of durable consumers again: the last acks before a restart may not
+        have reached the server."""
         log = stream.log
         for reader in self._ledger.readers.durable():
             if not isinstance(reader.start, str) and log.run_id in reader.start:
                 cursor = reader.start[log.run_id]
                 if cursor.epoch == log.epoch:
-                    self._acks.take(reader.name, {log.run_id: cursor})
+                    self._acks.record(reader.name, {log.run_id: cursor})
 
     def _has_arrived(self, run_id: str) -> bool:
-        """Whether what this process has published has come back."""
+        """Whether all that this process published to the run has been read back."""
         newest = self._writer.newest(run_id)
-        return newest is None or self._places.has_read(run_id, newest)
+        return newest is None or self._positions.has_read(run_id, newest)

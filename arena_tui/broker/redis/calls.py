@@ -1,4 +1,4 @@
-"""What a writer sends in one script call, and who waits for the answer. Sends nothing."""
+"""The batches of a script call, and the futures that wait for its answer. Sends nothing."""
 
 from __future__ import annotations
 
@@ -10,11 +10,17 @@ from arena_tui.broker.redis.codec import NO_CURSOR
 from arena_tui.broker.redis.scripts import events_key, meta_key
 from arena_tui.errors import BrokerError
 
-__all__ = ["Call", "Job", "Sent"]
+__all__ = ["Call", "Job", "PublishedRun"]
 
 
 class Job:
-    """Events of one caller; `strict`: of runs that somebody has opened."""
+    """The events of one `publish` or `publish_all`.
+
+    Attributes:
+        strict: A refusal is the caller's error, and the runs must be open already.
+        waiting: Events without an answer.
+        seq: Seq of its last answered event.
+    """
 
     __slots__ = ("answer", "refused", "seq", "strict", "waiting")
 
@@ -25,8 +31,8 @@ class Job:
         self.seq = 0
         self.answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    def done(self, count: int, error: BrokerError | None = None) -> None:
-        """So many of its events have their answer."""
+    def resolve(self, count: int, error: BrokerError | None = None) -> None:
+        """Record the answer to `count` events, and wake the caller after the last one."""
         self.waiting -= count
         if error is not None:
             self.refused += count
@@ -38,36 +44,41 @@ class Job:
             self.answer.set_result(None)
 
 
-class Sent:
-    """One run as this producer knows it.
+class PublishedRun:
+    """State of one run on the producer's side.
 
     Attributes:
-        producer: Whose events these are: another one each time a run is taken up, so that numbers
-            which begin again are no repeats.
-        at: Where its newest event stands; `NO_CURSOR` before the first answer.
-        number: Events of this producer that the server has.
+        producer: Id the server deduplicates by. A new one for every `PublishedRun`, so that numbers
+            which start from 1 again are no duplicates.
+        acked: Events of this producer that the server has acknowledged.
+        at: Cursor of the newest of them; `NO_CURSOR` before the first answer.
         meta: What to open the run with, if this producer opens it.
-        keys: Where it stands on the server.
+        keys: Its keys on the server: meta and events.
     """
 
-    __slots__ = ("at", "keys", "meta", "number", "open", "producer")
+    __slots__ = ("acked", "at", "keys", "meta", "open", "producer")
 
     def __init__(self, meta: RunMeta) -> None:
         self.producer = secrets.token_hex(8)
         self.meta = meta
         self.keys = meta_key(meta.run_id), events_key(meta.run_id)
         self.at = NO_CURSOR
-        self.number = 0
+        self.acked = 0
         self.open = False
 
 
 class Call:
-    """Events of one run: its part of a script call."""
+    """The events of one run in a script call.
 
-    __slots__ = ("bytes", "ends", "jobs", "may_open", "payloads", "sent")
+    Attributes:
+        ends: Whether the last event is `run_end`.
+        may_open: Whether the run may be opened for these events.
+    """
 
-    def __init__(self, sent: Sent) -> None:
-        self.sent = sent
+    __slots__ = ("bytes", "ends", "jobs", "may_open", "payloads", "run")
+
+    def __init__(self, run: PublishedRun) -> None:
+        self.run = run
         self.payloads: list[bytes] = []
         self.jobs: list[Job] = []
         self.bytes = 0
@@ -75,13 +86,13 @@ class Call:
         self.may_open = False
 
     def add(self, job: Job, payload: bytes) -> None:
-        """One event more."""
+        """Append one event."""
         self.jobs.append(job)
         self.payloads.append(payload)
         self.bytes += len(payload)
 
     def split(self, count: int, size: int) -> Call:
-        """Keep at most `count` events of at most `size` bytes, but one at least; returns the
+        """Keep at most `count` events of at most `size` bytes, but at least one; returns the
         rest."""
         keep = kept = 0
         for payload in self.payloads[:count]:
@@ -89,7 +100,7 @@ class Call:
                 break
             keep += 1
             kept += len(payload)
-        rest = Call(self.sent)
+        rest = Call(self.run)
         rest.payloads, self.payloads = self.payloads[keep:], self.payloads[:keep]
         rest.jobs, self.jobs = self.jobs[keep:], self.jobs[:keep]
         rest.bytes, self.bytes = self.bytes - kept, kept
@@ -98,12 +109,12 @@ class Call:
         return rest
 
     def finish(self, error: BrokerError | None = None, seq: int = 0) -> None:
-        """Every event has its answer; `seq`: where the last one stands, if it is there."""
+        """Resolve every event; `seq` is that of the last one, when they were appended."""
         jobs = self.jobs
-        if jobs[0] is jobs[-1]:  # all one caller's: they stay together
+        if jobs[0] is jobs[-1]:  # all of one caller: resolve them at once
             jobs[0].seq = seq
-            jobs[0].done(len(jobs), error)
+            jobs[0].resolve(len(jobs), error)
             return
         for number, job in enumerate(jobs, seq - len(jobs) + 1):
             job.seq = number
-            job.done(1, error)
+            job.resolve(1, error)

@@ -1,4 +1,4 @@
-"""Entries of a run's stream as events and gaps. Knows no connection."""
+"""Decodes the entries of a run's stream to events and gaps. Knows no connection."""
 
 from __future__ import annotations
 
@@ -16,32 +16,32 @@ from arena_tui.events import Delivery, Envelope, Event, Gap, check_run_id
 __all__ = [
     "NO_CURSOR",
     "Entry",
+    "InvalidEntryError",
     "RawEntry",
-    "Unusable",
+    "decode_contiguous",
+    "decode_entry",
     "decode_meta",
-    "deliveries",
     "encode_meta",
+    "fill_gap",
     "parse_ended",
     "parse_id",
     "raw_bytes",
-    "read_entry",
-    "read_next",
 ]
 
 NO_CURSOR: Final = Cursor(0, 0)
 
 RawEntry: TypeAlias = tuple[bytes, Sequence[bytes]]
-"""Id, then field, value, field, value …; as the server sends it."""
+"""Id, and a flat list of fields and values, as the server sends it."""
 
 _encoder = msgspec.json.Encoder()
 _meta_decoder = msgspec.json.Decoder(RunMeta)
 
 
-class Unusable(ValueError):
-    """An entry that is no event.
+class InvalidEntryError(ValueError):
+    """An entry that is not an event.
 
     Attributes:
-        has_seq: Whether it stands where an event would; else it is somebody else's altogether.
+        has_seq: Whether its id is a seq of the run; otherwise another program wrote it.
     """
 
     def __init__(self, why: str, *, has_seq: bool) -> None:
@@ -50,7 +50,7 @@ class Unusable(ValueError):
 
 
 class Entry(Struct, frozen=True):
-    """One event as it stands in the stream, and its JSON."""
+    """One event of the stream: its cursor, and its JSON beside it."""
 
     at: Cursor
     event: Event
@@ -58,37 +58,39 @@ class Entry(Struct, frozen=True):
 
 
 def parse_id(raw: bytes | str) -> Cursor:
-    """`b"1763-12"` as a cursor; nothing, or nonsense, as `NO_CURSOR`."""
+    """Parse `b"1763-12"`; `NO_CURSOR` when it is empty or malformed."""
     epoch, _, seq = (raw if isinstance(raw, bytes) else raw.encode()).partition(b"-")
     return Cursor(int(epoch), int(seq)) if epoch.isdigit() and seq.isdigit() else NO_CURSOR
 
 
 def parse_ended(raw: bytes) -> tuple[Cursor, ...]:
-    """The cursors of ended streams, as the server keeps them; what is no cursor is left out."""
+    """Parse the cursors of ended streams, as the server keeps them; skips malformed ones."""
     return tuple(at for each in raw.split() if (at := parse_id(each)) != NO_CURSOR)
 
 
-def read_entry(raw: RawEntry) -> Entry:
-    """One entry of ours.
+def decode_entry(raw: RawEntry) -> Entry:
+    """Decode one entry.
 
     Raises:
-        Unusable: It is not one.
+        InvalidEntryError: It is not an event.
     """
     raw_id, fields = raw
     at = parse_id(raw_id)
     if at.seq == 0 or len(fields) < 2 or fields[0] != b"e":
-        raise Unusable("no event, but an entry of somebody else's", has_seq=False)
+        raise InvalidEntryError("no event, but an entry of somebody else's", has_seq=False)
     try:
         return Entry(at, *received(fields[1]))
     except EventError as error:
-        raise Unusable(str(error), has_seq=True) from None
+        raise InvalidEntryError(str(error), has_seq=True) from None
 
 
-def read_next(entries: Sequence[RawEntry], after: Cursor) -> list[tuple[Event, bytes]] | None:
-    """The events and their JSON, of entries that follow `after` without a hole; else None.
+def decode_contiguous(
+    entries: Sequence[RawEntry], after: Cursor
+) -> list[tuple[Event, bytes]] | None:
+    """Decode entries that follow `after` without a hole to events and their JSON; else None.
 
-    Ids only grow in a stream: where the first and the last are as expected, so are all between.
-    Reading each of them would take longer than decoding the events.
+    Ids are strictly increasing in a stream: when the first and the last are as expected, so are all
+    between. Parsing each would take longer than decoding the events.
     """
     epoch, seq = after
     first, last = b"%d-%d" % (epoch, seq + 1), b"%d-%d" % (epoch, seq + len(entries))
@@ -106,15 +108,15 @@ def read_next(entries: Sequence[RawEntry], after: Cursor) -> list[tuple[Event, b
 
 
 def raw_bytes(raw: RawEntry) -> bytes:
-    """What to keep of an entry that cannot be used."""
+    """The bytes to keep of a quarantined entry."""
     return raw[0] + b" " + b" ".join(raw[1])
 
 
-def deliveries(entries: Iterable[RawEntry], gap: Gap) -> list[Delivery]:
-    """What of the gap these entries fill, in order, with smaller gaps between them.
+def fill_gap(entries: Iterable[RawEntry], gap: Gap) -> list[Delivery]:
+    """Fill a gap with these entries, in order, with smaller gaps for what is missing between them.
 
-    Nothing after the newest of them. Entries of other epochs are foreign: they stand between two
-    streams of ours.
+    Ends at the newest entry. Entries of other epochs are foreign: another program wrote them
+    between two streams of the run.
     """
     found: list[Delivery] = []
     seq = gap.from_seq - 1
@@ -125,10 +127,10 @@ def deliveries(entries: Iterable[RawEntry], gap: Gap) -> list[Delivery]:
         delivery: Delivery
         try:
             if at.epoch != gap.epoch:
-                raise Unusable("an entry of another program", has_seq=False)
-            entry = read_entry(raw)
+                raise InvalidEntryError("an entry of another program", has_seq=False)
+            entry = decode_entry(raw)
             delivery = Envelope(gap.run_id, gap.epoch, at.seq, entry.event, entry.raw)
-        except Unusable as error:
+        except InvalidEntryError as error:
             first, last = (at.seq, at.seq) if error.has_seq else (seq + 1, seq)
             delivery = Gap(gap.run_id, gap.epoch, first, last, "quarantined", raw_bytes(raw))
         has_seq = isinstance(delivery, Envelope) or delivery.count > 0
@@ -140,12 +142,12 @@ def deliveries(entries: Iterable[RawEntry], gap: Gap) -> list[Delivery]:
 
 
 def encode_meta(meta: RunMeta) -> bytes:
-    """As JSON."""
+    """Encode as JSON."""
     return _encoder.encode(meta)
 
 
 def decode_meta(raw: bytes, run_id: str) -> RunMeta:
-    """From JSON; whatever else stands there, the run has an id.
+    """Decode JSON; when it is malformed, the metadata has the run id only.
 
     Raises:
         EventError: The id is not usable.

@@ -1,8 +1,8 @@
-"""A connection that one task has to itself: commands out in one piece, the answers back in order.
+"""A pipelined connection for one task: commands in one write, the answers in order.
 
-redis-py connects, signs in and reads. Its client is left out where every event passes: it packs
+redis-py connects, authenticates and parses. Its client is bypassed on the hot path: it packs
 commands in Python, argument by argument, and sends them in a task of their own, which together
-takes longer than everything else that happens to an event.
+takes longer than the rest of an event's way through the broker.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ _pack: Final[Callable[[Any], bytes]] = hiredis.pack_command
 
 
 class Line:
-    """See the module. Cancelled or timed out, it begins anew with the next command.
+    """See the module. After a cancellation or a timeout the next command reconnects.
 
     Args:
-        client: Has no time limit of its own.
-        timeout_s: How long sending may take, and each answer.
+        client: Must have no timeout of its own.
+        timeout_s: Timeout of sending, and of each answer.
     """
 
     def __init__(self, client: Redis, timeout_s: float) -> None:
@@ -36,10 +36,10 @@ class Line:
         self._timeout_s = timeout_s
 
     async def ask(self, *command: str | bytes | int) -> Any:
-        """The answer to one command.
+        """Send one command and return its answer.
 
         Raises:
-            RedisError: There is none, or it is a refusal.
+            RedisError: There was no answer, or the server refused the command.
         """
         (answer,) = await self.exchange([command])
         if isinstance(answer, ResponseError):
@@ -47,10 +47,10 @@ class Line:
         return answer
 
     async def exchange(self, commands: Sequence[Command]) -> list[Any]:
-        """The answer to each command; a refusal among them is returned, too.
+        """Send commands and return the answer to each; a refusal is returned as an error.
 
         Raises:
-            RedisError: At least one answer did not come; each may have been carried out or not.
+            RedisError: An answer is missing; any of the commands may have been executed.
         """
         answers: list[Any] = []
         try:

@@ -1,4 +1,4 @@
-"""A server and those around it, looked at once. Judges nothing, and leaves nothing behind."""
+"""Inspects a server, its stores and its runs once. Judges nothing, leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from redis.asyncio import Redis
 
 from arena_tui.broker.redis.advice import FAILURES, Facts
 from arena_tui.broker.redis.link import Link
-from arena_tui.broker.redis.looking import AT_ONCE, look, runs_in_index
+from arena_tui.broker.redis.lookup import AT_ONCE, look_up, runs_in_index
 from arena_tui.broker.redis.scripts import CONSUMERS, INDEX, acks_key
 from arena_tui.broker.timing import Timing
 from arena_tui.broker_url import BrokerUrl
@@ -27,15 +27,15 @@ _CLOCK_LOOKS: Final = 5
 _DELIVERIES: Final = 21
 _BLOCK_MS: Final = 1_000
 _KEY_S: Final = 60
-"""What is left of a doctor that was killed goes by itself."""
+"""Expires the test key of an examination that was killed."""
 
 
 class StoreSeen(Struct, frozen=True, kw_only=True):
     """One store as the server knows it.
 
     Attributes:
-        silent_s: Seconds since it last said how far it is; None: it has long been silent.
-        lag: Events it has not said to have, of all runs; lag_most: of the run with most of them.
+        silent_s: Seconds since its last ack; None when its acks have expired.
+        lag: Events of all runs it has not acked; lag_most: those of the run with the most.
     """
 
     name: str
@@ -45,23 +45,23 @@ class StoreSeen(Struct, frozen=True, kw_only=True):
 
 
 class Silent(Struct, frozen=True, kw_only=True):
-    """An open run, and for how long its producer has given no sign of life."""
+    """An open run, and the seconds since its producer's last sign of life."""
 
     run_id: str
     silent_s: float
 
 
 class Report(Struct, frozen=True, kw_only=True):
-    """What `examine` has seen.
+    """The findings of `examine`.
 
     Attributes:
-        risks: What may lose events or secrets, each with what to do.
-        ping_ms: Shortest time from a question to its answer.
-        skew_ms: By how much the server's clock is ahead of this machine's; `skew_error_ms` is the
-            most that can be wrong, for nobody knows when within the question it was read.
-        runs_open, runs_closed: Runs the server holds.
-        open_runs: The open ones, the most silent first.
-        delivery_ms: Median time from publishing an entry until a waiting reader has it.
+        risks: What may lose events or expose secrets, each with its remedy.
+        ping_ms: Shortest round trip.
+        skew_ms: How far the server's clock is ahead of this machine's, give or take
+            `skew_error_ms`: half the round trip in which it was read.
+        runs_closed: Number of closed runs the server holds.
+        open_runs: The open runs it holds, the longest silent first.
+        delivery_ms: Median time from publishing an entry until a blocked reader has it.
         delivery_problem: Why nothing can be published; None when it can.
     """
 
@@ -78,14 +78,14 @@ class Report(Struct, frozen=True, kw_only=True):
 
 
 async def examine(url: BrokerUrl) -> Report:
-    """Look at everything once: a second or two.
+    """Inspect everything once; takes a second or two.
 
-    Deliveries are measured on a key that no other process looks at, and that is removed.
+    Deliveries are measured on a key of its own, which is deleted afterwards.
 
     Raises:
-        BrokerError: The server cannot be reached or used; says what to do.
+        BrokerError: The server cannot be reached or used; contains the remedy.
     """
-    link = Link(url, _unheard, Timing())
+    link = Link(url, _ignore_warning, Timing())
     try:
         facts = await link.check()
         try:
@@ -116,12 +116,12 @@ async def examine(url: BrokerUrl) -> Report:
         await link.aclose()
 
 
-def _unheard(text: str) -> None:
-    """Nothing is tried twice here, so there is nothing to tell."""
+def _ignore_warning(text: str) -> None:
+    """Discard a link's warning: these are about retries, and nothing is retried here."""
 
 
 async def _clock(link: Link) -> tuple[float, float]:
-    """The quickest of a few looks at the server's clock: how long it took, and the skew; ms."""
+    """The fastest of a few clock readings: its round trip and the skew, in ms."""
     looks = []
     for _ in range(_CLOCK_LOOKS):
         asked, before = time.time(), time.perf_counter()
@@ -141,7 +141,7 @@ async def _rows(link: Link) -> dict[str, Sequence[Any]]:
     ):
         after = b"(" + entries[-1][0]
         run_ids = runs_in_index(entries)
-        found = await look(link, run_ids)
+        found = await look_up(link, run_ids)
         rows.update((run_id, row) for run_id, row in zip(run_ids, found, strict=True) if row)
     return rows
 
@@ -165,7 +165,7 @@ async def _store(link: Link, name: str, rows: dict[str, Sequence[Any]]) -> Store
 
 
 async def _delivery(link: Link) -> tuple[float | None, str | None]:
-    """Median of a few deliveries to a reader that waits, in ms; or why there is none."""
+    """Median of a few deliveries to a blocked reader, in ms; or why there was none."""
     key = f"arena:doctor:{secrets.token_hex(8)}"
     reader = link.client(_BLOCK_MS / 1_000 + 1)
     took = []

@@ -1,4 +1,4 @@
-"""One server as this process reaches it: clients, what is wrong now, and trying again."""
+"""A process's link to one server: its connections, current problems, and retries."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from redis.exceptions import (
     NoScriptError,
 )
 
-from arena_tui.broker.redis.advice import COMMANDS, FAILURES, Advice, Facts, is_passing
+from arena_tui.broker.redis.advice import COMMANDS, FAILURES, Advice, Facts, is_transient
 from arena_tui.broker.redis.connection import Line
 from arena_tui.broker.redis.scripts import DENIED, SCRIPTS, Script
 from arena_tui.broker.timing import Timing
@@ -34,18 +34,18 @@ T = TypeVar("T")
 
 
 class Link:
-    """See the module. One event loop's.
+    """See the module. Belongs to one event loop.
 
     Args:
-        url: The server's.
-        warn: Takes what the user should know.
-        timing: How long an answer may take, and how soon to try again.
+        url: The server's URL.
+        warn: Called with warnings for the user.
+        timing: Timeouts, and delays before retries.
         clock: Monotonic seconds.
 
     Attributes:
-        closing: Set when nothing should be tried any more.
-        reconnects: How often the server came back.
-        control: The connection for all that is neither a run's events going out nor coming in.
+        closing: Set to end all retries.
+        reconnects: Number of recovered outages.
+        control: The connection for everything but publishing and reading events.
     """
 
     def __init__(
@@ -64,15 +64,15 @@ class Link:
         self._clock = clock
         self._clients: list[Redis] = []
         self._problems: dict[str, tuple[float, str]] = {}
-        self._away_since = 0.0
+        self._down_since = 0.0
         self.control = self.client(timing.command_s)
 
     def line(self, block_s: float = 0.0) -> Line:
-        """A connection for one task, whose commands may wait for `block_s` on the server."""
+        """A pipelined connection for one task, whose commands may block for `block_s`."""
         return Line(self.client(None), block_s + self._timing.command_s)
 
     def client(self, timeout_s: float | None) -> Redis:
-        """A connection of its own, made when it is used; None: a reply may take for ever."""
+        """A client with one connection, made at first use; None is no timeout."""
         client: Redis = Redis.from_url(
             self._url.reveal(),
             single_connection_client=True,
@@ -82,23 +82,23 @@ class Link:
             protocol=2,
             client_name="arena-tui",
         )
-        client.set_response_callback("XRANGE", _as_it_is)
+        client.set_response_callback("XRANGE", _unparsed)
         self._clients.append(client)
         return client
 
     @property
     def problem(self) -> str | None:
-        """What is wrong now, and for how long; None when nothing is."""
+        """The current problem, and since when; None when there is none."""
         if not self._problems:
             return None
         since, text = min(self._problems.values())
         return f"{text} for {self._clock() - since:.0f} s"
 
     async def check(self) -> Facts:
-        """Reach the server, load the scripts.
+        """Connect, check the server, and load the scripts.
 
         Raises:
-            BrokerError: It is not there, refuses, or is too old; says what to do.
+            BrokerError: It cannot be reached, refuses, or is too old; contains the remedy.
         """
         try:
             await self._ping()
@@ -110,7 +110,7 @@ class Link:
         return replace(facts, denied=tuple(each.split()[0].decode() for each in denied))
 
     async def facts(self) -> Facts:
-        """What the server says of itself.
+        """Fetch what the server reports of itself.
 
         Raises:
             BrokerError: It is too old, or a cluster.
@@ -140,26 +140,26 @@ class Link:
         )
 
     async def command(self, client: Redis, *words: str | bytes | int) -> Any:
-        """Any command, on one of this link's connections."""
+        """Execute a command on one of this link's clients."""
         return await client.execute_command(*words)  # type: ignore[no-untyped-call]
 
     async def call(
         self, script: Script, keys: Sequence[str] = (), args: Sequence[str | int | bytes] = ()
     ) -> Any:
-        """Run a script on the control connection."""
+        """Run a script on the control connection, loading it if the server has lost it."""
         try:
             return await self.control.evalsha(script.sha, len(keys), *keys, *args)
         except NoScriptError:
             await self._load()
             return await self.control.evalsha(script.sha, len(keys), *keys, *args)
 
-    async def retrying(
+    async def retry(
         self, role: str, work: Callable[[], Awaitable[T]], *, forever: bool = False
     ) -> T:
-        """`work`'s result, however often it takes.
+        """Retry `work` until it succeeds, and return its result.
 
         Raises:
-            BrokerError: Closed meanwhile, or (unless `forever`) the server refuses for good.
+            BrokerError: The link was closed, or (unless `forever`) the error is not transient.
         """
         attempt = 0
         try:
@@ -167,22 +167,22 @@ class Link:
                 try:
                     result = await work()
                 except FAILURES as error:
-                    if not forever and not is_passing(error):
+                    if not forever and not is_transient(error):
                         raise BrokerError(self.advice.refusal(error)) from None
-                    await self.failed(role, error, attempt)
+                    await self.on_failure(role, error, attempt)
                     attempt += 1
                 else:
-                    self.works(role)
+                    self.on_success(role)
                     return result
         finally:
-            self._problems.pop(role, None)  # cancelled or refused: nobody is trying any more
+            self._problems.pop(role, None)  # cancelled or refused: no longer being retried
         raise BrokerError(f"the broker {self.advice.place} was left before it answered")
 
-    async def failed(self, role: str, error: BaseException, attempt: int) -> None:
-        """Note it, and wait before the next attempt: ever longer, and never twice the same."""
+    async def on_failure(self, role: str, error: BaseException, attempt: int) -> None:
+        """Record a failure, and wait before the next attempt: exponential backoff with jitter."""
         text = self.advice.explain(error)
         if not self._problems:
-            self._away_since = self._clock()
+            self._down_since = self._clock()
             self._warn(f"{text}: trying again")
         since, _ = self._problems.get(role, (self._clock(), ""))
         self._problems[role] = since, text
@@ -193,15 +193,15 @@ class Link:
         least, most = self._timing.backoff_s
         await asyncio.sleep(random.uniform(0.5, 1.0) * min(most, least * 2**attempt))
 
-    def works(self, role: str) -> None:
-        """An attempt has succeeded."""
+    def on_success(self, role: str) -> None:
+        """Clear the role's problem; announces recovery when it was the last one."""
         if self._problems.pop(role, None) is not None and not self._problems:
             self.reconnects += 1
-            away_s = self._clock() - self._away_since
+            away_s = self._clock() - self._down_since
             self._warn(f"{self.advice.place} works again, after {away_s:.1f} s")
 
     async def aclose(self) -> None:
-        """Let go of every connection."""
+        """Close every connection."""
         self.closing = True
         for client in self._clients:
             with contextlib.suppress(*FAILURES):
@@ -215,8 +215,8 @@ class Link:
             await self.control.script_load(script.text)
 
 
-def _as_it_is(response: Any, **_: Any) -> Any:
-    """Entries need no dictionaries."""
+def _unparsed(response: Any, **_: Any) -> Any:
+    """Leave entries as lists: dictionaries would only cost time."""
     return response
 
 

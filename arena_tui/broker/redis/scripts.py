@@ -1,9 +1,9 @@
-"""What the server does in one step, as Lua. Knows the keys; no connection, no event.
+"""The Lua scripts, each atomic on the server, and the keys. Knows no connection and no event.
 
-Keys: `arena:<run>:events` is a run's stream, its entry ids `<epoch>-<seq>`; `arena:<run>:meta` a
-hash (`run`, `epoch`, `seq`, `status`, `alive` in ms, `ended`, the cursors of the streams before
-this one, `p:<producer>`); `arena:runs` the stream that names every run once; `arena:consumers` the
-set of durable consumers, and `arena:acks:<consumer>` a hash of each one's cursors.
+Keys: `arena:<run>:events` is a run's stream, with entry ids `<epoch>-<seq>`. `arena:<run>:meta` is
+a hash: `run`, `epoch`, `seq`, `status`, `alive` in ms, `ended` (the cursors of earlier streams) and
+`p:<producer>`. `arena:runs` is the index, a stream that names every run once. `arena:consumers` is
+the set of durable consumers, `arena:acks:<consumer>` a hash of one consumer's cursors.
 """
 
 from __future__ import annotations
@@ -43,25 +43,26 @@ _SHARED: Final = (_LUA / "shared.lua").read_text(encoding="utf-8")
 
 
 def events_key(run_id: str) -> str:
-    """The run's stream."""
+    """Key of the run's stream."""
     return f"arena:{run_id}:events"
 
 
 def meta_key(run_id: str) -> str:
-    """The hash beside the run's stream."""
+    """Key of the run's metadata hash."""
     return f"arena:{run_id}:meta"
 
 
 def acks_key(consumer: str) -> str:
-    """How far a durable consumer has each run."""
+    """Key of a durable consumer's cursors."""
     return f"arena:acks:{consumer}"
 
 
 class Script:
-    """A Lua script and the digest the server knows it by.
+    """A Lua script and its SHA-1 digest, as EVALSHA takes it.
 
     Args:
-        flags: `allow-oom` for what must work on a full server, `no-writes` for what only reads.
+        flags: `allow-oom` for scripts that must run on a full server, `no-writes` for read-only
+            ones.
     """
 
     def __init__(self, name: str, flags: str = "") -> None:

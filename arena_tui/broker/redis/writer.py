@@ -1,8 +1,8 @@
-"""The one ordered writer of a process: events to the server, each exactly once.
+"""The one ordered writer of a process: sends events to the server, each exactly once.
 
-What is published waits in one queue. One task takes what is there, and one script call carries it,
-whatever runs it is of. A call without an answer may or may not have been carried out; it is made
-again until there is one, and the server drops what it has already (see `APPEND`).
+Published events wait in one queue. One task drains it in batches, each sent in one script call,
+whatever runs its events are of. A call without an answer may or may not have been executed; it is
+retried until answered, and the server drops duplicates (see `APPEND`).
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from redis.exceptions import RedisError
 
 from arena_tui.broker.protocol import Cursor, Limits, Outgoing, RunMeta
 from arena_tui.broker.recent import Recent
-from arena_tui.broker.redis.advice import FAILURES, is_passing
-from arena_tui.broker.redis.calls import Call, Job, Sent
+from arena_tui.broker.redis.advice import FAILURES, is_transient
+from arena_tui.broker.redis.calls import Call, Job, PublishedRun
 from arena_tui.broker.redis.codec import NO_CURSOR, encode_meta
 from arena_tui.broker.redis.connection import Command
 from arena_tui.broker.redis.link import Link
@@ -40,25 +40,25 @@ __all__ = ["Writer"]
 
 _CALL_EVENTS = 2_000
 _CALL_BYTES = 4 * 1024 * 1024
-"""Most a script call carries: 2 µs of the server an event, so that it is not held up for long."""
+"""Limits of a script call: at 2 µs of the server an event, it blocks other clients briefly."""
 
-_LEAST_SHARE = 1 / 256
-_SLOWER, _FASTER = 0.5, 1.25
-"""How much of both a call carries after a failure, and when it works again: what does not pass
-within the client's timeout as a whole would never pass."""
+_SHARE_MIN = 1 / 256
+_SHRINK, _GROW = 0.5, 1.25
+"""Factors for both limits after a failure and after a success: a call too large for the client's
+timeout would never succeed."""
 
 _CLOSED_KEPT = 10_000
-"""Ended runs that are remembered, so that late events need not be refused by the server."""
+"""Ended runs that are remembered, to refuse late events without asking the server."""
 
 _log = logging.getLogger(__name__)
 
 
 class Writer:
-    """See the module. Lives on one loop; `run` is its task.
+    """See the module. Belongs to one loop; `run` is its task.
 
     Attributes:
         runs: The open runs this producer has published to, by run id.
-        closed: How far it has published in the newest of those that have ended.
+        closed: Newest cursor of recently ended ones, by run id.
     """
 
     def __init__(self, link: Link, limits: Limits) -> None:
@@ -66,8 +66,8 @@ class Writer:
         self._capacity = limits.capacity
         self._line = link.line()
         self._queue: deque[tuple[Job, Outgoing]] = deque()
-        self._some = asyncio.Event()
-        self.runs: dict[str, Sent] = {}
+        self._has_work = asyncio.Event()
+        self.runs: dict[str, PublishedRun] = {}
         self.closed: Recent[str, Cursor] = Recent(_CLOSED_KEPT)
         self._calls: list[Call] = []
         self._share = 1.0
@@ -75,50 +75,50 @@ class Writer:
 
     @property
     def unsent(self) -> int:
-        """Events taken in and without an answer from the server."""
+        """Events accepted and not yet acknowledged by the server."""
         return len(self._queue) + sum(len(call.payloads) for call in self._calls)
 
     def newest(self, run_id: str) -> Cursor | None:
-        """Where the newest event of this producer stands in the run."""
-        sent = self.runs.get(run_id)
-        at = sent.at if sent is not None else self.closed.get(run_id, NO_CURSOR)
+        """Cursor of this producer's newest acknowledged event in the run."""
+        run = self.runs.get(run_id)
+        at = run.at if run is not None else self.closed.get(run_id, NO_CURSOR)
         return at if at != NO_CURSOR else None
 
     async def open(self, meta: RunMeta, epoch: int | None) -> int | None:
-        """Create the run; returns its epoch, or None when there is one of that id already."""
+        """Create the run; returns its epoch, or None when a run of that id exists."""
         nonce = secrets.token_hex(8)
         keys = (meta_key(meta.run_id), events_key(meta.run_id), INDEX)
         args = (meta.run_id, encode_meta(meta), nonce, epoch or 0, 0, 0)
-        opened, given = await self._link.retrying("open", lambda: self._link.call(OPEN, keys, args))
+        opened, given = await self._link.retry("open", lambda: self._link.call(OPEN, keys, args))
         if not opened:
             return None
-        # Its events stay numbered as they are: some may be on their way.
+        # An existing state keeps its event numbers: calls may be in flight.
         self.closed.pop(meta.run_id, None)
-        sent = self.runs.setdefault(meta.run_id, Sent(meta))
-        sent.meta, sent.at = meta, NO_CURSOR
-        sent.open = True
+        run = self.runs.setdefault(meta.run_id, PublishedRun(meta))
+        run.meta, run.at = meta, NO_CURSOR
+        run.open = True
         return int(given)
 
     async def publish(self, run_id: str, event: Event, raw: bytes) -> int:
-        """Returns the event's seq.
+        """Publish one event; returns its seq.
 
-        Cancelled, it may or may not be published.
+        When cancelled, the event may or may not be published.
         """
         self._check_open()
         job = Job(1, strict=True)
         self._queue.append((job, (run_id, event, raw)))
-        self._some.set()
+        self._has_work.set()
         await job.answer
         return job.seq
 
     async def publish_all(self, batch: Sequence[Outgoing]) -> int:
-        """Returns how many were refused."""
+        """Publish a batch; returns how many events were refused."""
         self._check_open()
         if not batch:
             return 0
         job = Job(len(batch), strict=False)
         self._queue.extend(zip(repeat(job), batch))
-        self._some.set()
+        self._has_work.set()
         await job.answer
         return job.refused
 
@@ -127,23 +127,23 @@ class Writer:
         attempt = 0
         while True:
             if not self._calls and not self._queue:
-                self._some.clear()
-                await self._some.wait()
+                self._has_work.clear()
+                await self._has_work.wait()
             if not self._calls:
-                self._calls = self._take()
-            attempt = await self._write(self._portion(), attempt)
+                self._calls = self._dequeue()
+            attempt = await self._write(self._next_portion(), attempt)
 
-    def abandon(self) -> None:
-        """Nothing more will be written: whoever waits is told."""
+    def fail_pending(self) -> None:
+        """Stop accepting events, and fail every waiting caller."""
         self._closed = True
         error = _closed()
         waiting = {job for call in self._calls for job in call.jobs}
         for job in waiting | {job for job, _ in self._queue}:
             job.strict = True
-            job.done(job.waiting, error)
+            job.resolve(job.waiting, error)
 
-    def _take(self) -> list[Call]:
-        """As many of the queue's events as one script call may carry, by run."""
+    def _dequeue(self) -> list[Call]:
+        """Dequeue as many events as one script call may carry, grouped by run."""
         calls: dict[str, Call] = {}
         queue = self._queue
         count = size = 0
@@ -156,35 +156,35 @@ class Writer:
                 self._refuse(job, run_id, event.kind)
                 continue
             if call is None:
-                sent = self.runs.get(run_id)
-                if sent is None:
-                    sent = self.runs[run_id] = Sent(RunMeta.of(run_id, event))
-                call = calls[run_id] = Call(sent)
-            if type(event) is RunStart and not call.sent.meta.game:
-                call.sent.meta = RunMeta.of(run_id, event)
+                run = self.runs.get(run_id)
+                if run is None:
+                    run = self.runs[run_id] = PublishedRun(RunMeta.of(run_id, event))
+                call = calls[run_id] = Call(run)
+            if type(event) is RunStart and not call.run.meta.game:
+                call.run.meta = RunMeta.of(run_id, event)
             call.ends = type(event) is RunEnd
             call.may_open |= not job.strict
             call.add(job, raw)
         return [call for call in calls.values() if call.payloads]
 
-    def _portion(self) -> list[Call]:
-        """The first calls, as much as may be sent at a time now; one a run.
+    def _next_portion(self) -> list[Call]:
+        """The first calls, as many as may be sent at once now; at most one per run.
 
-        A run's next call must not leave before the answer to the one in front of it has come: the
-        server could take it for the first after a loss.
+        A run's next call must not be sent before the previous one is answered: the server could
+        mistake it for the first call after a loss.
         """
         portion: list[Call] = []
-        runs: set[Sent] = set()
+        runs: set[PublishedRun] = set()
         count = max(1, int(_CALL_EVENTS * self._share))
         size = int(_CALL_BYTES * self._share)
         for index, call in enumerate(self._calls):
-            if call.sent in runs or count <= 0 or size <= 0:
+            if call.run in runs or count <= 0 or size <= 0:
                 break
             if len(call.payloads) > count or call.bytes > size:
                 self._calls.insert(index + 1, call.split(count, size))
             count -= len(call.payloads)
             size -= call.bytes
-            runs.add(call.sent)
+            runs.add(call.run)
             portion.append(call)
         return portion
 
@@ -195,64 +195,62 @@ class Writer:
     def _refuse(self, job: Job, run_id: str, kind: str) -> None:
         if not job.strict:
             _log.error("refused a %s event: run %s has ended", kind, run_id)
-        job.done(1, RunClosedError(f"run {run_id} has ended: open a new run"))
+        job.resolve(1, RunClosedError(f"run {run_id} has ended: open a new run"))
 
     async def _write(self, calls: list[Call], attempt: int) -> int:
-        """Send them, take those off the list that have their answer.
+        """Send calls, and remove those that were answered from the pending ones.
 
-        Returns how often in a row it did not work.
+        Returns the number of consecutive failures.
         """
         failure: BaseException | None = None
         answers: list[Any] = []
         try:
             answers = await self._send(calls)
         except FAILURES as error:
-            # A link or a server too slow for the time there is gets less at a time.
-            self._share = max(_LEAST_SHARE, self._share * _SLOWER)
+            # On a link or server too slow for the timeout, send smaller calls.
+            self._share = max(_SHARE_MIN, self._share * _SHRINK)
             failure = error
         for call, answer in zip(calls, answers, strict=False):
-            if isinstance(answer, FAILURES) and is_passing(answer):
+            if isinstance(answer, FAILURES) and is_transient(answer):
                 failure = answer
-            elif self._settle(call, answer):
+            elif self._resolve(call, answer):
                 self._calls.remove(call)
         if failure is not None:
-            await self._link.failed("writer", failure, attempt)
+            await self._link.on_failure("writer", failure, attempt)
             return attempt + 1
-        self._link.works("writer")
-        self._share = min(1.0, self._share * _FASTER)
+        self._link.on_success("writer")
+        self._share = min(1.0, self._share * _GROW)
         return 0
 
     async def _send(self, calls: Sequence[Call]) -> list[Any]:
-        """One answer a call: what the script returned, or the error it ended with."""
-        opening = [call for call in calls if call.may_open and not call.sent.open]
+        """One answer per call: the row the script returned, or the error it raised."""
+        opening = [call for call in calls if call.may_open and not call.run.open]
         commands: list[Command] = []
-        for sent in (call.sent for call in opening):
+        for run in (call.run for call in opening):
             commands.append((
-                "EVALSHA", OPEN.sha, 3, *sent.keys, INDEX,
-                sent.meta.run_id, encode_meta(sent.meta), "", 0, *sent.at,
+                "EVALSHA", OPEN.sha, 3, *run.keys, INDEX,
+                run.meta.run_id, encode_meta(run.meta), "", 0, *run.at,
             ))  # fmt: skip
         keys: list[str] = []
         words: list[str | int | bytes] = [self._capacity]
         for call in calls:
-            sent, payloads = call.sent, call.payloads
-            keys += sent.keys
-            words += [sent.producer, *sent.at, sent.number + 1, int(call.ends), len(payloads)]
+            run, payloads = call.run, call.payloads
+            keys += run.keys
+            words += [run.producer, *run.at, run.acked + 1, int(call.ends), len(payloads)]
             words += payloads
         commands.append(("EVALSHA", APPEND.sha, len(keys), *keys, *words))
         *opened, rows = await self._line.exchange(commands)
         answers: list[Any] = [rows] * len(calls) if isinstance(rows, RedisError) else rows
         refusals = {
-            call.sent: refusal
+            call.run: refusal
             for call, refusal in zip(opening, opened, strict=True)
             if isinstance(refusal, RedisError)
         }
-        return [
-            refusals.get(call.sent, answer) for call, answer in zip(calls, answers, strict=True)
-        ]
+        return [refusals.get(call.run, answer) for call, answer in zip(calls, answers, strict=True)]
 
-    def _settle(self, call: Call, answer: Any) -> bool:
-        """Take the server's word; returns whether that was the last one."""
-        sent, run_id = call.sent, call.sent.meta.run_id
+    def _resolve(self, call: Call, answer: Any) -> bool:
+        """Apply the server's answer; returns False when the call must be sent again."""
+        run, run_id = call.run, call.run.meta.run_id
         if isinstance(answer, BaseException):
             error = BrokerError(f"the server refused events of run {run_id}: {answer}")
             _log.error("%d events lost: %s", len(call.payloads), error)
@@ -260,28 +258,28 @@ class Writer:
             return True
         epoch, seq = answer
         if epoch == NO_RUN:
-            if not sent.open and not call.may_open:
+            if not run.open and not call.may_open:
                 call.finish(UnknownRunError(f"the broker holds no run {run_id}: open it first"))
                 return True
-            sent.open = False  # its stream is gone: make it anew, and send again
+            run.open = False  # its stream is gone: recreate it, and send again
             call.may_open = True
             return False
         if epoch == CLOSED:
-            self._note_closed(sent)
+            self._note_closed(run)
             for job in call.jobs:
                 self._refuse(job, run_id, "late")
             return True
-        sent.open = True
-        sent.at = Cursor(epoch, seq)
-        sent.number += len(call.payloads)
+        run.open = True
+        run.at = Cursor(epoch, seq)
+        run.acked += len(call.payloads)
         if call.ends:
-            self._note_closed(sent)
+            self._note_closed(run)
         call.finish(seq=seq)
         return True
 
-    def _note_closed(self, sent: Sent) -> None:
-        self.closed[sent.meta.run_id] = sent.at
-        self.runs.pop(sent.meta.run_id, None)
+    def _note_closed(self, run: PublishedRun) -> None:
+        self.closed[run.meta.run_id] = run.at
+        self.runs.pop(run.meta.run_id, None)
 
 
 def _closed() -> BrokerError:

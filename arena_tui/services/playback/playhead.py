@@ -3,13 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Final
 
-__all__ = ["Playhead"]
+from msgspec import Struct
+
+__all__ = ["Playhead", "Position"]
 
 _SPEEDS: Final = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 64.0)
 _SILENCE_MAX_S: Final = 2.0
 """Longest pause that playing keeps; what is longer is cut."""
+
+
+class Position(Struct, frozen=True, kw_only=True):
+    """Where in a run one stands.
+
+    Attributes:
+        mode: `LIVE ●`, `REPLAY 4x ▶`, `PAUSED 1x`.
+        at, last: Seq shown, and the newest one.
+        live: Whether more may come.
+        ts: Time of the event at `at`, UTC; None while it is not read.
+    """
+
+    mode: str = ""
+    at: int = 0
+    last: int = 0
+    live: bool = False
+    ts: datetime | None = None
 
 
 class Playhead:

@@ -5,22 +5,19 @@ Of a run whose stream was lost and made anew it reads the newest epoch.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
 from typing import Literal
 
 from msgspec import Struct
 
 from arena_tui.broker.protocol import Cursor, RunMeta
-from arena_tui.codec import encode_event
 from arena_tui.consumers.protocol import Consumer
 from arena_tui.errors import UnknownRunError
-from arena_tui.events import Delivery, Envelope, ErrorEvent, Gap, RunEnd
+from arena_tui.events import Delivery, Envelope, Gap, RunEnd
+from arena_tui.folds.density import Density, density_of
 from arena_tui.folds.view import RunView
 from arena_tui.services.consumption import Consumption
 from arena_tui.services.runtime import Runtime
-from arena_tui.store.history import Density, Mark
 from arena_tui.store.rows import as_in_payload
 
 __all__ = ["RunTape", "TapeStats"]
@@ -43,6 +40,7 @@ class RunTape(Consumer):
     Attributes:
         last_seq: Newest seq known.
         live: Whether more may come.
+        epoch: The one that is read; None until it is known.
     """
 
     durable = False
@@ -54,13 +52,13 @@ class RunTape(Consumer):
         self.run_id = run_id
         self.last_seq = 0
         self.live = False
+        self.epoch: int | None = None
         self._runtime = runtime
         self._history = runtime.history
         self._reading: Consumption[RunTape] | None = None
         self._hot: list[Delivery] = []
         self._news = 0
         self._meta: RunMeta | None = None
-        self._epoch: int | None = None
 
     async def open(self) -> None:
         """Find the run.
@@ -77,7 +75,7 @@ class RunTape(Consumer):
             self._news = 0
         elif self._history is not None:
             self.run_id = (totals := await self._history.run(self.run_id)).run_id
-            self.last_seq, self._epoch = totals.seq, totals.epoch
+            self.last_seq, self.epoch = totals.seq, totals.epoch
         else:
             raise UnknownRunError(
                 f"no run {self.run_id}: the broker let it go, and nothing is stored"
@@ -90,9 +88,9 @@ class RunTape(Consumer):
     async def handle(self, batch: Sequence[Delivery]) -> Mapping[str, Cursor]:
         self._hot += batch
         self._news += len(batch)
-        if batch[-1].epoch != self._epoch:
-            self._epoch = batch[-1].epoch
-            self._hot = [each for each in self._hot if each.epoch == self._epoch]
+        if batch[-1].epoch != self.epoch:
+            self.epoch = batch[-1].epoch
+            self._hot = [each for each in self._hot if each.epoch == self.epoch]
         self.last_seq = _last(batch[-1])
         self.live = self.live and not _ends(batch[-1])
         if len(self._hot) > 2 * _HOT_MAX:
@@ -116,7 +114,7 @@ class RunTape(Consumer):
             return [
                 each for each in self._hot if from_seq <= _last(each) and _first(each) <= to_seq
             ]
-        stored = await self._history.window(self.run_id, from_seq, to_seq, self._epoch)
+        stored = await self._history.window(self.run_id, from_seq, to_seq, self.epoch)
         newest = _last(stored[-1]) if stored else from_seq - 1
         return stored + [each for each in self._hot if newest < _first(each) <= to_seq]
 
@@ -141,7 +139,7 @@ class RunTape(Consumer):
         """How the run's events spread over its time."""
         if not self._complete and self._history is not None:
             return await self._history.density(self.run_id, slices)
-        return _hot_density(self._hot, slices)
+        return density_of(self._hot, slices)
 
     async def next_of_kind(self, kind: str, at: int, step: int) -> int | None:
         """The next (`step` 1) or previous (-1) seq of that kind, as seen from `at`."""
@@ -174,7 +172,7 @@ class RunTape(Consumer):
             for each in (reversed(self._hot) if backwards else self._hot)
             if isinstance(each, Envelope)
             and (each.seq < after if backwards else each.seq > after)
-            and needle in encode_event(each.event).decode().lower()
+            and needle in each.raw.decode().lower()
         )
         return next(hits, None)
 
@@ -212,44 +210,3 @@ def _first(delivery: Delivery) -> int:
 
 def _last(delivery: Delivery) -> int:
     return max(delivery.from_seq, delivery.to_seq) if isinstance(delivery, Gap) else delivery.seq
-
-
-def _hot_density(hot: list[Delivery], slices: int) -> Density:
-    stamped = [each for each in hot if isinstance(each, Envelope)]
-    if not stamped:
-        return Density(
-            counts=(0,) * slices, seqs=(1,) * slices, marks=(), first_at=None, last_at=None
-        )
-    first_at: datetime = stamped[0].event.ts
-    last_at: datetime = stamped[-1].event.ts
-    microsecond = timedelta(microseconds=1)
-    width_us = ((last_at - first_at) // microsecond + 1) / slices
-
-    def slice_of(at: datetime) -> int:
-        return max(0, min(slices - 1, int((at - first_at) // microsecond / width_us)))
-
-    places = [slice_of(each.event.ts) for each in stamped]
-    counts = Counter(places)
-    seqs = [stamped[-1].seq] * slices
-    for each, place in zip(reversed(stamped), reversed(places), strict=True):
-        seqs[place] = each.seq
-    for index in range(slices - 2, -1, -1):
-        seqs[index] = min(seqs[index], seqs[index + 1])
-    marks = [
-        Mark(seq=each.seq, kind="error", slice=place)
-        for each, place in zip(stamped, places, strict=True)
-        if isinstance(each.event, ErrorEvent)
-    ]
-    place = 0
-    for delivery in hot:
-        if isinstance(delivery, Gap):
-            marks.append(Mark(seq=delivery.from_seq, kind="gap", slice=place, note=delivery.reason))
-        else:
-            place = slice_of(delivery.event.ts)
-    return Density(
-        counts=tuple(counts.get(index, 0) for index in range(slices)),
-        seqs=tuple(seqs),
-        marks=tuple(marks),
-        first_at=first_at,
-        last_at=last_at,
-    )

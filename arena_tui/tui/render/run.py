@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
-from msgspec import Struct
 from textual.content import Content
 from textual.strip import Strip
 
 from arena_tui.codec import encode_event
 from arena_tui.events import Delivery, ErrorEvent, Event, Gap, short_id
+from arena_tui.folds.density import Density
 from arena_tui.folds.totals import AgentTally, RunTotals
-from arena_tui.folds.view import RunView
-from arena_tui.store.history import Density
+from arena_tui.folds.view import Instant
+from arena_tui.services.playback.playhead import Position
 from arena_tui.tui.render.board import board_lines
 from arena_tui.tui.render.canvas import Piece, between, line
 from arena_tui.tui.render.clean import clean, clean_lines
@@ -22,7 +22,6 @@ from arena_tui.tui.render.palette import Palette
 from arena_tui.tui.render.text import clock_time, cost, count, duration, short_count, spark
 
 __all__ = [
-    "Position",
     "event_cells",
     "inspect",
     "paint_board",
@@ -38,28 +37,14 @@ _MARKS: Final = {"error": ("!", "bad"), "gap": ("┆", "bad"), "bookmark": ("◆
 _BLOCKS: Final = "▁▂▃▄▅▆▇█"
 
 
-class Position(Struct, frozen=True, kw_only=True):
-    """Where in a run the screen stands.
-
-    Attributes:
-        mode: `LIVE`, `REPLAY 4x ▶`, `PAUSED`.
-        at, last: Seqs; ts: time of the event at `at`.
-    """
-
-    mode: str = ""
-    at: int = 0
-    last: int = 0
-    ts: datetime | None = None
-
-
 def paint_header(
-    totals: RunTotals, position: Position, palette: Palette, width: int, offset: timedelta
+    instant: Instant, position: Position, palette: Palette, width: int, offset: timedelta
 ) -> Strip:
     """`connect_four · 7f3a  mcts:500 vs random  seed 42      REPLAY 4x ▶  turn 17  12:04:08.2`."""
-    players = " vs ".join(clean(agent.name or agent.id, 24) for agent in totals.agents)
-    seed = "" if totals.seed is None else f"  seed {totals.seed}"
-    name = f" {clean(totals.game, 40) or 'run'} · {clean(short_id(totals.run_id))}"
-    label = f"  {clean(totals.label, 30)}" if totals.label else ""
+    players = " vs ".join(clean(agent.name or agent.id, 24) for agent in instant.agents)
+    seed = "" if instant.seed is None else f"  seed {instant.seed}"
+    name = f" {clean(instant.game, 40) or 'run'} · {clean(short_id(instant.run_id))}"
+    label = f"  {clean(instant.label, 30)}" if instant.label else ""
     left: list[Piece] = [
         (name, palette.strong),
         (f"  {players}", palette.text),
@@ -69,7 +54,7 @@ def paint_header(
     right = [
         (position.mode, palette.accent),
         (f"  event {position.at:,}/{position.last:,}", palette.text),
-        (f"  turn {totals.turns}", palette.text),
+        (f"  turn {instant.turn}", palette.text),
         (f"{when} ", palette.dim),
     ]
     if width < 70:
@@ -77,22 +62,22 @@ def paint_header(
     return line(between(left, right, width, palette.text), width, palette.text)
 
 
-def paint_board(view: RunView, palette: Palette, width: int, height: int) -> list[Strip]:
+def paint_board(instant: Instant, palette: Palette, width: int, height: int) -> list[Strip]:
     """The board, whose turn it is, and what each agent used so far."""
-    agents = [agent.id for agent in view.totals.agents] or sorted(view.tallies)
+    agents = [agent.id for agent in instant.agents] or sorted(instant.tallies)
     footer: list[list[Piece]] = [[]]
     for index, agent in enumerate(agents[:6]):
         side = palette.first if index == 0 else palette.second if index == 1 else palette.text
-        mark = "▸" if agent == view.player and view.totals.status == "running" else " "
-        mark = "★" if agent in view.totals.winners else mark
-        tally = view.tallies.get(agent, AgentTally())
+        mark = "▸" if agent == instant.player and instant.status == "running" else " "
+        mark = "★" if agent in instant.winners else mark
+        tally = instant.tallies.get(agent, AgentTally())
         footer.append(
             [(mark, palette.accent), (f"{clean(agent, 20):<14} ", side), *_tally(tally, palette)]
         )
-    if view.last_error:
-        footer.append([(f" last error: {clean(view.last_error, 200)}", palette.bad)])
+    if instant.last_error:
+        footer.append([(f" last error: {clean(instant.last_error, 200)}", palette.bad)])
     room = max(1, height - len(footer))
-    rows = board_lines(view.board, palette, width - 1, room)
+    rows = board_lines(instant.board, palette, width - 1, room)
     rows = [[(" ", palette.text), *row] for row in rows]
     rows += [[] for _ in range(room - len(rows))] if len(rows) + len(footer) > height else []
     rows = [*rows, *footer][:height]
@@ -122,7 +107,6 @@ def event_cells(delivery: Delivery, offset: timedelta) -> list[tuple[str, str]]:
 def paint_scrubber(
     density: Density | None,
     position: Position,
-    live: bool,
     palette: Palette,
     width: int,
     offset: timedelta,
@@ -145,7 +129,7 @@ def paint_scrubber(
         else:
             block = _BLOCKS[min(7, round(events / top * 7))] if events else " "
             pieces.append((block, palette.accent if index < here else palette.dim))
-    pieces += [("▏ ", palette.dim), ("now" if live else last, palette.dim)]
+    pieces += [("▏ ", palette.dim), ("now" if position.live else last, palette.dim)]
     return line(pieces, width, palette.dim)
 
 
@@ -160,7 +144,7 @@ def slice_of_seq(density: Density, seq: int) -> int:
     return index
 
 
-def inspect(delivery: Delivery | None, palette: Palette, offset: timedelta, width: int) -> Content:
+def inspect(delivery: Delivery | None, offset: timedelta) -> Content:
     """All of one event: its fields, long texts in full, and the raw JSON."""
     if delivery is None:
         return Content("")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Coroutine
 from functools import wraps
-from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, ParamSpec, TypeVar, cast
+from typing import Any, ClassVar, Concatenate, ParamSpec, TypeVar
 
 from textual.app import ComposeResult
 from textual.screen import Screen
@@ -14,11 +14,9 @@ from textual.widgets import Input
 from textual.worker import Worker, WorkerState
 
 from arena_tui.consumers.feed import Frame
-from arena_tui.errors import ArenaError
+from arena_tui.errors import ArenaError, UsageError
+from arena_tui.tui.screens.host import Host
 from arena_tui.tui.widgets.bars import KeyLine, TitleBar, TruthBar
-
-if TYPE_CHECKING:
-    from arena_tui.tui.app import ArenaApp
 
 __all__ = ["ArenaScreen", "guarded"]
 
@@ -32,12 +30,14 @@ S = TypeVar("S", bound="ArenaScreen")
 def guarded(
     action: Callable[Concatenate[S, P], Coroutine[Any, Any, None]],
 ) -> Callable[Concatenate[S, P], Coroutine[Any, Any, None]]:
-    """What the store refuses is said and logged; the screen goes on."""
+    """What was asked wrongly is said, what the store refuses logged, too; the screen goes on."""
 
     @wraps(action)
     async def guard(self: S, /, *words: P.args, **named: P.kwargs) -> None:
         try:
             await action(self, *words, **named)
+        except UsageError as error:
+            self.notify(str(error), severity="warning")
         except ArenaError as error:
             self.say_failed(action.__name__, error)
 
@@ -51,10 +51,9 @@ class ArenaScreen(Screen[None]):
     NOT_WHILE_WRITING: ClassVar[frozenset[str]] = frozenset()
     """Actions whose keys are text, or move in it, while something is being written."""
 
-    @property
-    def arena(self) -> ArenaApp:
-        """The app, with its own type."""
-        return cast("ArenaApp", self.app)
+    def __init__(self, arena: Host) -> None:
+        super().__init__()
+        self.arena = arena
 
     def compose(self) -> ComposeResult:
         yield TitleBar(self.TITLE_NAME, self.arena.broker_name)

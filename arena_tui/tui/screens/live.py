@@ -17,6 +17,7 @@ from arena_tui.tui.render.mosaic import SORTS, lay_out, matches, order
 from arena_tui.tui.render.pane import state_style_name, state_text, title_text
 from arena_tui.tui.render.text import cost, count, duration, short_count
 from arena_tui.tui.screens.base import ArenaScreen
+from arena_tui.tui.screens.host import Host
 from arena_tui.tui.widgets.bars import TitleBar
 from arena_tui.tui.widgets.mosaic import Mosaic
 from arena_tui.tui.widgets.question import FILTER_HINT, Question
@@ -63,8 +64,8 @@ class LiveScreen(ArenaScreen):
         Binding("escape", "back", "clear the filter", key_display="esc"),
     ]
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, arena: Host) -> None:
+        super().__init__(arena)
         self._frame = Frame()
         self._panes: list[Pane] = []
         self._sort = SORTS[0]
@@ -143,7 +144,7 @@ class LiveScreen(ArenaScreen):
         self._show_panes()
 
     def action_clear(self) -> None:
-        self.arena.clear_finished()
+        self.arena.feed.clear_finished()
 
     def _focus_runs(self) -> None:
         shown = self.query_one(ContentSwitcher).visible_content

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, cast
+from collections.abc import Awaitable, Callable
+from typing import ClassVar
 
 from textual import work
 from textual.app import ComposeResult
@@ -15,10 +16,7 @@ from textual.widgets.option_list import Option
 
 from arena_tui.errors import ArenaError
 from arena_tui.games.play import GameSpec, demo_specs
-from arena_tui.services.games import parse_playable
-
-if TYPE_CHECKING:
-    from arena_tui.tui.app import ArenaApp
+from arena_tui.services.games import Playable, parse_playable
 
 __all__ = ["NewGameScreen"]
 
@@ -31,8 +29,10 @@ class NewGameScreen(ModalScreen[None]):
         Binding("down", "to_list", "list", show=False),
     ]
 
-    def __init__(self) -> None:
+    def __init__(self, start: Callable[[Playable], Awaitable[None]]) -> None:
+        """`start` begins to play, or raises ArenaError."""
         super().__init__(classes="dialog")
+        self._start_games = start
         self._presets = [_text(spec) for spec in demo_specs()]
 
     def compose(self) -> ComposeResult:
@@ -64,7 +64,7 @@ class NewGameScreen(ModalScreen[None]):
     @work(exclusive=True)
     async def _start(self, text: str) -> None:
         try:
-            await cast("ArenaApp", self.app).start_games(parse_playable(text))
+            await self._start_games(parse_playable(text))
         except ArenaError as error:
             self.query_one(".error", Static).update(str(error))
         else:

@@ -16,6 +16,7 @@ from textual.strip import Strip
 from arena_tui.folds.view import Pane
 from arena_tui.tui.render.canvas import Piece, strip
 from arena_tui.tui.render.mosaic import Grid, lay_out
+from arena_tui.tui.render.palette import Palette
 from arena_tui.tui.render.pane import paint_pane
 from arena_tui.tui.widgets.painted import Painted
 
@@ -49,13 +50,12 @@ class Mosaic(Painted, can_focus=True):
 
     def __init__(self, offset: timedelta) -> None:
         super().__init__()
-        self._offset = offset
         self._panes: list[Pane] = []
         self._selected_id: str | None = None
         self._first_row = 0
         self._zoom = 0
         self._grid: Grid | None = None
-        self._painted: dict[tuple[int, int], tuple[object, list[list[Piece]]]] = {}
+        self._painted = _PaintedPanes(offset)
         self._lines: list[list[list[Piece]]] = []  # of each line, what each pane has on it
 
     @property
@@ -83,10 +83,8 @@ class Mosaic(Painted, can_focus=True):
         self._lines = []
         self._repaint()
 
-    def on_focus(self) -> None:
-        self._repaint()
-
-    def on_blur(self) -> None:
+    def watch_has_focus(self, has_focus: bool) -> None:
+        super().watch_has_focus(has_focus)
         self._repaint()
 
     def on_click(self, event: events.Click) -> None:
@@ -166,31 +164,48 @@ class Mosaic(Painted, can_focus=True):
         for row in range(grid.rows):
             last = row == grid.rows - 1
             pane_height = height - row * grid.pane_height if last else grid.pane_height
-            columns = [
-                self._pane_rows(row, column, width, pane_height, selected, grid)
-                for column in range(grid.columns)
-            ]
+            columns = []
+            for column in range(grid.columns):
+                rightmost = column == grid.columns - 1
+                pane_width = width - column * grid.pane_width if rightmost else grid.pane_width
+                index = (self._first_row + row) * grid.columns + column
+                pane = self._panes[index] if index < len(self._panes) else None
+                marked = index == selected and self.has_focus
+                columns.append(
+                    self._painted.lines(
+                        (row, column), pane, self.palette, pane_width, pane_height, marked
+                    )
+                )
             lines += [list(parts) for parts in zip(*columns, strict=True)]
         return lines
 
-    def _pane_rows(
-        self, row: int, column: int, width: int, height: int, selected: int, grid: Grid
-    ) -> list[list[Piece]]:
-        last = column == grid.columns - 1
-        pane_width = width - column * grid.pane_width if last else grid.pane_width
-        index = (self._first_row + row) * grid.columns + column
-        pane = self._panes[index] if index < len(self._panes) else None
-        marked = index == selected and self.has_focus
-        key = (pane, pane_width, height, marked, self.palette)
-        known = self._painted.get((row, column))
+
+class _PaintedPanes:
+    """The lines of each pane in sight as they were last painted, by row and column of the grid."""
+
+    def __init__(self, offset: timedelta) -> None:
+        self._offset = offset
+        self._painted: dict[tuple[int, int], tuple[object, list[list[Piece]]]] = {}
+
+    def clear(self) -> None:
+        """Paint everything again."""
+        self._painted.clear()
+
+    def lines(
+        self, cell: tuple[int, int], pane: Pane | None, palette: Palette, width: int, height: int,
+        selected: bool,
+    ) -> list[list[Piece]]:  # fmt: skip
+        """The lines of one cell, painted again only when they look different."""
+        key = (pane, width, height, selected, palette)
+        known = self._painted.get(cell)
         if known is not None and _same(known[0], key):
             return known[1]
         if pane is None:
-            rows = [[(" " * pane_width, self.palette.text)]] * height
+            lines = [[(" " * width, palette.text)]] * height
         else:
-            rows = paint_pane(pane, self.palette, pane_width, height, marked, self._offset)
-        self._painted[row, column] = (key, rows)
-        return rows
+            lines = paint_pane(pane, palette, width, height, selected, self._offset)
+        self._painted[cell] = (key, lines)
+        return lines
 
 
 def _same(left: object, right: tuple[object, ...]) -> bool:

@@ -9,13 +9,21 @@ from textual.message import Message
 from textual.reactive import reactive
 from textual.strip import Strip
 
-from arena_tui.folds.totals import RunTotals
-from arena_tui.folds.view import RunView
-from arena_tui.store.history import Density
-from arena_tui.tui.render.run import Position, paint_board, paint_header, paint_scrubber
+from arena_tui.folds.density import Density
+from arena_tui.folds.view import Instant
+from arena_tui.services.playback.playhead import Position
+from arena_tui.tui.render.run import paint_board, paint_header, paint_scrubber
 from arena_tui.tui.widgets.painted import Painted
 
-__all__ = ["BoardPanel", "RunHeader", "Scrubber"]
+__all__ = ["BoardPanel", "Goto", "RunHeader", "Scrubber"]
+
+
+class Goto(Message):
+    """Go to this seq."""
+
+    def __init__(self, seq: int) -> None:
+        self.seq = seq
+        super().__init__()
 
 
 class RunHeader(Painted):
@@ -23,22 +31,18 @@ class RunHeader(Painted):
 
     DEFAULT_CSS = "RunHeader { height: 1; background: $surface; }"
 
+    instant: reactive[Instant] = reactive(Instant())
+    """What the run looks like there."""
     position: reactive[Position] = reactive(Position())
-    """Where the screen stands."""
+    """Where in the run that is."""
 
     def __init__(self, offset: timedelta) -> None:
         super().__init__()
         self._offset = offset
-        self._totals = RunTotals(run_id="")
-
-    def show(self, totals: RunTotals) -> None:
-        """Who plays what."""
-        self._totals = totals
-        self.refresh()
 
     def render_line(self, y: int) -> Strip:
         return paint_header(
-            self._totals, self.position, self.palette, self.size.width, self._offset
+            self.instant, self.position, self.palette, self.size.width, self._offset
         )
 
 
@@ -48,24 +52,23 @@ class BoardPanel(Painted):
     DEFAULT_CSS = "BoardPanel { border: round $panel-lighten-2; border-title-color: $text-muted; }"
     BORDER_TITLE = "board"
 
+    instant: reactive[Instant | None] = reactive(None)
+    """What the run looks like; None while nothing is known."""
+
     def __init__(self) -> None:
         super().__init__()
-        self._view: RunView | None = None
         self._strips: list[Strip] = []
-
-    def show(self, view: RunView) -> None:
-        """Paint this view."""
-        self._view = view
-        self._strips = []
-        self.refresh()
 
     def render_line(self, y: int) -> Strip:
         width, height = self.size
-        if self._view is None:
+        if self.instant is None:
             return Strip.blank(width, self.palette.text)
         if len(self._strips) != height:
-            self._strips = paint_board(self._view, self.palette, width, height)
+            self._strips = paint_board(self.instant, self.palette, width, height)
         return self._strips[y]
+
+    def watch_instant(self) -> None:
+        self._strips = []
 
     def on_resize(self) -> None:
         self._strips = []
@@ -84,16 +87,7 @@ class Scrubber(Painted):
     density: reactive[Density | None] = reactive(None)
     """How busy the run was, in `slices` slices."""
     position: reactive[Position] = reactive(Position())
-    """Where the screen stands."""
-    live: reactive[bool] = reactive(False)
-    """Whether the right end is now."""
-
-    class Goto(Message):
-        """Go to this seq."""
-
-        def __init__(self, seq: int) -> None:
-            self.seq = seq
-            super().__init__()
+    """Where in the run one stands."""
 
     def __init__(self, offset: timedelta) -> None:
         super().__init__()
@@ -107,7 +101,7 @@ class Scrubber(Painted):
 
     def render_line(self, y: int) -> Strip:
         return paint_scrubber(
-            self.density, self.position, self.live, self.palette, self.size.width, self._offset
+            self.density, self.position, self.palette, self.size.width, self._offset
         )
 
     def on_mouse_down(self, event: events.MouseDown) -> None:
@@ -126,4 +120,4 @@ class Scrubber(Painted):
     def _go(self, x: int) -> None:
         if self.density is not None:
             index = max(0, min(len(self.density.seqs) - 1, x - 11))
-            self.post_message(self.Goto(self.density.seqs[index]))
+            self.post_message(Goto(self.density.seqs[index]))

@@ -1,7 +1,7 @@
-"""Servers as people run them: with a password, a limited user, TLS, a socket; replicas; old ones.
+"""The broker on servers with a password, ACLs, TLS, a Unix socket; on replicas and old versions.
 
-All real, but for the two that no current server can be made to be: one older than 7.0, and one of a
-cluster.
+All servers are real, except for two that a current one cannot be configured as: one older than 7.0,
+and one of a cluster.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ async def broker_at(url: str, limits: Limits | None = None) -> AsyncIterator[Red
 
 
 async def carries(url: str) -> bool:
-    """Whether the events of a run that one process publishes come to another, in order."""
+    """Whether another process receives the events one process publishes, in order."""
     async with broker_at(url) as publisher, broker_at(url) as watcher:
         subscription = watcher.subscribe("test")
         await publisher.publish_all([("run", *sealed(each)) for each in EVENTS])
@@ -66,7 +66,7 @@ def sealed_event(event: Any) -> Any:
 
 
 async def refusal(url: str) -> str:
-    """What is said of a server that cannot be used."""
+    """The message for a server that cannot be used."""
     with pytest.raises(BrokerError) as caught:
         async with broker_at(url):
             pass
@@ -81,7 +81,7 @@ def cursor_after(delivery: Delivery) -> Cursor:
 
 
 async def everything(url: str, admin: redis.Redis) -> None:
-    """All that brokers, a store and the doctor ever ask of a server."""
+    """Use every command that brokers, a store and the doctor send."""
     runs = ["one", "two", "three"]
     async with broker_at(url, Limits(capacity=8, retain=1, closed_run_s=0)) as broker:
         subscription = broker.subscribe("store", durable=True)
@@ -95,7 +95,7 @@ async def everything(url: str, admin: redis.Redis) -> None:
             await broker.open_run(RunMeta(run_id=run_id))
             await broker.publish_all([(run_id, *sealed(LogEvent())) for _ in range(12)])
             await broker.heartbeat([run_id])
-            admin.delete(meta_key(run_id))  # it is made anew, after what is there
+            admin.delete(meta_key(run_id))  # the stream is recreated after its old entries
             await broker.publish_all([(run_id, *sealed(LogEvent()))])
             await broker.close_run(run_id)
         await broker.settled(runs)
@@ -167,7 +167,7 @@ async def test_a_user_with_the_least_rights_can_do_everything(make_server: MakeS
         refused = [entry["object"] for entry in admin.acl_log()]
         asked = {name.removeprefix("cmdstat_") for name in admin.info("commandstats")}
 
-    assert set(refused) <= {"client|setinfo"}  # which the client library does not insist on
+    assert set(refused) <= {"client|setinfo"}  # which is optional for the client library
     permitted = {rule.removeprefix("+") for rule in ACL_RULES.split()[1:]}
     assert permitted - asked == set()
 
@@ -302,7 +302,7 @@ def server_words(server: RedisServer) -> list[str]:
 
 
 def free_port() -> int:
-    """Below the ports that systems give to clients."""
+    """A free port below the ephemeral range."""
     for port in range(15_000, 30_000):
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
@@ -318,7 +318,7 @@ def free_port() -> int:
     ],
 )
 async def test_a_server_that_will_not_do_is_named(info: str, said: str) -> None:
-    """Of an imitation, which answers no more than PING and INFO."""
+    """Uses a fake server, which answers only PING and INFO."""
     server = await asyncio.start_server(imitation(f"{info}\r\n".encode()), "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     async with server:

@@ -1,4 +1,4 @@
-"""Entries as the server sends them: ours, and those of others."""
+"""Entries as the server sends them: events, and foreign ones."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from arena_tui.broker.protocol import Cursor, RunMeta
 from arena_tui.broker.redis.codec import (
     NO_CURSOR,
     Entry,
+    InvalidEntryError,
     RawEntry,
-    Unusable,
+    decode_contiguous,
+    decode_entry,
     decode_meta,
-    deliveries,
     encode_meta,
+    fill_gap,
     parse_ended,
     parse_id,
     raw_bytes,
-    read_entry,
-    read_next,
 )
 from arena_tui.codec import encode_event
 from arena_tui.errors import EventError
@@ -29,7 +29,7 @@ def entry(epoch: int, seq: int, text: str = "said") -> RawEntry:
 
 
 def test_entries_that_follow_without_a_hole_are_read_at_once() -> None:
-    events = read_next([entry(7, 5, "a"), entry(7, 6, "b"), entry(7, 7, "c")], Cursor(7, 4))
+    events = decode_contiguous([entry(7, 5, "a"), entry(7, 6, "b"), entry(7, 7, "c")], Cursor(7, 4))
 
     assert events is not None
     assert [event.text for event, _ in events if isinstance(event, LogEvent)] == ["a", "b", "c"]
@@ -46,10 +46,10 @@ def test_entries_that_follow_without_a_hole_are_read_at_once() -> None:
         [entry(7, 5), (b"7-6", [b"e", b"no event"])],
         [(b"7-5", [b"x", b"1"]), entry(7, 6)],
     ],
-    ids=["late", "hole", "anew", "other epoch", "strange at the end", "no JSON", "strange"],
+    ids=["late", "hole", "renewed", "other epoch", "foreign last", "no JSON", "foreign first"],
 )
 def test_anything_else_among_them_is_left_to_a_closer_look(entries: list[RawEntry]) -> None:
-    assert read_next(entries, Cursor(7, 4)) is None
+    assert decode_contiguous(entries, Cursor(7, 4)) is None
 
 
 def gap(first: int, last: int, reason: GapReason = "trimmed", raw: bytes | None = None) -> Gap:
@@ -57,8 +57,8 @@ def gap(first: int, last: int, reason: GapReason = "trimmed", raw: bytes | None 
 
 
 def found(entries: list[RawEntry], asked: Gap) -> list[int | Gap]:
-    """What the entries fill of the gap: seqs of events, and gaps."""
-    filled: list[Delivery] = deliveries(entries, asked)
+    """The gap filled with the entries: seqs of events, and gaps."""
+    filled: list[Delivery] = fill_gap(entries, asked)
     assert all((each.run_id, each.epoch) == ("r", 7) for each in filled)
     return [each.seq if isinstance(each, Envelope) else each for each in filled]
 
@@ -79,7 +79,7 @@ def test_an_id_is_a_cursor_and_nonsense_is_none(raw: bytes | str, cursor: Cursor
 def test_an_entry_is_an_event_with_its_place_and_its_json() -> None:
     payload = encode_event(event := LogEvent(text="hi"))
 
-    assert read_entry((b"7-3", [b"e", payload])) == Entry(Cursor(7, 3), event, payload)
+    assert decode_entry((b"7-3", [b"e", payload])) == Entry(Cursor(7, 3), event, payload)
 
 
 def test_ended_streams_are_cursors_and_nonsense_is_left_out() -> None:
@@ -100,8 +100,8 @@ def test_ended_streams_are_cursors_and_nonsense_is_left_out() -> None:
     ],
 )
 def test_only_what_stands_where_an_event_would_takes_its_seq(raw: RawEntry, has_seq: bool) -> None:
-    with pytest.raises(Unusable) as raised:
-        read_entry(raw)
+    with pytest.raises(InvalidEntryError) as raised:
+        decode_entry(raw)
 
     assert raised.value.has_seq is has_seq
 
@@ -127,9 +127,9 @@ def test_what_is_not_of_the_gap_fills_none_of_it() -> None:
 
 def test_what_is_no_event_is_a_gap_with_its_bytes() -> None:
     broken: RawEntry = (b"7-4", [b"e", b"{"])
-    strange: RawEntry = (b"7-6", [b"foo", b"bar"])
+    foreign: RawEntry = (b"7-6", [b"foo", b"bar"])
 
-    filled = found([entry(7, 2), broken, strange, entry(7, 7)], gap(2, 9))
+    filled = found([entry(7, 2), broken, foreign, entry(7, 7)], gap(2, 9))
 
     assert filled == [
         2, gap(3, 3), gap(4, 4, "quarantined", b"7-4 e {"),

@@ -60,7 +60,7 @@ async def test_without_an_answer_in_time_it_ends_and_begins_anew(make_redis: Mak
 
 
 async def client_blocked(client: Redis) -> bool:
-    """Whether a command waits on the server."""
+    """Whether a command is blocked on the server."""
     async with Redis.from_url(str(url_of(client))) as other:
         clients = await other.info("clients")
     return bool(clients["blocked_clients"])

@@ -1,4 +1,4 @@
-"""What is said of a link that breaks and mends."""
+"""Warnings of a link that fails and recovers."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ async def test_a_link_was_away_from_the_first_failure_to_the_last_success(
     said: list[str] = []
     link = Link(BrokerUrl("redis://127.0.0.1"), said.append, Timing(), clock)
 
-    await link.failed("reader", TimeoutError(), 0)
+    await link.on_failure("reader", TimeoutError(), 0)
     clock.now += 7
-    await link.failed("acks", ConnectionError(), 0)
+    await link.on_failure("acks", ConnectionError(), 0)
     problem = link.problem
     clock.now += 3
-    link.works("reader")
+    link.on_success("reader")
     clock.now += 1
-    link.works("acks")
+    link.on_success("acks")
 
     assert problem == "redis 127.0.0.1:6379 does not answer for 7 s"
     assert said == [

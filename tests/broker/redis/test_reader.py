@@ -1,4 +1,4 @@
-"""What a process learns of runs that were there before it came."""
+"""How a process attaches runs that existed before it started."""
 
 from __future__ import annotations
 

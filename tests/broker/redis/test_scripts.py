@@ -1,4 +1,4 @@
-"""Each script alone, on every kind of server: what one step on the server does and refuses."""
+"""Each script on its own, on every kind of server: what it does and refuses."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Server:
         return index, consumers
 
     def ended(self, run_id: str = "r") -> str:
-        """Cursors of the streams before this one."""
+        """Cursors of the earlier streams."""
         cursors: str = self.client.hget(meta_key(run_id), "ended")
         return cursors
 
@@ -78,7 +78,7 @@ class Server:
         return found
 
     def seqs(self, epoch: int, run_id: str = "r") -> list[int]:
-        """Of the entries of this epoch, which there are no others of."""
+        """Seqs of all entries; asserts that they are of this epoch."""
         parts = [entry_id.split("-") for entry_id, _ in self.events(run_id)]
         assert {each for each, _ in parts} <= {str(epoch)}
         return [int(seq) for _, seq in parts]

@@ -16,7 +16,7 @@ from arena_tui.events import LogEvent
 
 @pytest.fixture
 async def broker(each_redis_url: str) -> AsyncIterator[RedisBroker]:
-    """A producer that lets the server keep 5 events a run."""
+    """A broker that only publishes; the server keeps 5 events per run."""
     broker = RedisBroker(BrokerUrl(each_redis_url), Limits(capacity=5, retain=2), reading=False)
     await broker.start()
     yield broker

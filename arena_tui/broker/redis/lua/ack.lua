@@ -1,5 +1,5 @@
--- args: consumer, seconds it is remembered without a sign of life, then run, epoch, seq of each run
--- it has more of. Without any it is a sign of life.
+-- args: consumer, seconds until it expires without a sign of life, then run, epoch, seq of each run
+-- acked. Without runs the call is only a sign of life.
 local acks = 'arena:acks:' .. ARGV[1]
 for i = 3, #ARGV, 3 do
     redis.call('HSET', acks, ARGV[i], ARGV[i + 1] .. '-' .. ARGV[i + 2])

@@ -1,7 +1,7 @@
--- keys: meta and events of each run. args: most events of a run to keep; then of each run: producer,
--- epoch and seq the producer last had an answer for, its own number of the first event, 1 when the
--- last event ends the run, how many they are, events as JSON...
--- returns a row a run: epoch and seq of the last event; or NO_RUN, or CLOSED; or what went wrong.
+-- keys: meta and events of each run. args: most events of a run to keep; then for each run: producer,
+-- epoch and seq of its last acknowledged event, its own number of the first event, 1 when the last
+-- event ends the run, number of events, events as JSON...
+-- returns a row per run: epoch and seq of the last event; or NO_RUN, or CLOSED; or an error.
 local most = ARGV[1]
 
 local function add(events, id, payload, is_last)
@@ -19,7 +19,7 @@ local function append(meta, events, at)
         return {-1, 0}
     end
     local first, count = tonumber(ARGV[at + 3]), tonumber(ARGV[at + 5])
-    -- How many events of this producer are there, and where the newest of them stands.
+    -- Number of this producer's events in the stream, and id of the newest.
     local mine, mine_at = string.match(known[5] or '', '^(%d+) (%d+-%d+)$')
     mine = number(mine) or 0
     local done = mine + 1 - first
@@ -43,8 +43,8 @@ local function append(meta, events, at)
         seq = 0
     end
     if done < 0 then
-        -- The server has lost events it once acknowledged (it was restored from an older copy);
-        -- unless the stream was renewed since, its seqs must not be used again.
+        -- The server has lost events it once acknowledged (it was restored from an older copy).
+        -- Unless the stream has been renewed since, renew it: its seqs must not be reused.
         if their_epoch >= epoch then
             go_on_anew()
         end
@@ -57,7 +57,7 @@ local function append(meta, events, at)
     for i = at + 6 + done, last do
         local reply = add(events, prefix .. int(seq + 1), ARGV[i], i == last)
         if type(reply) == 'table' and string.find(reply.err, 'equal or smaller') then
-            -- Another program has added an entry with a larger id.
+            -- Another program has appended an entry with a larger id.
             go_on_anew()
             prefix = int(epoch) .. '-'
             reply = add(events, prefix .. int(seq + 1), ARGV[i], i == last)

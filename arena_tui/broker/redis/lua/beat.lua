@@ -1,5 +1,5 @@
 -- keys: metas of runs whose producer is alive.
--- A run that the index has lost is added to it again, for those who come later.
+-- A run missing from the index is added to it again, so that new readers discover it.
 local at = int(now())
 for _, meta in ipairs(KEYS) do
     if redis.call('EXISTS', meta) == 1 then

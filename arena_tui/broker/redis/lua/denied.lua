@@ -1,6 +1,6 @@
--- args: whole commands, `client|setname x`. returns those that this user may not give.
--- Whole ones: asked about an EVALSHA without its number of keys, Redis 7.0.15 and Valkey 9.1.2
--- crash.
+-- args: commands with their arguments, `client|setname x`. returns those this user may not run.
+-- The arguments are needed: Redis 7.0.15 and Valkey 9.1.2 crash when asked about an EVALSHA without
+-- its number of keys.
 local denied = {}
 for _, command in ipairs(ARGV) do
     local words = {}

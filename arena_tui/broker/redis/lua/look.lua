@@ -1,7 +1,7 @@
--- keys: meta and events of each run. args: 1 to tell what does not change, too.
--- returns a row a run: epoch, seq, status, ms since its last sign of life, cursors of the streams
--- that ended before this one, then meta as JSON, id of the oldest entry; an empty row when there is
--- no such run, or something else in its place.
+-- keys: meta and events of each run. args: 1 to return meta and oldest id, too.
+-- returns a row per run: epoch, seq, status, ms since its last sign of life, cursors of earlier
+-- streams, then meta as JSON and id of the oldest entry; an empty row when there is no such run, or
+-- its meta is malformed.
 local at = now()
 local rows = {}
 for i = 1, #KEYS, 2 do

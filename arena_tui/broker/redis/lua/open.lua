@@ -1,6 +1,6 @@
--- keys: meta, events, index. args: run, meta as JSON, nonce or '' to join what is there, epoch
--- or 0, epoch and seq of the stream that this one replaces, or 0.
--- returns 1 when the run is open to the caller, else 0; and its epoch.
+-- keys: meta, events, index. args: run, meta as JSON, nonce or '' to join an existing run, epoch
+-- or 0 for now, epoch and seq of the stream that this one replaces, or 0.
+-- returns 1 when the caller may publish to the run, else 0; and its epoch.
 local known = redis.call('HMGET', KEYS[1], 'epoch', 'nonce', 'seq')
 if number(known[1]) and number(known[3]) then
     local mine = ARGV[3] == '' or known[2] == ARGV[3]

@@ -1,5 +1,5 @@
 -- keys: meta, events. args: epoch and seq that a reader has seen.
--- The server knows less than that: what comes next must not use these seqs again.
+-- A server that has lost events up to there continues under a new epoch: seqs must not be reused.
 local known = redis.call('HMGET', KEYS[1], 'epoch', 'seq', 'ended')
 local known_epoch, known_seq = number(known[1]), number(known[2])
 local epoch, seq = tonumber(ARGV[1]), tonumber(ARGV[2])

@@ -1,4 +1,4 @@
--- What the scripts share. Numbers are formatted by hand: Lua would write an epoch as 1.7e+12.
+-- Shared by all scripts. Numbers are formatted explicitly: Lua would write an epoch as 1.7e+12.
 local function now()
     local time = redis.call('TIME')
     return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
@@ -8,7 +8,7 @@ local function int(number)
     return string.format('%d', number)
 end
 
--- A number that a script wrote; nil for anything else.
+-- Parse a number that a script wrote; nil for anything else.
 local function number(text)
     return type(text) == 'string' and #text < 16 and string.match(text, '^%d+$') and tonumber(text)
         or nil
@@ -33,7 +33,7 @@ local function top_epoch(events)
     return 0
 end
 
--- The list of ended streams with one more cursor at its end: the newest 16 are kept.
+-- Append a cursor to the list of ended streams; the newest 16 are kept.
 local function with_ended(ended, epoch, seq)
     local cursors = {}
     for each in string.gmatch(ended or '', '%d+%-%d+') do
@@ -43,14 +43,14 @@ local function with_ended(ended, epoch, seq)
     return table.concat(cursors, ' ', math.max(1, #cursors - 15))
 end
 
--- Let the run go on under a new epoch, and note how the stream of the old one ended.
+-- Continue the run under a new epoch, and record where the old stream ended.
 local function renew(meta, events, ended, epoch, seq)
     local new = math.max(now(), epoch + 1, top_epoch(events) + 1)
     redis.call('HSET', meta, 'ended', with_ended(ended, epoch, seq), 'epoch', int(new), 'seq', '0')
     return new
 end
 
--- Remove all that there is of a run.
+-- Delete everything of a run.
 local function forget(run, entry)
     if entry then
         redis.call('XDEL', 'arena:runs', entry)

@@ -1,8 +1,8 @@
 -- args: newest events of an open run to keep, bytes of a closed one, seconds a closed one is kept,
--- where to go on in the index, most entries of the index to look at.
--- Trims what every consumer has acked, lets closed runs expire that every consumer has whole, and
--- removes what is left of those that have expired. With no consumer nothing is trimmed.
--- returns where to go on next time, '-' for the beginning; how many consumers there are.
+-- index position to start at, most index entries to visit.
+-- Trims what every consumer has acked, sets closed runs that every consumer has fully acked to
+-- expire, and deletes the remains of expired ones. Without consumers nothing is trimmed.
+-- returns the index position to continue at, '-' for the beginning; the number of consumers.
 local retain, bytes, expire_s = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3]
 local consumers = {}
 for _, consumer in ipairs(redis.call('SMEMBERS', 'arena:consumers')) do
@@ -13,7 +13,7 @@ for _, consumer in ipairs(redis.call('SMEMBERS', 'arena:consumers')) do
     end
 end
 
--- Every consumer has acked this epoch of the run up to here.
+-- The seq up to which every consumer has acked this epoch of the run.
 local function acked_by_all(run, epoch)
     local floor
     for _, acks in ipairs(consumers) do
@@ -27,7 +27,7 @@ local function acked_by_all(run, epoch)
     return floor or 0
 end
 
--- Id of the oldest entry of the newest ones that have at most `bytes` together.
+-- Id of the oldest entry in the longest tail of at most `bytes`; at least one entry.
 local function tail_within(events)
     local left, id, before = bytes, nil, '+'
     while true do

@@ -1,4 +1,4 @@
-"""Questions about runs that a reader and `doctor` both put to the server."""
+"""Queries about runs, shared by the reader and `doctor`."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from arena_tui.broker.redis.codec import RawEntry
 from arena_tui.broker.redis.link import Link
 from arena_tui.broker.redis.scripts import LOOK, events_key, meta_key
 
-__all__ = ["AT_ONCE", "Row", "batched", "look", "runs_in_index"]
+__all__ = ["AT_ONCE", "Row", "batched", "look_up", "runs_in_index"]
 
 AT_ONCE: Final = 1_000
-"""Most entries, or runs, of one question."""
+"""Most entries, or runs, per query."""
 
 Row: TypeAlias = Sequence[Any]
-"""What `LOOK` tells of a run; empty when there is none."""
+"""What `LOOK` returns of a run; empty when there is no such run."""
 
 T = TypeVar("T")
 
 
-async def look(link: Link, run_ids: Sequence[str], *, whole: bool = False) -> list[Row]:
-    """A row a run; `whole`: with what does not change."""
+async def look_up(link: Link, run_ids: Sequence[str], *, whole: bool = False) -> list[Row]:
+    """Fetch one row per run; `whole` adds its metadata and the id of its oldest entry."""
     if not run_ids:
         return []
     keys = [key for run_id in run_ids for key in (meta_key(run_id), events_key(run_id))]
@@ -30,11 +30,11 @@ async def look(link: Link, run_ids: Sequence[str], *, whole: bool = False) -> li
 
 
 def runs_in_index(entries: Sequence[RawEntry]) -> list[str]:
-    """The runs that entries of the index name, each once."""
+    """The distinct runs named by entries of the index."""
     named = (fields[1] for _, fields in entries if len(fields) >= 2 and fields[0] == b"run")
     return list(dict.fromkeys(run_id.decode(errors="replace") for run_id in named))
 
 
 def batched(values: Sequence[T]) -> Iterator[Sequence[T]]:
-    """The values, in slices of what one question may ask about."""
+    """The values, in slices of `AT_ONCE`."""
     return (values[start : start + AT_ONCE] for start in range(0, len(values), AT_ONCE))

@@ -1,0 +1,97 @@
+"""How far each run has been read from the server. Sends nothing."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from arena_tui.broker.ledger import Ledger
+from arena_tui.broker.protocol import Cursor
+from arena_tui.broker.recent import Recent
+from arena_tui.broker.redis.codec import NO_CURSOR
+from arena_tui.broker.redis.scripts import events_key
+from arena_tui.broker.stream import RunStream
+from arena_tui.events import Gap
+
+__all__ = ["RunPosition", "RunPositions"]
+
+_KNOWN_KEPT: Final = 10_000
+
+
+class RunPosition:
+    """How far one run has been read.
+
+    Attributes:
+        after: Id of the newest entry read, foreign ones included.
+        at: Cursor of the newest event read.
+        looked_at: `at` when the watcher last compared it with the server.
+        gone_at: When the run was found missing, on the monotonic clock; None when it is not, or
+            when its readers have been notified.
+    """
+
+    __slots__ = ("after", "at", "gone_at", "key", "looked_at", "stream")
+
+    def __init__(self, stream: RunStream, at: Cursor) -> None:
+        self.stream = stream
+        self.key = events_key(stream.log.run_id)
+        self.at = at
+        self.after = b"%d-%d" % at
+        self.looked_at = NO_CURSOR
+        self.gone_at: float | None = None
+
+    @property
+    def run_id(self) -> str:
+        return self.stream.log.run_id
+
+
+class RunPositions:
+    """The runs being read, and those missing from the server.
+
+    Attributes:
+        read, gone: Their positions, by run id.
+        known: Runs read recently, ended ones included.
+    """
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.read: dict[str, RunPosition] = {}
+        self.gone: dict[str, RunPosition] = {}
+        self.known: Recent[str, None] = Recent(_KNOWN_KEPT)
+        self._ledger = ledger
+
+    def follow(self, stream: RunStream, at: Cursor) -> None:
+        """Read a run from this cursor on."""
+        self.read[stream.log.run_id] = RunPosition(stream, at)
+        self.known[stream.log.run_id] = None
+
+    def drop(self, run_id: str) -> None:
+        """Stop reading a run."""
+        self.read.pop(run_id, None)
+        self.gone.pop(run_id, None)
+
+    def has_read(self, run_id: str, cursor: Cursor) -> bool:
+        """Whether the run has been read up to this cursor."""
+        position = self.read.get(run_id)
+        if position is not None:
+            return position.at >= cursor
+        return run_id in self.known and run_id not in self.gone
+
+    def skip_to(self, position: RunPosition, to_seq: int) -> None:
+        """Append a gap up to `to_seq`: the server trimmed these events before they were read."""
+        epoch, seq = position.at
+        gap = Gap(position.run_id, epoch, seq + 1, to_seq, "trimmed")
+        self._ledger.append_gap(position.stream, gap)
+        self._ledger.warnings.add(
+            f"run {gap.run_id}: {gap.count:,} events were gone before they were read"
+        )
+        position.at = Cursor(epoch, to_seq)
+
+    def mark_gone(self, position: RunPosition, now: float) -> None:
+        """Stop reading a run that is missing from the server; it may be restored."""
+        if self.read.pop(position.run_id, None) is not None:
+            self.gone[position.run_id] = position
+            position.gone_at = now
+            self._ledger.warnings.add(f"run {position.run_id}: its stream is gone from Redis")
+
+    def restore(self, run_id: str) -> None:
+        """Resume reading a run that was missing."""
+        position = self.read[run_id] = self.gone.pop(run_id)
+        position.gone_at = None

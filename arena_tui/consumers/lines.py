@@ -1,0 +1,203 @@
+"""The durable consumer that appends every event to a file, as JSON lines.
+
+Beside the file stands a second one with its cursors, `FILE.cursors`. Killed anywhere, by a power
+cut, too, and started again it neither loses nor doubles an event.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import stat
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from arena_tui.broker.protocol import Cursor
+from arena_tui.codec import encode_line
+from arena_tui.consumers.protocol import Consumer
+from arena_tui.errors import RecordingError
+from arena_tui.events import Delivery, Envelope, Gap
+from arena_tui.store.threads import DaemonThreads
+
+__all__ = ["Recorder", "RecorderStats"]
+
+T = TypeVar("T")
+
+
+class RecorderStats(Struct, frozen=True, kw_only=True):
+    """Counters since it was made: events written, and events in the gaps written."""
+
+    recorded: int
+    lost: int
+
+
+class _Kept(Struct, frozen=True):
+    """What is safely on disk: so many bytes of the file, which reach so far in each run."""
+
+    offset: int = 0
+    cursors: dict[str, Cursor] = {}
+
+
+class Recorder(Consumer):
+    """Appends to one file. See `Consumer`.
+
+    A batch is on disk before its cursors are, and these before the ack. What stands in the file
+    past the offset that is noted with the cursors was cut short by a crash: `start` cuts it off,
+    since the broker hands it over again.
+
+    Each batch writes all cursors anew, some 60 bytes a run.
+
+    Args:
+        path: Made when missing. A file that was not recorded by this class is left alone.
+    """
+
+    durable = True
+
+    def __init__(
+        self, path: Path, *, batch_events: int = 1_000, batch_interval_s: float = 0.5
+    ) -> None:
+        self.name = f"recorder of {path}"
+        self.batch_events = batch_events
+        self.batch_interval_s = batch_interval_s
+        self._path = path
+        self._sidecar = path.with_name(path.name + ".cursors")
+        self._thread: DaemonThreads | None = None
+        self._descriptor = -1
+        self._kept = _Kept()
+        self._recorded = 0
+        self._lost = 0
+
+    async def start(self) -> Mapping[str, Cursor]:
+        """Open the file, and cut off what a crash has left half-written.
+
+        Raises:
+            RecordingError: It is another's file, in use, or cannot be written.
+        """
+        self._thread = DaemonThreads(1, "recorder")
+        await self._in_thread(self._open, "give another file")
+        return self._kept.cursors
+
+    async def handle(self, batch: Sequence[Delivery]) -> Mapping[str, Cursor]:
+        """Write and sync the lines of a batch, then the cursors.
+
+        Raises:
+            RecordingError: The disk refused.
+        """
+        cursors = await self._in_thread(lambda: self._append(batch), "make room there")
+        return {run_id: cursors[run_id] for run_id in {each.run_id for each in batch}}
+
+    def stats(self) -> RecorderStats:
+        return RecorderStats(recorded=self._recorded, lost=self._lost)
+
+    async def aclose(self) -> None:
+        if self._thread is not None:
+            await self._in_thread(self._close, "check what it holds")
+            self._thread.shutdown()
+            self._thread = None
+
+    async def _in_thread(self, work: Callable[[], T], what_to_do: str) -> T:
+        """One thread, so that what is cancelled and still at work is over before the next work."""
+        assert self._thread is not None
+        try:
+            return await asyncio.wrap_future(self._thread.submit(work))
+        except OSError as error:
+            raise RecordingError(
+                f"cannot record into {self._path}: {error.strerror}: {what_to_do}"
+            ) from error
+
+    def _open(self) -> None:
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
+        self._descriptor = os.open(self._path, flags, 0o666)
+        state = os.fstat(self._descriptor)
+        if not stat.S_ISREG(state.st_mode):
+            raise RecordingError(
+                f"cannot record into {self._path}: not a regular file: give another name"
+            )
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RecordingError(
+                f"another process records into {self._path}: give another name"
+            ) from None
+        kept = self._read_kept()
+        if kept is None and state.st_size:
+            raise RecordingError(
+                f"{self._path} is not a recording, {self._sidecar.name} is missing beside it: "
+                "give another name"
+            )
+        if kept is not None and state.st_size < kept.offset:
+            raise RecordingError(
+                f"{self._path} is shorter than {self._sidecar.name} says: "
+                "remove that one to begin anew, or give another name"
+            )
+        os.ftruncate(self._descriptor, 0 if kept is None else kept.offset)
+        self._keep(kept or _Kept())
+
+    def _read_kept(self) -> _Kept | None:
+        try:
+            return msgspec.json.decode(self._sidecar.read_bytes(), type=_Kept)
+        except FileNotFoundError:
+            return None
+        except msgspec.MsgspecError:
+            raise RecordingError(
+                f"{self._sidecar} is damaged: give another name to record into"
+            ) from None
+
+    def _append(self, batch: Sequence[Delivery]) -> Mapping[str, Cursor]:
+        cursors = dict(self._kept.cursors)
+        news = [new for each in batch if (new := _take(each, cursors)) is not None]
+        if not news:
+            return cursors
+        data = b"".join([encode_line(each) + b"\n" for each in news])
+        offset = self._kept.offset
+        view = memoryview(data)
+        while view:
+            written = os.pwrite(self._descriptor, view, offset)
+            view, offset = view[written:], offset + written
+        os.fsync(self._descriptor)
+        self._keep(_Kept(offset, cursors))
+        self._recorded += sum(1 for each in news if isinstance(each, Envelope))
+        self._lost += sum(each.count for each in news if isinstance(each, Gap))
+        return cursors
+
+    def _keep(self, kept: _Kept) -> None:
+        """Put the cursors on disk: the new ones are there as a whole, or the old ones are."""
+        beside = self._sidecar.with_name(self._sidecar.name + ".new")
+        with beside.open("wb") as file:
+            file.write(msgspec.json.encode(kept))
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(self._sidecar)
+        folder = os.open(self._sidecar.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+        self._kept = kept
+
+    def _close(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+def _take(each: Delivery, cursors: dict[str, Cursor]) -> Delivery | None:
+    """What of the delivery is past its run's cursor, which moves on.
+
+    A gap whose length nobody knows covers no seq, and is taken again when it is handed over again.
+    """
+    cursor = cursors.get(each.run_id, Cursor(each.epoch, 0))
+    if each.epoch < cursor.epoch:
+        return None
+    if each.epoch == cursor.epoch:
+        if each.first_seq <= each.last_seq <= cursor.seq:
+            return None
+        if isinstance(each, Gap) and each.from_seq <= cursor.seq < each.to_seq:
+            each = msgspec.structs.replace(each, from_seq=cursor.seq + 1)
+    cursors[each.run_id] = max(cursor, Cursor(each.epoch, each.last_seq))
+    return each

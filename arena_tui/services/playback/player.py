@@ -1,0 +1,272 @@
+"""One run played back: where one stands in it, and what it looked like there. Draws nothing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Final
+
+from arena_tui.errors import UsageError
+from arena_tui.events import Delivery, Envelope, Gap
+from arena_tui.folds.density import Density
+from arena_tui.folds.view import Instant, RunView
+from arena_tui.services.playback.nearby import Nearby
+from arena_tui.services.playback.playhead import Playhead, Position
+from arena_tui.services.playback.tape import RunTape
+from arena_tui.store.history import History
+
+__all__ = ["MATCH", "Player"]
+
+MATCH: Final = "match"
+"""What `jump` takes in a kind's place to go to events that contain the needle."""
+
+_AROUND: Final = 200
+"""Events read on each side of those that are wanted."""
+
+_FOLD_MAX: Final = 2_000
+"""Most events the view is folded on at once; for more it is read anew."""
+
+_NUMBER: Final = re.compile(r"[0-9]{1,15}(\.[0-9]+)?")
+
+
+class Player:
+    """Shows one run, live or finished, as it was at `position.at`.
+
+    `open` it first, and `tick` it while it is shown. A move changes the position at once. What
+    stands there may have to be read: when the player is `lacking`, run `read_on`; `instant` and
+    `delivery()` follow. No move waits for a read under way. Used on one loop.
+
+    Args:
+        tape: Reads the run; the player opens and closes it.
+        history: The store, for bookmarks.
+
+    Attributes:
+        instant: What the run looked like at the position, or where one stood before while that is
+            still to be read; None before anything was.
+        needle: Text that `jump(MATCH, …)` looks for.
+        reading: Whether a `read_on` is under way.
+    """
+
+    def __init__(self, tape: RunTape, history: History | None) -> None:
+        self.instant: Instant | None = None
+        self.needle = ""
+        self.reading = False
+        self._tape = tape
+        self._history = history
+        self._head = Playhead()
+        self._nearby = Nearby()
+        self._view: RunView | None = None
+        self._folded = 0
+        self._epoch: int | None = None
+        self._ticked = Position()
+        self._missing: tuple[int, int] | None = None
+        self._view_due = False
+        self._opened = False
+
+    async def open(self) -> None:
+        """Find the run; stand at its first event, or follow it if it is live. Idempotent.
+
+        Raises:
+            UnknownRunError: Neither the broker nor the store has it.
+        """
+        if self._opened:
+            return
+        await self._tape.open()
+        self._opened = True
+        self._epoch = self._tape.epoch
+        self._head.following = self._tape.live
+        self._place(self._tape.last_seq if self._tape.live else 1)
+
+    def close(self) -> None:
+        """Stop reading."""
+        self._tape.close()
+
+    @property
+    def position(self) -> Position:
+        """Where one stands."""
+        delivery = self.delivery()
+        return Position(
+            mode=self._head.mode(self._tape.live),
+            at=self._head.at,
+            last=self._tape.last_seq,
+            live=self._tape.live,
+            ts=delivery.event.ts if isinstance(delivery, Envelope) else None,
+        )
+
+    @property
+    def lacking(self) -> bool:
+        """Whether something is still to be read to show the position."""
+        return self._view_due or self._missing is not None
+
+    def delivery(self, seq: int | None = None) -> Delivery | None:
+        """What stands at `seq`, or at the position; None while that is not at hand."""
+        return self._nearby.get(self._head.at if seq is None else seq)
+
+    def tick(self, passed_s: float) -> bool:
+        """Take in what is new, and follow it or play on for so many seconds.
+
+        Playing waits for what is not read yet, and stops at the end of a run that is over.
+        Returns whether there is anything to show or to read that there was not the last time.
+        """
+        head, tape = self._head, self._tape
+        news = tape.pump()
+        begun_anew = tape.epoch != self._epoch
+        if begun_anew:
+            self._epoch = tape.epoch
+            self._nearby.clear()
+            self._view = None
+        at = tape.last_seq if head.following else head.at
+        self._nearby.keep((each for each in news if each.epoch == tape.epoch), at)
+        if begun_anew or (head.following and (news or at != head.at)):
+            self._place(at)
+        if head.playing and head.at >= tape.last_seq:
+            head.playing = tape.live
+        elif head.playing:
+            seq = head.advance(passed_s, tape.last_seq, self._time_of)
+            if seq != head.at:
+                self._place(seq)
+            self.want(head.at + 1, min(head.at + _AROUND, tape.last_seq))
+        before, self._ticked = self._ticked, self.position
+        return self._ticked != before or (self.lacking and not self.reading)
+
+    def toggle(self) -> None:
+        """Stop playing or following; or play on from here, at the end from the beginning."""
+        head = self._head
+        if head.playing or head.following:
+            head.playing = head.following = False
+        elif self._opened:
+            if head.at >= self._tape.last_seq:
+                self._place(1)
+            head.play(self._time_of(head.at) or 0.0)
+
+    def change_speed(self, step: int) -> None:
+        """Play one step faster (1) or slower (-1)."""
+        self._head.change_speed(step)
+
+    def go_to(self, seq: int) -> None:
+        """Stop playing, and stand at `seq` or as near as the run has events."""
+        self._head.playing = False
+        self._place(seq)
+
+    async def go_to_words(self, words: str) -> str | None:
+        """Go to `120` (an event), `t17` (a turn) or `50 %` (of the run).
+
+        Returns what to say when there is no such place.
+
+        Raises:
+            UsageError: It is none of these.
+        """
+        digits = words.removesuffix("%").removeprefix("t").strip().replace(",", "")
+        if not _NUMBER.fullmatch(digits):
+            raise UsageError("go to 120 (event), t17 (turn) or 50 %")
+        number = float(digits)
+        if words.endswith("%"):
+            number = self._tape.last_seq * number / 100
+        elif words.startswith("t"):
+            found = await self._tape.turn_seq(int(number))
+            if found is None:
+                return f"no turn {int(number)}"
+            number = found
+        self.go_to(int(number))
+        return None
+
+    async def jump(self, kind: str, step: int) -> str | None:
+        """Go to the next (`step` 1) or previous (-1) event of a kind, or `MATCH` of the needle.
+
+        Returns what to say when there is none.
+        """
+        at = self._head.at
+        if kind != MATCH:
+            seq = await self._tape.next_of_kind(kind, at, step)
+            none = f"no {'next' if step > 0 else 'earlier'} {kind.partition('_')[0]}"
+        elif self.needle:
+            seq = await self._tape.search(self.needle, at, backwards=step < 0)
+            none = f"no {'further' if step > 0 else 'earlier'} event contains it"
+        else:
+            return None
+        if seq is None:
+            return none
+        self.go_to(seq)
+        return None
+
+    def want(self, first: int, last: int) -> None:
+        """Have `first` to `last` read, with what is around them; the newest wish counts."""
+        if not self._nearby.holds(first, last):
+            self._missing = (first - _AROUND, min(last + _AROUND, self._tape.last_seq))
+
+    async def read_on(self, progress: Callable[[], None]) -> None:
+        """Read what is lacking: events first, then the view; call `progress` after each.
+
+        Goes on until nothing is lacking where one stands by then. While another call does so,
+        this one returns at once. When a read fails, none is tried again before the next move.
+
+        Raises:
+            StoreError: The store cannot be read.
+        """
+        if self.reading:
+            return
+        self.reading = True
+        try:
+            while self.lacking:
+                await self._read_next()
+                progress()
+        except Exception:
+            self._missing, self._view_due = None, False
+            raise
+        finally:
+            self.reading = False
+
+    async def _read_next(self) -> None:
+        at, epoch = self._head.at, self._tape.epoch
+        if self._missing is not None:
+            (first, last), self._missing = self._missing, None
+            found = await self._tape.window(first, last)
+            if epoch == self._tape.epoch:
+                self._nearby.keep(found, self._head.at)
+        else:
+            view = await self._tape.view_at(at)
+            if epoch == self._tape.epoch:
+                self._view, self._folded, self.instant = view, at, view.instant()
+        self._view_due = not self._fold_on()
+
+    async def density(self, slices: int) -> Density:
+        """How the run's events spread over its time."""
+        return await self._tape.density(slices)
+
+    async def bookmark(self) -> bool | None:
+        """Set a bookmark here, or remove it; whether it is set now.
+
+        None: there is no store to keep it, or no event here.
+        """
+        here = self.delivery()
+        if self._history is None or not isinstance(here, Envelope):
+            return None
+        return await self._history.bookmark(here.run_id, here.epoch, here.seq, "", here.event.ts)
+
+    def _place(self, seq: int) -> None:
+        if self._tape.last_seq == 0:
+            return
+        self._head.place(seq, self._tape.last_seq, self._tape.live)
+        self._view_due = not self._fold_on()
+        self.want(self._head.at, self._head.at)
+
+    def _fold_on(self) -> bool:
+        """Fold the view on to the position; False when it must be read instead."""
+        at, view = self._head.at, self._view
+        if view is None or not 0 <= at - self._folded <= _FOLD_MAX:
+            return False
+        ahead = self._nearby.between(self._folded + 1, at)
+        if ahead is None:
+            return False
+        for delivery in ahead:
+            view.add(delivery)
+        if self._folded != at:
+            self._folded, self.instant = at, view.instant()
+        return True
+
+    def _time_of(self, seq: int) -> float | None:
+        """When it happened, seconds since 1970; None while it is not at hand."""
+        delivery = self._nearby.get(seq)
+        if isinstance(delivery, Gap):
+            return 0.0
+        return None if delivery is None else delivery.event.ts.timestamp()

@@ -1,0 +1,126 @@
+"""The large parts of the Run screen side by side: board, event list, inspector."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Final
+
+from textual.app import ComposeResult
+from textual.containers import Horizontal, VerticalScroll
+from textual.message import Message
+from textual.widgets import Static
+
+from arena_tui.events import Delivery
+from arena_tui.folds.view import Instant
+from arena_tui.services.playback.playhead import Position
+from arena_tui.tui.render.run import event_cells, inspect
+from arena_tui.tui.widgets.run import BoardPanel, Goto
+from arena_tui.tui.widgets.table import Cell, Column, VirtualTable
+
+__all__ = ["RunPanels"]
+
+_NARROW: Final = 100
+_COLUMNS: Final = (
+    Column(name="event", key="seq", width=7, right=True),
+    Column(name="time", key="time", width=10, least=48),
+    Column(name="kind", key="kind", width=5),
+    Column(name="what", key="what", width=0),
+)
+
+
+class RunPanels(Horizontal):
+    """One instant of a run. Asks for the events in sight by seq; `enter` enlarges the inspector."""
+
+    DEFAULT_CSS = """
+    RunPanels {
+        height: 1fr;
+        BoardPanel { width: 25%; min-width: 26; max-width: 56; height: 1fr; }
+        VirtualTable { width: 1fr; border: round $panel-lighten-2;
+                       border-title-color: $text-muted; }
+        VirtualTable:focus { border: round $accent; }
+        VerticalScroll { width: 31%; border: round $panel-lighten-2;
+                         border-title-color: $text-muted;
+                         padding: 0 1; scrollbar-size-vertical: 1; }
+        VerticalScroll:focus { border: round $accent; }
+        &.-narrow VerticalScroll { display: none; }
+        &.-zoomed VerticalScroll { display: block; width: 1fr; }
+        &.-zoomed VirtualTable, &.-zoomed BoardPanel { display: none; }
+    }
+    """
+
+    class EventsNeeded(Message):
+        """These events are in sight and not loaded."""
+
+        def __init__(self, first: int, last: int) -> None:
+            self.first = first
+            self.last = last
+            super().__init__()
+
+    def __init__(self, events: Callable[[int], Delivery | None], offset: timedelta) -> None:
+        """`events` gives what stands at a seq, or None while that is not loaded."""
+        super().__init__()
+        self._events = events
+        self._offset = offset
+        self._count = 0
+        self._inspected: Delivery | None = None
+
+    def compose(self) -> ComposeResult:
+        yield BoardPanel()
+        table = VirtualTable(_COLUMNS, self._row, "no events yet")
+        table.border_title = "events"
+        yield table
+        with VerticalScroll() as inspector:
+            inspector.border_title = "inspector"
+            yield Static(markup=False)
+
+    def show(
+        self, position: Position, instant: Instant | None, here: Delivery | None, complete: bool
+    ) -> None:
+        """Show this place; until `complete`, an event that is not here yet leaves the last one."""
+        table = self.query_one(VirtualTable)
+        if position.last != self._count:
+            self._count = position.last
+            table.show(position.last)
+        if position.at and table.cursor != position.at - 1:
+            table.move_to(position.at - 1)
+        table.refresh()
+        self.query_one(BoardPanel).instant = instant
+        if here is not self._inspected and (complete or here is not None):
+            self._inspected = here
+            inspector = self.query_one(VerticalScroll)
+            inspector.query_one(Static).update(inspect(here, self._offset))
+            inspector.scroll_home(animate=False)
+
+    def take_focus(self) -> None:
+        """Give the focus to the events."""
+        self.query_one(VirtualTable).focus()
+
+    def zoom_out(self) -> bool:
+        """Give the inspector its own place again; False if it has that."""
+        zoomed = self.has_class("-zoomed")
+        self.remove_class("-zoomed")
+        if zoomed:
+            self.take_focus()
+        return zoomed
+
+    def on_resize(self) -> None:
+        self.set_class(self.size.width < _NARROW, "-narrow")
+
+    def on_virtual_table_moved(self, message: VirtualTable.Moved) -> None:
+        message.stop()
+        self.post_message(Goto(message.index + 1))
+
+    def on_virtual_table_rows_needed(self, message: VirtualTable.RowsNeeded) -> None:
+        message.stop()
+        self.post_message(self.EventsNeeded(message.first + 1, message.last + 1))
+
+    def on_virtual_table_opened(self, message: VirtualTable.Opened) -> None:
+        message.stop()
+        if not self.zoom_out():
+            self.add_class("-zoomed")
+            self.query_one(VerticalScroll).focus()
+
+    def _row(self, index: int) -> list[Cell] | None:
+        delivery = self._events(index + 1)
+        return None if delivery is None else event_cells(delivery, self._offset)

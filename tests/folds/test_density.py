@@ -1,0 +1,75 @@
+"""How a run's events spread over its time."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from arena_tui.events import Delivery, Envelope, ErrorEvent, Event, Gap, LogEvent
+from arena_tui.folds.density import MARKS_MAX, density_of
+
+AT = datetime(2026, 1, 2, tzinfo=UTC)
+
+
+def at(seconds: float) -> datetime:
+    return AT + timedelta(seconds=seconds)
+
+
+def run_of(*events: Event) -> list[Delivery]:
+    return [Envelope("a", 7, seq, event) for seq, event in enumerate(events, 1)]
+
+
+def test_every_event_is_counted_in_its_slice() -> None:
+    run = run_of(*(LogEvent(ts=at(seconds)) for seconds in (0, 1, 2, 30, 99, 99.9)))
+
+    density = density_of(run, 10)
+
+    assert density.counts == (3, 0, 0, 1, 0, 0, 0, 0, 0, 2)
+    assert density.seqs == (1, 4, 4, 4, 5, 5, 5, 5, 5, 5)
+    assert (density.first_at, density.last_at) == (at(0), at(99.9))
+    assert density.marks == ()
+
+
+def test_errors_lie_in_their_slice_and_gaps_where_the_event_before_does() -> None:
+    run: list[Delivery] = [
+        Gap("a", 7, 1, 2, "trimmed"),
+        Envelope("a", 7, 3, LogEvent(ts=at(0))),
+        Envelope("a", 7, 4, ErrorEvent(ts=at(50))),
+        Gap("a", 7, 5, 8, "quarantined"),
+        Envelope("a", 7, 9, LogEvent(ts=at(100))),
+    ]
+
+    marks = density_of(run, 4).marks
+
+    assert [(mark.kind, mark.seq, mark.slice, mark.note) for mark in marks] == [
+        ("error", 4, 1, ""),
+        ("gap", 1, 0, "trimmed"),
+        ("gap", 5, 1, "quarantined"),
+    ]
+
+
+def test_a_clock_that_runs_backwards_loses_no_event() -> None:
+    run = run_of(*(LogEvent(ts=at(seconds)) for seconds in (6, 0, 10, 3)))
+
+    density = density_of(run, 2)
+
+    assert density.counts == (2, 2)
+    assert (density.first_at, density.last_at) == (at(0), at(10))
+
+
+@pytest.mark.parametrize("run", [[], [Gap("a", 7, 1, 9, "reaped")]])
+def test_without_events_there_is_no_time(run: list[Delivery]) -> None:
+    density = density_of(run, 3)
+
+    assert density.counts == (0, 0, 0)
+    assert density.first_at is None
+
+
+def test_marks_of_one_kind_are_bounded() -> None:
+    run = run_of(*(ErrorEvent(ts=at(seconds)) for seconds in range(MARKS_MAX + 5)))
+
+    density = density_of(run, 10)
+
+    assert sum(density.counts) == MARKS_MAX + 5
+    assert len(density.marks) == MARKS_MAX
