@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from textual.pilot import Pilot
+from textual.widgets import Input
 
 from tests.tui.scenario import PICTURES, Scenario
 
@@ -36,6 +37,9 @@ def steps(keys: list[list[str]]) -> Callable[[Pilot[Any]], Awaitable[None]]:
             await app.settle()
             await app.workers.wait_for_complete()
             await pilot.pause()
+        for each in app.screen.query(Input):
+            each.cursor_blink = False  # which half of a blink it is depends on the clock
+        await pilot.pause()
 
     return press_all
 

@@ -160,7 +160,7 @@ async def test_the_store_and_the_fold_tell_the_same_density(
         if draw.random() < 0.1:
             run.append(Gap("a", 7, seq, seq := seq + draw.randrange(5), "trimmed"))
         else:
-            run.append(Envelope("a", 7, seq, kind(ts=at(draw.uniform(0, 100)))))
+            run.append(envelope("a", 7, seq, kind(ts=at(draw.uniform(0, 100)))))
     await store(database, run)
 
     for slices in (1, 7, 98):
