@@ -35,6 +35,7 @@ def steps(keys: list[list[str]]) -> Callable[[Pilot[Any]], Awaitable[None]]:
             await app.workers.wait_for_complete()
             await app.settle()
             await app.workers.wait_for_complete()
+            app.stop_blinking()
             await pilot.pause()
 
     return press_all
