@@ -12,7 +12,7 @@ from arena_tui.bench.redis_latency import measure_latency
 from arena_tui.cli import benching
 from arena_tui.services.servers import RedisServer
 
-TINY = Sizes(redis_events=300, redis_stored=500, redis_watch_s=0.1)
+TINY = Sizes(redis_events=300, redis_stored=500, redis_watch_s=1.0)
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from textual.pilot import Pilot
-from textual.widgets import Input
 
 from tests.tui.scenario import PICTURES, Scenario
 
@@ -36,10 +35,8 @@ def steps(keys: list[list[str]]) -> Callable[[Pilot[Any]], Awaitable[None]]:
             await app.workers.wait_for_complete()
             await app.settle()
             await app.workers.wait_for_complete()
+            app.stop_blinking()
             await pilot.pause()
-        for each in app.screen.query(Input):
-            each.cursor_blink = False  # which half of a blink it is depends on the clock
-        await pilot.pause()
 
     return press_all
 

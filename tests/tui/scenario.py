@@ -7,6 +7,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from textual.notifications import SeverityLevel
+from textual.widgets import Input
+
 from arena_tui.codec import sealed
 from arena_tui.config import Config
 from arena_tui.events import (
@@ -167,7 +170,13 @@ def tapes() -> Iterator[Tape]:
 
 
 class Scenario(ArenaApp):
-    """The app at the fixed moment; frames are drawn by `settle` only."""
+    """The app at the fixed moment; frames are drawn by `settle` only, and notices stay.
+
+    Attributes:
+        toast_s: How long a notice is shown that has no time of its own; None: as in the app.
+    """
+
+    toast_s: float | None = 3_600
 
     def __init__(self, playables: Iterator[Tape] | list[Tape] | None = None, store: bool = True,
                  theme: str | None = None) -> None:  # fmt: skip
@@ -201,6 +210,25 @@ class Scenario(ArenaApp):
         """One more frame, as things are now."""
         self.clock.now += 1.0
         await self.sample()
+
+    def stop_blinking(self) -> None:
+        """Show the text cursor for good, where there is one."""
+        if isinstance(field := self.focused, Input):
+            self.screen.set_focus(None)
+            field.cursor_blink = False
+            field.focus()
+
+    def notify(
+        self,
+        message: str,
+        *,
+        title: str = "",
+        severity: SeverityLevel = "information",
+        timeout: float | None = None,
+        markup: bool = True,
+    ) -> None:
+        timeout = self.toast_s if timeout is None else timeout
+        super().notify(message, title=title, severity=severity, timeout=timeout, markup=markup)
 
 
 PICTURES = Path(__file__).parents[2] / "screenshots"

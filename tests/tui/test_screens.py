@@ -579,6 +579,8 @@ async def test_notices_stand_at_the_top_and_hide_neither_position_nor_truth(
 class Notified(Scenario):
     """Keeps for how long each notice is to be shown."""
 
+    toast_s = None
+
     def __init__(self) -> None:
         super().__init__()
         self.seconds: dict[str, float] = {}
