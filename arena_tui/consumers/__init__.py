@@ -1,1 +1,1 @@
-"""What reads the broker; one file each."""
+"""Consumers of the broker, one file each."""

@@ -1,4 +1,4 @@
-"""What the dashboard reads: every run folded, sampled into immutable frames. Paints nothing."""
+"""The dashboard's consumer: folds every run, and samples immutable frames. Paints nothing."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from arena_tui.events import Delivery, Envelope, Gap, RunStart
 from arena_tui.folds.view import Pane, RunView
 
 if TYPE_CHECKING:
-    from arena_tui.consumers.persister import Persister, PersisterStats  # with duckdb: 50 ms
+    from arena_tui.consumers.persister import Persister, PersisterStats  # imports DuckDB: 50 ms
 
 __all__ = ["Feed", "FeedStats", "Frame", "Storing", "Truth", "stored_and_lost"]
 
@@ -37,16 +37,17 @@ class Truth(Struct, frozen=True, kw_only=True):
 
     Attributes:
         store: `off`, or the state of the persister.
-        store_error: Why it cannot store, while it cannot.
+        store_error: Why storing fails; None while it works.
         lag_s: Age of the oldest event not yet stored, seconds.
-        queued: Events emitted by game threads and not yet published.
-        behind: Events published that this screen has not folded yet.
+        queued: Events emitted by game threads but not yet published.
+        behind: Events published but not yet folded here.
         per_second: Events published in each of the last seconds, newest last.
-        overflow: Events a durable consumer lost; warnings: the newest warnings.
-        link: What is wrong with the connection to the broker's server now; None when nothing is.
+        overflow: Events a durable consumer lost.
+        warnings: The newest warnings.
+        link: What is wrong with the connection to the broker's server; None while it works.
 
-    Of a shared broker, `published` is what this process has seen of it; what was stored before it
-    came is part of `stored`.
+    With a shared broker, `published` counts the events this process has seen, and `stored`
+    includes those stored before it connected.
     """
 
     published: int = 0
@@ -76,7 +77,8 @@ class FeedStats(Struct, frozen=True, kw_only=True):
     """Counters of one feed.
 
     Attributes:
-        frames: Frames sampled; runs: runs folded that it has not forgotten.
+        frames: Frames sampled.
+        runs: Runs it holds a fold of.
     """
 
     frames: int
@@ -84,7 +86,7 @@ class FeedStats(Struct, frozen=True, kw_only=True):
 
 
 class Storing(Protocol):
-    """The persister at work: its counters, and how it fares."""
+    """The running persister: its counters and health."""
 
     @property
     def consumer(self) -> Persister: ...
@@ -94,9 +96,9 @@ class Storing(Protocol):
 
 
 class Feed(Consumer):
-    """The dashboard's consumer: `handle` folds what has come, `frame` samples it.
+    """The dashboard's consumer: `handle` folds deliveries, `frame` samples the folds.
 
-    It is polled: what the screen costs depends on frames, not on events.
+    It is polled, so the cost of the screen depends on frames, not on events.
 
     Args:
         clock: Monotonic seconds.
@@ -152,7 +154,7 @@ class Feed(Consumer):
         return self._views.get(run_id)
 
     def _take_place(self, view: RunView, start: RunStart) -> None:
-        """The next game of a series stands where the last one stood; that one is in History."""
+        """Let the next game of a series replace the finished one, which is in History."""
         for run_id, old in self._views.items():
             totals = old.totals
             same = (totals.game, totals.label, totals.agents) == (
@@ -166,13 +168,13 @@ class Feed(Consumer):
                 return
 
     def clear_finished(self) -> None:
-        """Forget the runs that are over; they stay in the store."""
+        """Drop the runs that have ended; they stay in the store."""
         for run_id, view in list(self._views.items()):
             if view.totals.status != "running":
                 self._forget(run_id)
 
     async def frame(self, storing: Storing | None = None, queued: int = 0) -> Frame:
-        """Everything as it is now; panes that did not change are the same objects as before."""
+        """Sample a frame; panes that did not change are the same objects as before."""
         now = self._clock()
         stats = await self._broker.stats()
         if now - self._states_at >= _RUNS_EVERY_S:
@@ -221,7 +223,7 @@ class Feed(Consumer):
         )
 
     def _introduce(self, infos: Iterable[RunInfo]) -> None:
-        """Runs whose start was gone before this screen came."""
+        """Fill in the metadata of runs whose `run_start` this consumer missed."""
         for info in infos:
             view = self._views.get(info.meta.run_id)
             if view is not None and view.partial:
@@ -263,7 +265,7 @@ class Feed(Consumer):
 def stored_and_lost(
     stats: BrokerStats, counters: PersisterStats | None, shared: bool
 ) -> tuple[int, int]:
-    """How many of the events published are in the store, and in gaps; the others are in flight."""
+    """How many published events are stored, and how many lost; the others are in flight."""
     if counters is None:
         return 0, 0
     if not shared:

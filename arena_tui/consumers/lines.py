@@ -1,7 +1,7 @@
 """The durable consumer that appends every event to a file, as JSON lines.
 
-Beside the file stands a second one with its cursors, `FILE.cursors`. Killed anywhere, by a power
-cut, too, and started again it neither loses nor doubles an event.
+The cursors are in a sidecar file, `FILE.cursors`. Restarted after a crash at any point, even a
+power cut, it neither loses nor duplicates an event.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ T = TypeVar("T")
 
 
 class RecorderStats(Struct, frozen=True, kw_only=True):
-    """Counters since it was made: events written, and events in the gaps written."""
+    """Counters since creation: events written, and events in the gaps written."""
 
     recorded: int
     lost: int
 
 
 class _Kept(Struct, frozen=True):
-    """What is safely on disk: so many bytes of the file, which reach so far in each run."""
+    """What is durable on disk: the length of the file in bytes, and each run's cursor there."""
 
     offset: int = 0
     cursors: dict[str, Cursor] = {}
@@ -46,14 +46,14 @@ class _Kept(Struct, frozen=True):
 class Recorder(Consumer):
     """Appends to one file. See `Consumer`.
 
-    A batch is on disk before its cursors are, and these before the ack. What stands in the file
-    past the offset that is noted with the cursors was cut short by a crash: `start` cuts it off,
-    since the broker hands it over again.
+    A batch is synced to disk before its cursors, and they before the ack. Lines past the offset
+    saved with the cursors belong to a batch that a crash interrupted: `start` truncates them,
+    since the broker delivers them again.
 
-    Each batch writes all cursors anew, some 60 bytes a run.
+    Each batch rewrites all cursors, some 60 bytes per run.
 
     Args:
-        path: Made when missing. A file that was not recorded by this class is left alone.
+        path: Created if missing. A file not recorded by this class is refused, unchanged.
     """
 
     durable = True
@@ -73,10 +73,10 @@ class Recorder(Consumer):
         self._lost = 0
 
     async def start(self) -> Mapping[str, Cursor]:
-        """Open the file, and cut off what a crash has left half-written.
+        """Open the file, and truncate what a crash left half-written.
 
         Raises:
-            RecordingError: It is another's file, in use, or cannot be written.
+            RecordingError: The file is not a recording, is in use, or cannot be written.
         """
         self._thread = DaemonThreads(1, "recorder")
         await self._in_thread(self._open, "give another file")
@@ -86,7 +86,7 @@ class Recorder(Consumer):
         """Write and sync the lines of a batch, then the cursors.
 
         Raises:
-            RecordingError: The disk refused.
+            RecordingError: The file cannot be written.
         """
         cursors = await self._in_thread(lambda: self._append(batch), "make room there")
         return {run_id: cursors[run_id] for run_id in {each.run_id for each in batch}}
@@ -101,7 +101,7 @@ class Recorder(Consumer):
             self._thread = None
 
     async def _in_thread(self, work: Callable[[], T], what_to_do: str) -> T:
-        """One thread, so that what is cancelled and still at work is over before the next work."""
+        """Run in the one thread, so that cancelled work still running ends before the next."""
         assert self._thread is not None
         try:
             return await asyncio.wrap_future(self._thread.submit(work))
@@ -166,7 +166,7 @@ class Recorder(Consumer):
         return cursors
 
     def _keep(self, kept: _Kept) -> None:
-        """Put the cursors on disk: the new ones are there as a whole, or the old ones are."""
+        """Replace the cursors on disk atomically."""
         beside = self._sidecar.with_name(self._sidecar.name + ".new")
         with beside.open("wb") as file:
             file.write(msgspec.json.encode(kept))
@@ -187,9 +187,9 @@ class Recorder(Consumer):
 
 
 def _take(each: Delivery, cursors: dict[str, Cursor]) -> Delivery | None:
-    """What of the delivery is past its run's cursor, which moves on.
+    """The part of the delivery past its run's cursor, which advances; None if there is none.
 
-    A gap whose length nobody knows covers no seq, and is taken again when it is handed over again.
+    A gap of unknown length covers no seq, so it is taken again when redelivered.
     """
     cursor = cursors.get(each.run_id, Cursor(each.epoch, 0))
     if each.epoch < cursor.epoch:

@@ -1,6 +1,7 @@
-"""The durable consumer that fills the store: a batch is one transaction with its cursors.
+"""The durable consumer that fills the store: a batch and its cursors are one transaction.
 
-Killed anywhere and started again it goes on at its stored cursors: nothing twice, nothing left out.
+Restarted after a crash at any point, it resumes at its stored cursors: nothing is duplicated or
+missed.
 """
 
 from __future__ import annotations
@@ -29,11 +30,12 @@ _log = logging.getLogger(__name__)
 
 
 class PersisterStats(Struct, frozen=True, kw_only=True):
-    """Counters since it was made.
+    """Counters since creation.
 
     Attributes:
-        stored: Events committed; lost: events in gaps committed; quarantined: those of them that
-            were set aside raw.
+        stored: Events committed.
+        lost: Events in gaps committed.
+        quarantined: Those of the lost that are kept raw in quarantine.
     """
 
     stored: int
@@ -69,10 +71,10 @@ class Persister(Consumer):
         return await self._database.read(load_cursors)
 
     async def handle(self, batch: Sequence[Delivery]) -> Mapping[str, Cursor]:
-        """Commit the batch, with a gap in place of each event that no commit can ever take.
+        """Commit the batch, with a gap in place of each event that can never be stored.
 
         Raises:
-            StoreError: The disk or the file refused.
+            StoreError: The store cannot be written.
         """
         aside: list[Quarantined] = []
         while True:
@@ -82,7 +84,7 @@ class Persister(Consumer):
                     partial(self._ingest.commit, batch=batch, aside=aside)
                 )
             except Exception as error:
-                self._ingest.forget()  # a commit that failed may yet be on disk: look there
+                self._ingest.forget()  # a failed commit may still be on disk: read it back
                 if isinstance(error, StoreError) or not (bad := await self._unstorable(batch)):
                     raise
                 batch = without(batch, bad)
@@ -99,12 +101,12 @@ class Persister(Consumer):
         self._database.live_runs = frozenset()
 
     def totals(self, run_id: str) -> RunTotals | None:
-        """What the run adds up to as it is stored; None unless it is being stored."""
+        """The run's totals as stored; None unless it is being stored."""
         return self._ingest.live.get(run_id)
 
     @property
     def commits(self) -> list[tuple[float, int]]:
-        """The newest commits, oldest first: duration in ms, and how many deliveries."""
+        """The latest commits, oldest first: duration in ms, and number of deliveries."""
         return list(self._commits)
 
     def _count(
@@ -123,7 +125,7 @@ class Persister(Consumer):
         self._database.live_runs = frozenset(self._ingest.live)
 
     async def _unstorable(self, batch: Sequence[Delivery]) -> list[Quarantined]:
-        """The events that the store can never take; none when it is the store that fails."""
+        """The events that can never be stored; none if it is the store that fails."""
         envelopes = [each for each in batch if isinstance(each, Envelope)]
         try:
             return await self._database.read(partial(find_unstorable, envelopes))

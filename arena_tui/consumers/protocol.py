@@ -1,21 +1,21 @@
-"""What every consumer promises and is promised. No implementation lives here.
+"""The contract between consumers and their caller. No implementation lives here.
 
-Promises to a consumer, which `services.consumption` keeps:
+Guarantees to a consumer, kept by `services.consumption`:
 
 1.  Batches come in order and one at a time: per run, seqs strictly increase, and a `Gap` stands in
-    place of events that cannot be had any more.
-2.  A batch whose handling raised is handed over again, unchanged, after a backoff, until it is
-    taken: every event at least once.
-3.  A batch is acked after `handle` returned, never before, up to the cursors it returned. A
-    consumer that keeps its cursors together with its data, and leaves out what they cover, has
-    every event exactly once, whatever is killed when.
-4.  `start` is called before the first batch and `aclose` after the last; both again, in this order,
-    when the consumer is restarted. Deliveries then begin after the cursors that `start` returns.
-5.  A consumer that fails or is slow falls behind and is handed a gap in the end. It delays no
-    other consumer, no producer, and not the broker.
+    place of events that can no longer be read.
+2.  A batch whose `handle` raised is retried, unchanged, after a backoff, until it succeeds:
+    delivery is at least once.
+3.  A batch is acked only after `handle` has returned, up to the cursors it returned. A consumer
+    that stores its cursors atomically with its data, and skips what they cover, applies every
+    event exactly once, whatever crashes when.
+4.  `start` is called before the first batch and `aclose` after the last. A restart calls `aclose`,
+    then `start`; deliveries resume after the cursors that `start` returns.
+5.  A failing or slow consumer falls behind and eventually gets a gap. It delays no other consumer,
+    no producer and not the broker.
 
-Everything is called on the broker's loop: what blocks belongs into a thread. `handle` may be
-cancelled when the process ends; its batch then counts as not taken.
+Everything is called on the broker's event loop: run what blocks in a thread. `handle` may be
+cancelled at shutdown; its batch then counts as not handled.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ ConsumerState: TypeAlias = Literal["starting", "ok", "error", "stopped"]
 
 
 class Consumer(Protocol):
-    """A cursor on every run, or on some, and what becomes of the events. See the module.
+    """Processes the events of all runs, or of some. See the module for the guarantees.
 
     Attributes:
-        name: In logs and counters; unique among the durable consumers of a broker.
-        durable: Whether the broker is to hold events, as long as it can, until they are acked.
+        name: Used in logs and counters; unique among the durable consumers of a broker.
+        durable: Whether the broker holds events, as long as it can, until they are acked.
         batch_events: A batch is handed over at this many events,
         batch_interval_s: or when its oldest event has waited this long.
     """
@@ -51,35 +51,35 @@ class Consumer(Protocol):
 
     @abstractmethod
     async def start(self) -> Start:
-        """Get ready; returns where to begin: its own cursors, `oldest` or `newest`."""
+        """Get ready; returns where to start: its own cursors, `oldest` or `newest`."""
         ...
 
     @abstractmethod
     async def handle(self, batch: Sequence[Delivery]) -> Mapping[str, Cursor]:
-        """Take a batch; returns how far each of its runs is safely kept, nothing when not durable.
+        """Process a batch; returns the cursor to ack for each of its runs, none if not durable.
 
         Raises:
-            Exception: Whatever it is, the batch comes again.
+            Exception: Of any type; the batch is retried.
         """
         ...
 
     @abstractmethod
     def stats(self) -> Struct:
-        """Its own counters, now."""
+        """Its current counters."""
         ...
 
     async def aclose(self) -> None:
-        """Let go of what `start` opened. Idempotent; nothing to do for most."""
+        """Release what `start` opened. Idempotent; does nothing by default."""
         return
 
 
 class Health(Struct, frozen=True, kw_only=True):
-    """How a consumer fares.
+    """Health of a consumer.
 
     Attributes:
-        state: `error` from a failure until a batch is taken again.
-        failures: Of its start, its subscription and its handling; each is tried again.
-        last_error: Why the last try failed; None once one succeeded.
+        state: `error` from a failure until the next success.
+        failures: Number of times that start, subscription, `handle` or `aclose` failed.
+        last_error: Why the last attempt failed; None once one succeeded.
     """
 
     state: ConsumerState

@@ -1,4 +1,4 @@
-"""`connect()`: the synchronous face for agents, with a broker of its own or the running app's."""
+"""`connect()`: the synchronous API for agents, on its own broker or the running app's."""
 
 from __future__ import annotations
 
@@ -29,11 +29,10 @@ T = TypeVar("T")
 
 
 class Arena:
-    """A connection to a broker; a context manager. Safe from any thread.
+    """A connection to a broker, usable as a context manager. Thread-safe.
 
-    Leaving it ends those of its runs that are still open. The last connection of the process to
-    leave waits until everything is stored; the end of the program does the same for those that
-    were not closed.
+    Closing it ends its open runs. Closing the last connection to a broker and store blocks until
+    everything is stored. Connections still open at exit are closed then.
     """
 
     def __init__(self, sink: MultiRunBrokerSink, leave: Callable[[], None]) -> None:
@@ -66,12 +65,12 @@ class Arena:
         tags: Sequence[str] = (),
         config: Mapping[str, Any] | None = None,
     ) -> Run:
-        """A new run, as a context manager: `run_start` on entering, `run_end` on leaving.
+        """Create a run, a context manager: `run_start` on entering, `run_end` on leaving.
 
         Args:
-            game: What is played.
-            agents: Who plays: ids, or ids with names and specs.
-            run_id: Of your own choice, 1 to 128 of `A-Z a-z 0-9 . _ : -`, and unique.
+            game: Name of the game.
+            agents: The players: ids, or ids with names and specs.
+            run_id: A unique id, 1 to 128 of `A-Z a-z 0-9 . _ : -`; None generates one.
         """
         run = self._sink.run(game, agents, run_id=run_id, seed=seed, label=label, tags=tags,
                              config=config)  # fmt: skip
@@ -80,10 +79,10 @@ class Arena:
         return run
 
     def close(self) -> None:
-        """End the runs still open, and let go. Idempotent.
+        """End the open runs and close the connection. Idempotent.
 
         Raises:
-            StoreError: Some events could not be stored; says how many and why.
+            StoreError: Some events could not be stored; the message says how many and why.
         """
         with self._closing:
             if self._closed:
@@ -96,39 +95,39 @@ class Arena:
 
 
 def connect(url: str | None = None, *, db: str | None = None, store: bool = True) -> Arena:
-    """Connect to a broker: `memory:` (the default), or what `ARENA_BROKER` or `REDIS_URL` says.
+    """Connect to a broker: `url`, else `ARENA_BROKER` or `REDIS_URL`, else `memory:`.
 
-    Within a running `arena-tui` it is the app's broker: runs show on its screen. Elsewhere
-    `memory:` is a broker of this process's own, and runs are kept in the store; `redis://…` is a
-    server, and whoever watches there sees and stores the runs. Connections of one process to the
-    same broker and store share both.
+    Inside a running `arena-tui` this joins the app's broker, and its screen shows the runs.
+    Elsewhere `memory:` is a broker private to this process, and its runs are stored; `redis://…`
+    is a server, and the `arena-tui` connected to it shows and stores the runs. Connections in one
+    process to the same broker and store share both.
 
-    While the server is away, events are kept until there are 100,000; then emitting waits. They go
-    out in order, each once, when it is back.
+    While the server is unreachable, up to 100,000 events are buffered; beyond that, emitting
+    blocks. Once it is back they are published in order, each once.
 
     Args:
-        url: The broker.
+        url: The broker's URL.
         db: The store's file; default as for the command (`ARENA_DB`, or the user's data folder).
-        store: False to keep nothing.
+        store: False to store nothing.
 
     Raises:
-        UsageError: The broker is not known, or its URL cannot be used.
+        UsageError: The kind of broker is unknown, or its URL is invalid.
         BrokerError: The server cannot be reached.
-        StoreError: The store cannot be opened, for instance because another process has it.
+        StoreError: The store cannot be opened, for instance because another process holds it.
     """
     broker = None if url is None else BrokerUrl(url)
-    del url  # a traceback that shows what frames hold has no password to show
+    del url  # keeps the password out of tracebacks that show local variables
     return PROCESS.connect(broker, db, store)
 
 
 class Connections:
-    """The runtimes that this process's connections use. There is one, `PROCESS`.
+    """The runtimes behind this process's connections. The only instance is `PROCESS`.
 
-    It cannot be handed around: a script that an app runs calls `connect()` and is to find the app's
-    runtime; two libraries that connect to one store have to share it, since a file has one owner;
-    and the end of the program is nobody's, but what is still open has to be stored then.
+    It is global because it cannot be passed in: a script that the app runs calls `connect()` and
+    must find the app's runtime; two libraries that connect to one store must share it, since a
+    file has one owner; and runtimes still open at exit must be closed by an exit handler.
 
-    Safe from any thread.
+    Thread-safe.
     """
 
     def __init__(self) -> None:
@@ -138,7 +137,7 @@ class Connections:
 
     @property
     def offered(self) -> Runtime | None:
-        """The runtime that connections join; None: each makes its own."""
+        """The runtime that new connections join; None: they create their own."""
         return self._offered
 
     def offer(self, runtime: Runtime) -> None:
@@ -146,7 +145,7 @@ class Connections:
         self._offered = runtime
 
     def withdraw(self, runtime: Runtime) -> None:
-        """Let no more connections join it."""
+        """Stop offering this runtime to new connections."""
         if self._offered is runtime:
             self._offered = None
 
@@ -162,15 +161,15 @@ class Connections:
             own = self._own.get(config)
             if own is None:
                 own = self._own[config] = _OwnRuntime(config)
-                # Now, not before: exit functions run last to first, and those of DuckDB, which was
-                # imported just now, end its queries.
+                # Only now that DuckDB is imported: exit handlers run last to first, and those of
+                # DuckDB end its queries.
                 atexit.unregister(self.close_forgotten)
                 atexit.register(self.close_forgotten)
             own.users += 1
             return Arena(own.sink, partial(self._leave, own))
 
     def close_forgotten(self) -> None:
-        """Close what the program has left open."""
+        """Close the runtimes still open at exit; failures are logged."""
         for own in list(self._own.values()):
             try:
                 self._close(own)
@@ -178,7 +177,7 @@ class Connections:
                 _log.error("%s", error)
 
     def _leave(self, own: _OwnRuntime) -> None:
-        """One connection less; the last one closes everything, while new ones wait."""
+        """Release a runtime; the last connection closes it, and new ones wait meanwhile."""
         with self._lock:
             own.users -= 1
             if own.users == 0:
@@ -190,11 +189,11 @@ class Connections:
 
 
 class _OwnRuntime:
-    """A runtime on a loop in a thread of its own, shared by the process's connections.
+    """A runtime on an event loop in its own thread, shared by connections of the same config.
 
     Attributes:
-        config: What was asked for.
-        users: Connections that have not left yet.
+        config: The settings it was opened with.
+        users: Number of open connections.
     """
 
     def __init__(self, config: Config) -> None:
@@ -211,7 +210,7 @@ class _OwnRuntime:
         self.sink = self._runtime.sink
 
     def close(self) -> None:
-        """End all runs, wait until all is stored, stop."""
+        """End all runs, wait until everything is stored, and stop the thread."""
         try:
             unsaved = self._call(self._runtime.aclose())
         finally:

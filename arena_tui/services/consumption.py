@@ -1,4 +1,4 @@
-"""Runs one consumer: its subscription, batches, acks, retries, and how it fares.
+"""Runs one consumer: its subscription, batches, acks, retries and health.
 
 Knows nothing of what the consumer does, nor of other consumers.
 """
@@ -20,13 +20,13 @@ from arena_tui.events import Delivery
 __all__ = ["RETRY_S", "Consumption"]
 
 RETRY_S: Final = (0.5, 1.0, 2.0, 5.0)
-"""Waits before what failed is tried again; the last one repeats."""
+"""Delays between retries, in seconds; the last one repeats."""
 
 _BATCH_MAX: Final = 10_000
-"""Deliveries of one batch at most, for a consumer that has fallen behind."""
+"""Largest batch, for a consumer that has fallen behind."""
 
 _CATCH_UP_MAX: Final = 50_000
-"""Deliveries handed over in one go at most: what is left waits in the broker."""
+"""Most deliveries handled by one `catch_up`; the rest stays in the broker."""
 
 _log = logging.getLogger(__name__)
 
@@ -34,18 +34,18 @@ C = TypeVar("C", bound=Consumer)
 
 
 class Consumption(Generic[C]):
-    """One consumer at work on a broker, from `start` to `stop`.
+    """One consumer running on a broker, from `start` to `stop`.
 
     Args:
-        runs: The runs it follows; None: all, also those to come.
-        polled: It has no task of its own, and is handed what has come when `catch_up` is called.
-        retry_s: Waits before what failed is tried again; the last one repeats.
-        on_failure: Told, once an episode, that the consumer has begun to fail.
+        runs: The runs to subscribe to; None: all, including future ones.
+        polled: Start no task; deliveries are handled when `catch_up` is called.
+        retry_s: Delays between retries, in seconds; the last one repeats.
+        on_failure: Called with a message when the consumer starts to fail, once until it recovers.
 
     Attributes:
-        consumer: What is run.
+        consumer: The consumer being run.
         polled: See above.
-        unacked: When it was stopped: events published that it had not acked.
+        unacked: Events published but not acked when it was stopped.
     """
 
     def __init__(
@@ -77,22 +77,22 @@ class Consumption(Generic[C]):
 
     @property
     def health(self) -> Health:
-        """State and failures, now."""
+        """Current state and failures."""
         return Health(state=self._state, failures=self._failures, last_error=self._last_error)
 
     @property
     def failing_s(self) -> float:
-        """Seconds since it began to fail; 0 while it works."""
+        """Seconds since it started to fail; 0 while it works."""
         since = self._failing_since
         return 0.0 if since is None else time.monotonic() - since
 
     async def start(self) -> None:
-        """Start the consumer and subscribe: from here on the broker holds events for it.
+        """Start the consumer and subscribe: from then on the broker holds events for it.
 
         Raises:
-            Exception: What the consumer's `start` raises; nothing is left open.
-            UnknownRunError: A run it is to follow is not held.
-            UsageError: There is a durable consumer of that name already.
+            Exception: Whatever the consumer's `start` raises; nothing is left open.
+            UnknownRunError: The broker does not hold one of the runs.
+            UsageError: A durable consumer of that name already exists.
         """
         try:
             self._subscription = await self._subscribe()
@@ -104,10 +104,10 @@ class Consumption(Generic[C]):
             self._task = asyncio.create_task(self._run(), name=self.consumer.name)
 
     async def catch_up(self, limit: int = _CATCH_UP_MAX) -> int:
-        """Hand a polled consumer what is there now; returns how many deliveries that were.
+        """Hand a polled consumer its pending deliveries; returns how many it handled.
 
         Raises:
-            Exception: What handling raised; that batch comes first the next time.
+            Exception: Whatever `handle` raised; the next call retries that batch first.
         """
         async with self._catching_up:
             taken = 0
@@ -125,7 +125,7 @@ class Consumption(Generic[C]):
             return taken
 
     def close(self) -> None:
-        """Subscribe no longer. All that a polled consumer without `aclose` needs; idempotent."""
+        """Close the subscription; enough for a polled consumer without `aclose`. Idempotent."""
         if self._subscription is not None:
             self.unacked = sum(self._broker.lags(self.consumer.name).values())
             self._subscription.close()
@@ -133,9 +133,9 @@ class Consumption(Generic[C]):
         self._state = "stopped"
 
     async def stop(self) -> None:
-        """End, and close the consumer; what it has in hand counts as not taken. Idempotent.
+        """Stop and close the consumer; a batch in progress counts as not handled. Idempotent.
 
-        `start` goes on at the consumer's cursors.
+        A later `start` resumes at the consumer's cursors.
         """
         if self._task is not None:
             self._task.cancel()
@@ -146,11 +146,11 @@ class Consumption(Generic[C]):
         await self._close_consumer()
 
     async def _run(self) -> None:
-        """Until the subscription ends. Nothing that the consumer raises ends it."""
+        """Feed the consumer until the subscription ends, retrying whatever fails."""
         while True:
             try:
                 batch = await self._next_batch()
-            except Exception as error:  # noqa: BLE001 - a bug there must not end it for ever
+            except Exception as error:  # noqa: BLE001 - a bug there must not stop it for good
                 await self._back_off(error)
                 await self._insist(self._restart)
                 continue
@@ -160,7 +160,7 @@ class Consumption(Generic[C]):
             await self._insist(partial(self._hand_over, batch))
 
     async def _next_batch(self) -> list[Delivery]:
-        """The next deliveries, as many or as late as the consumer wants; none: it is the end."""
+        """The next batch, by the consumer's size and interval; empty once the subscription ends."""
         subscription, wanted = self._subscription, self.consumer.batch_events
         assert subscription is not None
         batch: list[Delivery] = []
@@ -183,7 +183,7 @@ class Consumption(Generic[C]):
         self._recover()
 
     async def _subscribe(self) -> Subscription:
-        """Start the consumer; a subscription it has still is given up only now."""
+        """Start the consumer and subscribe; an old subscription is closed only after `start`."""
         start = await self.consumer.start()
         if self._subscription is not None:
             self._subscription.close()
@@ -196,7 +196,7 @@ class Consumption(Generic[C]):
         self._recover()
 
     async def _insist(self, work: Callable[[], Coroutine[None, None, None]]) -> None:
-        """Do it, again and again, until it does not raise."""
+        """Retry `work` until it succeeds."""
         while True:
             try:
                 return await work()
@@ -226,6 +226,6 @@ class Consumption(Generic[C]):
     async def _close_consumer(self) -> None:
         try:
             await self.consumer.aclose()
-        except Exception as error:  # noqa: BLE001 - others are to be closed, too
+        except Exception as error:  # noqa: BLE001 - the others must be closed, too
             self._failures += 1
             _log.error("%s cannot be closed: %s", self.consumer.name, error, exc_info=error)

@@ -57,7 +57,7 @@ def parse_playable(text: str) -> Playable:
             path = Path(text).expanduser()
             if path.is_file():
                 return Script(path)
-        except (OSError, RuntimeError):  # the name is too long, or there is no home
+        except (OSError, RuntimeError):  # the name is too long, or no home directory
             pass
         raise UsageError(f"no file {text[:200]}: give a Python file, or a game and its agents")
     from arena_tui.games.specs import GameSpec
@@ -82,7 +82,7 @@ class Games:
         return sum(min(p.spec.parallel, p.spec.games) for p in self._players) + len(self._scripts)
 
     def start(self, playable: Playable, continuous: bool = False) -> None:
-        """Start to play. Blocks for up to a few hundred ms while the game loads.
+        """Start playing. Blocks for up to a few hundred ms while the game loads.
 
         Raises:
             ArenaError: It cannot be played; the message says why.
@@ -101,10 +101,10 @@ class Games:
             self._players.append(player)
 
     async def start_in_thread(self, playable: Playable, continuous: bool = False) -> None:
-        """`start` for a loop that must not wait for a game to load.
+        """Like `start`, without blocking the event loop while the game loads.
 
         Raises:
-            ArenaError: It cannot be played; says why.
+            ArenaError: It cannot be played; the message says why.
         """
         await asyncio.to_thread(self.start, playable, continuous)
 

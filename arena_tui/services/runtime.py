@@ -35,20 +35,20 @@ C = TypeVar("C", bound=Consumer)
 
 
 class Runtime:
-    """Everything behind the screen. Make and use it on one loop; `aclose` it at the end.
+    """Everything behind the screen. Create and use it on one event loop; `aclose` it at the end.
 
     Args:
         config: The settings in force.
-        producer: Whether this process only publishes: to a shared broker it then stores nothing
-            and reads nothing.
+        producer: Whether this process only publishes: with a shared broker it then neither stores
+            nor reads.
         limits: How much the broker holds.
-        give_up_s: On closing, how long a server or a durable consumer is waited for that refuses.
-        timing: How often a shared broker does what it does in the background.
+        give_up_s: How long `aclose` waits for a failing server or durable consumer.
+        timing: Intervals and timeouts of a shared broker's background work.
 
     Attributes:
-        broker, sink, games: There from the start.
-        database, history, storing: There once `open` returned; `storing` runs the persister.
-        notices: What the user should know, oldest first.
+        broker, sink, games: Set from the start.
+        database, history, storing: Set once `open` has returned; `storing` runs the persister.
+        notices: Messages for the user, oldest first.
     """
 
     def __init__(
@@ -76,11 +76,11 @@ class Runtime:
         self._consumptions: list[Consumption[Any]] = []
 
     async def open(self) -> None:
-        """Start the broker, open the configured store, begin to store. Idempotent.
+        """Start the broker, open the configured store and start storing. Idempotent.
 
         Raises:
             BrokerError: The broker cannot be reached.
-            StoreError: The store cannot be opened; the broker works on without it.
+            StoreError: The store cannot be opened; the broker runs without it.
         """
         async with self._opening:
             await self._open()
@@ -88,17 +88,17 @@ class Runtime:
     async def consume(
         self, consumer: C, runs: Collection[str] | None = None, *, polled: bool = False
     ) -> Consumption[C]:
-        """Run a consumer until the runtime is closed; it is started at once, also before `open`.
+        """Run a consumer until the runtime is closed; it starts at once, even before `open`.
 
-        A durable one that is to miss nothing of a shared broker is added before `open`: closed
-        runs are let go of that nobody is there to keep.
+        Add a durable consumer that must miss nothing of a shared broker before `open`: once
+        started, the broker reaps closed runs that no durable consumer waits for.
 
         Args:
-            runs: The runs it follows; None: all, also those to come.
-            polled: It is handed what has come when `catch_up` is called, and has no task.
+            runs: The runs to subscribe to; None: all, including future ones.
+            polled: Start no task; deliveries are handled when `catch_up` is called.
 
         Raises:
-            Exception: What its `start` raises, or `broker.subscribe`.
+            Exception: Whatever its `start` or `broker.subscribe` raises.
         """
         told = self.notices.append if consumer.name != STORE else _in_the_truth_bar
         consumption = Consumption(consumer, self.broker, runs, polled=polled, on_failure=told)
@@ -107,20 +107,20 @@ class Runtime:
         return consumption
 
     def follow(self, files: Sequence[Path]) -> None:
-        """Publish what stands in these files of JSON lines, and what is added to them."""
+        """Publish the lines of these JSON Lines files, and lines appended later."""
         self._follower = Follower(self.broker, files, self.notices, self.catch_up)
         self._follower.start()
 
     def release(self, consumption: Consumption[Any]) -> None:
-        """Run a polled consumer no longer."""
+        """Stop running a polled consumer."""
         consumption.close()
         self._consumptions.remove(consumption)
 
     async def catch_up(self) -> None:
-        """Hand every polled consumer what is there now.
+        """Hand every polled consumer its pending deliveries.
 
         Raises:
-            Exception: What handling raised, once all others were served.
+            Exception: Whatever a consumer raised, after all others were served.
         """
         failed: Exception | None = None
         for each in [each for each in self._consumptions if each.polled]:
@@ -134,10 +134,10 @@ class Runtime:
     async def _open(self) -> None:
         refused: Exception | None = None
         if self._storing_here and self.database is None:
-            # First: of a shared broker, closed runs are let go of that nobody is there to store.
+            # Before the broker: a shared one reaps closed runs that no durable consumer waits for.
             try:
                 await self._open_store()
-            except Exception as error:  # noqa: BLE001 - raised once the broker works
+            except Exception as error:  # noqa: BLE001 - raised once the broker has started
                 refused = error
         try:
             await self.broker.start()
@@ -171,17 +171,17 @@ class Runtime:
             self.database = self.history = self.storing = None
 
     async def aclose(self) -> str | None:
-        """End this process's games and runs, keep what was published, close; returns what was lost.
+        """End this process's games and runs, store what they published, and close.
 
-        While a durable consumer or the server refuses, it is waited for no longer than
-        `give_up_s`. What other processes have published to a shared broker stays there for the
-        next time.
+        Returns a message about lost events, or None. Waits at most `give_up_s` for a failing
+        server or durable consumer. Events that other processes published to a shared broker stay
+        there for the next start.
         """
         if self._follower is not None:
             await self._follower.aclose()
         if self.games.playing:
             await asyncio.to_thread(self.games.stop)
-        if self._started or not self.broker.shared:  # what was never reached is not waited for
+        if self._started or not self.broker.shared:  # a server never reached is not waited for
             await self._settle()
         stats = await self.broker.stats()
         unsent = stats.unsent + self.sink.stats().queued
@@ -195,7 +195,7 @@ class Runtime:
         return self._unkept()
 
     async def _settle(self) -> None:
-        """Publish all, end the runs, and let every durable consumer ack what is only here."""
+        """Publish everything and end the runs; wait for all acks unless the broker is shared."""
         began = time.monotonic()
         durable = [each for each in self._consumptions if each.consumer.durable]
         await self._patiently(self.sink.aclose(), durable, began)
@@ -214,8 +214,8 @@ class Runtime:
         needed: Sequence[Consumption[Any]],
         began: float,
     ) -> None:
-        """Wait for `work`; give it up when the server, or a consumer that is needed, has refused
-        for so long since closing `began`."""
+        """Wait for `work`; cancel it once the server or a `needed` consumer has failed for
+        `give_up_s`, not counting failures before closing `began`."""
         task = asyncio.create_task(work)
         cut_off_s = 0.0
         try:
@@ -232,7 +232,7 @@ class Runtime:
             await task
 
     def _unkept(self) -> str | None:
-        """What durable consumers never acked, and nobody can have any more."""
+        """A message about events lost because a durable consumer never acked them, or None."""
         if self.broker.shared:
             return None
         lost = [
@@ -246,11 +246,11 @@ class Runtime:
 
 
 def _in_the_truth_bar(_: str) -> None:
-    """What keeps the store from storing is shown there for as long as it does."""
+    """No notice: the truth bar shows a store failure for as long as it lasts."""
 
 
 async def _finished(opening: Coroutine[None, None, Database]) -> Database:
-    """The store; one that is not wanted any more by then is closed: it has threads, and a lock."""
+    """Wait for the store to open; if cancelled, close it, since it holds threads and a lock."""
     task = asyncio.create_task(opening)
     try:
         return await asyncio.shield(task)
@@ -276,7 +276,7 @@ def _broker(
 
 
 def _store_name(db: str | None) -> str | None:
-    """What other processes call this store; None for one that does not outlive the process."""
+    """The store's name to other processes; None if it does not outlive this one."""
     if db is None or db == ":memory:":
         return None
     return f"{socket.gethostname()}:{os.path.realpath(db)}"

@@ -1,4 +1,4 @@
-"""The app: one tick folds what came, samples a frame and hands it to the screen in front."""
+"""The app: each tick folds new events, samples a frame and passes it to the visible screens."""
 
 from __future__ import annotations
 
@@ -44,17 +44,17 @@ _TOAST_S: dict[SeverityLevel, float] = {"information": 3.0, "warning": 4.0, "err
 
 
 class ArenaApp(App[int]):
-    """Watches the runs of one runtime. Ends with the exit code as its return value.
+    """Shows the runs of one runtime. Its return value is the exit code.
 
     Args:
         config: Settings.
-        playables: Games and scripts to start with; `continuous` ones follow each other.
-        continuous: Whether a new game starts where one of `playables` ended.
-        clock: The wall clock, for what is shown.
-        monotonic: Seconds, for what is measured.
+        playables: Games and scripts to start at launch.
+        continuous: Whether a new game starts when one of `playables` ends.
+        clock: Wall clock, for the times shown.
+        monotonic: Monotonic clock in seconds, for durations.
         frame_s: Seconds between frames; None: only when `sample` is called.
-        on_leaving: Called at once when a signal says to end, even while the loop stands still.
-        follow: Files of JSON lines to show as they grow.
+        on_leaving: Called at once on a termination signal, even while the event loop is blocked.
+        follow: JSON Lines files to show as they grow.
         record: File to append every event to, as a JSON line.
     """
 
@@ -108,7 +108,7 @@ class ArenaApp(App[int]):
 
     @property
     def broker_name(self) -> str:
-        """What the title line says of where events come from."""
+        """The source of events, as the title line names it."""
         return self.runtime.broker.name
 
     @property
@@ -118,7 +118,7 @@ class ArenaApp(App[int]):
 
     @property
     def utc_offset(self) -> timedelta:
-        """The viewer's time zone."""
+        """The viewer's offset from UTC."""
         return self._clock().utcoffset() or timedelta()
 
     @property
@@ -144,10 +144,10 @@ class ArenaApp(App[int]):
         self.call_after_refresh(self._begin)
 
     async def _begin(self) -> None:
-        """After the first paint: what takes time to import or to open."""
+        """Start what is slow to import or open, after the first paint."""
         self._tasks.start(self._open_and_play(), "opening")
         if self._frame_s is not None:
-            gc.freeze()  # what is loaded stays: the collector need not walk it during a frame
+            gc.freeze()  # what is loaded stays: the collector need not walk it in a frame
             self._tasks.start(self._frames.run(self._frame_s), "drawing")
 
     async def _open_and_play(self) -> None:
@@ -167,7 +167,7 @@ class ArenaApp(App[int]):
                 return
 
     def open_run(self, run_id: str) -> None:
-        """Look at one run, live or stored."""
+        """Open the Run screen on one run, live or stored."""
         from arena_tui.services.playback.player import Player
         from arena_tui.services.playback.tape import RunTape
         from arena_tui.tui.screens.run import RunScreen
@@ -184,14 +184,14 @@ class ArenaApp(App[int]):
         timeout: float | None = None,
         markup: bool = True,
     ) -> None:
-        """A toast; what it says is text, never `markup`, whatever the caller thinks."""
+        """Show a toast; `message` is always plain text, whatever `markup` says."""
         seconds = _TOAST_S[severity] if timeout is None else timeout
         super().notify(
             clean(message, 200), title=title, severity=severity, timeout=seconds, markup=False
         )
 
     def exit_with(self, message: str, code: int) -> None:
-        """End the app; the message is printed once the terminal is back."""
+        """Exit the app; the message is printed once the terminal is restored."""
         self.exit_message = message
         self.exit(code)
 
@@ -244,7 +244,7 @@ class ArenaApp(App[int]):
         self.exit(0)
 
     async def sample(self) -> None:
-        """One frame: fold what came, sample it, show it on the screens in sight."""
+        """Draw one frame: fold new events, sample them, update the visible screens."""
         await self.runtime.catch_up()
         queued = self.runtime.sink.stats().queued
         self.frame = await self.feed.frame(self.runtime.storing, queued)
@@ -259,4 +259,4 @@ class ArenaApp(App[int]):
             self.exit_message = self.exit_message or unsaved
             self._return_code = 1
         self._signals.restore()
-        gc.unfreeze()  # else DuckDB's module is never freed, and says so on the terminal
+        gc.unfreeze()  # else DuckDB's module is never freed, and reports it on the terminal

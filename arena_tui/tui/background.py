@@ -1,4 +1,4 @@
-"""The app's tasks, signals and files: what goes on beside its screens."""
+"""What the app does beside its screens: background tasks, signals and screenshots."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ _log = logging.getLogger(__name__)
 
 
 class AppTasks:
-    """Tasks whose failure ends the app: a screen that nothing updates any more would look like
-    games that stand still."""
+    """Tasks whose failure ends the app: a screen that is no longer updated would look like
+    stalled games."""
 
     def __init__(self, app: App[int]) -> None:
         self._app = app
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self, work: Coroutine[Any, Any, None], name: str) -> None:
-        """Begin one more."""
+        """Start a task."""
         task = asyncio.create_task(work, name=name)
         task.add_done_callback(self._ended)
         self._tasks.append(task)
 
     async def cancel(self) -> None:
-        """Return once all have ended."""
+        """Cancel all tasks; returns once they have ended."""
         await cancel_until_done(self._tasks)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
@@ -45,10 +45,10 @@ class AppTasks:
 
 
 class LeavingSignals:
-    """A terminal that closes, or a polite kill, ends the games and stores what was played.
+    """Handles SIGTERM and SIGHUP: the app exits, so that games end and are stored.
 
     Args:
-        on_leaving: Called at once, even while the loop stands still.
+        on_leaving: Called at once on a signal, even while the event loop is blocked.
     """
 
     def __init__(self, on_leaving: Callable[[], None]) -> None:
@@ -56,7 +56,7 @@ class LeavingSignals:
         self._handlers: dict[int, Any] = {}
 
     def handle(self, exit_app: Callable[[int], object]) -> None:
-        """End the app with 128 + the signal's number; on the loop it is called on."""
+        """Exit with 128 + the signal's number; call it on the app's event loop."""
         loop = asyncio.get_running_loop()
 
         def leave(number: int, _frame: object) -> None:
@@ -68,7 +68,7 @@ class LeavingSignals:
                 self._handlers[number] = signal.signal(number, leave)
 
     def restore(self) -> None:
-        """Handle them as before."""
+        """Restore the previous handlers."""
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
 

@@ -1,4 +1,4 @@
-"""Draws frames, as many a second as the machine can take. Knows nothing of what they show."""
+"""Draws frames at the rate the machine can sustain. Knows nothing of what they show."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ __all__ = ["FrameLoop"]
 _PAINT_MAX_S: Final = 2.0
 _BEHIND_S: Final = 0.5
 _BUSY_SHARE: Final = 0.5
-"""Most of the loop's time that frames may take; beyond that the frame rate drops first."""
+"""Largest share of the event loop's time for frames; beyond that the frame rate drops."""
 
 
 class _App(Protocol):
-    """What the loop needs of the app."""
+    """What the frame loop needs from the app."""
 
     monotonic: Callable[[], float]
     pace: tuple[float, float]
-    """Frames a second, and how long one takes, in ms."""
+    """Frames per second, and how long one takes, in ms."""
 
     @property
     def screen_stack(self) -> list[Screen[Any]]: ...
@@ -35,7 +35,7 @@ class _App(Protocol):
 
 
 class FrameLoop:
-    """Samples and paints, one frame after the other, and tells the app its pace."""
+    """Samples and paints one frame after another, and sets the app's pace."""
 
     def __init__(self, app: _App) -> None:
         self._app = app
@@ -43,7 +43,7 @@ class FrameLoop:
         self._starts: deque[float] = deque(maxlen=20)
 
     async def run(self, frame_s: float) -> None:
-        """A frame every `frame_s` seconds, or fewer when one takes long, until cancelled."""
+        """Draw a frame every `frame_s` seconds, less often if they are slow, until cancelled."""
         while True:
             started = time.perf_counter()
             await self._app.sample()
@@ -56,9 +56,9 @@ class FrameLoop:
             await asyncio.sleep(max(frame_s - taken, taken * (1 / _BUSY_SHARE - 1), 0.005))
 
     def screens_in_sight(self) -> Iterator[Screen[Any]]:
-        """The screen in front, and from time to time those seen behind a dialog.
+        """The top screen and, less often, those visible behind a dialog.
 
-        A change to anything behind one redraws all of it: 12 ms at 200 x 60.
+        Any change behind a dialog redraws the whole screen: 12 ms at 200 x 60.
         """
         now = self._app.monotonic()
         behind = now - self._behind_at >= _BEHIND_S

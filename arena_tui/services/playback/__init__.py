@@ -1,1 +1,1 @@
-"""Reading one run back, live or stored."""
+"""Playback of one run, live or stored."""

@@ -1,4 +1,4 @@
-"""The deliveries around one place of a run, by seq. Reads nothing itself."""
+"""A cache of the deliveries around one position in a run, by seq. Reads nothing itself."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ _HELD_MAX: Final = 4 * _REACH
 
 
 class Nearby:
-    """A cache that follows a position: what is far from it goes when room is needed.
+    """A bounded cache around a position: when full, it evicts what is far from there.
 
-    A gap stands at each of its seqs.
+    A gap is cached at each of its seqs.
     """
 
     def __init__(self) -> None:
         self._held: dict[int, Delivery] = {}
 
     def get(self, seq: int) -> Delivery | None:
-        """What stands at `seq`; None when it is not at hand."""
+        """The delivery at `seq`; None if it is not cached."""
         return self._held.get(seq)
 
     def holds(self, first: int, last: int) -> bool:
-        """Whether everything from `first` to `last` is at hand."""
+        """Whether everything from `first` to `last` is cached."""
         return all(seq in self._held for seq in range(first, last + 1))
 
     def between(self, first: int, last: int) -> list[Delivery] | None:
-        """What begins there, in order; None unless all of it is at hand."""
+        """Deliveries that begin from `first` to `last`, in order; None unless all are cached."""
         found: list[Delivery] = []
         for seq in range(first, last + 1):
             delivery = self._held.get(seq)
@@ -42,7 +42,7 @@ class Nearby:
         return found
 
     def keep(self, deliveries: Iterable[Delivery], at: int) -> None:
-        """Keep those within reach of `at`; they take the place of what stood there."""
+        """Cache those within reach of `at`, replacing earlier ones."""
         first, last = at - _REACH, at + _REACH
         for delivery in deliveries:
             seqs = _seqs(delivery)
@@ -52,12 +52,12 @@ class Nearby:
             self._held = {seq: each for seq, each in self._held.items() if first <= seq <= last}
 
     def clear(self) -> None:
-        """Let everything go."""
+        """Evict everything."""
         self._held.clear()
 
 
 def _seqs(delivery: Delivery) -> range:
-    """The seqs it stands at; a gap of unknown length stands where it begins."""
+    """The seqs it is cached at; for a gap of unknown length, only its first."""
     if isinstance(delivery, Gap):
         return range(delivery.from_seq, max(delivery.from_seq, delivery.to_seq) + 1)
     return range(delivery.seq, delivery.seq + 1)

@@ -1,4 +1,4 @@
-"""One run played back: where one stands in it, and what it looked like there. Draws nothing."""
+"""Playback of one run: the position, and the state of the run there. Draws nothing."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from arena_tui.store.history import History
 __all__ = ["MATCH", "Player"]
 
 MATCH: Final = "match"
-"""What `jump` takes in a kind's place to go to events that contain the needle."""
+"""Passed to `jump` instead of a kind: go to events that contain the needle."""
 
 _AROUND: Final = 200
-"""Events read on each side of those that are wanted."""
+"""Extra events read on each side of those requested."""
 
 _FOLD_MAX: Final = 2_000
-"""Most events the view is folded on at once; for more it is read anew."""
+"""Most events folded into the view in one step; beyond that it is read again."""
 
 _NUMBER: Final = re.compile(r"[0-9]{1,15}(\.[0-9]+)?")
 
@@ -32,19 +32,19 @@ _NUMBER: Final = re.compile(r"[0-9]{1,15}(\.[0-9]+)?")
 class Player:
     """Shows one run, live or finished, as it was at `position.at`.
 
-    `open` it first, and `tick` it while it is shown. A move changes the position at once. What
-    stands there may have to be read: when the player is `lacking`, run `read_on`; `instant` and
-    `delivery()` follow. No move waits for a read under way. Used on one loop.
+    Call `open` first, and `tick` while it is shown. A move changes the position at once, but the
+    data there may have to be read: while the player is `lacking`, run `read_on`; `instant` and
+    `delivery()` follow. No move waits for a read in progress. Use it on one event loop.
 
     Args:
         tape: Reads the run; the player opens and closes it.
         history: The store, for bookmarks.
 
     Attributes:
-        instant: What the run looked like at the position, or where one stood before while that is
-            still to be read; None before anything was.
+        instant: State of the run at the position, or at the previous one until that is read; None
+            before the first read.
         needle: Text that `jump(MATCH, …)` looks for.
-        reading: Whether a `read_on` is under way.
+        reading: Whether a `read_on` is in progress.
     """
 
     def __init__(self, tape: RunTape, history: History | None) -> None:
@@ -64,7 +64,7 @@ class Player:
         self._opened = False
 
     async def open(self) -> None:
-        """Find the run; stand at its first event, or follow it if it is live. Idempotent.
+        """Find the run; go to its first event, or follow it if it is live. Idempotent.
 
         Raises:
             UnknownRunError: Neither the broker nor the store has it.
@@ -83,7 +83,7 @@ class Player:
 
     @property
     def position(self) -> Position:
-        """Where one stands."""
+        """The current position."""
         delivery = self.delivery()
         return Position(
             mode=self._head.mode(self._tape.live),
@@ -95,18 +95,18 @@ class Player:
 
     @property
     def lacking(self) -> bool:
-        """Whether something is still to be read to show the position."""
+        """Whether data at the position is still to be read."""
         return self._view_due or self._missing is not None
 
     def delivery(self, seq: int | None = None) -> Delivery | None:
-        """What stands at `seq`, or at the position; None while that is not at hand."""
+        """The delivery at `seq`, by default at the position; None until it is read."""
         return self._nearby.get(self._head.at if seq is None else seq)
 
     def tick(self, passed_s: float) -> bool:
-        """Take in what is new, and follow it or play on for so many seconds.
+        """Take in new deliveries, then follow them or play for `passed_s` more seconds.
 
-        Playing waits for what is not read yet, and stops at the end of a run that is over.
-        Returns whether there is anything to show or to read that there was not the last time.
+        Playback waits for events that are not read yet, and stops at the end of a finished run.
+        Returns whether there is anything new to show or to read since the last tick.
         """
         head, tape = self._head, self._tape
         news = tape.pump()
@@ -130,7 +130,7 @@ class Player:
         return self._ticked != before or (self.lacking and not self.reading)
 
     def toggle(self) -> None:
-        """Stop playing or following; or play on from here, at the end from the beginning."""
+        """Pause playing or following; else play from here, or from the start when at the end."""
         head = self._head
         if head.playing or head.following:
             head.playing = head.following = False
@@ -144,17 +144,17 @@ class Player:
         self._head.change_speed(step)
 
     def go_to(self, seq: int) -> None:
-        """Stop playing, and stand at `seq` or as near as the run has events."""
+        """Stop playing and go to `seq`, clamped to the run's events."""
         self._head.playing = False
         self._place(seq)
 
     async def go_to_words(self, words: str) -> str | None:
         """Go to `120` (an event), `t17` (a turn) or `50 %` (of the run).
 
-        Returns what to say when there is no such place.
+        Returns a message if there is no such turn.
 
         Raises:
-            UsageError: It is none of these.
+            UsageError: `words` is none of these.
         """
         digits = words.removesuffix("%").removeprefix("t").strip().replace(",", "")
         if not _NUMBER.fullmatch(digits):
@@ -173,7 +173,7 @@ class Player:
     async def jump(self, kind: str, step: int) -> str | None:
         """Go to the next (`step` 1) or previous (-1) event of a kind, or `MATCH` of the needle.
 
-        Returns what to say when there is none.
+        Returns a message if there is none.
         """
         at = self._head.at
         if kind != MATCH:
@@ -190,15 +190,15 @@ class Player:
         return None
 
     def want(self, first: int, last: int) -> None:
-        """Have `first` to `last` read, with what is around them; the newest wish counts."""
+        """Request `first` to `last` and the events around them; replaces an earlier request."""
         if not self._nearby.holds(first, last):
             self._missing = (first - _AROUND, min(last + _AROUND, self._tape.last_seq))
 
     async def read_on(self, progress: Callable[[], None]) -> None:
         """Read what is lacking: events first, then the view; call `progress` after each.
 
-        Goes on until nothing is lacking where one stands by then. While another call does so,
-        this one returns at once. When a read fails, none is tried again before the next move.
+        Continues until nothing is lacking at the position, even if that moves meanwhile. Returns
+        at once if another call is in progress. A failed read is not retried before the next move.
 
         Raises:
             StoreError: The store cannot be read.
@@ -230,13 +230,13 @@ class Player:
         self._view_due = not self._fold_on()
 
     async def density(self, slices: int) -> Density:
-        """How the run's events spread over its time."""
+        """The run's events over time, in `slices` slices."""
         return await self._tape.density(slices)
 
     async def bookmark(self) -> bool | None:
-        """Set a bookmark here, or remove it; whether it is set now.
+        """Toggle the bookmark at the position; returns whether it is set now.
 
-        None: there is no store to keep it, or no event here.
+        Returns None without a store, or without an event at the position.
         """
         here = self.delivery()
         if self._history is None or not isinstance(here, Envelope):
@@ -251,7 +251,7 @@ class Player:
         self.want(self._head.at, self._head.at)
 
     def _fold_on(self) -> bool:
-        """Fold the view on to the position; False when it must be read instead."""
+        """Fold the view forward to the position; False if it must be read instead."""
         at, view = self._head.at, self._view
         if view is None or not 0 <= at - self._folded <= _FOLD_MAX:
             return False
@@ -265,7 +265,7 @@ class Player:
         return True
 
     def _time_of(self, seq: int) -> float | None:
-        """When it happened, seconds since 1970; None while it is not at hand."""
+        """Time of an event in seconds since 1970; 0 for a gap, None if it is not cached."""
         delivery = self._nearby.get(seq)
         if isinstance(delivery, Gap):
             return 0.0

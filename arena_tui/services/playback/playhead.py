@@ -1,4 +1,4 @@
-"""Where the Run screen stands in a run, and how it moves on by itself. Reads nothing."""
+"""The Run screen's position in a run, and how playback advances it. Reads nothing."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ __all__ = ["Playhead", "Position"]
 
 _SPEEDS: Final = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 64.0)
 _SILENCE_MAX_S: Final = 2.0
-"""Longest pause that playing keeps; what is longer is cut."""
+"""Longest pause kept in playback; longer ones are cut to this."""
 
 
 class Position(Struct, frozen=True, kw_only=True):
-    """Where in a run one stands.
+    """A position in a run, and what the screen says about it.
 
     Attributes:
         mode: `LIVE ●`, `REPLAY 4x ▶`, `PAUSED 1x`.
         at, last: Seq shown, and the newest one.
-        live: Whether more may come.
-        ts: Time of the event at `at`, UTC; None while it is not read.
+        live: Whether more events may come.
+        ts: Time of the event at `at`, UTC; None until it is read.
     """
 
     mode: str = ""
@@ -33,13 +33,13 @@ class Position(Struct, frozen=True, kw_only=True):
 
 
 class Playhead:
-    """A place in a run, by seq.
+    """A movable position in a run, by seq.
 
     Attributes:
         at: The seq shown; 0 before anything is.
-        following: Whether `at` stays the newest event of a live run.
-        playing: Whether it moves on by itself.
-        speed: How much faster than it happened.
+        following: Whether `at` tracks the newest event of a live run.
+        playing: Whether `at` advances with time.
+        speed: Playback speed; 1 is real time.
     """
 
     def __init__(self) -> None:
@@ -50,7 +50,7 @@ class Playhead:
         self._reached_s = 0.0
 
     def mode(self, live: bool) -> str:
-        """What the header says: `LIVE ●`, `PAUSED`, `REPLAY 4x ▶`."""
+        """Text for the header: `LIVE ●`, `PAUSED 1x`, `REPLAY 4x ▶`."""
         if self.playing:
             return f"REPLAY {self.speed:g}x ▶"
         if self.following:
@@ -58,12 +58,12 @@ class Playhead:
         return f"{'PAUSED' if live else 'REPLAY'} {self.speed:g}x"
 
     def place(self, seq: int, last_seq: int, live: bool) -> None:
-        """Stand at `seq`; at the newest event of a live run that means to follow it."""
+        """Move to `seq`; at the newest event of a live run, follow it unless playing."""
         self.at = max(1, min(last_seq, seq))
         self.following = live and self.at == last_seq and not self.playing
 
     def play(self, at_s: float) -> None:
-        """Begin to move on from the time of the event shown, in seconds since 1970."""
+        """Start playing at `at_s`, the time of the event shown, in seconds since 1970."""
         self.playing = True
         self.following = False
         self._reached_s = at_s
@@ -76,9 +76,10 @@ class Playhead:
     def advance(
         self, passed_s: float, last_seq: int, time_of: Callable[[int], float | None]
     ) -> int:
-        """The seq reached after `passed_s` seconds; `time_of` is None where it is not known yet.
+        """The seq reached after `passed_s` more seconds.
 
-        A gap has the time of what stands before it. Long silences are cut.
+        `time_of` returns None for an event that is not read yet: playback waits before it. A gap
+        takes no time. Long pauses are cut.
         """
         self._reached_s += passed_s * self.speed
         seq = self.at

@@ -1,6 +1,6 @@
-"""One run by seq, wherever its events are: held by the broker, in the store, or partly in each.
+"""Reads one run by seq, whether its events are in the broker, in the store, or split over both.
 
-Of a run whose stream was lost and made anew it reads the newest epoch.
+If the run's stream was lost and recreated, it reads the newest epoch.
 """
 
 from __future__ import annotations
@@ -23,24 +23,24 @@ from arena_tui.store.rows import as_in_payload
 __all__ = ["RunTape", "TapeStats"]
 
 _HOT_MAX = 20_000
-"""Newest deliveries of a live run kept at hand; older ones are read from the store."""
+"""Newest deliveries of a live run kept in memory; older ones are read from the store."""
 
 
 class TapeStats(Struct, frozen=True, kw_only=True):
-    """Counters of one tape; `held`: deliveries kept at hand."""
+    """Counters of one tape; `held`: deliveries kept in memory."""
 
     held: int
 
 
 class RunTape(Consumer):
-    """Reads one run, live or finished; `open` first, `pump` now and then while it is live.
+    """Reads one run, live or finished; `open` it first, and `pump` it while it is live.
 
-    While it is live it is a polled consumer of the runtime.
+    If the broker holds the run, the tape is a polled consumer of the runtime until `close`.
 
     Attributes:
         last_seq: Newest seq known.
-        live: Whether more may come.
-        epoch: The one that is read; None until it is known.
+        live: Whether more events may come.
+        epoch: The epoch being read; None until it is known.
     """
 
     durable = False
@@ -101,7 +101,7 @@ class RunTape(Consumer):
         return TapeStats(held=len(self._hot))
 
     def pump(self) -> list[Delivery]:
-        """What has come since the last call, as far as it is still at hand."""
+        """Deliveries since the last call, as far as they are still in memory."""
         news, self._news = self._news, 0
         return self._hot[-news:] if news else []
 
@@ -119,7 +119,7 @@ class RunTape(Consumer):
         return stored + [each for each in self._hot if newest < _first(each) <= to_seq]
 
     async def view_at(self, seq: int) -> RunView:
-        """The run folded up to `seq`: board, players, what each used until then."""
+        """The run folded up to `seq`: board, players, and what each has used so far."""
         view = RunView(self.run_id)
         if self._complete or self._history is None:
             for delivery in self._hot:
@@ -136,13 +136,13 @@ class RunTape(Consumer):
         return view
 
     async def density(self, slices: int) -> Density:
-        """How the run's events spread over its time."""
+        """The run's events over time, in `slices` slices."""
         if not self._complete and self._history is not None:
             return await self._history.density(self.run_id, slices)
         return density_of(self._hot, slices)
 
     async def next_of_kind(self, kind: str, at: int, step: int) -> int | None:
-        """The next (`step` 1) or previous (-1) seq of that kind, as seen from `at`."""
+        """Seq of the next (`step` 1) or previous (-1) event of that kind from `at`, or None."""
         if not self._complete and self._history is not None:
             return await self._history.next_of_kind(self.run_id, kind, at, step)
         found = (
@@ -163,7 +163,7 @@ class RunTape(Consumer):
         return next(found, None)
 
     async def search(self, text: str, after: int, backwards: bool = False) -> int | None:
-        """The next event whose text contains `text`."""
+        """Seq of the next event, or previous if `backwards`, that contains `text`, or None."""
         if not self._complete and self._history is not None:
             return await self._history.search(self.run_id, text, after, backwards)
         needle = as_in_payload(text).lower()
@@ -184,7 +184,7 @@ class RunTape(Consumer):
 
     @property
     def _complete(self) -> bool:
-        """Whether all of the run is at hand."""
+        """Whether the whole run is in memory."""
         return bool(self._hot) and _first(self._hot[0]) == 1
 
     def _hot_from(self, seq: int) -> list[Delivery]:

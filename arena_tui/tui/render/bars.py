@@ -1,4 +1,4 @@
-"""The two lines on every screen: where am I, and where is every event."""
+"""The two lines on every screen: the title line and the truth bar."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def truth_text(truth: Truth) -> str:
 def paint_truth(
     truth: Truth, fps: float, paint_ms: float, note: str | None, palette: Palette, width: int
 ) -> Strip:
-    """The truth bar; what is wrong now outranks a note, and that the figures on its right."""
+    """The truth bar; a current problem takes precedence over a note, and that over the figures."""
     style = palette.bad if truth.lost else palette.text
     left: list[Piece] = [(f" {truth_text(truth)}", style)]
     if wrong := _wrong(truth, width - width_of(left)):
@@ -91,7 +91,7 @@ def paint_truth(
 
 
 def _wrong(truth: Truth, room: int) -> str:
-    """What is wrong with store and link, in that order, shortened to `room` cells."""
+    """Problems of store and link, in that order, shortened to `room` cells."""
     wrong: list[str] = []
     if truth.store == "error" and truth.store_error:
         wrong.append(f"store failing: {clean(truth.store_error, 160)}")

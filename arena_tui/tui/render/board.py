@@ -1,4 +1,4 @@
-"""A board's text as styled lines: the two sides told apart, everything else as it came."""
+"""A board's text as styled lines: the two sides differ in style, all else is unchanged."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ def board_lines(board: str, palette: Palette, width: int, height: int) -> list[l
 
 
 def _is_chess(lines: tuple[str, ...]) -> bool:
-    """Whether capitals are one side and small letters the other."""
+    """Whether upper case is one side and lower case the other."""
     cells = [cell for line in lines if _is_row(line.split()) for cell in line.split()]
     return sum(cell in _CHESS for cell in cells) > 1
 
 
 def _is_row(words: list[str]) -> bool:
-    """Whether a line is a row of cells, maybe behind its number: then signs are pieces."""
+    """Whether a line is a row of cells, perhaps after its number, so that its signs are pieces."""
     cells = words[1:] if words and words[0].isdigit() else words
     return len(cells) >= _CELLS_MIN and all(len(cell) == 1 for cell in cells)
 

@@ -1,4 +1,4 @@
-"""Lines made of styled pieces, fitted to a width: the small alphabet every painter uses."""
+"""Lines of styled pieces, fitted to a width: the primitives of every painter."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def width_of(pieces: Iterable[Piece]) -> int:
 
 
 def line(pieces: Iterable[Piece], width: int, fill: Style) -> Strip:
-    """A strip of exactly `width` cells: cut, or filled up with `fill`."""
+    """A strip of exactly `width` cells: truncated, or padded with `fill`."""
     return strip(fitted(pieces, width, fill), width)
 
 
@@ -32,7 +32,7 @@ def strip(pieces: Iterable[Piece], width: int) -> Strip:
 
 
 def fitted(pieces: Iterable[Piece], width: int, fill: Style) -> list[Piece]:
-    """Pieces of exactly `width` cells: cut, or filled up with `fill`; neighbours of one style
+    """Pieces of exactly `width` cells: truncated, or padded with `fill`; neighbours of one style
     are joined."""
     runs: list[Piece] = []
     room = width

@@ -1,7 +1,7 @@
 """The one sanitiser: event text is hostile until it has passed here.
 
-A whitelist. What may move the cursor, colour, link, write the clipboard or reorder text comes out
-as a visible sign or not at all; the raw bytes stay in the store.
+An allowlist: whatever could move the cursor, colour, link, write the clipboard or reorder text is
+replaced by a visible sign or dropped; the raw bytes stay in the store.
 """
 
 from __future__ import annotations

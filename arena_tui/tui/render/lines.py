@@ -66,7 +66,7 @@ def headline(delivery: Delivery, limit: int = 160) -> str:
 def details(event: Event) -> list[tuple[str, str]]:
     """The event's fields as `(name, text)`, longest texts last; None and empty ones left out.
 
-    The texts are raw: whoever paints them cleans them, line by line.
+    The texts are raw: the caller cleans them, line by line.
     """
     short: list[tuple[str, str]] = []
     long: list[tuple[str, str]] = []
@@ -108,7 +108,7 @@ def _gap_line(gap: Gap) -> str:
     return f"┄┄ gap: {gap.count:,} events {why} ┄┄"
 
 
-def _say(event: Event) -> str:  # noqa: PLR0912 - one arm a kind
+def _say(event: Event) -> str:  # noqa: PLR0912 - one arm per kind
     match event:
         case RunStart():
             players = " vs ".join(agent.name or agent.id for agent in event.agents)

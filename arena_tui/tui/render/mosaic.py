@@ -1,4 +1,4 @@
-"""How many panes of what size fit, which of them, and in which order they stand."""
+"""Layout, filtering and order of the panes in the mosaic."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _RANK: Final = {"stuck": 0, "lost": 0, "crashed": 1, "running": 2, "finished": 2
 
 
 class Grid(Struct, frozen=True, kw_only=True):
-    """Panes in rows of `columns`, each `pane_width` × `pane_height` cells; `rows` are in sight.
+    """Panes in rows of `columns`, each `pane_width` × `pane_height` cells; `rows` are visible.
 
-    The last column and row take what division left over.
+    The last column and row take the remainder.
     """
 
     columns: int
@@ -34,12 +34,12 @@ class Grid(Struct, frozen=True, kw_only=True):
 
     @property
     def capacity(self) -> int:
-        """Panes in sight at once."""
+        """Number of panes visible at once."""
         return self.columns * self.rows
 
 
 def lay_out(count: int, width: int, height: int, zoom: int = 0) -> Grid | None:
-    """The grid whose panes come nearest to their best size; None when not even one fits.
+    """The grid whose panes come closest to the ideal size; None if not even one fits.
 
     `zoom` steps to fewer (+) or more (-) columns than that.
     """
@@ -71,7 +71,7 @@ def _badness(columns: int, count: int, width: int, height: int, tallest: int) ->
 
 
 def order(panes: Sequence[Pane], sort: Sort) -> list[Pane]:
-    """The panes as they should stand. By attention: stuck and failing first, the rest in place."""
+    """Sort the panes. By attention: stuck, lost and crashed first, the rest in their order."""
     if sort == "newest":
         return sorted(panes, key=lambda pane: -pane.number)
     if sort == "game":
@@ -82,7 +82,7 @@ def order(panes: Sequence[Pane], sort: Sort) -> list[Pane]:
 
 
 def matches(pane: Pane, conditions: Sequence[Condition]) -> bool:
-    """Whether all conditions hold: words without a field stand in names, state or last error."""
+    """Whether all conditions hold; words without a field match any of the pane's texts."""
     return all(_holds(pane, condition) for condition in conditions)
 
 
@@ -107,7 +107,7 @@ def _holds(pane: Pane, condition: Condition) -> bool:
 
 
 def _number(pane: Pane, name: str) -> float | None:
-    """What one can compare; None for what only the store knows."""
+    """The pane's value of a numeric field; None for fields that only the store has."""
     numbers: dict[str, float | None] = {
         "turns": pane.turn, "events": pane.events, "err": pane.errors, "lost": pane.lost,
         "cost": pane.cost_usd, "tokens": pane.tokens or 0, "duration": pane.duration_s,

@@ -11,10 +11,10 @@ __all__ = ["PALETTE_NAMES", "Palette"]
 
 
 class Palette(Struct, frozen=True, kw_only=True):
-    """Styles by role; the plain one paints nothing but text.
+    """Styles by role; plain text by default.
 
     Attributes:
-        text: Data. dim: Chrome and labels. strong: What is looked for first.
+        text: Data. dim: Chrome and labels. strong: Emphasis.
         accent: Selection and the one colour. good, warn, bad: States, beside their glyphs.
         first, second: The two sides of a board. selected: The cursor's row.
     """

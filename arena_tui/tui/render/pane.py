@@ -1,4 +1,4 @@
-"""One run as a framed pane of the mosaic: who plays, the board, is it alive, what it costs."""
+"""One run as a framed pane of the mosaic: players, board, state and cost."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def _top(pane: Pane, palette: Palette, width: int, edge: Style) -> list[Piece]:
 
 
 def _bottom(pane: Pane, palette: Palette, width: int, edge: Style) -> list[Piece]:
-    """How full the run's buffer is and how much of it is not stored yet, in the frame."""
+    """The frame's bottom edge: how full the run's buffer is, and how much is not stored yet."""
     if pane.is_live:
         share = pane.held / pane.capacity if pane.capacity else 0.0
         full, empty = bar(share, max(4, min(10, width - 26)))
@@ -223,7 +223,7 @@ def event_line(delivery: Delivery, palette: Palette, width: int, offset: timedel
 
 
 def _alarm(pane: Pane, palette: Palette) -> list[Piece] | None:
-    """What a person should act on, or wait for."""
+    """What the user should act on, or wait for."""
     if pane.state == "crashed":
         reason = clean(pane.reason or pane.last_error or "crashed", 120)
         return [(f"{LOOKS['crashed'].sign} {reason}", palette.bad)]

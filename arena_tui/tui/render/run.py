@@ -111,7 +111,7 @@ def paint_scrubber(
     width: int,
     offset: timedelta,
 ) -> Strip:
-    """`12:01:10 ▕▁▂▂▃!▅▇┆▃◆┃▁▂▏ 12:06:31`: how busy each moment was, and where we are."""
+    """`12:01:10 ▕▁▂▂▃!▅▇┆▃◆┃▁▂▏ 12:06:31`: the run's events over time, and the position."""
     if density is None or density.first_at is None or density.last_at is None:
         return line([(" no events yet", palette.dim)], width, palette.dim)
     first, last = clock_time(density.first_at, offset), clock_time(density.last_at, offset)
@@ -134,7 +134,7 @@ def paint_scrubber(
 
 
 def slice_of_seq(density: Density, seq: int) -> int:
-    """The slice an event lies in."""
+    """Index of the slice an event lies in."""
     index = 0
     for number, first in enumerate(density.seqs):
         if first <= seq:

@@ -26,4 +26,4 @@ LOOKS: Final[dict[PaneState, Look]] = {
 }
 
 LOSING: Final = Look("▼", "bad")
-"""Of a run that goes on and has lost events."""
+"""For a run that is still live but has lost events."""

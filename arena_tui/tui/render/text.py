@@ -77,7 +77,7 @@ def bar(share: float, width: int) -> tuple[str, str]:
 
 
 def _shifted(at: datetime, by: timedelta) -> datetime:
-    """As it is where the calendar ends."""
+    """`at` shifted; unchanged where the calendar ends."""
     try:
         return at + by
     except OverflowError:

@@ -1,1 +1,1 @@
-"""Screens: translate messages into calls of services."""
+"""Screens: translate messages into calls to services."""

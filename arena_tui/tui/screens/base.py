@@ -30,7 +30,7 @@ S = TypeVar("S", bound="ArenaScreen")
 def guarded(
     action: Callable[Concatenate[S, P], Coroutine[Any, Any, None]],
 ) -> Callable[Concatenate[S, P], Coroutine[Any, Any, None]]:
-    """What was asked wrongly is said, what the store refuses logged, too; the screen goes on."""
+    """Make an action show usage errors, and show and log other failures; the screen stays up."""
 
     @wraps(action)
     async def guard(self: S, /, *words: P.args, **named: P.kwargs) -> None:
@@ -45,11 +45,11 @@ def guarded(
 
 
 class ArenaScreen(Screen[None]):
-    """A screen between title line and truth bar; `body` is what differs."""
+    """A screen between title line and truth bar; subclasses define `body`."""
 
     TITLE_NAME = ""
     NOT_WHILE_WRITING: ClassVar[frozenset[str]] = frozenset()
-    """Actions whose keys are text, or move in it, while something is being written."""
+    """Actions whose keys edit text while an `Input` has the focus."""
 
     def __init__(self, arena: Host) -> None:
         super().__init__()
@@ -76,7 +76,7 @@ class ArenaScreen(Screen[None]):
         self.show_frame(self.arena.frame)
 
     def show_frame(self, frame: Frame) -> None:
-        """A new frame: the bars follow it on every screen."""
+        """Show a new frame; every screen updates its bars."""
         title = self.query_one(TitleBar)
         title.clock = self.arena.clock_text()
         title.frame = frame
@@ -86,12 +86,12 @@ class ArenaScreen(Screen[None]):
         truth.truth = frame.truth
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
-        """A read that failed is said and logged; the screen goes on."""
+        """Show and log a failed read; the screen stays up."""
         if event.state is WorkerState.ERROR:
             self.say_failed(event.worker.name, event.worker.error)
 
     def say_failed(self, what: str, error: BaseException | None) -> None:
-        """Log a failure, and say it."""
+        """Log a failure and show it."""
         _log.error("%s failed", what, exc_info=error)
         self.notify(str(error) or type(error).__name__, severity="error")
 

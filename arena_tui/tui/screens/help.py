@@ -1,4 +1,4 @@
-"""All keys of the screen one came from."""
+"""All keys of the screen below."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class HelpScreen(ModalScreen[None]):
             yield Static(_LEGEND, classes="hint", markup=False)
 
     def _keys(self) -> list[Content]:
-        """Every binding in force there, nearest first, each once; ways to move in one line."""
+        """That screen's active bindings, innermost first, each once; movement keys summed up."""
         rows = [_key("arrows hjkl", "move"), _key("pgup pgdn home end", "move far")]
         seen: set[str] = set()
         for active in self._about.active_bindings.values():

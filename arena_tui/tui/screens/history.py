@@ -175,7 +175,7 @@ class HistoryScreen(ArenaScreen):
 
     @work(exclusive=True, group="reload", exit_on_error=False)
     async def _reload(self) -> None:
-        """Count again and read the pages in sight."""
+        """Count the matching runs again, and reload the visible pages."""
         history = self.arena.history
         if history is None:
             return
@@ -233,7 +233,7 @@ class HistoryScreen(ArenaScreen):
 
 
 class _Pages:
-    """The rows of the table that were read so far, and which rows in which order they are.
+    """The table's rows read so far, and the filter and order they were read with.
 
     Attributes:
         where: SQL condition and its parameters.
@@ -247,19 +247,19 @@ class _Pages:
         self._pages: dict[int, list[RunTotals]] = {}
 
     def totals(self, index: int) -> RunTotals | None:
-        """The run of a row; None while it is not read."""
+        """The run of a row; None until it is read."""
         page = self._pages.get(index // _PAGE, [])
         place = index % _PAGE
         return page[place] if place < len(page) else None
 
     async def reload(self, history: History, first: int, last: int) -> int:
-        """Forget all rows but these, which are read again; returns how many runs match."""
+        """Reload these rows and drop all others; returns how many runs match."""
         matching = await history.count(*self.where)
         self._pages = await self._read(history, first, last)
         return matching
 
     async def load(self, history: History, first: int, last: int) -> None:
-        """Read these rows, too."""
+        """Read these rows, keeping the others."""
         self._pages |= await self._read(history, first, last)
 
     async def _read(self, history: History, first: int, last: int) -> dict[int, list[RunTotals]]:
@@ -287,7 +287,7 @@ class _Parts(Horizontal):
 
 
 def _style(status: PaneState) -> str:
-    """Finished is what most stored runs are: it stays plain."""
+    """Style of a status; `finished` stays plain, since most stored runs are."""
     return "text" if status == "finished" else LOOKS[status].style
 
 

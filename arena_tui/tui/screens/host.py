@@ -1,4 +1,4 @@
-"""What screens need of the app that opens them."""
+"""What screens need from the app that opens them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Host(Protocol):
 
     @property
     def feed(self) -> Feed:
-        """The runs watched live."""
+        """The folds of live runs."""
 
     @property
     def history(self) -> History | None:
@@ -35,22 +35,22 @@ class Host(Protocol):
 
     @property
     def pace(self) -> tuple[float, float]:
-        """Frames a second, and how long one takes, in ms."""
+        """Frames per second, and how long one takes, in ms."""
 
     @property
     def note(self) -> str | None:
-        """Something the user should know at present."""
+        """A current notice or warning for the user."""
 
     @property
     def broker_name(self) -> str:
-        """What the title line says of where events come from."""
+        """The source of events, as the title line names it."""
 
     @property
     def utc_offset(self) -> timedelta:
-        """The viewer's time zone."""
+        """The viewer's offset from UTC."""
 
     def monotonic(self) -> float:
-        """Seconds, for what is measured."""
+        """Monotonic clock in seconds, for durations."""
 
     def clock_text(self) -> str:
         """The time of day."""
@@ -59,4 +59,4 @@ class Host(Protocol):
         """Go to the screen of that name: `live` or `history`."""
 
     def open_run(self, run_id: str) -> None:
-        """Look at one run, live or stored."""
+        """Open the Run screen on one run, live or stored."""

@@ -45,7 +45,7 @@ _COLUMNS: Final = (
     Column(name="idle", key="idle", width=7, right=True, least=90),
 )
 _TABLE_FROM: Final = 3
-"""The mosaic turns into a table when more than this many times what fits is live."""
+"""The mosaic becomes a table at more than this many screenfuls of panes."""
 
 
 class LiveScreen(ArenaScreen):

@@ -1,4 +1,4 @@
-"""Start a game: pick one, or write who plays what."""
+"""Start a game: pick one, or type its spec."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["NewGameScreen"]
 
 
 class NewGameScreen(ModalScreen[None]):
-    """A line to write a game spec, above a list of good ones."""
+    """An input for a game spec above a list of presets."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss", "close"),
@@ -30,7 +30,7 @@ class NewGameScreen(ModalScreen[None]):
     ]
 
     def __init__(self, start: Callable[[Playable], Awaitable[None]]) -> None:
-        """`start` begins to play, or raises ArenaError."""
+        """`start` starts a game, or raises ArenaError."""
         super().__init__(classes="dialog")
         self._start_games = start
         self._presets = [_text(spec) for spec in demo_specs()]
@@ -72,6 +72,6 @@ class NewGameScreen(ModalScreen[None]):
 
 
 def _text(spec: GameSpec) -> str:
-    """The spec as one would write it."""
+    """The spec as a user would type it."""
     delay = f" delay={spec.delay_s:g}" if spec.delay_s else ""
     return " ".join([spec.game, *spec.agents]) + delay

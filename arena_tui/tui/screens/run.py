@@ -29,7 +29,7 @@ _DENSITY_EVERY_S: Final = 1.0
 
 
 class RunScreen(ArenaScreen):
-    """Keys and messages become calls of the player; what it shows then is shown here."""
+    """Translates keys and messages into calls to the player, and shows its state."""
 
     TITLE_NAME = "Run"
     NOT_WHILE_WRITING = frozenset({"step", "go_to", "speed", "ask"})
@@ -158,7 +158,7 @@ class RunScreen(ArenaScreen):
 
     @work(group="read", exit_on_error=False)
     async def _read(self) -> None:
-        """Read what the player lacks, first of all the run itself."""
+        """Open the run, then read what the player lacks."""
         try:
             await self._player.open()
         except ArenaError as error:
@@ -173,7 +173,7 @@ class RunScreen(ArenaScreen):
         self.query_one(Scrubber).density = await self._player.density(self._slices)
 
     def _show(self, notice: str | None = None) -> None:
-        """Show where the player stands, and have read what it lacks; `notice` is said."""
+        """Show the player's state and any `notice`; start reading what the player lacks."""
         player = self._player
         position = player.position
         self.query_one(RunPanels).show(

@@ -20,11 +20,11 @@ from arena_tui.tui.widgets.painted import Painted
 __all__ = ["KeyLine", "TitleBar", "TruthBar"]
 
 _ALWAYS: Final = ("back", "help")
-"""Actions whose keys are shown however little room there is."""
+"""Actions whose keys are shown at any width."""
 
 
 class TitleBar(Painted):
-    """Where am I: screens, broker, how many runs are alive."""
+    """The screens, the broker, and how many runs are live."""
 
     DEFAULT_CSS = "TitleBar { height: 1; background: $panel; }"
 
@@ -33,7 +33,7 @@ class TitleBar(Painted):
     clock: reactive[str] = reactive("")
     """Time of day, as shown."""
     badge: reactive[str] = reactive("")
-    """What differs from looking at now: frozen, replaying."""
+    """Why the view is not the plain live one: frozen, filtered."""
 
     class ScreenChosen(Message):
         """The name of a screen was clicked."""
@@ -67,16 +67,16 @@ class TitleBar(Painted):
 
 
 class TruthBar(Painted):
-    """Where is every event: published = stored + in flight + lost."""
+    """Accounts for every event: published = stored + in flight + lost."""
 
     DEFAULT_CSS = "TruthBar { height: 1; background: $panel; }"
 
     truth: reactive[Truth] = reactive(Truth())
     """The ledger, as of the newest frame."""
     note: reactive[str | None] = reactive(None)
-    """Something the user should know; takes the place of the figures on the right."""
+    """A notice or warning for the user; replaces the figures on the right."""
     pace: reactive[tuple[float, float]] = reactive((0.0, 0.0))
-    """Frames a second, and how long one takes, in ms."""
+    """Frames per second, and how long one takes, in ms."""
 
     def render_line(self, y: int) -> Strip:
         fps, paint_ms = self.pace
@@ -84,7 +84,7 @@ class TruthBar(Painted):
 
 
 class KeyLine(Footer):
-    """The keys in force: in their order, and whole, as many as there is room for."""
+    """The active keys in order; those that do not fit are left out, not cut."""
 
     def __init__(self) -> None:
         super().__init__(compact=True, show_command_palette=False)
@@ -111,5 +111,5 @@ def _action(key: Widget) -> str:
 
 
 def _cells(key: Widget) -> int:
-    """What a key takes, with the blank behind it."""
+    """Cells a key takes, with the blank behind it."""
     return cell_len(f"{getattr(key, 'key_display', '')} {getattr(key, 'description', '')} ")

@@ -1,4 +1,4 @@
-"""All runs at once: one widget paints every pane, and only the lines that changed."""
+"""All runs at once: one widget paints every pane, and repaints only lines that changed."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Mosaic(Painted, can_focus=True):
     ]
 
     class Opened(Message):
-        """A pane was entered."""
+        """A pane was opened."""
 
         def __init__(self, run_id: str) -> None:
             self.run_id = run_id
@@ -56,7 +56,7 @@ class Mosaic(Painted, can_focus=True):
         self._zoom = 0
         self._grid: Grid | None = None
         self._painted = _PaintedPanes(offset)
-        self._lines: list[list[list[Piece]]] = []  # of each line, what each pane has on it
+        self._lines: list[list[list[Piece]]] = []  # per line, the pieces of each pane
 
     @property
     def selected(self) -> Pane | None:
@@ -141,7 +141,7 @@ class Mosaic(Painted, can_focus=True):
         return index if index < len(self._panes) else None
 
     def _repaint(self) -> None:
-        """Paint all panes in sight, then ask for the lines that look different now."""
+        """Paint all visible panes, then refresh the lines that changed."""
         width, height = self.size
         self._grid = lay_out(len(self._panes), width, height, self._zoom)
         lines = self._paint(self._grid, width, height) if self._grid and self._panes else []
@@ -181,21 +181,21 @@ class Mosaic(Painted, can_focus=True):
 
 
 class _PaintedPanes:
-    """The lines of each pane in sight as they were last painted, by row and column of the grid."""
+    """A cache of the painted lines of each visible pane, by row and column of the grid."""
 
     def __init__(self, offset: timedelta) -> None:
         self._offset = offset
         self._painted: dict[tuple[int, int], tuple[object, list[list[Piece]]]] = {}
 
     def clear(self) -> None:
-        """Paint everything again."""
+        """Invalidate the cache."""
         self._painted.clear()
 
     def lines(
         self, cell: tuple[int, int], pane: Pane | None, palette: Palette, width: int, height: int,
         selected: bool,
     ) -> list[list[Piece]]:  # fmt: skip
-        """The lines of one cell, painted again only when they look different."""
+        """The lines of one cell, painted only if they would differ from the cached ones."""
         key = (pane, width, height, selected, palette)
         known = self._painted.get(cell)
         if known is not None and _same(known[0], key):
@@ -209,6 +209,6 @@ class _PaintedPanes:
 
 
 def _same(left: object, right: tuple[object, ...]) -> bool:
-    """Same objects, not equal ones: a pane that did not change is the same object."""
+    """Whether two keys are equal; panes by identity, as an unchanged one is the same object."""
     assert isinstance(left, tuple)
     return left[0] is right[0] and left[1:4] == right[1:4] and left[4] is right[4]

@@ -1,4 +1,4 @@
-"""The base of all Line-API widgets: styles of the theme in force, as one palette."""
+"""The base of all Line API widgets: the current theme's styles as one palette."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Painted(Widget):
 
     @property
     def palette(self) -> Palette:
-        """Styles of the theme in force."""
+        """Styles of the current theme."""
         key = (self.app.theme, self.app.ansi_color, self.app.no_color)
         if self._palette is None or self._palette_key != key:
             self._palette_key = key

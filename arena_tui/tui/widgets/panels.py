@@ -30,7 +30,7 @@ _COLUMNS: Final = (
 
 
 class RunPanels(Horizontal):
-    """One instant of a run. Asks for the events in sight by seq; `enter` enlarges the inspector."""
+    """One instant of a run. Requests visible events by seq; `enter` enlarges the inspector."""
 
     DEFAULT_CSS = """
     RunPanels {
@@ -50,7 +50,7 @@ class RunPanels(Horizontal):
     """
 
     class EventsNeeded(Message):
-        """These events are in sight and not loaded."""
+        """These events are visible but not loaded."""
 
         def __init__(self, first: int, last: int) -> None:
             self.first = first
@@ -58,7 +58,7 @@ class RunPanels(Horizontal):
             super().__init__()
 
     def __init__(self, events: Callable[[int], Delivery | None], offset: timedelta) -> None:
-        """`events` gives what stands at a seq, or None while that is not loaded."""
+        """`events` returns the delivery at a seq, or None until it is loaded."""
         super().__init__()
         self._events = events
         self._offset = offset
@@ -77,7 +77,7 @@ class RunPanels(Horizontal):
     def show(
         self, position: Position, instant: Instant | None, here: Delivery | None, complete: bool
     ) -> None:
-        """Show this place; until `complete`, an event that is not here yet leaves the last one."""
+        """Show a position; until `complete`, the inspector keeps its event if `here` is None."""
         table = self.query_one(VirtualTable)
         if position.last != self._count:
             self._count = position.last
@@ -93,11 +93,11 @@ class RunPanels(Horizontal):
             inspector.scroll_home(animate=False)
 
     def take_focus(self) -> None:
-        """Give the focus to the events."""
+        """Focus the event list."""
         self.query_one(VirtualTable).focus()
 
     def zoom_out(self) -> bool:
-        """Give the inspector its own place again; False if it has that."""
+        """Restore the inspector's normal size; False if it was not enlarged."""
         zoomed = self.has_class("-zoomed")
         self.remove_class("-zoomed")
         if zoomed:

@@ -1,4 +1,4 @@
-"""A line to write on, with what can be written there above it while it is written on."""
+"""An input line, with a hint above it while it has the focus."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FILTER_HINT: Final = f"{EXAMPLE}   enter keep   esc clear"
 
 
 class Question(Vertical):
-    """Hidden until asked; its `Input` tells what is written, and when it is done."""
+    """Hidden until `ask`; its `Input` posts changes and the submitted text."""
 
     DEFAULT_CSS = """
     Question {
@@ -47,11 +47,11 @@ class Question(Vertical):
 
     @property
     def value(self) -> str:
-        """What is written."""
+        """The text in the input."""
         return self.query_one(Input).value
 
     def ask(self, what: str, hint: str) -> None:
-        """Let `what` be written; `hint` says what is understood."""
+        """Ask for `what`; `hint` says which input is understood."""
         self._hint = hint
         self.display = True
         self.query_one(Input).placeholder = what
@@ -59,12 +59,12 @@ class Question(Vertical):
         self.object_to(None)
 
     def object_to(self, wrong: str | None) -> None:
-        """Say in the hint's place what is wrong with what is written; None: nothing is."""
+        """Show what is wrong with the input in place of the hint; None: nothing is."""
         line = self.query_one(Static)
         line.update(wrong or self._hint)
         line.set_class(wrong is not None, "-wrong")
 
     def clear(self) -> None:
-        """Forget what is written, and hide."""
+        """Clear the input, and hide."""
         self.query_one(Input).value = ""
         self.display = False

@@ -27,14 +27,14 @@ class Goto(Message):
 
 
 class RunHeader(Painted):
-    """What is played, by whom, and where in it we are."""
+    """The game, its players, and the position in the run."""
 
     DEFAULT_CSS = "RunHeader { height: 1; background: $surface; }"
 
     instant: reactive[Instant] = reactive(Instant())
-    """What the run looks like there."""
+    """The state of the run at `position`."""
     position: reactive[Position] = reactive(Position())
-    """Where in the run that is."""
+    """The position in the run."""
 
     def __init__(self, offset: timedelta) -> None:
         super().__init__()
@@ -53,7 +53,7 @@ class BoardPanel(Painted):
     BORDER_TITLE = "board"
 
     instant: reactive[Instant | None] = reactive(None)
-    """What the run looks like; None while nothing is known."""
+    """The state of the run; None until it is known."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -85,9 +85,9 @@ class Scrubber(Painted):
     DEFAULT_CSS = "Scrubber { height: 1; background: $surface; }"
 
     density: reactive[Density | None] = reactive(None)
-    """How busy the run was, in `slices` slices."""
+    """The run's events over time, in `slices` slices."""
     position: reactive[Position] = reactive(Position())
-    """Where in the run one stands."""
+    """The current position in the run."""
 
     def __init__(self, offset: timedelta) -> None:
         super().__init__()
@@ -96,7 +96,7 @@ class Scrubber(Painted):
 
     @property
     def slices(self) -> int:
-        """Cells there are for slices of the run."""
+        """Number of slices there is room for."""
         return max(1, self.size.width - 22)
 
     def render_line(self, y: int) -> Strip:

@@ -1,4 +1,4 @@
-"""A table of any length that holds only the rows in sight; the owner supplies them by number."""
+"""A table of any length that reads only the visible rows; the owner supplies them by index."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class Column(Struct, frozen=True, kw_only=True):
     """One column.
 
     Attributes:
-        width: Cells; 0 takes what the others leave.
-        right: Whether numbers stand at the right.
-        least: The table leaves the column out when narrower than this.
+        width: In cells; 0 takes what the others leave.
+        right: Whether the cells are right-aligned.
+        least: The column is left out of tables narrower than this.
     """
 
     name: str
@@ -56,14 +56,14 @@ class VirtualTable(Painted, can_focus=True):
     ]
 
     class Moved(Message):
-        """The cursor is on another row."""
+        """The cursor moved to another row."""
 
         def __init__(self, index: int) -> None:
             self.index = index
             super().__init__()
 
     class Opened(Message):
-        """A row was entered."""
+        """A row was opened."""
 
         def __init__(self, index: int) -> None:
             self.index = index
@@ -77,7 +77,7 @@ class VirtualTable(Painted, can_focus=True):
             super().__init__()
 
     class RowsNeeded(Message):
-        """These rows are in sight and not loaded."""
+        """These rows are visible but not loaded."""
 
         def __init__(self, first: int, last: int) -> None:
             self.first = first
@@ -96,23 +96,23 @@ class VirtualTable(Painted, can_focus=True):
 
     @property
     def cursor(self) -> int:
-        """Number of the row the cursor is on."""
+        """Index of the row the cursor is on."""
         return self._cursor
 
     @property
     def visible_rows(self) -> int:
-        """Rows in sight."""
+        """Number of visible rows."""
         return max(1, self.size.height - 1)
 
     def show(self, count: int, sorted_by: tuple[str, bool] | None = None) -> None:
-        """There are `count` rows now, or they changed; `sorted_by` is a key and whether falling."""
+        """Show `count` rows, new or changed; `sorted_by` is a key and whether descending."""
         self._count = count
         self._sorted = sorted_by
         self._place(self._cursor, report=False)
         self.refresh()
 
     def say_when_empty(self, text: str) -> None:
-        """What stands there without rows."""
+        """Set the text shown when there are no rows."""
         self._empty = text.splitlines()
         self.refresh()
 
