@@ -192,9 +192,10 @@ class RedisBroker:
         return self._ledger.readers.lags(consumer)
 
     async def arrived(self, run_ids: Iterable[str] | None = None) -> None:
-        """Return when all that this process published to these runs (None: all) can be read."""
+        """Return when all that this process published to these runs (None: all) can be read, or
+        the broker is closed."""
         wanted = [*self._writer.runs, *self._writer.closed] if run_ids is None else list(run_ids)
-        while self._reading and not all(map(self._has_arrived, wanted)):
+        while self._reading and not self._ledger.closed and not all(map(self._has_arrived, wanted)):
             self._arrived.clear()
             await self._arrived.wait()
 
@@ -220,6 +221,7 @@ class RedisBroker:
 
     async def aclose(self) -> None:
         self._ledger.close()
+        self._arrived.set()
         self._link.closing = True
         await cancel_until_done(self._tasks)
         self._writer.fail_pending()

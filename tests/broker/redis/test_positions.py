@@ -11,9 +11,10 @@ from arena_tui.broker.ledger import Ledger
 from arena_tui.broker.protocol import Cursor, Limits, RunMeta
 from arena_tui.broker.redis.broker import RedisBroker
 from arena_tui.broker.redis.positions import RunPositions
-from arena_tui.broker.redis.scripts import events_key, meta_key
+from arena_tui.broker.redis.scripts import INDEX, events_key, meta_key
 from arena_tui.broker.timing import Timing
 from arena_tui.broker_url import BrokerUrl
+from arena_tui.codec import sealed
 from arena_tui.events import LogEvent
 from tests.waiting import until
 
@@ -53,3 +54,21 @@ def test_a_run_opened_again_has_not_been_read_because_it_once_was() -> None:
 
     assert positions.has_read("a", Cursor(7, 3))
     assert not positions.has_read("a", Cursor(8, 1))
+
+
+async def test_closing_releases_who_waits_for_a_run_that_is_never_found(redis_url: str) -> None:
+    broker = RedisBroker(BrokerUrl(redis_url))
+    with redis.Redis.from_url(redis_url) as client:
+        client.xadd(INDEX, {"run": "nobody"}, id="9999999999999-0")
+        await broker.start()
+        await broker.publish_all([("a", *sealed(LogEvent()))])
+        await broker.arrived()
+        client.delete(INDEX)  # new entries have smaller ids than the newest one read
+    await broker.publish_all([("b", *sealed(LogEvent()))])
+    waiting = asyncio.create_task(broker.arrived())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+
+    await broker.aclose()
+    async with asyncio.timeout(_AT_MOST_S):
+        await waiting
