@@ -95,6 +95,8 @@ class RunPositions:
             self._ledger.warnings.add(f"run {position.run_id}: its stream is gone from Redis")
 
     def restore(self, run_id: str) -> None:
-        """Resume reading a run that was missing."""
-        position = self.read[run_id] = self.gone.pop(run_id)
-        position.gone_at = None
+        """Resume reading a run that was missing, unless that has been done meanwhile."""
+        position = self.gone.pop(run_id, None)
+        if position is not None:
+            position.gone_at = None
+            self.read[run_id] = position

@@ -56,6 +56,20 @@ def test_a_run_opened_again_has_not_been_read_because_it_once_was() -> None:
     assert not positions.has_read("a", Cursor(8, 1))
 
 
+def test_a_run_found_again_by_reader_and_watcher_is_restored_once() -> None:
+    ledger = Ledger(Limits(), lambda: 0.0, held=Limits())
+    positions = RunPositions(ledger)
+    positions.follow(ledger.attach(RunMeta(run_id="a"), 7, 1), Cursor(7, 3))
+    positions.mark_gone(positions.read["a"], 0.0)
+
+    positions.restore("a")
+    positions.restore("a")
+
+    assert positions.has_read("a", Cursor(7, 3))
+    assert list(positions.read) == ["a"]
+    assert not positions.gone
+
+
 async def test_closing_releases_who_waits_for_a_run_that_is_never_found(redis_url: str) -> None:
     broker = RedisBroker(BrokerUrl(redis_url))
     with redis.Redis.from_url(redis_url) as client:
