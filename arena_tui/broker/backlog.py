@@ -58,11 +58,11 @@ class Backlog:
         if not unread.is_exhausted():
             self._runs.setdefault(stream.log.run_id, deque()).append(unread)
 
-    def enqueue(self, stream: RunStream) -> None:
-        """Enqueue the newest entry of a stream, or the gaps that end it."""
+    def enqueue(self, stream: RunStream, count: int) -> None:
+        """Enqueue the newest `count` seqs of a stream, and the gaps that end it."""
         unread = self._find(stream)
         if unread is None:
-            self.add(stream, stream.log.last if stream.resets else stream.log.last - 1)
+            self.add(stream, stream.log.last - count)
         else:
             unread.last = stream.log.last
             unread.trailing_gaps = stream.resets

@@ -131,7 +131,7 @@ class Ledger:
             self.count_unheld(stream, gap)
             self._append_to_window(stream, gap, 0)
         for follower in successor.followers:
-            follower.enqueue(stream)
+            follower.enqueue(stream, 0)
         self._register(successor)
         self.readers.wake()
         return successor
@@ -156,7 +156,7 @@ class Ledger:
             self.readers.warn_high_water(stream)
         if stream.followers:
             for follower in stream.followers:
-                follower.enqueue(stream)
+                follower.enqueue(stream, 1)
         if self.readers.sleeping:
             self.readers.wake()
         if type(event) is RunEnd:
@@ -169,7 +169,7 @@ class Ledger:
         self.count_unheld(stream, gap)
         self._append_to_window(stream, gap, 0)
         for follower in stream.followers:
-            follower.enqueue(stream)
+            follower.enqueue(stream, gap.count)
         self.readers.wake()
 
     def append_marker(self, stream: RunStream, gap: Gap) -> None:

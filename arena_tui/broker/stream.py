@@ -24,8 +24,8 @@ _HIGH_WATER_MARKS: Final = (0.5, 0.8, 1.0)
 class Follower(Protocol):
     """A subscription to specific runs, as seen by their streams."""
 
-    def enqueue(self, stream: RunStream) -> None:
-        """Enqueue the stream's newest entry, or the gaps that end it."""
+    def enqueue(self, stream: RunStream, count: int) -> None:
+        """Enqueue the stream's newest `count` seqs, and the gaps that end it."""
         ...
 
 

@@ -159,9 +159,9 @@ class LedgerSubscription:
                 self._ledger.count_unheld(stream, gap)
         return read
 
-    def enqueue(self, stream: RunStream) -> None:
+    def enqueue(self, stream: RunStream, count: int) -> None:
         """See `Follower.enqueue`."""
-        self._backlog.enqueue(stream)
+        self._backlog.enqueue(stream, count)
 
     def fall_behind(self) -> None:
         """Move its unread part of the window to the backlog, before the window evicts it."""

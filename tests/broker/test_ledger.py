@@ -109,6 +109,19 @@ async def test_a_renewed_stream_ends_with_its_resets_for_fast_and_slow() -> None
     assert ledger.published == 3 + 6 + 50
 
 
+async def test_a_follower_that_keeps_up_is_handed_a_whole_gap() -> None:
+    ledger = cache()
+    stream = ledger.attach(RunMeta(run_id="a"), 7, 1)
+    follower = ledger.subscribe("follower", ["a"], "oldest", False)
+    append(ledger, stream)
+    assert spans(follower.read_nowait()) == [(1, 1)]
+
+    ledger.append_gap(stream, Gap("a", 7, 2, 6, "trimmed"))
+    append(ledger, stream)
+
+    assert spans(follower.read_nowait()) == [(2, 6), (7, 7)]
+
+
 async def test_lag_counts_the_stream_before_until_it_is_acked() -> None:
     ledger = cache()
     store = ledger.subscribe("store", None, {}, True, recover)

@@ -73,7 +73,7 @@ class Acks:
 
     async def _ack(self) -> None:
         """Send pending acks, and now and then sweep; without any, still a sign of life."""
-        for name, pending in self._pending.items():
+        for name, pending in list(self._pending.items()):  # `add` may be called meanwhile
             cursors = dict(islice(pending.items(), _ACK_RUNS))
             args: list[str | int] = [self._key(name), _CONSUMER_TTL_S]
             for run_id, cursor in cursors.items():

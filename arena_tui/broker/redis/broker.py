@@ -42,6 +42,7 @@ from arena_tui.broker.redis.scripts import BEAT, REAP, meta_key
 from arena_tui.broker.redis.watcher import Watcher
 from arena_tui.broker.redis.writer import Writer
 from arena_tui.broker.stream import HEARTBEAT_S, RunStream
+from arena_tui.broker.subscription import LedgerSubscription
 from arena_tui.broker.tasks import cancel_until_done, restart_on_failure
 from arena_tui.broker.timing import Timing
 from arena_tui.broker_url import BrokerUrl
@@ -169,7 +170,7 @@ class RedisBroker:
             self._acks.add(name)
             subscription.on_ack = self._acks.record
             for stream in self._ledger.streams.values():
-                self._resend_acks(stream)
+                self._resend_ack(subscription, stream)
         return subscription
 
     def stream(self, run_id: str, from_seq: int = 1) -> AsyncIterator[Delivery]:
@@ -191,9 +192,10 @@ class RedisBroker:
         return self._ledger.readers.lags(consumer)
 
     async def arrived(self, run_ids: Iterable[str] | None = None) -> None:
-        """Return when all that this process published to these runs (None: all) can be read."""
+        """Return when all that this process published to these runs (None: all) can be read, or
+        the broker is closed."""
         wanted = [*self._writer.runs, *self._writer.closed] if run_ids is None else list(run_ids)
-        while self._reading and not all(map(self._has_arrived, wanted)):
+        while self._reading and not self._ledger.closed and not all(map(self._has_arrived, wanted)):
             self._arrived.clear()
             await self._arrived.wait()
 
@@ -219,6 +221,7 @@ class RedisBroker:
 
     async def aclose(self) -> None:
         self._ledger.close()
+        self._arrived.set()
         self._link.closing = True
         await cancel_until_done(self._tasks)
         self._writer.fail_pending()
@@ -247,12 +250,15 @@ class RedisBroker:
     def _resend_acks(self, stream: RunStream) -> None:
         """Ack the start cursors of durable consumers again: the last acks before a restart may not
         have reached the server."""
-        log = stream.log
         for reader in self._ledger.readers.durable():
-            if not isinstance(reader.start, str) and log.run_id in reader.start:
-                cursor = reader.start[log.run_id]
-                if cursor.epoch == log.epoch:
-                    self._acks.record(reader.name, {log.run_id: cursor})
+            self._resend_ack(reader, stream)
+
+    def _resend_ack(self, reader: LedgerSubscription, stream: RunStream) -> None:
+        log = stream.log
+        if not isinstance(reader.start, str) and log.run_id in reader.start:
+            cursor = reader.start[log.run_id]
+            if cursor.epoch == log.epoch:
+                self._acks.record(reader.name, {log.run_id: cursor})
 
     def _has_arrived(self, run_id: str) -> bool:
         """Whether all that this process published to the run has been read back."""

@@ -14,7 +14,7 @@ from arena_tui.events import Gap
 
 __all__ = ["RunPosition", "RunPositions"]
 
-_KNOWN_KEPT: Final = 10_000
+_ENDED_KEPT: Final = 10_000
 
 
 class RunPosition:
@@ -48,31 +48,34 @@ class RunPositions:
 
     Attributes:
         read, gone: Their positions, by run id.
-        known: Runs read recently, ended ones included.
+        ended: Last cursors of runs recently read to their end.
     """
 
     def __init__(self, ledger: Ledger) -> None:
         self.read: dict[str, RunPosition] = {}
         self.gone: dict[str, RunPosition] = {}
-        self.known: Recent[str, None] = Recent(_KNOWN_KEPT)
+        self.ended: Recent[str, Cursor] = Recent(_ENDED_KEPT)
         self._ledger = ledger
 
     def follow(self, stream: RunStream, at: Cursor) -> None:
         """Read a run from this cursor on."""
         self.read[stream.log.run_id] = RunPosition(stream, at)
-        self.known[stream.log.run_id] = None
 
-    def drop(self, run_id: str) -> None:
-        """Stop reading a run."""
-        self.read.pop(run_id, None)
-        self.gone.pop(run_id, None)
+    def end(self, position: RunPosition) -> None:
+        """Stop reading a run that has been read to its end."""
+        self.read.pop(position.run_id, None)
+        self.gone.pop(position.run_id, None)
+        self.ended[position.run_id] = position.at
 
     def has_read(self, run_id: str, cursor: Cursor) -> bool:
-        """Whether the run has been read up to this cursor."""
-        position = self.read.get(run_id)
-        if position is not None:
-            return position.at >= cursor
-        return run_id in self.known and run_id not in self.gone
+        """Whether the run has been read up to this cursor, or its readers have been notified that
+        it does not come back."""
+        if run_id in self.gone:
+            position = self.gone[run_id]
+            return position.gone_at is None or position.at >= cursor
+        if run_id in self.read:
+            return self.read[run_id].at >= cursor
+        return self.ended.get(run_id, NO_CURSOR) >= cursor
 
     def skip_to(self, position: RunPosition, to_seq: int) -> None:
         """Append a gap up to `to_seq`: the server trimmed these events before they were read."""
@@ -92,6 +95,8 @@ class RunPositions:
             self._ledger.warnings.add(f"run {position.run_id}: its stream is gone from Redis")
 
     def restore(self, run_id: str) -> None:
-        """Resume reading a run that was missing."""
-        position = self.read[run_id] = self.gone.pop(run_id)
-        position.gone_at = None
+        """Resume reading a run that was missing, unless that has been done meanwhile."""
+        position = self.gone.pop(run_id, None)
+        if position is not None:
+            position.gone_at = None
+            self.read[run_id] = position

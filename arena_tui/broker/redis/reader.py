@@ -159,7 +159,7 @@ class Reader:
             position.at = Cursor(position.at.epoch, position.at.seq + len(events))
             position.after = entries[-1][0]
         if position.stream.closed:
-            self._positions.drop(position.run_id)
+            self._positions.end(position)
 
     async def _append_each(self, position: RunPosition, entries: Sequence[RawEntry]) -> None:
         """Append entries of which some are missing, foreign, or of another epoch."""

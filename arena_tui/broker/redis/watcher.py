@@ -124,9 +124,8 @@ class Watcher:
             elif run_id not in positions.read and known.log.epoch != epoch:
                 positions.follow(known, Cursor(known.log.epoch, known.log.last))
             return
-        furthest = self._furthest(run_id)
-        if run_id in positions.known and epoch <= furthest.epoch:
-            return  # published here, ended, and reaped before its index entry was read
+        if epoch <= positions.ended.get(run_id, NO_CURSOR).epoch:
+            return  # read to its end, and reaped before this index entry was read
         try:
             meta = decode_meta(raw_meta, run_id)
         except EventError as error:
@@ -143,7 +142,7 @@ class Watcher:
         stream.seen = stream.log.last + last_seq - first + 1
         positions.follow(stream, Cursor(epoch, first - 1))
         self._on_attach(stream)
-        if furthest > (epoch, last_seq):
+        if self._furthest(run_id) > (epoch, last_seq):
             self._look_now.set()
 
     async def _look(self, positions: Sequence[RunPosition]) -> None:

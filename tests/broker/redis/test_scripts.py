@@ -442,6 +442,19 @@ def test_garbage_in_the_acks_of_others_trims_nothing_and_stops_nobody(server: Se
     assert server.client.hget(acks_key("one"), "r") == f"{epoch}-8"
 
 
+def test_garbage_in_the_index_is_removed_and_no_run_that_it_names(server: Server) -> None:
+    _, epoch = server.open()
+    server.append(1, *"ab")
+    server.client.xadd(INDEX, {"foo": "r"})
+    server.ack("one", ("r", epoch, 1))
+
+    server.sweep()
+
+    assert server.seqs(epoch) == [1, 2]
+    assert server.client.hget(acks_key("one"), "r") == f"{epoch}-1"
+    assert [fields for _, fields in server.client.xrange(INDEX)] == [{"run": "r"}]
+
+
 def test_only_a_closed_run_is_reaped(server: Server) -> None:
     _, epoch = server.open()
     server.append(1, "a")

@@ -77,10 +77,12 @@ end
 local entries = redis.call('XRANGE', 'arena:runs', ARGV[4], '+', 'COUNT', ARGV[5])
 for _, entry in ipairs(entries) do
     local run = entry[2][2]
-    if entry[2][1] == 'run' and redis.call('EXISTS', 'arena:' .. run .. ':meta') == 1 then
+    if entry[2][1] ~= 'run' then
+        redis.call('XDEL', 'arena:runs', entry[1])
+    elseif redis.call('EXISTS', 'arena:' .. run .. ':meta') == 1 then
         pcall(sweep, run)
     else
-        forget(run or '', entry[1])
+        forget(run, entry[1])
     end
 end
 local full = #entries == tonumber(ARGV[5])

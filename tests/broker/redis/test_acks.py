@@ -1,0 +1,67 @@
+"""What durable consumers have acked, as the server comes to know it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import TypeAlias
+
+import pytest
+import redis
+
+from arena_tui.broker.protocol import Cursor, Limits, RunMeta
+from arena_tui.broker.redis.acks import Acks
+from arena_tui.broker.redis.broker import RedisBroker
+from arena_tui.broker.redis.link import Link
+from arena_tui.broker.redis.scripts import acks_key
+from arena_tui.broker.timing import Timing
+from arena_tui.broker_url import BrokerUrl
+from arena_tui.events import LogEvent
+
+Client: TypeAlias = "redis.Redis"
+QUICK = Timing(ack_s=0.01, sweep_s=0.01)
+
+
+@pytest.fixture
+def client(redis_url: str) -> Iterator[Client]:
+    with redis.Redis.from_url(redis_url, decode_responses=True) as client:
+        yield client
+
+
+async def test_a_consumer_added_while_acks_are_sent_is_acked_next(
+    client: Client, redis_url: str
+) -> None:
+    link = Link(BrokerUrl(redis_url), lambda _: None, QUICK)
+    await link.check()
+    acks = Acks(link, Limits(), QUICK, "store", "own")
+    acks.add("one")
+    acks.record("one", {"a": Cursor(7, 1)})
+    sending = asyncio.create_task(acks.aclose())
+    await asyncio.sleep(0)
+
+    acks.add("two")
+    acks.record("two", {"a": Cursor(7, 2)})
+    await sending
+    await link.aclose()
+
+    found = [client.hget(acks_key(f"store {name}"), "a") for name in ("one", "two")]
+    assert found == ["7-1", "7-2"]
+
+
+async def test_a_second_consumer_takes_back_no_ack_of_the_first(
+    client: Client, redis_url: str
+) -> None:
+    broker = RedisBroker(BrokerUrl(redis_url), store="store", timing=QUICK)
+    await broker.start()
+    epoch = (await broker.open_run(RunMeta(run_id="a"))).epoch
+    for _ in range(3):
+        await broker.publish("a", LogEvent())
+    await broker.arrived()
+    first = broker.subscribe("first", start={"a": Cursor(epoch, 1)}, durable=True)
+    first.ack({"a": Cursor(epoch, 3)})
+
+    broker.subscribe("second", start={"a": Cursor(epoch, 2)}, durable=True)
+    await broker.aclose()
+
+    found = [client.hget(acks_key(f"store {name}"), "a") for name in ("first", "second")]
+    assert found == [f"{epoch}-3", f"{epoch}-2"]

@@ -1,0 +1,88 @@
+"""How far runs have been read from the server, and who waits for it."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+import redis
+
+from arena_tui.broker.ledger import Ledger
+from arena_tui.broker.protocol import Cursor, Limits, RunMeta
+from arena_tui.broker.redis.broker import RedisBroker
+from arena_tui.broker.redis.positions import RunPositions
+from arena_tui.broker.redis.scripts import INDEX, events_key, meta_key
+from arena_tui.broker.timing import Timing
+from arena_tui.broker_url import BrokerUrl
+from arena_tui.codec import sealed
+from arena_tui.events import LogEvent
+from tests.waiting import until
+
+_AT_MOST_S = 10
+
+
+@pytest.mark.parametrize(
+    ("gone_s", "said"), [(60.0, "stream is gone"), (0.0, "does not come back")]
+)
+async def test_a_run_that_is_gone_is_waited_for_no_longer_than_it_has_events_to_come(
+    redis_url: str, gone_s: float, said: str
+) -> None:
+    broker = RedisBroker(BrokerUrl(redis_url), timing=Timing(look_s=0.02, gone_s=gone_s))
+    await broker.start()
+    store = broker.subscribe("store", durable=True)
+    epoch = (await broker.open_run(RunMeta(run_id="a"))).epoch
+    await broker.publish("a", LogEvent())
+    await anext(store)
+    store.ack({"a": Cursor(epoch, 1)})
+
+    async def is_said() -> bool:
+        return any(said in each for each in (await broker.stats()).warnings)
+
+    with redis.Redis.from_url(redis_url) as client:
+        client.delete(meta_key("a"), events_key("a"))
+    await until(is_said)
+    async with asyncio.timeout(_AT_MOST_S):
+        await broker.settled(["a"])
+    await broker.aclose()
+
+
+def test_a_run_opened_again_has_not_been_read_because_it_once_was() -> None:
+    ledger = Ledger(Limits(), lambda: 0.0, held=Limits())
+    positions = RunPositions(ledger)
+    positions.follow(ledger.attach(RunMeta(run_id="a"), 7, 1), Cursor(7, 3))
+    positions.end(positions.read["a"])
+
+    assert positions.has_read("a", Cursor(7, 3))
+    assert not positions.has_read("a", Cursor(8, 1))
+
+
+def test_a_run_found_again_by_reader_and_watcher_is_restored_once() -> None:
+    ledger = Ledger(Limits(), lambda: 0.0, held=Limits())
+    positions = RunPositions(ledger)
+    positions.follow(ledger.attach(RunMeta(run_id="a"), 7, 1), Cursor(7, 3))
+    positions.mark_gone(positions.read["a"], 0.0)
+
+    positions.restore("a")
+    positions.restore("a")
+
+    assert positions.has_read("a", Cursor(7, 3))
+    assert list(positions.read) == ["a"]
+    assert not positions.gone
+
+
+async def test_closing_releases_who_waits_for_a_run_that_is_never_found(redis_url: str) -> None:
+    broker = RedisBroker(BrokerUrl(redis_url))
+    with redis.Redis.from_url(redis_url) as client:
+        client.xadd(INDEX, {"run": "nobody"}, id="9999999999999-0")
+        await broker.start()
+        await broker.publish_all([("a", *sealed(LogEvent()))])
+        await broker.arrived()
+        client.delete(INDEX)  # new entries have smaller ids than the newest one read
+    await broker.publish_all([("b", *sealed(LogEvent()))])
+    waiting = asyncio.create_task(broker.arrived())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+
+    await broker.aclose()
+    async with asyncio.timeout(_AT_MOST_S):
+        await waiting
