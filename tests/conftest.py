@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TypeAlias
 
 import pytest
+from hypothesis import settings
 
 from arena_tui.broker.memory import InProcessBroker
 from arena_tui.broker.protocol import BrokerProtocol, Limits
@@ -20,6 +21,9 @@ pytest_plugins = [
     "tests.store_fixture",
     "tests.tui.terminal",
 ]
+
+settings.register_profile("any machine", deadline=None)  # a test asserts no time
+settings.load_profile("any machine")
 
 MakeBroker: TypeAlias = Callable[..., Awaitable[BrokerProtocol]]
 BACKENDS = ["memory", *(server_binaries() or ["redis"])]

@@ -19,7 +19,7 @@ from arena_tui.bench.measure import BenchError
 
 __all__ = ["Terminal"]
 
-_TIMEOUT_S = 30.0
+_TIMEOUT_S = 120.0
 _CHUNK = 1 << 16
 _TAIL_CHARS = 300
 _ESCAPES = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|[P\]].*?(?:\x07|\x1b\\)|.)", re.DOTALL)
