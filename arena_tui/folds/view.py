@@ -144,14 +144,15 @@ class RunView:
         self.arrived_at = now
         self.recent.append(delivery)
         if not self._first_seq:
-            self._first_seq = delivery.from_seq if isinstance(delivery, Gap) else delivery.seq
+            self._first_seq = delivery.first_seq
         if isinstance(delivery, Gap):
             self.totals.add_gap(delivery)
             return
         self._this_second += 1
         self.totals.add(delivery)
-        if type(delivery.event) in _FOLDED:
-            self._fold(delivery.event, now)
+        event = delivery.event
+        if type(event) in _FOLDED:
+            self._fold(event, now)
 
     def begin_at(self, seq: int) -> None:
         """Start at this seq: earlier events predate the subscription and are not lost."""
@@ -245,7 +246,9 @@ class RunView:
         return "stuck" if idle_s >= STUCK_S else "running"
 
     def _fold(self, event: Event, now: float) -> None:
-        tally = self._tally(event.agent_id)
+        tally = self.tallies.get(event.agent_id or "")
+        if tally is None:
+            tally = self._new_tally(event.agent_id)
         if isinstance(event, Observation):
             self.board = event.text or self.board
         elif isinstance(event, TurnStart):
@@ -264,10 +267,12 @@ class RunView:
             self.last_error = event.message
             tally.errors += 1
 
-    def _tally(self, agent_id: str | None) -> AgentTally:
-        if agent_id is None:
-            return AgentTally()
-        return self.tallies.setdefault(agent_id, AgentTally())
+    def _new_tally(self, agent_id: str | None) -> AgentTally:
+        """Events of no agent are tallied for nobody."""
+        tally = AgentTally()
+        if agent_id:
+            self.tallies[agent_id] = tally
+        return tally
 
 
 _FOLDED = frozenset({Observation, TurnStart, LlmPrompt, LlmResponse, Action, ErrorEvent})

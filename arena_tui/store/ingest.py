@@ -71,7 +71,7 @@ class Ingest:
                     totals.add_gap(gap)
                     if gap.raw is not None:
                         insert_quarantined(connection, gap, gap.raw, "no event", noted_at)
-            elif (each.epoch, each.seq) > (totals.epoch, totals.seq):
+            elif each.seq > totals.seq if each.epoch == totals.epoch else each.epoch > totals.epoch:
                 new_events.append(each)
                 totals.add(each)
         if new_events:
