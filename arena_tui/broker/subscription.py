@@ -62,6 +62,7 @@ class LedgerSubscription:
         overflowing: Runs whose overflow was logged and still goes on.
         overflow: Events it lost.
         on_ack: Called with its name and the acked cursors; lets a broker forward acks.
+        on_close: Called with its name when it is closed.
     """
 
     def __init__(
@@ -80,6 +81,7 @@ class LedgerSubscription:
         self.overflowing: set[str] = set()
         self.overflow = 0
         self.on_ack: Callable[[str, Mapping[str, Cursor]], None] | None = None
+        self.on_close: Callable[[str], None] | None = None
         self._ledger = ledger
         self._backlog = Backlog()
         self._recovery = None if recover is None else Recovery(recover)
@@ -128,10 +130,12 @@ class LedgerSubscription:
             stream = self._ledger.streams.get(run_id)
             if stream is not None and stream.ack(self.name, cursor):
                 self._ledger.readers.on_ack(stream)
-        if self.on_ack is not None:
+        if self.on_ack is not None and not self._closed:
             self.on_ack(self.name, cursors)
 
     def close(self) -> None:
+        if self.on_close is not None and not self._closed:
+            self.on_close(self.name)
         self._closed = True
         self._ledger.readers.remove(self)
         self.end()

@@ -83,6 +83,26 @@ async def test_an_event_that_somebody_writes_by_hand_is_an_event(
         assert account.lost == 0
 
 
+@pytest.mark.parametrize("ahead", [1, 30])
+async def test_nothing_written_by_hand_after_a_run_s_end_stops_the_others(
+    client: Client, redis_url: str, tmp_path: Path, ahead: int
+) -> None:
+    async with Producer(redis_url) as producer:
+        await producer.publish("a", 5)
+        await producer.end("a")
+        run_end = {"e": '{"kind":"run_end","status":"finished"}'}
+        client.xadd(EVENTS, run_end, id=id_after(client, ahead))
+        async with Station(redis_url, tmp_path / "a.db") as station:
+            for run_id in "bcdefg":
+                await producer.publish(run_id, 5)
+                await producer.end(run_id)
+                await station.accounts_for(run_id, 6)
+
+            (await station.account("a")).check(5)
+            warnings = await station.warnings()
+    assert "failed" not in warnings
+
+
 @pytest.mark.parametrize("behind", [False, True])
 async def test_a_key_of_another_type_stops_its_own_run_only(
     client: Client, redis_url: str, tmp_path: Path, behind: bool

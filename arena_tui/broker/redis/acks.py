@@ -36,6 +36,7 @@ class Acks:
         self._owner = store or own
         self._persistent = store is not None
         self._pending: dict[str, dict[str, Cursor]] = {}
+        self._leaving: set[str] = set()
         self._index = "-"
         self._swept_at = 0.0
 
@@ -47,6 +48,12 @@ class Acks:
     def add(self, name: str) -> None:
         """Register a durable consumer; from its next ack on, the server keeps events for it."""
         self._pending.setdefault(name, {})
+        self._leaving.discard(name)
+
+    def remove(self, name: str) -> None:
+        """Unregister a consumer, once its pending acks are sent; the server keeps events for it as
+        if the process had been closed."""
+        self._leaving.add(name)
 
     def record(self, name: str, cursors: Mapping[str, Cursor]) -> None:
         """Queue a consumer's ack of everything up to these cursors."""
@@ -63,13 +70,17 @@ class Acks:
         """Send the pending acks; delete consumers that have no persistent store."""
         while any(self._pending.values()):
             await self._ack()
-        if not self._persistent:
-            for consumer in self.consumers:
-                await self._link.control.delete(acks_key(consumer))
-                await self._link.command(self._link.control, "SREM", CONSUMERS, consumer)
+        for name in list(self._pending):
+            await self._forget(name)
 
     def _key(self, name: str) -> str:
         return f"{self._owner} {name}"
+
+    async def _forget(self, name: str) -> None:
+        if not self._persistent:
+            consumer = self._key(name)
+            await self._link.control.delete(acks_key(consumer))
+            await self._link.command(self._link.control, "SREM", CONSUMERS, consumer)
 
     async def _ack(self) -> None:
         """Send pending acks, and now and then sweep; without any, still a sign of life."""
@@ -82,6 +93,11 @@ class Acks:
             for run_id, cursor in cursors.items():
                 if pending[run_id] == cursor:
                     del pending[run_id]
+        for name in [each for each in self._leaving if not self._pending[each]]:
+            await self._forget(name)
+            if name in self._leaving:  # not added again meanwhile
+                self._leaving.remove(name)
+                del self._pending[name]
         if time.monotonic() - self._swept_at >= self._timing.sweep_s:
             self._swept_at = time.monotonic()
             await self._sweep()

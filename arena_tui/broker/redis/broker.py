@@ -169,6 +169,7 @@ class RedisBroker:
         if durable:
             self._acks.add(name)
             subscription.on_ack = self._acks.record
+            subscription.on_close = self._acks.remove
             for stream in self._ledger.streams.values():
                 self._resend_ack(subscription, stream)
         return subscription

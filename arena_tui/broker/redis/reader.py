@@ -154,9 +154,12 @@ class Reader:
         if events is None:
             await self._append_each(position, entries)
         else:
+            seq = position.at.seq
             for event, raw in events:
-                append(stream, event, raw)
-            position.at = Cursor(position.at.epoch, position.at.seq + len(events))
+                seq = append(stream, event, raw)
+                if stream.closed:
+                    break  # what another program wrote after a run's end is not of the run
+            position.at = Cursor(position.at.epoch, seq)
             position.after = entries[-1][0]
         if position.stream.closed:
             self._positions.end(position)
@@ -178,6 +181,8 @@ class Reader:
                 self._ledger.append(position.stream, entry.event, entry.raw)
                 position.at = entry.at
             position.after = raw[0]
+            if position.stream.closed:
+                break
 
     async def _renew(self, position: RunPosition, entry: Entry) -> None:
         """Renew the stream: it was lost on the server, and continues under a new epoch."""

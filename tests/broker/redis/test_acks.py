@@ -13,10 +13,11 @@ from arena_tui.broker.protocol import Cursor, Limits, RunMeta
 from arena_tui.broker.redis.acks import Acks
 from arena_tui.broker.redis.broker import RedisBroker
 from arena_tui.broker.redis.link import Link
-from arena_tui.broker.redis.scripts import acks_key
+from arena_tui.broker.redis.scripts import CONSUMERS, acks_key
 from arena_tui.broker.timing import Timing
 from arena_tui.broker_url import BrokerUrl
 from arena_tui.events import LogEvent
+from tests.waiting import until
 
 Client: TypeAlias = "redis.Redis"
 QUICK = Timing(ack_s=0.01, sweep_s=0.01)
@@ -65,3 +66,26 @@ async def test_a_second_consumer_takes_back_no_ack_of_the_first(
 
     found = [client.hget(acks_key(f"store {name}"), "a") for name in ("first", "second")]
     assert found == [f"{epoch}-3", f"{epoch}-2"]
+
+
+async def test_the_server_keeps_nothing_for_a_consumer_that_has_left(
+    client: Client, redis_url: str
+) -> None:
+    broker = RedisBroker(BrokerUrl(redis_url), timing=QUICK)
+    await broker.start()
+    broker.subscribe("staying", durable=True)
+    leaving = broker.subscribe("leaving", durable=True)
+    await until(lambda: len(client.smembers(CONSUMERS)) == 2)
+
+    leaving.close()
+    leaving.ack({"a": Cursor(7, 1)})
+    await until(lambda: len(client.smembers(CONSUMERS)) == 1)
+    (left,) = client.smembers(CONSUMERS)
+    keys = client.keys("arena:acks:*")
+    broker.subscribe("leaving", durable=True)
+    await until(lambda: len(client.smembers(CONSUMERS)) == 2)
+    await broker.aclose()
+
+    assert left.endswith(" staying")
+    assert keys == [acks_key(left)]
+    assert not client.exists(CONSUMERS)
