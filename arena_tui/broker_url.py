@@ -1,4 +1,4 @@
-"""Where the broker is, as a URL that never shows its password. Connects to nothing."""
+"""The broker's URL, which never shows its password. Connects to nothing."""
 
 from __future__ import annotations
 
@@ -24,26 +24,26 @@ _QUERY: Final = re.compile(
 _HOST: Final = re.compile(r"(?:\[(?P<six>[^\]]+)\]|(?P<name>[^\s:%\[\]\\#]+))(?::(?P<port>.*))?")
 _PASSWORD: Final = re.compile(r"(://[^:@\s]*:).*@", re.DOTALL)
 _QUERY_PASSWORD: Final = re.compile(r"([?&]password=)[^&]*", re.IGNORECASE)
-_LIKE_THIS: Final = "write {}://user:password@host:6379/0, with only the host needed"
+_EXAMPLE: Final = "write {}://user:password@host:6379/0, with only the host needed"
 
 
 class BrokerUrl:
     """The broker of this process, `memory:`, or the URL of a Redis server.
 
     `redis://[user[:password]@]host[:port][/db]`, the same with `rediss:` for TLS, and
-    `unix://[user:password@]/path[?db=n]`. The password may be percent-encoded or as it is. It comes
-    out of `reveal` only: str, repr and format hide it, and no message has it. Equal by value.
+    `unix://[user:password@]/path[?db=n]`. The password may be percent-encoded or literal. Only
+    `reveal` returns it: str, repr and format mask it, and no message contains it. Equal by value.
 
     Args:
-        text: The URL. One that cannot be used is no error yet: `problem` tells.
+        text: The URL. An invalid one does not raise, but sets `problem`.
         password: Used when the URL is a server's and has none.
 
     Attributes:
         kind: `memory` or `redis`.
-        place: For people: `127.0.0.1:6379`, a socket's path, `in-process`.
+        place: Human-readable location: `127.0.0.1:6379`, a socket's path, `in-process`.
         is_loopback: Whether it is on this machine.
-        is_encrypted: Whether what is sent there is.
-        problem: Why it cannot be used, and what to write instead; None when it can.
+        is_encrypted: Whether the connection uses TLS.
+        problem: Why the URL is invalid and what to write instead, or None.
     """
 
     __slots__ = (
@@ -75,10 +75,10 @@ class BrokerUrl:
         self._password = None if in_process else own or password or None
 
     def reveal(self) -> str:
-        """The URL with its password, percent-encoded, as clients of Redis read it.
+        """The URL with its password, percent-encoded, as Redis clients expect it.
 
         Raises:
-            UsageError: It cannot be used.
+            UsageError: The URL is invalid.
         """
         if self.problem is not None:
             raise UsageError(self.problem)
@@ -117,7 +117,7 @@ class BrokerUrl:
 
 
 class _Parts(NamedTuple):
-    """A URL apart from its password: `scheme://user`, then `after`, as clients read them."""
+    """A URL without its password, which belongs between `scheme://user` and `after`."""
 
     scheme: str
     user: str
@@ -127,35 +127,38 @@ class _Parts(NamedTuple):
 
 
 def redacted(text: str) -> str:
-    """The text without a URL's password, wherever that ends: it may hold any character."""
+    """The text with the password of a URL masked.
+
+    A password may contain any character: all text up to the last `@` is masked with it.
+    """
     return _QUERY_PASSWORD.sub(r"\1…", _PASSWORD.sub(r"\1…@", text))
 
 
 def split_password(url: str) -> tuple[str, str | None]:
-    """A server's URL without its password, and the password decoded; anything else as it is.
+    """A server's URL without its password, and the decoded password; other text unchanged.
 
-    Never fails. A password may hold any character: the last `@` before the query ends it.
+    Never raises. A password may contain any character: the last `@` before the query ends it.
     """
     scheme, mark, rest = url.partition("://")
     scheme = scheme.lower()
     if not mark or scheme not in _SCHEMES:
         return url, None
     known = _QUERY.search(rest)
-    at = _end_of_user(rest if known is None else rest[: known.start()], scheme == "unix")
+    at = _end_of_credentials(rest if known is None else rest[: known.start()], scheme == "unix")
     start = rest.find("?", at + 1) if known is None else known.start()
     server, query = (rest[at + 1 :], "") if start < 0 else (rest[at + 1 : start], rest[start + 1 :])
     user, _, password = rest[: max(0, at)].partition(":")
     pairs = [pair.partition("=") for pair in query.split("&")]
-    asked = [value for name, _, value in pairs if name.lower() == "password"]
+    given = [value for name, _, value in pairs if name.lower() == "password"]
     others = "&".join("".join(pair) for pair in pairs if pair[0].lower() != "password")
     others = others.replace("@", "%40").replace("?", "%3F")
-    found = _decoded(password) or (unquote_plus(asked[0]) if asked else "")
+    found = _decoded(password) or (unquote_plus(given[0]) if given else "")
     name = f"{quote(_decoded(user), safe='', errors='replace')}@" if user else ""
     return f"{scheme}://{name}{server}{'?' if others else ''}{others}", found or None
 
 
-def _end_of_user(text: str, is_path: bool) -> int:
-    """Where the `@` stands that ends user and password; -1 without any."""
+def _end_of_credentials(text: str, is_path: bool) -> int:
+    """Index of the `@` that ends user and password; -1 without one."""
     if not is_path:
         return text.rfind("@")
     if text.startswith("/"):
@@ -165,7 +168,7 @@ def _end_of_user(text: str, is_path: bool) -> int:
 
 
 def _decoded(text: str) -> str:
-    """What percent signs stand for; the text as it is where they stand for nothing."""
+    """The text percent-decoded, or unchanged when that is not UTF-8."""
     try:
         return unquote(text, errors="strict")
     except UnicodeDecodeError:
@@ -178,10 +181,10 @@ def _known_scheme(text: str) -> str:
 
 
 def _parse(text: str) -> _Parts:
-    """A URL without a password.
+    """Parse a URL that has no password.
 
     Raises:
-        ValueError: It cannot be used; says why, and quotes no more of it than its scheme.
+        ValueError: The URL is invalid; the message says why and quotes at most its scheme.
     """
     scheme, mark, rest = text.partition("://")
     if text == "memory:":
@@ -202,7 +205,7 @@ def _parse(text: str) -> _Parts:
 
 
 def _split_path(rest: str) -> tuple[str, str, str]:
-    at = _end_of_user(rest, is_path=True)
+    at = _end_of_credentials(rest, is_path=True)
     return (rest[:at], "@", rest[at + 1 :]) if at >= 0 else ("", "", rest)
 
 
@@ -217,22 +220,22 @@ def _parse_path(server: str, user: str, options: dict[str, str]) -> _Parts:
 
 
 def _parse_server(scheme: str, server: str, user: str, options: dict[str, str]) -> _Parts:
-    like_this = _LIKE_THIS.format(scheme)
+    example = _EXAMPLE.format(scheme)
     address, _, db = server.partition("/")
     found = _HOST.fullmatch(address)
     host = (found["name"] or found["six"]).lower() if found else ""
     if found is None or not host.isprintable() or (found["six"] and _address(host) is None):
-        raise ValueError(f"the broker's URL names no host: {like_this}")
+        raise ValueError(f"the broker's URL names no host: {example}")
     if found["six"] is not None:
         host = f"[{host}]"
     port = found["port"] or str(_PORT)
     if not (port.isascii() and port.isdigit() and len(port) <= 5 and 0 < int(port) < 65_536):
-        raise ValueError(f"the broker's port is no number from 1 to 65535: {like_this}")
-    number = _number_of_db(options.pop("db", "") or db.strip("/"), like_this)
+        raise ValueError(f"the broker's port is no number from 1 to 65535: {example}")
+    number = _number_of_db(options.pop("db", "") or db.strip("/"), example)
     if scheme == "rediss":
-        asked = options.get("ssl_cert_reqs")
-        if asked is not None:
-            options["ssl_cert_reqs"] = asked.lower().removeprefix("cert_")
+        given = options.get("ssl_cert_reqs")
+        if given is not None:
+            options["ssl_cert_reqs"] = given.lower().removeprefix("cert_")
             if options["ssl_cert_reqs"] not in _CERT_REQS:
                 raise ValueError("the broker's ssl_cert_reqs is not none, optional or required")
     _refuse(options, scheme, ("db", *_TLS_OPTIONS) if scheme == "rediss" else ("db",))
@@ -241,9 +244,9 @@ def _parse_server(scheme: str, server: str, user: str, options: dict[str, str]) 
     return _Parts(scheme, user, f"{place}/{number}{query}", place, _is_loopback(host))
 
 
-def _number_of_db(text: str, like_this: str) -> int:
+def _number_of_db(text: str, example: str) -> int:
     if text and not (text.isascii() and text.isdigit() and len(text) <= 9):
-        raise ValueError(f"the broker's database is no number from 0: {like_this}")
+        raise ValueError(f"the broker's database is no number from 0: {example}")
     return int(text or 0)
 
 
@@ -270,7 +273,7 @@ def _address(host: str) -> IPv4Address | IPv6Address | None:
 
 
 def _scheme_shown(text: str) -> str:
-    """As much of an unknown broker as can hold no password."""
+    """The part of an unknown broker's URL that cannot contain a password."""
     found = re.match(r"[a-z][a-z0-9+.-]{0,20}:", text, re.IGNORECASE)
     if found:
         return f"{found[0]}…"

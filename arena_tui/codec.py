@@ -1,8 +1,8 @@
 """Events as JSON and back. Knows nothing of brokers, stores or screens.
 
 One event is one JSON object with its fields flat (`{"kind": "action", "ts": "…", "turn": 3, …}`);
-a *line* adds `run_id` and, on output, `epoch` and `seq`. What a known kind does not declare is kept
-in `extra`; an unknown kind is an `OtherEvent`; both come back out as they came.
+a *line* adds `run_id` and, on output, `epoch` and `seq`. Fields that a known kind does not declare
+are kept in `extra`, and an unknown kind becomes an `OtherEvent`; both are encoded back unchanged.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ __all__ = [
 ]
 
 _INCOMING_MAX_BYTES: Final = EVENT_MAX_BYTES + 16 * 1024
-"""What is read may be longer than what is accepted: a line has fields of its own."""
+"""Input may be longer than an accepted event, because a line has fields of its own."""
 
-_LEVELS_MAX: Final = 200
-"""Deepest accepted nesting. The codec recurses on the caller's stack (about 1,000 levels in all):
-without a lower limit, what one thread could just write another could no longer read."""
+_DEPTH_MAX: Final = 200
+"""Maximum nesting depth. The codec recurses on the caller's stack (about 1,000 levels in all):
+without a lower limit, a thread with less stack left could not decode what another encoded."""
 
 _LINE_KEYS: Final = ("run_id", "epoch", "seq")
 
@@ -47,13 +47,13 @@ _GAP_LINE: Final = (
     b'{"run_id":"%s","epoch":%d,"kind":"gap","from_seq":%d,"to_seq":%d,"reason":"%s"}'
 )
 
-_FOREIGN: Final = re.compile(rb"\\[u/]")
-"""Escapes that this codec writes for control characters only, or never: text search is for what it
-writes."""
+_FOREIGN_ESCAPE: Final = re.compile(rb"\\[u/]")
+"""Escapes that this codec writes only for control characters, or never. Text search relies on its
+encoding, so JSON that contains them is encoded again."""
 
 
 class _Codec:
-    """Encoders and decoders, made once. Only whole-buffer calls: safe in threads."""
+    """Shared encoders and decoders; thread-safe, as only their whole-buffer calls are used."""
 
     encoder: ClassVar = msgspec.json.Encoder()
     known: ClassVar[msgspec.json.Decoder[KnownEvent]] = msgspec.json.Decoder(KnownEvent)
@@ -61,11 +61,11 @@ class _Codec:
 
 
 def encode_event(event: Event) -> bytes:
-    """The event as one JSON object, UTF-8.
+    """Encode the event as one JSON object in UTF-8.
 
     Raises:
-        EventError: It holds what JSON cannot (an object, a lone surrogate, an int over 64 bit).
-        EventTooLargeError: It is nested deeper than the codec can take.
+        EventError: A value has no JSON form (an object, a lone surrogate, an int over 64 bits).
+        EventTooLargeError: It is nested deeper than the codec can encode.
     """
     try:
         if not event.extra and type(event) is not OtherEvent:
@@ -79,7 +79,7 @@ def encode_event(event: Event) -> bytes:
         return _Codec.encoder.encode(fields)
     except RecursionError:
         raise EventTooLargeError(
-            f"the {event.kind} event is nested over {_LEVELS_MAX} levels deep: flatten it"
+            f"the {event.kind} event is nested over {_DEPTH_MAX} levels deep: flatten it"
         ) from None
     except (TypeError, ValueError, OverflowError) as error:
         raise EventError(
@@ -88,22 +88,22 @@ def encode_event(event: Event) -> bytes:
 
 
 def sealed(event: Event) -> tuple[Event, bytes]:
-    """The event as every consumer sees it, now and later, and its JSON.
+    """Validate an event; returns a copy as all consumers will see it, and its JSON.
 
-    It is encoded and decoded once: what is live and what is stored are the same, and a list that
-    its producer goes on changing changes nothing here. The JSON travels with the event from here
-    on; nobody encodes it again.
+    The copy is made by encoding and decoding: live and stored events are the same, and a list that
+    the producer modifies later is not shared. The JSON travels with the event, so that it is never
+    encoded again.
 
     Raises:
-        EventError: A field has a value its kind does not allow, or one JSON cannot hold.
+        EventError: A field has a value that its kind does not allow or that has no JSON form.
         EventTooLargeError: Over `EVENT_MAX_BYTES`, or nested too deep.
     """
     raw = encode_event(event)
     size = len(raw)
     if size > EVENT_MAX_BYTES:
         raise _too_large(event.kind, size)
-    if size > 2 * _LEVELS_MAX and raw.count(b"[") + raw.count(b"{") > _LEVELS_MAX:
-        _check_levels(event.kind, raw)
+    if size > 2 * _DEPTH_MAX and raw.count(b"[") + raw.count(b"{") > _DEPTH_MAX:
+        _check_depth(event.kind, raw)
     try:
         known: Event = _Codec.known.decode(raw)
     except msgspec.MsgspecError:
@@ -119,7 +119,7 @@ def sealed(event: Event) -> tuple[Event, bytes]:
 
 
 def received(raw: bytes) -> tuple[Event, bytes]:
-    """The event in JSON that another process has written, and its JSON as this one would write it.
+    """Decode an event that another process encoded; returns it and its JSON in our encoding.
 
     Raises:
         EventError: Not a JSON object with a `kind`.
@@ -131,18 +131,18 @@ def received(raw: bytes) -> tuple[Event, bytes]:
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         pass
     else:
-        ours = b"\n" not in raw and (b"\\" not in raw or _FOREIGN.search(raw) is None)
-        if ours and not event.extra and event.ts.tzinfo is UTC:
+        canonical = b"\n" not in raw and (b"\\" not in raw or _FOREIGN_ESCAPE.search(raw) is None)
+        if canonical and not event.extra and event.ts.tzinfo is UTC:
             return event, raw
     event = decode_event(raw)
     return event, encode_event(event)
 
 
 def decode_event(raw: bytes | str, *, strict: bool = False) -> Event:
-    """The event in a JSON object.
+    """Decode the event in a JSON object.
 
     Unknown kinds and fields are kept. When a known kind's fields do not fit, the event comes back
-    as an `OtherEvent`, so that reading what was once stored never fails; with `strict` it raises.
+    as an `OtherEvent`, so that reading a stored event never fails; with `strict` it raises.
 
     Raises:
         EventError: Not a JSON object with a `kind`; with `strict` also a field of the wrong type.
@@ -162,7 +162,7 @@ def decode_event(raw: bytes | str, *, strict: bool = False) -> Event:
 
 
 def encode_line(delivery: Delivery) -> bytes:
-    """The event, or the gap in place of events, as one flat JSON object, without a newline."""
+    """Encode an event, or a gap in place of events, as one flat JSON object without a newline."""
     run_id = delivery.run_id.encode()  # it has no character to escape
     if isinstance(delivery, Gap):
         place = (delivery.epoch, delivery.from_seq, delivery.to_seq)
@@ -172,7 +172,7 @@ def encode_line(delivery: Delivery) -> bytes:
 
 
 def decode_line(raw: bytes | str) -> tuple[str, Event]:
-    """Run id and event of one flat JSON line; `epoch` and `seq` are the broker's and ignored.
+    """Decode run id and event of one flat JSON line; `epoch` and `seq` are the broker's: ignored.
 
     Raises:
         EventError: Not a JSON object with `run_id` and `kind`, or a field of the wrong type.
@@ -202,9 +202,9 @@ def _too_large(what: str, size: int) -> EventTooLargeError:
     )
 
 
-def _check_levels(kind: str, raw: bytes) -> None:
+def _check_depth(kind: str, raw: bytes) -> None:
     level: list[Any] = [_decode_object(raw)]
-    for _ in range(_LEVELS_MAX):
+    for _ in range(_DEPTH_MAX):
         nested = [each for each in level if isinstance(each, dict | list)]
         level = [
             child
@@ -214,7 +214,7 @@ def _check_levels(kind: str, raw: bytes) -> None:
         if not level:
             return
     raise EventTooLargeError(
-        f"the {kind} event is nested over {_LEVELS_MAX} levels deep: flatten it"
+        f"the {kind} event is nested over {_DEPTH_MAX} levels deep: flatten it"
     )
 
 
@@ -235,14 +235,14 @@ def _decode_object(raw: bytes | str) -> dict[str, Any]:
 
 def _not_json(error: Exception) -> EventError:
     if isinstance(error, RecursionError):
-        return EventTooLargeError(f"the event is nested over {_LEVELS_MAX} levels deep: flatten it")
+        return EventTooLargeError(f"the event is nested over {_DEPTH_MAX} levels deep: flatten it")
     if isinstance(error, UnicodeDecodeError):
         return EventError(f"not UTF-8: {error.reason}: write events in UTF-8")
     return EventError(f"not a JSON object: {error}: give one event a line")
 
 
 def _event_of(fields: dict[str, Any], strict: bool) -> Event:
-    """Build the event from decoded JSON, keeping whatever its kind does not declare."""
+    """Build the event from decoded JSON, keeping the fields its kind does not declare."""
     kind = fields.pop("kind", None)
     if not isinstance(kind, str) or not kind:
         raise EventError('the event has no "kind": give one, as text')

@@ -1,7 +1,7 @@
 """Settings: flags over environment over a TOML file over defaults. Opens nothing.
 
-The environment is `ARENA_*`; `REDIS_URL` stands in for `ARENA_BROKER`, and `REDIS_PASSWORD` for the
-password of a URL that has none.
+Environment variables are `ARENA_*`; `REDIS_URL` is the fallback for `ARENA_BROKER`, and
+`REDIS_PASSWORD` the password for a URL that has none.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ __all__ = [
 ]
 
 _DIRS: Final = PlatformDirs("arena-tui", appauthor=False)
-_TEXTS: Final = ("broker", "db", "theme")
+_KEYS: Final = ("broker", "db", "theme")
 
 
 class Config(Struct, frozen=True, kw_only=True):
-    """What every command agrees on.
+    """Settings shared by all commands.
 
     Attributes:
-        broker: Where events go through.
+        broker: URL of the broker.
         db: The store's file, or `:memory:`; None: no store, live only.
         theme: Name of a Textual theme; None: the app's own.
     """
@@ -48,12 +48,12 @@ class Config(Struct, frozen=True, kw_only=True):
 
 
 def store_path() -> Path:
-    """Default store."""
+    """Default store file."""
     return Path(_DIRS.user_data_dir) / "arena.duckdb"
 
 
 def redis_path() -> Path:
-    """Where the servers that `arena-tui redis` starts keep their data, a folder a port."""
+    """Data folder of the servers that `arena-tui redis` starts, with a subfolder for each port."""
     return Path(_DIRS.user_data_dir) / "redis"
 
 
@@ -74,17 +74,16 @@ def load_config(
     theme: str | None = None,
     environment: Mapping[str, str] = os.environ,
 ) -> Config:
-    """Settings in force; an argument that is not None is a flag and wins.
+    """Load the settings; arguments are the flags, and one that is not None takes precedence.
 
     Raises:
-        UsageError: The file is not TOML or has a setting that does not exist, or the broker's URL
-            cannot be used.
+        UsageError: The file is not TOML or has an unknown setting, or the broker's URL is invalid.
     """
     try:
         return _load(broker, db, store, theme, environment)
     except UsageError as error:
         problem = str(error)
-    del broker, environment  # a traceback that shows what frames hold has no password to show
+    del broker, environment  # keep passwords out of tracebacks that show locals
     raise UsageError(problem)
 
 
@@ -96,7 +95,7 @@ def _load(
     environment: Mapping[str, str],
 ) -> Config:
     path = config_path(environment)
-    given = {key: environment.get(f"ARENA_{key.upper()}") for key in _TEXTS}
+    given = {key: environment.get(f"ARENA_{key.upper()}") for key in _KEYS}
     origin = ""
     settings: dict[str, Any] = {"broker": "memory:", "db": str(store_path()), "theme": None}
     for name, source in (
@@ -128,6 +127,6 @@ def _read_file(path: Path) -> dict[str, Any]:
     except (OSError, tomllib.TOMLDecodeError) as error:
         raise UsageError(f"cannot read {path}: {error}: mend or remove it") from None
     for key, value in settings.items():
-        if key not in _TEXTS or not isinstance(value, str):
-            raise UsageError(f"{path}: no setting {key!r} as text: use {', '.join(_TEXTS)}")
+        if key not in _KEYS or not isinstance(value, str):
+            raise UsageError(f"{path}: no setting {key!r} as text: use {', '.join(_KEYS)}")
     return settings

@@ -8,7 +8,7 @@ ArenaError                  exit code 1
 ├── BrokerError             3   the broker cannot be reached or used
 │   ├── RunClosedError      2   publish after `run_end`
 │   ├── RunExistsError      2   a run id that is already open
-│   └── UnknownRunError     2   a run id nobody opened
+│   └── UnknownRunError     2   a run id that does not exist
 ├── RecordingError          3   a file cannot be recorded into
 └── StoreError              3   the store cannot be opened, read or written
     ├── StoreLockedError    3   another process owns the file
@@ -71,13 +71,13 @@ class RunClosedError(BrokerError):
 
 
 class RunExistsError(BrokerError):
-    """The run id is taken by a run that is still held by the broker."""
+    """The run id belongs to a run that the broker still holds."""
 
     exit_code = 2
 
 
 class UnknownRunError(BrokerError):
-    """The broker holds no run of that id."""
+    """No run has that id."""
 
     exit_code = 2
 
@@ -98,7 +98,7 @@ class StoreLockedError(StoreError):
     """Another process owns the store file.
 
     Attributes:
-        pid: The owner's process id, or None when the system does not tell.
+        pid: The owner's process id, or None when unknown.
     """
 
     def __init__(self, message: str, pid: int | None = None) -> None:

@@ -1,4 +1,4 @@
-"""The events a run is made of, and the envelopes and gaps in which they are delivered.
+"""The events of a run, and the envelopes and gaps that consumers receive.
 
 Knows nothing of JSON (see `codec`), brokers, stores or screens.
 """
@@ -79,10 +79,10 @@ class Event(
 
     Attributes:
         ts: When it happened, UTC.
-        agent_id: Who did it or whom it concerns; None for the game itself.
+        agent_id: The agent it is by or about; None for the game itself.
         turn: Game turn, from 1; many events share one. Never used for ordering.
         v: Schema version of this event.
-        extra: Fields the kind does not declare, kept as they came.
+        extra: Fields the kind does not declare, unchanged.
     """
 
     ts: Timestamp = field(default_factory=utc_now)
@@ -98,7 +98,7 @@ class Event(
 
 
 class AgentInfo(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One player of a run: `id` as used in `agent_id`, a display name, and how it was made."""
+    """One player of a run: `id` as used in `agent_id`, a display name, and how it was created."""
 
     id: str
     name: str = ""
@@ -166,7 +166,7 @@ class Action(Event, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag
 class ActionResult(
     Event, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag="action_result"
 ):
-    """What came of an action: accepted or not, whether the world changed, the reward."""
+    """The result of an action: accepted or not, whether the world changed, the reward."""
 
     index_in_turn: int = 0
     ok: bool = True
@@ -229,7 +229,7 @@ class OtherEvent(Event, frozen=True, kw_only=True, omit_defaults=True, gc=False,
     """An event of a kind this version does not know, or one that does not fit its kind.
 
     Attributes:
-        name: The kind as it came; all other fields are in `extra`.
+        name: The original kind; all other fields are in `extra`.
     """
 
     name: str = field(default="", name="__name__")
@@ -264,7 +264,7 @@ class Envelope(Struct, frozen=True, gc=False):
         epoch: Milliseconds since 1970 when the run's stream was created.
         seq: Position in the run: dense, from 1.
         event: The event itself.
-        raw: The event as JSON, made when it was accepted: what needs only bytes encodes nothing.
+        raw: The event as JSON, encoded once, when it was accepted.
     """
 
     run_id: str
@@ -288,7 +288,7 @@ class Gap(Struct, frozen=True, gc=False):
     """Events `from_seq..to_seq` (both inclusive) that this consumer can never read.
 
     Attributes:
-        raw: What stood in their place, when it was something that is not an event.
+        raw: The entry in their place, when there is one that is not a valid event.
     """
 
     run_id: str
@@ -300,7 +300,7 @@ class Gap(Struct, frozen=True, gc=False):
 
     @property
     def count(self) -> int:
-        """How many events are missing; 0 when nobody knows."""
+        """How many events are missing; 0 when unknown."""
         return self.to_seq - self.from_seq + 1
 
     @property
@@ -310,12 +310,12 @@ class Gap(Struct, frozen=True, gc=False):
 
     @property
     def last_seq(self) -> int:
-        """Seq of the last event missing; before `first_seq` when their number is unknown."""
+        """Seq of the last event missing; less than `first_seq` when their number is unknown."""
         return self.to_seq
 
 
 Delivery: TypeAlias = Envelope | Gap
-"""What a consumer is handed: an event, or a gap in place of events it can never have."""
+"""What a consumer receives: an event, or a gap in place of events it can never read."""
 
 
 _KIND_OF: Final = {each: str(each.__struct_config__.tag) for each in (Event, *get_args(KnownEvent))}

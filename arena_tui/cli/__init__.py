@@ -1,4 +1,4 @@
-"""The `arena-tui` command: words to functions. A command's own imports come when it runs."""
+"""The `arena-tui` command line. A command's module is imported only when the command runs."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ exit codes: 0 good, 1 a check failed, 2 wrong usage, 3 cannot reach or open some
 """
 
 _COMMON = {"--broker": 2, "--db": 2, "--json": 1, "--debug": 1, "--no-store": 1, "--theme": 2}
-"""Flags that may stand before the command, and how many words each takes."""
+"""Flags accepted before the command, and how many arguments each occupies."""
 
 _COMMANDS = (
     "watch",
@@ -58,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         try:
             hide_passwords()
         except UsageError as error:
-            return _failed(error)
+            return _report_error(error)
     parser = _parser()
     arguments = parser.parse_args(_with_command(words))
     try:
@@ -71,9 +71,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
             traceback.print_exc()
             return error.exit_code
-        return _failed(error)
+        return _report_error(error)
     except BrokenPipeError:
-        # The reader (head, less) has seen enough; keep the interpreter from complaining at exit.
+        # The reader (head, less) closed the pipe; keep the interpreter from complaining at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:
@@ -81,13 +81,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     return int(code)
 
 
-def _failed(error: ArenaError) -> int:
+def _report_error(error: ArenaError) -> int:
     print(f"arena-tui: {error}", file=sys.stderr)  # noqa: T201
     return error.exit_code
 
 
 def _with_command(words: list[str]) -> list[str]:
-    """The words with the command first: it may stand behind common flags, or be left out."""
+    """The arguments with the command first: it may follow common flags, or be left out."""
     index = 0
     while index < len(words) and (words[index].partition("=")[0] in _COMMON):
         index += 1 if "=" in words[index] else _COMMON[words[index]]
@@ -247,13 +247,13 @@ def _port(text: str) -> int:
 
 
 class _Parser(argparse.ArgumentParser):
-    """Wrong usage is one line that says where to look."""
+    """Reports wrong usage in one line that points to --help."""
 
     def error(self, message: str) -> None:  # type: ignore[override]
-        raise SystemExit(_usage(self.prog, message))
+        raise SystemExit(_report_usage(self.prog, message))
 
 
-def _usage(prog: str, message: str) -> int:
+def _report_usage(prog: str, message: str) -> int:
     from arena_tui.broker_url import redacted
 
     print(f"arena-tui: {redacted(message)}: see {prog} --help", file=sys.stderr)  # noqa: T201

@@ -1,4 +1,4 @@
-"""`bench`: what this machine does, beside floors and peers measured in turn with it."""
+"""`bench`: measures this machine against floors and peers, in interleaved rounds."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ if TYPE_CHECKING:
 
 __all__ = ["bench"]
 
-_WHATS: Final = ("broker", "redis", "store", "pipeline", "ui", "start")
+_TARGETS: Final = ("broker", "redis", "store", "pipeline", "ui", "start")
 _HEADER: Final = ("figure", "value", "beside", "value", "ratio", "goal", "")
 
 
 def bench(arguments: argparse.Namespace, sizes: Sizes | None = None) -> int:
-    """Measure and print; 1 when something failed to run, whatever the goals.
+    """Measure and print; returns 1 when a measurement failed to run, goals met or not.
 
-    Temporary stores are made beside `--db`, else in the system's folder for temporary files.
+    Temporary stores are created beside `--db`, else in the system's temporary folder.
     """
     from arena_tui.bench.measure import Plan, Sizes
 
-    whats = list(dict.fromkeys(arguments.what)) or list(_WHATS)
-    for what in whats:
-        if what not in _WHATS:
-            raise UsageError(f"nothing to measure called {what!r}: use {', '.join(_WHATS)}")
+    targets = list(dict.fromkeys(arguments.what)) or list(_TARGETS)
+    for target in targets:
+        if target not in _TARGETS:
+            raise UsageError(f"nothing to measure called {target!r}: use {', '.join(_TARGETS)}")
     if arguments.rounds < 1:
         raise UsageError(f"--rounds {arguments.rounds} measures nothing: use 1 or more")
     with tempfile.TemporaryDirectory(dir=_folder(arguments.db), prefix="arena-bench-") as folder:
@@ -40,10 +40,10 @@ def bench(arguments: argparse.Namespace, sizes: Sizes | None = None) -> int:
             folder=Path(folder),
             rounds=arguments.rounds,
             sizes=sizes or Sizes(),
-            note=_note,
+            note=_show_progress,
             warn=lambda text: tell(f"arena-tui: {text}"),
         )
-        done = [_measure(what, plan, arguments) for what in whats]
+        done = [_measure(target, plan, arguments) for target in targets]
     return 0 if all(done) else 1
 
 
@@ -56,44 +56,44 @@ def _folder(db: str | None) -> Path | None:
     return folder
 
 
-def _measure(what: str, plan: Plan, arguments: argparse.Namespace) -> bool:
-    """Measure one of `_WHATS` and print it; returns whether all of it ran."""
+def _measure(target: str, plan: Plan, arguments: argparse.Namespace) -> bool:
+    """Measure one of `_TARGETS` and print it; returns whether it ran to its end."""
     measure: Callable[[Plan], Iterator[Figure]] = getattr(
-        import_module(f"arena_tui.bench.{what}"), f"measure_{what}"
+        import_module(f"arena_tui.bench.{target}"), f"measure_{target}"
     )
     figures: list[Figure] = []
     try:
         for figure in measure(plan):
             if arguments.json:
-                _note("")
+                _show_progress("")
                 say_json(figure)
                 sys.stdout.flush()
             figures.append(figure)
     except (ArenaError, OSError) as error:
         if arguments.debug:
             raise
-        _note("")
-        tell(f"arena-tui: {what} could not be measured to its end: {error}")
+        _show_progress("")
+        tell(f"arena-tui: {target} could not be measured to its end: {error}")
         return False
     finally:
-        _note("")
+        _show_progress("")
         if figures and not arguments.json:
-            _say(what, figures)
+            _say_figures(target, figures)
     return True
 
 
-def _say(what: str, figures: list[Figure]) -> None:
+def _say_figures(target: str, figures: list[Figure]) -> None:
     rounds = "one round" if figures[0].rounds == 1 else f"medians of {figures[0].rounds} rounds"
-    say(f"{what}, {rounds}")
+    say(f"{target}, {rounds}")
     rows: list[tuple[str, ...]] = []
-    before = ""
+    previous = ""
     for each in figures:
-        same = each.figure == before
-        before = each.figure
+        repeated = each.figure == previous
+        previous = each.figure
         rows.append(
             (
-                "" if same else each.figure,
-                "" if same else _text(each.value, each.unit),
+                "" if repeated else each.figure,
+                "" if repeated else _text(each.value, each.unit),
                 each.peer,
                 _text(each.peer_value, each.unit),
                 _ratio(each.ratio),
@@ -111,13 +111,13 @@ def _text(value: float, unit: str) -> str:
 
 
 def _ratio(ratio: float) -> str:
-    """`12 ×`, `1.3 ×`, `0.021 ×`: two digits that count."""
+    """`12 ×`, `1.3 ×`, `0.021 ×`: two significant digits."""
     digits = 0 if ratio >= 10 else 1 if ratio >= 2 else 2 if ratio >= 0.1 else 3
     return f"{ratio:,.{digits}f} ×"
 
 
-def _note(text: str) -> None:
-    """Progress, in the last line of a terminal; nowhere else."""
+def _show_progress(text: str) -> None:
+    """Show progress in the last line of a terminal; does nothing without one."""
     if sys.stderr.isatty():
         sys.stderr.write(f"\r\x1b[K{harmless(text)}")
         sys.stderr.flush()

@@ -1,4 +1,4 @@
-"""`doctor`: is everything there, and where is it?"""
+"""`doctor`: checks the installation and says where everything is."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _FREE_MIN = 500_000_000
 
 
 def doctor(arguments: argparse.Namespace) -> int:
-    """Print every finding; 1 when one is not good."""
+    """Print every finding; returns 1 when one is not ok."""
     config = load_config(arguments.broker, arguments.db)
     assert config.db is not None
     findings = [

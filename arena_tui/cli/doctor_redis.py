@@ -1,4 +1,4 @@
-"""What `doctor` says of a Redis server and of those around it. Looks at nothing itself."""
+"""`doctor` findings on a Redis server, its stores and its runs. Leaves measuring to `examine`."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _SKEW_MAX_MS: Final = 1_000
 _DELIVERY_MAX_MS: Final = 250
 _FULL_SHARE: Final = 0.8
 _LAG_MAX: Final = Limits().capacity // 2
-_NAMED: Final = 3
+_NAMED_MAX: Final = 3
 
 
 def redis_findings(url: BrokerUrl) -> list[Finding]:
-    """Reach the server and look; one that cannot be reached is a finding, too."""
+    """Examine the server; an unreachable one is a finding, too."""
     try:
         report = asyncio.run(examine(url))
     except BrokerError as error:
@@ -34,7 +34,7 @@ def redis_findings(url: BrokerUrl) -> list[Finding]:
 
 
 def findings_of(url: BrokerUrl, report: Report) -> Iterator[Finding]:
-    """What the report means."""
+    """Turn the report into findings."""
     facts = report.facts
     yield Finding(
         check="broker", ok=True, detail=f"{url}: {facts.product} {facts.version}, "
@@ -85,17 +85,17 @@ def _clock(report: Report) -> Finding:
 
 
 def _delivery(report: Report) -> Finding:
-    took = report.delivery_ms
-    if took is None:
+    delivery_ms = report.delivery_ms
+    if delivery_ms is None:
         problem = report.delivery_problem or ""
         return Finding(
             check="delivery", ok=False, detail="nothing can be published", advice=problem
         )
-    slow = took > _DELIVERY_MAX_MS
+    slow = delivery_ms > _DELIVERY_MAX_MS
     return Finding(
         check="delivery",
         ok=not slow,
-        detail=f"{took:,.1f} ms from publishing to reading (median)",
+        detail=f"{delivery_ms:,.1f} ms from publishing to reading (median)",
         advice="the network or the server is slow: use one nearer, or less busy" if slow else "",
     )
 
@@ -112,9 +112,9 @@ def _stores(report: Report) -> Iterator[Finding]:
 
 def _store(store: StoreSeen) -> Finding:
     seen = "not heard of" if store.silent_s is None else f"last heard {_ago(store.silent_s)}"
-    away = store.silent_s is None or store.silent_s > _SILENT_S
+    is_silent = store.silent_s is None or store.silent_s > _SILENT_S
     advice = ""
-    if away and store.lag:
+    if is_silent and store.lag:
         advice = (
             "its process has ended: start arena-tui persist with that --db before it is trimmed"
         )
@@ -131,8 +131,8 @@ def _runs(report: Report) -> Finding:
     detail = f"{len(report.open_runs):,} open, {report.runs_closed:,} closed"
     if not silent:
         return Finding(check="runs", ok=True, detail=detail)
-    named = ", ".join(map(_silence, silent[:_NAMED]))
-    more = f" and {len(silent) - _NAMED:,} more" if len(silent) > _NAMED else ""
+    named = ", ".join(map(_silence, silent[:_NAMED_MAX]))
+    more = f" and {len(silent) - _NAMED_MAX:,} more" if len(silent) > _NAMED_MAX else ""
     return Finding(
         check="runs",
         ok=False,

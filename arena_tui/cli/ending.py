@@ -1,4 +1,4 @@
-"""The signals that ask a command to end."""
+"""The signals that ask a command to stop."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["ending_signals"]
 
 
 def ending_signals() -> Iterator[signal.Signals]:
-    """Those that are to be acted on: what nohup or a script's & has switched off stays off."""
+    """The signals to handle: one that nohup or a script's & ignores stays ignored."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:
             yield number

@@ -1,4 +1,4 @@
-"""What `doctor` finds, and how it says it."""
+"""A finding of `doctor`, and how it is printed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["Finding", "say_finding"]
 
 
 class Finding(Struct, frozen=True, kw_only=True):
-    """One thing looked at; `advice` says what to do when it is not `ok`."""
+    """Result of one check; `advice` says what to do when it is not `ok`."""
 
     check: str
     ok: bool
@@ -19,7 +19,7 @@ class Finding(Struct, frozen=True, kw_only=True):
 
 
 def say_finding(finding: Finding, as_json: bool) -> None:
-    """One JSON line; or a line for people, and one for each advice."""
+    """Print one JSON line; or, for people, one line and one more for the advice."""
     if as_json:
         say_json(finding)
         return

@@ -22,22 +22,22 @@ _LOG_FILES = 3
 
 
 def say(text: str = "") -> None:
-    """One line of the result, on stdout; control characters never reach the terminal."""
+    """Print one line of the result to stdout; control characters never reach the terminal."""
     sys.stdout.write(harmless(text) + "\n")
 
 
 def tell(text: str) -> None:
-    """One line beside the result, on stderr."""
+    """Print one line to stderr, apart from the result."""
     sys.stderr.write(harmless(text) + "\n")
 
 
 def say_json(value: Any) -> None:
-    """One JSON object as one line on stdout."""
+    """Print one JSON object as one line to stdout."""
     sys.stdout.buffer.write(msgspec.json.encode(value) + b"\n")
 
 
 def say_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Columns as wide as their longest cell."""
+    """Print a table, each column as wide as its longest cell."""
     table = [list(header), *([harmless(cell) for cell in row] for row in rows)]
     widths = [max(len(row[column]) for row in table) for column in range(len(header))]
     for row in table:
@@ -46,12 +46,12 @@ def say_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
 
 def local_time(at: datetime) -> str:
-    """`2026-03-14 13:03:14+01:00`: the reader's time, as on the screens, and how far from UTC."""
+    """`2026-03-14 13:03:14+01:00`: local time, as on the screens, with its offset from UTC."""
     return local(at).isoformat(" ", "seconds")
 
 
 def local(at: datetime) -> datetime:
-    """The same instant in the reader's time zone; as it is at the very ends of the calendar."""
+    """The same instant in local time; unchanged where the calendar has no such time."""
     try:
         return at.astimezone()
     except (OverflowError, ValueError):
@@ -59,7 +59,7 @@ def local(at: datetime) -> datetime:
 
 
 def harmless(text: str) -> str:
-    """The text without control characters."""
+    """The text with control characters replaced."""
     return "".join(char if char.isprintable() else "�" for char in text)
 
 

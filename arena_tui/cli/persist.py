@@ -1,4 +1,4 @@
-"""`persist`: stores what other processes publish, without a screen, until a signal."""
+"""`persist`: stores what other processes publish, without a screen, until it is signalled."""
 
 from __future__ import annotations
 
@@ -25,20 +25,22 @@ from arena_tui.services.runtime import Runtime
 
 __all__ = ["persist"]
 
-_EVERY_S: Final = 1.0
-_FLUSH_S: Final = 10.0
-_FLUSH_LOOK_S: Final = 0.05
+_REPORT_INTERVAL_S: Final = 1.0
+_FLUSH_TIMEOUT_S: Final = 10.0
+_FLUSH_POLL_S: Final = 0.05
 
 
 class _Account(Struct, frozen=True, kw_only=True):
-    """Where every event is: `published == stored + in_flight + lost`; what `--json` prints.
+    """Accounts for every event: `published == stored + in_flight + lost`. Printed by `--json`.
 
     Attributes:
-        published: Seen by this process; those that were stored before are part of `stored`.
+        published: Events this process has seen; those stored earlier count in `stored`.
         lag_s: Age of the oldest event in flight.
-        overflow: Events lost because the broker had to let go of them; part of `lost`.
-        quarantined: Events set aside raw, part of `lost`; failures: commits tried again.
-        link: What is wrong with the connection now; error: why the store refuses now.
+        overflow: Events trimmed before they were stored; part of `lost`.
+        quarantined: Events kept raw because the store cannot accept them; part of `lost`.
+        failures: Commits that were retried.
+        link: Current problem of the broker connection, or None.
+        error: Current problem of the store, or None.
     """
 
     broker: str
@@ -63,7 +65,7 @@ class _Account(Struct, frozen=True, kw_only=True):
 
 
 def persist(arguments: argparse.Namespace) -> int:
-    """Store until SIGINT, SIGTERM or SIGHUP; what has come by then is stored first."""
+    """Store until SIGINT, SIGTERM or SIGHUP; events received by then are stored first."""
     config = load_config(arguments.broker, arguments.db)
     if config.broker.kind == "memory":
         raise UsageError(
@@ -82,24 +84,24 @@ def persist(arguments: argparse.Namespace) -> int:
 async def _persist(config: Config, record: str | None) -> _Account:
     stopped = asyncio.Event()
     _handle_signals(stopped)
-    lines = _Lines()
-    logging.getLogger("arena_tui").addHandler(lines)
+    console = _Console()
+    logging.getLogger("arena_tui").addHandler(console)
     runtime = Runtime(config)
     try:
         if record:
             await runtime.consume(Recorder(Path(record)))
         await _open(runtime)
-        lines.say(f"storing what comes through {runtime.broker.name} in {config.db}")
-        await _watch(runtime, lines, stopped)
+        console.say(f"storing what comes through {runtime.broker.name} in {config.db}")
+        await _watch(runtime, console, stopped)
         await _flush(runtime)
         account = await _account(runtime)
     finally:
         await runtime.aclose()
-        lines.show("")
-        logging.getLogger("arena_tui").removeHandler(lines)
+        console.show_status("")
+        logging.getLogger("arena_tui").removeHandler(console)
     if account.error is not None:
         raise StoreError(f"not everything could be stored: {account.error}: {account}")
-    lines.say(f"{account}; what comes now is stored next time")
+    console.say(f"{account}; what comes now is stored next time")
     return account
 
 
@@ -121,35 +123,38 @@ async def _open(runtime: Runtime) -> None:
         ) from None
 
 
-async def _watch(runtime: Runtime, lines: _Lines, stopped: asyncio.Event) -> None:
-    """Say how it goes, once a second, until stopped."""
+async def _watch(runtime: Runtime, console: _Console, stopped: asyncio.Event) -> None:
+    """Report the account once a second until stopped."""
     account = await _account(runtime)
     before, published, lost = time.monotonic(), account.published, 0
     while not stopped.is_set():
         with suppress(TimeoutError):
-            await asyncio.wait_for(stopped.wait(), _EVERY_S)
+            await asyncio.wait_for(stopped.wait(), _REPORT_INTERVAL_S)
         account = await _account(runtime)
         if account.lost > lost:
-            lines.say(f"{account.lost - lost:,} events could not be had any more: noted as gaps")
+            console.say(f"{account.lost - lost:,} events could not be had any more: noted as gaps")
         now = time.monotonic()
         rate = (account.published - published) / (now - before)
         before, published, lost = now, account.published, account.lost
-        wrong = account.link or (account.error and "the store refuses")
-        lines.show(
+        problem = account.link or (account.error and "the store refuses")
+        console.show_status(
             f"{account} · {rate:,.0f} ev/s · lag {account.lag_s:.1f} s"
-            + (f" · {wrong}" if wrong else "")
+            + (f" · {problem}" if problem else "")
         )
 
 
 async def _flush(runtime: Runtime) -> None:
-    """Store what has come until now, unless the store refuses; there may be no end of events."""
+    """Wait until everything published before the call is stored, unless the store fails.
+
+    Later events are not waited for: there may be no end to them.
+    """
     target = (await runtime.broker.stats()).published
     with suppress(TimeoutError):
-        async with asyncio.timeout(_FLUSH_S):
+        async with asyncio.timeout(_FLUSH_TIMEOUT_S):
             while (account := await _account(runtime)).error is None:
                 if account.stored + account.lost >= target:
                     return
-                await asyncio.sleep(_FLUSH_LOOK_S)
+                await asyncio.sleep(_FLUSH_POLL_S)
 
 
 async def _account(runtime: Runtime) -> _Account:
@@ -176,31 +181,31 @@ async def _account(runtime: Runtime) -> _Account:
     )
 
 
-class _Lines(logging.Handler):
-    """Lines on stderr, warnings of the log among them, above a last one that changes in place."""
+class _Console(logging.Handler):
+    """Prints lines and log warnings to stderr, above a status line that is updated in place."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
-        self._last = ""
-        self._terminal = sys.stderr.isatty()
+        self._status = ""
+        self._is_terminal = sys.stderr.isatty()
 
     def emit(self, record: logging.LogRecord) -> None:
         self.say(record.getMessage())
 
     def say(self, text: str) -> None:
-        """One line that stays."""
-        self._write("\r\x1b[K" if self._last else "")
+        """Print one permanent line."""
+        self._write("\r\x1b[K" if self._status else "")
         tell(f"arena-tui: {text}")
-        self._write(self._last)
+        self._write(self._status)
         sys.stderr.flush()
 
-    def show(self, text: str) -> None:
-        """What the last line of a terminal says from now on; nothing elsewhere."""
-        if self._terminal:
-            self._last = harmless(text)[: shutil.get_terminal_size().columns - 1]
-            self._write(f"\r\x1b[K{self._last}")
+    def show_status(self, text: str) -> None:
+        """Set the status line; does nothing without a terminal."""
+        if self._is_terminal:
+            self._status = harmless(text)[: shutil.get_terminal_size().columns - 1]
+            self._write(f"\r\x1b[K{self._status}")
             sys.stderr.flush()
 
     def _write(self, text: str) -> None:
-        if self._terminal:
+        if self._is_terminal:
             sys.stderr.write(text)

@@ -1,4 +1,4 @@
-"""`play`: games without a screen, stored like any others."""
+"""`play`: plays games without a screen and stores them like any others."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["play"]
 
 
 def play(arguments: argparse.Namespace) -> int:
-    """Play the games; 1 when one crashed, 128 + n when signal n ended them."""
+    """Play the games; returns 1 when one crashed, 128 + n when signal n ended them."""
     config = load_config(arguments.broker, arguments.db, arguments.store)
     if arguments.record and config.broker.kind != "memory":
         raise UsageError(
@@ -57,7 +57,7 @@ class _Report:
         self.problems: list[str] = []
 
     def add(self, result: GameResult, spec: GameSpec) -> None:
-        """One game is over."""
+        """Print the result of a finished game."""
         self._done += 1
         if self._json:
             say_json({"game": spec.game, "agents": spec.agents, **_fields(result)})
@@ -70,7 +70,7 @@ class _Report:
             sys.stdout.flush()
 
     def end(self) -> None:
-        """All is over and stored."""
+        """Print the problems, once all games are over and stored."""
         for problem in self.problems:
             tell(f"arena-tui: {harmless(problem)}")
 

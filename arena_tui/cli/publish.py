@@ -1,4 +1,4 @@
-"""`publish`: JSON lines from a file or a pipe to the broker, as they come."""
+"""`publish`: JSON lines from a file or a pipe to the broker, as they arrive."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from arena_tui.errors import ArenaError, BrokerError, UsageError
 from arena_tui.producers.lines import LineCutter, LineIntake, PacedSink
 from arena_tui.services.runtime import Runtime
 
-__all__ = ["pieces", "publish", "publish_from", "publish_lines"]
+__all__ = ["publish", "publish_from", "publish_lines", "read_chunks"]
 
-_CHUNK: Final = 64 * 1024
-_LOOK_S: Final = 0.1
+_CHUNK_BYTES: Final = 64 * 1024
+_POLL_S: Final = 0.1
 _GIVE_UP_S: Final = 5.0
-"""How long a broker that is gone is waited for when all is to end."""
+"""How long shutting down waits for an unreachable broker."""
 
 
 def publish(arguments: argparse.Namespace) -> int:
-    """Publish; 1 when anything was refused, 128 + n when signal n ended it."""
+    """Publish; returns 1 when anything was refused, 128 + n when signal n ended it."""
     config = load_config(arguments.broker, store=False)
     if config.broker.kind == "memory":
         raise UsageError(
@@ -48,56 +48,56 @@ async def _publish(config: Config, source: FileIO, keep_open: bool, as_json: boo
 async def publish_from(
     source: FileIO, runtime: Runtime, keep_open: bool = False, as_json: bool = False
 ) -> int:
-    """Publish what the source has until it ends or a signal comes, say how it went.
+    """Publish the source until it ends or a signal arrives, then print a summary.
 
-    Opens and closes the runtime. A broker that is gone is waited for; once a signal has come, for
-    `_GIVE_UP_S` with what was read, and as long again with the ends of the runs.
+    Opens and closes the runtime. Waits for an unreachable broker; after a signal, for at most
+    `_GIVE_UP_S` to publish what was read, and as long again to end the runs.
     """
     paced = PacedSink(runtime.sink)
-    intake = LineIntake(paced.emit, _tell_refused)
-    reading = _Reading(source, intake, paced)
+    intake = LineIntake(paced.emit, _report_refused)
+    reader = _Reader(source, intake, paced)
     try:
         await runtime.open()
-        with _WarningsTold():
-            await reading.run()
+        with _WarningsOnStderr():
+            await reader.run()
     finally:
-        # Before the ends of runs, which no line asked for, are on their way.
-        refused, in_hand = runtime.sink.stats().refused, await _unsent(runtime)
+        # Counted before closing publishes the ends of runs, which no line asked for.
+        refused, backlog = runtime.sink.stats().refused, await _unsent(runtime)
         if keep_open:
             runtime.sink.disown()
         unsent = await runtime.aclose()
-    in_hand = min(in_hand, await _unsent(runtime))
-    code = _sum_up(intake, refused, in_hand, as_json)
-    if unsent is not None and not reading.signals:
+    backlog = min(backlog, await _unsent(runtime))
+    code = _summarize(intake, refused, backlog, as_json)
+    if unsent is not None and not reader.signals:
         raise BrokerError(unsent)
     if unsent is not None:
         tell(f"arena-tui: {unsent}")
-    return 128 + reading.signals[0] if reading.signals else code
+    return 128 + reader.signals[0] if reader.signals else code
 
 
 def publish_lines(source: Iterable[bytes], intake: LineIntake) -> None:
-    """Take the lines of all pieces; an empty piece is the end, and ends the last line, too."""
+    """Publish the lines of all chunks; an empty chunk is the end, and also ends the last line."""
     cutter = LineCutter()
     for data in source:
         intake.take(cutter.feed(data) if data else cutter.rest())
 
 
-def pieces(source: FileIO, stop: threading.Event) -> Iterator[bytes]:
-    """What comes, as it comes, and an empty piece at its end; just ends when told to `stop`."""
+def read_chunks(source: FileIO, stop: threading.Event) -> Iterator[bytes]:
+    """Chunks as they arrive, and an empty one at the end of the source, but not after `stop`."""
     while not stop.is_set():
-        ready, _, _ = select.select([source.fileno()], [], [], _LOOK_S)
-        data = source.read(_CHUNK) if ready else None
+        ready, _, _ = select.select([source.fileno()], [], [], _POLL_S)
+        data = source.read(_CHUNK_BYTES) if ready else None
         if data is not None:
             yield data
         if data == b"":
             return
 
 
-class _Reading:
-    """A thread that publishes what comes, until its end or a signal.
+class _Reader:
+    """Publishes the source from a thread until its end or a signal.
 
     Attributes:
-        signals: The numbers of those that came.
+        signals: Numbers of the signals received.
     """
 
     def __init__(self, source: FileIO, intake: LineIntake, paced: PacedSink) -> None:
@@ -110,10 +110,10 @@ class _Reading:
         self._stop = threading.Event()
 
     async def run(self) -> None:
-        """Return when all that was read is published, or when that was given up."""
+        """Return once everything read is published, or publishing was given up."""
         for number in ending_signals():
             self._loop.add_signal_handler(number, self._on_signal, number)
-        # Nobody joins a daemon: one that waits for a broker that is gone must not hold up the exit.
+        # A daemon is not joined at exit, which must not wait for an unreachable broker.
         threading.Thread(target=self._read, name="reader", daemon=True).start()
         try:
             await self._ended
@@ -128,13 +128,13 @@ class _Reading:
     def _read(self) -> None:
         error: Exception | None = None
         try:
-            publish_lines(pieces(self._source, self._stop), self._intake)
+            publish_lines(read_chunks(self._source, self._stop), self._intake)
             self._paced.flush()
         except OSError as raised:
             error = UsageError(f"cannot read {_name(self._source)}: {raised.strerror}")
-        except Exception as raised:  # noqa: BLE001 - it is raised again on the loop
+        except Exception as raised:  # noqa: BLE001 - raised again on the loop
             error = raised
-        with contextlib.suppress(RuntimeError):  # given up long ago: the loop is closed
+        with contextlib.suppress(RuntimeError):  # given up before: the loop is closed
             self._loop.call_soon_threadsafe(self._end, error)
 
     def _end(self, error: Exception | None = None) -> None:
@@ -145,8 +145,8 @@ class _Reading:
                 self._ended.set_exception(error)
 
 
-class _WarningsTold(logging.Handler):
-    """Says on stderr what the broker warns of and refuses while this runs."""
+class _WarningsOnStderr(logging.Handler):
+    """Prints log warnings to stderr while its context is open."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -178,7 +178,7 @@ def _name(source: FileIO) -> str:
     return "standard input" if source.name == 0 else str(source.name)
 
 
-def _tell_refused(number: int, why: str) -> None:
+def _report_refused(number: int, why: str) -> None:
     tell(f"arena-tui: line {number}: {why}")
 
 
@@ -186,8 +186,8 @@ async def _unsent(runtime: Runtime) -> int:
     return runtime.sink.stats().queued + (await runtime.broker.stats()).unsent
 
 
-def _sum_up(intake: LineIntake, refused: int, unsent: int, as_json: bool) -> int:
-    """Say how it went; 1 when lines, or `refused` of their events, were refused."""
+def _summarize(intake: LineIntake, refused: int, unsent: int, as_json: bool) -> int:
+    """Print the summary; returns 1 when lines, or `refused` of their events, were refused."""
     published = intake.published - refused - unsent
     refused += intake.refused
     if as_json:

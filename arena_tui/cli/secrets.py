@@ -1,4 +1,4 @@
-"""A password in an argument: out of the list of processes, into the environment."""
+"""Moves a password from the arguments, which `ps` shows, to the environment."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _SERVERS: Final = ("redis://", "rediss://", "unix://")
 
 
 def hide_passwords() -> None:
-    """Start this process anew when its arguments hold a password; else do nothing.
+    """Re-execute this process without the password in its arguments; without one, do nothing.
 
-    `ps` shows arguments to every user of the machine. What starts has the same process id, streams
-    and interpreter options, and no password in its arguments: there it goes on.
+    `ps` shows arguments to every user of the machine. The process keeps its id, streams and
+    interpreter options; the password is passed on in `REDIS_PASSWORD`.
 
     Raises:
-        UsageError: The system refuses.
+        UsageError: The system cannot execute it.
     """
     given = sys.argv[1:]
     words, password = without_passwords(given)
@@ -37,7 +37,7 @@ def hide_passwords() -> None:
 
 
 def without_passwords(words: Sequence[str]) -> tuple[list[str], str | None]:
-    """The arguments with no password in a broker's URL, and the password of the last such URL."""
+    """The arguments with passwords removed from broker URLs, and that of the last URL, if any."""
     kept: list[str] = []
     password: str | None = None
     for word in words:

@@ -1,4 +1,4 @@
-"""`redis`: a server for events on this machine, in the foreground."""
+"""`redis`: runs a Redis server for this machine in the foreground."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ __all__ = ["redis"]
 
 
 def redis(arguments: argparse.Namespace) -> int:
-    """Run a server until a signal ends it; what it acknowledged is kept.
+    """Run a server until a signal ends it; acknowledged writes are kept.
 
-    Each port has its own folder: two servers over one would ruin the data.
+    Each port has its own folder: two servers sharing one would corrupt the data.
     """
     server = RedisServer(redis_path() / str(arguments.port), port=arguments.port)
     for number in ending_signals():

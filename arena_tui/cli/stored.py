@@ -25,15 +25,15 @@ from arena_tui.store.verify import verify_store
 
 __all__ = ["events", "open_store", "runs", "show", "verify"]
 
-_ALL = 2**31
+_NO_LIMIT = 2**31
 
 
 @contextmanager
 def open_store(arguments: argparse.Namespace) -> Iterator[Database]:
-    """The configured store, which must exist.
+    """Open the configured store, which must exist.
 
     Raises:
-        StoreError: There is none, or it cannot be opened.
+        StoreError: It does not exist or cannot be opened.
     """
     path = load_config(arguments.broker, arguments.db).db
     assert path is not None
@@ -51,7 +51,7 @@ def open_store(arguments: argparse.Namespace) -> Iterator[Database]:
 def runs(arguments: argparse.Namespace) -> int:
     """List runs, oldest first."""
     where, parameters = parse_filter(_filter_text(arguments.filter))
-    limit = arguments.limit or _ALL
+    limit = arguments.limit or _NO_LIMIT
     with open_store(arguments) as database:
         found = database.read_now(
             lambda connection: read_runs(connection, where, parameters, limit=limit)
@@ -79,14 +79,14 @@ def runs(arguments: argparse.Namespace) -> int:
 
 
 def _filter_text(words: list[str]) -> str:
-    """One argument is a whole filter; of several, those with spaces were quoted in the shell."""
+    """A single argument is a whole filter; of several, those with spaces are quoted again."""
     if len(words) == 1:
         return words[0]
     return " ".join(shlex.quote(word) if " " in word else word for word in words)
 
 
 def show(arguments: argparse.Namespace) -> int:
-    """One run's facts."""
+    """Print the fields of one run."""
     with open_store(arguments) as database:
         totals = database.read_now(lambda connection: read_run(connection, arguments.run))
     fields = _run_fields(totals)
@@ -105,19 +105,21 @@ def show(arguments: argparse.Namespace) -> int:
 
 
 def events(arguments: argparse.Namespace) -> int:
-    """Events as flat JSON lines, or one short line each."""
+    """Print events as flat JSON lines, or one short line each."""
     with open_store(arguments) as database:
         if arguments.run:
             wanted = [database.read_now(lambda connection: read_run(connection, arguments.run))]
         else:
-            wanted = database.read_now(lambda connection: read_runs(connection, limit=_ALL))[::-1]
+            wanted = database.read_now(lambda connection: read_runs(connection, limit=_NO_LIMIT))[
+                ::-1
+            ]
         for totals in wanted:
             _say_events(database, totals, arguments)
     return 0
 
 
 def verify(arguments: argparse.Namespace) -> int:
-    """Check every run; 1 when anything is off."""
+    """Check every run; returns 1 when one has problems."""
     with open_store(arguments) as database:
         verdicts = database.read_now(verify_store)
     bad = [verdict for verdict in verdicts if verdict.problems]
@@ -189,7 +191,7 @@ def _say_event(delivery: Delivery, arguments: argparse.Namespace) -> None:
 
 
 def _run_fields(totals: RunTotals) -> dict[str, Any]:
-    """What `runs --json` promises, and a little more."""
+    """The fields that `runs --json` guarantees, and some more."""
     return {
         "run_id": totals.run_id,
         "game": totals.game,
@@ -216,7 +218,7 @@ def _run_fields(totals: RunTotals) -> dict[str, Any]:
 
 
 def _status(totals: RunTotals) -> str:
-    """A run that never ended is lost: this process has the store, so nobody is playing into it."""
+    """An unfinished run is lost: this process owns the store, so no other is storing into it."""
     return "lost" if totals.status == "running" else totals.status
 
 

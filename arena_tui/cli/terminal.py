@@ -12,15 +12,15 @@ if TYPE_CHECKING:
 
 __all__ = ["Output", "text_output"]
 
-_LOOK_S = 0.5
+_POLL_S = 0.5
 
 
 class Output(io.RawIOBase):
-    """A terminal that may be stopped, or gone, without holding up whoever leaves it.
+    """Terminal output that cannot block exit, even when the terminal is stopped or gone.
 
-    While nobody reads a terminal, writing to it waits. After `leave`, what cannot be written at
-    once is thrown away: the program must be able to end. It is opened anew, so that not to wait for
-    it is a matter of this output alone.
+    Writing to a terminal that is not being read blocks. After `leave`, output that cannot be
+    written at once is discarded, so that the program can exit. The terminal is opened again, so
+    that O_NONBLOCK affects no other descriptor.
     """
 
     def __init__(self, path: str) -> None:
@@ -29,7 +29,7 @@ class Output(io.RawIOBase):
         self._fd = os.open(path, os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK)
 
     def leave(self) -> None:
-        """The program has been told to end."""
+        """Discard what would block from now on: the program is exiting."""
         self._leaving = True
 
     def fileno(self) -> int:
@@ -46,7 +46,7 @@ class Output(io.RawIOBase):
         written = 0
         while written < len(view) and not self._gone:
             try:
-                _, ready, _ = select.select([], [self._fd], [], _LOOK_S)
+                _, ready, _ = select.select([], [self._fd], [], _POLL_S)
                 if ready:
                     written += os.write(self._fd, view[written:])
                 elif self._leaving:
@@ -64,7 +64,7 @@ class Output(io.RawIOBase):
 
 
 def text_output(output: Output) -> io.TextIOWrapper:
-    """As the stream that programs print to."""
+    """Wrap the output as a text stream to print to."""
     return io.TextIOWrapper(
         io.BufferedWriter(output), encoding="utf-8", errors="replace", write_through=True
     )

@@ -1,4 +1,4 @@
-"""`watch` and `demo`: the dashboard on a terminal of its own."""
+"""`watch` and `demo`: the dashboard, with the terminal to itself."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ __all__ = ["demo", "watch"]
 
 
 def watch(arguments: argparse.Namespace) -> int:
-    """Show the dashboard until it is left."""
+    """Show the dashboard until the user quits."""
     playables = [parse_playable(text) for text in arguments.play]
     return _show(arguments, playables, False, follow=arguments.follow, record=arguments.record)
 
 
 def demo(arguments: argparse.Namespace) -> int:
-    """Show the dashboard with games that follow each other."""
+    """Show the dashboard with demo games, played continuously."""
     from arena_tui.games.play import demo_specs
 
     return _show(arguments, demo_specs(), continuous=True)
@@ -43,7 +43,7 @@ def _show(
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError("the dashboard needs a terminal: use arena-tui play to play without one")
     log = begin_log(arguments.debug)
-    # Textual paints on a timer that may skip a beat: a faster one halves the wait after a key.
+    # Textual repaints on a timer that can miss a tick: a faster one halves the latency of a key.
     os.environ.setdefault("TEXTUAL_FPS", "240")
     from arena_tui.tui.app import ArenaApp
 
@@ -66,10 +66,10 @@ def _show(
 
 
 def _followable(name: str, config: Config) -> Path:
-    """The file, which may come later.
+    """The path of a file to follow, which need not exist yet.
 
     Raises:
-        UsageError: Its lines cannot be followed into this broker, or it is no file.
+        UsageError: The broker is not in this process, or the path is not a file.
     """
     if config.broker.kind != "memory":
         raise UsageError(
@@ -86,7 +86,7 @@ def _followable(name: str, config: Config) -> Path:
 
 @contextmanager
 def _own_terminal(log: Path) -> Iterator[Output]:
-    """Only the app draws: what anything else prints, C++ game code included, goes to the log.
+    """Reserve the terminal for the app: all other output, of C++ game code too, goes to the log.
 
     Textual draws on `sys.__stderr__` and asks `sys.__stdout__` for the terminal's size.
     """

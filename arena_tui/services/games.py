@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import runpy
 import sys
@@ -98,6 +99,14 @@ class Games:
             player = Player(playable, self._sink.run, continuous=continuous)
             player.start()
             self._players.append(player)
+
+    async def start_in_thread(self, playable: Playable, continuous: bool = False) -> None:
+        """`start` for a loop that must not wait for a game to load.
+
+        Raises:
+            ArenaError: It cannot be played; says why.
+        """
+        await asyncio.to_thread(self.start, playable, continuous)
 
     def stop(self) -> None:
         """Ask all games to end and wait up to 5 s for each; scripts are not stopped."""

@@ -1,4 +1,4 @@
-"""Opens, supervises and closes what a process runs: broker, sink, store, consumers."""
+"""Opens, supervises and closes what a process runs: broker, producers, store, consumers."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import os
 import socket
 import time
 from collections.abc import Collection, Coroutine, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from arena_tui.broker.memory import InProcessBroker
@@ -15,8 +16,10 @@ from arena_tui.broker.protocol import STORE, BrokerProtocol, Limits
 from arena_tui.broker.timing import Timing
 from arena_tui.config import Config
 from arena_tui.consumers.protocol import Consumer
+from arena_tui.producers.follow import Follower
 from arena_tui.producers.sink import MultiRunBrokerSink
 from arena_tui.services.consumption import Consumption
+from arena_tui.services.games import Games
 
 if TYPE_CHECKING:
     from arena_tui.consumers.persister import Persister
@@ -43,7 +46,7 @@ class Runtime:
         timing: How often a shared broker does what it does in the background.
 
     Attributes:
-        broker, sink: There from the start.
+        broker, sink, games: There from the start.
         database, history, storing: There once `open` returned; `storing` runs the persister.
         notices: What the user should know, oldest first.
     """
@@ -64,6 +67,8 @@ class Runtime:
         self.history: History | None = None
         self.storing: Consumption[Persister] | None = None
         self.notices: list[str] = []
+        self.games = Games(self.sink, self.notices)
+        self._follower: Follower | None = None
         self._storing_here = config.db is not None and not (producer and self.broker.shared)
         self._opening = asyncio.Lock()
         self._started = False
@@ -100,6 +105,11 @@ class Runtime:
         await consumption.start()
         self._consumptions.append(consumption)
         return consumption
+
+    def follow(self, files: Sequence[Path]) -> None:
+        """Publish what stands in these files of JSON lines, and what is added to them."""
+        self._follower = Follower(self.broker, files, self.notices, self.catch_up)
+        self._follower.start()
 
     def release(self, consumption: Consumption[Any]) -> None:
         """Run a polled consumer no longer."""
@@ -161,12 +171,16 @@ class Runtime:
             self.database = self.history = self.storing = None
 
     async def aclose(self) -> str | None:
-        """End this process's runs, keep all that was published, close. Returns what was lost.
+        """End this process's games and runs, keep what was published, close; returns what was lost.
 
         While a durable consumer or the server refuses, it is waited for no longer than
         `give_up_s`. What other processes have published to a shared broker stays there for the
         next time.
         """
+        if self._follower is not None:
+            await self._follower.aclose()
+        if self.games.playing:
+            await asyncio.to_thread(self.games.stop)
         if self._started or not self.broker.shared:  # what was never reached is not waited for
             await self._settle()
         stats = await self.broker.stats()

@@ -1,4 +1,4 @@
-"""The filter language of the list of runs as SQL: text in, a condition and its parameters out."""
+"""Compiles the run filter language to SQL: a condition and its parameters."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _ANYWHERE: Final = (
 
 
 def parse_filter(text: str) -> tuple[str, list[Any]]:
-    """The SQL condition on `runs` and its parameters.
+    """Compile a filter to an SQL condition on `runs` and its parameters.
 
     Raises:
-        UsageError: A number that does not exist, or is none; names what does.
+        UsageError: A comparison with an unknown column or with a value that is not a number.
     """
     conditions: list[str] = []
     parameters: list[Any] = []

@@ -1,4 +1,4 @@
-"""Typed reads of the store, each by window. Writes nothing but bookmarks and deletions."""
+"""Typed, windowed reads of the store. Writes nothing but bookmarks and deletions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from arena_tui.store.rows import RUN_COLUMNS, as_in_payload, totals_of
 __all__ = ["History", "SortKey", "read_run", "read_runs", "read_window"]
 
 WINDOW = 1_000
-"""Most events any read returns."""
+"""Maximum number of seqs a windowed read returns, and the default page of runs."""
 
 SortKey: TypeAlias = Literal[
     "started_at", "game", "label", "status", "turns", "events", "input_tokens", "output_tokens",
@@ -30,7 +30,7 @@ _PAYLOAD_COLUMNS = "run_id, epoch, seq, payload"
 
 
 class History:
-    """The store as screens and commands read it; every call runs in a reader thread."""
+    """Queries for screens and commands; reads run in reader threads, writes in the writer's."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -45,25 +45,25 @@ class History:
         limit: int = WINDOW,
         offset: int = 0,
     ) -> list[RunTotals]:
-        """Runs `offset .. offset + limit` of those that match, in order; see `parse_filter`."""
+        """One page of the matching runs, sorted; `parse_filter` makes `where` and `parameters`."""
         return await self._database.read(
             partial(read_runs, where=where, parameters=parameters, sort=sort,
                     descending=descending, limit=limit, offset=offset)
         )  # fmt: skip
 
     async def count(self, where: str = "TRUE", parameters: Sequence[Any] = ()) -> int:
-        """How many runs match."""
+        """Number of matching runs."""
         return await self._database.read(
-            lambda connection: _one(
+            lambda connection: _scalar(
                 connection, f"SELECT count(*) FROM runs WHERE {where}", list(parameters)
             )
         )
 
     async def run(self, run_id: str) -> RunTotals:
-        """One run, by its id or an unambiguous end or beginning of it.
+        """One run, by its id or an unambiguous prefix or suffix of it.
 
         Raises:
-            UnknownRunError: None, or several.
+            UnknownRunError: No run matches, or several do.
         """
         return await self._database.read(partial(read_run, run_id=run_id))
 
@@ -72,8 +72,8 @@ class History:
     ) -> list[Delivery]:
         """Events and gaps with `from_seq <= seq <= to_seq`, at most `WINDOW` seqs, in order.
 
-        A run whose stream was lost and made anew has several epochs: `epoch` chooses one, None
-        gives one after the other.
+        A run whose stream was lost and recreated has several epochs: `epoch` selects one, None
+        returns all of them in order.
         """
         return await self._database.read(
             partial(read_window, run_id=run_id, from_seq=from_seq, to_seq=to_seq, epoch=epoch)
@@ -94,14 +94,14 @@ class History:
         )
 
     async def density(self, run_id: str, slices: int) -> Density:
-        """How a run's events spread over its time, in `slices`, with all marks."""
+        """Histogram of a run's events over time in `slices` equal slices, with marks."""
         return await self._database.read(partial(_read_density, run_id=run_id, slices=slices))
 
     async def next_of_kind(self, run_id: str, kind: str, at: int, step: int) -> int | None:
-        """The next (`step` 1) or previous (-1) seq of that kind, as seen from `at`; or None."""
+        """Seq of the next (`step` 1) or previous (-1) event of `kind` from `at`, or None."""
         comparison, aggregate = (">", "min") if step > 0 else ("<", "max")
         return await self._database.read(
-            lambda connection: _one(
+            lambda connection: _scalar(
                 connection,
                 f"SELECT {aggregate}(seq) FROM events "
                 f"WHERE run_id = ? AND kind = ? AND seq {comparison} ?",
@@ -112,7 +112,7 @@ class History:
     async def turn_seq(self, run_id: str, turn: int) -> int | None:
         """First seq of that turn, or None."""
         return await self._database.read(
-            lambda connection: _one(
+            lambda connection: _scalar(
                 connection,
                 "SELECT min(seq) FROM events WHERE run_id = ? AND turn = ?",
                 [run_id, turn],
@@ -120,21 +120,21 @@ class History:
         )
 
     async def keyframe(self, run_id: str, seq: int) -> list[Envelope]:
-        """The events that tell how the run looked at `seq`: its start, and the newest turn and
-        observation, error and prompt until then, in order."""
+        """The run's state at `seq`: the newest start, turn, observation, prompt, response, error
+        and end up to there, in order."""
         return await self._database.read(partial(_read_keyframe, run_id=run_id, seq=seq))
 
     async def tallies(self, run_id: str, seq: int) -> dict[str, AgentTally]:
-        """What each agent did and used up to `seq`."""
+        """Actions, errors, tokens and cost of each agent up to `seq`."""
         return await self._database.read(partial(_read_tallies, run_id=run_id, seq=seq))
 
     async def search(
         self, run_id: str, text: str, after_seq: int, backwards: bool = False
     ) -> int | None:
-        """The next (or previous) seq whose event contains `text`, letter case aside; or None."""
+        """Seq of the next (or previous) event that contains `text`, ignoring case; or None."""
         comparison, aggregate = ("<", "max") if backwards else (">", "min")
         return await self._database.read(
-            lambda connection: _one(
+            lambda connection: _scalar(
                 connection,
                 f"SELECT {aggregate}(seq) FROM events WHERE run_id = ? AND seq {comparison} ? "
                 "AND contains(lower(payload), lower(?))",
@@ -143,12 +143,12 @@ class History:
         )
 
     async def bookmark(self, run_id: str, epoch: int, seq: int, note: str, at: datetime) -> bool:
-        """Set a bookmark, or take it away when it is there; returns whether it is set now."""
+        """Toggle a bookmark; returns whether it is now set."""
 
         def toggle(connection: Connection) -> bool:
             key = [run_id, epoch, seq]
             condition = "run_id = ? AND epoch = ? AND seq = ?"
-            if _one(connection, f"SELECT count(*) FROM bookmarks WHERE {condition}", key):
+            if _scalar(connection, f"SELECT count(*) FROM bookmarks WHERE {condition}", key):
                 connection.execute(f"DELETE FROM bookmarks WHERE {condition}", key)
                 return False
             row = [*key, note, at.replace(tzinfo=None)]
@@ -158,10 +158,10 @@ class History:
         return await self._database.write(toggle)
 
     async def delete(self, run_id: str) -> None:
-        """Remove a run and all that belongs to it.
+        """Delete a run with its events, gaps, quarantined entries and bookmarks.
 
         Raises:
-            UsageError: It is being stored at present.
+            UsageError: The run is still being stored.
         """
         if run_id in self._database.live_runs:
             raise UsageError(f"run {run_id} is not over: delete it when it has ended")
@@ -214,23 +214,23 @@ def read_window(
     connection: Connection, run_id: str, from_seq: int, to_seq: int, epoch: int | None = None
 ) -> list[Delivery]:
     """See `History.window`."""
-    place = {"run": run_id, "first": from_seq, "last": min(to_seq, from_seq + WINDOW - 1)}
-    chosen = "run_id = $run" if epoch is None else f"run_id = $run AND epoch = {epoch:d}"
+    parameters = {"run": run_id, "first": from_seq, "last": min(to_seq, from_seq + WINDOW - 1)}
+    condition = "run_id = $run" if epoch is None else f"run_id = $run AND epoch = {epoch:d}"
     rows = connection.execute(
-        f"SELECT {_PAYLOAD_COLUMNS} FROM events WHERE {chosen} AND seq BETWEEN $first AND $last",
-        place,
+        f"SELECT {_PAYLOAD_COLUMNS} FROM events WHERE {condition} AND seq BETWEEN $first AND $last",
+        parameters,
     ).fetchall()
     gaps = connection.execute(
         f"SELECT run_id, epoch, from_seq, to_seq, reason FROM gaps "
-        f"WHERE {chosen} AND from_seq <= $last AND greatest(from_seq, to_seq) >= $first",
-        place,
+        f"WHERE {condition} AND from_seq <= $last AND greatest(from_seq, to_seq) >= $first",
+        parameters,
     ).fetchall()
     found: list[Delivery] = [Gap(*row) for row in gaps]
     found += [_envelope(*row) for row in rows]
-    return sorted(found, key=_place)
+    return sorted(found, key=_order)
 
 
-def _place(delivery: Delivery) -> tuple[int, int, bool]:
+def _order(delivery: Delivery) -> tuple[int, int, bool]:
     seq = delivery.from_seq if isinstance(delivery, Gap) else delivery.seq
     return delivery.epoch, seq, isinstance(delivery, Envelope)
 
@@ -272,21 +272,22 @@ def _read_density(connection: Connection, run_id: str, slices: int) -> Density:
     time = Slices(
         first_at=first_at.replace(tzinfo=UTC), last_at=last_at.replace(tzinfo=UTC), count=slices
     )
-    since_us = "(epoch_us(ts) - epoch_us($from))"
-    slice_of = f"least({slices - 1}, CAST(floor({since_us} / {time.width_us!r}) AS INTEGER))"
-    place = {"run": run_id, "from": first_at}
+    elapsed_us = "(epoch_us(ts) - epoch_us($from))"
+    slice_of = f"least({slices - 1}, CAST(floor({elapsed_us} / {time.width_us!r}) AS INTEGER))"
+    parameters = {"run": run_id, "from": first_at}
     rows = connection.execute(
-        f"SELECT {slice_of}, count(*), min(seq) FROM events WHERE run_id = $run GROUP BY 1", place
+        f"SELECT {slice_of}, count(*), min(seq) FROM events WHERE run_id = $run GROUP BY 1",
+        parameters,
     ).fetchall()
     marks = [
         *_marks(connection, "error", f"SELECT seq, {slice_of}, '' FROM events "
-                "WHERE run_id = $run AND kind = 'error'", place),
+                "WHERE run_id = $run AND kind = 'error'", parameters),
         *_marks(connection, "gap", f"SELECT from_seq, if(ts IS NULL, 0, {slice_of}), reason "
                 "FROM gaps ASOF LEFT JOIN events ON events.run_id = gaps.run_id "
                 "AND events.epoch = gaps.epoch AND seq < from_seq "
-                "WHERE gaps.run_id = $run", place),
+                "WHERE gaps.run_id = $run", parameters),
         *_marks(connection, "bookmark", f"SELECT seq, {slice_of}, note FROM bookmarks "
-                "JOIN events USING (run_id, epoch, seq) WHERE run_id = $run", place),
+                "JOIN events USING (run_id, epoch, seq) WHERE run_id = $run", parameters),
     ]  # fmt: skip
     return time.density({index: (count, seq) for index, count, seq in rows}, last_seq, marks)
 
@@ -295,13 +296,13 @@ def _marks(
     connection: Connection,
     kind: Literal["error", "gap", "bookmark"],
     query: str,
-    place: dict[str, Any],
+    parameters: dict[str, Any],
 ) -> list[Mark]:
-    rows = connection.execute(f"{query} ORDER BY 1 LIMIT {MARKS_MAX}", place).fetchall()
+    rows = connection.execute(f"{query} ORDER BY 1 LIMIT {MARKS_MAX}", parameters).fetchall()
     return [Mark(seq=seq, kind=kind, slice=index, note=note or "") for seq, index, note in rows]
 
 
-def _one(connection: Connection, query: str, parameters: list[Any]) -> Any:
+def _scalar(connection: Connection, query: str, parameters: list[Any]) -> Any:
     rows = connection.execute(query, parameters).fetchall()
     return rows[0][0] if rows else None
 

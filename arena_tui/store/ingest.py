@@ -1,11 +1,11 @@
-"""A batch of deliveries as one transaction: new rows, gaps, folded totals. Decides no timing.
+"""Writes a batch of deliveries in one transaction: rows, gaps, folded totals. Decides no timing.
 
-A run's row holds its cursor, too, so that a batch delivered again adds nothing.
+A run's row also holds its cursor, so writing a redelivered batch changes nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import TypeAlias
 
@@ -17,25 +17,25 @@ from arena_tui.folds.totals import RunTotals
 from arena_tui.store.database import Connection
 from arena_tui.store.rows import (
     append_events,
-    facts_of,
     insert_gap,
     insert_quarantined,
-    insert_run,
+    insert_runs,
     load_totals,
-    save_totals,
+    update_runs,
 )
 
 __all__ = ["Ingest", "Quarantined", "find_unstorable", "without"]
 
 Quarantined: TypeAlias = tuple[Envelope, str]
-"""An event that the store can never take, and why."""
+"""An event that the store can never accept, and the reason."""
 
 
 class Ingest:
-    """Writes batches, and remembers the totals of the runs that are still going on.
+    """Writes batches and caches the totals of unfinished runs.
 
-    `commit` belongs to the store's writer thread, within a transaction. When that is on disk,
-    `remember` its totals; when it failed, `forget` all: it may be on disk all the same.
+    Call `commit` in the store's writer thread, within a transaction. Once the transaction is
+    committed, `remember` the returned totals; if it failed, `forget` the cache, because a failed
+    commit may have reached the disk.
     """
 
     def __init__(self, clock: Callable[[], datetime] = utc_now) -> None:
@@ -44,26 +44,27 @@ class Ingest:
 
     @property
     def live(self) -> Mapping[str, RunTotals]:
-        """Totals, as stored, of the runs that have not ended."""
+        """Stored totals of the runs that have not ended."""
         return self._totals
 
     def commit(
         self, connection: Connection, batch: Sequence[Delivery], aside: Sequence[Quarantined]
     ) -> dict[str, RunTotals]:
-        """Write what of the batch is past the stored cursors, and the events set `aside`.
+        """Write the deliveries past the stored cursors, and quarantine the events in `aside`.
 
-        Returns the new totals of its runs: `(epoch, seq)` is how far each is stored.
+        Returns the new totals of the batch's runs; their `(epoch, seq)` is the stored cursor.
 
         Raises:
-            duckdb.Error: A value or the disk was refused; the transaction is to be undone.
+            duckdb.Error: A value was rejected or the write failed; roll the transaction back.
         """
         noted_at = self._clock()
+        stored = self._stored(connection, {each.run_id for each in batch})
         folded: dict[str, RunTotals] = {}
-        news: list[Envelope] = []
+        new_events: list[Envelope] = []
         for each in batch:
             totals = folded.get(each.run_id)
             if totals is None:
-                totals = folded[each.run_id] = self._totals_for(connection, each)
+                totals = folded[each.run_id] = _copy(stored.get(each.run_id), each)
             if isinstance(each, Gap):
                 if gap := _new_part(connection, each, totals):
                     insert_gap(connection, gap, noted_at)
@@ -71,19 +72,18 @@ class Ingest:
                     if gap.raw is not None:
                         insert_quarantined(connection, gap, gap.raw, "no event", noted_at)
             elif (each.epoch, each.seq) > (totals.epoch, totals.seq):
-                news.append(each)
+                new_events.append(each)
                 totals.add(each)
-        if news:
-            append_events(connection, news, "events")
+        if new_events:
+            append_events(connection, new_events, "events")
         for envelope, error in aside:
             insert_quarantined(connection, envelope, envelope.raw, error, noted_at)
-        for counters_only in (False, True):
-            group = [each for each in folded.values() if self._same_facts(each) is counters_only]
-            save_totals(connection, group, counters_only=counters_only)
+        insert_runs(connection, [each for run_id, each in folded.items() if run_id not in stored])
+        update_runs(connection, [(each, folded[run_id]) for run_id, each in stored.items()])
         return folded
 
     def remember(self, folded: Mapping[str, RunTotals]) -> None:
-        """What `commit` returned is on disk."""
+        """Cache the totals that `commit` returned, once they are on disk."""
         for run_id, totals in folded.items():
             if totals.status == "running":
                 self._totals[run_id] = totals
@@ -91,27 +91,20 @@ class Ingest:
                 self._totals.pop(run_id, None)
 
     def forget(self) -> None:
-        """What is on disk is to be read there."""
+        """Clear the cache, so that totals are loaded from disk again."""
         self._totals.clear()
 
-    def _same_facts(self, totals: RunTotals) -> bool:
-        known = self._totals.get(totals.run_id)
-        return known is not None and facts_of(known) == facts_of(totals)
-
-    def _totals_for(self, connection: Connection, first: Delivery) -> RunTotals:
-        """A copy to fold into, so that a refused transaction leaves no trace."""
-        known = self._totals.get(first.run_id) or load_totals(connection, first.run_id)
-        if known is None:
-            insert_run(connection, first.run_id, first.epoch)
-            return RunTotals(run_id=first.run_id, epoch=first.epoch)
-        return msgspec.structs.replace(known)
+    def _stored(self, connection: Connection, run_ids: Collection[str]) -> dict[str, RunTotals]:
+        """Totals as stored, of those of the runs that are stored."""
+        known = {run_id: self._totals[run_id] for run_id in run_ids if run_id in self._totals}
+        return known | load_totals(connection, [each for each in run_ids if each not in known])
 
 
 def find_unstorable(envelopes: Sequence[Envelope], connection: Connection) -> list[Quarantined]:
-    """The events that the store can never take: halve what fails until single ones are left.
+    """The events that the store can never accept, found by bisecting the batch.
 
     Raises:
-        duckdb.OperationalError: It is the store that fails.
+        duckdb.OperationalError: The store itself failed.
     """
     connection.execute("CREATE TEMP TABLE IF NOT EXISTS trial AS FROM events LIMIT 0")
     try:
@@ -120,7 +113,7 @@ def find_unstorable(envelopes: Sequence[Envelope], connection: Connection) -> li
             RunTotals(run_id=envelope.run_id).add(envelope)
     except duckdb.OperationalError:
         raise
-    except Exception as error:  # noqa: BLE001 - whatever it is, it comes from one of them
+    except Exception as error:  # noqa: BLE001 - any other error is an event's
         if len(envelopes) == 1:
             return [(envelopes[0], str(error)[:500])]
         middle = len(envelopes) // 2
@@ -132,22 +125,29 @@ def find_unstorable(envelopes: Sequence[Envelope], connection: Connection) -> li
 
 
 def without(batch: Sequence[Delivery], bad: Sequence[Quarantined]) -> list[Delivery]:
-    """The batch with a gap in place of each event that is set aside."""
-    aside = {(each.run_id, each.epoch, each.seq) for each, _ in bad}
+    """The batch with each quarantined event replaced by a gap."""
+    quarantined = {(each.run_id, each.epoch, each.seq) for each, _ in bad}
     return [
         Gap(each.run_id, each.epoch, each.seq, each.seq, "quarantined")
-        if isinstance(each, Envelope) and (each.run_id, each.epoch, each.seq) in aside
+        if isinstance(each, Envelope) and (each.run_id, each.epoch, each.seq) in quarantined
         else each
         for each in batch
     ]
 
 
+def _copy(stored: RunTotals | None, first: Delivery) -> RunTotals:
+    """Totals to fold into, so that a refused transaction leaves no trace."""
+    if stored is None:
+        return RunTotals(run_id=first.run_id, epoch=first.epoch)
+    return msgspec.structs.replace(stored)
+
+
 def _new_part(connection: Connection, gap: Gap, totals: RunTotals) -> Gap | None:
-    """What of the gap the store does not know yet."""
+    """The part of the gap that is not stored yet, or None."""
     if gap.epoch < totals.epoch:
         return None
     if not gap.count:
-        return None if _is_noted(connection, gap) else gap
+        return None if _is_stored(connection, gap) else gap
     if gap.epoch != totals.epoch or gap.from_seq > totals.seq:
         return gap
     if gap.to_seq <= totals.seq:
@@ -155,12 +155,12 @@ def _new_part(connection: Connection, gap: Gap, totals: RunTotals) -> Gap | None
     return msgspec.structs.replace(gap, from_seq=totals.seq + 1)
 
 
-def _is_noted(connection: Connection, gap: Gap) -> bool:
-    """Whether the store knows of this gap, which has no length to tell it by."""
+def _is_stored(connection: Connection, gap: Gap) -> bool:
+    """Whether this gap is stored already; it has no length to compare with the cursor."""
     query = "SELECT 1 FROM gaps WHERE run_id = ? AND epoch = ? AND from_seq = ? AND reason = ?"
     values: list[object] = [gap.run_id, gap.epoch, gap.from_seq, gap.reason]
-    if gap.raw is not None:  # there may be any number of these in one place
+    if gap.raw is not None:  # several raw entries may share a position
         query = "SELECT 1 FROM quarantine WHERE run_id = ? AND epoch = ? AND raw = ?"
         values = [gap.run_id, gap.epoch, gap.raw]
-    # DuckDB does no other work on a connection with rows left to fetch.
+    # A DuckDB connection with unfetched rows does no other work: fetch them all.
     return bool(connection.execute(query, values).fetchall())

@@ -1,4 +1,4 @@
-"""A run from any event on: stored rows first, then the live stream, as one iterator."""
+"""Replays a run from any event on: stored rows, then the live stream, as one iterator."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from arena_tui.store.history import WINDOW, History
 
 __all__ = ["replay"]
 
-_FIRST = 0
-"""Stands for the run's first epoch, whichever that is."""
+_FIRST_EPOCH = 0
+"""Sentinel for the run's first epoch."""
 
 
 async def replay(
@@ -22,71 +22,72 @@ async def replay(
     broker: BrokerProtocol | None,
     run_id: str,
     from_seq: int = 1,
-    epoch: int = _FIRST,
+    epoch: int = _FIRST_EPOCH,
 ) -> AsyncIterator[Delivery]:
     """Every event from `from_seq` of `epoch` on, once and in order; ends with the run.
 
-    What the broker let go of is read from the store; only what neither has is a `Gap`. After the
-    last event of an epoch comes the first one of the next.
+    Events that the broker has trimmed are read from the store; a `Gap` stands only for events that
+    neither holds. After the last event of an epoch comes the first of the next.
 
     Raises:
         UnknownRunError: Neither the store nor the broker knows the run.
     """
-    at = Cursor(epoch, from_seq - 1)
+    cursor = Cursor(epoch, from_seq - 1)
     known = False
     while True:
-        held = await _held(broker, run_id)  # first: what is reaped meanwhile is stored by then
-        async for delivery in _stored(history, run_id, at):
+        # Before the store is read: a run that is reaped in between has been stored by then.
+        live = await _live_info(broker, run_id)
+        async for delivery in _stored(history, run_id, cursor):
             yield delivery
-            at, known = _after(delivery), True
-        if broker is None or held is None or held.epoch < at.epoch:
+            cursor, known = _cursor_after(delivery), True
+        if broker is None or live is None or live.epoch < cursor.epoch:
             break
         known = True
-        if held.epoch != at.epoch:
-            at = Cursor(held.epoch, at.seq if at.epoch == _FIRST else 0)
+        if live.epoch != cursor.epoch:
+            cursor = Cursor(live.epoch, cursor.seq if cursor.epoch == _FIRST_EPOCH else 0)
         behind = False
         try:
-            async for delivery in broker.stream(run_id, min(at.seq, held.last_seq) + 1):
-                behind = isinstance(delivery, Gap) and await _is_stored(history, run_id, at)
+            async for delivery in broker.stream(run_id, min(cursor.seq, live.last_seq) + 1):
+                behind = isinstance(delivery, Gap) and await _is_stored(history, run_id, cursor)
                 if behind:
                     break
-                if _after(delivery) > at:
+                if _cursor_after(delivery) > cursor:
                     yield delivery
-                    at = _after(delivery)
+                    cursor = _cursor_after(delivery)
         except UnknownRunError:
-            continue  # reaped since it was seen: what is left of it is stored
+            continue  # reaped in between: the rest is in the store
         if not behind:
             return
     if not known and (await history.run(run_id)).run_id != run_id:
         raise UnknownRunError(f"no run {run_id!r}: give the whole id")
 
 
-async def _stored(history: History, run_id: str, at: Cursor) -> AsyncIterator[Delivery]:
-    """What the store has after `at`."""
+async def _stored(history: History, run_id: str, cursor: Cursor) -> AsyncIterator[Delivery]:
+    """Stored events and gaps after the cursor."""
     for epoch, last_seq in (await history.epochs(run_id)).items():
-        if epoch < at.epoch:
+        if epoch < cursor.epoch:
             continue
-        at = Cursor(epoch, at.seq if at.epoch in (epoch, _FIRST) else 0)
-        for first in range(at.seq + 1, last_seq + 2, WINDOW):
+        cursor = Cursor(epoch, cursor.seq if cursor.epoch in (epoch, _FIRST_EPOCH) else 0)
+        for first in range(cursor.seq + 1, last_seq + 2, WINDOW):
             for delivery in await history.window(run_id, first, first + WINDOW - 1, epoch):
                 if isinstance(delivery, Gap) and delivery.reason == "reset":
                     yield delivery
-                elif (after := _after(delivery)) > at:
-                    begun = isinstance(delivery, Gap) and delivery.from_seq <= at.seq
-                    yield replace(delivery, from_seq=at.seq + 1) if begun else delivery
-                    at = after
+                elif (after := _cursor_after(delivery)) > cursor:
+                    is_partly_read = isinstance(delivery, Gap) and delivery.from_seq <= cursor.seq
+                    yield replace(delivery, from_seq=cursor.seq + 1) if is_partly_read else delivery
+                    cursor = after
 
 
-async def _held(broker: BrokerProtocol | None, run_id: str) -> RunInfo | None:
+async def _live_info(broker: BrokerProtocol | None, run_id: str) -> RunInfo | None:
     if broker is None:
         return None
     return next((info for info in await broker.runs() if info.meta.run_id == run_id), None)
 
 
-async def _is_stored(history: History, run_id: str, at: Cursor) -> bool:
-    return bool(await history.window(run_id, at.seq + 1, at.seq + 1, at.epoch))
+async def _is_stored(history: History, run_id: str, cursor: Cursor) -> bool:
+    return bool(await history.window(run_id, cursor.seq + 1, cursor.seq + 1, cursor.epoch))
 
 
-def _after(delivery: Delivery) -> Cursor:
+def _cursor_after(delivery: Delivery) -> Cursor:
     seq = delivery.to_seq if isinstance(delivery, Gap) else delivery.seq
     return Cursor(delivery.epoch, seq)

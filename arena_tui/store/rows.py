@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -18,14 +18,13 @@ __all__ = [
     "RUN_COLUMNS",
     "append_events",
     "as_in_payload",
-    "facts_of",
     "insert_gap",
     "insert_quarantined",
-    "insert_run",
+    "insert_runs",
     "load_cursors",
     "load_totals",
-    "save_totals",
     "totals_of",
+    "update_runs",
 ]
 
 _FIELDS = RunTotals.__struct_fields__
@@ -34,19 +33,13 @@ _TIME_FIELDS = ("started_at", "ended_at", "last_at")
 RUN_COLUMNS: Final = ", ".join(_FIELDS)
 """Columns of the `runs` table, in the order of the fields of RunTotals."""
 
-_COUNTERS = (
-    "run_id", "epoch", "seq", "turns", "events", "errors", "lost",
-    "input_tokens", "output_tokens", "cost_usd", "last_at",
-)  # fmt: skip
-_FACTS = tuple(name for name in _FIELDS if name not in _COUNTERS)
-"""Columns that few batches change; leaving them out halves the cost of the update."""
-
 _encoder = msgspec.json.Encoder()
 
 
 def append_events(connection: Connection, envelopes: Sequence[Envelope], table: str) -> None:
     """Append rows of the layout of `events`."""
-    connection.from_arrow(event_columns(envelopes)).insert_into(table)
+    new_events = event_columns(envelopes)  # noqa: F841 - DuckDB looks it up by this name
+    connection.execute(f"INSERT INTO {table} FROM new_events")
 
 
 def insert_gap(connection: Connection, gap: Gap, noted_at: datetime) -> None:
@@ -64,32 +57,42 @@ def insert_quarantined(
     connection.execute("INSERT INTO quarantine VALUES (?, ?, ?, ?, ?, ?)", row)
 
 
-def insert_run(connection: Connection, run_id: str, epoch: int) -> None:
-    """Add an empty row to `runs`, for `save_totals` to update."""
-    connection.execute("INSERT INTO runs (run_id, epoch, seq) VALUES (?, ?, 0)", [run_id, epoch])
+def insert_runs(connection: Connection, totals: Sequence[RunTotals]) -> None:
+    """Add a row to `runs` for each of these."""
+    if totals:
+        select, columns = _as_table(totals, _FIELDS)
+        connection.execute(f"INSERT INTO runs ({RUN_COLUMNS}) {select}", columns)
 
 
-def save_totals(
-    connection: Connection, totals: Sequence[RunTotals], *, counters_only: bool
-) -> None:
-    """Update the rows of these runs, which must exist; `counters_only` leaves the facts alone."""
-    if not totals:
+def update_runs(connection: Connection, changes: Sequence[tuple[RunTotals, RunTotals]]) -> None:
+    """Turn the rows with the first totals of each pair into rows with the second.
+
+    One statement, of the columns that any of them changes: most of its cost is by statement and by
+    column, not by row.
+    """
+    changes = [(before, after) for before, after in changes if before != after]
+    if not changes:
         return
-    names = _COUNTERS if counters_only else _FIELDS
-    columns = [[_sql_value(name, getattr(each, name)) for each in totals] for name in names]
-    new = ", ".join(f"unnest(${number}) AS {name}" for number, name in enumerate(names, 1))
-    assignments = ", ".join(f"{name} = new.{name}" for name in names[1:])
+    changed = [
+        name
+        for name in _FIELDS[1:]
+        if any(getattr(before, name) != getattr(after, name) for before, after in changes)
+    ]
+    select, columns = _as_table([after for _, after in changes], ["run_id", *changed])
+    assignments = ", ".join(f"{name} = new.{name}" for name in changed)
     connection.execute(
-        f"UPDATE runs SET {assignments} FROM (SELECT {new}) AS new WHERE runs.run_id = new.run_id",
+        f"UPDATE runs SET {assignments} FROM ({select}) AS new WHERE runs.run_id = new.run_id",
         columns,
     )
 
 
-def load_totals(connection: Connection, run_id: str) -> RunTotals | None:
-    """The run's stored totals, or None."""
-    query = f"SELECT {RUN_COLUMNS} FROM runs WHERE run_id = ?"
-    rows = connection.execute(query, [run_id]).fetchall()
-    return totals_of(rows[0]) if rows else None
+def load_totals(connection: Connection, run_ids: Collection[str]) -> dict[str, RunTotals]:
+    """The stored totals of those of the runs that are stored."""
+    if not run_ids:
+        return {}
+    query = f"SELECT {RUN_COLUMNS} FROM runs WHERE run_id IN (SELECT unnest(?))"
+    rows = connection.execute(query, [list(run_ids)]).fetchall()
+    return {totals.run_id: totals for totals in map(totals_of, rows)}
 
 
 def load_cursors(connection: Connection) -> dict[str, Cursor]:
@@ -111,14 +114,16 @@ def totals_of(row: Sequence[Any]) -> RunTotals:
     return msgspec.convert(given, RunTotals)
 
 
-def facts_of(totals: RunTotals) -> tuple[object, ...]:
-    """What `save_totals` leaves alone with `counters_only`."""
-    return tuple(getattr(totals, name) for name in _FACTS)
-
-
 def as_in_payload(text: str) -> str:
     """The text as it stands inside a payload: quotes and control characters are escaped there."""
     return _encoder.encode(text).decode()[1:-1]
+
+
+def _as_table(totals: Sequence[RunTotals], names: Sequence[str]) -> tuple[str, list[list[object]]]:
+    """A query of these columns, and its parameters: a list a column."""
+    columns = [[_sql_value(name, getattr(each, name)) for each in totals] for name in names]
+    lists = ", ".join(f"unnest(${number}) AS {name}" for number, name in enumerate(names, 1))
+    return f"SELECT {lists}", columns
 
 
 def _sql_value(name: str, value: Any) -> Any:

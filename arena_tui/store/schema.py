@@ -1,4 +1,4 @@
-"""The tables and how older files are brought up to date. Runs no query but its own."""
+"""The tables and the migrations of older files. Runs no query but its own."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 __all__ = ["CURSORS_VIEW", "SCHEMA_VERSION", "migrate"]
 
 CURSORS_VIEW: Final = "CREATE OR REPLACE VIEW cursors AS SELECT run_id, epoch, seq FROM runs"
-"""Also a write that changes nothing."""
+"""Running it again is a write that changes nothing."""
 
 _V1 = f"""
 CREATE TABLE meta (schema_version INTEGER NOT NULL);
 INSERT INTO meta VALUES (0);
 
--- One row a run: who played, the folded totals, and (epoch, seq), how far it is stored.
+-- One row per run: its players, the folded totals, and the stored cursor (epoch, seq).
 CREATE TABLE runs (
     run_id VARCHAR PRIMARY KEY,
     epoch BIGINT NOT NULL,
@@ -32,14 +32,14 @@ CREATE TABLE runs (
 );
 {CURSORS_VIEW};
 
--- No key and no index: they halve ingest and serve no range read. The cursor keeps it free of
+-- No key and no index: they halve ingest throughput and serve no range read. The cursor prevents
 -- duplicates. Times are UTC; payload is the whole event as JSON.
 CREATE TABLE events (
     run_id VARCHAR NOT NULL, epoch BIGINT NOT NULL, seq BIGINT NOT NULL,
     turn BIGINT, kind VARCHAR NOT NULL, agent_id VARCHAR, ts TIMESTAMP NOT NULL,
     payload VARCHAR NOT NULL
 );
--- to_seq < from_seq: an unknown number of events (the stream was lost and made anew).
+-- to_seq < from_seq: an unknown number of events (the stream was lost and recreated).
 CREATE TABLE gaps (
     run_id VARCHAR NOT NULL, epoch BIGINT NOT NULL, from_seq BIGINT NOT NULL,
     to_seq BIGINT NOT NULL, reason VARCHAR NOT NULL, noted_at TIMESTAMP NOT NULL
@@ -59,10 +59,10 @@ SCHEMA_VERSION: Final = len(_MIGRATIONS)
 
 
 def migrate(connection: duckdb.DuckDBPyConnection) -> None:
-    """Bring the file to `SCHEMA_VERSION`, each step in one transaction.
+    """Migrate the file to `SCHEMA_VERSION`, one transaction per step.
 
     Raises:
-        StoreUnreadableError: The file was written by a newer version, or is no store.
+        StoreUnreadableError: The file was written by a newer version, or is not a store.
     """
     version = _version(connection)
     if version > SCHEMA_VERSION:

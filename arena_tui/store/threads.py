@@ -1,4 +1,4 @@
-"""Worker threads that outlive the interpreter's own pools. Knows nothing of databases."""
+"""A thread pool that takes work during interpreter exit. Knows nothing of databases."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ T = TypeVar("T")
 
 
 class DaemonThreads(Executor):
-    """A fixed number of daemon threads; work begins in order of submitting.
+    """A fixed-size pool of daemon threads; work starts in submission order.
 
-    `ThreadPoolExecutor` refuses work before `atexit` functions run, but a program that forgot to
-    close its arena stores the rest from exactly there.
+    `ThreadPoolExecutor` rejects work before `atexit` functions run, and a program that did not
+    close its arena stores its remaining events in one of those.
     """
 
     def __init__(self, count: int, name: str) -> None:
@@ -43,7 +43,7 @@ class DaemonThreads(Executor):
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Take no more work, and finish what is queued. `cancel_futures` is not supported."""
+        """Accept no more work, but finish what is queued. `cancel_futures` is not supported."""
         if not self._ended:
             self._ended = True
             for _ in self._threads:
@@ -58,8 +58,8 @@ class DaemonThreads(Executor):
                 continue
             try:
                 result = work()
-            except BaseException as error:  # noqa: BLE001 - whoever waits for it gets it
+            except BaseException as error:  # noqa: BLE001 - raised in the caller by the future
                 future.set_exception(error)
             else:
                 future.set_result(result)
-            del item, future, work  # or the last result lives until the next work comes
+            del item, future, work  # else the last result stays alive until the next one

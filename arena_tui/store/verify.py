@@ -1,4 +1,4 @@
-"""Whether a store is whole: counts everything again, in SQL, apart from the code that wrote it."""
+"""Checks a store's integrity by recounting it in SQL, independently of the code that wrote it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ SELECT run_id, count(*), max(greatest(coalesce(turn, 0), 0)),
        sum(abs(TRY_CAST(payload->>'cost_usd' AS DOUBLE))) FILTER (kind = 'llm_response')
 FROM events GROUP BY run_id
 """
-_NOTHING = (0, 0, 0, None, None, None, None)
+_NO_EVENTS = (0, 0, 0, None, None, None, None)
 _ENDS = """
 SELECT run_id, epoch, arg_max(coalesce(payload->>'status', 'finished'), seq)
 FROM events WHERE kind = 'run_end' GROUP BY ALL
@@ -51,7 +51,7 @@ _TOTALS = ("events", "turns", "errors", "input_tokens", "output_tokens")
 
 
 class Verdict(Struct, frozen=True, kw_only=True):
-    """One run's check: `problems` is empty when all is well."""
+    """Result of checking one run; `problems` is empty when it is sound."""
 
     run_id: str
     events: int
@@ -60,10 +60,10 @@ class Verdict(Struct, frozen=True, kw_only=True):
 
 
 def verify_store(connection: Connection) -> list[Verdict]:
-    """Check every run: seqs dense from 1, every hole a gap row, no duplicates, cursor = newest
-    seq, totals and status equal to a recount. Sorted by run id.
+    """Check every run against one snapshot of the store; verdicts are sorted by run id.
 
-    It sees the store at one moment, also while something is being stored.
+    Seqs are dense from 1, with a gap row for every hole and no duplicates; the cursor is the newest
+    seq; totals and status equal a recount. Safe to run while events are being stored.
     """
     connection.begin()
     try:
@@ -82,7 +82,7 @@ def _verdicts(connection: Connection) -> list[Verdict]:
     verdicts = []
     for run_id, epoch, seq, status, lost, *totals, cost in connection.execute(_RUNS).fetchall():
         found = problems.pop(run_id, [])
-        *counted, cost_counted, cost_scale = recounts.get(run_id, _NOTHING)
+        *counted, cost_counted, cost_scale = recounts.get(run_id, _NO_EVENTS)
         checks = [
             ("cursor", (epoch, seq), newest.get(run_id, (epoch, 0))),
             ("status", status, ends.get((run_id, epoch), "running")),
@@ -92,9 +92,9 @@ def _verdicts(connection: Connection) -> list[Verdict]:
         if not _close(cost, cost_counted, cost_scale):
             checks.append(("cost_usd", cost, cost_counted))
         found += [
-            f"{name} is {_text(kept)}, counted {_text(count)}"
-            for name, kept, count in checks
-            if kept != count
+            f"{name} is {_text(stored)}, counted {_text(count)}"
+            for name, stored, count in checks
+            if stored != count
         ]
         verdicts.append(Verdict(run_id=run_id, events=totals[0], lost=lost, problems=tuple(found)))
     verdicts += [
@@ -107,7 +107,7 @@ def _verdicts(connection: Connection) -> list[Verdict]:
 def _check_seqs(
     connection: Connection,
 ) -> tuple[dict[str, list[str]], dict[str, tuple[int, int]]]:
-    """What is wrong with each run's seqs, and its newest (epoch, seq)."""
+    """Problems with each run's seqs, and its newest (epoch, seq)."""
     problems: dict[str, list[str]] = {}
     newest: dict[str, tuple[int, int]] = {}
     for run_id, epoch, rows, seqs, missing, overlap, first, last in connection.execute(
@@ -125,15 +125,15 @@ def _check_seqs(
 
 
 def _capped(count: int | None) -> int | None:
-    """As the totals hold it: the column ends at 64 bits."""
+    """The count as the totals column holds it, capped at 64 bits."""
     return None if count is None else min(count, BIGINT_MAX)
 
 
-def _close(kept: float | None, counted: float | None, scale: float | None) -> bool:
-    """Sums of the same numbers in another order: equal but for rounding."""
-    if kept is None or counted is None or kept == counted:
-        return kept == counted
-    return abs(kept - counted) <= 1e-9 * (scale or 0.0)
+def _close(stored: float | None, counted: float | None, scale: float | None) -> bool:
+    """Whether two sums of the same numbers, added in different orders, agree up to rounding."""
+    if stored is None or counted is None or stored == counted:
+        return stored == counted
+    return abs(stored - counted) <= 1e-9 * (scale or 0.0)
 
 
 def _text(value: object) -> str:

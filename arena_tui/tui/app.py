@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import gc
 import logging
-import signal
 import time
-from collections import deque
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
@@ -24,10 +20,11 @@ from arena_tui.config import Config
 from arena_tui.consumers.feed import Feed, Frame
 from arena_tui.consumers.lines import Recorder
 from arena_tui.errors import ArenaError, BrokerError, RecordingError, StoreError, UsageError
-from arena_tui.producers.follow import Follower
 from arena_tui.services.connect import PROCESS
-from arena_tui.services.games import Games, Playable
+from arena_tui.services.games import Playable
 from arena_tui.services.runtime import Runtime
+from arena_tui.tui.background import AppTasks, LeavingSignals, save_picture
+from arena_tui.tui.frames import FrameLoop
 from arena_tui.tui.render.clean import clean
 from arena_tui.tui.render.text import clock_time
 from arena_tui.tui.screens.base import ArenaScreen
@@ -42,13 +39,8 @@ __all__ = ["ArenaApp"]
 _log = logging.getLogger(__name__)
 
 _FRAME_S = 0.1
-_PAINT_MAX_S = 2.0
 _NOTICE_S = 60.0
 _TOAST_S: dict[SeverityLevel, float] = {"information": 3.0, "warning": 4.0, "error": 6.0}
-_BEHIND_S = 0.5
-_CANCEL_AGAIN_S = 0.1
-_BUSY_SHARE = 0.5
-"""Most of the loop's time that frames may take; beyond that the frame rate drops first."""
 
 
 class ArenaApp(App[int]):
@@ -102,13 +94,11 @@ class ArenaApp(App[int]):
         self._clock = clock or (lambda: datetime.now().astimezone())
         self.monotonic = monotonic
         self._frame_s = frame_s
-        self._on_leaving = on_leaving
-        self._signal_handlers: dict[int, Any] = {}
+        self._signals = LeavingSignals(on_leaving)
         self._noticed: str | None = None
         self._noticed_at = 0.0
-        self._behind_at = float("-inf")
-        self._tasks: list[asyncio.Task[None]] = []
-        self._frame_ends: deque[float] = deque(maxlen=20)
+        self._frames = FrameLoop(self)
+        self._tasks = AppTasks(self)
         for theme in THEMES:
             self.register_theme(theme)
         if config.theme and config.theme not in self.available_themes:
@@ -149,44 +139,16 @@ class ArenaApp(App[int]):
         PROCESS.offer(self.runtime)
         self.feed = Feed(self.runtime.broker, self.monotonic)
         await self.runtime.consume(self.feed, polled=True)
-        self.games = Games(self.runtime.sink, self.runtime.notices)
-        self.follower = Follower(
-            self.runtime.broker, self._follow, self.runtime.notices, self.runtime.catch_up
-        )
-        self._handle_signals()
+        self._signals.handle(self.exit)
         await self.push_screen(LiveScreen(self))
         self.call_after_refresh(self._begin)
 
-    def _handle_signals(self) -> None:
-        """A terminal that closes, or a polite kill, ends the games and stores what was played."""
-        loop = asyncio.get_running_loop()
-
-        def leave(number: int, _frame: object) -> None:
-            self._on_leaving()
-            loop.call_soon_threadsafe(self.exit, 128 + number)
-
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            with contextlib.suppress(ValueError):  # not in the main thread
-                self._signal_handlers[number] = signal.signal(number, leave)
-
     async def _begin(self) -> None:
         """After the first paint: what takes time to import or to open."""
-        self._start(self._open_and_play(), "opening")
+        self._tasks.start(self._open_and_play(), "opening")
         if self._frame_s is not None:
             gc.freeze()  # what is loaded stays: the collector need not walk it during a frame
-            self._start(self._tick(self._frame_s), "drawing")
-
-    def _start(self, work: Coroutine[None, None, None], name: str) -> None:
-        task = asyncio.create_task(work, name=name)
-        task.add_done_callback(self._ended)
-        self._tasks.append(task)
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        """A screen that nothing moves any more would look like games that stand still."""
-        if not task.cancelled() and (error := task.exception()) is not None:
-            _log.error("%s failed", task.get_name(), exc_info=error)
-            if self.return_code is None:
-                self.exit(1)
+            self._tasks.start(self._frames.run(self._frame_s), "drawing")
 
     async def _open_and_play(self) -> None:
         try:
@@ -196,21 +158,13 @@ class ArenaApp(App[int]):
         except (BrokerError, StoreError, RecordingError) as error:
             self.exit_with(str(error), error.exit_code)
             return
-        self.follower.start()
+        self.runtime.follow(self._follow)
         for playable in self._playables:
             try:
-                await self.start_games(playable, self._continuous)
+                await self.runtime.games.start_in_thread(playable, self._continuous)
             except ArenaError as error:
                 self.exit_with(str(error), error.exit_code)
                 return
-
-    async def start_games(self, playable: Playable, continuous: bool = False) -> None:
-        """Begin to play, in threads.
-
-        Raises:
-            ArenaError: It cannot be played; says why.
-        """
-        await asyncio.to_thread(partial(self.games.start, playable, continuous=continuous))
 
     def open_run(self, run_id: str) -> None:
         """Look at one run, live or stored."""
@@ -249,8 +203,8 @@ class ArenaApp(App[int]):
         yield SystemCommand("New game", "Start a game here", self.action_new_game)
         yield SystemCommand("Help", "All keys", self.action_help)
         yield SystemCommand("Theme", "Change the colours", self.action_change_theme)
-        yield SystemCommand("Picture", "Save the screen as an SVG", self._save_picture)
-        yield SystemCommand("Quit", "End the games played here and leave", self._quit)
+        yield SystemCommand("Picture", "Save the screen as an SVG", partial(save_picture, self))
+        yield SystemCommand("Quit", "End the games played here and leave", self.action_quit)
 
     def action_go(self, name: str) -> None:
         if name == "live":
@@ -273,16 +227,10 @@ class ArenaApp(App[int]):
     def action_new_game(self) -> None:
         from arena_tui.tui.screens.new_game import NewGameScreen
 
-        self.push_screen(NewGameScreen(self.start_games))
+        self.push_screen(NewGameScreen(self.runtime.games.start_in_thread))
 
     async def action_quit(self) -> None:
-        self._quit()
-
-    def action_interrupt(self) -> None:
-        self.exit(0)
-
-    def _quit(self) -> None:
-        playing = self.games.playing
+        playing = self.runtime.games.playing
         if not playing:
             self.exit(0)
             return
@@ -292,67 +240,23 @@ class ArenaApp(App[int]):
         question = f"{games} still being played here. End and leave? What was played is stored."
         self.push_screen(ConfirmScreen(question), lambda yes: self.exit(0) if yes else None)
 
-    def _save_picture(self) -> None:
-        try:
-            path = self.save_screenshot(path=str(Path.cwd()))
-        except OSError as error:
-            self.notify(f"cannot save here: {error.strerror}", severity="error")
-        else:
-            self.notify(f"saved {path}")
+    def action_interrupt(self) -> None:
+        self.exit(0)
 
     async def sample(self) -> None:
         """One frame: fold what came, sample it, show it on the screens in sight."""
         await self.runtime.catch_up()
         queued = self.runtime.sink.stats().queued
         self.frame = await self.feed.frame(self.runtime.storing, queued)
-        for screen in self._screens_in_sight():
+        for screen in self._frames.screens_in_sight():
             if isinstance(screen, ArenaScreen) and screen.is_mounted:
                 screen.show_frame(self.frame)
 
-    def _screens_in_sight(self) -> Iterator[Screen[object]]:
-        """The screen in front, and from time to time those seen behind a dialog.
-
-        All that is behind one is drawn anew whenever anything there changes: 12 ms at 200 x 60.
-        """
-        now = self.monotonic()
-        behind = now - self._behind_at >= _BEHIND_S
-        for screen in reversed(self.screen_stack):
-            yield screen
-            if not (screen.is_modal and behind):
-                return
-            self._behind_at = now
-
-    async def _tick(self, frame_s: float) -> None:
-        """Ten frames a second, or fewer when one takes long: the frame rate drops first."""
-        while True:
-            started = time.perf_counter()
-            await self.sample()
-            await self._painted()
-            taken = time.perf_counter() - started
-            self._frame_ends.append(started)
-            span = self._frame_ends[-1] - self._frame_ends[0]
-            fps = (len(self._frame_ends) - 1) / span if span else 0.0
-            self.pace = (fps, taken * 1_000)
-            await asyncio.sleep(max(frame_s - taken, taken * (1 / _BUSY_SHARE - 1), 0.005))
-
-    async def _painted(self) -> None:
-        """Return once the screen is painted, so that frames never pile up behind a slow one."""
-        painted = asyncio.Event()
-        self.call_after_refresh(painted.set)
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(painted.wait(), _PAINT_MAX_S)
-
     async def on_unmount(self) -> None:
-        while pending := [task for task in self._tasks if not task.done()]:
-            for task in pending:
-                task.cancel()  # more than once: asyncio.wait_for may swallow it before Python 3.12
-            await asyncio.wait(pending, timeout=_CANCEL_AGAIN_S)
-        await self.follower.aclose()
-        await asyncio.to_thread(self.games.stop)
+        await self._tasks.cancel()
         PROCESS.withdraw(self.runtime)
         if unsaved := await self.runtime.aclose():
             self.exit_message = self.exit_message or unsaved
             self._return_code = 1
-        for number, handler in self._signal_handlers.items():
-            signal.signal(number, handler)
+        self._signals.restore()
         gc.unfreeze()  # else DuckDB's module is never freed, and says so on the terminal

@@ -33,7 +33,7 @@ PLAY = [
 
 
 def arena(folder: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run a command whose files all lie in `folder`."""
+    """Run a command with all its files in `folder`."""
     return subprocess.run(
         [*ARENA, *words], capture_output=True, text=True, timeout=120, check=False,
         stdin=subprocess.DEVNULL, env=surroundings(folder) | environment,

@@ -1,4 +1,4 @@
-"""What `doctor` says of a Redis server, with what to do when it is not good."""
+"""What `doctor` finds out about a Redis server, and its advice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`arena-tui persist`: stores what others publish, says how it goes, and ends in good order."""
+"""`arena-tui persist`: stores what others publish, reports progress and shuts down cleanly."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Persist: TypeAlias = Callable[..., Child]
 
 @pytest.fixture
 def persist(tmp_path: Path) -> Iterator[Persist]:
-    """Runs the command until it says that it stores; all have ended after the test."""
+    """Starts the command and waits until it is storing; kills it after the test."""
     children: list[Child] = []
 
     def start(url: str, *words: str, file_bytes: int | None = None) -> Child:
@@ -48,7 +48,7 @@ def persist(tmp_path: Path) -> Iterator[Persist]:
 
 
 def line_with(child: Child, text: str) -> str:
-    """The next line on its stderr that has the text."""
+    """The next line on its stderr that contains the text."""
     assert child.stderr is not None
     for line in child.stderr:
         if text in line:
@@ -57,7 +57,7 @@ def line_with(child: Child, text: str) -> str:
 
 
 def publish(url: str, run_id: str, turns: int, said: str = "") -> None:
-    """A run of `turns` + 2 events, as another process would publish it."""
+    """Publish a run of `turns` + 2 events, as another process would."""
     with (
         arena_tui.connect(url, store=False) as arena,
         arena.run(game="test", run_id=run_id) as run,
@@ -67,7 +67,7 @@ def publish(url: str, run_id: str, turns: int, said: str = "") -> None:
 
 
 def wait_until_stored(url: str, run_id: str, seq: int) -> None:
-    """Return once a store has told the server that it has the run up to there."""
+    """Return once a store has acked the run up to `seq`."""
     with redis.Redis.from_url(url, decode_responses=True) as client:
 
         def is_acked() -> bool:
@@ -79,7 +79,7 @@ def wait_until_stored(url: str, run_id: str, seq: int) -> None:
 
 
 def stored(folder: Path) -> dict[str, tuple[int, str]]:
-    """Events and status of each run of a store that is whole."""
+    """Events and status of each run of a store that passes `verify`."""
     assert arena(folder, "verify").returncode == 0
     runs = lines(arena(folder, "runs", "--json").stdout)
     return {run["run_id"]: (run["events"], run["status"]) for run in runs}

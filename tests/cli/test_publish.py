@@ -1,4 +1,4 @@
-"""`arena-tui publish`: lines go out as they come, bad ones are told, and it ends in good order."""
+"""`arena-tui publish`: publishes lines as they arrive, reports bad ones and shuts down cleanly."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import pytest
 import redis
 
 from arena_tui.broker.memory import InProcessBroker
-from arena_tui.cli.publish import pieces, publish_from, publish_lines
+from arena_tui.cli.publish import publish_from, publish_lines, read_chunks
 from arena_tui.config import Config
 from arena_tui.events import Envelope
 from arena_tui.producers.lines import LineIntake, PacedSink
@@ -40,14 +40,14 @@ def line(run_id: str, turn: int, kind: str = "log") -> bytes:
 
 @pytest.fixture
 def pipe() -> Iterator[tuple[FileIO, FileIO]]:
-    """The reading and the writing end."""
+    """The read and the write end."""
     ends = os.pipe()
     with FileIO(ends[0]) as source, FileIO(ends[1], "w") as target:
         yield source, target
 
 
 class Publishing:
-    """`publish_from` of this process, into a store."""
+    """`publish_from` in this process, into a store."""
 
     def __init__(self, source: FileIO, db: Path, **options: Any) -> None:
         self._db = db
@@ -159,7 +159,8 @@ async def test_reading_ends_at_once_when_told_to_stop_and_takes_no_half_line(
     stop = threading.Event()
     target.write(line("a", 0) + b"half a li")
 
-    reading = asyncio.create_task(asyncio.to_thread(publish_lines, pieces(source, stop), intake))
+    chunks = read_chunks(source, stop)
+    reading = asyncio.create_task(asyncio.to_thread(publish_lines, chunks, intake))
     await until(lambda: intake.published)
     stop.set()
     await reading
@@ -191,7 +192,7 @@ async def test_a_source_that_cannot_be_read_is_told_and_its_runs_are_ended(
 
 @pytest.fixture
 def publish(redis_url: str, tmp_path: Path) -> Iterator[Any]:
-    """Runs the command with its standard input a pipe; all have ended after the test."""
+    """Starts the command with a pipe as standard input; kills it after the test."""
     children: list[Child] = []
 
     def start(*words: str, url: str = redis_url) -> Child:
@@ -209,7 +210,7 @@ def publish(redis_url: str, tmp_path: Path) -> Iterator[Any]:
 
 
 def wait_for_events(url: str, run_id: str, count: int) -> None:
-    """Return once the server has so many events of the run."""
+    """Return once the server has `count` events of the run."""
     with redis.Redis.from_url(url) as client:
         until_blocking(lambda: client.xlen(f"arena:{run_id}:events") >= count)
 
@@ -221,7 +222,7 @@ def feed(child: Child, data: bytes) -> None:
 
 
 def events(url: str, run_id: str) -> list[dict[str, Any]]:
-    """Every field of the run's entries on the server that is a JSON object."""
+    """The run's events on the server, decoded from JSON."""
     with redis.Redis.from_url(url) as client:
         entries = client.xrange(f"arena:{run_id}:events")
     return [json.loads(next(iter(fields.values()))) for _, fields in entries]

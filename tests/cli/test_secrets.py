@@ -1,4 +1,4 @@
-"""A password of the broker: used, and seen by nobody."""
+"""The broker's password is used and never shown."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ passwords = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=4)
 
 @contextlib.contextmanager
 def held(folder: Path, command: list[str]) -> Iterator[subprocess.Popen[str]]:
-    """The command while it waits for its settings; leaving lets it have them, and go on."""
+    """The command, blocked on reading its settings until the context exits."""
     settings = folder / "settings"
     os.mkfifo(settings)
     child = subprocess.Popen(
@@ -68,7 +68,7 @@ def held(folder: Path, command: list[str]) -> Iterator[subprocess.Popen[str]]:
     )  # fmt: skip
     writer = None
     while writer is None and child.poll() is None:
-        with contextlib.suppress(OSError):  # until it reads them
+        with contextlib.suppress(OSError):  # until the command opens it for reading
             writer = os.open(settings, os.O_WRONLY | os.O_NONBLOCK)
     try:
         yield child
@@ -139,7 +139,7 @@ def test_what_is_said_does_not_depend_on_the_password(
 
 
 def said_by(words: list[str]) -> str:
-    """The one line a wrong command prints; which quotes stand around a word is left open."""
+    """The one line that wrong usage prints, with its quotes normalized."""
     said = io.StringIO()
     with contextlib.redirect_stderr(said):
         try:
@@ -153,7 +153,7 @@ def said_by(words: list[str]) -> str:
 
 @pytest.fixture
 def secured(make_redis: MakeRedis) -> RedisServer:
-    """A server that wants a password, and has a user `agent` with the same one."""
+    """A server that requires a password, and a user `agent` with the same one."""
     server = make_redis(extra=("--requirepass", SECRET))
     with redis.Redis(port=server.port, password=SECRET) as admin:
         rules = ["reset", "on", f">{SECRET}", *ACL_RULES.split()]
@@ -162,7 +162,7 @@ def secured(make_redis: MakeRedis) -> RedisServer:
 
 
 def url_of(kind: str, server: RedisServer) -> str:
-    """Where the server is, with a password."""
+    """A broker URL of this kind, with the password in it."""
     encoded = quote(SECRET, safe="")
     place = f"127.0.0.1:{server.port}"
     return {
@@ -180,7 +180,7 @@ KINDS = ["the password", "a user", "a wrong password", "no server", "no such pla
 
 
 def assert_unseen(folder: Path, *said: str | bytes) -> None:
-    """The password is in nothing of this, nor in any file."""
+    """Assert that neither these outputs nor any file contain the password."""
     for text in said:
         assert b"hunter2" not in (text.encode() if isinstance(text, str) else text)
     for file in folder.rglob("*"):
@@ -188,7 +188,7 @@ def assert_unseen(folder: Path, *said: str | bytes) -> None:
 
 
 def command_line(pid: int) -> bytes:
-    """As `ps` shows it, where there is a /proc."""
+    """The arguments as `ps` shows them; empty without a /proc."""
     path = Path(f"/proc/{pid}/cmdline")
     return path.read_bytes() if path.exists() else b""
 
@@ -271,7 +271,7 @@ def test_the_dashboard_does_not_show_it(
             arena_tui.connect(url_of(kind, secured), store=False) as arena_of_another,
             arena_of_another.run("by-hand"),
         ):
-            terminal.wait_for("by-hand")  # it has reached the server
+            terminal.wait_for("by-hand")  # the dashboard has reached the server
         arguments = command_line(terminal.pid)
         terminal.press(b"?")
         terminal.wait_for("freeze")

@@ -1,4 +1,4 @@
-"""`arena-tui redis`: a server that keeps what it was given, until a signal."""
+"""`arena-tui redis`: a server that runs until a signal and keeps its data."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Serve: TypeAlias = Callable[[int], tuple[subprocess.Popen[str], dict[str, Any]]]
 
 @pytest.fixture
 def port(make_redis: MakeRedis) -> int:
-    """A port at which a server could run just now."""
+    """A free port."""
     server = make_redis()
     server.stop()
     return server.port
@@ -30,7 +30,7 @@ def port(make_redis: MakeRedis) -> int:
 
 @pytest.fixture
 def serve(tmp_path: Path) -> Iterator[Serve]:
-    """Runs the command until it says that it listens; gives the process and what it said."""
+    """Starts the command and waits until it listens; returns the process and its JSON line."""
     children: list[subprocess.Popen[str]] = []
 
     def start(port: int) -> tuple[subprocess.Popen[str], dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""`arena-tui` and `arena-tui demo`: what is said instead of a dashboard."""
+"""`arena-tui` and `arena-tui demo`: the message when no dashboard can be shown."""
 
 from __future__ import annotations
 

@@ -310,7 +310,7 @@ async def test_a_bug_in_the_persister_loses_nothing(
 
     async with Scene(path, Limits(closed_runs=1)) as scene:
         with monkeypatch.context() as patched:
-            patched.setattr(ingest, "save_totals", fail)
+            patched.setattr(ingest, "update_runs", fail)
             await scene.publish(3)
             await scene.broker.close_run("a")
             for run_id in "bcd":

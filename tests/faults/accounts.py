@@ -1,4 +1,4 @@
-"""What a server holds, read past the broker's own code, and what a reader was given: counted."""
+"""Counts what a server holds, bypassing the broker's own code, and what a reader received."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ __all__ = [
 ]
 
 FULL = bool(os.environ.get("ARENA_FULL"))
-"""Whether there is time for everything."""
+"""Whether to run the long version of the tests."""
 
 CLIENT_NAME = "arena-tui"
 _PAGE = 10_000
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """One event as the server has it; `text` of log events, else the kind."""
+    """One event on the server; `text` of a log event, else its kind."""
 
     epoch: int
     seq: int
@@ -46,7 +46,7 @@ class _Payload(msgspec.Struct):
 
 
 def entries(url: str, run_id: str) -> Iterator[Entry]:
-    """All of a run's stream, from its beginning."""
+    """All entries of a run's stream, oldest first."""
     decoder = msgspec.json.Decoder(_Payload)
     with redis.Redis.from_url(url, protocol=2) as client:
         after = "-"
@@ -59,26 +59,26 @@ def entries(url: str, run_id: str) -> Iterator[Entry]:
 
 
 def runs_in(url: str) -> list[str]:
-    """The runs that the server's index names."""
+    """Run ids in the server's index."""
     with redis.Redis.from_url(url, protocol=2) as client:
         return [fields[b"run"].decode() for _, fields in client.xrange("arena:runs")]
 
 
 def clients(url: str) -> int:
-    """How many connections of the broker's a server has."""
+    """Number of connections from brokers to a server."""
     with redis.Redis.from_url(url, protocol=2) as client:
         return sum(each["name"] == CLIENT_NAME for each in client.client_list())
 
 
 class Tally:
-    """What one reader was given, run by run.
+    """Counts what one reader received, by run.
 
     Attributes:
-        delivered: Events.
-        in_gaps: Events it was told are lost.
-        duplicates, jumps: Deliveries whose seq came before, or left some out.
-        ended: Runs whose `run_end` came.
-        texts: Of the log events of each run, in order.
+        delivered: Events received.
+        in_gaps: Events reported as lost in gaps.
+        duplicates, jumps: Deliveries that repeated seqs, or skipped some.
+        ended: Runs whose `run_end` was received.
+        texts: Texts of each run's log events, in order.
     """
 
     def __init__(self) -> None:
@@ -88,7 +88,7 @@ class Tally:
         self._cursors: Counter[str] = Counter()
 
     def take(self, batch: Iterable[Envelope | Gap]) -> None:
-        """Count what was handed over."""
+        """Count a batch."""
         for each in batch:
             first, last = (each.from_seq, each.to_seq) if isinstance(each, Gap) else (each.seq,) * 2
             expected = self._cursors[each.run_id] + 1
@@ -105,7 +105,7 @@ class Tally:
                 self.ended.add(each.run_id)
 
     async def read(self, subscription: Subscription, runs: int) -> None:
-        """Read until so many runs have ended."""
+        """Read until this many runs have ended."""
         while len(self.ended) < runs:
             self.take(await anext(subscription))
 
@@ -117,10 +117,10 @@ class Tally:
 
 
 async def link_of(broker: BrokerProtocol) -> str | None:
-    """What is wrong with the broker's connection."""
+    """The current problem of the broker's connection, or None."""
     return (await broker.stats()).link
 
 
 async def reached(broker: BrokerProtocol) -> bool:
-    """Whether the broker's server answers it."""
+    """Whether the broker's server responds."""
     return await link_of(broker) is None

@@ -29,14 +29,14 @@ class _Mode(Enum):
 
 
 class Proxy:
-    """Carries bytes to a port and back, as its mode says; modes may change at any moment.
+    """Forwards bytes to a port and back according to its mode, which may change at any moment.
 
     Attributes:
         port: Where clients connect.
-        connections_ever: How many it accepted, refused ones included.
-        replies_dropped: Replies swallowed by `drop_replies`; whole ones when it was given a count,
-            else pieces as they were read.
-        bytes_lost: Bytes swallowed by `half_open`, both ways.
+        connections_ever: Connections accepted so far, including those refused.
+        replies_dropped: Replies dropped by `drop_replies`; whole replies if it was given a count,
+            else chunks as read.
+        bytes_lost: Bytes dropped by `half_open`, in both directions.
     """
 
     def __init__(self, upstream_port: int) -> None:
@@ -58,38 +58,38 @@ class Proxy:
 
     @property
     def connections(self) -> int:
-        """How many clients are connected now."""
+        """Number of clients connected now."""
         return len(self._connections)
 
     def pass_through(self) -> None:
-        """Behave. A connection that lost bytes to `half_open` stays mute."""
+        """Forward everything. A connection that lost bytes to `half_open` stays mute."""
         self._mode = _Mode.PASS
 
     def drop_replies(self, count: int | None = None) -> None:
-        """Requests reach the server, its replies reach nobody; then, after `count`, behave.
+        """Forward requests but drop replies; after `count` dropped replies, forward everything.
 
-        Switch while no reply is under way: replies are counted from their first byte.
+        Call while no reply is in transit: replies are counted from their first byte.
         """
         self._mode, self._to_drop = _Mode.DROP, count
 
     def half_open(self) -> None:
-        """Take bytes and deliver none, either way; connections old and new stay open."""
+        """Drop all bytes in both directions; existing and new connections stay open."""
         self._mode = _Mode.HALF_OPEN
 
     def trickle(self) -> None:
-        """Hand replies over byte by byte."""
+        """Forward replies one byte at a time."""
         self._mode = _Mode.TRICKLE
 
     def throttle(self, bytes_per_s: float | None) -> None:
-        """Let each connection send no faster than this, whatever the mode; None: as it likes."""
+        """Limit the rate at which each connection sends, in any mode; None removes the limit."""
         self._bytes_per_s = bytes_per_s
 
     def refuse(self) -> None:
-        """Reset new connections at once; those that exist go on."""
+        """Reset new connections at once; existing ones stay open."""
         self._mode = _Mode.REFUSE
 
     def reset(self) -> None:
-        """Reset all connections there are (RST); the mode stays."""
+        """Reset all existing connections (RST); the mode stays."""
         for connection in self._connections:
             connection.reset()
 
@@ -105,7 +105,7 @@ class Proxy:
         self._server.close()
         connections = dict(self._connections)
         for connection, task in connections.items():
-            # Also of a task that has not begun.
+            # The task may not have started, and then closes nothing itself.
             connection.writer.transport.abort()
             task.cancel()
         await asyncio.gather(*connections.values(), return_exceptions=True)
@@ -178,7 +178,7 @@ class Proxy:
         raise _EndedError
 
     async def _next_replies(self, replies: asyncio.StreamReader, connection: _Connection) -> bytes:
-        """As `read`, but who is half open does not learn that the server has gone."""
+        """Read from the server; a half-open connection never sees that the server closed."""
         try:
             data = await replies.read(_CHUNK_BYTES)
         except OSError:
@@ -195,7 +195,7 @@ class Proxy:
         return connection.mute
 
     def _without_dropped(self, connection: _Connection, data: bytes) -> bytes:
-        """What is left to deliver: nothing, or what follows the last reply to drop."""
+        """The bytes left to forward: none, or those after the last reply to drop."""
         if self._to_drop is None:
             self.replies_dropped += 1
             return b""
@@ -215,7 +215,7 @@ class _EndedError(Exception):
 
 
 class _Connection:
-    """A client's connection; mute: it has lost bytes and will never speak again."""
+    """A client's connection; a mute one has lost bytes and forwards nothing more."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader = reader

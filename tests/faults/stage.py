@@ -1,4 +1,4 @@
-"""Producers and stores on a Redis server, and what became of every event. Breaks nothing itself."""
+"""Producers and stores on a Redis server, accounting for every event. Injects no faults."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from arena_tui.store.verify import verify_store
 __all__ = ["LIMITS", "QUICK", "Account", "Producer", "Station"]
 
 LIMITS = Limits(capacity=2_000, retain=50, closed_runs=3)
-"""A process holds 50 events of a run: who is further behind has to ask the server."""
+"""A process holds 50 events of a run: a consumer further behind has to read from the server."""
 
 QUICK = Timing(block_s=0.2, look_s=0.1, gone_s=3.0, ack_s=0.02, sweep_s=0.02)
-"""What is looked after every few seconds is looked after many times a second."""
+"""Shortened intervals for work that is otherwise done every few seconds."""
 
 _AT_MOST_S = 30
 
@@ -54,8 +54,10 @@ class Producer:
         await self.broker.aclose()
 
     async def publish(self, run_id: str, count: int, padding: str = "") -> int:
-        """The run's next events, the first of all opens it; returns when the server has them, or
-        how many it refused: all, if any."""
+        """Publish the run's next events; the very first opens it.
+
+        Returns, once the server has replied, how many it refused: none or all.
+        """
         batch = []
         for _ in range(count):
             self.published[run_id] += 1
@@ -76,12 +78,12 @@ class Producer:
 
 
 class Account(Struct, frozen=True, kw_only=True):
-    """What a store says of one run.
+    """What a store holds of one run.
 
     Attributes:
-        numbers: Of the events stored, in the order of the run.
-        gaps: From, to, reason of each, in the order of the run.
-        raw: What was set aside.
+        numbers: Numbers of the stored events, in order.
+        gaps: First seq, last seq and reason of each gap, in order.
+        raw: Quarantined entries.
     """
 
     numbers: list[int]
@@ -94,14 +96,14 @@ class Account(Struct, frozen=True, kw_only=True):
         return len(self.numbers)
 
     def check(self, published: int) -> None:
-        """Every event is here once, or in a gap."""
+        """Assert that every event is stored once or in a gap."""
         print(f"published {published} = stored {self.stored} + lost {self.lost}; gaps {self.gaps}")
         assert self.numbers == sorted(set(self.numbers)), self.numbers
         assert self.stored + self.lost == published, (self.stored, self.lost, published)
 
 
 class Station:
-    """A process's part, with a store: opened, left, and opened again on the same file."""
+    """A process with a store: may be opened again on the same file after it was closed."""
 
     def __init__(self, url: str, db: Path, limits: Limits = LIMITS) -> None:
         self._config = Config(broker=BrokerUrl(url), db=str(db))
@@ -129,16 +131,16 @@ class Station:
 
     @property
     def consumer(self) -> str:
-        """What the server calls its persister."""
+        """Name of its persister on the server."""
         return f"{socket.gethostname()}:{os.path.realpath(str(self._config.db))} {STORE}"
 
     async def stop_storing(self) -> None:
-        """The persister ends between two commits; the process goes on reading."""
+        """Stop the persister between two commits; the process goes on reading."""
         assert self.runtime.storing is not None
         await self.runtime.storing.stop()
 
     async def store_again(self) -> None:
-        """A persister goes on at the stored cursors."""
+        """Start a persister at the stored cursors."""
         assert self.runtime.storing is not None
         await self.runtime.storing.start()
 
@@ -153,14 +155,14 @@ class Station:
                 pass
 
     async def accounts_for(self, run_id: str, published: int) -> None:
-        """Return once so many events are stored or known to be lost."""
+        """Return once `published` events are stored or recorded as lost."""
         query = "SELECT events + lost FROM runs WHERE run_id = ?"
         async with asyncio.timeout(_AT_MOST_S):
             while await self.rows(query, run_id) != [(published,)]:
                 pass
 
     async def arrived(self, run_id: str, seq: int) -> None:
-        """Return once this process has read so far."""
+        """Return once this process has read up to `seq`."""
         async with asyncio.timeout(_AT_MOST_S):
             while not any(
                 info.meta.run_id == run_id and info.last_seq >= seq
@@ -172,7 +174,7 @@ class Station:
         return "\n".join((await self.runtime.broker.stats()).warnings)
 
     async def account(self, run_id: str) -> Account:
-        """What is stored of the run, which is whole."""
+        """What is stored of the run, after checking that the store is whole."""
         verdicts = await self.database.read(verify_store)
         problems = [f"{each.run_id}: {problem}" for each in verdicts for problem in each.problems]
         assert not problems, problems

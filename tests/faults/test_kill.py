@@ -1,4 +1,4 @@
-"""Killed at any moment, a process loses nothing that it was told is stored."""
+"""A process killed at any moment loses no event acked as stored."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ asyncio.run(main(sys.argv[1], sys.argv[2]))
 
 
 def play_and_kill(path: Path, number: int, lines: int) -> dict[str, int]:
-    """Publish until `lines` acks were told, kill; returns the newest acked seq of each run."""
+    """Publish, kill after `lines` reported acks; returns the newest acked seq of each run."""
     process = subprocess.Popen(
         [sys.executable, "-c", PRODUCER, str(path), str(number)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,

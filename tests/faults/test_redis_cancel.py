@@ -38,7 +38,7 @@ Start: TypeAlias = Callable[..., Awaitable[RedisBroker]]
 
 @pytest.fixture
 async def started() -> AsyncIterator[Start]:
-    """Starts brokers, and closes them."""
+    """Starts brokers; closes them after the test."""
     brokers: list[RedisBroker] = []
 
     async def start(url: str, limits: Limits | None = None) -> RedisBroker:
@@ -52,7 +52,7 @@ async def started() -> AsyncIterator[Start]:
 
 
 async def works(broker: RedisBroker, run_id: str) -> None:
-    """A run can be opened, written and read from its first to its last event."""
+    """Assert that a run can be opened, written and read from first to last event."""
     async with asyncio.timeout(60):
         await broker.open_run(RunMeta(run_id=run_id))
         seqs = [await broker.publish(run_id, LogEvent(text=str(count))) for count in range(100)]

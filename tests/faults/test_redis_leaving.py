@@ -1,4 +1,4 @@
-"""Coming to a server that is not there, and leaving one that has gone: said, and never hanging."""
+"""Connecting to an absent server and leaving one that has gone: reported, never hanging."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ NO_CONNECTION = "events could not be published: no connection to redis"
 
 
 class Impatient(Runtime):
-    """Gives up soon.
+    """A runtime that gives up soon.
 
     Attributes:
-        newest: The one that a connection uses.
+        newest: The most recently created instance.
     """
 
     newest: Impatient

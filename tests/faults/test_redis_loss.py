@@ -1,4 +1,4 @@
-"""What a server loses while it runs is counted exactly, and everything goes on."""
+"""Events that a running server loses are counted exactly, and everything goes on."""
 
 from __future__ import annotations
 

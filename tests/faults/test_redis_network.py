@@ -21,15 +21,15 @@ from tests.waiting import pause, until
 ROUNDS = 10 if FULL else 2
 THREADS, RUNS, BURST = 4, 8, 60
 RETRIES_MAX = 25
-"""Connections made anew once the network is good again; five are needed."""
+"""Most reconnections once the network is good again; five are needed."""
 
 
 IMPATIENT = Timing(block_s=0.4, command_s=0.4, backoff_s=(0.01, 0.2))
-"""Timeouts as they are, but shorter."""
+"""Shorter timeouts than the default."""
 
 
 class Faults:
-    """What may happen to a network; each returns when it has happened, and the network is good."""
+    """Network faults; each method injects one and returns once the network works again."""
 
     def __init__(self, proxy: Proxy, chance: random.Random) -> None:
         self._proxy = proxy
@@ -40,7 +40,7 @@ class Faults:
         ]  # fmt: skip
 
     async def lose_replies(self) -> None:
-        """Commands are carried out; nobody is told, and the connections break."""
+        """Execute commands, drop their replies, then break the connections."""
         enough = self._proxy.replies_dropped + self._chance.randint(1, 6)
         self._proxy.drop_replies()
         await until(lambda: self._proxy.replies_dropped >= enough)
@@ -48,20 +48,20 @@ class Faults:
         self._proxy.reset()
 
     async def half_open(self) -> None:
-        """Nothing gets through any more, nobody hangs up, and who tries again fares no better."""
+        """Drop all bytes and close nothing, until several reconnections hang, too."""
         enough = self._proxy.connections_ever + self._chance.randint(2, 5)
         self._proxy.half_open()
         await until(lambda: self._proxy.connections_ever >= enough)
         self._proxy.pass_through()
 
     async def reset(self) -> None:
-        """All connections break, twice."""
+        """Break all connections, twice."""
         for _ in range(2):
             await until(lambda: self._proxy.connections >= 2)
             self._proxy.reset()
 
     async def trickle(self) -> None:
-        """Replies come byte by byte, and break off somewhere."""
+        """Send replies byte by byte and break off somewhere."""
         self._proxy.trickle()
         for _ in range(self._chance.randint(50, 2_000)):
             await asyncio.sleep(0)
@@ -69,7 +69,7 @@ class Faults:
         self._proxy.pass_through()
 
     async def refuse(self) -> None:
-        """All connections break, and there are no new ones for a while."""
+        """Break all connections and refuse new ones for a while."""
         enough = self._proxy.connections_ever + self._chance.randint(2, 8)
         self._proxy.refuse()
         self._proxy.reset()
@@ -103,7 +103,7 @@ async def test_whatever_the_network_does_every_event_arrives_once(make_redis: Ma
                 threads = [asyncio.to_thread(play, number, emitted) for number in range(THREADS)]
                 await asyncio.gather(fault(), *threads)
                 emitted += BURST
-                if chance.random() < 0.5:  # else one trouble comes on top of another
+                if chance.random() < 0.5:  # else one fault follows directly on another
                     sent = RUNS * (emitted + 1)
                     await until(lambda sent=sent: tally.delivered >= sent)
 

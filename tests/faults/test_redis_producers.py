@@ -156,8 +156,7 @@ asyncio.run(main())
 
 
 def acknowledged(url: str, life: int, lines: int) -> dict[int, int]:
-    """Let a producer publish until it has reported so many events, kill it; returns the seq of
-    each event it reported."""
+    """Kill a producer after `lines` reported events; returns the seq of each event reported."""
     command = [sys.executable, "-c", NUMBERED, url, "r", str(life)]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None

@@ -1,4 +1,4 @@
-"""A server that dies, comes back with older data, or is full: counted exactly, nothing stands."""
+"""A server that dies, returns with older data or is full: losses counted, nothing stalls."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ async def test_a_killed_server_with_a_log_loses_and_doubles_nothing(
             account.check(1_500)
             assert account.lost == 0
             assert account.gaps == []
-        # Who was still waiting to try again may say it last.
+        # A client that was still waiting to retry may report last.
         await until(lambda: is_said(station, "works again"))
 
 
@@ -117,7 +117,7 @@ async def test_a_server_killed_in_the_middle_of_everything_is_accounted_for(
             await producer.publish(run_id, 25)
             await station.has(run_id, 1_525)
             account = await station.account(run_id)
-            # What the server had told its readers but not yet its producer comes again.
+            # Events that the server delivered but had not acknowledged are published again.
             once, twice = len(set(account.numbers)), account.stored - len(set(account.numbers))
             print(f"published 1525 = stored {once} + lost {account.lost}; told twice {twice}")
             assert once + account.lost == 1_525
@@ -261,7 +261,7 @@ async def restored(server: RedisServer, copy: Path) -> None:
 
 
 async def renewed(server: RedisServer, run_id: str) -> None:
-    """Return once the server knows that others have seen more of the run than it has."""
+    """Return once the server knows that its clients have seen newer events of the run."""
     with redis.Redis.from_url(server.url) as client:
         await until(lambda: bool(client.hget(f"arena:{run_id}:meta", "ended")))
 

@@ -1,4 +1,4 @@
-"""Many runs from another process into one dashboard, for as long as one likes.
+"""Many runs from another process into one dashboard, for as long as configured.
 
 `ARENA_FULL=1`: 200 runs of 50 events a second for ten minutes.
 """
@@ -78,7 +78,7 @@ def test_many_runs_into_one_dashboard(
 def _watch(
     dashboard: Terminal, producer: subprocess.Popen[str], url: str
 ) -> dict[str, list[float]]:
-    """What the dashboard shows and takes, about twice a second while the producer runs."""
+    """Sample what the dashboard shows and uses, about twice a second while the producer runs."""
     found: dict[str, list[float]] = {"lag s": [], "rss MB": [], "connections": []}
     looked_at = 0.0
     with redis.Redis.from_url(url) as client:
@@ -94,6 +94,6 @@ def _watch(
                 rss_kb = re.search(r"VmRSS:\s+(\d+)", status.read_text())
                 found["rss MB"].append(int(rss_kb[1]) / 1024 if rss_kb else 0.0)
             clients = [each for each in client.client_list() if each["name"] == "arena-tui"]
-            producers = 2  # a process that only publishes has a connection to write and one to ask
+            producers = 2  # a publishing-only process has one connection to write and one to query
             found["connections"].append(len(clients) - producers)
     return found

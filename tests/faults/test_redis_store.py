@@ -1,4 +1,4 @@
-"""Stores on Redis: killed, late, several at once, too slow. Each has everything, or its count."""
+"""Stores on Redis that are killed, late, concurrent or slow: each event is stored or counted."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def start_persister(url: str, db: Path, ack_s: float = 0.02) -> subprocess.Popen
 
 
 async def longest(url: str, producer: Producer) -> int:
-    """Most events that the server holds of a run."""
+    """Length of the longest run on the server, in events."""
     with redis.Redis.from_url(url) as client:
         return max([0, *(int(client.xlen(events_key(each))) for each in producer.published)])
 
@@ -65,7 +65,7 @@ async def test_a_persister_killed_again_and_again_stores_everything_once(
     async with Producer(redis_url, limits) as producer:
 
         async def has_room() -> bool:
-            """Or it would overflow."""
+            """Whether another batch fits without an overflow."""
             return stop.is_set() or await longest(redis_url, producer) <= 3_000
 
         async def publish() -> None:
@@ -149,7 +149,7 @@ async def test_two_stores_have_everything_and_the_slower_holds_trimming(
 
 
 async def until_acked(url: str, station: Station, run_id: str, seq: int) -> int:
-    """How many entries the server holds once this store's ack of an event has come there."""
+    """Wait for this store's ack of `seq`; returns how many entries the server then holds."""
     with redis.Redis.from_url(url, decode_responses=True) as client:
         store = acks_key(station.consumer)
         await until(lambda: (client.hget(store, run_id) or "").endswith(f"-{seq}"))
@@ -176,7 +176,7 @@ async def test_a_store_that_is_gone_holds_nothing_any_more(redis_url: str, tmp_p
         held = await until_acked(redis_url, first, "f", 201)
         with redis.Redis.from_url(redis_url) as client:
             before = client.xlen(INDEX)
-            client.delete(gone)  # as it is after an hour without a sign of life
+            client.delete(gone)  # as after an hour without a heartbeat
             await until(lambda: client.scard(CONSUMERS) == 1)
 
             await until(lambda: client.ttl(events_key("f")) > 0)
@@ -340,6 +340,6 @@ async def test_overflow_of_a_stopped_process_is_counted_exactly(
             await station.has("a", 8_200)
             account = await station.account("a")
             account.check(8_200)
-            # What the stopped process had been sent already is not lost.
+            # Events sent to the process before it was stopped are not lost.
             assert 2_000 <= account.lost <= 3_100
             assert account.gaps[-1][1] == 3_200

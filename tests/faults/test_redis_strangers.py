@@ -1,4 +1,4 @@
-"""What somebody else writes into our keys is set aside, and disturbs no other run."""
+"""Foreign data in the broker's keys is quarantined and disturbs no other run."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def client(redis_url: str) -> Iterator[Client]:
 
 
 def id_after(client: Client, ahead: int) -> str:
-    """The id that the run's next event would get, or a later one."""
+    """The id of the run's event `ahead` places after its newest."""
     ((newest, _),) = client.xrevrange(EVENTS, count=1)
     epoch, _, seq = newest.partition("-")
     return f"{epoch}-{int(seq) + ahead}"

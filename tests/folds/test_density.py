@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from arena_tui.events import Delivery, Envelope, ErrorEvent, Event, Gap, LogEvent
+from arena_tui.events import Delivery, ErrorEvent, Event, Gap, LogEvent
 from arena_tui.folds.density import MARKS_MAX, density_of
+from tests.envelopes import envelope
 
 AT = datetime(2026, 1, 2, tzinfo=UTC)
 
@@ -17,7 +18,7 @@ def at(seconds: float) -> datetime:
 
 
 def run_of(*events: Event) -> list[Delivery]:
-    return [Envelope("a", 7, seq, event) for seq, event in enumerate(events, 1)]
+    return [envelope("a", 7, seq, event) for seq, event in enumerate(events, 1)]
 
 
 def test_every_event_is_counted_in_its_slice() -> None:
@@ -34,10 +35,10 @@ def test_every_event_is_counted_in_its_slice() -> None:
 def test_errors_lie_in_their_slice_and_gaps_where_the_event_before_does() -> None:
     run: list[Delivery] = [
         Gap("a", 7, 1, 2, "trimmed"),
-        Envelope("a", 7, 3, LogEvent(ts=at(0))),
-        Envelope("a", 7, 4, ErrorEvent(ts=at(50))),
+        envelope("a", 7, 3, LogEvent(ts=at(0))),
+        envelope("a", 7, 4, ErrorEvent(ts=at(50))),
         Gap("a", 7, 5, 8, "quarantined"),
-        Envelope("a", 7, 9, LogEvent(ts=at(100))),
+        envelope("a", 7, 9, LogEvent(ts=at(100))),
     ]
 
     marks = density_of(run, 4).marks

@@ -178,6 +178,26 @@ async def test_within_a_running_app_runs_go_to_its_broker(path: str) -> None:
     await runtime.aclose()
 
 
+async def test_a_runtime_is_joined_from_its_offer_to_its_withdrawal(path: str) -> None:
+    offered, other = Runtime(Config(db=None)), Runtime(Config(db=None))
+    PROCESS.offer(offered)
+    PROCESS.withdraw(other)
+    still_offered = PROCESS.offered
+    PROCESS.withdraw(offered)
+
+    def play() -> None:
+        with arena_tui.connect(db=path) as arena, arena.run("g", run_id="r"):
+            pass
+
+    await asyncio.to_thread(play)
+
+    assert still_offered is offered
+    assert await offered.broker.runs() == []
+    assert [totals.run_id for totals in stored(path)] == ["r"]
+    for runtime in (offered, other):
+        await runtime.aclose()
+
+
 def test_a_program_that_forgets_to_close_still_stores_everything(path: str) -> None:
     done = run_script(
         "import sys, threading, arena_tui\n"

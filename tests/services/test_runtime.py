@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from arena_tui.broker.protocol import RunMeta
+from arena_tui.broker.protocol import STORE, RunMeta
 from arena_tui.config import BrokerUrl, Config
 from arena_tui.errors import BrokerError, StoreError, StoreLockedError
 from arena_tui.events import LogEvent
@@ -60,6 +60,16 @@ async def test_what_was_published_before_the_store_opened_is_stored(config: Conf
 
     assert await runtime.aclose() is None
     assert stored(config) == {"early": (51, "stopped")}
+
+
+async def test_opened_twice_at_once_it_has_one_store(config: Config) -> None:
+    runtime = Runtime(config)
+
+    await asyncio.gather(runtime.open(), runtime.open())
+
+    consumers = (await runtime.broker.stats()).consumers
+    assert [each.name for each in consumers] == [STORE]
+    assert await runtime.aclose() is None
 
 
 async def test_without_a_store_nothing_is_waited_for(config: Config) -> None:

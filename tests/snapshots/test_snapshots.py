@@ -46,7 +46,7 @@ class Playing(Scenario):
 
     async def play_all(self) -> None:
         await super().play_all()
-        self.games = type("Some", (), {"playing": 6, "stop": lambda _: None})()
+        self.runtime.games = type("Some", (), {"playing": 6, "stop": lambda _: None})()
 
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")

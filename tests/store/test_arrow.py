@@ -1,4 +1,4 @@
-"""Every event that a broker accepts becomes a row; what the store cannot hold is refused whole."""
+"""Every accepted event becomes a row; a batch the store cannot hold is rejected whole."""
 
 from __future__ import annotations
 

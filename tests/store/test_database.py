@@ -1,4 +1,4 @@
-"""A store that is locked, foreign, read-only or damaged: told in a line, nothing deleted."""
+"""A store that is locked, foreign, read-only or damaged: reported in one line, nothing deleted."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def copy(killed: Path, path: str) -> str:
 
 @pytest.fixture
 def owner(path: str) -> Iterator[subprocess.Popen[str]]:
-    """Another process that has the store open."""
+    """Another process that holds the store open."""
     process = subprocess.Popen(
         [sys.executable, "-c", OWNER, path],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
@@ -145,7 +145,7 @@ def test_an_end_that_is_silently_cut_off_is_told_and_kept(copy: str) -> None:
     wal = Path(f"{copy}.wal")
     whole = bytearray(wal.read_bytes())
     ends = [at for at in range(len(whole)) if whole.startswith(whole[-21:], at)]
-    whole[ends[-4] + 21 + 2] = 0xFF  # the length of the entry after the last but three commits
+    whole[ends[-4] + 21 + 2] = 0xFF  # length of the entry after the fourth commit from the end
     wal.write_bytes(whole)
 
     database = Database(copy)
@@ -220,7 +220,7 @@ def test_a_flipped_bit_in_the_file_begins_a_new_one(copy: str, at: int, with_log
         assert not with_log or log in kept.values()
         assert count(database) == 0
     else:
-        assert count(database) == 600  # the bit was in a part that is not used
+        assert count(database) == 600  # the bit was in unused space
     assert problems(database) == []
     database.close()
 

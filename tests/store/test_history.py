@@ -1,4 +1,4 @@
-"""What screens and commands read from the store, by window."""
+"""Windowed reads of the store, as screens and commands use them."""
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ async def test_the_store_and_the_fold_tell_the_same_density(
         if draw.random() < 0.1:
             run.append(Gap("a", 7, seq, seq := seq + draw.randrange(5), "trimmed"))
         else:
-            run.append(Envelope("a", 7, seq, kind(ts=at(draw.uniform(0, 100)))))
+            run.append(envelope("a", 7, seq, kind(ts=at(draw.uniform(0, 100)))))
     await store(database, run)
 
     for slices in (1, 7, 98):
@@ -261,7 +261,7 @@ async def test_a_run_being_stored_is_not_deleted_under_the_persister(
 
 @pytest.fixture
 async def filled(database: Database, history: History) -> History:
-    """Four runs, a to d, of different games, costs and ends."""
+    """Four runs, a to d, with different games, costs and statuses."""
     runs = {
         "a": [RunStart(game="chess", label="Night run", tags=["x"]),
               LlmResponse(input_tokens=10, output_tokens=5, cost_usd=0.5),

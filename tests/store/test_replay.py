@@ -1,4 +1,4 @@
-"""A run from any event on, wherever its events are."""
+"""Replay of a run from any event on, from store and broker."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def history(database: Database) -> History:
 
 @pytest.fixture
 async def broker(database: Database) -> AsyncIterator[InProcessBroker]:
-    """A broker that holds three events a run, and a persister that keeps up."""
+    """A broker that holds three events per run, and a persister that keeps up."""
     made = InProcessBroker(Limits(capacity=1_000, retain=3, closed_runs=1))
     storing = Consumption(Persister(database, batch_interval_s=0.001), made)
     await storing.start()
@@ -52,7 +52,7 @@ async def broker(database: Database) -> AsyncIterator[InProcessBroker]:
 
 
 async def publish(broker: InProcessBroker, count: int, settle: bool = True) -> int:
-    """Publish to run a, which is opened at need; returns its epoch."""
+    """Publish to run a, opening it if needed; returns its epoch."""
     if not any(info.meta.run_id == "a" for info in await broker.runs()):
         await broker.open_run(RunMeta(run_id="a"))
     for _ in range(count):

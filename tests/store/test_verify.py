@@ -49,15 +49,15 @@ async def test_a_whole_store_has_no_problems(filled: Database) -> None:
     ]
 
 
-class Meddling:
-    """A connection beside which, before each query, another event is stored."""
+class InterferingConnection:
+    """A connection that calls `interfere`, which stores another event, before each query."""
 
-    def __init__(self, connection: Connection, meddle: Callable[[], None]) -> None:
+    def __init__(self, connection: Connection, interfere: Callable[[], None]) -> None:
         self._connection = connection
-        self._meddle = meddle
+        self._interfere = interfere
 
     def execute(self, query: str) -> Any:
-        self._meddle()
+        self._interfere()
         return self._connection.execute(query)
 
     def __getattr__(self, name: str) -> Any:
@@ -68,11 +68,11 @@ async def test_it_sees_one_moment_while_events_are_stored(filled: Database) -> N
     loop = asyncio.get_running_loop()
     seqs = itertools.count(2)
 
-    def meddle() -> None:
+    def interfere() -> None:
         batch = [envelope("b", 8, next(seqs), LogEvent())]
         asyncio.run_coroutine_threadsafe(store(filled, batch), loop).result()
 
-    verdicts = await filled.read(lambda c: verify_store(Meddling(c, meddle)))  # type: ignore[arg-type]
+    verdicts = await filled.read(lambda c: verify_store(InterferingConnection(c, interfere)))  # type: ignore[arg-type]
 
     assert next(seqs) > 3
     assert [each for each in verdicts if each.problems] == []

@@ -17,7 +17,7 @@ from arena_tui.events import short_id
 from arena_tui.folds.totals import RunTotals
 from arena_tui.folds.view import PaneState
 from arena_tui.store.filters import parse_filter
-from arena_tui.store.history import SortKey
+from arena_tui.store.history import History, SortKey
 from arena_tui.tui.render.clean import clean
 from arena_tui.tui.render.run import preview
 from arena_tui.tui.render.states import LOOKS
@@ -75,11 +75,7 @@ class HistoryScreen(ArenaScreen):
 
     def __init__(self, arena: Host) -> None:
         super().__init__(arena)
-        self._sort: SortKey = "started_at"
-        self._descending = True
-        self._where: tuple[str, list[Any]] = ("TRUE", [])
-        self._pages: dict[int, list[RunTotals]] = {}
-        self._count = 0
+        self._pages = _Pages()
         self._loaded_at = float("-inf")
 
     def body(self) -> list[Widget]:
@@ -103,25 +99,25 @@ class HistoryScreen(ArenaScreen):
             self._reload()
 
     def on_virtual_table_rows_needed(self, message: VirtualTable.RowsNeeded) -> None:
-        self._load(message.first // _PAGE, message.last // _PAGE)
+        self._load(message.first, message.last)
 
     def on_virtual_table_moved(self) -> None:
         self._preview()
 
     def on_virtual_table_opened(self, message: VirtualTable.Opened) -> None:
-        if (totals := self._totals(message.index)) is not None:
+        if (totals := self._pages.totals(message.index)) is not None:
             self.arena.open_run(totals.run_id)
 
     def on_virtual_table_header_chosen(self, message: VirtualTable.HeaderChosen) -> None:
-        if message.key == self._sort:
+        if message.key == self._pages.sort:
             self.action_reverse()
         elif message.key in _SORTS:
-            self._sort = cast("SortKey", message.key)
+            self._pages.sort = cast("SortKey", message.key)
             self._reload()
 
     def on_input_changed(self, event: Input.Changed) -> None:
         try:
-            self._where = parse_filter(event.value)
+            self._pages.where = parse_filter(event.value)
         except UsageError as error:
             self.query_one(Question).object_to(str(error))
         else:
@@ -137,12 +133,12 @@ class HistoryScreen(ArenaScreen):
         self.query_one(Question).ask("filter", FILTER_HINT)
 
     def action_sort(self, step: int) -> None:
-        place = _SORTS.index(self._sort) + step
-        self._sort = cast("SortKey", _SORTS[place % len(_SORTS)])
+        place = _SORTS.index(self._pages.sort) + step
+        self._pages.sort = cast("SortKey", _SORTS[place % len(_SORTS)])
         self._reload()
 
     def action_reverse(self) -> None:
-        self._descending = not self._descending
+        self._pages.descending = not self._pages.descending
         self._reload()
 
     def action_back(self) -> None:
@@ -154,8 +150,9 @@ class HistoryScreen(ArenaScreen):
             self.app.pop_screen()
 
     def action_delete(self) -> None:
-        totals = self._totals(self.query_one(VirtualTable).cursor)
-        if totals is None:
+        totals = self._pages.totals(self.query_one(VirtualTable).cursor)
+        history = self.arena.history
+        if totals is None or history is None:
             return
         if totals.status == "running" and self.arena.feed.view(totals.run_id) is not None:
             self.notify("it is still being played", severity="warning")
@@ -163,21 +160,18 @@ class HistoryScreen(ArenaScreen):
         name = f"{clean(totals.game, 40)} · {clean(short_id(totals.run_id))}"
         question = f"Delete {name} with its {totals.events:,} events? There is no way back."
 
-        def delete(yes: bool | None) -> None:
-            if yes:
-                self._delete(totals.run_id)
-
-        self.app.push_screen(ConfirmScreen(question), delete)
-
-    @work(group="delete", exit_on_error=False)
-    async def _delete(self, run_id: str) -> None:
-        history = self.arena.history
-        if history is not None:
+        async def delete() -> None:
             try:
-                await history.delete(run_id)
+                await history.delete(totals.run_id)
             except ArenaError as error:
                 self.notify(str(error), severity="error")
             self._reload()
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self.run_worker(delete(), group="delete", exit_on_error=False)
+
+        self.app.push_screen(ConfirmScreen(question), answered)
 
     @work(exclusive=True, group="reload", exit_on_error=False)
     async def _reload(self) -> None:
@@ -186,41 +180,26 @@ class HistoryScreen(ArenaScreen):
         if history is None:
             return
         table = self.query_one(VirtualTable)
-        first = max(0, table.cursor - table.visible_rows) // _PAGE
-        last = (table.cursor + table.visible_rows) // _PAGE
-        where, parameters = self._where
-        matching = await history.count(where, parameters)
-        pages = {page: await self._read(page) for page in range(first, last + 1)}
-        self._count, self._pages = matching, pages
+        pages = self._pages
+        first, last = table.cursor - table.visible_rows, table.cursor + table.visible_rows
+        matching = await pages.reload(history, first, last)
         self._loaded_at = self.arena.monotonic()
-        filtered = where != "TRUE"
+        filtered = pages.where[0] != "TRUE"
         table.say_when_empty("No run matches: esc clears the filter." if filtered else _EMPTY)
-        table.show(matching, (self._sort, self._descending))
+        table.show(matching, (pages.sort, pages.descending))
         self._preview()
 
     @work(exclusive=True, group="pages", exit_on_error=False)
     async def _load(self, first: int, last: int) -> None:
-        for page in range(first, last + 1):
-            self._pages[page] = await self._read(page)
+        history = self.arena.history
+        assert history is not None
+        await self._pages.load(history, first, last)
         self.query_one(VirtualTable).refresh()
         self._preview()
 
-    async def _read(self, page: int) -> list[RunTotals]:
-        history = self.arena.history
-        assert history is not None
-        where, parameters = self._where
-        return await history.runs(
-            where,
-            parameters,
-            sort=self._sort,
-            descending=self._descending,
-            limit=_PAGE,
-            offset=page * _PAGE,
-        )
-
     @work(exclusive=True, group="preview", exit_on_error=False)
     async def _preview(self) -> None:
-        totals = self._totals(self.query_one(VirtualTable).cursor)
+        totals = self._pages.totals(self.query_one(VirtualTable).cursor)
         panel = self.query_one("#preview", VerticalScroll)
         text = panel.query_one(Static)
         history = self.arena.history
@@ -231,13 +210,8 @@ class HistoryScreen(ArenaScreen):
         density = await history.density(totals.run_id, width)
         text.update(preview(totals, density, width, self.arena.utc_offset))
 
-    def _totals(self, index: int) -> RunTotals | None:
-        page = self._pages.get(index // _PAGE, [])
-        place = index % _PAGE
-        return page[place] if place < len(page) else None
-
     def _row(self, index: int) -> list[Cell] | None:
-        totals = self._totals(index)
+        totals = self._pages.totals(index)
         if totals is None:
             return None
         lost = totals.status == "running" and self.arena.feed.view(totals.run_id) is None
@@ -256,6 +230,47 @@ class HistoryScreen(ArenaScreen):
             (str(totals.lost), "bad" if totals.lost else "dim"),
             (duration(totals.duration_s), "dim"),
         ]
+
+
+class _Pages:
+    """The rows of the table that were read so far, and which rows in which order they are.
+
+    Attributes:
+        where: SQL condition and its parameters.
+        sort, descending: The order.
+    """
+
+    def __init__(self) -> None:
+        self.where: tuple[str, list[Any]] = ("TRUE", [])
+        self.sort: SortKey = "started_at"
+        self.descending = True
+        self._pages: dict[int, list[RunTotals]] = {}
+
+    def totals(self, index: int) -> RunTotals | None:
+        """The run of a row; None while it is not read."""
+        page = self._pages.get(index // _PAGE, [])
+        place = index % _PAGE
+        return page[place] if place < len(page) else None
+
+    async def reload(self, history: History, first: int, last: int) -> int:
+        """Forget all rows but these, which are read again; returns how many runs match."""
+        matching = await history.count(*self.where)
+        self._pages = await self._read(history, first, last)
+        return matching
+
+    async def load(self, history: History, first: int, last: int) -> None:
+        """Read these rows, too."""
+        self._pages |= await self._read(history, first, last)
+
+    async def _read(self, history: History, first: int, last: int) -> dict[int, list[RunTotals]]:
+        pages = range(max(0, first) // _PAGE, last // _PAGE + 1)
+        return {
+            page: await history.runs(
+                *self.where, sort=self.sort, descending=self.descending, limit=_PAGE,
+                offset=page * _PAGE,
+            )
+            for page in pages
+        }  # fmt: skip
 
 
 class _Parts(Horizontal):

@@ -1,0 +1,83 @@
+"""The app's tasks, signals and files: what goes on beside its screens."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+from textual.app import App
+
+from arena_tui.broker.tasks import cancel_until_done
+
+__all__ = ["AppTasks", "LeavingSignals", "save_picture"]
+
+_log = logging.getLogger(__name__)
+
+
+class AppTasks:
+    """Tasks whose failure ends the app: a screen that nothing updates any more would look like
+    games that stand still."""
+
+    def __init__(self, app: App[int]) -> None:
+        self._app = app
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        """Begin one more."""
+        task = asyncio.create_task(work, name=name)
+        task.add_done_callback(self._ended)
+        self._tasks.append(task)
+
+    async def cancel(self) -> None:
+        """Return once all have ended."""
+        await cancel_until_done(self._tasks)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("%s failed", task.get_name(), exc_info=error)
+            if self._app.return_code is None:
+                self._app.exit(1)
+
+
+class LeavingSignals:
+    """A terminal that closes, or a polite kill, ends the games and stores what was played.
+
+    Args:
+        on_leaving: Called at once, even while the loop stands still.
+    """
+
+    def __init__(self, on_leaving: Callable[[], None]) -> None:
+        self._on_leaving = on_leaving
+        self._handlers: dict[int, Any] = {}
+
+    def handle(self, exit_app: Callable[[int], object]) -> None:
+        """End the app with 128 + the signal's number; on the loop it is called on."""
+        loop = asyncio.get_running_loop()
+
+        def leave(number: int, _frame: object) -> None:
+            self._on_leaving()
+            loop.call_soon_threadsafe(exit_app, 128 + number)
+
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            with contextlib.suppress(ValueError):  # not in the main thread
+                self._handlers[number] = signal.signal(number, leave)
+
+    def restore(self) -> None:
+        """Handle them as before."""
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+
+
+def save_picture(app: App[int]) -> None:
+    """Save the screen as an SVG in the working directory, and say where."""
+    try:
+        path = app.save_screenshot(path=str(Path.cwd()))
+    except OSError as error:
+        app.notify(f"cannot save here: {error.strerror}", severity="error")
+    else:
+        app.notify(f"saved {path}")
