@@ -16,7 +16,7 @@ from arena_tui.store.verify import verify_store
 from tests.tui.terminal import OpenTerminal
 
 ARENA = [sys.executable, "-m", "arena_tui"]
-GAME = ["--play", "connect_four random random delay=0.2 max_turns=500"]
+GAME = ["--play", "go(board_size=19) random random delay=0.2 max_turns=500"]
 MAIN_SCREEN = b"\x1b[?1049l"
 CURSOR_SHOWN = b"\x1b[?25h"
 
