@@ -7,7 +7,7 @@ import contextlib
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import duckdb
 
@@ -22,6 +22,15 @@ T = TypeVar("T")
 
 _INTERRUPT_S = 0.05
 _READERS = 3
+
+_CACHE_MAX: Final = "32MB"
+"""What DuckDB's cache is evicted to while events are stored. What it needs to work with is not
+limited: a checkpoint that runs out of memory invalidates the whole database, and one vector of the
+largest events takes 512 MB."""
+
+_EVICT_EVERY: Final = 16
+"""Commits between two evictions, which take 2 ms. The cache grows by less than a megabyte in
+between."""
 
 
 class _Reading:
@@ -56,8 +65,10 @@ class Database:
         self._connection, self.notices = open_store(path)
         self.live_runs: frozenset[str] = frozenset()
         self._invalid = False
+        self._commits = 0
         self._writer = DaemonThreads(1, "store-writer")
         self._under_way: set[_Reading] = set()
+        self._may_begin = threading.Lock()
         self._readers = DaemonThreads(_READERS, "store-reader")
 
     @property
@@ -129,7 +140,8 @@ class Database:
         try:
             with self._connection.cursor() as connection:
                 reading.connection = connection
-                self._under_way.add(reading)
+                with self._may_begin:
+                    self._under_way.add(reading)
                 try:
                     if reading.cancelled:
                         raise StoreError("the read was cancelled")
@@ -165,7 +177,23 @@ class Database:
             if isinstance(error, duckdb.FatalException | duckdb.ConnectionException):
                 self._invalid = True
             raise StoreError(f"cannot write the store: {first_line(error)}") from error
+        self._commits += 1
+        if self._commits % _EVICT_EVERY == 0:
+            self._evict_cache()
         return result
+
+    def _evict_cache(self) -> None:
+        """Let go of the blocks that DuckDB keeps of all it ever wrote or read.
+
+        It has no word for that but to lower its limit. Not while something is read: that might
+        find no memory within the lowered limit.
+        """
+        with self._may_begin:
+            if self._under_way or self.path == ":memory:":
+                return
+            with contextlib.suppress(duckdb.OutOfMemoryException):  # the rest is in use
+                self._connection.execute(f"SET memory_limit = '{_CACHE_MAX}'")
+            self._connection.execute("RESET memory_limit")
 
     def _valid_connection(self) -> Connection:
         """After a fatal error DuckDB answers nothing more until the file is opened again."""

@@ -85,7 +85,8 @@ def _connect_noting_losses(path: str) -> tuple[duckdb.DuckDBPyConnection, list[s
     connection = connect(path)
     if not whole:
         return connection, []
-    connection.execute(CURSORS_VIEW)
+    with contextlib.suppress(duckdb.OperationalError):  # the disk is full: reading still works
+        connection.execute(CURSORS_VIEW)
     cut_off = whole[wal.stat().st_size :] if wal.exists() else b""
     if _COMMIT_IN_WAL not in cut_off:
         return connection, []

@@ -11,6 +11,8 @@ from typing import Final
 from arena_tui.broker.protocol import Cursor, Limits
 from arena_tui.broker.redis.link import Link
 from arena_tui.broker.redis.scripts import ACK, CONSUMERS, SWEEP, acks_key
+from arena_tui.broker.stream import RunStream
+from arena_tui.broker.subscription import LedgerSubscription
 from arena_tui.broker.timing import Timing
 
 __all__ = ["Acks"]
@@ -58,6 +60,14 @@ class Acks:
     def record(self, name: str, cursors: Mapping[str, Cursor]) -> None:
         """Queue a consumer's ack of everything up to these cursors."""
         self._pending[name].update(cursors)
+
+    def resend(self, reader: LedgerSubscription, stream: RunStream) -> None:
+        """Ack the consumer's start cursor again, when it is of this stream."""
+        run_id = stream.log.run_id
+        if not isinstance(reader.start, str) and run_id in reader.start:
+            cursor = reader.start[run_id]
+            if cursor.epoch == stream.log.epoch:
+                self.record(reader.name, {run_id: cursor})
 
     async def run(self) -> None:
         """Ack and sweep until cancelled."""

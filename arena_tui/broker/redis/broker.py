@@ -42,7 +42,6 @@ from arena_tui.broker.redis.scripts import BEAT, REAP, meta_key
 from arena_tui.broker.redis.watcher import Watcher
 from arena_tui.broker.redis.writer import Writer
 from arena_tui.broker.stream import HEARTBEAT_S, RunStream
-from arena_tui.broker.subscription import LedgerSubscription
 from arena_tui.broker.tasks import cancel_until_done, restart_on_failure
 from arena_tui.broker.timing import Timing
 from arena_tui.broker_url import BrokerUrl
@@ -171,7 +170,7 @@ class RedisBroker:
             subscription.on_ack = self._acks.record
             subscription.on_close = self._acks.remove
             for stream in self._ledger.streams.values():
-                self._resend_ack(subscription, stream)
+                self._acks.resend(subscription, stream)
         return subscription
 
     def stream(self, run_id: str, from_seq: int = 1) -> AsyncIterator[Delivery]:
@@ -252,14 +251,7 @@ class RedisBroker:
         """Ack the start cursors of durable consumers again: the last acks before a restart may not
         have reached the server."""
         for reader in self._ledger.readers.durable():
-            self._resend_ack(reader, stream)
-
-    def _resend_ack(self, reader: LedgerSubscription, stream: RunStream) -> None:
-        log = stream.log
-        if not isinstance(reader.start, str) and log.run_id in reader.start:
-            cursor = reader.start[log.run_id]
-            if cursor.epoch == log.epoch:
-                self._acks.record(reader.name, {log.run_id: cursor})
+            self._acks.resend(reader, stream)
 
     def _has_arrived(self, run_id: str) -> bool:
         """Whether all that this process published to the run has been read back."""
