@@ -68,7 +68,7 @@ class Ledger:
         self._is_cache = held is not None
         self._held = held or limits
         self._closed_runs: deque[str] = deque()
-        self._trimmed_of_reaped = 0
+        self._trimmed_before = 0  # of streams that were reaped or renewed
         self._epochs: Recent[str, int] = Recent(_EPOCHS_KEPT)
 
     def check_thread(self) -> None:
@@ -127,6 +127,7 @@ class Ledger:
         if stream.closed:
             self._closed_runs.remove(log.run_id)
         successor = stream.start_successor(log, resets, self.clock())
+        self._trimmed_before += stream.log.trimmed
         for gap in resets:
             self.count_unheld(stream, gap)
             self._append_to_window(stream, gap, 0)
@@ -232,7 +233,7 @@ class Ledger:
             raise BrokerError(f"run {run_id} is still open: close it first")
         del self.streams[run_id]
         self._closed_runs.remove(run_id)
-        self._trimmed_of_reaped += stream.log.trimmed
+        self._trimmed_before += stream.log.trimmed
         stream.reaped = True
         stream.log.trim_to(stream.log.last)
         self._epochs[run_id] = stream.log.epoch
@@ -244,7 +245,7 @@ class Ledger:
         return BrokerStats(
             capacity=self.limits.capacity,
             published=self.published,
-            trimmed=self._trimmed_of_reaped + sum(stream.log.trimmed for stream in streams),
+            trimmed=self._trimmed_before + sum(stream.log.trimmed for stream in streams),
             overflow=self.readers.overflow,
             runs=tuple(stream.stats() for stream in streams),
             consumers=self.readers.stats(),

@@ -7,7 +7,7 @@ from arena_tui.broker.protocol import Cursor, Limits, RunMeta
 from arena_tui.broker.stream import RunStream
 from arena_tui.broker.subscription import reset_gaps
 from arena_tui.codec import sealed
-from arena_tui.events import Delivery, Envelope, Gap, LogEvent
+from arena_tui.events import Delivery, Envelope, Gap, LogEvent, RunEnd
 from tests.envelopes import envelope
 
 LIMITS = Limits(retain=10)
@@ -135,6 +135,23 @@ async def test_lag_counts_the_stream_before_until_it_is_acked() -> None:
         lags.append(ledger.readers.lags("store"))
 
     assert lags == [{"a": 5}, {"a": 3}, {"a": 2}, {"a": 1}, {}]
+
+
+async def test_what_was_trimmed_stays_counted_when_a_stream_is_renewed_and_reaped() -> None:
+    ledger = Ledger(Limits(capacity=40, retain=10), lambda: 0.0, held=Limits(capacity=40))
+    stream = ledger.attach(RunMeta(run_id="a"), 7, 1)
+    append(ledger, stream, 50)
+    trimmed = [ledger.stats().trimmed]
+
+    renewed = ledger.renew(stream, 8, [])
+    trimmed.append(ledger.stats().trimmed)
+    append(ledger, renewed, 45)
+    ledger.append(renewed, *sealed(RunEnd()))
+    trimmed.append(ledger.stats().trimmed)
+    ledger.reap("a")
+    trimmed.append(ledger.stats().trimmed)
+
+    assert trimmed == [10, 10, 16, 16]
 
 
 def test_what_a_cursor_misses_of_ended_streams() -> None:

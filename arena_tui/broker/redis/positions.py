@@ -56,6 +56,7 @@ class RunPositions:
         self.gone: dict[str, RunPosition] = {}
         self.ended: Recent[str, Cursor] = Recent(_ENDED_KEPT)
         self._ledger = ledger
+        self._forgotten_epoch = 0  # newest epoch of a run evicted from `ended`
 
     def follow(self, stream: RunStream, at: Cursor) -> None:
         """Read a run from this cursor on."""
@@ -65,6 +66,9 @@ class RunPositions:
         """Stop reading a run that has been read to its end."""
         self.read.pop(position.run_id, None)
         self.gone.pop(position.run_id, None)
+        if len(self.ended) == _ENDED_KEPT and position.run_id not in self.ended:
+            _, forgotten = self.ended.popitem(last=False)
+            self._forgotten_epoch = max(self._forgotten_epoch, forgotten.epoch)
         self.ended[position.run_id] = position.at
 
     def has_read(self, run_id: str, cursor: Cursor) -> bool:
@@ -75,7 +79,9 @@ class RunPositions:
             return position.gone_at is None or position.at >= cursor
         if run_id in self.read:
             return self.read[run_id].at >= cursor
-        return self.ended.get(run_id, NO_CURSOR) >= cursor
+        if run_id in self.ended:
+            return self.ended[run_id] >= cursor
+        return cursor.epoch <= self._forgotten_epoch
 
     def skip_to(self, position: RunPosition, to_seq: int) -> None:
         """Append a gap up to `to_seq`: the server trimmed these events before they were read."""

@@ -56,6 +56,19 @@ def test_a_run_opened_again_has_not_been_read_because_it_once_was() -> None:
     assert not positions.has_read("a", Cursor(8, 1))
 
 
+def test_a_run_that_ended_too_long_ago_to_be_remembered_has_been_read() -> None:
+    ledger = Ledger(Limits(), lambda: 0.0, held=Limits())
+    positions = RunPositions(ledger)
+    for epoch in range(1, 10_002):
+        run_id = f"r{epoch}"
+        positions.follow(ledger.attach(RunMeta(run_id=run_id), epoch, 1), Cursor(epoch, 3))
+        positions.end(positions.read[run_id])
+
+    assert "r1" not in positions.ended
+    assert positions.has_read("r1", Cursor(1, 3))
+    assert not positions.has_read("new", Cursor(10_002, 1))
+
+
 def test_a_run_found_again_by_reader_and_watcher_is_restored_once() -> None:
     ledger = Ledger(Limits(), lambda: 0.0, held=Limits())
     positions = RunPositions(ledger)
