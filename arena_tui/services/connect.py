@@ -162,6 +162,10 @@ class Connections:
             own = self._own.get(config)
             if own is None:
                 own = self._own[config] = _OwnRuntime(config)
+                # Behind DuckDB's import: its own exit function interrupts commits, and what is
+                # registered last runs first.
+                atexit.unregister(self.close_forgotten)
+                atexit.register(self.close_forgotten)
             own.users += 1
             return Arena(own.sink, partial(self._leave, own))
 
@@ -236,4 +240,3 @@ class _OwnRuntime:
 
 
 PROCESS: Final = Connections()
-atexit.register(PROCESS.close_forgotten)

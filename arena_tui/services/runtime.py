@@ -168,11 +168,11 @@ class Runtime:
             self.database = self.history = self.storing = None
 
     async def aclose(self) -> str | None:
-        """End this process's games and runs, keep all that was published, close. Returns what was lost.
+        """End this process's games and runs, keep all that was published, close.
 
-        While a durable consumer or the server refuses, it is waited for no longer than
-        `give_up_s`. What other processes have published to a shared broker stays there for the
-        next time.
+        Returns what was lost. While a durable consumer or the server refuses, it is waited for no
+        longer than `give_up_s`. What other processes have published to a shared broker stays there
+        for the next time.
         """
         if self._follower is not None:
             await self._follower.aclose()
