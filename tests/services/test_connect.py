@@ -214,6 +214,22 @@ def test_a_program_that_forgets_to_close_still_stores_everything(path: str) -> N
     assert [(totals.events, totals.status) for totals in runs] == [(3_002, "stopped")] * 4
 
 
+def test_what_is_forgotten_is_closed_before_duckdb_s_own_exit_functions(path: str) -> None:
+    done = run_script(
+        "import atexit, sys\n"
+        "order, register = [], atexit.register\n"
+        "atexit.register = lambda f, *args: (order.append(f), register(f, *args))[1]\n"
+        "import arena_tui\n"
+        "for number in range(2):\n"
+        "    arena_tui.connect(db=f'{sys.argv[1]}{number}')\n"
+        "    print(getattr(order[-1], '__name__', ''), 'duckdb' in sys.modules)\n",
+        path,
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "close_forgotten True\n" * 2
+
+
 def test_a_program_that_dies_of_an_error_still_stores_everything(path: str) -> None:
     done = run_script(
         "import sys, arena_tui\n"
