@@ -30,6 +30,9 @@ _DAMAGE = re.compile("corrupt|replaying|read enough bytes", re.IGNORECASE)
 _WAL_DAMAGE = "eplaying WAL"
 _COMMIT_IN_WAL = bytes.fromhex("0500000000000000 e7fe7d722fed3d5e 640064ffff")
 """How DuckDB 2.0 ends each transaction in its log: length, checksum, entry."""
+_CHECKPOINT_IN_WAL = bytes.fromhex("640063")
+"""How the entry begins, after its length and checksum, that a checkpoint adds before its work. One
+that failed leaves it behind, and DuckDB cuts it off: no transaction of ours."""
 _OWNER = re.compile(r"PID (\d+)")
 
 _log = logging.getLogger(__name__)
@@ -88,7 +91,10 @@ def _connect_noting_losses(path: str) -> tuple[duckdb.DuckDBPyConnection, list[s
     with contextlib.suppress(duckdb.OperationalError):  # the disk is full: reading still works
         connection.execute(CURSORS_VIEW)
     cut_off = whole[wal.stat().st_size :] if wal.exists() else b""
-    if _COMMIT_IN_WAL not in cut_off:
+    commits = cut_off.count(_COMMIT_IN_WAL)
+    if cut_off[16:19] == _CHECKPOINT_IN_WAL:
+        commits -= 1
+    if commits <= 0:
         return connection, []
     kept = Path(f"{_unused(Path(path))}.wal")
     kept.write_bytes(whole)
