@@ -4,8 +4,9 @@ A ledger is either the only log or a local cache of a remote one. Evicting an ev
 loses nothing: consumers fetch what it does not hold from upstream.
 
 Every run has a `RunStream` with its log. The *window* holds the newest deliveries of all runs in
-order of arrival. A consumer that keeps up reads slices of the window, at no cost per run. One that
-falls out of the window gets a *backlog* (a range of seqs per stream), reads it from the logs
+order of arrival that some consumer has yet to read, within limits. A consumer that keeps up reads
+slices of the window, at no cost per run, and nothing is decoded again for it. One that falls out of
+the window gets a *backlog* (a range of seqs per stream), reads it from the logs
 round-robin, and then rejoins the window.
 
 A ledger belongs to the thread of its loop. Nothing here waits, except `settled`.
@@ -60,7 +61,7 @@ class Ledger:
         self.clock = clock
         self.closed = False
         self.streams: dict[str, RunStream] = {}
-        self.window = Window(limits)
+        self.window = Window(limits, is_cache=held is not None)
         self.warnings = Warnings()
         self.readers = Readers(limits, self.warnings, self.streams)
         self.published = 0
@@ -130,7 +131,7 @@ class Ledger:
         self._trimmed_before += stream.log.trimmed
         for gap in resets:
             self.count_unheld(stream, gap)
-            self._append_to_window(stream, gap, 0)
+            self._append_gap_to_window(stream, gap)
         for follower in successor.followers:
             follower.enqueue(stream, 0)
         self._register(successor)
@@ -150,9 +151,11 @@ class Ledger:
         first = log.first
         seq = log.append(raw)
         self.published += 1
-        self._append_to_window(stream, Envelope(log.run_id, log.epoch, seq, event, raw), len(raw))
+        envelope = Envelope(log.run_id, log.epoch, seq, event, raw)
+        if self.window.append(stream, envelope, len(raw)):
+            self.readers.slide(self.window)
         if log.first != first and not self._is_cache:
-            self.readers.record_evictions(stream, first, log.first - 1)
+            self.readers.record_evictions(stream, first, log.first - 1, self.window)
         if seq >= stream.alarm_at:
             self.readers.warn_high_water(stream)
         if stream.followers:
@@ -168,7 +171,7 @@ class Ledger:
         """Append a gap marking events lost upstream; it begins at the next seq."""
         stream.log.append_gap(gap)
         self.count_unheld(stream, gap)
-        self._append_to_window(stream, gap, 0)
+        self._append_gap_to_window(stream, gap)
         for follower in stream.followers:
             follower.enqueue(stream, gap.count)
         self.readers.wake()
@@ -176,7 +179,7 @@ class Ledger:
     def append_marker(self, stream: RunStream, gap: Gap) -> None:
         """Deliver an empty gap to readers of the window only: a foreign entry, or a loss of unknown
         length. It takes no seq."""
-        self._append_to_window(stream, gap, 0)
+        self._append_gap_to_window(stream, gap)
         self.readers.wake()
 
     def count_unheld(self, stream: RunStream, gap: Gap) -> None:
@@ -239,6 +242,14 @@ class Ledger:
         self._epochs[run_id] = stream.log.epoch
         self.readers.on_reaped()
 
+    def lags(self, consumer: str) -> dict[str, int]:
+        """See `BrokerProtocol.lags`."""
+        return {
+            run_id: lag
+            for run_id, stream in self.streams.items()
+            if consumer in stream.progress and (lag := stream.lag(consumer))
+        }
+
     def stats(self) -> BrokerStats:
         """A snapshot of all counters."""
         streams = self.streams.values()
@@ -257,8 +268,8 @@ class Ledger:
         self.closed = True
         self.readers.end()
 
-    def _append_to_window(self, stream: RunStream, delivery: Delivery, size: int) -> None:
-        if self.window.append(stream, delivery, size):
+    def _append_gap_to_window(self, stream: RunStream, gap: Gap) -> None:
+        if self.window.append(stream, gap, 0):
             self.readers.slide(self.window)
 
     def _register(self, stream: RunStream) -> RunStream:

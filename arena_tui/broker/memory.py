@@ -109,7 +109,7 @@ class InProcessBroker:
         await self._ledger.readers.settled(run_ids, consumer)
 
     def lags(self, consumer: str) -> dict[str, int]:
-        return self._ledger.readers.lags(consumer)
+        return self._ledger.lags(consumer)
 
     async def reap(self, run_id: str) -> None:
         self._ledger.check_thread()

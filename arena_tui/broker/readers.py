@@ -34,6 +34,7 @@ class Readers:
         self._closed = False
         self._all: list[LedgerSubscription] = []
         self._acked = asyncio.Event()
+        self._oldest_known = 0  # no reader of the window is before this position
 
     def add(self, subscription: LedgerSubscription) -> None:
         """Register a subscription."""
@@ -79,12 +80,9 @@ class Readers:
 
     def slide(self, window: Window) -> None:
         """Evict the window's oldest entries; readers that have yet to read them get a backlog."""
-        count = window.surplus()
-        for subscription in self._all:
-            position = subscription.position
-            if position is not None and position < window.start + count:
-                subscription.fall_behind()
-        window.drop(count)
+        start = window.slide(self._oldest_position(window))
+        self._leave_window_before(start)
+        window.drop_before(start)
 
     def on_ack(self, stream: RunStream) -> None:
         """Trim the stream and wake `settled` after an ack."""
@@ -120,14 +118,6 @@ class Readers:
             stream.lag(name) for name in stream.progress if consumer in (None, name)
         )
 
-    def lags(self, consumer: str) -> dict[str, int]:
-        """See `BrokerProtocol.lags`."""
-        return {
-            run_id: lag
-            for run_id, stream in self._streams.items()
-            if consumer in stream.progress and (lag := stream.lag(consumer))
-        }
-
     def warn_high_water(self, stream: RunStream) -> None:
         """Warn of each durable consumer whose lag has crossed a high-water mark."""
         capacity = self._limits.capacity
@@ -138,11 +128,15 @@ class Readers:
             )
         stream.set_alarms(capacity)
 
-    def record_evictions(self, stream: RunStream, first: int, last: int) -> None:
+    def record_evictions(self, stream: RunStream, first: int, last: int, window: Window) -> None:
         """Record an overflow for every durable consumer that had yet to read `first..last`, which
         the only log of them has evicted."""
-        for subscription in self.durable():
-            if count := subscription.unread_in(stream, first, last):
+        held_from = window.end - len(stream.log)
+        if held_from > self._oldest_known:  # positions only grow: most often nothing to look at
+            self._leave_window_before(held_from)  # no reader gets what the log has evicted
+            self._oldest_known = self._oldest_position(window)
+        for subscription in self._all:
+            if subscription.durable and (count := subscription.unread_in(stream, first, last)):
                 gap = Gap(stream.log.run_id, stream.log.epoch, last - count + 1, last, "trimmed")
                 self._count_overflow(subscription, stream, gap)
 
@@ -156,6 +150,17 @@ class Readers:
         had_it = came_before or gap.from_seq >= stream.log.born_at
         if had_it and gap.count and gap.reason != "quarantined":
             self._count_overflow(subscription, stream, gap)
+
+    def _oldest_position(self, window: Window) -> int:
+        """The position of the window's slowest reader."""
+        positions = (each.position for each in self._all if each.position is not None)
+        return min(positions, default=window.end)
+
+    def _leave_window_before(self, position: int) -> None:
+        """Move what readers have yet to read before this position to their backlogs."""
+        for each in self._all:
+            if each.position is not None and each.position < position:
+                each.fall_behind()
 
     def _count_overflow(
         self, subscription: LedgerSubscription, stream: RunStream, gap: Gap

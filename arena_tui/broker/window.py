@@ -8,29 +8,37 @@ from arena_tui.events import Delivery
 
 __all__ = ["Window"]
 
-_EVENTS_MAX = 8_192
-"""Several times the batch a sink publishes, so that a consumer which runs once for every two
-batches never falls out of the window."""
+_EVENTS_MAX = 32_768
+"""Room for a consumer that reads ten times a second, and for the largest batch of one that stores,
+at any rate that one loop can publish."""
+
+_SLIDE_EVERY = 4_096
+"""Entries appended between two evictions of what every consumer has read."""
 
 
 class Window:
     """The newest arrivals, read by position by every consumer that keeps up.
 
-    It holds no more events and bytes than one log may, and so never an event that its run's log has
-    evicted for lack of room.
+    It holds what some consumer has yet to read, within limits: a consumer falls out of the window
+    when it has more than `_EVENTS_MAX` entries to read, or more bytes than one log may hold.
+
+    Args:
+        is_cache: Whether events are evicted elsewhere. The window then holds no more events than a
+            run may, and so none that are gone there for lack of room.
 
     Attributes:
         start: Position of the oldest entry, counted from the first one ever.
     """
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, is_cache: bool) -> None:
         self.start = 0
-        self._events_max = max(2, min(limits.capacity, _EVENTS_MAX))
+        self._events_max = max(2, min(limits.capacity, _EVENTS_MAX)) if is_cache else _EVENTS_MAX
         self._bytes_max = limits.run_bytes
         self._deliveries: list[Delivery] = []
         self._streams: list[RunStream] = []
         self._sizes: list[int] = []
         self._bytes = 0
+        self._slide_at = min(_SLIDE_EVERY, self._events_max)
 
     @property
     def end(self) -> int:
@@ -38,28 +46,37 @@ class Window:
         return self.start + len(self._deliveries)
 
     def append(self, stream: RunStream, delivery: Delivery, size: int) -> bool:
-        """Append an entry; returns whether the window is now full."""
+        """Append an entry; returns whether `slide` is due."""
         deliveries = self._deliveries
         deliveries.append(delivery)
         self._streams.append(stream)
         self._sizes.append(size)
         self._bytes += size
-        return len(deliveries) >= self._events_max or self._bytes > self._bytes_max
+        return len(deliveries) >= self._slide_at or self._bytes > self._bytes_max
 
-    def surplus(self) -> int:
-        """Number of oldest entries to evict: half, or more while the rest has too many bytes."""
-        count = len(self._deliveries) // 2
-        left = self._bytes - sum(self._sizes[:count])
-        while left > self._bytes_max and count < len(self._deliveries):
-            left -= self._sizes[count]
-            count += 1
-        return count
+    def slide(self, read: int) -> int:
+        """Evict what every consumer has read: all before the position `read`.
 
-    def drop(self, count: int) -> None:
-        """Evict the oldest `count` entries."""
+        Returns the position before which no consumer may stay: past `read` if the rest is too much.
+        """
+        self.drop_before(read)
+        count = len(self._deliveries)
+        self._slide_at = min(count + _SLIDE_EVERY, self._events_max)
+        if count < self._events_max and self._bytes <= self._bytes_max:
+            return self.start
+        surplus = count // 2
+        left = self._bytes - sum(self._sizes[:surplus])
+        while left > self._bytes_max and surplus < count:
+            left -= self._sizes[surplus]
+            surplus += 1
+        return self.start + surplus
+
+    def drop_before(self, position: int) -> None:
+        """Evict every entry before this position."""
+        count = position - self.start
         self._bytes -= sum(self._sizes[:count])
         del self._deliveries[:count], self._streams[:count], self._sizes[:count]
-        self.start += count
+        self.start = position
 
     def read(self, position: int, limit: int) -> list[Delivery]:
         """At most `limit` entries, from `position` on."""

@@ -16,11 +16,20 @@ __all__ = ["StorePacing"]
 _LOOK_S: Final = 0.02
 """Interval of checking the lag while waiting for the store."""
 
+_UNSTORED_MAX: Final = 16_000
+"""Events of all runs that may be unstored without a pause: half of what a ledger holds decoded, so
+that the store need not decode an event again."""
+
+_PAUSE_S: Final = 0.1
+"""Longest pause for that reason: a store that takes long, at a checkpoint say, must not stop the
+games."""
+
 
 class StorePacing:
-    """Waits while too much of a run is not stored yet: for the store, and no other consumer.
+    """Waits while too much is not stored yet: for the store, and no other consumer.
 
-    A store that makes no progress is not waited for.
+    Too much of one run, which is about to lose events, is waited for as long as it takes; too much
+    of all runs together, briefly. A store that makes no progress is not waited for.
 
     Args:
         patience_s: How long the store may go without progress.
@@ -30,10 +39,11 @@ class StorePacing:
     def __init__(self, broker: BrokerProtocol, patience_s: float, pause_at: float) -> None:
         self._broker = broker
         self._patience_s = patience_s
+        self._look_s = min(_LOOK_S, patience_s)
         self._lag_max = int(broker.limits.capacity * pause_at)
         self._bytes_max = int(broker.limits.run_bytes * pause_at)
         self._bytes: defaultdict[str, int] = defaultdict(int)
-        self._store_moves = True
+        self._idle_s = 0.0  # waited for the store without progress
 
     def note(self, batch: Iterable[Outgoing]) -> None:
         """Count a batch that is about to be published."""
@@ -42,30 +52,31 @@ class StorePacing:
             unstored[run_id] += len(raw)
 
     async def wait(self) -> None:
-        """Yield to the loop; while a run is about to lose events, until the store catches up."""
+        """Yield to the loop, and pause while too much is not stored yet."""
         await asyncio.sleep(0)
-        least, moved_at = None, 0.0
-        look_s = min(_LOOK_S, self._patience_s)
-        while lags := self._long_lags():
-            lag, now = sum(lags.values()), time.monotonic()
-            if least is None or lag < least:
-                least, moved_at = lag, now
-            elif now - moved_at >= self._patience_s:
-                self._store_moves = False
-            if not self._store_moves:
+        began = time.monotonic()
+        lags, urgent = self._lags()
+        while urgent or sum(lags.values()) > _UNSTORED_MAX:
+            looked = time.monotonic()
+            if self._idle_s >= self._patience_s or (not urgent and looked - began >= _PAUSE_S):
                 return
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._broker.settled(lags, STORE), look_s)
-        self._store_moves = True
+                await asyncio.wait_for(self._broker.settled(urgent or lags, STORE), self._look_s)
+            lag = sum(lags.values())
+            lags, urgent = self._lags()
+            moved = sum(lags.values()) < lag
+            self._idle_s = 0.0 if moved else self._idle_s + time.monotonic() - looked
+        self._idle_s = 0.0
 
-    def _long_lags(self) -> dict[str, int]:
-        """The runs with too much unstored, and their lag in events."""
+    def _lags(self) -> tuple[dict[str, int], list[str]]:
+        """What is not stored of each run, in events; and the runs of which it is too much."""
         lags = self._broker.lags(STORE)
         unstored = self._bytes
         for run_id in [run_id for run_id in unstored if run_id not in lags]:
             del unstored[run_id]
-        return {
-            run_id: lag
+        urgent = [
+            run_id
             for run_id, lag in lags.items()
             if lag > self._lag_max or unstored[run_id] > self._bytes_max
-        }
+        ]
+        return lags, urgent

@@ -59,7 +59,8 @@ class MultiRunBrokerSink:
     thread, or await `aclose` on the loop.
 
     Publishing pauses while half of a run's log (in events or in bytes) is not stored yet, so that
-    fast producers lose nothing. A store that makes no progress is not waited for.
+    fast producers lose nothing, and briefly while much of all runs is not; see `StorePacing`. A
+    store that makes no progress is not waited for.
 
     Args:
         broker: Receives the events.

@@ -129,10 +129,10 @@ async def test_lag_counts_the_stream_before_until_it_is_acked() -> None:
     append(ledger, stream, 3)
     append(ledger, ledger.renew(stream, 8, [Gap("a", 7, 4, 3, "reset")]), 2)
 
-    lags = [ledger.readers.lags("store")]
+    lags = [ledger.lags("store")]
     for cursor in (Cursor(7, 2), Cursor(7, 3), Cursor(8, 1), Cursor(8, 2)):
         store.ack({"a": cursor})
-        lags.append(ledger.readers.lags("store"))
+        lags.append(ledger.lags("store"))
 
     assert lags == [{"a": 5}, {"a": 3}, {"a": 2}, {"a": 1}, {}]
 

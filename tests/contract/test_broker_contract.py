@@ -226,7 +226,7 @@ async def test_a_busy_run_does_not_starve_the_others(make_broker: MakeBroker) ->
     broker = await make_broker()
     await opened(broker, "busy", "quiet")
     reader = broker.subscribe("reader")
-    await broker.publish_all([("busy", *sealed(log("busy"))) for _ in range(9_000)])
+    await broker.publish_all([("busy", *sealed(log("busy"))) for _ in range(12_000)])
     await broker.publish("quiet", log("here"))
     await arrived(broker)
 

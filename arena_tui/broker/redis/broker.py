@@ -189,7 +189,7 @@ class RedisBroker:
             await self._ledger.readers.settled(wanted, consumer)
 
     def lags(self, consumer: str) -> dict[str, int]:
-        return self._ledger.readers.lags(consumer)
+        return self._ledger.lags(consumer)
 
     async def arrived(self, run_ids: Iterable[str] | None = None) -> None:
         """Return when all that this process published to these runs (None: all) can be read, or
