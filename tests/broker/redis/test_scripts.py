@@ -387,6 +387,25 @@ def test_one_event_over_the_bytes_of_a_closed_run_is_kept(server: Server) -> Non
     assert server.seqs(epoch) == [2]
 
 
+def test_events_without_metadata_are_kept_for_a_while_and_for_good_once_reopened(
+    server: Server,
+) -> None:
+    _, epoch = server.open()
+    server.append(1, *"abc")
+    server.ack("one", ("r", epoch, 1))
+    server.client.delete(meta_key("r"))
+
+    server.sweep(closed_s=60)
+    server.client.expire(events_key("r"), 30)
+    server.sweep(closed_s=60)
+    remaining_s = server.client.ttl(events_key("r"))
+    server.open()
+
+    assert 20 < remaining_s <= 30
+    assert server.client.ttl(events_key("r")) == -1
+    assert server.seqs(epoch) == [1, 2, 3]
+
+
 def test_a_sweep_goes_on_where_the_last_one_ended(server: Server) -> None:
     epochs = [server.open(f"r{number}")[1] for number in range(5)]
     for number in range(5):

@@ -81,6 +81,9 @@ for _, entry in ipairs(entries) do
         redis.call('XDEL', 'arena:runs', entry[1])
     elseif redis.call('EXISTS', 'arena:' .. run .. ':meta') == 1 then
         pcall(sweep, run)
+    elseif redis.call('EXISTS', 'arena:' .. run .. ':events') == 1 then
+        -- Its metadata was deleted: its producer, if there is one, will open it again.
+        redis.call('EXPIRE', 'arena:' .. run .. ':events', expire_s, 'NX')
     else
         forget(run, entry[1])
     end
