@@ -116,11 +116,9 @@ class LedgerSubscription:
     def _next(self, limit: int, unfilled: bool) -> list[Delivery]:
         self._lag_peak = max(self._lag_peak, self._lag())
         recovery = self._recovery
-        if recovery is None:
-            batch = self._read(limit)
-        else:
-            if not recovery:
-                recovery.enqueue(self._read(limit))
+        batch = [] if recovery else self._read(limit)
+        if recovery is not None and (recovery or Gap in map(type, batch)):
+            recovery.enqueue(batch)
             batch = recovery.take(limit, unfilled)
         self._count(batch)
         return batch
