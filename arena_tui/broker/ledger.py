@@ -131,7 +131,10 @@ class Ledger:
         self._trimmed_before += stream.log.trimmed
         for gap in resets:
             self.count_unheld(stream, gap)
-            self._append_gap_to_window(stream, gap)
+        # All before the window slides: a reader that falls out of it enqueues all of them.
+        slide_due = [self.window.append(stream, gap, 0) for gap in resets]
+        if any(slide_due):
+            self.readers.slide(self.window)
         for follower in successor.followers:
             follower.enqueue(stream, 0)
         self._register(successor)

@@ -58,13 +58,20 @@ class StorePacing:
         lags, urgent = self._lags()
         while urgent or sum(lags.values()) > _UNSTORED_MAX:
             looked = time.monotonic()
-            if self._idle_s >= self._patience_s or (not urgent and looked - began >= _PAUSE_S):
+            if not urgent and looked - began >= _PAUSE_S:
                 return
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._broker.settled(urgent or lags, STORE), self._look_s)
+            given_up = self._idle_s >= self._patience_s
+            if given_up:
+                await asyncio.sleep(0)  # has it begun to move again?
+            else:
+                with contextlib.suppress(TimeoutError):
+                    settled = self._broker.settled(urgent or lags, STORE)
+                    await asyncio.wait_for(settled, self._look_s)
             lag = sum(lags.values())
             lags, urgent = self._lags()
             moved = sum(lags.values()) < lag
+            if given_up and not moved:
+                return
             self._idle_s = 0.0 if moved else self._idle_s + time.monotonic() - looked
         self._idle_s = 0.0
 

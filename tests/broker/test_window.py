@@ -5,7 +5,7 @@ from __future__ import annotations
 from arena_tui.broker.ledger import Ledger
 from arena_tui.broker.protocol import Limits, RunMeta
 from arena_tui.codec import sealed
-from arena_tui.events import Delivery, Envelope, Event, LogEvent
+from arena_tui.events import Delivery, Envelope, Event, Gap, LogEvent
 
 RUNS = 20
 
@@ -72,3 +72,21 @@ async def test_a_consumer_too_far_behind_for_the_window_still_reads_all() -> Non
         by_run.setdefault(each.run_id, []).append(each.first_seq)
     assert all(seqs == list(range(1, 5_001)) for seqs in by_run.values())
     assert not same(found, published)
+
+
+async def test_a_reader_pushed_out_by_the_resets_of_a_run_gets_each_of_them_once() -> None:
+    limits = Limits(capacity=4, retain=2)
+    ledger = Ledger(limits, lambda: 0.0, held=limits)
+    slow = ledger.subscribe("slow", None, "oldest", durable=False)
+    stream = ledger.open(RunMeta(run_id="a"), 1)
+    resets = [Gap("a", epoch, 1, 2, "reset") for epoch in range(2, 9)]
+
+    for _ in range(3):
+        ledger.append(stream, *sealed(LogEvent()))
+    ledger.renew(stream, 9, resets)
+    found: list[Delivery] = []
+    while batch := slow.read_nowait():
+        found += batch
+
+    assert found[3:] == resets
+    assert slow.stats().in_gaps == 14

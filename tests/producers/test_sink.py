@@ -421,6 +421,32 @@ async def test_a_store_that_does_not_move_is_not_waited_for() -> None:
     assert (stats.published, stats.overflow) == (5_000, 4_900)
 
 
+async def test_a_store_that_moves_again_is_waited_for_again() -> None:
+    broker = InProcessBroker(Limits(capacity=100, retain=10))
+    store = broker.subscribe(STORE, durable=True)
+    sink = MultiRunBrokerSink(broker, patience_s=0.01)
+
+    async def keep() -> None:
+        while True:
+            for each in store.read_nowait(10):
+                store.ack({each.run_id: Cursor(each.epoch, each.last_seq)})
+            await asyncio.sleep(0)
+
+    async def publish() -> int:
+        for count in range(5_000):
+            sink.emit("run", LogEvent(turn=count))
+        await sink.flush()
+        return (await broker.stats()).overflow
+
+    lost = [await publish()]
+    keeping = asyncio.create_task(keep())
+    lost.append(await publish())
+
+    assert lost[0] == 4_900
+    assert lost[1] - lost[0] <= 100
+    keeping.cancel()
+
+
 async def test_publishing_waits_briefly_while_much_of_all_runs_is_not_stored() -> None:
     lags: list[int] = []
 
