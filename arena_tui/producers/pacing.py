@@ -53,7 +53,6 @@ class StorePacing:
 
     async def wait(self) -> None:
         """Yield to the loop, and pause while too much is not stored yet."""
-        await asyncio.sleep(0)
         began = time.monotonic()
         lags, urgent = self._lags()
         while urgent or sum(lags.values()) > _UNSTORED_MAX:
@@ -74,6 +73,7 @@ class StorePacing:
                 return
             self._idle_s = 0.0 if moved else self._idle_s + time.monotonic() - looked
         self._idle_s = 0.0
+        await asyncio.sleep(0)
 
     def _lags(self) -> tuple[dict[str, int], list[str]]:
         """What is not stored of each run, in events; and the runs of which it is too much."""
