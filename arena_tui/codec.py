@@ -125,8 +125,7 @@ def received(raw: bytes) -> tuple[Event, bytes]:
         EventError: Not a JSON object with a `kind`.
         EventTooLargeError: Over `EVENT_MAX_BYTES`, or nested too deep.
     """
-    if len(raw) > _INCOMING_MAX_BYTES:
-        raise _too_large("incoming", len(raw))
+    _check_size(raw)
     try:
         event: Event = _Codec.known.decode(raw)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
