@@ -61,7 +61,9 @@ class Ledger:
         self.clock = clock
         self.closed = False
         self.streams: dict[str, RunStream] = {}
-        self.window = Window(limits, is_cache=held is not None)
+        # Upstream evicts what exceeds a run's capacity, unseen by its cache: so hold no more.
+        decoded = limits.decoded if held is None else min(limits.decoded, limits.capacity)
+        self.window = Window(decoded, limits.run_bytes)
         self.warnings = Warnings()
         self.readers = Readers(limits, self.warnings, self.streams)
         self.published = 0
@@ -131,10 +133,8 @@ class Ledger:
         self._trimmed_before += stream.log.trimmed
         for gap in resets:
             self.count_unheld(stream, gap)
-        # All before the window slides: a reader that falls out of it enqueues all of them.
-        slide_due = [self.window.append(stream, gap, 0) for gap in resets]
-        if any(slide_due):
-            self.readers.slide(self.window)
+            self.window.append(stream, gap, 0)
+        self.readers.slide(self.window)  # only now: who falls out of it enqueues all of the resets
         for follower in successor.followers:
             follower.enqueue(stream, 0)
         self._register(successor)

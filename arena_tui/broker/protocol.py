@@ -73,6 +73,8 @@ class Limits(Struct, frozen=True, kw_only=True):
         capacity: Events a run holds at most.
         retain: Newest events a run keeps after all durable consumers acked them.
         run_bytes: Bytes of JSON a process holds of a run at most; a server has its own limit.
+        decoded: Newest events of all runs that a process holds decoded, for consumers that keep up;
+            one that is further behind has them decoded again.
         closed_runs: Closed and fully acked runs a process keeps for late joiners; older ones are
             reaped.
         closed_run_bytes, closed_run_s: How much of such a run a server keeps, and for how long.
@@ -81,6 +83,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     capacity: int = 10_000
     retain: int = 1_000
     run_bytes: int = 32 * 1024 * 1024
+    decoded: int = 32_768
     closed_runs: int = 64
     closed_run_bytes: int = 1024 * 1024
     closed_run_s: int = 300

@@ -34,7 +34,6 @@ class Readers:
         self._closed = False
         self._all: list[LedgerSubscription] = []
         self._acked = asyncio.Event()
-        self._oldest_known = 0  # no reader of the window is before this position
 
     def add(self, subscription: LedgerSubscription) -> None:
         """Register a subscription."""
@@ -80,7 +79,8 @@ class Readers:
 
     def slide(self, window: Window) -> None:
         """Evict the window's oldest entries; readers that have yet to read them get a backlog."""
-        start = window.slide(self._oldest_position(window))
+        positions = (each.position for each in self._all if each.position is not None)
+        start = window.slide(min(positions, default=window.end))
         self._leave_window_before(start)
         window.drop_before(start)
 
@@ -131,10 +131,7 @@ class Readers:
     def record_evictions(self, stream: RunStream, first: int, last: int, window: Window) -> None:
         """Record an overflow for every durable consumer that had yet to read `first..last`, which
         the only log of them has evicted."""
-        held_from = window.end - len(stream.log)
-        if held_from > self._oldest_known:  # positions only grow: most often nothing to look at
-            self._leave_window_before(held_from)  # no reader gets what the log has evicted
-            self._oldest_known = self._oldest_position(window)
+        self._leave_window_before(window.end - len(stream.log))  # nobody reads what was evicted
         for subscription in self._all:
             if subscription.durable and (count := subscription.unread_in(stream, first, last)):
                 gap = Gap(stream.log.run_id, stream.log.epoch, last - count + 1, last, "trimmed")
@@ -150,11 +147,6 @@ class Readers:
         had_it = came_before or gap.from_seq >= stream.log.born_at
         if had_it and gap.count and gap.reason != "quarantined":
             self._count_overflow(subscription, stream, gap)
-
-    def _oldest_position(self, window: Window) -> int:
-        """The position of the window's slowest reader."""
-        positions = (each.position for each in self._all if each.position is not None)
-        return min(positions, default=window.end)
 
     def _leave_window_before(self, position: int) -> None:
         """Move what readers have yet to read before this position to their backlogs."""

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from arena_tui.broker.protocol import Limits
 from arena_tui.broker.stream import RunStream
 from arena_tui.events import Delivery
 
 __all__ = ["Window"]
-
-_EVENTS_MAX = 32_768
-"""Room for a consumer that reads ten times a second, and for the largest batch of one that stores,
-at any rate that one loop can publish."""
 
 _SLIDE_EVERY = 4_096
 """Entries appended between two evictions of what every consumer has read."""
@@ -20,20 +15,16 @@ class Window:
     """The newest arrivals, read by position by every consumer that keeps up.
 
     It holds what some consumer has yet to read, within limits: a consumer falls out of the window
-    when it has more than `_EVENTS_MAX` entries to read, or more bytes than one log may hold.
-
-    Args:
-        is_cache: Whether events are evicted elsewhere. The window then holds no more events than a
-            run may, and so none that are gone there for lack of room.
+    when it has more than `events_max` entries to read, or more than `bytes_max` bytes of JSON.
 
     Attributes:
         start: Position of the oldest entry, counted from the first one ever.
     """
 
-    def __init__(self, limits: Limits, is_cache: bool) -> None:
+    def __init__(self, events_max: int, bytes_max: int) -> None:
         self.start = 0
-        self._events_max = max(2, min(limits.capacity, _EVENTS_MAX)) if is_cache else _EVENTS_MAX
-        self._bytes_max = limits.run_bytes
+        self._events_max = max(2, events_max)
+        self._bytes_max = bytes_max
         self._deliveries: list[Delivery] = []
         self._streams: list[RunStream] = []
         self._sizes: list[int] = []

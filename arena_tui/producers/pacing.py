@@ -16,13 +16,9 @@ __all__ = ["StorePacing"]
 _LOOK_S: Final = 0.02
 """Interval of checking the lag while waiting for the store."""
 
-_UNSTORED_MAX: Final = 16_000
-"""Events of all runs that may be unstored without a pause: half of what a ledger holds decoded, so
-that the store need not decode an event again."""
-
 _PAUSE_S: Final = 0.1
-"""Longest pause for that reason: a store that takes long, at a checkpoint say, must not stop the
-games."""
+"""Longest pause lest the store has to decode events again: one that takes long, at a checkpoint
+say, must not stop the games."""
 
 
 class StorePacing:
@@ -33,7 +29,8 @@ class StorePacing:
 
     Args:
         patience_s: How long the store may go without progress.
-        pause_at: Fraction of a run's log, in events or in bytes, that may be unstored.
+        pause_at: Fraction of a run's log, in events or in bytes, that may be unstored; and of the
+            events of all runs that are held decoded.
     """
 
     def __init__(self, broker: BrokerProtocol, patience_s: float, pause_at: float) -> None:
@@ -41,6 +38,7 @@ class StorePacing:
         self._patience_s = patience_s
         self._look_s = min(_LOOK_S, patience_s)
         self._lag_max = int(broker.limits.capacity * pause_at)
+        self._total_max = int(broker.limits.decoded * pause_at)
         self._bytes_max = int(broker.limits.run_bytes * pause_at)
         self._bytes: defaultdict[str, int] = defaultdict(int)
         self._idle_s = 0.0  # waited for the store without progress
@@ -55,7 +53,7 @@ class StorePacing:
         """Yield to the loop, and pause while too much is not stored yet."""
         began = time.monotonic()
         lags, urgent = self._lags()
-        while urgent or sum(lags.values()) > _UNSTORED_MAX:
+        while urgent or sum(lags.values()) > self._total_max:
             looked = time.monotonic()
             if not urgent and looked - began >= _PAUSE_S:
                 return

@@ -69,7 +69,7 @@ class MultiRunBrokerSink:
         owns_runs: Whether its runs live and end with it. A sink that only forwards events written
             elsewhere cannot know: it sends no heartbeats, and closing it publishes everything but
             ends no run and waits for no store.
-        pause_at: Fraction of a run's log that may be unstored before publishing pauses.
+        pause_at: Fraction of what the broker holds that may be unstored before publishing pauses.
     """
 
     def __init__(

@@ -48,11 +48,11 @@ class BrokerMachine(RuleBasedStateMachine):
     closed: Bundle[str] = Bundle("closed")
     consumers: Bundle[Model] = Bundle("consumers")
 
-    @initialize(capacity=st.integers(2, 12), data=st.data())
-    def setup(self, capacity: int, data: Any) -> None:
+    @initialize(capacity=st.integers(2, 12), decoded=st.integers(2, 40), data=st.data())
+    def setup(self, capacity: int, decoded: int, data: Any) -> None:
         retain = data.draw(st.integers(1, capacity))
         self.loop = asyncio.new_event_loop()
-        self.limits = Limits(capacity=capacity, retain=retain, closed_runs=3)
+        self.limits = Limits(capacity=capacity, retain=retain, decoded=decoded, closed_runs=3)
         self.broker = self.wait(self.make())
         self.model: dict[str, int] = {}
         self.everyone: list[Model] = []
