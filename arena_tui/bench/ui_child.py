@@ -31,6 +31,8 @@ __all__ = ["Screen", "ScreenLoad", "pane_name", "selected"]
 Screen: TypeAlias = Literal["none", "arena", "scroll_views"]
 
 _POLL_S = 0.01
+"""Interval of looking whether the screen is up: it has no signal for that but its offered runtime.
+The load, and with it all that is measured, begins afterwards."""
 
 
 def pane_name(number: int) -> str:

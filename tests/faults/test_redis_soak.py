@@ -31,7 +31,7 @@ with arena_tui.connect(url) as arena:
     for run in all_runs:
         run.__enter__()
     began = time.monotonic()
-    for tick in range(rate * seconds):
+    for tick in range(rate * seconds):  # sleeps are the load's rate: nothing waits for them
         for run in all_runs:
             run.llm_response(f"words of tick {tick}", model="m", input_tokens=9, output_tokens=3)
         time.sleep(max(0.0, began + (tick + 1) / rate - time.monotonic()))

@@ -18,7 +18,6 @@ from tests.redis_fixture import MakeRedis
 from tests.tui.terminal import OpenTerminal, Terminal
 
 ARENA = [sys.executable, "-m", "arena_tui"]
-FULL = os.environ.get("ARENA_FULL") == "1"
 PRODUCER = """
 import sys, arena_tui
 with (
@@ -164,7 +163,6 @@ def test_a_server_that_is_not_there_is_one_line(make_redis: MakeRedis, watch: Wa
     assert said.count("arena-tui: ") == 1
 
 
-@pytest.mark.skipif(not FULL, reason="takes 15 s: ARENA_FULL=1")
 def test_a_producer_that_is_killed_is_lost_after_three_heartbeats(
     make_redis: MakeRedis, produce: Produce, watch: Watch
 ) -> None:
