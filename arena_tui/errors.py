@@ -69,6 +69,9 @@ class RunClosedError(BrokerError):
 
     exit_code = 2
 
+    def __init__(self, run_id: str) -> None:
+        super().__init__(f"run {run_id} has ended: open a new run")
+
 
 class RunExistsError(BrokerError):
     """The run id belongs to a run that the broker still holds."""

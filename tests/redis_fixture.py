@@ -29,6 +29,7 @@ __all__ = [
 
 MakeRedis: TypeAlias = Callable[..., RedisServer]
 BINARIES = server_binaries()
+_SYNCED = "--appendfsync", "always"
 _GIVEN_URL = os.environ.get("ARENA_TEST_REDIS_URL")
 
 
@@ -88,7 +89,10 @@ def each_redis_url(redis_binary: Path, shared_servers: Callable[[Path], RedisSer
 def make_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeRedis]:
     """Starts servers of the test's own, to kill, pause and limit; each in a folder of its own.
 
-    Takes what `RedisServer` takes; all have ended after the test.
+    Takes what `RedisServer` takes; all have ended after the test. An append-only file is synced at
+    each write: by default the server may hold back two seconds of writes while the disk is busy
+    (https://redis.io/docs/latest/operate/oss_and_stack/management/persistence/), and a kill loses
+    those.
     """
     servers: list[RedisServer] = []
 
@@ -102,7 +106,7 @@ def make_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeRedis]:
     ) -> RedisServer:
         server = RedisServer(
             folder or tmp_path_factory.mktemp("redis"),
-            port=port, aof=aof, binary=binary or _some_binary(), extra=extra,
+            port=port, aof=aof, binary=binary or _some_binary(), extra=(*_SYNCED, *extra),
         )  # fmt: skip
         servers.append(server)
         server.start()

@@ -17,6 +17,7 @@ from arena_tui.broker.protocol import (
     Start,
     Subscription,
 )
+from arena_tui.broker.refused import Refused
 from arena_tui.broker.stream import HEARTBEAT_S
 from arena_tui.codec import sealed
 from arena_tui.errors import RunClosedError
@@ -61,22 +62,24 @@ class InProcessBroker:
         event, raw = sealed(event)
         stream = ledger.streams.get(run_id) or ledger.get(run_id)
         if stream.closed:
-            raise RunClosedError(f"run {run_id} has ended: open a new run")
+            raise RunClosedError(run_id)
         return ledger.append(stream, event, raw)
 
-    async def publish_all(self, batch: Sequence[Outgoing]) -> int:
+    async def publish_all(self, batch: Sequence[Outgoing]) -> Refused:
         ledger = self._ledger
         ledger.check_thread()
-        refused = 0
+        refused = Refused()
         for run_id, event, raw in batch:
-            stream = ledger.streams.get(run_id)
-            if stream is None:
-                stream = ledger.open(RunMeta.of(run_id, event), self._next_epoch())
-            if stream.closed:
-                refused += 1
-                _log.error("refused a %s event: run %s has ended", event.kind, run_id)
-            else:
+            try:
+                stream = ledger.streams.get(run_id)
+                if stream is None:
+                    stream = ledger.open(RunMeta.of(run_id, event), self._next_epoch())
+                if stream.closed:
+                    raise RunClosedError(run_id)
                 ledger.append(stream, event, raw)
+            except Exception as error:  # noqa: BLE001 - what one event meets must not cost others
+                refused = refused.plus(1, str(error))
+                _log.error("refused a %s event: %s", event.kind, error)
         return refused
 
     async def heartbeat(self, run_ids: Iterable[str]) -> None:

@@ -25,6 +25,7 @@ from typing import Final, Literal, NamedTuple, Protocol, TypeAlias
 
 from msgspec import Struct
 
+from arena_tui.broker.refused import Refused
 from arena_tui.events import AgentInfo, Delivery, Event, RunStart, RunStatus
 
 __all__ = [
@@ -262,10 +263,10 @@ class BrokerProtocol(Protocol):
         """
         ...
 
-    async def publish_all(self, batch: Sequence[Outgoing]) -> int:
+    async def publish_all(self, batch: Sequence[Outgoing]) -> Refused:
         """Append sealed events in order; a run is opened by its first event.
 
-        Returns how many were refused because their run had ended; each is logged.
+        Returns how many can never be published, because their run has ended say; each is logged.
         """
         ...
 

@@ -62,16 +62,17 @@ async def publish_from(
             await reader.run()
     finally:
         # Counted before closing publishes the ends of runs, which no line asked for.
-        refused, backlog = runtime.sink.stats().refused, await _unsent(runtime)
+        refused, backlog = runtime.sink.stats().refused.events, await _unsent(runtime)
         if keep_open:
             runtime.sink.disown()
-        unsent = await runtime.aclose()
-    backlog = min(backlog, await _unsent(runtime))
-    code = _summarize(intake, refused, backlog, as_json)
-    if unsent is not None and not reader.signals:
-        raise BrokerError(unsent)
-    if unsent is not None:
-        tell(f"arena-tui: {unsent}")
+        lost = await runtime.aclose()
+    unsent = await _unsent(runtime)
+    code = _summarize(intake, refused, min(backlog, unsent), as_json)
+    if lost is not None and unsent and not reader.signals:
+        raise BrokerError(lost)
+    if lost is not None and (unsent or not code):  # else it is summed up already
+        tell(f"arena-tui: {lost}")
+        code = ArenaError.exit_code
     return 128 + reader.signals[0] if reader.signals else code
 
 

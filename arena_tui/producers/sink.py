@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from arena_tui.broker.protocol import BrokerProtocol, Outgoing
 from arena_tui.broker.recent import Recent
+from arena_tui.broker.refused import Refused
 from arena_tui.broker.stream import HEARTBEAT_S
 from arena_tui.codec import sealed
 from arena_tui.errors import BrokerError, RunClosedError
@@ -41,13 +42,13 @@ class SinkStats(Struct, frozen=True, kw_only=True):
         queued: Events emitted and not yet published.
         queued_peak: Most ever queued when the writer looked.
         blocked_s: Seconds that producer threads have waited for room, those waiting now included.
-        refused: Events emitted after their run had ended, and events lost to a broker failure.
+        refused: Events that can never be published: their run had ended, or the broker failed.
     """
 
     queued: int
     queued_peak: int
     blocked_s: float
-    refused: int
+    refused: Refused
 
 
 class MultiRunBrokerSink:
@@ -102,7 +103,7 @@ class MultiRunBrokerSink:
         self._queued_peak = 0
         self._blocked_s = 0.0
         self._waiting: list[float] = []
-        self._refused = 0
+        self._refused = Refused()
         self._tasks = [self._loop.create_task(self._write(), name="sink writer")]
         if owns_runs:
             self._tasks.append(self._loop.create_task(self._beat(), name="sink heartbeat"))
@@ -198,7 +199,7 @@ class MultiRunBrokerSink:
         if self._closed:
             raise _closed()
         if run_id in self._ended:
-            raise RunClosedError(f"run {run_id} has ended: open a new run")
+            raise RunClosedError(run_id)
         check_run_id(run_id)
         self._open[run_id] = None
 
@@ -278,10 +279,11 @@ class MultiRunBrokerSink:
 
     async def _publish(self, batch: list[Outgoing]) -> None:
         try:
-            self._refused += await self._broker.publish_all(batch)
-        except Exception:  # noqa: BLE001 - else producers would block for ever
-            self._refused += len(batch)
+            refused = await self._broker.publish_all(batch)
+        except Exception as error:  # noqa: BLE001 - else producers would block for ever
+            refused = Refused(len(batch), str(error))
             _log.exception("%d events could not be published", len(batch))
+        self._refused = self._refused.plus(*refused)
 
     async def _beat(self) -> None:
         while self._owns_runs:

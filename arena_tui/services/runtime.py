@@ -190,9 +190,12 @@ class Runtime:
             await each.stop()
         if self.database is not None:
             await self.database.aclose()
+        told = []
         if unsent:
-            return f"{unsent:,} events could not be published: {stats.link or 'the broker refused'}"
-        return self._unkept()
+            told.append(f"{unsent:,} events could not be published: {stats.link or 'given up'}")
+        if refused := self.sink.stats().refused:
+            told.append(f"{refused.events:,} events were refused: {refused.why}")
+        return "; ".join([*told, *self._unkept()]) or None
 
     async def _settle(self) -> None:
         """Publish everything and end the runs; wait for all acks unless the broker is shared."""
@@ -231,18 +234,17 @@ class Runtime:
         with contextlib.suppress(asyncio.CancelledError):
             await task
 
-    def _unkept(self) -> str | None:
-        """A message about events lost because a durable consumer never acked them, or None."""
+    def _unkept(self) -> list[str]:
+        """A message for each durable consumer that never acked some events."""
         if self.broker.shared:
-            return None
-        lost = [
+            return []
+        return [
             f"{each.unacked:,} events could not be "
             f"{'stored' if each is self.storing else f'kept by {each.consumer.name}'}: "
             f"{each.health.last_error}"
             for each in self._consumptions
             if each.unacked
         ]
-        return "; ".join(lost) or None
 
 
 def _in_the_truth_bar(_: str) -> None:

@@ -155,7 +155,7 @@ async def test_batches_open_runs_and_count_what_came_too_late(make_broker: MakeB
     refused = await broker.publish_all([("new", *sealed(event)) for event in events])
     await arrived(broker)
 
-    assert refused == 1
+    assert refused == (1, "run new has ended: open a new run")
     assert seqs(drain(broker.subscribe("reader"))) == [1, 2]
 
 

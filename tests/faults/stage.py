@@ -64,7 +64,7 @@ class Producer:
             event = LogEvent(text=f"{self.published[run_id]}{padding}")
             batch.append((run_id, *sealed(event)))
         async with asyncio.timeout(_AT_MOST_S):
-            refused = await self.broker.publish_all(batch)
+            refused = (await self.broker.publish_all(batch)).events
         self.published[run_id] -= refused
         return refused
 

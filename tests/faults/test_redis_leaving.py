@@ -8,8 +8,10 @@ import threading
 from typing import Any
 
 import pytest
+import redis
 
 import arena_tui
+from arena_tui.broker.redis.advice import ACL_RULES
 from arena_tui.errors import BrokerError
 from arena_tui.services import connect as services
 from arena_tui.services.runtime import Runtime
@@ -113,6 +115,21 @@ def test_leaving_a_server_that_does_not_answer_ends_too(make_redis: MakeRedis) -
     texts = [each.text for each in entries(server.url, "r")]
     whole = ["run_start", *map(str, range(100)), "run_end"]
     assert texts == whole[: len(texts)]
+
+
+def test_leaving_where_one_may_not_publish_says_how_many_events_are_not(
+    make_redis: MakeRedis,
+) -> None:
+    server = make_redis()
+    with redis.Redis.from_url(server.url) as admin:
+        admin.execute_command("ACL", "SETUSER", "agent", "on", ">secret", *ACL_RULES.split())
+        arena = arena_tui.connect(f"redis://agent:secret@{HOST}:{server.port}", store=False)
+        admin.execute_command("ACL", "SETUSER", "agent", "-xadd")
+        with arena.run("synth", run_id="r") as run:
+            run.log("x")
+
+        with pytest.raises(BrokerError, match=r"^3 events could not be .* does not permit"):
+            arena.close()
 
 
 FORGETS = """

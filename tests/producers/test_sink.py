@@ -184,7 +184,7 @@ async def test_a_full_sink_makes_the_producer_wait_and_says_so() -> None:
     stats = sink.stats()
     assert stats.blocked_s > 0
     assert 10 <= stats.queued_peak <= 11
-    assert (stats.queued, stats.refused) == (0, 0)
+    assert (stats.queued, stats.refused.events) == (0, 0)
 
 
 async def test_the_loop_itself_is_never_made_to_wait() -> None:
@@ -283,7 +283,7 @@ async def test_events_after_the_end_are_refused_and_counted() -> None:
     sink.emit("other", LogEvent())
     await sink.flush()
 
-    assert sink.stats().refused == 1
+    assert sink.stats().refused.events == 1
 
 
 async def test_an_unusable_event_or_run_id_is_the_caller_s_error_and_harms_nobody() -> None:
@@ -320,7 +320,7 @@ async def test_the_writer_survives_a_broker_that_fails(caplog: pytest.LogCapture
         sink.emit("run", LogEvent(text=text))
         await sink.flush()
 
-    assert sink.stats().refused == 2
+    assert sink.stats().refused.events == 2
     assert len(caplog.records) == 2
     (kept,) = events_of(everything)
     assert kept == LogEvent(ts=kept.ts, text="kept")

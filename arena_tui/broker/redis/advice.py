@@ -26,7 +26,7 @@ from redis.exceptions import (
 
 from arena_tui.broker_url import BrokerUrl
 
-__all__ = ["ACL_RULES", "COMMANDS", "FAILURES", "Advice", "Facts", "is_transient"]
+__all__ = ["ACL_RULES", "COMMANDS", "FAILURES", "Advice", "Facts", "is_mendable", "is_transient"]
 
 FAILURES: Final = (RedisError, OSError)
 """All errors that a call to the server may raise."""
@@ -52,6 +52,11 @@ _TRANSIENT: Final = (
     OutOfMemoryError, ReadOnlyError, TimeoutError, TryAgainError,
 )  # fmt: skip
 _TRANSIENT_WORDS: Final = ("BUSY", "MISCONF", "NOREPLICAS", "LOADING", "OOM", "UNBLOCKED")
+_DENIED_IN_SCRIPT: Final = (
+    "ACL failure in script",  # Valkey, and Redis from 7.2 on
+    "The user executing the script can't",
+)
+"""Parts of what servers say, under no code of its own, when a script does what its user may not."""
 
 
 class Facts(Struct, frozen=True, kw_only=True):
@@ -97,6 +102,8 @@ class Advice:
             return f"{self.place} is a read-only replica"
         if isinstance(error, ConnectionError | OSError):
             return f"no connection to {self.place}"
+        if _is_denied(error):
+            return f"{self.place} does not permit this user all that is needed"
         return f"{self.place} refuses: {_one_line(error)}"
 
     def risks(self, facts: Facts) -> list[tuple[str, str]]:
@@ -169,6 +176,17 @@ def is_transient(error: BaseException) -> bool:
         return False
     return isinstance(error, _TRANSIENT) or (
         isinstance(error, ResponseError) and _word(error) in _TRANSIENT_WORDS
+    )
+
+
+def is_mendable(error: BaseException) -> bool:
+    """Whether the same call may succeed later, if need be once the user is permitted it."""
+    return is_transient(error) or _is_denied(error)
+
+
+def _is_denied(error: BaseException) -> bool:
+    return isinstance(error, NoPermissionError) or any(
+        text in str(error) for text in _DENIED_IN_SCRIPT
     )
 
 

@@ -41,6 +41,7 @@ from arena_tui.broker.redis.reader import Reader
 from arena_tui.broker.redis.scripts import BEAT, REAP, meta_key
 from arena_tui.broker.redis.watcher import Watcher
 from arena_tui.broker.redis.writer import Writer
+from arena_tui.broker.refused import Refused
 from arena_tui.broker.stream import HEARTBEAT_S, RunStream
 from arena_tui.broker.tasks import cancel_until_done, restart_on_failure
 from arena_tui.broker.timing import Timing
@@ -143,7 +144,7 @@ class RedisBroker:
             self._ledger.check_thread()
         return await self._writer.publish(run_id, *sealed(event))
 
-    async def publish_all(self, batch: Sequence[Outgoing]) -> int:
+    async def publish_all(self, batch: Sequence[Outgoing]) -> Refused:
         self._ledger.check_thread()
         return await self._writer.publish_all(batch)
 

@@ -8,7 +8,7 @@ import secrets
 from arena_tui.broker.protocol import RunMeta
 from arena_tui.broker.redis.codec import NO_CURSOR
 from arena_tui.broker.redis.scripts import events_key, meta_key
-from arena_tui.errors import BrokerError
+from arena_tui.broker.refused import Refused
 
 __all__ = ["Call", "Job", "PublishedRun"]
 
@@ -19,6 +19,7 @@ class Job:
     Attributes:
         strict: A refusal is the caller's error, and the runs must be open already.
         waiting: Events without an answer.
+        refused: Events refused, and why the last one was.
         seq: Seq of its last answered event.
     """
 
@@ -27,20 +28,20 @@ class Job:
     def __init__(self, count: int, strict: bool) -> None:
         self.strict = strict
         self.waiting = count
-        self.refused = 0
+        self.refused = Refused()
         self.seq = 0
         self.answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    def resolve(self, count: int, error: BrokerError | None = None) -> None:
+    def resolve(self, count: int, error: Exception | None = None) -> None:
         """Record the answer to `count` events, and wake the caller after the last one."""
         self.waiting -= count
         if error is not None:
-            self.refused += count
+            self.refused = self.refused.plus(count, str(error))
         if self.answer.done():
             return
         if error is not None and self.strict:
             self.answer.set_exception(error)
-        elif self.waiting == 0:
+        elif self.waiting <= 0:
             self.answer.set_result(None)
 
 
@@ -50,13 +51,15 @@ class PublishedRun:
     Attributes:
         producer: Id the server deduplicates by. A new one for every `PublishedRun`, so that numbers
             which start from 1 again are no duplicates.
-        acked: Events of this producer that the server has acknowledged.
+        acked: This producer's number of the newest event that the server has acknowledged.
+        next: Its number of the next event to send. Those between were given up: the server may
+            have appended them, so that their numbers cannot be used again.
         at: Cursor of the newest of them; `NO_CURSOR` before the first answer.
         meta: What to open the run with, if this producer opens it.
         keys: Its keys on the server: meta and events.
     """
 
-    __slots__ = ("acked", "at", "keys", "meta", "open", "producer")
+    __slots__ = ("acked", "at", "keys", "meta", "next", "open", "producer")
 
     def __init__(self, meta: RunMeta) -> None:
         self.producer = secrets.token_hex(8)
@@ -64,6 +67,7 @@ class PublishedRun:
         self.keys = meta_key(meta.run_id), events_key(meta.run_id)
         self.at = NO_CURSOR
         self.acked = 0
+        self.next = 1
         self.open = False
 
 
@@ -91,15 +95,19 @@ class Call:
         self.payloads.append(payload)
         self.bytes += len(payload)
 
-    def split(self, count: int, size: int) -> Call:
+    def split(self, count: int, size: int) -> Call | None:
         """Keep at most `count` events of at most `size` bytes, but at least one; returns the
-        rest."""
+        rest, or None when there is none."""
+        if len(self.payloads) <= count and self.bytes <= size:
+            return None
         keep = kept = 0
         for payload in self.payloads[:count]:
             if keep and kept + len(payload) > size:
                 break
             keep += 1
             kept += len(payload)
+        if keep == len(self.payloads):
+            return None
         rest = Call(self.run)
         rest.payloads, self.payloads = self.payloads[keep:], self.payloads[:keep]
         rest.jobs, self.jobs = self.jobs[keep:], self.jobs[:keep]
@@ -108,13 +116,13 @@ class Call:
         rest.may_open = self.may_open
         return rest
 
-    def finish(self, error: BrokerError | None = None, seq: int = 0) -> None:
-        """Resolve every event; `seq` is that of the last one, when they were appended."""
+    def finish(self, seq: int) -> None:
+        """Resolve every event as appended; `seq` is that of the last one."""
         jobs = self.jobs
         if jobs[0] is jobs[-1]:  # all of one caller: resolve them at once
             jobs[0].seq = seq
-            jobs[0].resolve(len(jobs), error)
+            jobs[0].resolve(len(jobs))
             return
         for number, job in enumerate(jobs, seq - len(jobs) + 1):
             job.seq = number
-            job.resolve(1, error)
+            job.resolve(1)

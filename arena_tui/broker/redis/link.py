@@ -189,7 +189,7 @@ class Link:
         if isinstance(error, NoScriptError):
             with contextlib.suppress(*FAILURES):
                 await self._load()
-            return
+                return
         least, most = self._timing.backoff_s
         await asyncio.sleep(random.uniform(0.5, 1.0) * min(most, least * 2**attempt))
 

@@ -19,7 +19,7 @@ from redis.exceptions import RedisError
 
 from arena_tui.broker.protocol import Cursor, Limits, Outgoing, RunMeta
 from arena_tui.broker.recent import Recent
-from arena_tui.broker.redis.advice import FAILURES, is_transient
+from arena_tui.broker.redis.advice import FAILURES, is_mendable
 from arena_tui.broker.redis.calls import Call, Job, PublishedRun
 from arena_tui.broker.redis.codec import NO_CURSOR, encode_meta
 from arena_tui.broker.redis.connection import Command
@@ -33,6 +33,7 @@ from arena_tui.broker.redis.scripts import (
     events_key,
     meta_key,
 )
+from arena_tui.broker.refused import Refused
 from arena_tui.errors import BrokerError, RunClosedError, UnknownRunError
 from arena_tui.events import Event, RunEnd, RunStart
 
@@ -71,6 +72,7 @@ class Writer:
         self.closed: Recent[str, Cursor] = Recent(_CLOSED_KEPT)
         self._calls: list[Call] = []
         self._share = 1.0
+        self._singly = 0  # events still to be sent one by one
         self._closed = False
 
     @property
@@ -111,11 +113,11 @@ class Writer:
         await job.answer
         return job.seq
 
-    async def publish_all(self, batch: Sequence[Outgoing]) -> int:
+    async def publish_all(self, batch: Sequence[Outgoing]) -> Refused:
         """Publish a batch; returns how many events were refused."""
         self._check_open()
         if not batch:
-            return 0
+            return Refused()
         job = Job(len(batch), strict=False)
         self._queue.extend(zip(repeat(job), batch))
         self._has_work.set()
@@ -126,12 +128,21 @@ class Writer:
         """Write until cancelled."""
         attempt = 0
         while True:
-            if not self._calls and not self._queue:
-                self._has_work.clear()
-                await self._has_work.wait()
-            if not self._calls:
+            while not self._calls:
+                if not self._queue:
+                    self._has_work.clear()
+                    await self._has_work.wait()
                 self._calls = self._dequeue()
-            attempt = await self._write(self._next_portion(), attempt)
+            portion: list[Call] = []
+            try:
+                portion = self._next_portion()
+                attempt = await self._write(portion, attempt)
+            except Exception as error:  # noqa: BLE001 - no bug may stop publishing for good
+                _log.exception("a call to the server failed here")
+                self._narrow_down(portion or self._calls[:1], error)
+            else:
+                if not attempt:
+                    self._singly = max(0, self._singly - 1)
 
     def fail_pending(self) -> None:
         """Stop accepting events, and fail every waiting caller."""
@@ -151,20 +162,22 @@ class Writer:
             job, (run_id, event, raw) = queue.popleft()
             count += 1
             size += len(raw)
-            call = calls.get(run_id)
-            if run_id in self.closed or (call is not None and call.ends):
-                self._refuse(job, run_id, event.kind)
-                continue
-            if call is None:
-                run = self.runs.get(run_id)
-                if run is None:
-                    run = self.runs[run_id] = PublishedRun(RunMeta.of(run_id, event))
-                call = calls[run_id] = Call(run)
-            if type(event) is RunStart and not call.run.meta.game:
-                call.run.meta = RunMeta.of(run_id, event)
-            call.ends = type(event) is RunEnd
-            call.may_open |= not job.strict
-            call.add(job, raw)
+            try:
+                call = calls.get(run_id)
+                if run_id in self.closed or (call is not None and call.ends):
+                    raise RunClosedError(run_id)
+                if call is None:
+                    run = self.runs.get(run_id)
+                    if run is None:
+                        run = self.runs[run_id] = PublishedRun(RunMeta.of(run_id, event))
+                    call = calls[run_id] = Call(run)
+                if type(event) is RunStart and not call.run.meta.game:
+                    call.run.meta = RunMeta.of(run_id, event)
+                call.ends = type(event) is RunEnd
+                call.may_open |= not job.strict
+                call.add(job, raw)
+            except Exception as error:  # noqa: BLE001 - its caller must not wait for ever
+                self._refuse([job], error)
         return [call for call in calls.values() if call.payloads]
 
     def _next_portion(self) -> list[Call]:
@@ -175,13 +188,13 @@ class Writer:
         """
         portion: list[Call] = []
         runs: set[PublishedRun] = set()
-        count = max(1, int(_CALL_EVENTS * self._share))
+        count = 1 if self._singly else max(1, int(_CALL_EVENTS * self._share))
         size = int(_CALL_BYTES * self._share)
         for index, call in enumerate(self._calls):
             if call.run in runs or count <= 0 or size <= 0:
                 break
-            if len(call.payloads) > count or call.bytes > size:
-                self._calls.insert(index + 1, call.split(count, size))
+            if rest := call.split(count, size):
+                self._calls.insert(index + 1, rest)
             count -= len(call.payloads)
             size -= call.bytes
             runs.add(call.run)
@@ -192,10 +205,33 @@ class Writer:
         if self._closed:
             raise _closed()
 
-    def _refuse(self, job: Job, run_id: str, kind: str) -> None:
-        if not job.strict:
-            _log.error("refused a %s event: run %s has ended", kind, run_id)
-        job.resolve(1, RunClosedError(f"run {run_id} has ended: open a new run"))
+    def _refuse(self, jobs: Sequence[Job], error: Exception) -> None:
+        """Give up one event of each of these callers, and tell them."""
+        for job in jobs:
+            job.resolve(1, error)
+        if untold := sum(not job.strict for job in jobs):
+            _log.error("%d events refused: %s", untold, error)
+
+    def _give_up(self, call: Call, error: BrokerError) -> None:
+        """Refuse the events of a call; the server may have appended some of them."""
+        call.run.next += len(call.payloads)
+        self._refuse(call.jobs, error)
+
+    def _narrow_down(self, calls: Sequence[Call], error: Exception) -> None:
+        """After a failure that is a bug here, not the server's, and would come again: send the
+        events of these calls one by one, and refuse the one that fails alone."""
+        pending = [call for call in calls if call in self._calls]
+        events = sum(len(call.payloads) for call in pending)
+        if events > 1:
+            self._singly = events
+            return
+        for call in pending:
+            self._calls.remove(call)
+            self._give_up(call, BrokerError(
+                f"an event of run {call.run.meta.run_id} fails to be published, "
+                f"though it may have been: {error!r}"
+            ))  # fmt: skip
+        self._singly = max(0, self._singly - 1)
 
     async def _write(self, calls: list[Call], attempt: int) -> int:
         """Send calls, and remove those that were answered from the pending ones.
@@ -211,7 +247,7 @@ class Writer:
             self._share = max(_SHARE_MIN, self._share * _SHRINK)
             failure = error
         for call, answer in zip(calls, answers, strict=False):
-            if isinstance(answer, FAILURES) and is_transient(answer):
+            if isinstance(answer, FAILURES) and is_mendable(answer):
                 failure = answer
             elif self._resolve(call, answer):
                 self._calls.remove(call)
@@ -236,7 +272,7 @@ class Writer:
         for call in calls:
             run, payloads = call.run, call.payloads
             keys += run.keys
-            words += [run.producer, *run.at, run.acked + 1, int(call.ends), len(payloads)]
+            words += [run.producer, *run.at, run.acked, run.next, int(call.ends), len(payloads)]
             words += payloads
         commands.append(("EVALSHA", APPEND.sha, len(keys), *keys, *words))
         *opened, rows = await self._line.exchange(commands)
@@ -252,29 +288,28 @@ class Writer:
         """Apply the server's answer; returns False when the call must be sent again."""
         run, run_id = call.run, call.run.meta.run_id
         if isinstance(answer, BaseException):
-            error = BrokerError(f"the server refused events of run {run_id}: {answer}")
-            _log.error("%d events lost: %s", len(call.payloads), error)
-            call.finish(error)
+            self._give_up(call, BrokerError(f"the server refused events of run {run_id}: {answer}"))
             return True
         epoch, seq = answer
         if epoch == NO_RUN:
             if not run.open and not call.may_open:
-                call.finish(UnknownRunError(f"the broker holds no run {run_id}: open it first"))
+                told = f"the broker holds no run {run_id}: open it first"
+                self._give_up(call, UnknownRunError(told))
                 return True
             run.open = False  # its stream is gone: recreate it, and send again
             call.may_open = True
             return False
         if epoch == CLOSED:
             self._note_closed(run)
-            for job in call.jobs:
-                self._refuse(job, run_id, "late")
+            self._give_up(call, RunClosedError(run_id))
             return True
         run.open = True
         run.at = Cursor(epoch, seq)
-        run.acked += len(call.payloads)
+        run.next += len(call.payloads)
+        run.acked = run.next - 1
         if call.ends:
             self._note_closed(run)
-        call.finish(seq=seq)
+        call.finish(seq)
         return True
 
     def _note_closed(self, run: PublishedRun) -> None:

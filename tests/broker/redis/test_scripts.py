@@ -51,12 +51,13 @@ class Server:
 
     def append(
         self, first: int, *payloads: str, at: tuple[int, int] = (0, 0), producer: str = "p",
-        capacity: int = ALL, ends: bool = False, run_id: str = "r",
+        capacity: int = ALL, ends: bool = False, run_id: str = "r", acked: int | None = None,
     ) -> tuple[int, int]:  # fmt: skip
         keys = meta_key(run_id), events_key(run_id)
         ((epoch, seq),) = self.call(
-            APPEND, keys, capacity, producer, *at, first, int(ends), len(payloads), *payloads
-        )
+            APPEND, keys, capacity, producer, *at,
+            first - 1 if acked is None else acked, first, int(ends), len(payloads), *payloads,
+        )  # fmt: skip
         return epoch, seq
 
     def ack(self, consumer: str, *cursors: tuple[str, int, int]) -> None:
@@ -178,6 +179,15 @@ def test_a_repeat_over_a_new_epoch_is_told_where_its_events_stand(server: Server
     assert server.append(1, "a", "b") == (epoch, 2)
 
 
+def test_numbers_given_up_are_no_hole(server: Server) -> None:
+    _, epoch = server.open()
+    server.append(1, "a", "b")
+
+    assert server.append(6, "f", at=(epoch, 2), acked=2) == (epoch, 3)
+    assert server.append(6, "f", "g", at=(epoch, 2), acked=2) == (epoch, 4)
+    assert [fields["e"] for _, fields in server.events()] == list("abfg")
+
+
 def test_a_hole_means_a_new_epoch(server: Server) -> None:
     """The server has lost events 3 to 5: it was restored from an older copy."""
     _, epoch = server.open()
@@ -234,7 +244,7 @@ def test_what_fails_in_one_run_is_no_other_run_s_business(server: Server) -> Non
     server.client.set(events_key("a"), "x")
     server.client.set(meta_key("b"), "x")
     keys = [key for run in "abc" for key in (meta_key(run), events_key(run))]
-    rows = server.call(APPEND, tuple(keys), ALL, *(3 * ["p", 0, 0, 1, 0, 1, "x"]))
+    rows = server.call(APPEND, tuple(keys), ALL, *(3 * ["p", 0, 0, 0, 1, 0, 1, "x"]))
 
     assert [isinstance(row, redis.ResponseError) for row in rows] == [True, True, False]
     assert rows[2] == [epochs[2], 1]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -43,7 +44,7 @@ async def test_what_fails_in_one_run_stops_no_other_of_the_same_batch(
 
     refused = await broker.publish_all([outgoing(run_id) for run_id in runs for _ in range(3)])
 
-    assert refused == 6
+    assert refused.events == 6
     assert [server.xlen(events_key(run_id)) for run_id in ("one", "two", "three")] == [3, 3, 3]
 
 
@@ -79,10 +80,22 @@ async def test_every_run_of_a_repeated_call_is_answered_and_nothing_doubled(
         own = meta_key(run_id), events_key(run_id)
         epoch = server.evalsha(OPEN.sha, 3, *own, INDEX, run_id, "{}", "", 0, 0, 0)[1]
         keys += own
-        words += ["producer", str(epoch), "0", "1", "0", str(number), *["{}"] * number]
+        words += ["producer", str(epoch), "0", "0", "1", "0", str(number), *["{}"] * number]
 
     answers = [server.evalsha(APPEND.sha, len(keys), *keys, *words) for _ in range(2)]
 
     assert answers[0] == answers[1]
     assert [seq for _, seq in answers[0]] == [1, 2]
     assert [server.xlen(events_key(run_id)) for run_id in ("one", "two")] == [1, 2]
+
+
+async def test_more_large_events_than_one_call_carries_are_all_published(
+    broker: RedisBroker, server: redis.Redis
+) -> None:
+    runs = [f"run{number}" for number in range(60)]
+
+    async with asyncio.timeout(30):
+        refused = await broker.publish_all([outgoing(run_id, "x" * 200_000) for run_id in runs])
+
+    assert not refused
+    assert [server.xlen(events_key(run_id)) for run_id in runs] == [1] * len(runs)

@@ -1,6 +1,6 @@
 -- keys: meta and events of each run. args: most events of a run to keep; then for each run: producer,
--- epoch and seq of its last acknowledged event, its own number of the first event, 1 when the last
--- event ends the run, number of events, events as JSON...
+-- epoch and seq of its last acknowledged event, its own numbers of that one and of the first event
+-- here, 1 when the last event ends the run, number of events, events as JSON...
 -- returns a row per run: epoch and seq of the last event; or NO_RUN, or CLOSED; or an error.
 local most = ARGV[1]
 
@@ -18,8 +18,8 @@ local function append(meta, events, at)
     if not epoch or not seq then
         return {-1, 0}
     end
-    local first, count = tonumber(ARGV[at + 3]), tonumber(ARGV[at + 5])
-    -- Number of this producer's events in the stream, and id of the newest.
+    local acked, first, count = tonumber(ARGV[at + 3]), tonumber(ARGV[at + 4]), tonumber(ARGV[at + 6])
+    -- This producer's number of its newest event in the stream, and the id of that.
     local mine, mine_at = string.match(known[5] or '', '^(%d+) (%d+-%d+)$')
     mine = number(mine) or 0
     local done = mine + 1 - first
@@ -42,19 +42,19 @@ local function append(meta, events, at)
         known[4] = redis.call('HGET', meta, 'ended')
         seq = 0
     end
-    if done < 0 then
+    if mine < acked then
         -- The server has lost events it once acknowledged (it was restored from an older copy).
         -- Unless the stream has been renewed since, renew it: its seqs must not be reused.
         if their_epoch >= epoch then
             go_on_anew()
         end
-        done = 0
     end
+    done = math.max(0, done)
 
     local prefix = int(epoch) .. '-'
     local failed
-    local added, last = 0, at + 5 + count
-    for i = at + 6 + done, last do
+    local added, last = 0, at + 6 + count
+    for i = at + 7 + done, last do
         local reply = add(events, prefix .. int(seq + 1), ARGV[i], i == last)
         if type(reply) == 'table' and string.find(reply.err, 'equal or smaller') then
             -- Another program has appended an entry with a larger id.
@@ -77,7 +77,7 @@ local function append(meta, events, at)
     if failed then
         return failed
     end
-    if ARGV[at + 4] == '1' then
+    if ARGV[at + 5] == '1' then
         redis.call('HSET', meta, 'status', 'closed')
     end
     return {epoch, seq}
@@ -91,6 +91,6 @@ for i = 1, #KEYS, 2 do
         row = {err = 'ERR ' .. tostring(row)}
     end
     rows[#rows + 1] = row
-    at = at + 6 + tonumber(ARGV[at + 5])
+    at = at + 7 + tonumber(ARGV[at + 6])
 end
 return rows
