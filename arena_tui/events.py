@@ -57,7 +57,8 @@ Count: TypeAlias = Annotated[int, Meta(ge=0, le=2**53)]
 Turn: TypeAlias = Annotated[int, Meta(ge=-(2**31), lt=2**31)]
 Seed: TypeAlias = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 RunStatus: TypeAlias = Literal["finished", "crashed", "stopped"]
-GapReason: TypeAlias = Literal["trimmed", "reset", "reaped", "quarantined"]
+GapReason: TypeAlias = Literal["trimmed", "reset", "reaped", "quarantined", "unknown"]
+"""Why events are missing; `unknown` when it is not known either how many from `from_seq` on."""
 
 
 def utc_now() -> datetime:
@@ -302,6 +303,11 @@ class Gap(Struct, frozen=True, gc=False):
     def count(self) -> int:
         """How many events are missing; 0 when unknown."""
         return self.to_seq - self.from_seq + 1
+
+    @property
+    def unknown(self) -> bool:
+        """Whether it stands for a number of events that nobody knows; its `count` is 0 then."""
+        return self.reason == "unknown"
 
     @property
     def first_seq(self) -> int:

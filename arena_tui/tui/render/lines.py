@@ -98,9 +98,10 @@ def _plain(name: str, value: Any) -> str:
 
 
 def _gap_line(gap: Gap) -> str:
-    if gap.reason == "reset":
-        return "┄┄ stream lost and made anew: nobody knows how many events are missing ┄┄"
+    if gap.unknown:
+        return "┄┄ stream lost: nobody knows how many events are missing ┄┄"
     why = {
+        "reset": "lost when the stream was made anew",
         "trimmed": "trimmed before stored",
         "reaped": "run was reaped before read",
         "quarantined": "could not be stored, kept in quarantine",
