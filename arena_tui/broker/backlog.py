@@ -17,15 +17,16 @@ _PER_RUN = 256
 
 class _Unread:
     """The unread part of one stream: leading gaps for the streams before it, then seqs
-    `read + 1 .. last`, then the gaps that end it."""
+    `read + 1 .. last` with markers between them, then the gaps that end it."""
 
-    __slots__ = ("last", "leading_gaps", "read", "stream", "trailing_gaps")
+    __slots__ = ("last", "leading_gaps", "markers", "read", "stream", "trailing_gaps")
 
     def __init__(self, stream: RunStream, read: int, leading_gaps: Iterable[Gap] = ()) -> None:
         self.stream = stream
         self.read = read
         self.last = stream.log.last
         self.leading_gaps = deque(leading_gaps)
+        self.markers: deque[Gap] = deque()
         self.trailing_gaps = stream.resets
 
     def event_count(self) -> int:
@@ -33,7 +34,8 @@ class _Unread:
         return self.last - self.read + gaps
 
     def is_exhausted(self) -> bool:
-        return self.read >= self.last and not self.leading_gaps and not self.trailing_gaps
+        gaps = self.leading_gaps or self.markers or self.trailing_gaps
+        return self.read >= self.last and not gaps
 
 
 class Backlog:
@@ -67,6 +69,11 @@ class Backlog:
             unread.last = stream.log.last
             unread.trailing_gaps = stream.resets
 
+    def enqueue_marker(self, stream: RunStream, marker: Gap) -> None:
+        """Enqueue an empty gap, which stands after the stream's newest event."""
+        unread = self._find(stream) or self._begin(stream, stream.log.last)
+        unread.markers.append(marker)
+
     def absorb_window(self, window: Window, position: int) -> None:
         """Enqueue what the window holds from `position` on, before the window evicts it."""
         for stream, oldest in window.oldest_by_stream(position).items():
@@ -75,11 +82,13 @@ class Backlog:
                 unread.last = stream.log.last
                 unread.trailing_gaps = stream.resets
             elif isinstance(oldest, Gap) and oldest in stream.resets:
-                self.add(stream, stream.log.last)
-                if unread := self._find(stream):
-                    unread.trailing_gaps = stream.resets[stream.resets.index(oldest) :]
+                unread = self._begin(stream, stream.log.last)
+                unread.trailing_gaps = stream.resets[stream.resets.index(oldest) :]
             else:
-                self.add(stream, oldest.first_seq - 1)
+                self._begin(stream, oldest.first_seq - 1)
+        for stream, marker in window.markers(position):
+            if marker not in stream.resets:
+                self.enqueue_marker(stream, marker)
 
     def unread_in(self, stream: RunStream, first: int, last: int) -> int:
         """Number of unread seqs in `first..last` of the stream: always the newest of the range."""
@@ -108,6 +117,11 @@ class Backlog:
             found += [each for each in entries if isinstance(each, Envelope)]
         return found
 
+    def _begin(self, stream: RunStream, read: int) -> _Unread:
+        unread = _Unread(stream, read)
+        self._runs.setdefault(stream.log.run_id, deque()).append(unread)
+        return unread
+
     def _find(self, stream: RunStream) -> _Unread | None:
         streams = self._runs.get(stream.log.run_id, ())
         return next((each for each in streams if each.stream is stream), None)
@@ -117,16 +131,29 @@ def _read_slice(unread: _Unread, limit: int) -> list[Delivery]:
     found: list[Delivery] = []
     while unread.leading_gaps and len(found) < limit:
         found.append(unread.leading_gaps.popleft())
-    log = unread.stream.log
-    if not unread.leading_gaps and unread.read < min(log.first - 1, unread.last):
-        gone = min(log.first - 1, unread.last)
-        reason: GapReason = "reaped" if unread.stream.reaped else "trimmed"
-        found.append(Gap(log.run_id, log.epoch, unread.read + 1, gone, reason))
-        unread.read = gone
-    if not unread.leading_gaps and unread.read < unread.last and len(found) < limit:
-        entries, unread.read = log.read(unread.read, limit - len(found), unread.last)
-        found += entries
-    if not unread.leading_gaps and unread.read >= unread.last:
+    while not unread.leading_gaps and len(found) < limit:
+        marker = unread.markers[0] if unread.markers else None
+        up_to = unread.last if marker is None else min(unread.last, marker.from_seq - 1)
+        if unread.read < up_to:
+            found += _read_seqs(unread, up_to, limit - len(found))
+        elif marker is not None:
+            found.append(unread.markers.popleft())
+        else:
+            break
+    if not unread.leading_gaps and not unread.markers and unread.read >= unread.last:
         found += unread.trailing_gaps
         unread.trailing_gaps = ()
     return found
+
+
+def _read_seqs(unread: _Unread, up_to: int, limit: int) -> list[Delivery]:
+    """At most `limit` deliveries up to this seq: a gap for what the log has evicted, or events."""
+    log = unread.stream.log
+    gone = min(log.first - 1, up_to)
+    if unread.read < gone:
+        reason: GapReason = "reaped" if unread.stream.reaped else "trimmed"
+        gap = Gap(log.run_id, log.epoch, unread.read + 1, gone, reason)
+        unread.read = gone
+        return [gap]
+    entries, unread.read = log.read(unread.read, limit, up_to)
+    return entries

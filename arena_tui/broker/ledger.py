@@ -180,9 +180,10 @@ class Ledger:
         self.readers.wake()
 
     def append_marker(self, stream: RunStream, gap: Gap) -> None:
-        """Deliver an empty gap to readers of the window only: a foreign entry, or a loss of unknown
-        length. It takes no seq."""
+        """Append an empty gap, which takes no seq: a foreign entry, or a loss of unknown length."""
         self._append_gap_to_window(stream, gap)
+        for follower in stream.followers:
+            follower.enqueue_marker(stream, gap)
         self.readers.wake()
 
     def count_unheld(self, stream: RunStream, gap: Gap) -> None:

@@ -28,6 +28,10 @@ class Follower(Protocol):
         """Enqueue the stream's newest `count` seqs, and the gaps that end it."""
         ...
 
+    def enqueue_marker(self, stream: RunStream, marker: Gap) -> None:
+        """Enqueue an empty gap, which stands after the stream's newest event."""
+        ...
+
 
 class Progress:
     """How far one durable consumer has acked one stream, and what it lost of it.

@@ -11,7 +11,7 @@ from arena_tui.broker.protocol import ConsumerStats, Cursor, Start
 from arena_tui.broker.recovery import Recover, Recovery
 from arena_tui.broker.stream import RunStream
 from arena_tui.broker.window import Window
-from arena_tui.events import Delivery, Envelope, Gap
+from arena_tui.events import Delivery, Envelope, Gap, GapReason
 
 __all__ = ["LedgerSubscription", "reset_gaps"]
 
@@ -165,6 +165,10 @@ class LedgerSubscription:
         """See `Follower.enqueue`."""
         self._backlog.enqueue(stream, count)
 
+    def enqueue_marker(self, stream: RunStream, marker: Gap) -> None:
+        """See `Follower.enqueue_marker`."""
+        self._backlog.enqueue_marker(stream, marker)
+
     def fall_behind(self) -> None:
         """Move its unread part of the window to the backlog, before the window evicts it."""
         assert self.position is not None
@@ -278,11 +282,12 @@ def reset_gaps(run_id: str, at: Cursor, ended: Sequence[Cursor], epoch: int) -> 
     """Gaps for what a reader at this cursor missed of the streams before `epoch`.
 
     The first is of the cursor's own stream. It is empty when all of that stream was read, and also
-    when the end of that stream was not recorded and the length of the loss is unknown.
+    when the end of that stream was not recorded: then the length of the loss is unknown.
     """
     ends = {end.epoch: end.seq for end in ended if at.epoch <= end.epoch < epoch}
+    reason: GapReason = "reset" if at.epoch in ends else "unknown"
     last = max(at.seq, ends.pop(at.epoch, 0))
     return [
-        Gap(run_id, at.epoch, at.seq + 1, last, "reset"),
+        Gap(run_id, at.epoch, at.seq + 1, last, reason),
         *(Gap(run_id, each, 1, seq, "reset") for each, seq in ends.items() if seq),
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from arena_tui.broker.stream import RunStream
-from arena_tui.events import Delivery
+from arena_tui.events import Delivery, Gap
 
 __all__ = ["Window"]
 
@@ -73,6 +73,15 @@ class Window:
         """At most `limit` entries, from `position` on."""
         at = position - self.start
         return self._deliveries[at : at + limit]
+
+    def markers(self, position: int) -> list[tuple[RunStream, Gap]]:
+        """The empty gaps from `position` on, in order of arrival."""
+        at = position - self.start
+        return [
+            (stream, each)
+            for stream, each in zip(self._streams[at:], self._deliveries[at:], strict=True)
+            if isinstance(each, Gap) and not each.count
+        ]
 
     def oldest_by_stream(self, position: int) -> dict[RunStream, Delivery]:
         """Each stream's oldest delivery from `position` on, in order of arrival."""

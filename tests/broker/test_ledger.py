@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+
+from hypothesis import given
+from hypothesis import strategies as st
+
 from arena_tui.broker.ledger import Ledger
 from arena_tui.broker.protocol import Cursor, Limits, RunMeta
 from arena_tui.broker.stream import RunStream
@@ -162,5 +167,58 @@ def test_what_a_cursor_misses_of_ended_streams() -> None:
     ]  # fmt: skip
     assert reset_gaps("r", Cursor(7, 3), ended, 9) == [Gap("r", 7, 4, 3, "reset")]
     assert reset_gaps("r", Cursor(6, 2), ended, 9) == [
-        Gap("r", 6, 3, 2, "reset"), Gap("r", 7, 1, 3, "reset"),
+        Gap("r", 6, 3, 2, "unknown"), Gap("r", 7, 1, 3, "reset"),
     ]  # fmt: skip
+
+
+@given(
+    steps=st.lists(
+        st.one_of(
+            st.tuples(st.just("append"), st.integers(1, 12)),
+            st.tuples(st.just("mark"), st.just(0)),
+            st.tuples(st.just("read"), st.integers(1, 9)),
+        ),
+        max_size=30,
+    ),
+    reader=st.integers(0, 1),
+)
+def test_an_empty_gap_reaches_every_reader_in_its_place(
+    steps: list[tuple[str, int]], reader: int
+) -> None:
+    """The window holds 4 deliveries, so that who does not read at once falls out of it."""
+    ledger = Ledger(Limits(retain=10, decoded=4), lambda: 0.0, held=Limits())
+    stream = ledger.attach(RunMeta(run_id="a"), 7, 1)
+    readers = [ledger.subscribe("all", None, "oldest", False)]
+    readers += [ledger.subscribe("one", ["a"], "oldest", False)]
+    written: list[tuple[int, int]] = []
+    read: list[list[tuple[int, int]]] = [[], []]
+
+    for step, number in steps:
+        if step == "append":
+            first = stream.log.last + 1
+            append(ledger, stream, number)
+            written += [(seq, seq) for seq in range(first, first + number)]
+        elif step == "mark":
+            last = stream.log.last
+            ledger.append_marker(stream, Gap("a", 7, last + 1, last, "unknown"))
+            written.append((last + 1, last))
+        else:
+            read[reader] += spans(readers[reader].read_nowait(number))
+    for found, subscription in zip(read, readers, strict=True):
+        while batch := subscription.read_nowait():
+            found.extend(spans(batch))
+
+    assert read == [written, written]
+
+
+async def test_a_reader_that_waits_is_woken_by_an_empty_gap() -> None:
+    ledger = cache()
+    stream = ledger.attach(RunMeta(run_id="a"), 7, 1)
+    subscription = ledger.subscribe("one", ["a"], "oldest", False)
+    waiting = asyncio.ensure_future(anext(subscription))
+    await asyncio.sleep(0)
+
+    gap = Gap("a", 7, 1, 0, "unknown")
+    ledger.append_marker(stream, gap)
+
+    assert await waiting == [gap]

@@ -299,7 +299,7 @@ async def test_another_epoch_is_a_reset_not_a_continuation(make_broker: MakeBrok
     back = broker.subscribe("back", start={"a": Cursor(1, 57)})
 
     first, *rest = drain(back)
-    assert first == Gap("a", 1, 58, 57, "reset")
+    assert first == Gap("a", 1, 58, 57, "unknown")
     assert seqs(rest) == [1, 2]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias
@@ -151,3 +152,43 @@ async def test_a_store_that_comes_only_now_counts_all_it_never_saw(
             account = await station.account("a")
             account.check(320)
             assert account.lost == LOSSES[lose]
+
+
+async def test_a_loss_that_nobody_knows_the_end_of_is_told_as_that(
+    client: Client, redis_url: str, tmp_path: Path
+) -> None:
+    """Its producer has gone, its store was away, and the server forgot all of it."""
+    station = Station(redis_url, tmp_path / "a.db")
+    async with Producer(redis_url) as producer:
+        async with station:
+            await producer.publish("a", 50)
+            await station.has("a", 50)
+        await producer.publish("a", 10)
+    client.flushall()
+
+    async with Producer(redis_url) as other:
+        other.published["a"] = 60
+        await other.publish("a", 20)
+        async with station:
+            await station.has("a", 80)
+            account = await station.account("a")
+
+    assert account.gaps == [(51, 50, "unknown")]
+    assert account.stored == 70
+
+
+async def test_a_run_that_does_not_come_back_has_lost_nobody_knows_how_much(
+    client: Client, redis_url: str, tmp_path: Path
+) -> None:
+    async with Station(redis_url, tmp_path / "a.db") as station:
+        async with Producer(redis_url) as producer:
+            await producer.publish("a", 50)
+            await station.has("a", 50)
+        client.flushall()
+
+        async with asyncio.timeout(30):
+            while not await station.rows("SELECT 1 FROM gaps"):
+                pass
+        account = await station.account("a")
+
+    assert account.gaps == [(51, 50, "unknown")]

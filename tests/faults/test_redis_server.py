@@ -138,7 +138,7 @@ async def test_a_run_that_died_with_its_server_and_its_producer_leaves_a_mark(
         await started(server)
         account = await until(lambda: account_with_gaps(station, "a"))
 
-        assert account.gaps == [(51, 50, "reset")]
+        assert account.gaps == [(51, 50, "unknown")]
         assert "run a: its stream is gone" in await station.warnings()
 
 

@@ -109,6 +109,26 @@ async def test_a_persister_killed_again_and_again_stores_everything_once(
     assert (lost, notices) == (0, [])
 
 
+@pytest.mark.parametrize("count", [1_049, 1_050, 2_050, 3_051])
+async def test_a_store_that_was_away_is_told_of_no_gap_where_nothing_is_lost(
+    count: int, redis_url: str, tmp_path: Path
+) -> None:
+    """All but the newest 50 are fetched from the server, by the thousand."""
+    limits = Limits(capacity=5_000, retain=50)
+    station = Station(redis_url, tmp_path / "a.db", limits)
+    async with Producer(redis_url, limits) as producer:
+        async with station:
+            await producer.publish("first", 1)
+            await station.has("first", 1)
+        await producer.publish("a", count)
+
+        async with station:
+            await station.has("a", count)
+            account = await station.account("a")
+            account.check(count)
+            assert account.gaps == []
+
+
 async def test_two_stores_have_everything_and_the_slower_holds_trimming(
     redis_url: str, tmp_path: Path
 ) -> None:

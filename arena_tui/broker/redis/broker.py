@@ -236,8 +236,10 @@ class RedisBroker:
         epochs = [] if stream is None else [end.epoch for end in stream.ended_streams]
         epochs += [] if stream is None else [stream.log.epoch]
         next_epoch = min((each for each in epochs if each > gap.epoch), default=gap.epoch + 1)
+        if gap.unknown and stream is not None and gap.epoch == stream.log.epoch:
+            return [gap], None  # should the stream come back, it is read on here
         found, rest = await self._reader.recover(gap, next_epoch)
-        if not gap.count and found and stream is not None:  # the length of the loss was unknown
+        if gap.unknown and found and stream is not None:
             self._ledger.count_unheld(stream, replace(gap, to_seq=found[-1].last_seq))
         return found, rest
 

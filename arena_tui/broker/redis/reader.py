@@ -98,10 +98,11 @@ class Reader:
 
     async def recover(self, gap: Gap, next_epoch: int) -> tuple[list[Delivery], Gap | None]:
         """See `Recover`. A reset is filled with everything before the stream of `next_epoch`: the
-        rest of its own stream and any foreign entries. A reset of unknown length is returned after
-        these."""
+        rest of its own stream and any foreign entries. An empty one, and one of unknown length, is
+        returned after these."""
         first, last = f"{gap.epoch}-{gap.from_seq}", f"{gap.epoch}-{gap.to_seq}"
-        if gap.reason == "reset":
+        ends_stream = gap.reason in ("reset", "unknown")
+        if ends_stream:
             last = f"({next_epoch}-0"
         entries = await self._link.retry(
             "fetch", lambda: self._range(events_key(gap.run_id), first, last), forever=True
@@ -109,7 +110,7 @@ class Reader:
         found = fill_gap(entries, gap)
         seq = found[-1].last_seq if found else gap.from_seq - 1
         rest = replace(gap, from_seq=seq + 1, to_seq=max(seq, gap.to_seq))
-        if len(entries) == AT_ONCE and seq >= gap.from_seq:
+        if len(entries) == AT_ONCE and seq >= gap.from_seq and (rest.count or ends_stream):
             return found, rest
         if rest.count or not gap.count:
             found.append(rest)
@@ -189,10 +190,12 @@ class Reader:
         run_id = position.run_id
         (row,) = await look_up(self._link, [run_id])
         ended = parse_ended(row[4]) if row else ()
+        if position.stream.closed:
+            ended = (*ended, position.at)  # whether recorded or not
         resets = reset_gaps(run_id, position.at, ended, entry.at.epoch)
         position.stream = self._ledger.renew(position.stream, entry.at.epoch, resets)
-        known = any(end.epoch == position.at.epoch for end in ended)
-        lost = f"{sum(gap.count for gap in resets):,}" if known else "an unknown number of"
+        unknown = any(gap.unknown for gap in resets)
+        lost = "an unknown number of" if unknown else f"{sum(gap.count for gap in resets):,}"
         self._ledger.warnings.add(
             f"run {run_id}: its stream was made anew in Redis, {lost} events lost"
         )

@@ -183,14 +183,15 @@ class Watcher:
             return
         position.gone_at = None
         epoch, seq = position.at
-        ends = [Cursor(*row[:2]) if row else NO_CURSOR, self._furthest(run_id)]
-        last = max([seq, *(end.seq for end in ends if end.epoch == epoch)])
-        gap = Gap(run_id, epoch, seq + 1, last, "reset")
+        ended = (Cursor(*row[:2]), *parse_ended(row[4])) if row else ()
+        ends = [end for end in (*ended, self._furthest(run_id)) if end.epoch == epoch]
+        last = max([seq, *(end.seq for end in ends)])
+        gap = Gap(run_id, epoch, seq + 1, last, "reset" if ends else "unknown")
         if gap.count:
             self._ledger.append_gap(position.stream, gap)
         else:
             self._ledger.append_marker(position.stream, gap)
-        count = f"{gap.count:,}" if gap.count else "an unknown number of"
+        count = "an unknown number of" if gap.unknown else f"{gap.count:,}"
         self._ledger.warnings.add(f"run {run_id}: it does not come back, {count} events lost")
         position.at = Cursor(epoch, last)
         self._arrived.set()
