@@ -184,6 +184,7 @@ class BrokerStats(Struct, frozen=True, kw_only=True):
         warnings: The newest high-water, overflow and connection warnings, oldest first.
         link: Current problem of the connection to the server; None when there is none.
         unsent: Events accepted here that the server has not acknowledged.
+        failures: Failures of background work here, whose cause was set aside.
     """
 
     capacity: int
@@ -195,6 +196,7 @@ class BrokerStats(Struct, frozen=True, kw_only=True):
     warnings: tuple[str, ...]
     link: str | None = None
     unsent: int = 0
+    failures: int = 0
 
 
 class Subscription(Protocol):

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from itertools import islice
 from typing import Final
 
+from redis.exceptions import ResponseError
+
 from arena_tui.broker.protocol import Cursor, Limits
 from arena_tui.broker.redis.link import Link
 from arena_tui.broker.redis.scripts import ACK, CONSUMERS, SWEEP, acks_key
@@ -94,15 +96,12 @@ class Acks:
 
     async def _ack(self) -> None:
         """Send pending acks, and now and then sweep; without any, still a sign of life."""
+        refusal: ResponseError | None = None
         for name, pending in list(self._pending.items()):  # `add` may be called meanwhile
-            cursors = dict(islice(pending.items(), _ACK_RUNS))
-            args: list[str | int] = [self._key(name), _CONSUMER_TTL_S]
-            for run_id, cursor in cursors.items():
-                args += [run_id, *cursor]
-            await self._link.call(ACK, (), args)
-            for run_id, cursor in cursors.items():
-                if pending[run_id] == cursor:
-                    del pending[run_id]
+            try:
+                await self._send(name, pending)
+            except ResponseError as error:  # no reason for other consumers to wait
+                refusal = error
         for name in [each for each in self._leaving if not self._pending[each]]:
             await self._forget(name)
             if name in self._leaving:  # not added again meanwhile
@@ -111,6 +110,18 @@ class Acks:
         if time.monotonic() - self._swept_at >= self._timing.sweep_s:
             self._swept_at = time.monotonic()
             await self._sweep()
+        if refusal is not None:
+            raise refusal
+
+    async def _send(self, name: str, pending: dict[str, Cursor]) -> None:
+        cursors = dict(islice(pending.items(), _ACK_RUNS))
+        args: list[str | int] = [self._key(name), _CONSUMER_TTL_S]
+        for run_id, cursor in cursors.items():
+            args += [run_id, *cursor]
+        await self._link.call(ACK, (), args)
+        for run_id, cursor in cursors.items():
+            if pending[run_id] == cursor:
+                del pending[run_id]
 
     async def _sweep(self) -> None:
         limits = self._limits

@@ -218,7 +218,9 @@ class RedisBroker:
 
     async def stats(self) -> BrokerStats:
         stats = self._ledger.stats()
-        return replace(stats, link=self._link.problem, unsent=self._writer.unsent)
+        return replace(
+            stats, link=self._link.problem, unsent=self._writer.unsent, failures=self._link.failures
+        )
 
     async def aclose(self) -> None:
         self._ledger.close()

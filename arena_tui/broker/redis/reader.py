@@ -139,7 +139,13 @@ class Reader:
             if key == INDEX.encode():
                 await self._watcher.take_index(entries)
                 continue
-            await self._append(positions[key], entries)
+            position = positions[key]
+            try:
+                await self._append(position, entries)
+            except FAILURES:
+                raise
+            except Exception:  # noqa: BLE001 - one entry must not stop all that follow
+                await self._append_singly(position, entries)
             taken += len(entries)
             if taken >= _REPLY_EVENTS:
                 taken = 0
@@ -162,6 +168,24 @@ class Reader:
                     break  # what another program wrote after a run's end is not of the run
             position.at = Cursor(position.at.epoch, seq)
             position.after = entries[-1][0]
+        if position.stream.closed:
+            self._positions.end(position)
+
+    async def _append_singly(self, position: RunPosition, entries: Sequence[RawEntry]) -> None:
+        """Append entries after a failure here, one by one, and set those aside that fail again."""
+        position.at = Cursor(position.at.epoch, position.stream.log.last)
+        for raw in entries:
+            if position.stream.closed or parse_id(raw[0]) <= position.at:
+                continue
+            try:
+                await self._append_each(position, [raw])
+            except FAILURES:
+                raise
+            except Exception as error:  # noqa: BLE001 - see above
+                self._link.on_bug(f"an event of run {position.run_id} cannot be read", error)
+                failed = InvalidEntryError(f"it cannot be read: {error!r}", has_seq=True)
+                self._quarantine(position, raw, failed)
+                position.after = raw[0]
         if position.stream.closed:
             self._positions.end(position)
 

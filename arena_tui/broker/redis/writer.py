@@ -138,7 +138,6 @@ class Writer:
                 portion = self._next_portion()
                 attempt = await self._write(portion, attempt)
             except Exception as error:  # noqa: BLE001 - no bug may stop publishing for good
-                _log.exception("a call to the server failed here")
                 self._narrow_down(portion or self._calls[:1], error)
             else:
                 if not attempt:
@@ -224,8 +223,10 @@ class Writer:
         events = sum(len(call.payloads) for call in pending)
         if events > 1:
             self._singly = events
+            _log.warning("%d events fail to be published: trying each", events, exc_info=error)
             return
         for call in pending:
+            self._link.on_bug(f"an event of run {call.run.meta.run_id} was given up", error)
             self._calls.remove(call)
             self._give_up(call, BrokerError(
                 f"an event of run {call.run.meta.run_id} fails to be published, "

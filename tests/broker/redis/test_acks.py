@@ -89,3 +89,27 @@ async def test_the_server_keeps_nothing_for_a_consumer_that_has_left(
     assert left.endswith(" staying")
     assert keys == [acks_key(left)]
     assert not client.exists(CONSUMERS)
+
+
+async def test_a_consumer_whose_acks_are_refused_holds_up_no_other(
+    client: Client, redis_url: str
+) -> None:
+    client.set(acks_key("store one"), "somebody else's")
+    link = Link(BrokerUrl(redis_url), lambda _: None, QUICK)
+    await link.check()
+    acks = Acks(link, Limits(), QUICK, "store", "own")
+    for name in ("one", "two"):
+        acks.add(name)
+        acks.record(name, {"a": Cursor(7, 1)})
+
+    sending = asyncio.create_task(acks.run())
+    acked = await until(lambda: client.hget(acks_key("store two"), "a"))
+    problem = await until(lambda: link.problem)
+    client.delete(acks_key("store one"))
+    late = await until(lambda: client.hget(acks_key("store one"), "a"))
+    sending.cancel()
+    await asyncio.gather(sending, return_exceptions=True)
+    await link.aclose()
+
+    assert (acked, late) == ("7-1", "7-1")
+    assert "WRONGTYPE" in problem

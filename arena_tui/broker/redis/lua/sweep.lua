@@ -85,7 +85,7 @@ for _, entry in ipairs(entries) do
         -- Its metadata was deleted: its producer, if there is one, will open it again.
         redis.call('EXPIRE', 'arena:' .. run .. ':events', expire_s, 'NX')
     else
-        forget(run, entry[1])
+        pcall(forget, run, entry[1])
     end
 end
 local full = #entries == tonumber(ARGV[5])
