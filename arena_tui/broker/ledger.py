@@ -167,7 +167,7 @@ class Ledger:
         if self.readers.sleeping:
             self.readers.wake()
         if type(event) is RunEnd:
-            self._close_stream(stream)
+            self.end(stream)
         return seq
 
     def append_gap(self, stream: RunStream, gap: Gap) -> None:
@@ -281,8 +281,10 @@ class Ledger:
         self.readers.trim_acked(stream)
         return stream
 
-    def _close_stream(self, stream: RunStream) -> None:
+    def end(self, stream: RunStream) -> None:
+        """Close a stream: its last event was appended, or is known to be lost."""
         stream.closed = True
+        self.readers.wake()
         self._closed_runs.append(stream.log.run_id)
         while len(self._closed_runs) > self.limits.closed_runs:
             if self.readers.has_unacked(self._closed_runs[0]):

@@ -12,6 +12,7 @@ import redis
 
 from arena_tui.broker.redis.scripts import events_key, meta_key
 from tests.faults.stage import Producer, Station
+from tests.waiting import until
 
 Client: TypeAlias = "redis.Redis"
 
@@ -192,3 +193,67 @@ async def test_a_run_that_does_not_come_back_has_lost_nobody_knows_how_much(
         account = await station.account("a")
 
     assert account.gaps == [(51, 50, "unknown")]
+
+
+@pytest.mark.parametrize("ends", [False, True], ids=["silent", "ended"])
+@pytest.mark.parametrize("away", [False, True], ids=["behind", "away"])
+async def test_a_producer_that_is_still_there_tells_how_much_was_lost(
+    away: bool, ends: bool, client: Client, redis_url: str, tmp_path: Path
+) -> None:
+    """It publishes nothing more: its heartbeats tell."""
+    async with Producer(redis_url) as producer:
+        station = Station(redis_url, tmp_path / "a.db")
+        async with station:
+            await producer.publish("a", 50)
+            await station.has("a", 50)
+            if not away:
+                await station.stop_storing()
+                await publish_the_rest(producer, ends)
+                client.flushall()
+                await producer.broker.heartbeat([] if ends else ["a"])
+                await station.store_again()
+                await station.accounts_for("a", producer.published["a"])
+                account = await station.account("a")
+        if away:
+            await publish_the_rest(producer, ends)
+            client.flushall()
+            await producer.broker.heartbeat([] if ends else ["a"])
+            async with station:
+                await station.accounts_for("a", producer.published["a"])
+                account = await station.account("a")
+
+    print(f"published {producer.published['a']}, lost {account.lost}; gaps {account.gaps}")
+    assert account.lost >= 250
+    assert {reason for *_, reason in account.gaps} <= {"trimmed", "reset"}
+
+
+async def publish_the_rest(producer: Producer, ends: bool) -> None:
+    await producer.publish("a", 300)
+    if ends:
+        await producer.end("a")
+
+
+@pytest.mark.parametrize("ends", [False, True], ids=["silent", "ended"])
+async def test_nothing_is_lost_with_a_server_of_which_all_was_stored(
+    ends: bool, client: Client, redis_url: str, tmp_path: Path
+) -> None:
+    async with Producer(redis_url) as producer, Station(redis_url, tmp_path / "a.db") as station:
+        await publish_the_rest(producer, ends)
+        await station.accounts_for("a", producer.published["a"])
+        client.flushall()
+
+        await producer.broker.heartbeat([] if ends else ["a"])
+        await producer.publish("b", 1)
+        await station.has("b", 1)
+        await until(lambda: is_left_alone(station))
+        await station.accounts_for("a", producer.published["a"])
+        account = await station.account("a")
+
+    assert account.lost == 0
+    assert all(reason == "reset" for *_, reason in account.gaps)
+
+
+async def is_left_alone(station: Station) -> bool:
+    """Whether the run is no longer missing, as far as its readers know."""
+    infos = await station.runtime.broker.runs()
+    return all(info.state != "lost" for info in infos if info.meta.run_id == "a")

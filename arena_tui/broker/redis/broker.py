@@ -34,11 +34,12 @@ from arena_tui.broker.protocol import (
 )
 from arena_tui.broker.redis.acks import Acks
 from arena_tui.broker.redis.advice import FAILURES
+from arena_tui.broker.redis.beats import Beats
 from arena_tui.broker.redis.codec import NO_CURSOR
 from arena_tui.broker.redis.link import Link
 from arena_tui.broker.redis.positions import RunPositions
 from arena_tui.broker.redis.reader import Reader
-from arena_tui.broker.redis.scripts import BEAT, REAP, meta_key
+from arena_tui.broker.redis.scripts import REAP, meta_key
 from arena_tui.broker.redis.watcher import Watcher
 from arena_tui.broker.redis.writer import Writer
 from arena_tui.broker.refused import Refused
@@ -90,6 +91,7 @@ class RedisBroker:
         )
         self._link = Link(url, self._ledger.warnings.add, timing)
         self._writer = Writer(self._link, self.limits)
+        self._beats = Beats(self._link, self._writer)
         self._positions = RunPositions(self._ledger)
         self._arrived = asyncio.Event()
         self._watcher = Watcher(
@@ -154,9 +156,8 @@ class RedisBroker:
         for run_id in runs:
             if stream := self._ledger.streams.get(run_id):
                 stream.alive_at = self._clock()
-        if runs:
-            with contextlib.suppress(*FAILURES):  # the writer reports it
-                await self._link.call(BEAT, [meta_key(run_id) for run_id in runs])
+        with contextlib.suppress(*FAILURES):  # the writer reports it
+            await self._beats.send(runs)
 
     def subscribe(
         self,

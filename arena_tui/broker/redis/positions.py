@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from arena_tui.broker.ledger import Ledger
@@ -10,6 +11,7 @@ from arena_tui.broker.recent import Recent
 from arena_tui.broker.redis.codec import NO_CURSOR
 from arena_tui.broker.redis.scripts import events_key
 from arena_tui.broker.stream import RunStream
+from arena_tui.broker.subscription import reset_gaps
 from arena_tui.events import Gap
 
 __all__ = ["RunPosition", "RunPositions"]
@@ -92,6 +94,29 @@ class RunPositions:
             f"run {gap.run_id}: {gap.count:,} events were gone before they were read"
         )
         position.at = Cursor(epoch, to_seq)
+
+    def renew(self, position: RunPosition, epoch: int, ended: Sequence[Cursor]) -> None:
+        """Go on under a new epoch: the stream was lost on the server.
+
+        Args:
+            ended: Last cursors of the run's earlier streams, as recorded.
+        """
+        run_id = position.run_id
+        if position.stream.closed:
+            ended = (*ended, position.at)  # whether recorded or not
+        resets = reset_gaps(run_id, position.at, ended, epoch)
+        position.stream = self._ledger.renew(position.stream, epoch, resets)
+        unknown = any(gap.unknown for gap in resets)
+        lost = "an unknown number of" if unknown else f"{sum(gap.count for gap in resets):,}"
+        self._ledger.warnings.add(
+            f"run {run_id}: its stream was made anew in Redis, {lost} events lost"
+        )
+        position.at = Cursor(epoch, 0)
+
+    def end_lost(self, position: RunPosition) -> None:
+        """Stop reading a run whose end was lost, as its producer has recorded."""
+        self._ledger.end(position.stream)
+        self.end(position)
 
     def mark_gone(self, position: RunPosition, now: float) -> None:
         """Stop reading a run that is missing from the server; it may be restored."""

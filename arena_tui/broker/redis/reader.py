@@ -32,7 +32,6 @@ from arena_tui.broker.redis.lookup import AT_ONCE, look_up
 from arena_tui.broker.redis.positions import RunPosition, RunPositions
 from arena_tui.broker.redis.scripts import INDEX, events_key
 from arena_tui.broker.redis.watcher import Watcher
-from arena_tui.broker.subscription import reset_gaps
 from arena_tui.broker.timing import Timing
 from arena_tui.events import Delivery, Gap
 
@@ -211,19 +210,8 @@ class Reader:
 
     async def _renew(self, position: RunPosition, entry: Entry) -> None:
         """Renew the stream: it was lost on the server, and continues under a new epoch."""
-        run_id = position.run_id
-        (row,) = await look_up(self._link, [run_id])
-        ended = parse_ended(row[4]) if row else ()
-        if position.stream.closed:
-            ended = (*ended, position.at)  # whether recorded or not
-        resets = reset_gaps(run_id, position.at, ended, entry.at.epoch)
-        position.stream = self._ledger.renew(position.stream, entry.at.epoch, resets)
-        unknown = any(gap.unknown for gap in resets)
-        lost = "an unknown number of" if unknown else f"{sum(gap.count for gap in resets):,}"
-        self._ledger.warnings.add(
-            f"run {run_id}: its stream was made anew in Redis, {lost} events lost"
-        )
-        position.at = Cursor(entry.at.epoch, 0)
+        (row,) = await look_up(self._link, [position.run_id])
+        self._positions.renew(position, entry.at.epoch, parse_ended(row[4]) if row else ())
 
     def _quarantine(self, position: RunPosition, raw: RawEntry, error: InvalidEntryError) -> None:
         """Append a gap for an entry that is not an event; it takes a seq if its id is one."""

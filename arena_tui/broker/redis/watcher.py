@@ -136,7 +136,9 @@ class Watcher:
     def _attach(self, run_id: str, row: Row) -> None:
         """Attach a run from its newest events on, or resume reading a known one."""
         positions, known = self._positions, self._ledger.streams.get(run_id)
-        epoch, last_seq, _, silent_ms, ended, raw_meta, oldest = row
+        epoch, last_seq, status, silent_ms, ended, raw_meta, oldest = row
+        if known is not None and known.closed and status == b"closed" and last_seq == 0:
+            return  # read to its end, which the server has lost since
         if known is not None:
             if run_id in positions.gone:
                 positions.restore(run_id)
@@ -174,33 +176,44 @@ class Watcher:
         if not row:
             self._positions.mark_gone(position, time.monotonic())
             return
-        epoch, seq, _, silent_ms, _ = row
+        epoch, seq, status, silent_ms, ended = row
         stream = position.stream
         stream.alive_at = max(stream.alive_at, self._ledger.clock() - silent_ms / 1_000)
         newest = max(position.at, self._furthest(position.run_id))
         if newest > (epoch, seq):
             await self._link.call(RENEW, (meta_key(position.run_id), position.key), newest)
         elif position.at < (epoch, seq) and position.at == position.looked_at:
-            await self._check_stalled(position, Cursor(epoch, seq))
+            await self._check_stalled(position, Cursor(epoch, seq), parse_ended(ended))
+        if status == b"closed" and seq == 0 and position.at == (epoch, seq):
+            self._positions.end_lost(position)
         position.looked_at = position.at
 
-    async def _check_stalled(self, position: RunPosition, newest: Cursor) -> None:
-        """Append a gap if reading has stalled because the server no longer has the next events."""
+    async def _check_stalled(
+        self, position: RunPosition, newest: Cursor, ended: Sequence[Cursor]
+    ) -> None:
+        """Append a gap if reading has stalled because the server no longer has the next events, or
+        goes on under a new epoch that has none yet."""
         at = position.at
         after = f"({position.after.decode()}"
         left = await self._link.command(
             self._link.control, "XRANGE", position.key, after, "+", "COUNT", 1
         )
-        if not left and position.at == at and newest.epoch == at.epoch:
+        if left or position.at != at:
+            return
+        if newest.epoch == at.epoch:
             self._positions.skip_to(position, newest.seq)
+        elif newest.seq == 0:
+            self._positions.renew(position, newest.epoch, ended)
 
     def _check_gone(self, run_id: str, row: Row) -> None:
         """Restore a missing run that is back; after `gone_s`, deliver a gap for what it lost."""
-        if row and row[-1]:
+        position = self._positions.gone.get(run_id)
+        if position is None:
+            return
+        if row and (row[-1] or row[0] > position.at.epoch):
             self._positions.restore(run_id)
             return
-        position = self._positions.gone.get(run_id)
-        if position is None or position.gone_at is None:
+        if position.gone_at is None:
             return
         if time.monotonic() < position.gone_at + self._timing.gone_s:
             return

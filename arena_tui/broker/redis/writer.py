@@ -51,6 +51,9 @@ timeout would never succeed."""
 _CLOSED_KEPT = 10_000
 """Ended runs that are remembered, to refuse late events without asking the server."""
 
+_ENDED_KEPT = 1_000
+"""Ended runs the server is asked about with each heartbeat, until every consumer has them."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -60,6 +63,7 @@ class Writer:
     Attributes:
         runs: The open runs this producer has published to, by run id.
         closed: Newest cursor of recently ended ones, by run id.
+        ended: Those of them that this producer ended, as long as the server may yet lose them.
     """
 
     def __init__(self, link: Link, limits: Limits) -> None:
@@ -70,6 +74,7 @@ class Writer:
         self._has_work = asyncio.Event()
         self.runs: dict[str, PublishedRun] = {}
         self.closed: Recent[str, Cursor] = Recent(_CLOSED_KEPT)
+        self.ended: Recent[str, Cursor] = Recent(_ENDED_KEPT)
         self._calls: list[Call] = []
         self._share = 1.0
         self._singly = 0  # events still to be sent one by one
@@ -96,10 +101,16 @@ class Writer:
             return None
         # An existing state keeps its event numbers: calls may be in flight.
         self.closed.pop(meta.run_id, None)
+        self.ended.pop(meta.run_id, None)
         run = self.runs.setdefault(meta.run_id, PublishedRun(meta))
         run.meta, run.at = meta, NO_CURSOR
         run.open = True
         return int(given)
+
+    async def open_again(self, run_id: str) -> None:
+        """Open a run that the server has lost, recording there how far it had come."""
+        if run := self.runs.get(run_id):
+            await self._link.call(OPEN, (*run.keys, INDEX), _opening(run))
 
     async def publish(self, run_id: str, event: Event, raw: bytes) -> int:
         """Publish one event; returns its seq.
@@ -264,10 +275,7 @@ class Writer:
         opening = [call for call in calls if call.may_open and not call.run.open]
         commands: list[Command] = []
         for run in (call.run for call in opening):
-            commands.append((
-                "EVALSHA", OPEN.sha, 3, *run.keys, INDEX,
-                run.meta.run_id, encode_meta(run.meta), "", 0, *run.at,
-            ))  # fmt: skip
+            commands.append(("EVALSHA", OPEN.sha, 3, *run.keys, INDEX, *_opening(run)))
         keys: list[str] = []
         words: list[str | int | bytes] = [self._capacity]
         for call in calls:
@@ -310,12 +318,18 @@ class Writer:
         run.acked = run.next - 1
         if call.ends:
             self._note_closed(run)
+            self.ended[run_id] = run.at
         call.finish(seq)
         return True
 
     def _note_closed(self, run: PublishedRun) -> None:
         self.closed[run.meta.run_id] = run.at
         self.runs.pop(run.meta.run_id, None)
+
+
+def _opening(run: PublishedRun) -> tuple[str | int | bytes, ...]:
+    """Arguments of `OPEN` for a run that may exist; else it goes on where this producer was."""
+    return run.meta.run_id, encode_meta(run.meta), "", 0, *run.at
 
 
 def _closed() -> BrokerError:

@@ -60,6 +60,12 @@ class Server:
         )  # fmt: skip
         return epoch, seq
 
+    def beat(self, *run_ids: str, at: tuple[int, int] = (0, 0), ended: bool = False) -> list[int]:
+        keys = [key for run_id in run_ids for key in (meta_key(run_id), events_key(run_id))]
+        words = [word for run_id in run_ids for word in (run_id, *at, int(ended))]
+        answers: list[int] = self.call(BEAT, tuple(keys), 3_600, *words)
+        return answers
+
     def ack(self, consumer: str, *cursors: tuple[str, int, int]) -> None:
         self.call(ACK, (), consumer, 3_600, *[each for cursor in cursors for each in cursor])
 
@@ -308,12 +314,49 @@ def test_a_sign_of_life_names_a_run_again_that_the_index_has_lost(server: Server
     server.client.delete(INDEX)
     server.client.hset(meta_key("r"), "alive", 0)
 
-    for _ in range(2):
-        server.call(BEAT, (meta_key("r"), meta_key("none")))
+    answers = [server.beat("r", "none") for _ in range(2)]
 
+    assert answers == [[1, 0]] * 2
     assert [fields for _, fields in server.client.xrange(INDEX)] == [{"run": "r"}]
     assert server.call(LOOK, KEYS, 0)[0][3] < 60_000
     assert not server.client.exists(meta_key("none"))
+
+
+def test_a_producer_tells_a_server_restored_from_an_older_copy_how_far_it_was(
+    server: Server,
+) -> None:
+    _, epoch = server.open()
+    server.append(1, "a", "b")
+
+    answers = [server.beat("r", at=(epoch, each)) for each in (1, 2, 5, 5)]
+
+    assert answers == [[1]] * 4
+    assert server.ended() == f"{epoch}-5"
+    assert server.call(LOOK, KEYS, 0)[0][1:3] == [0, "open"]
+
+
+def test_of_a_run_lost_after_its_end_word_is_kept(server: Server) -> None:
+    answers = [server.beat("r", at=(1_234, 80), ended=True) for _ in range(2)]
+
+    row = server.call(LOOK, KEYS, 1)[0]
+    assert answers == [[3], [1]]
+    assert (row[1:3], row[4:6]) == ([0, "closed"], ["1234-80", '{"run_id":"r"}'])
+    assert row[0] > 1_234
+    assert [fields for _, fields in server.client.xrange(INDEX)] == [{"run": "r"}]
+    assert 3_500 < server.client.ttl(meta_key("r")) <= 3_600
+
+
+def test_a_run_that_ended_and_is_there_is_left_alone(server: Server) -> None:
+    _, epoch = server.open()
+    server.append(1, "a", ends=True)
+
+    before = server.beat("r", at=(epoch, 1), ended=True)
+    server.ack("c", ("r", epoch, 1))
+    server.sweep(closed_s=300)
+    swept = server.beat("r", at=(epoch, 1), ended=True)
+
+    assert (before, swept) == ([1], [2])
+    assert server.ended() == ""
 
 
 def test_the_newest_ended_streams_are_remembered(server: Server) -> None:

@@ -1,0 +1,55 @@
+"""Tells the server which runs are alive, and how far each had come in case it has lost events."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from arena_tui.broker.protocol import Cursor
+from arena_tui.broker.redis.codec import NO_CURSOR
+from arena_tui.broker.redis.link import Link
+from arena_tui.broker.redis.lookup import batched
+from arena_tui.broker.redis.scripts import BEAT, events_key, meta_key
+from arena_tui.broker.redis.writer import Writer
+
+__all__ = ["Beats"]
+
+_WORD_KEPT_S: Final = 3_600
+"""How long the server keeps word of a run that it has lost after its end: as long as a consumer
+that is away."""
+
+_MISSING: Final = 0
+_PUBLISHED: Final = 1
+
+
+class Beats:
+    """Heartbeats of this process's runs, open and recently ended.
+
+    A producer that is still there is the only one that knows how many events were lost with a
+    server that came back empty, or as an older copy of itself.
+    """
+
+    def __init__(self, link: Link, writer: Writer) -> None:
+        self._link = link
+        self._writer = writer
+
+    async def send(self, run_ids: Iterable[str]) -> None:
+        """Report these runs as alive, and with them those that ended lately."""
+        writer = self._writer
+        runs = {run_id: (writer.newest(run_id) or NO_CURSOR, False) for run_id in run_ids}
+        runs |= {run_id: (at, True) for run_id, at in writer.ended.items()}
+        for some in batched(list(runs.items())):
+            await self._send(dict(some))
+
+    async def _send(self, runs: dict[str, tuple[Cursor, bool]]) -> None:
+        keys: list[str] = []
+        words: list[str | int] = [_WORD_KEPT_S]
+        for run_id, (at, ended) in runs.items():
+            keys += [meta_key(run_id), events_key(run_id)]
+            words += [run_id, *at, int(ended)]
+        answers = await self._link.call(BEAT, keys, words)
+        for (run_id, (at, ended)), answer in zip(runs.items(), answers, strict=True):
+            if answer == _MISSING and at != NO_CURSOR:
+                await self._writer.open_again(run_id)
+            elif ended and answer != _PUBLISHED:
+                self._writer.ended.pop(run_id, None)
