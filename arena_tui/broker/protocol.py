@@ -79,6 +79,7 @@ class Limits(Struct, frozen=True, kw_only=True):
         closed_runs: Closed and fully acked runs a process keeps for late joiners; older ones are
             reaped.
         closed_run_bytes, closed_run_s: How much of such a run a server keeps, and for how long.
+        silent_run_s: After so long without a sign of life, a server treats an open run like one.
     """
 
     capacity: int = 10_000
@@ -88,6 +89,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     closed_runs: int = 64
     closed_run_bytes: int = 1024 * 1024
     closed_run_s: int = 300
+    silent_run_s: int = 3_600
 
 
 class RunMeta(Struct, frozen=True, kw_only=True):

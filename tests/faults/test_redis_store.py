@@ -15,7 +15,7 @@ import redis
 
 from arena_tui.broker.protocol import Limits
 from arena_tui.broker.redis.broker import RedisBroker
-from arena_tui.broker.redis.scripts import CONSUMERS, INDEX, acks_key, events_key
+from arena_tui.broker.redis.scripts import CONSUMERS, INDEX, acks_key, events_key, meta_key
 from arena_tui.broker_url import BrokerUrl
 from arena_tui.events import Delivery, Envelope, Gap
 from arena_tui.store.replay import replay
@@ -107,6 +107,31 @@ async def test_a_persister_killed_again_and_again_stores_everything_once(
     )
     assert stored == {run_id: count for run_id, _, count in rows} == producer.published
     assert (lost, notices) == (0, [])
+
+
+async def test_a_run_that_its_producer_left_expires_without_a_loss_and_may_go_on(
+    redis_url: str, tmp_path: Path
+) -> None:
+    limits = Limits(capacity=2_000, retain=50, closed_run_s=1)
+    async with (
+        Producer(redis_url, limits) as producer,
+        Station(redis_url, tmp_path / "a.db", limits) as station,
+    ):
+        await producer.publish("a", 20)
+        await station.has("a", 20)
+        with redis.Redis.from_url(redis_url) as client:
+            client.hset(meta_key("a"), "alive", 1)
+            await until(lambda: not client.exists(meta_key("a"), events_key("a")))
+        warnings = await station.warnings()
+
+        await producer.publish("a", 5)
+
+        await station.accounts_for("a", 25)
+        account = await station.account("a")
+        account.check(25)
+        assert account.lost == 0
+        assert all(reason == "reset" for *_, reason in account.gaps)
+        assert "is gone" not in warnings
 
 
 @pytest.mark.parametrize("count", [1_049, 1_050, 2_050, 3_051])

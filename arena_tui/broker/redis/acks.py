@@ -125,6 +125,7 @@ class Acks:
 
     async def _sweep(self) -> None:
         limits = self._limits
-        args = limits.retain, limits.closed_run_bytes, limits.closed_run_s, self._index, _SWEEP_RUNS
+        kept = limits.closed_run_bytes, limits.closed_run_s, limits.silent_run_s
+        args = limits.retain, *kept, self._index, _SWEEP_RUNS
         index, _ = await self._link.call(SWEEP, (), args)
         self._index = index.decode()

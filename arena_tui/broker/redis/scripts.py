@@ -1,7 +1,8 @@
 """The Lua scripts, each atomic on the server, and the keys. Knows no connection and no event.
 
 Keys: `arena:<run>:events` is a run's stream, with entry ids `<epoch>-<seq>`. `arena:<run>:meta` is
-a hash: `run`, `epoch`, `seq`, `status`, `alive` in ms, `ended` (the cursors of earlier streams) and
+a hash: `run`, `epoch`, `seq`, `status` (open, closed, or left: open, but its producer has long gone
+and every consumer has it), `alive` in ms, `ended` (the cursors of earlier streams) and
 `p:<producer>`. `arena:runs` is the index, a stream that names every run once. `arena:consumers` is
 the set of durable consumers, `arena:acks:<consumer>` a hash of one consumer's cursors.
 """

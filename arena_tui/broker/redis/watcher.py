@@ -186,6 +186,8 @@ class Watcher:
             await self._check_stalled(position, Cursor(epoch, seq), parse_ended(ended))
         if status == b"closed" and seq == 0 and position.at == (epoch, seq):
             self._positions.end_lost(position)
+        elif status == b"left" and position.at >= (epoch, seq):
+            self._positions.end(position)  # it is about to expire; nothing of it is lost
         position.looked_at = position.at
 
     async def _check_stalled(

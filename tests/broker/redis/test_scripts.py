@@ -70,9 +70,10 @@ class Server:
         self.call(ACK, (), consumer, 3_600, *[each for cursor in cursors for each in cursor])
 
     def sweep(
-        self, index: str = "-", retain: int = 2, size: int = 1_000, closed_s: int = 0, most: int = 9
-    ) -> tuple[str, int]:
-        index, consumers = self.call(SWEEP, (), retain, size, closed_s, index, most)
+        self, index: str = "-", retain: int = 2, size: int = 1_000, closed_s: int = 0,
+        most: int = 9, silent_s: int = 3_600,
+    ) -> tuple[str, int]:  # fmt: skip
+        index, consumers = self.call(SWEEP, (), retain, size, closed_s, silent_s, index, most)
         return index, consumers
 
     def ended(self, run_id: str = "r") -> str:
@@ -416,6 +417,55 @@ def test_closed_runs_expire_once_every_consumer_has_them(server: Server) -> None
     assert [fields["run"] for _, fields in server.client.xrange(INDEX)] == ["c"]
     assert not server.client.exists(meta_key("a"), events_key("a"), meta_key("b"), events_key("b"))
     assert server.client.hkeys(acks_key("one")) == ["c", ""]
+
+
+def test_a_run_left_by_its_producer_expires_once_every_consumer_has_it(server: Server) -> None:
+    _, epoch = server.open()
+    server.append(1, "a", "b")
+    server.ack("one", ("r", epoch, 1))
+    server.client.hset(meta_key("r"), "alive", 1)
+    server.sweep(closed_s=60)
+    unstored = server.client.ttl(meta_key("r"))
+
+    server.ack("one", ("r", epoch, 2))
+    server.sweep(closed_s=60)
+
+    assert unstored == -1
+    assert server.call(LOOK, KEYS, 0)[0][:3] == [epoch, 2, "left"]
+    for key in KEYS:
+        assert 50 < server.client.ttl(key) <= 60
+
+
+def test_a_run_is_left_only_after_long_silence(server: Server) -> None:
+    _, epoch = server.open()
+    server.append(1, "a")
+    server.ack("one", ("r", epoch, 1))
+
+    server.sweep(closed_s=60)
+
+    assert server.call(LOOK, KEYS, 0)[0][2] == "open"
+    assert server.client.ttl(meta_key("r")) == -1
+
+
+def test_a_run_once_left_goes_on_under_a_new_epoch(server: Server) -> None:
+    _, epoch = server.open()
+    server.append(1, "a", "b")
+    server.ack("one", ("r", epoch, 2))
+    server.client.hset(meta_key("r"), "alive", 1)
+    server.sweep(closed_s=60)
+
+    repeated, refused = server.append(1, "a", "b"), server.append(3, "c", at=(epoch, 2))
+    silent = server.beat("r", at=(epoch, 2))
+    _, renewed = server.open(before=(epoch, 1))
+    again, seq = server.append(3, "c", at=(epoch, 2))
+
+    assert (repeated, refused, silent) == ((epoch, 2), (NO_RUN, 0), [0])
+    assert (again, seq) == (renewed, 1)
+    assert renewed > epoch
+    assert server.ended() == f"{epoch}-2"
+    assert server.call(LOOK, KEYS, 0)[0][2] == "open"
+    assert [server.client.ttl(key) for key in KEYS] == [-1, -1]
+    assert len(server.client.xrange(INDEX)) == 2
 
 
 def test_a_closed_run_is_kept_for_a_while_within_its_bytes(server: Server) -> None:

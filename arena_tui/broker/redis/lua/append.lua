@@ -29,6 +29,8 @@ local function append(meta, events, at)
     end
     if known[3] == 'closed' then
         return {-2, 0}
+    elseif known[3] == 'left' then
+        return {-1, 0}
     end
 
     local their_epoch, their_seq = tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])

@@ -4,7 +4,7 @@
 -- readers discover it. Where the server has lost events, the place up to which they were published
 -- is recorded, so that the loss has its length.
 -- returns per run: 1 when it is as published, 2 when every consumer has all of it, 0 when it is
--- missing and its producer should open it again, 3 when its end was lost and is now recorded.
+-- missing, or was left, and its producer should open it again, 3 when its end was lost and is now recorded.
 local expire_s = ARGV[1]
 
 local function index_again(meta, run)
@@ -23,7 +23,7 @@ local function beat(meta, events, run, their_epoch, their_seq, ended)
         end
         epoch, seq = 0, 0
     elseif known[5] == 'yes' then
-        return 2
+        return known[3] == 'left' and not ended and 0 or 2
     end
     local is_lost = epoch < their_epoch or (epoch == their_epoch and seq < their_seq)
     if is_lost then

@@ -1,9 +1,11 @@
 -- args: newest events of an open run to keep, bytes of a closed one, seconds a closed one is kept,
--- index position to start at, most index entries to visit.
--- Trims what every consumer has acked, sets closed runs that every consumer has fully acked to
--- expire, and deletes the remains of expired ones. Without consumers nothing is trimmed.
+-- seconds without a sign of life after which an open one is left, index position to start at, most
+-- index entries to visit.
+-- Trims what every consumer has acked, sets closed and left runs that every consumer has fully acked
+-- to expire, and deletes the remains of expired ones. Without consumers nothing is trimmed.
 -- returns the index position to continue at, '-' for the beginning; the number of consumers.
 local retain, bytes, expire_s = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3]
+local alive_since = now() - 1000 * tonumber(ARGV[4])
 local consumers = {}
 for _, consumer in ipairs(redis.call('SMEMBERS', 'arena:consumers')) do
     if redis.call('EXISTS', 'arena:acks:' .. consumer) == 1 then
@@ -50,19 +52,17 @@ end
 
 local function sweep(run)
     local meta, events = 'arena:' .. run .. ':meta', 'arena:' .. run .. ':events'
-    local known = redis.pcall('HMGET', meta, 'epoch', 'seq', 'status', 'swept')
+    local known = redis.pcall('HMGET', meta, 'epoch', 'seq', 'status', 'swept', 'alive')
     local epoch, newest = number(known[1]), number(known[2])
     if not epoch or not newest or known[4] == 'yes' then
         return
     end
     local acked = acked_by_all(run, epoch)
-    if acked == 0 then
-        return
-    end
-    if known[3] == 'closed' and acked >= newest then
+    local is_left = known[3] == 'open' and (number(known[5]) or 0) < alive_since
+    if acked >= newest and (is_left or known[3] == 'closed' and newest > 0) then
         redis.pcall('XTRIM', events, 'MAXLEN', '=', retain)
         redis.pcall('XTRIM', events, 'MINID', '=', tail_within(events) or '0-1')
-        redis.call('HSET', meta, 'swept', 'yes')
+        redis.call('HSET', meta, 'swept', 'yes', 'status', is_left and 'left' or 'closed')
         redis.call('EXPIRE', meta, expire_s)
         redis.call('EXPIRE', events, expire_s)
     elseif math.min(acked, newest - retain) > 0 then
@@ -74,7 +74,7 @@ end
 if #consumers == 0 then
     return {'-', 0}
 end
-local entries = redis.call('XRANGE', 'arena:runs', ARGV[4], '+', 'COUNT', ARGV[5])
+local entries = redis.call('XRANGE', 'arena:runs', ARGV[5], '+', 'COUNT', ARGV[6])
 for _, entry in ipairs(entries) do
     local run = entry[2][2]
     if entry[2][1] ~= 'run' then
@@ -88,5 +88,5 @@ for _, entry in ipairs(entries) do
         pcall(forget, run, entry[1])
     end
 end
-local full = #entries == tonumber(ARGV[5])
+local full = #entries == tonumber(ARGV[6])
 return {full and '(' .. entries[#entries][1] or '-', #consumers}
