@@ -208,6 +208,7 @@ class RedisBroker:
         if not stream.closed:
             raise BrokerError(f"run {run_id} is still open: close it first")
         await self._link.retry("reap", lambda: self._link.call(REAP, [meta_key(run_id)], [run_id]))
+        self._writer.ended.pop(run_id, None)  # it is gone because it was to go
         if run_id in self._ledger.streams:
             self._ledger.reap(run_id)
 
