@@ -22,8 +22,9 @@ from tests.redis_fixture import MakeRedis
 from tests.waiting import until, until_blocking
 
 RUNS, SIZES = ((1, 40, 400), (1, 1_000, 20_000, 100_000, 256_000)) if FULL else ((40,), (200_000,))
-ATTEMPTS = 10 if FULL else 6
-"""Failed ones, after which the writer sends its smallest portions, or smaller than one event."""
+ATTEMPTS = 8 if FULL else 6
+"""Failed ones, after which the writer sends its smallest portions, or smaller than one event; they
+take less time than leaving has patience."""
 
 WHOLE = ["run_start", "observation", "run_end"]
 AGENT = "on", ">secret", *ACL_RULES.split()
