@@ -24,6 +24,7 @@ from arena_tui.services.connect import PROCESS
 from arena_tui.services.games import Playable
 from arena_tui.services.runtime import Runtime
 from arena_tui.tui.background import AppTasks, LeavingSignals, save_picture
+from arena_tui.tui.driver import TerminalDriver
 from arena_tui.tui.frames import FrameLoop
 from arena_tui.tui.render.clean import clean
 from arena_tui.tui.render.text import clock_time
@@ -82,7 +83,7 @@ class ArenaApp(App[int]):
         follow: Sequence[Path] = (),
         record: Path | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(driver_class=TerminalDriver)
         self.config = config
         self.pace = (0.0, 0.0)
         self.frame = Frame()
@@ -140,6 +141,7 @@ class ArenaApp(App[int]):
         self.feed = Feed(self.runtime.broker, self.monotonic)
         await self.runtime.consume(self.feed, polled=True)
         self._signals.handle(self.exit)
+        self.app_resume_signal.subscribe(self, lambda _: self.screen.refresh())
         await self.push_screen(LiveScreen(self))
         self.call_after_refresh(self._begin)
 
