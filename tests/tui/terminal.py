@@ -16,12 +16,13 @@ from typing import TypeAlias
 import pyte
 import pytest
 
+from tests.waiting import until_blocking
+
 __all__ = ["OpenTerminal", "Terminal", "open_terminal"]
 
 _PATIENCE_S = 60.0
 """After which what one waits for is not going to come."""
 _QUIET_S = 20.0
-_LOOK_EVERY_S = 0.02
 _PIECE_BYTES = 65_536
 
 
@@ -85,21 +86,24 @@ class Terminal:
         """
         while not self._closed and self._read(_QUIET_S):
             pass
-        deadline = time.monotonic() + _PATIENCE_S
-        while self._exit_code is None:
-            if not self._closed:
-                self._read(_LOOK_EVERY_S)
-            ended, status = os.waitpid(self.pid, os.WNOHANG)
-            if ended:
-                self._exit_code = os.waitstatus_to_exitcode(status)
-            elif time.monotonic() > deadline:
-                raise AssertionError(f"process {self.pid} does not end:\n{self.text()}")
-            elif self._closed:
-                time.sleep(_LOOK_EVERY_S)
+        try:
+            until_blocking(self._has_ended, _PATIENCE_S)
+        except TimeoutError:
+            raise AssertionError(f"process {self.pid} does not end:\n{self.text()}") from None
+        assert self._exit_code is not None
         if not self._closed:
             self.modes_after = termios.tcgetattr(self._fd)
         self.close()
         return self._exit_code
+
+    def _has_ended(self) -> bool:
+        if self._exit_code is None:
+            if not self._closed:
+                self._read(0)
+            ended, status = os.waitpid(self.pid, os.WNOHANG)
+            if ended:
+                self._exit_code = os.waitstatus_to_exitcode(status)
+        return self._exit_code is not None
 
     def stop(self, number: int = signal.SIGSTOP) -> None:
         """As `kill -STOP` does, or -TSTP."""
