@@ -166,10 +166,14 @@ class MultiRunBrokerSink:
             raise RuntimeError("close_all would wait for its own loop: await aclose() there")
         asyncio.run_coroutine_threadsafe(self.aclose(), self._loop).result()
 
-    async def aclose(self) -> None:
-        """`close_all` for the loop. Cancelling it gives up waiting for the store; idempotent."""
+    async def aclose(self, publish: bool = True) -> None:
+        """`close_all` for the loop. Cancelling it gives up waiting for the store; idempotent.
+
+        Args:
+            publish: False to publish nothing more, where the broker was never reached.
+        """
         if self._closing is None:
-            self._closing = asyncio.create_task(self._close(), name="sink closing")
+            self._closing = asyncio.create_task(self._close(publish), name="sink closing")
         await self._closing
 
     async def flush(self) -> None:
@@ -218,11 +222,14 @@ class MultiRunBrokerSink:
         if self._closed:
             raise _closed()
 
-    async def _close(self) -> None:
+    async def _close(self, publish: bool) -> None:
         self._closed = True
+        with self._room:
+            self._room.notify_all()
         try:
-            await self._end_runs()
-            if self._owns_runs:
+            if publish:
+                await self._end_runs()
+            if publish and self._owns_runs:
                 await self._broker.settled(self._ended)
                 await self._reap()
         finally:
@@ -231,8 +238,6 @@ class MultiRunBrokerSink:
 
     async def _end_runs(self) -> None:
         """End runs until none is open: a thread that saw the sink open may just have opened one."""
-        with self._room:
-            self._room.notify_all()
         while self._open or self._fifo or not self._drained.is_set():
             while self._open:
                 run_id, _ = self._open.popitem()
