@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Final
 
@@ -15,17 +16,23 @@ _RESTART_S: Final = 1.0
 _log = logging.getLogger(__name__)
 
 
-async def cancel_until_done(tasks: Iterable[asyncio.Task[Any]]) -> None:
-    """Cancel tasks repeatedly until they are done.
+async def cancel_until_done(
+    tasks: Iterable[asyncio.Task[Any]], within_s: float = float("inf")
+) -> None:
+    """Cancel tasks repeatedly until they are done, or for so long; none is left uncancelled.
 
     Before Python 3.12, `asyncio.wait_for`, which the Redis client uses, may swallow a cancellation
     (https://github.com/python/cpython/issues/86296).
     """
     tasks = list(tasks)
+    until = time.monotonic() + within_s
     while pending := [task for task in tasks if not task.done()]:
         for task in pending:
             task.cancel()
         await asyncio.wait(pending, timeout=_CANCEL_AGAIN_S)
+        if time.monotonic() > until:
+            _log.error("tasks do not end: %s", ", ".join(task.get_name() for task in pending))
+            return
 
 
 async def restart_on_failure(
