@@ -66,7 +66,9 @@ class Follower:
         self._notices = notices
         self._poll_s = poll_s
         self._loop = asyncio.get_running_loop()
-        self._sink = MultiRunBrokerSink(broker, owns_runs=False, pause_at=_PAUSE_AT)
+        self._sink = MultiRunBrokerSink(
+            broker, owns_runs=False, pause_at=_PAUSE_AT, on_failure=notices.append
+        )
         paced = PacedSink(self._sink, published)
         self._opened: set[str] = set()
         self._files = [

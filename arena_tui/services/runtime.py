@@ -64,11 +64,11 @@ class Runtime:
     ) -> None:
         self.config = config
         self.broker = _broker(config, limits, producer, timing)
-        self.sink = MultiRunBrokerSink(self.broker)
+        self.notices: list[str] = []
+        self.sink = MultiRunBrokerSink(self.broker, on_failure=self.notices.append)
         self.database: Database | None = None
         self.history: History | None = None
         self.storing: Consumption[Persister] | None = None
-        self.notices: list[str] = []
         self.games = Games(self.sink, self.notices)
         self._follower: Follower | None = None
         self._storing_here = config.db is not None and not (producer and self.broker.shared)
