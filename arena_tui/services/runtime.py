@@ -196,9 +196,11 @@ class Runtime:
         await closing.let_go("the broker", self.broker.aclose(), share=0.5)
         for each in self._consumptions:
             await closing.let_go(f"the consumer {each.consumer.name}", each.stop(), share=0.5)
-        if self.database is not None:
-            await closing.let_go("the store", self.database.aclose())
         told = []
+        if self.database is not None and not await closing.let_go(
+            "the store", self.database.aclose()
+        ):
+            closing.why = closing.why or "the store does not answer"
         if unsent:
             told.append(f"{unsent:,} events could not be published: {link or closing.why}")
         if refused := self.sink.stats().refused:
@@ -240,16 +242,20 @@ class Runtime:
         return {"": self.unsent, **{each.consumer.name: each.unacked for each in durable}}
 
     def _unkept(self, why: str | None) -> list[str]:
-        """A message for each durable consumer that never acked some events."""
-        if self.broker.shared:
-            return []
-        return [
-            f"{each.unacked:,} events could not be "
-            f"{'stored' if each is self.storing else f'kept by {each.consumer.name}'}: "
-            f"{each.health.last_error or why}"
-            for each in self._consumptions
-            if each.unacked
-        ]
+        """A message for each durable consumer that has not acked some events, for a reason: of a
+        shared broker, which keeps them, it may just not have come to that."""
+        told = []
+        for each in self._consumptions:
+            reason = each.health.last_error or why
+            done = "stored" if each is self.storing else f"kept by {each.consumer.name}"
+            if not each.unacked or (self.broker.shared and reason is None):
+                continue
+            if self.broker.shared:
+                told.append(f"{each.unacked:,} events stay on {self.broker.name}, "
+                            f"not {done} yet: {reason}")  # fmt: skip
+            else:
+                told.append(f"{each.unacked:,} events could not be {done}: {reason}")
+        return told
 
 
 def _unacked(consumption: Consumption[Any]) -> dict[str, int]:

@@ -51,11 +51,11 @@ def leave(terminal: Terminal) -> int:
     return terminal.wait()
 
 
-def stuck_dashboard(open_terminal: OpenTerminal, folder: Path, what: str) -> Terminal:
+def stuck_dashboard(open_terminal: OpenTerminal, folder: Path, what: str, *words: str) -> Terminal:
     """A dashboard that plays a game, and in which this does not come back any more."""
     sign = folder / "stuck"
     terminal = open_terminal(
-        [sys.executable, "-c", STUCK, what, str(sign), "--db", str(folder / "db"), *GAME]
+        [sys.executable, "-c", STUCK, what, str(sign), "--db", str(folder / "db"), *GAME, *words]
     )
     terminal.wait_for_pattern(r"stored [1-9]")
     sign.touch()
@@ -104,17 +104,23 @@ def lose(server: RedisServer, how: str) -> None:
         server.pause()
 
 
+@pytest.mark.parametrize(
+    ("where", "expected"),
+    [
+        ("in process", "could not be stored: not done within"),
+        ("on a server", r"stay on redis 127.0.0.1:\d+, not stored yet: not done within"),
+    ],
+)
 def test_a_store_stuck_in_a_commit_is_left_and_what_it_lacks_is_said(
-    tmp_path: Path, open_terminal: OpenTerminal
+    tmp_path: Path, where: str, expected: str, make_redis: MakeRedis, open_terminal: OpenTerminal
 ) -> None:
-    terminal = stuck_dashboard(open_terminal, tmp_path, "a commit")
+    broker = ["--broker", make_redis().url] if where == "on a server" else []
+    terminal = stuck_dashboard(open_terminal, tmp_path, "a commit", *broker)
 
     code = leave(terminal)
 
     assert code == 1
-    assert re.match(
-        r"arena-tui: [\d,]+ events could not be stored: not done within", said(terminal)
-    )
+    assert re.match(rf"arena-tui: [\d,]+ events {expected}", said(terminal))
 
 
 @pytest.mark.parametrize(
