@@ -122,6 +122,10 @@ class InProcessBroker:
         now = self._clock()
         return [stream.info(now, HEARTBEAT_S) for stream in self._ledger.streams.values()]
 
+    @property
+    def unsent(self) -> int:
+        return 0
+
     async def stats(self) -> BrokerStats:
         return self._ledger.stats()
 

@@ -334,6 +334,11 @@ class BrokerProtocol(Protocol):
         """The open and recently closed runs, by start time."""
         ...
 
+    @property
+    def unsent(self) -> int:
+        """Events accepted from this process and not on the server yet; from any thread."""
+        ...
+
     async def stats(self) -> BrokerStats:
         """A snapshot of all counters."""
         ...

@@ -1,13 +1,15 @@
-"""Background tasks: cancelling and restarting them."""
+"""Background tasks: cancelling and restarting them, and surviving what they meet."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+import time
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
-__all__ = ["cancel_until_done", "restart_on_failure"]
+__all__ = ["Failures", "cancel_until_done", "restart_on_failure"]
 
 _CANCEL_AGAIN_S: Final = 0.1
 _RESTART_S: Final = (1.0, 2.0, 5.0, 10.0)
@@ -19,17 +21,23 @@ _LASTED_S: Final = 60.0
 _log = logging.getLogger(__name__)
 
 
-async def cancel_until_done(tasks: Iterable[asyncio.Task[Any]]) -> None:
-    """Cancel tasks repeatedly until they are done.
+async def cancel_until_done(
+    tasks: Iterable[asyncio.Task[Any]], within_s: float = float("inf")
+) -> None:
+    """Cancel tasks repeatedly until they are done, or for so long; none is left uncancelled.
 
     Before Python 3.12, `asyncio.wait_for`, which the Redis client uses, may swallow a cancellation
     (https://github.com/python/cpython/issues/86296).
     """
     tasks = list(tasks)
+    until = time.monotonic() + within_s
     while pending := [task for task in tasks if not task.done()]:
         for task in pending:
             task.cancel()
         await asyncio.wait(pending, timeout=_CANCEL_AGAIN_S)
+        if time.monotonic() > until:
+            _log.error("tasks do not end: %s", ", ".join(task.get_name() for task in pending))
+            return
 
 
 async def restart_on_failure(
@@ -50,3 +58,36 @@ async def restart_on_failure(
             _log.exception("the %s failed", name)
             warn(f"the {name} failed and is started again: {error!r}")
             await asyncio.sleep(_RESTART_S[min(failures, len(_RESTART_S)) - 1])
+
+
+class Failures:
+    """Counts what work that must go on has met: logged once until it works again, told once.
+
+    Args:
+        tell: Called with a message for the user at the first failure of each kind of work.
+
+    Attributes:
+        count: Failures so far.
+    """
+
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        self.count = 0
+        self._tell = tell
+        self._failing: set[str] = set()
+        self._told: set[str] = set()
+
+    @contextmanager
+    def survived(self, work: str) -> Iterator[None]:
+        """Swallow an exception of the block, but not a cancellation."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - no bug may stop this work for good
+            self.count += 1
+            if work not in self._failing:
+                _log.exception("%s failed", work)
+                self._failing.add(work)
+            if work not in self._told:
+                self._told.add(work)
+                self._tell(f"{work} failed and goes on: {error}: see the log")
+        else:
+            self._failing.discard(work)

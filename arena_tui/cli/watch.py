@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from arena_tui.cli.last_resort import LastResort
 from arena_tui.cli.output import begin_log, tell
 from arena_tui.cli.terminal import Output, text_output
 from arena_tui.config import Config, load_config
@@ -47,21 +48,25 @@ def _show(
     os.environ.setdefault("TEXTUAL_FPS", "240")
     from arena_tui.tui.app import ArenaApp
 
+    last_resort = LastResort(os.ttyname(sys.stdout.fileno()), os.dup(sys.stderr.fileno()))
     with _own_terminal(log) as output:
         app = ArenaApp(
             config,
             playables,
             continuous,
-            on_leaving=output.leave,
+            on_signal=output.leave,
+            on_leaving=last_resort.begin,
             follow=files,
             record=Path(record) if record else None,
         )
+        last_resort.unsaved = lambda: app.runtime.unsaved()  # noqa: PLW0108 - made on mounting
         code = app.run()
     code = app.return_code or code or 0
     if app.exit_message:
         tell(f"arena-tui: {app.exit_message}")
     elif code == 1:
         tell(f"arena-tui: an internal error, see {log}: what was played is stored")
+    last_resort.done(code)
     return code
 
 

@@ -66,7 +66,9 @@ class Follower:
         self._notices = notices
         self._poll_s = poll_s
         self._loop = asyncio.get_running_loop()
-        self._sink = MultiRunBrokerSink(broker, owns_runs=False, pause_at=_PAUSE_AT)
+        self._sink = MultiRunBrokerSink(
+            broker, owns_runs=False, pause_at=_PAUSE_AT, on_failure=notices.append
+        )
         paced = PacedSink(self._sink, published)
         self._opened: set[str] = set()
         self._files = [
@@ -94,18 +96,26 @@ class Follower:
             await asyncio.to_thread(self._thread.join)
 
     def _follow(self) -> None:
+        files = list(self._files)
+        while files and not self._stop.is_set():
+            moved = [self._read_more(file, files) for file in list(files)]
+            if True not in moved:
+                self._stop.wait(self._poll_s)
+        for file in files:
+            file.close()
+
+    def _read_more(self, file: _File, files: list[_File]) -> bool:
+        """Read on in one of the files; one that fails is told of and left, the others go on."""
         try:
-            while not self._stop.is_set():
-                moved = [file.read_more() for file in self._files]
-                if True not in moved:
-                    self._stop.wait(self._poll_s)
+            return file.read_more()
         except Exception:  # noqa: BLE001 - nothing else reports a thread's error
             if not self._stop.is_set():  # else: a closed sink refused the line in hand
-                _log.exception("following files ended")
-                self._notices.append("files are no longer followed: see the log, start again")
-        finally:
-            for file in self._files:
-                file.close()
+                _log.exception("following %s ended", file.name)
+                told = f"{file.name} is no longer followed: see the log, start again"
+                self._notices.append(told)
+            files.remove(file)
+            file.close()
+            return False
 
     def _open_run(self, run_id: str, event: Event, epoch: int) -> None:
         """Open the run before its first event; a run that is open already continues."""
@@ -140,11 +150,13 @@ class _File:
     """One followed file. Belongs to the follower's thread.
 
     Attributes:
+        name: The file's name, for messages.
         refused: Bad lines so far.
     """
 
     def __init__(self, path: Path, open_run: _OpenRun, emit: Publish, notices: list[str]) -> None:
         self._path = path
+        self.name = path.name
         self._open_run = open_run
         self._emit = emit
         self._notices = notices

@@ -44,7 +44,7 @@ class StorePacing:
         self._idle_s = 0.0  # waited for the store without progress
 
     def note(self, batch: Iterable[Outgoing]) -> None:
-        """Count a batch that is about to be published."""
+        """Count a batch that was just published."""
         unstored = self._bytes
         for run_id, _, raw in batch:
             unstored[run_id] += len(raw)

@@ -7,7 +7,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -16,6 +16,7 @@ from arena_tui.broker.protocol import BrokerProtocol, Outgoing
 from arena_tui.broker.recent import Recent
 from arena_tui.broker.refused import Refused
 from arena_tui.broker.stream import HEARTBEAT_S
+from arena_tui.broker.tasks import Failures
 from arena_tui.codec import sealed
 from arena_tui.errors import BrokerError, RunClosedError
 from arena_tui.events import AgentInfo, Event, RunEnd, check_run_id
@@ -43,12 +44,14 @@ class SinkStats(Struct, frozen=True, kw_only=True):
         queued_peak: Most ever queued when the writer looked.
         blocked_s: Seconds that producer threads have waited for room, those waiting now included.
         refused: Events that can never be published: their run had ended, or the broker failed.
+        failures: How often pacing or a heartbeat failed; both go on.
     """
 
     queued: int
     queued_peak: int
     blocked_s: float
     refused: Refused
+    failures: int
 
 
 class MultiRunBrokerSink:
@@ -71,6 +74,7 @@ class MultiRunBrokerSink:
             elsewhere cannot know: it sends no heartbeats, and closing it publishes everything but
             ends no run and waits for no store.
         pause_at: Fraction of what the broker holds that may be unstored before publishing pauses.
+        on_failure: Called with a message when pacing or a heartbeat fails for the first time.
     """
 
     def __init__(
@@ -81,6 +85,7 @@ class MultiRunBrokerSink:
         *,
         owns_runs: bool = True,
         pause_at: float = 0.5,
+        on_failure: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._broker = broker
         self._bound = bound
@@ -104,6 +109,7 @@ class MultiRunBrokerSink:
         self._blocked_s = 0.0
         self._waiting: list[float] = []
         self._refused = Refused()
+        self._failures = Failures(on_failure)
         self._tasks = [self._loop.create_task(self._write(), name="sink writer")]
         if owns_runs:
             self._tasks.append(self._loop.create_task(self._beat(), name="sink heartbeat"))
@@ -166,10 +172,14 @@ class MultiRunBrokerSink:
             raise RuntimeError("close_all would wait for its own loop: await aclose() there")
         asyncio.run_coroutine_threadsafe(self.aclose(), self._loop).result()
 
-    async def aclose(self) -> None:
-        """`close_all` for the loop. Cancelling it gives up waiting for the store; idempotent."""
+    async def aclose(self, publish: bool = True) -> None:
+        """`close_all` for the loop. Cancelling it gives up waiting for the store; idempotent.
+
+        Args:
+            publish: False to publish nothing more, where the broker was never reached.
+        """
         if self._closing is None:
-            self._closing = asyncio.create_task(self._close(), name="sink closing")
+            self._closing = asyncio.create_task(self._close(publish), name="sink closing")
         await self._closing
 
     async def flush(self) -> None:
@@ -188,6 +198,7 @@ class MultiRunBrokerSink:
             queued_peak=self._queued_peak,
             blocked_s=blocked_s,
             refused=self._refused,
+            failures=self._failures.count,
         )
 
     def _signal(self) -> None:
@@ -218,11 +229,14 @@ class MultiRunBrokerSink:
         if self._closed:
             raise _closed()
 
-    async def _close(self) -> None:
+    async def _close(self, publish: bool) -> None:
         self._closed = True
+        with self._room:
+            self._room.notify_all()
         try:
-            await self._end_runs()
-            if self._owns_runs:
+            if publish:
+                await self._end_runs()
+            if publish and self._owns_runs:
                 await self._broker.settled(self._ended)
                 await self._reap()
         finally:
@@ -231,8 +245,6 @@ class MultiRunBrokerSink:
 
     async def _end_runs(self) -> None:
         """End runs until none is open: a thread that saw the sink open may just have opened one."""
-        with self._room:
-            self._room.notify_all()
         while self._open or self._fifo or not self._drained.is_set():
             while self._open:
                 run_id, _ = self._open.popitem()
@@ -261,7 +273,13 @@ class MultiRunBrokerSink:
                     with self._room:
                         self._room.notify_all()
                 await self._publish(batch)
-                await self._pacing.wait()
+                paced = False
+                with self._failures.survived("pacing producers"):
+                    self._pacing.note(batch)
+                    await self._pacing.wait()
+                    paced = True
+                if not paced:
+                    await asyncio.sleep(0)  # the consumers' turn
             if not self._work.is_set():
                 self._drained.set()
 
@@ -274,7 +292,6 @@ class MultiRunBrokerSink:
             outgoing = fifo.popleft()
             batch.append(outgoing)
             room -= len(outgoing[2])
-        self._pacing.note(batch)
         return batch
 
     async def _publish(self, batch: list[Outgoing]) -> None:
@@ -287,10 +304,8 @@ class MultiRunBrokerSink:
 
     async def _beat(self) -> None:
         while self._owns_runs:
-            try:
+            with self._failures.survived("the heartbeat"):
                 await self._broker.heartbeat(list(self._open))
-            except BrokerError as error:
-                _log.warning("no heartbeat: %s", error)
             await asyncio.sleep(HEARTBEAT_S)
 
 

@@ -14,6 +14,7 @@ from typing import Any, Final, TypeVar
 
 from msgspec.structs import replace
 
+from arena_tui.broker.tasks import cancel_until_done
 from arena_tui.config import BrokerUrl, Config, load_config
 from arena_tui.errors import ArenaError, BrokerError, StoreError
 from arena_tui.events import AgentInfo
@@ -24,6 +25,8 @@ from arena_tui.services.runtime import Runtime
 __all__ = ["PROCESS", "Arena", "Connections", "connect"]
 
 _log = logging.getLogger(__name__)
+
+_TASKS_END_WITHIN_S: Final = 2.0
 
 T = TypeVar("T")
 
@@ -173,8 +176,8 @@ class Connections:
         for own in list(self._own.values()):
             try:
                 self._close(own)
-            except ArenaError as error:
-                _log.error("%s", error)
+            except Exception as error:  # noqa: BLE001 - the others must be closed, too
+                _log.error("%s", error, exc_info=None if isinstance(error, ArenaError) else error)
 
     def _leave(self, own: _OwnRuntime) -> None:
         """Release a runtime; the last connection closes it, and new ones wait meanwhile."""
@@ -223,7 +226,10 @@ class _OwnRuntime:
         try:
             await runtime.open()
         except BaseException:
-            await runtime.aclose()
+            try:
+                await runtime.aclose()
+            except Exception as error:  # noqa: BLE001 - the first one is raised
+                _log.error("what was opened cannot be closed: %s", error)
             raise
         for notice in runtime.notices:
             _log.warning(notice)
@@ -233,9 +239,16 @@ class _OwnRuntime:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
     def _stop(self) -> None:
+        """Stop the loop and its thread, whatever tasks are left, as `asyncio.run` does."""
+        self._call(self._end_tasks())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+
+    async def _end_tasks(self) -> None:
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        await cancel_until_done(left, _TASKS_END_WITHIN_S)
+        await self._loop.shutdown_asyncgens()
 
 
 PROCESS: Final = Connections()

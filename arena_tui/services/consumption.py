@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable, Collection, Coroutine, Sequence
 from functools import partial
 from typing import Final, Generic, TypeVar
@@ -45,7 +44,6 @@ class Consumption(Generic[C]):
     Attributes:
         consumer: The consumer being run.
         polled: See above.
-        unacked: Events published but not acked when it was stopped.
     """
 
     def __init__(
@@ -60,7 +58,7 @@ class Consumption(Generic[C]):
     ) -> None:
         self.consumer = consumer
         self.polled = polled
-        self.unacked = 0
+        self._unacked = 0
         self._broker = broker
         self._runs = runs
         self._retry_s = retry_s
@@ -73,7 +71,6 @@ class Consumption(Generic[C]):
         self._failures = 0
         self._attempt = 0
         self._last_error: str | None = None
-        self._failing_since: float | None = None
 
     @property
     def health(self) -> Health:
@@ -81,10 +78,11 @@ class Consumption(Generic[C]):
         return Health(state=self._state, failures=self._failures, last_error=self._last_error)
 
     @property
-    def failing_s(self) -> float:
-        """Seconds since it started to fail; 0 while it works."""
-        since = self._failing_since
-        return 0.0 if since is None else time.monotonic() - since
+    def unacked(self) -> int:
+        """Events published but not acked; once it is stopped, those at that time."""
+        if self._subscription is None:
+            return self._unacked
+        return sum(self._broker.lags(self.consumer.name).values())
 
     async def start(self) -> None:
         """Start the consumer and subscribe: from then on the broker holds events for it.
@@ -127,7 +125,7 @@ class Consumption(Generic[C]):
     def close(self) -> None:
         """Close the subscription; enough for a polled consumer without `aclose`. Idempotent."""
         if self._subscription is not None:
-            self.unacked = sum(self._broker.lags(self.consumer.name).values())
+            self._unacked = self.unacked
             self._subscription.close()
             self._subscription = None
         self._state = "stopped"
@@ -139,7 +137,10 @@ class Consumption(Generic[C]):
         """
         if self._task is not None:
             self._task.cancel()
-            await asyncio.wait([self._task])
+            try:
+                await asyncio.wait([self._task])
+            finally:  # also when its caller waits no longer
+                self.close()
             self._task = None
         self.close()
         self._in_hand = []
@@ -213,7 +214,6 @@ class Consumption(Generic[C]):
             traceback = None if isinstance(error, ArenaError) else error
             told = f"{self.consumer.name}: {error}; events are held and tried again"
             _log.error("%s", told, exc_info=traceback)
-            self._failing_since = time.monotonic()
             self._on_failure(told)
         self._state, self._last_error = "error", str(error) or type(error).__name__
         self._failures += 1
@@ -221,7 +221,7 @@ class Consumption(Generic[C]):
     def _recover(self) -> None:
         if self._state == "error":
             _log.warning("%s works again", self.consumer.name)
-        self._state, self._last_error, self._failing_since = "ok", None, None
+        self._state, self._last_error = "ok", None
 
     async def _close_consumer(self) -> None:
         try:

@@ -7,6 +7,7 @@ import logging
 import runpy
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, Union
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from arena_tui.games.play import GameSpec, Player
 
 __all__ = ["Games", "Playable", "Script", "parse_playable"]
-
-_STOP_S = 5.0
 
 _log = logging.getLogger(__name__)
 
@@ -108,9 +107,10 @@ class Games:
         """
         await asyncio.to_thread(self.start, playable, continuous)
 
-    def stop(self) -> None:
-        """Ask all games to end and wait up to 5 s for each; scripts are not stopped."""
+    def stop(self, within_s: float) -> None:
+        """Ask all games to end, and wait for them; scripts are not stopped."""
+        until = time.monotonic() + within_s
         for player in self._players:
             player.stop()
         for player in self._players:
-            player.join(_STOP_S)
+            player.join(max(0.0, until - time.monotonic()))

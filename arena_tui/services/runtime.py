@@ -6,8 +6,8 @@ import asyncio
 import contextlib
 import os
 import socket
-import time
 from collections.abc import Collection, Coroutine, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -18,6 +18,7 @@ from arena_tui.config import Config
 from arena_tui.consumers.protocol import Consumer
 from arena_tui.producers.follow import Follower
 from arena_tui.producers.sink import MultiRunBrokerSink
+from arena_tui.services.closing import Closing
 from arena_tui.services.consumption import Consumption
 from arena_tui.services.games import Games
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["Runtime"]
 
 _GIVE_UP_S = 10.0
-_LOOK_EVERY_S = 0.1
+_GAMES_STOP_S = 5.0
 
 C = TypeVar("C", bound=Consumer)
 
@@ -42,7 +43,8 @@ class Runtime:
         producer: Whether this process only publishes: with a shared broker it then neither stores
             nor reads.
         limits: How much the broker holds.
-        give_up_s: How long `aclose` waits for a failing server or durable consumer.
+        give_up_s: How long `aclose` waits while nothing is published and no durable consumer
+            makes progress.
         timing: Intervals and timeouts of a shared broker's background work.
 
     Attributes:
@@ -62,11 +64,11 @@ class Runtime:
     ) -> None:
         self.config = config
         self.broker = _broker(config, limits, producer, timing)
-        self.sink = MultiRunBrokerSink(self.broker)
+        self.notices: list[str] = []
+        self.sink = MultiRunBrokerSink(self.broker, on_failure=self.notices.append)
         self.database: Database | None = None
         self.history: History | None = None
         self.storing: Consumption[Persister] | None = None
-        self.notices: list[str] = []
         self.games = Games(self.sink, self.notices)
         self._follower: Follower | None = None
         self._storing_here = config.db is not None and not (producer and self.broker.shared)
@@ -170,81 +172,94 @@ class Runtime:
             await self.database.aclose()
             self.database = self.history = self.storing = None
 
-    async def aclose(self) -> str | None:
+    async def aclose(self, within_s: float | None = None) -> str | None:
         """End this process's games and runs, store what they published, and close.
 
-        Returns a message about lost events, or None. Waits at most `give_up_s` for a failing
-        server or durable consumer. Events that other processes published to a shared broker stay
-        there for the next start.
+        Returns a message about lost events, or None. Always ends: once nothing more was published
+        or stored for `give_up_s`, or after `within_s`, what is left is given up and counted; a
+        step that fails is logged and the next begins. Events that other processes published to a
+        shared broker stay there for the next start.
         """
+        closing = Closing(self._give_up_s, within_s)
         if self._follower is not None:
-            await self._follower.aclose()
+            await closing.save("following files", self._follower.aclose(), self._left)
         if self.games.playing:
-            await asyncio.to_thread(self.games.stop)
+            patience_s = _GAMES_STOP_S if within_s is None else min(_GAMES_STOP_S, within_s / 3)
+            stopping = asyncio.to_thread(self.games.stop, patience_s)
+            await closing.save("ending the games", stopping, self._left)
         if self._started or not self.broker.shared:  # a server never reached is not waited for
-            await self._settle()
-        stats = await self.broker.stats()
-        unsent = stats.unsent + self.sink.stats().queued
-        await self.broker.aclose()
+            await self._settle(closing)
+        else:
+            await self.sink.aclose(publish=False)
+        link = (await self.broker.stats()).link
+        unsent = self.unsent
+        await closing.let_go("the broker", self.broker.aclose(), share=0.5)
         for each in self._consumptions:
-            await each.stop()
-        if self.database is not None:
-            await self.database.aclose()
+            await closing.let_go(f"the consumer {each.consumer.name}", each.stop(), share=0.5)
         told = []
+        if self.database is not None and not await closing.let_go(
+            "the store", self.database.aclose()
+        ):
+            closing.why = closing.why or "the store does not answer"
         if unsent:
-            told.append(f"{unsent:,} events could not be published: {stats.link or 'given up'}")
+            told.append(f"{unsent:,} events could not be published: {link or closing.why}")
         if refused := self.sink.stats().refused:
             told.append(f"{refused.events:,} events were refused: {refused.why}")
-        return "; ".join([*told, *self._unkept()]) or None
+        return "; ".join([*told, *self._unkept(closing.why)]) or None
 
-    async def _settle(self) -> None:
+    @property
+    def unsent(self) -> int:
+        """Events of this process that are not published."""
+        return self.broker.unsent + self.sink.stats().queued
+
+    def unsaved(self) -> str | None:
+        """What would be lost if the process ended now; from any thread, as far as it can be known
+        while the loop goes on."""
+        unsent = self.unsent
+        told = [f"{unsent:,} events are not published"] if unsent else []
+        return "; ".join([*told, *self._unkept("it took too long")]) or None
+
+    async def _settle(self, closing: Closing) -> None:
         """Publish everything and end the runs; wait for all acks unless the broker is shared."""
-        began = time.monotonic()
-        durable = [each for each in self._consumptions if each.consumer.durable]
-        await self._patiently(self.sink.aclose(), durable, began)
+        await closing.save("publishing", self.sink.aclose(), self._left)
         if not self.broker.shared:
             runs = [info.meta.run_id for info in await self.broker.runs()]
             await asyncio.gather(
                 *(
-                    self._patiently(self.broker.settled(runs, each.consumer.name), [each], began)
-                    for each in durable
+                    closing.save(
+                        each.consumer.name,
+                        self.broker.settled(runs, each.consumer.name),
+                        partial(_unacked, each),
+                    )
+                    for each in self._consumptions
+                    if each.consumer.durable
                 )
             )
 
-    async def _patiently(
-        self,
-        work: Coroutine[None, None, None],
-        needed: Sequence[Consumption[Any]],
-        began: float,
-    ) -> None:
-        """Wait for `work`; cancel it once the server or a `needed` consumer has failed for
-        `give_up_s`, not counting failures before closing `began`."""
-        task = asyncio.create_task(work)
-        cut_off_s = 0.0
-        try:
-            while not task.done() and cut_off_s <= self._give_up_s:
-                await asyncio.wait([task], timeout=_LOOK_EVERY_S)
-                is_cut_off = (await self.broker.stats()).link is not None
-                cut_off_s = cut_off_s + _LOOK_EVERY_S if is_cut_off else 0.0
-                closing_s = time.monotonic() - began
-                if any(min(each.failing_s, closing_s) > self._give_up_s for each in needed):
-                    break
-        finally:
-            task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+    def _left(self) -> dict[str, int]:
+        """What is not published, and what each durable consumer has not acked."""
+        durable = [each for each in self._consumptions if each.consumer.durable]
+        return {"": self.unsent, **{each.consumer.name: each.unacked for each in durable}}
 
-    def _unkept(self) -> list[str]:
-        """A message for each durable consumer that never acked some events."""
-        if self.broker.shared:
-            return []
-        return [
-            f"{each.unacked:,} events could not be "
-            f"{'stored' if each is self.storing else f'kept by {each.consumer.name}'}: "
-            f"{each.health.last_error}"
-            for each in self._consumptions
-            if each.unacked
-        ]
+    def _unkept(self, why: str | None) -> list[str]:
+        """A message for each durable consumer that has not acked some events, for a reason: of a
+        shared broker, which keeps them, it may just not have come to that."""
+        told = []
+        for each in self._consumptions:
+            reason = each.health.last_error or why
+            done = "stored" if each is self.storing else f"kept by {each.consumer.name}"
+            if not each.unacked or (self.broker.shared and reason is None):
+                continue
+            if self.broker.shared:
+                told.append(f"{each.unacked:,} events stay on {self.broker.name}, "
+                            f"not {done} yet: {reason}")  # fmt: skip
+            else:
+                told.append(f"{each.unacked:,} events could not be {done}: {reason}")
+        return told
+
+
+def _unacked(consumption: Consumption[Any]) -> dict[str, int]:
+    return {consumption.consumer.name: consumption.unacked}
 
 
 def _in_the_truth_bar(_: str) -> None:

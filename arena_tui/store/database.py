@@ -109,10 +109,19 @@ class Database:
         return self._query(work, _Reading())
 
     async def aclose(self) -> None:
-        """`close` for the loop."""
-        with contextlib.suppress(StoreError):
-            await self._in(self._writer, self._end)
-        self._writer.shutdown()
+        """`close` for the loop. Cancelled, it closes when the writer thread comes to it."""
+        loop, ended = asyncio.get_running_loop(), asyncio.Event()
+
+        def end() -> None:
+            self._end()
+            with contextlib.suppress(RuntimeError):  # the loop is gone
+                loop.call_soon_threadsafe(ended.set)
+
+        with contextlib.suppress(RuntimeError):
+            self._writer.submit(end)
+            self._writer.shutdown(wait=False)
+            await ended.wait()
+            self._writer.shutdown()
 
     def close(self) -> None:
         """Finish what is queued, fold the write-ahead log in, release the file. Idempotent."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import gc
 import logging
 import time
@@ -11,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from rich.console import RenderableType
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.notifications import SeverityLevel
@@ -24,6 +27,7 @@ from arena_tui.services.connect import PROCESS
 from arena_tui.services.games import Playable
 from arena_tui.services.runtime import Runtime
 from arena_tui.tui.background import AppTasks, LeavingSignals, save_picture
+from arena_tui.tui.driver import TerminalDriver
 from arena_tui.tui.frames import FrameLoop
 from arena_tui.tui.render.clean import clean
 from arena_tui.tui.render.text import clock_time
@@ -40,6 +44,8 @@ _log = logging.getLogger(__name__)
 
 _FRAME_S = 0.1
 _NOTICE_S = 60.0
+_CLOSE_WITHIN_S = 7.0
+_TASKS_END_WITHIN_S = 1.0
 _TOAST_S: dict[SeverityLevel, float] = {"information": 3.0, "warning": 4.0, "error": 6.0}
 
 
@@ -53,7 +59,8 @@ class ArenaApp(App[int]):
         clock: Wall clock, for the times shown.
         monotonic: Monotonic clock in seconds, for durations.
         frame_s: Seconds between frames; None: only when `sample` is called.
-        on_leaving: Called at once on a termination signal, even while the event loop is blocked.
+        on_signal: Called at once on a termination signal, even while the event loop is blocked.
+        on_leaving: Called when it begins to end; at once on a signal, and perhaps more than once.
         follow: JSON Lines files to show as they grow.
         record: File to append every event to, as a JSON line.
     """
@@ -78,11 +85,12 @@ class ArenaApp(App[int]):
         clock: Callable[[], datetime] | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         frame_s: float | None = _FRAME_S,
+        on_signal: Callable[[], None] = lambda: None,
         on_leaving: Callable[[], None] = lambda: None,
         follow: Sequence[Path] = (),
         record: Path | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(driver_class=TerminalDriver)
         self.config = config
         self.pace = (0.0, 0.0)
         self.frame = Frame()
@@ -94,7 +102,8 @@ class ArenaApp(App[int]):
         self._clock = clock or (lambda: datetime.now().astimezone())
         self.monotonic = monotonic
         self._frame_s = frame_s
-        self._signals = LeavingSignals(on_leaving)
+        self._signals = LeavingSignals(on_signal, on_leaving)
+        self._on_leaving = on_leaving
         self._noticed: str | None = None
         self._noticed_at = 0.0
         self._frames = FrameLoop(self)
@@ -140,6 +149,7 @@ class ArenaApp(App[int]):
         self.feed = Feed(self.runtime.broker, self.monotonic)
         await self.runtime.consume(self.feed, polled=True)
         self._signals.handle(self.exit)
+        self.app_resume_signal.subscribe(self, lambda _: self.screen.refresh())
         await self.push_screen(LiveScreen(self))
         self.call_after_refresh(self._begin)
 
@@ -156,14 +166,14 @@ class ArenaApp(App[int]):
                 await self.runtime.consume(Recorder(self._record))
             await self.runtime.open()
         except (BrokerError, StoreError, RecordingError) as error:
-            self.exit_with(str(error), error.exit_code)
+            self.exit(error.exit_code, message=str(error))
             return
         self.runtime.follow(self._follow)
         for playable in self._playables:
             try:
                 await self.runtime.games.start_in_thread(playable, self._continuous)
             except ArenaError as error:
-                self.exit_with(str(error), error.exit_code)
+                self.exit(error.exit_code, message=str(error))
                 return
 
     def open_run(self, run_id: str) -> None:
@@ -190,10 +200,17 @@ class ArenaApp(App[int]):
             clean(message, 200), title=title, severity=severity, timeout=seconds, markup=False
         )
 
-    def exit_with(self, message: str, code: int) -> None:
+    def exit(
+        self,
+        result: int | None = None,
+        return_code: int = 0,
+        message: RenderableType | None = None,
+    ) -> None:
         """Exit the app; the message is printed once the terminal is restored."""
-        self.exit_message = message
-        self.exit(code)
+        self._on_leaving()
+        if message is not None:
+            self.exit_message = str(message)
+        super().exit(result, return_code)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         yield SystemCommand(
@@ -253,9 +270,11 @@ class ArenaApp(App[int]):
                 screen.show_frame(self.frame)
 
     async def on_unmount(self) -> None:
-        await self._tasks.cancel()
+        self._on_leaving()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._tasks.cancel(), _TASKS_END_WITHIN_S)
         PROCESS.withdraw(self.runtime)
-        if unsaved := await self.runtime.aclose():
+        if unsaved := await self.runtime.aclose(_CLOSE_WITHIN_S):
             self.exit_message = self.exit_message or unsaved
             self._return_code = 1
         self._signals.restore()

@@ -48,11 +48,11 @@ class LeavingSignals:
     """Handles SIGTERM and SIGHUP: the app exits, so that games end and are stored.
 
     Args:
-        on_leaving: Called at once on a signal, even while the event loop is blocked.
+        at_once: Called at once on a signal, even while the event loop is blocked.
     """
 
-    def __init__(self, on_leaving: Callable[[], None]) -> None:
-        self._on_leaving = on_leaving
+    def __init__(self, *at_once: Callable[[], None]) -> None:
+        self._at_once = at_once
         self._handlers: dict[int, Any] = {}
 
     def handle(self, exit_app: Callable[[int], object]) -> None:
@@ -60,7 +60,8 @@ class LeavingSignals:
         loop = asyncio.get_running_loop()
 
         def leave(number: int, _frame: object) -> None:
-            self._on_leaving()
+            for call in self._at_once:
+                call()
             loop.call_soon_threadsafe(exit_app, 128 + number)
 
         for number in (signal.SIGTERM, signal.SIGHUP):

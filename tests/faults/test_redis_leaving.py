@@ -28,12 +28,14 @@ class Impatient(Runtime):
 
     Attributes:
         newest: The most recently created instance.
+        patience_s: How long it waits while nothing is published.
     """
 
     newest: Impatient
+    patience_s = 0.3
 
     def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options, give_up_s=0.3)
+        super().__init__(*args, **options, give_up_s=self.patience_s)
         Impatient.newest = self
 
 
@@ -99,7 +101,10 @@ def test_leaving_does_not_wait_behind_producers_that_wait(make_redis: MakeRedis)
     assert arena_threads() == []
 
 
-def test_leaving_a_server_that_does_not_answer_ends_too(make_redis: MakeRedis) -> None:
+def test_leaving_a_server_that_does_not_answer_ends_too(
+    make_redis: MakeRedis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Impatient, "patience_s", 4.0)  # that is found out after 2 s
     server = make_redis()
     arena, run = opened(server)
     until_blocking(lambda: len(list(entries(server.url, "r"))) == 1)

@@ -432,22 +432,28 @@ async def test_following_that_never_began_ends_at_once(tmp_path: Path) -> None:
     await following.follower.aclose()
 
 
-async def test_a_failure_of_the_broker_is_told(
+async def test_a_failure_of_the_broker_is_told_and_other_files_are_followed_on(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Failing(InProcessBroker):
-        async def open_run(self, *_: Any, **__: Any) -> Any:
-            raise BrokerError("gone")
+        async def open_run(self, meta: RunMeta, *more: Any) -> Any:
+            if meta.run_id == "a":
+                raise BrokerError("gone")
+            return await super().open_run(meta, *more)
 
-    path = tmp_path / "x.jsonl"
-    path.write_bytes(line("a", 0))
+    paths = [tmp_path / "x.jsonl", tmp_path / "y.jsonl"]
+    paths[0].write_bytes(line("a", 0))
+    paths[1].write_bytes(b"")
     notices: list[str] = []
-    follower = Follower(Failing(), [path], notices, poll_s=POLL_S)
+    broker = Failing()
+    follower = Follower(broker, paths, notices, poll_s=POLL_S)
     follower.start()
 
     await until(lambda: notices)
+    paths[1].write_bytes(line("b", 0))
+    await until(broker.runs)
 
-    assert notices == ["files are no longer followed: see the log, start again"]
+    assert notices == ["x.jsonl is no longer followed: see the log, start again"]
     assert "gone" in caplog.text
     await follower.aclose()
 

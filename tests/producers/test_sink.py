@@ -557,6 +557,39 @@ async def test_a_sink_vouches_only_for_runs_it_owns() -> None:
     assert silent.beats == []
 
 
+class FailingBroker(InProcessBroker):
+    """Cannot say what is not stored, nor take a heartbeat."""
+
+    def lags(self, consumer: str) -> dict[str, int]:
+        raise ZeroDivisionError("lags")
+
+    async def heartbeat(self, run_ids: Iterable[str]) -> None:
+        raise ZeroDivisionError("heartbeat")
+
+
+async def test_producers_go_on_though_pacing_and_heartbeats_fail(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    told: list[str] = []
+    sink = MultiRunBrokerSink(FailingBroker(), bound=10, on_failure=told.append)
+
+    def play() -> None:
+        for _ in range(1_000):
+            sink.emit("run", LogEvent())
+
+    await asyncio.wait_for(asyncio.to_thread(play), 20)
+    await until(lambda: len(told) == 2)
+    failures = sink.stats().failures
+    await asyncio.wait_for(sink.aclose(), 20)
+
+    assert failures > 2
+    assert sorted(told) == [
+        "pacing producers failed and goes on: lags: see the log",
+        "the heartbeat failed and goes on: heartbeat: see the log",
+    ]
+    assert sorted(caplog.messages) == ["pacing producers failed", "the heartbeat failed"]
+
+
 async def test_a_run_begins_and_finishes_by_itself() -> None:
     broker = InProcessBroker()
     everything = broker.subscribe("test")

@@ -135,7 +135,7 @@ async def test_a_slow_consumer_is_no_matter_of_the_stores_or_the_producers(tmp_p
 async def test_one_that_raises_for_ever_is_shown_as_error_and_stops_nobody(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    runtime = Runtime(Config(db=":memory:"), give_up_s=0.05)
+    runtime = Runtime(Config(db=":memory:"), give_up_s=1.0)
     onlooker, tally = Onlooker(), Tally(tmp_path / "tally", refusals=float("inf"))
     onlooker.failing = True
     failing = [await runtime.consume(onlooker), await runtime.consume(tally)]
@@ -163,7 +163,7 @@ async def test_one_that_raises_for_ever_is_shown_as_error_and_stops_nobody(
 async def test_closing_waits_for_a_durable_consumer_that_only_takes_its_time(
     tmp_path: Path,
 ) -> None:
-    runtime = Runtime(Config(db=None), give_up_s=0)
+    runtime = Runtime(Config(db=None))
     tally = Tally(tmp_path / "tally")
     tally.open.clear()
     await runtime.consume(tally)
@@ -184,7 +184,7 @@ async def test_closing_waits_for_a_durable_consumer_that_only_takes_its_time(
 
 
 async def test_one_that_refuses_is_given_up_alone(tmp_path: Path) -> None:
-    runtime = Runtime(Config(db=None), give_up_s=0.1)
+    runtime = Runtime(Config(db=None), give_up_s=1.0)
     slow, broken = Tally(tmp_path / "slow"), Tally(tmp_path / "broken", refusals=float("inf"))
     broken.name = "broken"
     slow.open.clear()
@@ -195,7 +195,7 @@ async def test_one_that_refuses_is_given_up_alone(tmp_path: Path) -> None:
     await runtime.sink.flush()
 
     closing = asyncio.create_task(runtime.aclose())
-    await until(lambda: refusing.failing_s > 0.4)
+    await until(lambda: slow.handed and refusing.health.failures > 1)
     slow.open.set()
 
     assert await closing == "2 events could not be kept by broken: no"

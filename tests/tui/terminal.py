@@ -16,6 +16,8 @@ from typing import TypeAlias
 import pyte
 import pytest
 
+from tests.waiting import until_blocking
+
 __all__ = ["OpenTerminal", "Terminal", "open_terminal"]
 
 _PATIENCE_S = 60.0
@@ -31,6 +33,8 @@ class Terminal:
         pid: The program's process.
         raw: All it has written, as far as it was read.
         screen: What that looks like.
+        modes_before, modes_after: How the terminal is set (echo, whole lines, signals) when the
+            program starts, and once it has ended.
     """
 
     def __init__(self, command: list[str], home: Path) -> None:
@@ -50,6 +54,7 @@ class Terminal:
                 os.execvpe(command[0], command, environment)
             finally:
                 os._exit(127)
+        self.modes_before = self.modes_after = termios.tcgetattr(self._fd)
 
     def wait_for(self, text: str) -> None:
         """Read until the text stands on the screen, or after a minus no longer does."""
@@ -74,14 +79,45 @@ class Terminal:
             self._read(_QUIET_S)
 
     def wait(self) -> int:
-        """Read to the end; returns the exit code."""
+        """Read to the end; returns the exit code.
+
+        Raises:
+            AssertionError: The program does not end.
+        """
         while not self._closed and self._read(_QUIET_S):
             pass
-        if self._exit_code is None:
-            _, status = os.waitpid(self.pid, 0)
-            self._exit_code = os.waitstatus_to_exitcode(status)
+        try:
+            until_blocking(self._has_ended, _PATIENCE_S)
+        except TimeoutError:
+            raise AssertionError(f"process {self.pid} does not end:\n{self.text()}") from None
+        assert self._exit_code is not None
+        if not self._closed:
+            self.modes_after = termios.tcgetattr(self._fd)
         self.close()
         return self._exit_code
+
+    def _has_ended(self) -> bool:
+        if self._exit_code is None:
+            if not self._closed:
+                self._read(0)
+            ended, status = os.waitpid(self.pid, os.WNOHANG)
+            if ended:
+                self._exit_code = os.waitstatus_to_exitcode(status)
+        return self._exit_code is not None
+
+    def stop(self, number: int = signal.SIGSTOP) -> None:
+        """As `kill -STOP` does, or -TSTP."""
+        os.kill(self.pid, number)
+        os.waitid(os.P_PID, self.pid, os.WSTOPPED)
+
+    def resume(self) -> None:
+        """As a shell's `fg` does."""
+        os.kill(self.pid, signal.SIGCONT)
+
+    def take_over(self) -> None:
+        """Set the terminal to its first modes and clear it, as a shell's prompt may do."""
+        termios.tcsetattr(self._fd, termios.TCSANOW, self.modes_before)
+        self.screen.reset()
 
     def close(self) -> None:
         """As somebody does who closes the window."""

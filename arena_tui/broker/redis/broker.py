@@ -197,7 +197,12 @@ class RedisBroker:
         """Return when all that this process published to these runs (None: all) can be read, or
         the broker is closed."""
         wanted = [*self._writer.runs, *self._writer.closed] if run_ids is None else list(run_ids)
-        while self._reading and not self._ledger.closed and not all(map(self._has_arrived, wanted)):
+
+        def has_arrived(run_id: str) -> bool:
+            newest = self._writer.newest(run_id)
+            return newest is None or self._positions.has_read(run_id, newest)
+
+        while self._reading and not self._ledger.closed and not all(map(has_arrived, wanted)):
             self._arrived.clear()
             await self._arrived.wait()
 
@@ -218,21 +223,29 @@ class RedisBroker:
         now = self._clock()
         return [stream.info(now, heartbeat_s) for stream in self._ledger.streams.values()]
 
+    @property
+    def unsent(self) -> int:
+        return self._writer.unsent
+
     async def stats(self) -> BrokerStats:
         stats = self._ledger.stats()
         return replace(
-            stats, link=self._link.problem, unsent=self._writer.unsent, failures=self._link.failures
+            stats, link=self._link.problem, unsent=self.unsent, failures=self._link.failures
         )
 
     async def aclose(self) -> None:
         self._ledger.close()
         self._arrived.set()
         self._link.closing = True
-        await cancel_until_done(self._tasks)
-        self._writer.fail_pending()
-        with contextlib.suppress(*FAILURES):
-            await self._acks.aclose()
-        await self._link.aclose()
+        try:
+            await cancel_until_done(self._tasks)
+        finally:  # also when its caller waits no longer
+            self._writer.fail_pending()
+            try:
+                with contextlib.suppress(*FAILURES):
+                    await self._acks.aclose()
+            finally:
+                await self._link.aclose()
 
     async def _recover(self, gap: Gap) -> tuple[list[Delivery], Gap | None]:
         """See `Recover`."""
@@ -259,8 +272,3 @@ class RedisBroker:
         have reached the server."""
         for reader in self._ledger.readers.durable():
             self._acks.resend(reader, stream)
-
-    def _has_arrived(self, run_id: str) -> bool:
-        """Whether all that this process published to the run has been read back."""
-        newest = self._writer.newest(run_id)
-        return newest is None or self._positions.has_read(run_id, newest)

@@ -212,11 +212,9 @@ class Link:
             self._warn(f"{self.advice.place} works again, after {away_s:.1f} s")
 
     async def aclose(self) -> None:
-        """Close every connection."""
+        """Close every connection, at once: one with unsent bytes waits for its timeout."""
         self.closing = True
-        for client in self._clients:
-            with contextlib.suppress(*FAILURES):
-                await client.aclose()
+        await asyncio.gather(*map(_close, self._clients))
 
     async def _ping(self) -> None:
         await self.control.ping()
@@ -224,6 +222,11 @@ class Link:
     async def _load(self) -> None:
         for script in SCRIPTS:
             await self.control.script_load(script.text)
+
+
+async def _close(client: Redis) -> None:
+    with contextlib.suppress(*FAILURES):
+        await client.aclose()
 
 
 def _unparsed(response: Any, **_: Any) -> Any:
