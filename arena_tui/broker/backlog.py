@@ -60,19 +60,13 @@ class Backlog:
         if not unread.is_exhausted():
             self._runs.setdefault(stream.log.run_id, deque()).append(unread)
 
-    def enqueue(self, stream: RunStream, count: int) -> None:
-        """Enqueue the newest `count` seqs of a stream, and the gaps that end it."""
-        unread = self._find(stream)
-        if unread is None:
-            self.add(stream, stream.log.last - count)
-        else:
-            unread.last = stream.log.last
-            unread.trailing_gaps = stream.resets
-
-    def enqueue_marker(self, stream: RunStream, marker: Gap) -> None:
-        """Enqueue an empty gap, which stands after the stream's newest event."""
-        unread = self._find(stream) or self._begin(stream, stream.log.last)
-        unread.markers.append(marker)
+    def enqueue(self, stream: RunStream, count: int, marker: Gap | None = None) -> None:
+        """See `Follower.enqueue`."""
+        unread = self._find(stream) or self._begin(stream, stream.log.last - count)
+        unread.last = stream.log.last
+        unread.trailing_gaps = stream.resets
+        if marker is not None:
+            unread.markers.append(marker)
 
     def absorb_window(self, window: Window, position: int) -> None:
         """Enqueue what the window holds from `position` on, before the window evicts it."""
@@ -88,7 +82,7 @@ class Backlog:
                 self._begin(stream, oldest.first_seq - 1)
         for stream, marker in window.markers(position):
             if marker not in stream.resets:
-                self.enqueue_marker(stream, marker)
+                self.enqueue(stream, 0, marker)
 
     def unread_in(self, stream: RunStream, first: int, last: int) -> int:
         """Number of unread seqs in `first..last` of the stream: always the newest of the range."""

@@ -183,7 +183,7 @@ class Ledger:
         """Append an empty gap, which takes no seq: a foreign entry, or a loss of unknown length."""
         self._append_gap_to_window(stream, gap)
         for follower in stream.followers:
-            follower.enqueue_marker(stream, gap)
+            follower.enqueue(stream, 0, gap)
         self.readers.wake()
 
     def count_unheld(self, stream: RunStream, gap: Gap) -> None:

@@ -24,12 +24,9 @@ _HIGH_WATER_MARKS: Final = (0.5, 0.8, 1.0)
 class Follower(Protocol):
     """A subscription to specific runs, as seen by their streams."""
 
-    def enqueue(self, stream: RunStream, count: int) -> None:
-        """Enqueue the stream's newest `count` seqs, and the gaps that end it."""
-        ...
-
-    def enqueue_marker(self, stream: RunStream, marker: Gap) -> None:
-        """Enqueue an empty gap, which stands after the stream's newest event."""
+    def enqueue(self, stream: RunStream, count: int, marker: Gap | None = None) -> None:
+        """Enqueue the stream's newest `count` seqs, the gaps that end it, and an empty gap that
+        stands after its newest event."""
         ...
 
 

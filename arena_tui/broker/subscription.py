@@ -161,13 +161,9 @@ class LedgerSubscription:
                 self._ledger.count_unheld(stream, gap)
         return read
 
-    def enqueue(self, stream: RunStream, count: int) -> None:
+    def enqueue(self, stream: RunStream, count: int, marker: Gap | None = None) -> None:
         """See `Follower.enqueue`."""
-        self._backlog.enqueue(stream, count)
-
-    def enqueue_marker(self, stream: RunStream, marker: Gap) -> None:
-        """See `Follower.enqueue_marker`."""
-        self._backlog.enqueue_marker(stream, marker)
+        self._backlog.enqueue(stream, count, marker)
 
     def fall_behind(self) -> None:
         """Move its unread part of the window to the backlog, before the window evicts it."""
