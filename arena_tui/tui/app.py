@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import gc
 import logging
 import time
@@ -271,8 +269,7 @@ class ArenaApp(App[int]):
 
     async def on_unmount(self) -> None:
         self._on_leaving()
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._tasks.cancel(), _TASKS_END_WITHIN_S)
+        await self._tasks.cancel(_TASKS_END_WITHIN_S)
         PROCESS.withdraw(self.runtime)
         if unsaved := await self.runtime.aclose(_CLOSE_WITHIN_S):
             self.exit_message = self.exit_message or unsaved

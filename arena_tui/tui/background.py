@@ -33,9 +33,9 @@ class AppTasks:
         task.add_done_callback(self._ended)
         self._tasks.append(task)
 
-    async def cancel(self) -> None:
-        """Cancel all tasks; returns once they have ended."""
-        await cancel_until_done(self._tasks)
+    async def cancel(self, within_s: float) -> None:
+        """Cancel all tasks; returns once they have ended, or the time is over."""
+        await cancel_until_done(self._tasks, within_s)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
