@@ -12,16 +12,19 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from arena_tui.broker.protocol import Cursor
 from arena_tui.cli.output import local, local_time, say, say_json, say_table, tell
 from arena_tui.codec import encode_event, encode_line
 from arena_tui.config import load_config
 from arena_tui.errors import StoreError
 from arena_tui.events import Delivery, Envelope, Gap, short_id
+from arena_tui.folds.places import Places
 from arena_tui.folds.totals import RunTotals
 from arena_tui.store.database import Database
 from arena_tui.store.filters import parse_filter
-from arena_tui.store.history import WINDOW, read_run, read_runs, read_window
+from arena_tui.store.history import read_run, read_runs
 from arena_tui.store.verify import verify_store
+from arena_tui.store.windows import WINDOW, begun_in, read_lengths, read_window
 
 __all__ = ["events", "open_store", "runs", "show", "verify"]
 
@@ -158,17 +161,32 @@ def verify(arguments: argparse.Namespace) -> int:
 
 
 def _say_events(database: Database, totals: RunTotals, arguments: argparse.Namespace) -> None:
-    seq = max(1, arguments.from_seq)
-    last = min(arguments.to_seq, totals.seq)
-    while seq <= last:
-        upto = min(last, seq + WINDOW - 1)
-        window = database.read_now(
-            partial(read_window, run_id=totals.run_id, from_seq=seq, to_seq=upto)
-        )
-        for delivery in window:
-            if not isinstance(delivery, Gap) or delivery.from_seq >= seq:
+    run_id, first, last = totals.run_id, arguments.first, arguments.last
+    places = Places(database.read_now(partial(read_lengths, run_id=run_id)))
+    for epoch in places.epochs:
+        is_start = True
+        for span in places.spans(*_asked_for(places, epoch, first, last), WINDOW):
+            window = database.read_now(
+                partial(read_window, run_id=run_id, epoch=epoch, from_seq=span.first,
+                        to_seq=span.last)
+            )  # fmt: skip
+            for delivery in begun_in(window, span.first, is_start):
                 _say_event(delivery, arguments)
-        seq = upto + 1
+            is_start = False
+
+
+def _asked_for(
+    places: Places, epoch: int, first: Cursor | int, last: Cursor | int
+) -> tuple[int, int]:
+    """The places of an epoch between two limits: an event id, or a seq in every epoch."""
+    start, length = places.before(epoch), places.lengths[epoch]
+    low = first if isinstance(first, int) else first.seq if epoch == first.epoch else 1
+    high = last if isinstance(last, int) else last.seq if epoch == last.epoch else length
+    if not isinstance(first, int) and epoch < first.epoch:
+        low = length + 1
+    if not isinstance(last, int) and epoch > last.epoch:
+        high = 0
+    return start + max(low, 1), start + min(high, length)
 
 
 def _say_event(delivery: Delivery, arguments: argparse.Namespace) -> None:
@@ -181,7 +199,10 @@ def _say_event(delivery: Delivery, arguments: argparse.Namespace) -> None:
     if arguments.json:
         sys.stdout.buffer.write(encode_line(delivery) + b"\n")
     elif isinstance(delivery, Gap):
-        say(f"{delivery.from_seq:>7}  gap: {delivery.count:,} events, {delivery.reason}")
+        missing = f"{delivery.count:,} events, {delivery.reason}"
+        if delivery.unknown:
+            missing = "an unknown number of events lost"
+        say(f"{delivery.from_seq:>7}  gap: {missing}")
     else:
         event = delivery.event
         text = encode_event(event).decode()

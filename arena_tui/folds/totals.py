@@ -92,7 +92,7 @@ class RunTotals(Struct, kw_only=True):
         """Fold in the run's next event."""
         event = envelope.event
         if envelope.epoch != self.epoch:
-            self._start_epoch(envelope.epoch)
+            self.start_epoch(envelope.epoch)
         self.seq = envelope.seq
         self.events += 1
         self.last_at = event.ts
@@ -107,10 +107,10 @@ class RunTotals(Struct, kw_only=True):
         """Fold in a gap: count its events as lost and move past them."""
         self.lost += gap.count
         if gap.epoch != self.epoch:
-            self._start_epoch(gap.epoch)
+            self.start_epoch(gap.epoch)
         self.seq = gap.to_seq
 
-    def _start_epoch(self, epoch: int) -> None:
+    def start_epoch(self, epoch: int) -> None:
         """The stream was recreated under the same id; the end of the old one does not apply."""
         self.epoch, self.seq = epoch, 0
         self.status, self.outcome, self.reason, self.ended_at = "running", {}, None, None

@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 from msgspec import Struct
 from msgspec.structs import replace
 
-from arena_tui.broker.protocol import RunMeta, RunState
+from arena_tui.broker.protocol import Cursor, RunMeta, RunState
 from arena_tui.events import (
     Action,
     AgentInfo,
@@ -157,6 +157,12 @@ class RunView:
     def begin_at(self, seq: int) -> None:
         """Start at this seq: earlier events predate the subscription and are not lost."""
         self._first_seq = seq
+
+    def stand_at(self, at: Cursor) -> None:
+        """Go on from there: what was folded so far is the run's state at that position."""
+        if at.epoch != self.totals.epoch:
+            self.totals.start_epoch(at.epoch)
+        self.totals.seq = at.seq
 
     def introduce(self, meta: RunMeta) -> None:
         """Take game, label and agents from the metadata if the `run_start` was not seen."""

@@ -40,8 +40,9 @@ from arena_tui.folds.totals import RunTotals
 from arena_tui.services.consumption import Consumption
 from arena_tui.store import ingest
 from arena_tui.store.database import Connection, Database
-from arena_tui.store.history import read_run, read_runs, read_window
+from arena_tui.store.history import read_run, read_runs
 from arena_tui.store.rows import load_cursors
+from arena_tui.store.windows import read_window
 from tests.envelopes import envelope
 from tests.events_strategies import stored_events
 from tests.store_fixture import problems, store
@@ -196,7 +197,7 @@ async def test_numbers_at_the_edge_are_kept(database: Database) -> None:
 
     await store(database, batch)
 
-    assert database.read_now(lambda c: read_window(c, "a", 1, 9)) == batch
+    assert database.read_now(lambda c: read_window(c, "a", 1, 9, 7)) == batch
     assert problems(database) == []
 
 

@@ -15,8 +15,9 @@ from arena_tui.errors import UnknownRunError
 from arena_tui.events import Delivery, Envelope, Gap, LogEvent, RunEnd
 from arena_tui.services.consumption import Consumption
 from arena_tui.store.database import Database
-from arena_tui.store.history import WINDOW, History
+from arena_tui.store.history import History
 from arena_tui.store.replay import replay
+from arena_tui.store.windows import WINDOW
 from tests.envelopes import envelope
 from tests.store_fixture import store
 

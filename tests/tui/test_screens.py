@@ -252,7 +252,7 @@ async def test_a_bookmark_is_set_and_drawn() -> None:
         assert history is not None
         density = await history.density("01ARENA000000000000000091BC", 50)
 
-    assert [(mark.kind, mark.seq) for mark in density.marks] == [("bookmark", 9)]
+    assert [(mark.kind, mark.place) for mark in density.marks] == [("bookmark", 9)]
 
 
 async def test_history_sorts_filters_and_previews() -> None:

@@ -136,7 +136,7 @@ def paint_scrubber(
 def slice_of_seq(density: Density, seq: int) -> int:
     """Index of the slice an event lies in."""
     index = 0
-    for number, first in enumerate(density.seqs):
+    for number, first in enumerate(density.places):
         if first <= seq:
             index = number
         else:

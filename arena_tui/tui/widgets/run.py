@@ -119,5 +119,5 @@ class Scrubber(Painted):
 
     def _go(self, x: int) -> None:
         if self.density is not None:
-            index = max(0, min(len(self.density.seqs) - 1, x - 11))
-            self.post_message(Goto(self.density.seqs[index]))
+            index = max(0, min(len(self.density.places) - 1, x - 11))
+            self.post_message(Goto(self.density.places[index]))
