@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 from arena_tui.broker.protocol import Cursor
 from arena_tui.errors import UnknownRunError, UsageError
@@ -31,7 +31,10 @@ SortKey: TypeAlias = Literal[
     "cost_usd", "errors", "lost", "duration_s", "run_id",
 ]  # fmt: skip
 
-_DURATION = "epoch(last_at - started_at)"
+_SORTED_BY: Final = {
+    "duration_s": "epoch(last_at - started_at)",
+    "lost": "greatest(lost, if(lost_unknown > 0, 1, 0))",
+}
 _START = Cursor(0, 0)
 """Before the first event of any run."""
 
@@ -174,8 +177,8 @@ def read_runs(
     offset: int = 0,
 ) -> list[RunTotals]:
     """See `History.runs`."""
-    by = _DURATION if sort == "duration_s" else sort
     direction = "DESC" if descending else "ASC"
+    by = _SORTED_BY.get(sort, sort)
     rows = connection.execute(
         f"SELECT {RUN_COLUMNS} FROM runs WHERE {where} "
         f"ORDER BY {by} {direction} NULLS LAST, run_id {direction} LIMIT ? OFFSET ?",

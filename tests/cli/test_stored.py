@@ -99,3 +99,83 @@ def test_a_loss_of_unknown_length_is_printed_where_it_lies(
     assert "9-1000" in before
     assert gap == "   1001  gap: an unknown number of events lost"
     assert "11-1" in after
+
+
+@pytest.fixture
+def losses(path: str) -> str:
+    """Three runs: whole, with a known gap, and with a loss of unknown length."""
+    ends = {run_id: envelope(run_id, 7, 9, RunEnd()) for run_id in "wku"}
+    made(
+        path,
+        [envelope("w", 7, 1, RunEnd())],
+        [Gap("k", 7, 1, 8, "trimmed"), ends["k"]],
+        [Gap("u", 7, 1, 8, "trimmed"), ends["u"], Gap("u", 7, 10, 9, "unknown")],
+    )
+    return path
+
+
+def test_a_loss_of_unknown_length_is_said_of_its_run(
+    losses: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["runs", "--db", losses, "--json"]) == 0
+    runs = {run["run_id"]: run for run in map(json.loads, capfd.readouterr().out.splitlines())}
+    assert main(["runs", "--db", losses]) == 0
+    table = {line.split()[0]: line for line in capfd.readouterr().out.splitlines()}
+    assert main(["show", "u", "--db", losses]) == 0
+    shown = capfd.readouterr().out
+
+    assert [(runs[each]["lost"], runs[each]["lost_unknown"]) for each in "wku"] == [
+        (0, 0), (8, 0), (8, 1),
+    ]  # fmt: skip
+    assert "≥8" in table["u"]
+    assert "≥" not in table["k"] + table["w"]
+    assert "lost           ≥8\n" in shown
+
+
+def test_a_filter_for_lost_events_finds_losses_of_unknown_length(
+    path: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    made(path, [envelope("w", 7, 1, LogEvent())], [Gap("u", 7, 1, 0, "unknown")])
+
+    def found(words: str) -> list[str]:
+        assert main(["runs", words, "--db", path, "--json"]) == 0
+        return [json.loads(line)["run_id"] for line in capfd.readouterr().out.splitlines()]
+
+    assert found("lost>0") == ["u"]
+    assert found("lost=0") == ["w"]
+
+
+def test_a_store_with_known_gaps_is_whole_but_for_them(
+    path: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    made(path, [Gap("k", 7, 1, 8, "trimmed"), envelope("k", 7, 9, RunEnd())])
+
+    assert main(["verify", "--db", path]) == 0
+    run, total = capfd.readouterr().out.splitlines()
+    assert main(["verify", "--db", path, "--json"]) == 0
+    verdict, summary = map(json.loads, capfd.readouterr().out.splitlines())
+
+    assert run.endswith("8 lost in gaps  whole but for 1 known gap")
+    assert total == "1 run, 1 event, 8 lost in gaps: whole but for 1 known gap"
+    assert (verdict["ok"], verdict["gaps"], verdict["lost"], verdict["lost_unknown"]) == (
+        True, 1, 8, 0,
+    )  # fmt: skip
+    assert (summary["ok"], summary["gaps"], summary["lost_unknown"]) == (True, 1, 0)
+
+
+def test_verify_fails_on_a_loss_of_unknown_length(
+    losses: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["verify", "--db", losses]) == 1
+    *runs, total = capfd.readouterr().out.splitlines()
+    assert main(["verify", "--db", losses, "--json"]) == 1
+    *verdicts, summary = map(json.loads, capfd.readouterr().out.splitlines())
+
+    assert [run.split("  ")[-1] for run in runs] == [
+        "whole but for 1 known gap",
+        "at least 8 events lost, number unknown",
+        "whole",
+    ]
+    assert total.endswith("1 run with a loss of unknown length")
+    assert [each["ok"] for each in verdicts] == [True, False, True]
+    assert (summary["ok"], summary["lost"], summary["lost_unknown"]) == (False, 16, 1)

@@ -120,6 +120,25 @@ async def test_a_lost_stream_goes_on_in_a_new_epoch(database: Database) -> None:
     assert problems(database) == []
 
 
+async def test_a_loss_of_unknown_length_is_counted_apart_and_once(database: Database) -> None:
+    loss = Gap("a", 7, 3, 2, "unknown")
+
+    await store(database, logs("a", 1, 2), [loss], [loss, *logs("a", 3, 4)], [loss, *logs("a", 4)])
+
+    totals = database.read_now(lambda c: read_run(c, "a"))
+    assert (totals.lost, totals.lost_unknown, totals.seq, totals.events) == (0, 1, 4, 4)
+    assert problems(database) == []
+
+
+async def test_a_loss_of_unknown_length_told_late_does_not_move_the_cursor_back(
+    database: Database,
+) -> None:
+    await store(database, logs("a", 1, 2, 3), [Gap("a", 7, 2, 1, "unknown")], logs("a", 3, 4))
+
+    assert seqs(database) == [("a", 7, seq) for seq in (1, 2, 3, 4)]
+    assert problems(database) == []
+
+
 async def test_an_id_used_again_is_a_running_run_again(database: Database) -> None:
     end = envelope("a", 7, 2, RunEnd(ts=AT, status="finished", outcome={"x": 1.0}))
     await store(database, [*logs("a", 1), end])
