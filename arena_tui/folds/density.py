@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from arena_tui.events import Delivery, Envelope, ErrorEvent, Gap
 
@@ -35,6 +36,7 @@ class Density(Struct, frozen=True, kw_only=True):
         places: First place (see `Places`) at or after the beginning of each slice; ascending.
         marks: Errors, gaps and bookmarks, at most `MARKS_MAX` of each kind.
         first_at, last_at: Times of the run's first and newest event, UTC; None without events.
+        lost: Events in gaps of known length; lost_unknown: gaps of unknown length.
     """
 
     counts: tuple[int, ...]
@@ -42,6 +44,8 @@ class Density(Struct, frozen=True, kw_only=True):
     marks: tuple[Mark, ...]
     first_at: datetime | None
     last_at: datetime | None
+    lost: int = 0
+    lost_unknown: int = 0
 
 
 class Slices(Struct, frozen=True, kw_only=True):
@@ -81,6 +85,16 @@ def empty_density(slices: int) -> Density:
     )
 
 
+def with_losses(density: Density, deliveries: Iterable[Delivery]) -> Density:
+    """The density, with the losses that the gaps among these deliveries stand for."""
+    gaps = [each for each in deliveries if isinstance(each, Gap)]
+    return replace(
+        density,
+        lost=sum(gap.count for gap in gaps),
+        lost_unknown=sum(gap.unknown for gap in gaps),
+    )
+
+
 def density_of(
     deliveries: Sequence[Delivery], slices: int, place_of: Callable[[Delivery], int] | None = None
 ) -> Density:
@@ -90,7 +104,7 @@ def density_of(
     """
     stamps = [each.event.ts for each in deliveries if isinstance(each, Envelope)]
     if not stamps:
-        return empty_density(slices)
+        return with_losses(empty_density(slices), deliveries)
     time = Slices(first_at=min(stamps), last_at=max(stamps), count=slices)
     first_at, width_us = time.first_at, time.width_us
     filled: dict[int, tuple[int, int]] = {}
@@ -108,4 +122,5 @@ def density_of(
         last = place
         if isinstance(each.event, ErrorEvent):
             errors.append(Mark(place=place, kind="error", slice=index))
-    return time.density(filled, last, [*errors[:MARKS_MAX], *gaps[:MARKS_MAX]])
+    density = time.density(filled, last, [*errors[:MARKS_MAX], *gaps[:MARKS_MAX]])
+    return with_losses(density, deliveries)

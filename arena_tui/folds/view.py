@@ -45,6 +45,7 @@ class Pane(Struct, frozen=True, kw_only=True):
         held, capacity: Fill of the run's log; lag: events not yet stored, None without a store.
         partial: Whether the run's beginning is missing here, so that tokens, cost and errors are
             lower bounds.
+        lost: Events lost; lost_unknown: gaps of unknown length, with which `lost` is the least.
     """
 
     run_id: str
@@ -74,6 +75,12 @@ class Pane(Struct, frozen=True, kw_only=True):
     lost: int
     reason: str | None
     partial: bool = False
+    lost_unknown: int = 0
+
+    @property
+    def losing(self) -> bool:
+        """Whether events were lost, also when nobody knows how many."""
+        return bool(self.lost or self.lost_unknown)
 
     @property
     def rate(self) -> float:
@@ -222,6 +229,7 @@ class RunView:
             capacity=capacity,
             lag=lag,
             lost=max(totals.lost, overflow),
+            lost_unknown=max(totals.lost_unknown, whole.lost_unknown),
             reason=totals.reason,
             partial=self.partial and stored is None,
         )

@@ -118,11 +118,15 @@ def read_tallies(connection: Connection, run_id: str, at: Cursor) -> dict[str, A
 
 def read_density(connection: Connection, run_id: str, slices: int) -> Density:
     """See `History.density`."""
+    ((lost, lost_unknown),) = connection.execute(
+        "SELECT coalesce(sum(greatest(0, to_seq - from_seq + 1)), 0)::BIGINT, "
+        "count(*) FILTER (reason = 'unknown') FROM gaps WHERE run_id = ?", [run_id]
+    ).fetchall()  # fmt: skip
     found = connection.execute(
         "SELECT epoch, max(seq), min(ts), max(ts) FROM events WHERE run_id = ? GROUP BY 1", [run_id]
     ).fetchall()
     if not found:
-        return empty_density(slices)
+        return replace(empty_density(slices), lost=lost, lost_unknown=lost_unknown)
     first_at, last_at = min(row[2] for row in found), max(row[3] for row in found)
     places = Places(read_lengths(connection, run_id))
     time = Slices(
@@ -146,7 +150,8 @@ def read_density(connection: Connection, run_id: str, slices: int) -> Density:
                 f"JOIN {events} USING (run_id, epoch, seq)", parameters),
     ]  # fmt: skip
     filled = {index: (count, place) for index, count, place in rows}
-    return time.density(filled, places.of(Cursor(*max(found)[:2])), marks)
+    density = time.density(filled, places.of(Cursor(*max(found)[:2])), marks)
+    return replace(density, lost=lost, lost_unknown=lost_unknown)
 
 
 def _place_of(column: str, places: Places) -> str:
