@@ -173,7 +173,9 @@ def _parser() -> _Parser:
         "--to", dest="last", type=_seq, default=2**53, metavar="SEQ", help="the last, likewise"
     )
     events.add_argument("--kind", action="append", metavar="KIND", help="only these kinds")
-    _command(commands, "verify", "check that the store is whole", "stored:verify")
+    _command(
+        commands, "verify", "check that the store is whole, but for known gaps", "stored:verify"
+    )
     publish = _command(
         commands, "publish", "JSON lines to a broker: the way in for every language",
         "publish:publish",

@@ -93,6 +93,7 @@ class ArenaApp(App[int]):
         self._record = record
         self._clock = clock or (lambda: datetime.now().astimezone())
         self.monotonic = monotonic
+        self.began = (self._clock(), monotonic())
         self._frame_s = frame_s
         self._signals = LeavingSignals(on_leaving)
         self._noticed: str | None = None
