@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
+from msgspec.structs import replace
+
 from arena_tui.broker.protocol import BrokerProtocol, Cursor, RunInfo
 from arena_tui.errors import UnknownRunError
 from arena_tui.events import Delivery, Gap
@@ -46,17 +48,22 @@ async def replay(
         if broker is None or live is None or live.epoch < cursor.epoch:
             break
         known = True
-        if live.epoch != cursor.epoch:
-            cursor = Cursor(live.epoch, cursor.seq if cursor.epoch == _FIRST_EPOCH else 0)
+        if cursor.epoch == _FIRST_EPOCH and cursor.seq:
+            cursor = Cursor(live.epoch, cursor.seq)
+        read = min(cursor.seq, live.last_seq) if live.epoch == cursor.epoch else 0
         behind = False
         try:
-            async for delivery in broker.stream(run_id, min(cursor.seq, live.last_seq) + 1):
-                behind = isinstance(delivery, Gap) and await _is_stored(history, run_id, cursor)
-                if behind:
-                    break
-                if _is_news(delivery, cursor, told):
-                    yield delivery
-                    cursor = max(cursor, _cursor_after(delivery))
+            async for delivery in broker.stream(run_id, read + 1):
+                if not _is_news(delivery, cursor, told):
+                    continue
+                if isinstance(delivery, Gap) and delivery.count:
+                    before = max(cursor, Cursor(delivery.epoch, delivery.from_seq - 1))
+                    behind = await _is_stored(history, run_id, before)
+                    if behind:
+                        break
+                    delivery = replace(delivery, from_seq=before.seq + 1)  # noqa: PLW2901
+                yield delivery
+                cursor = max(cursor, _cursor_after(delivery))
         except UnknownRunError:
             continue  # reaped in between: the rest is in the store
         if not behind:

@@ -485,6 +485,43 @@ async def test_a_stream_made_anew_under_the_same_id_goes_on_after_the_old_one(
     await runtime.aclose()
 
 
+async def test_who_opens_a_run_after_its_stream_was_made_anew_reads_the_old_one_from_the_store(
+    redis_url: str,
+) -> None:
+    runtime = Runtime(Config(broker=BrokerUrl(redis_url), db=":memory:"))
+    await runtime.open()
+    assert runtime.history is not None
+    history = runtime.history
+
+    async def is_stored(events: int) -> bool:
+        return [run.events for run in await history.runs()] == [events]
+
+    await publish(runtime, beginning(turns=5))
+    await until(lambda: is_stored(21))
+    with redis.Redis.from_url(redis_url) as client:
+        client.flushdb()
+    await publish(runtime, turn_of(90)[:3])
+    await until(lambda: is_stored(24))
+    async with opened(runtime) as player:
+        seen: list[Delivery | None] = []
+        last = player.position.last
+        for at in range(1, last + 1):
+            player.go_to(at)
+            await player.read_on(nothing)
+            seen.append(player.delivery())
+        player.go_to(15)
+        await player.read_on(nothing)
+        words = await player.go_to_words("t90")
+        await player.read_on(nothing)
+
+        events = [each.event for each in seen if isinstance(each, Envelope)]
+        assert last == 25
+        assert events == [*beginning(turns=5), *turn_of(90)[:3]]
+        assert isinstance(seen[21], Gap)
+        assert (words, player.position.at) == (None, 23)
+    await runtime.aclose()
+
+
 async def test_moves_during_a_read_end_where_the_last_one_leads(runtime: Runtime) -> None:
     await runtime.broker.reap(RUN)
     deliveries = await everything(runtime)
