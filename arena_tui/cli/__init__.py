@@ -166,7 +166,7 @@ def _parser() -> _Parser:
         type=_seq,
         default=1,
         metavar="SEQ",
-        help="the first to print; of a run whose stream was made anew in each of its epochs, "
+        help="the first to print; of a run whose stream was made anew, in each of its epochs, "
         "or EPOCH-SEQ (as in --json): from there on",
     )
     events.add_argument(

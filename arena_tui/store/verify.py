@@ -122,7 +122,7 @@ def _verdicts(connection: Connection) -> list[Verdict]:
                 events=totals[0],
                 gaps=known_gaps,
                 lost=lost,
-                lost_unknown=max(unknown, unknown_gaps),
+                lost_unknown=max(unknown or 0, unknown_gaps),
                 problems=tuple(found),
             )
         )
