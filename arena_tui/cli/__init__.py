@@ -13,6 +13,7 @@ from arena_tui import __version__
 from arena_tui.errors import ArenaError, UsageError
 
 if TYPE_CHECKING:
+    from arena_tui.broker.protocol import Cursor
     from arena_tui.broker_url import BrokerUrl
 
 __all__ = ["main"]
@@ -159,10 +160,22 @@ def _parser() -> _Parser:
     show.add_argument("run", help="its id, or the beginning or end of it")
     events = _command(commands, "events", "the events of a stored run", "stored:events")
     events.add_argument("run", nargs="?", help="its id, or a part; all runs when left out")
-    events.add_argument("--from", dest="from_seq", type=int, default=1, metavar="SEQ")
-    events.add_argument("--to", dest="to_seq", type=int, default=2**53, metavar="SEQ")
+    events.add_argument(
+        "--from",
+        dest="first",
+        type=_seq,
+        default=1,
+        metavar="SEQ",
+        help="the first to print; of a run whose stream was made anew, in each of its epochs, "
+        "or EPOCH-SEQ (as in --json): from there on",
+    )
+    events.add_argument(
+        "--to", dest="last", type=_seq, default=2**53, metavar="SEQ", help="the last, likewise"
+    )
     events.add_argument("--kind", action="append", metavar="KIND", help="only these kinds")
-    _command(commands, "verify", "check that the store is whole", "stored:verify")
+    _command(
+        commands, "verify", "check that the store is whole, but for known gaps", "stored:verify"
+    )
     publish = _command(
         commands, "publish", "JSON lines to a broker: the way in for every language",
         "publish:publish",
@@ -238,6 +251,15 @@ def _count(text: str) -> int:
     if not text.isascii() or not text.isdigit():
         raise argparse.ArgumentTypeError(f"{text[:20]!r} is not a number from 0")
     return int(text)
+
+
+def _seq(text: str) -> Cursor | int:
+    from arena_tui.broker.protocol import Cursor
+
+    epoch, dash, seq = text.rpartition("-")
+    if not dash:
+        return _count(text)
+    return Cursor(_count(epoch), _count(seq))
 
 
 def _port(text: str) -> int:

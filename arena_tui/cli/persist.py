@@ -9,6 +9,7 @@ import shutil
 import sys
 import time
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -16,11 +17,12 @@ from msgspec import Struct
 
 from arena_tui.broker.protocol import STORE, BrokerStats
 from arena_tui.cli.ending import ending_signals
-from arena_tui.cli.output import begin_log, harmless, say_json, tell
+from arena_tui.cli.output import begin_log, harmless, local, say_json, tell
 from arena_tui.config import Config, load_config
 from arena_tui.consumers.feed import stored_and_lost
 from arena_tui.consumers.lines import Recorder
 from arena_tui.errors import StoreError, StoreLockedError, UsageError
+from arena_tui.events import utc_now
 from arena_tui.services.runtime import Runtime
 
 __all__ = ["persist"]
@@ -34,7 +36,9 @@ class _Account(Struct, frozen=True, kw_only=True):
     """Accounts for every event: `published == stored + in_flight + lost`. Printed by `--json`.
 
     Attributes:
+        since: When this process began to count; what earlier ones lost is in the store.
         published: Events this process has seen; those stored earlier count in `stored`.
+        lost_unknown: Gaps of unknown length; their events are no part of `lost`.
         lag_s: Age of the oldest event in flight.
         overflow: Events trimmed before they were stored; part of `lost`.
         quarantined: Events kept raw because the store cannot accept them; part of `lost`.
@@ -46,10 +50,12 @@ class _Account(Struct, frozen=True, kw_only=True):
     broker: str
     db: str
     runs: int
+    since: datetime
     published: int
     stored: int
     in_flight: int
     lost: int
+    lost_unknown: int
     lag_s: float
     overflow: int
     quarantined: int
@@ -59,8 +65,10 @@ class _Account(Struct, frozen=True, kw_only=True):
 
     def __str__(self) -> str:
         return (
+            f"since {local(self.since):%Y-%m-%d %H:%M}: "
             f"published {self.published:,} = stored {self.stored:,} + "
             f"in flight {self.in_flight:,} + lost {self.lost:,}"
+            + (", and an unknown number" if self.lost_unknown else "")
         )
 
 
@@ -82,6 +90,7 @@ def persist(arguments: argparse.Namespace) -> int:
 
 
 async def _persist(config: Config, record: str | None) -> _Account:
+    since = utc_now()
     stopped = asyncio.Event()
     _handle_signals(stopped)
     console = _Console()
@@ -92,9 +101,9 @@ async def _persist(config: Config, record: str | None) -> _Account:
             await runtime.consume(Recorder(Path(record)))
         await _open(runtime)
         console.say(f"storing what comes through {runtime.broker.name} in {config.db}")
-        await _watch(runtime, console, stopped)
-        await _flush(runtime)
-        account = await _account(runtime)
+        await _watch(runtime, console, stopped, since)
+        await _flush(runtime, since)
+        account = await _account(runtime, since)
     finally:
         await runtime.aclose()
         console.show_status("")
@@ -123,19 +132,24 @@ async def _open(runtime: Runtime) -> None:
         ) from None
 
 
-async def _watch(runtime: Runtime, console: _Console, stopped: asyncio.Event) -> None:
+async def _watch(
+    runtime: Runtime, console: _Console, stopped: asyncio.Event, since: datetime
+) -> None:
     """Report the account once a second until stopped."""
-    account = await _account(runtime)
-    before, published, lost = time.monotonic(), account.published, 0
+    account = await _account(runtime, since)
+    before, published, lost, unknown = time.monotonic(), account.published, 0, 0
     while not stopped.is_set():
         with suppress(TimeoutError):
             await asyncio.wait_for(stopped.wait(), _REPORT_INTERVAL_S)
-        account = await _account(runtime)
+        account = await _account(runtime, since)
         if account.lost > lost:
             console.say(f"{account.lost - lost:,} events could not be had any more: noted as gaps")
+        if account.lost_unknown > unknown:
+            console.say("an unknown number of events could not be had any more: noted as gaps")
         now = time.monotonic()
         rate = (account.published - published) / (now - before)
-        before, published, lost = now, account.published, account.lost
+        before, published = now, account.published
+        lost, unknown = account.lost, account.lost_unknown
         problem = account.link or (account.error and "the store refuses")
         console.show_status(
             f"{account} · {rate:,.0f} ev/s · lag {account.lag_s:.1f} s"
@@ -143,7 +157,7 @@ async def _watch(runtime: Runtime, console: _Console, stopped: asyncio.Event) ->
         )
 
 
-async def _flush(runtime: Runtime) -> None:
+async def _flush(runtime: Runtime, since: datetime) -> None:
     """Wait until everything published before the call is stored, unless the store fails.
 
     Later events are not waited for: there may be no end to them.
@@ -151,13 +165,13 @@ async def _flush(runtime: Runtime) -> None:
     target = (await runtime.broker.stats()).published
     with suppress(TimeoutError):
         async with asyncio.timeout(_FLUSH_TIMEOUT_S):
-            while (account := await _account(runtime)).error is None:
+            while (account := await _account(runtime, since)).error is None:
                 if account.stored + account.lost >= target:
                     return
                 await asyncio.sleep(_FLUSH_POLL_S)
 
 
-async def _account(runtime: Runtime) -> _Account:
+async def _account(runtime: Runtime, since: datetime) -> _Account:
     storing = runtime.storing
     assert storing is not None
     assert runtime.config.db is not None
@@ -168,10 +182,12 @@ async def _account(runtime: Runtime) -> _Account:
         broker=runtime.broker.name,
         db=runtime.config.db,
         runs=len(stats.runs),
+        since=since,
         published=stats.published,
         stored=stored,
         in_flight=stats.published - stored - lost,
         lost=lost,
+        lost_unknown=counters.lost_unknown,
         lag_s=next((each.lag_s for each in stats.consumers if each.name == STORE), 0.0),
         overflow=stats.overflow,
         quarantined=counters.quarantined,

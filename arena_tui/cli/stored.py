@@ -5,23 +5,26 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from arena_tui.broker.protocol import Cursor
 from arena_tui.cli.output import local, local_time, say, say_json, say_table, tell
 from arena_tui.codec import encode_event, encode_line
 from arena_tui.config import load_config
 from arena_tui.errors import StoreError
 from arena_tui.events import Delivery, Envelope, Gap, short_id
-from arena_tui.folds.totals import RunTotals
+from arena_tui.folds.places import Places
+from arena_tui.folds.totals import RunTotals, lost_text
 from arena_tui.store.database import Database
 from arena_tui.store.filters import parse_filter
-from arena_tui.store.history import WINDOW, read_run, read_runs, read_window
-from arena_tui.store.verify import verify_store
+from arena_tui.store.history import read_run, read_runs
+from arena_tui.store.verify import Verdict, verify_store
+from arena_tui.store.windows import WINDOW, begun_in, read_lengths, read_window
 
 __all__ = ["events", "open_store", "runs", "show", "verify"]
 
@@ -100,6 +103,10 @@ def show(arguments: argparse.Namespace) -> int:
                 value = local_time(value)  # noqa: PLW2901
             elif isinstance(value, dict):
                 value = "  ".join(f"{key} {each:g}" for key, each in value.items())  # noqa: PLW2901
+            elif name == "lost":
+                value = lost_text(totals.lost, totals.lost_unknown)  # noqa: PLW2901
+            elif name == "lost_unknown":
+                continue
             say(f"{name:<14} {'–' if value in (None, '', []) else value}")
     return 0
 
@@ -119,20 +126,20 @@ def events(arguments: argparse.Namespace) -> int:
 
 
 def verify(arguments: argparse.Namespace) -> int:
-    """Check every run; returns 1 when one has problems."""
+    """Check every run; returns 1 when one has problems, or lost nobody knows how many events."""
     with open_store(arguments) as database:
         verdicts = database.read_now(verify_store)
-    bad = [verdict for verdict in verdicts if verdict.problems]
-    stored = sum(verdict.events for verdict in verdicts)
-    lost = sum(verdict.lost for verdict in verdicts)
+    bad = [verdict for verdict in verdicts if not verdict.ok]
     if arguments.json:
         for verdict in verdicts:
             say_json(
                 {
                     "run_id": verdict.run_id,
-                    "ok": not verdict.problems,
+                    "ok": verdict.ok,
                     "events": verdict.events,
+                    "gaps": verdict.gaps,
                     "lost": verdict.lost,
+                    "lost_unknown": verdict.lost_unknown,
                     "problems": verdict.problems,
                 }
             )
@@ -140,35 +147,81 @@ def verify(arguments: argparse.Namespace) -> int:
             {
                 "ok": not bad,
                 "runs": len(verdicts),
-                "events": stored,
-                "lost": lost,
-                "runs_with_problems": len(bad),
+                "events": sum(verdict.events for verdict in verdicts),
+                "gaps": sum(verdict.gaps for verdict in verdicts),
+                "lost": sum(verdict.lost for verdict in verdicts),
+                "lost_unknown": sum(verdict.lost_unknown for verdict in verdicts),
+                "runs_with_problems": sum(bool(verdict.problems) for verdict in verdicts),
             }
         )
     else:
         for verdict in verdicts:
-            state = "; ".join(verdict.problems) or "whole"
-            lost_text = f", {verdict.lost:,} lost in gaps" if verdict.lost else ""
-            say(f"{verdict.run_id}  {verdict.events:>9,} events{lost_text}  {state}")
-        say(
-            f"{len(verdicts):,} runs, {stored:,} events, {lost:,} lost in gaps: "
-            + ("all whole" if not bad else f"{len(bad):,} runs with problems")
-        )
+            lost = f", {_lost(verdict)} lost in gaps" if _lost(verdict) != "0" else ""
+            say(f"{verdict.run_id}  {verdict.events:>9,} events{lost}  {_state(verdict)}")
+        say(_summary(verdicts))
     return 1 if bad else 0
 
 
+def _lost(verdict: Verdict) -> str:
+    return lost_text(verdict.lost, verdict.lost_unknown)
+
+
+def _state(verdict: Verdict) -> str:
+    """What is wrong with the run, or that it is whole."""
+    wrong = list(verdict.problems)
+    if verdict.lost_unknown:
+        wrong.append(f"at least {_many(verdict.lost, 'event')} lost, number unknown")
+    if wrong or not verdict.gaps:
+        return "; ".join(wrong) or "whole"
+    return f"whole but for {_many(verdict.gaps, 'known gap')}"
+
+
+def _summary(verdicts: Sequence[Verdict]) -> str:
+    """The verdicts in one line."""
+    unsound = sum(bool(verdict.problems) for verdict in verdicts)
+    unknown = sum(bool(verdict.lost_unknown) for verdict in verdicts)
+    gaps = sum(verdict.gaps for verdict in verdicts)
+    wrong = [f"{_many(unsound, 'run')} with problems"] if unsound else []
+    wrong += [f"{_many(unknown, 'run')} with a loss of unknown length"] if unknown else []
+    whole = f"whole but for {_many(gaps, 'known gap')}" if gaps else "all whole"
+    lost = lost_text(sum(verdict.lost for verdict in verdicts), unknown)
+    events = _many(sum(verdict.events for verdict in verdicts), "event")
+    return (
+        f"{_many(len(verdicts), 'run')}, {events}, {lost} lost in gaps: {', '.join(wrong) or whole}"
+    )
+
+
+def _many(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def _say_events(database: Database, totals: RunTotals, arguments: argparse.Namespace) -> None:
-    seq = max(1, arguments.from_seq)
-    last = min(arguments.to_seq, totals.seq)
-    while seq <= last:
-        upto = min(last, seq + WINDOW - 1)
-        window = database.read_now(
-            partial(read_window, run_id=totals.run_id, from_seq=seq, to_seq=upto)
-        )
-        for delivery in window:
-            if not isinstance(delivery, Gap) or delivery.from_seq >= seq:
+    run_id, first, last = totals.run_id, arguments.first, arguments.last
+    places = Places(database.read_now(partial(read_lengths, run_id=run_id)))
+    for epoch in places.epochs:
+        is_start = True
+        for span in places.spans(*_asked_for(places, epoch, first, last), WINDOW):
+            window = database.read_now(
+                partial(read_window, run_id=run_id, epoch=epoch, from_seq=span.first,
+                        to_seq=span.last)
+            )  # fmt: skip
+            for delivery in begun_in(window, span.first, is_start):
                 _say_event(delivery, arguments)
-        seq = upto + 1
+            is_start = False
+
+
+def _asked_for(
+    places: Places, epoch: int, first: Cursor | int, last: Cursor | int
+) -> tuple[int, int]:
+    """The places of an epoch between two limits: an event id, or a seq in every epoch."""
+    start, length = places.before(epoch), places.lengths[epoch]
+    low = first if isinstance(first, int) else first.seq if epoch == first.epoch else 1
+    high = last if isinstance(last, int) else last.seq if epoch == last.epoch else length
+    if not isinstance(first, int) and epoch < first.epoch:
+        low = length + 1
+    if not isinstance(last, int) and epoch > last.epoch:
+        high = 0
+    return start + max(low, 1), start + min(high, length)
 
 
 def _say_event(delivery: Delivery, arguments: argparse.Namespace) -> None:
@@ -181,7 +234,10 @@ def _say_event(delivery: Delivery, arguments: argparse.Namespace) -> None:
     if arguments.json:
         sys.stdout.buffer.write(encode_line(delivery) + b"\n")
     elif isinstance(delivery, Gap):
-        say(f"{delivery.from_seq:>7}  gap: {delivery.count:,} events, {delivery.reason}")
+        missing = f"{delivery.count:,} events, {delivery.reason}"
+        if delivery.unknown:
+            missing = "an unknown number of events lost"
+        say(f"{delivery.from_seq:>7}  gap: {missing}")
     else:
         event = delivery.event
         text = encode_event(event).decode()
@@ -204,6 +260,7 @@ def _run_fields(totals: RunTotals) -> dict[str, Any]:
         "events": totals.events,
         "errors": totals.errors,
         "lost": totals.lost,
+        "lost_unknown": totals.lost_unknown,
         "input_tokens": totals.input_tokens,
         "output_tokens": totals.output_tokens,
         "cost_usd": totals.cost_usd,
@@ -234,6 +291,6 @@ def _run_cells(totals: RunTotals) -> list[str]:
         str(totals.turns),
         str(totals.events),
         str(totals.errors),
-        str(totals.lost),
+        lost_text(totals.lost, totals.lost_unknown),
         "–" if totals.cost_usd is None else f"${totals.cost_usd:.3f}",
     ]

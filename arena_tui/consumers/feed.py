@@ -45,9 +45,11 @@ class Truth(Struct, frozen=True, kw_only=True):
         overflow: Events a durable consumer lost.
         warnings: The newest warnings.
         link: What is wrong with the connection to the broker's server; None while it works.
+        lost_unknown: Gaps of unknown length, whose events are no part of `lost`.
 
-    With a shared broker, `published` counts the events this process has seen, and `stored`
-    includes those stored before it connected.
+    It begins with this process: what earlier ones stored or lost is in the store. With a shared
+    broker, `published` counts the events this process has seen, and `stored` includes those stored
+    before it connected.
     """
 
     published: int = 0
@@ -63,6 +65,7 @@ class Truth(Struct, frozen=True, kw_only=True):
     overflow: int = 0
     warnings: tuple[str, ...] = ()
     link: str | None = None
+    lost_unknown: int = 0
 
 
 class Frame(Struct, frozen=True, kw_only=True):
@@ -140,7 +143,7 @@ class Feed(Consumer):
                 self._views[delivery.run_id] = view
                 if isinstance(delivery, Envelope) and isinstance(delivery.event, RunStart):
                     self._take_place(view, delivery.event)
-                elif isinstance(delivery, Gap) and self._broker.shared:
+                elif isinstance(delivery, Gap) and self._broker.shared and not delivery.unknown:
                     view.begin_at(delivery.to_seq + 1)
                     continue
             view.add(delivery, now)
@@ -219,6 +222,7 @@ class Feed(Consumer):
                 overflow=stats.overflow,
                 warnings=stats.warnings,
                 link=stats.link,
+                lost_unknown=counters.lost_unknown if counters else 0,
             ),
         )
 

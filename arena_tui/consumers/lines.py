@@ -30,10 +30,12 @@ T = TypeVar("T")
 
 
 class RecorderStats(Struct, frozen=True, kw_only=True):
-    """Counters since creation: events written, and events in the gaps written."""
+    """Counters since creation: events written, events in the gaps written, and gaps written whose
+    length nobody knows."""
 
     recorded: int
     lost: int
+    lost_unknown: int
 
 
 class _Kept(Struct, frozen=True):
@@ -71,6 +73,7 @@ class Recorder(Consumer):
         self._kept = _Kept()
         self._recorded = 0
         self._lost = 0
+        self._lost_unknown = 0
 
     async def start(self) -> Mapping[str, Cursor]:
         """Open the file, and truncate what a crash left half-written.
@@ -92,7 +95,9 @@ class Recorder(Consumer):
         return {run_id: cursors[run_id] for run_id in {each.run_id for each in batch}}
 
     def stats(self) -> RecorderStats:
-        return RecorderStats(recorded=self._recorded, lost=self._lost)
+        return RecorderStats(
+            recorded=self._recorded, lost=self._lost, lost_unknown=self._lost_unknown
+        )
 
     async def aclose(self) -> None:
         if self._thread is not None:
@@ -162,7 +167,9 @@ class Recorder(Consumer):
         os.fsync(self._descriptor)
         self._keep(_Kept(offset, cursors))
         self._recorded += sum(1 for each in news if isinstance(each, Envelope))
-        self._lost += sum(each.count for each in news if isinstance(each, Gap))
+        gaps = [each for each in news if isinstance(each, Gap)]
+        self._lost += sum(gap.count for gap in gaps)
+        self._lost_unknown += sum(gap.unknown for gap in gaps)
         return cursors
 
     def _keep(self, kept: _Kept) -> None:

@@ -35,12 +35,14 @@ class PersisterStats(Struct, frozen=True, kw_only=True):
     Attributes:
         stored: Events committed.
         lost: Events in gaps committed.
+        lost_unknown: Gaps of unknown length committed; none of their events is in `lost`.
         quarantined: Those of the lost that are kept raw in quarantine.
     """
 
     stored: int
     lost: int
     quarantined: int
+    lost_unknown: int = 0
 
 
 class Persister(Consumer):
@@ -63,6 +65,7 @@ class Persister(Consumer):
         self._ingest = Ingest(clock)
         self._stored = 0
         self._lost = 0
+        self._lost_unknown = 0
         self._quarantined = 0
         self._commits: deque[tuple[float, int]] = deque(maxlen=512)
 
@@ -95,7 +98,12 @@ class Persister(Consumer):
                 return {run_id: Cursor(each.epoch, each.seq) for run_id, each in folded.items()}
 
     def stats(self) -> PersisterStats:
-        return PersisterStats(stored=self._stored, lost=self._lost, quarantined=self._quarantined)
+        return PersisterStats(
+            stored=self._stored,
+            lost=self._lost,
+            quarantined=self._quarantined,
+            lost_unknown=self._lost_unknown,
+        )
 
     async def aclose(self) -> None:
         self._database.live_runs = frozenset()
@@ -119,6 +127,7 @@ class Persister(Consumer):
             _log.error("quarantined event %d of run %s: %s", envelope.seq, envelope.run_id, reason)
         gaps = [each for each in batch if isinstance(each, Gap)]
         self._lost += sum(gap.count for gap in gaps)
+        self._lost_unknown += sum(gap.unknown for gap in gaps)
         self._stored += len(batch) - len(gaps)
         self._quarantined += len(aside)
         self._ingest.remember(folded)

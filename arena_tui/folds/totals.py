@@ -21,7 +21,7 @@ from arena_tui.events import (
     RunStatus,
 )
 
-__all__ = ["BIGINT_MAX", "AgentTally", "RunTotals", "TotalsStatus"]
+__all__ = ["BIGINT_MAX", "AgentTally", "RunTotals", "TotalsStatus", "lost_text"]
 
 TotalsStatus: TypeAlias = Literal["running"] | RunStatus
 
@@ -45,8 +45,10 @@ class RunTotals(Struct, kw_only=True):
     Attributes:
         status: `running` until its `run_end` was folded.
         turns: Highest turn number seen.
-        errors: `error` events; lost: events in gaps; input_tokens, output_tokens and cost_usd
-            (US dollars): None until an event reports one.
+        errors: `error` events; input_tokens, output_tokens and cost_usd (US dollars): None until an
+            event reports one.
+        lost: Events in gaps of known length.
+        lost_unknown: Gaps of unknown length; with one, `lost` is the least that was lost.
         started_at, ended_at, last_at: Times of the first, the `run_end` and the newest event, UTC.
     """
 
@@ -66,6 +68,7 @@ class RunTotals(Struct, kw_only=True):
     events: int = 0
     errors: int = 0
     lost: int = 0
+    lost_unknown: int = 0
     input_tokens: int | None = None
     output_tokens: int | None = None
     cost_usd: float | None = None
@@ -92,7 +95,7 @@ class RunTotals(Struct, kw_only=True):
         """Fold in the run's next event."""
         event = envelope.event
         if envelope.epoch != self.epoch:
-            self._start_epoch(envelope.epoch)
+            self.start_epoch(envelope.epoch)
         self.seq = envelope.seq
         self.events += 1
         self.last_at = event.ts
@@ -106,11 +109,12 @@ class RunTotals(Struct, kw_only=True):
     def add_gap(self, gap: Gap) -> None:
         """Fold in a gap: count its events as lost and move past them."""
         self.lost += gap.count
+        self.lost_unknown += gap.unknown
         if gap.epoch != self.epoch:
-            self._start_epoch(gap.epoch)
-        self.seq = gap.to_seq
+            self.start_epoch(gap.epoch)
+        self.seq = max(self.seq, gap.to_seq)
 
-    def _start_epoch(self, epoch: int) -> None:
+    def start_epoch(self, epoch: int) -> None:
         """The stream was recreated under the same id; the end of the old one does not apply."""
         self.epoch, self.seq = epoch, 0
         self.status, self.outcome, self.reason, self.ended_at = "running", {}, None, None
@@ -131,6 +135,11 @@ class RunTotals(Struct, kw_only=True):
             self.parent_run_id = event.parent_run_id
         else:
             self.errors += 1
+
+
+def lost_text(lost: int, unknown: int) -> str:
+    """`1,200` events lost, or `≥1,200` if there are gaps of unknown length as well."""
+    return f"{'≥' if unknown else ''}{lost:,}"
 
 
 _FOLDED = frozenset({LlmResponse, RunStart, RunEnd, Fork, ErrorEvent})

@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 from msgspec import Struct
 from msgspec.structs import replace
 
-from arena_tui.broker.protocol import RunMeta, RunState
+from arena_tui.broker.protocol import Cursor, RunMeta, RunState
 from arena_tui.events import (
     Action,
     AgentInfo,
@@ -45,6 +45,7 @@ class Pane(Struct, frozen=True, kw_only=True):
         held, capacity: Fill of the run's log; lag: events not yet stored, None without a store.
         partial: Whether the run's beginning is missing here, so that tokens, cost and errors are
             lower bounds.
+        lost: Events lost; lost_unknown: gaps of unknown length, with which `lost` is the least.
     """
 
     run_id: str
@@ -74,6 +75,12 @@ class Pane(Struct, frozen=True, kw_only=True):
     lost: int
     reason: str | None
     partial: bool = False
+    lost_unknown: int = 0
+
+    @property
+    def losing(self) -> bool:
+        """Whether events were lost, also when nobody knows how many."""
+        return bool(self.lost or self.lost_unknown)
 
     @property
     def rate(self) -> float:
@@ -158,6 +165,12 @@ class RunView:
         """Start at this seq: earlier events predate the subscription and are not lost."""
         self._first_seq = seq
 
+    def stand_at(self, at: Cursor) -> None:
+        """Go on from there: what was folded so far is the run's state at that position."""
+        if at.epoch != self.totals.epoch:
+            self.totals.start_epoch(at.epoch)
+        self.totals.seq = at.seq
+
     def introduce(self, meta: RunMeta) -> None:
         """Take game, label and agents from the metadata if the `run_start` was not seen."""
         if not self.totals.game and (meta.game or meta.agents):
@@ -216,6 +229,7 @@ class RunView:
             capacity=capacity,
             lag=lag,
             lost=max(totals.lost, overflow),
+            lost_unknown=max(totals.lost_unknown, whole.lost_unknown),
             reason=totals.reason,
             partial=self.partial and stored is None,
         )

@@ -12,8 +12,9 @@ __all__ = ["parse_filter"]
 _COLUMNS: Final = {
     "game": "game", "label": "label", "agent": "agents", "status": "status", "run": "run_id",
     "tag": "tags", "reason": "reason", "outcome": "outcome", "turns": "turns", "events": "events",
-    "err": "errors", "lost": "lost", "cost": "cost_usd", "in": "input_tokens",
-    "out": "output_tokens", "duration": "epoch(last_at - started_at)",
+    "err": "errors", "lost": "greatest(lost, if(lost_unknown > 0, 1, 0))", "cost": "cost_usd",
+    "in": "input_tokens", "out": "output_tokens",
+    "duration": "epoch(last_at - started_at)",
     "tokens": "coalesce(input_tokens, 0) + coalesce(output_tokens, 0)",
 }  # fmt: skip
 _ANYWHERE: Final = (

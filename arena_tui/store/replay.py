@@ -9,7 +9,9 @@ from msgspec.structs import replace
 from arena_tui.broker.protocol import BrokerProtocol, Cursor, RunInfo
 from arena_tui.errors import UnknownRunError
 from arena_tui.events import Delivery, Gap
-from arena_tui.store.history import WINDOW, History
+from arena_tui.folds.places import Places
+from arena_tui.store.history import History
+from arena_tui.store.windows import WINDOW, begun_in
 
 __all__ = ["replay"]
 
@@ -34,26 +36,34 @@ async def replay(
     """
     cursor = Cursor(epoch, from_seq - 1)
     known = False
+    told: set[tuple[int, int]] = set()  # empty gaps: no cursor is past one
     while True:
         # Before the store is read: a run that is reaped in between has been stored by then.
         live = await _live_info(broker, run_id)
         async for delivery in _stored(history, run_id, cursor):
-            yield delivery
-            cursor, known = _cursor_after(delivery), True
+            known = True
+            if _is_news(delivery, cursor, told):
+                yield delivery
+            cursor = max(cursor, _cursor_after(delivery))
         if broker is None or live is None or live.epoch < cursor.epoch:
             break
         known = True
-        if live.epoch != cursor.epoch:
-            cursor = Cursor(live.epoch, cursor.seq if cursor.epoch == _FIRST_EPOCH else 0)
+        if cursor.epoch == _FIRST_EPOCH and cursor.seq:
+            cursor = Cursor(live.epoch, cursor.seq)
+        read = min(cursor.seq, live.last_seq) if live.epoch == cursor.epoch else 0
         behind = False
         try:
-            async for delivery in broker.stream(run_id, min(cursor.seq, live.last_seq) + 1):
-                behind = isinstance(delivery, Gap) and await _is_stored(history, run_id, cursor)
-                if behind:
-                    break
-                if _cursor_after(delivery) > cursor:
-                    yield delivery
-                    cursor = _cursor_after(delivery)
+            async for delivery in broker.stream(run_id, read + 1):
+                if not _is_news(delivery, cursor, told):
+                    continue
+                if isinstance(delivery, Gap) and delivery.count:
+                    before = max(cursor, Cursor(delivery.epoch, delivery.from_seq - 1))
+                    behind = await _is_stored(history, run_id, before)
+                    if behind:
+                        break
+                    delivery = replace(delivery, from_seq=before.seq + 1)  # noqa: PLW2901
+                yield delivery
+                cursor = max(cursor, _cursor_after(delivery))
         except UnknownRunError:
             continue  # reaped in between: the rest is in the store
         if not behind:
@@ -64,18 +74,16 @@ async def replay(
 
 async def _stored(history: History, run_id: str, cursor: Cursor) -> AsyncIterator[Delivery]:
     """Stored events and gaps after the cursor."""
-    for epoch, last_seq in (await history.epochs(run_id)).items():
-        if epoch < cursor.epoch:
-            continue
-        cursor = Cursor(epoch, cursor.seq if cursor.epoch in (epoch, _FIRST_EPOCH) else 0)
-        for first in range(cursor.seq + 1, last_seq + 2, WINDOW):
-            for delivery in await history.window(run_id, first, first + WINDOW - 1, epoch):
-                if isinstance(delivery, Gap) and delivery.reason == "reset":
-                    yield delivery
-                elif (after := _cursor_after(delivery)) > cursor:
-                    is_partly_read = isinstance(delivery, Gap) and delivery.from_seq <= cursor.seq
-                    yield replace(delivery, from_seq=cursor.seq + 1) if is_partly_read else delivery
-                    cursor = after
+    places = Places(await history.lengths(run_id))
+    if cursor.epoch == _FIRST_EPOCH and places.epochs:
+        cursor = Cursor(places.epochs[0], cursor.seq)
+    first = places.after(cursor)
+    is_start = True
+    for span in places.spans(first, places.last, WINDOW):
+        window = await history.window(run_id, span.first, span.last, span.epoch)
+        for delivery in begun_in(window, span.first, is_start):
+            yield delivery
+        is_start = False
 
 
 async def _live_info(broker: BrokerProtocol | None, run_id: str) -> RunInfo | None:
@@ -88,6 +96,15 @@ async def _is_stored(history: History, run_id: str, cursor: Cursor) -> bool:
     return bool(await history.window(run_id, cursor.seq + 1, cursor.seq + 1, cursor.epoch))
 
 
+def _is_news(delivery: Delivery, cursor: Cursor, told: set[tuple[int, int]]) -> bool:
+    """Whether the delivery is past the cursor, or an empty gap that was not told yet."""
+    if delivery.last_seq >= delivery.first_seq:
+        return _cursor_after(delivery) > cursor
+    place = (delivery.epoch, delivery.first_seq)
+    is_new = place not in told and place >= cursor
+    told.add(place)
+    return is_new
+
+
 def _cursor_after(delivery: Delivery) -> Cursor:
-    seq = delivery.to_seq if isinstance(delivery, Gap) else delivery.seq
-    return Cursor(delivery.epoch, seq)
+    return Cursor(delivery.epoch, delivery.last_seq)

@@ -39,7 +39,7 @@ CREATE TABLE events (
     turn BIGINT, kind VARCHAR NOT NULL, agent_id VARCHAR, ts TIMESTAMP NOT NULL,
     payload VARCHAR NOT NULL
 );
--- to_seq < from_seq: an unknown number of events (the stream was lost and recreated).
+-- to_seq < from_seq: none, or with the reason 'unknown' an unknown number of events.
 CREATE TABLE gaps (
     run_id VARCHAR NOT NULL, epoch BIGINT NOT NULL, from_seq BIGINT NOT NULL,
     to_seq BIGINT NOT NULL, reason VARCHAR NOT NULL, noted_at TIMESTAMP NOT NULL
@@ -54,7 +54,15 @@ CREATE TABLE bookmarks (
 );
 """
 
-_MIGRATIONS: Final = (_V1,)
+_V2 = """
+-- Gaps of unknown length: an unknown number of events from from_seq on. `lost` has the others.
+ALTER TABLE runs ADD COLUMN lost_unknown BIGINT DEFAULT 0;
+UPDATE runs SET lost_unknown = found.count FROM (
+    SELECT run_id, count(*) AS count FROM gaps WHERE reason = 'unknown' GROUP BY run_id
+) AS found WHERE runs.run_id = found.run_id;
+"""
+
+_MIGRATIONS: Final = (_V1, _V2)
 SCHEMA_VERSION: Final = len(_MIGRATIONS)
 
 

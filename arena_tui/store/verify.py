@@ -43,20 +43,38 @@ _ENDS = """
 SELECT run_id, epoch, arg_max(coalesce(payload->>'status', 'finished'), seq)
 FROM events WHERE kind = 'run_end' GROUP BY ALL
 """
+_GAPS = """
+SELECT run_id, count(*) FILTER (to_seq >= from_seq), sum(greatest(0, to_seq - from_seq + 1)),
+       count(*) FILTER (reason = 'unknown')
+FROM gaps GROUP BY run_id
+"""
 _RUNS = """
-SELECT run_id, epoch, seq, status, lost, events, turns, errors, input_tokens, output_tokens,
-       cost_usd FROM runs
+SELECT run_id, epoch, seq, status, lost, lost_unknown, events, turns, errors, input_tokens,
+       output_tokens, cost_usd FROM runs
 """
 _TOTALS = ("events", "turns", "errors", "input_tokens", "output_tokens")
 
 
 class Verdict(Struct, frozen=True, kw_only=True):
-    """Result of checking one run; `problems` is empty when it is sound."""
+    """Result of checking one run.
+
+    Attributes:
+        gaps: Gaps of known length, in which `lost` events were lost.
+        lost_unknown: Gaps of unknown length.
+        problems: What is wrong with its rows; empty when they are sound.
+    """
 
     run_id: str
     events: int
+    gaps: int
     lost: int
+    lost_unknown: int
     problems: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether its rows are sound and nothing is missing but what known gaps say."""
+        return not self.problems and not self.lost_unknown
 
 
 def verify_store(connection: Connection) -> list[Verdict]:
@@ -76,17 +94,19 @@ def _verdicts(connection: Connection) -> list[Verdict]:
     problems, newest = _check_seqs(connection)
     recounts = {row[0]: row[1:] for row in connection.execute(_RECOUNT).fetchall()}
     ends = {row[:2]: row[2] for row in connection.execute(_ENDS).fetchall()}
-    gaps = dict(connection.execute(
-        "SELECT run_id, sum(greatest(0, to_seq - from_seq + 1)) FROM gaps GROUP BY 1"
-    ).fetchall())  # fmt: skip
+    gaps = {row[0]: row[1:] for row in connection.execute(_GAPS).fetchall()}
     verdicts = []
-    for run_id, epoch, seq, status, lost, *totals, cost in connection.execute(_RUNS).fetchall():
+    for run_id, epoch, seq, status, lost, unknown, *totals, cost in connection.execute(
+        _RUNS
+    ).fetchall():
         found = problems.pop(run_id, [])
+        known_gaps, missing, unknown_gaps = gaps.get(run_id, (0, 0, 0))
         *counted, cost_counted, cost_scale = recounts.get(run_id, _NO_EVENTS)
         checks = [
             ("cursor", (epoch, seq), newest.get(run_id, (epoch, 0))),
             ("status", status, ends.get((run_id, epoch), "running")),
-            ("lost", lost, gaps.get(run_id, 0)),
+            ("lost", lost, missing),
+            ("lost_unknown", unknown, unknown_gaps),
             *zip(_TOTALS, totals, (_capped(each) for each in counted), strict=True),
         ]
         if not _close(cost, cost_counted, cost_scale):
@@ -96,9 +116,25 @@ def _verdicts(connection: Connection) -> list[Verdict]:
             for name, stored, count in checks
             if stored != count
         ]
-        verdicts.append(Verdict(run_id=run_id, events=totals[0], lost=lost, problems=tuple(found)))
+        verdicts.append(
+            Verdict(
+                run_id=run_id,
+                events=totals[0],
+                gaps=known_gaps,
+                lost=lost,
+                lost_unknown=max(unknown or 0, unknown_gaps),
+                problems=tuple(found),
+            )
+        )
     verdicts += [
-        Verdict(run_id=run_id, events=0, lost=0, problems=(*found, "events without a run"))
+        Verdict(
+            run_id=run_id,
+            events=0,
+            gaps=0,
+            lost=0,
+            lost_unknown=0,
+            problems=(*found, "events without a run"),
+        )
         for run_id, found in problems.items()
     ]
     return sorted(verdicts, key=lambda verdict: verdict.run_id)

@@ -99,6 +99,7 @@ class ArenaApp(App[int]):
         self._record = record
         self._clock = clock or (lambda: datetime.now().astimezone())
         self.monotonic = monotonic
+        self.began = (self._clock(), monotonic())
         self._frame_s = frame_s
         self._signals = LeavingSignals(on_signal, on_leaving)
         self._on_leaving = on_leaving

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -230,7 +231,8 @@ def test_on_a_terminal_the_last_line_tells_where_every_event_is(
 
     assert terminal.wait() == 0
     last = [line.rstrip() for line in terminal.screen.display if line.strip()][-1]
-    assert last == (
-        "arena-tui: published 12 = stored 12 + in flight 0 + lost 0; "
-        "what comes now is stored next time"
+    assert re.fullmatch(
+        r"arena-tui: since \d{4}-\d\d-\d\d \d\d:\d\d: "
+        r"published 12 = stored 12 \+ in flight 0 \+ lost 0; what comes now is stored next time",
+        last,
     )

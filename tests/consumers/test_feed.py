@@ -209,13 +209,34 @@ async def test_what_a_shared_broker_had_stored_before_is_not_in_flight(
 class Stored:
     """As much of a persister as a feed reads."""
 
-    def __init__(self, stored: int) -> None:
+    def __init__(self, stored: int, lost_unknown: int = 0) -> None:
         self.consumer = self
         self.health = Health(state="ok", failures=0, last_error=None)
-        self._stored = stored
+        self._stats = PersisterStats(
+            stored=stored, lost=0, quarantined=0, lost_unknown=lost_unknown
+        )
 
     def stats(self) -> PersisterStats:
-        return PersisterStats(stored=self._stored, lost=0, quarantined=0)
+        return self._stats
+
+    def totals(self, run_id: str) -> RunTotals | None:
+        return None
+
+
+@pytest.mark.parametrize("shared", [False, True])
+async def test_a_loss_of_unknown_length_reaches_pane_and_truth_also_as_the_first_news(
+    clock: FakeClock, shared: bool
+) -> None:
+    stage = await Stage.open(clock)
+    stage.broker.shared = shared
+    await stage.feed.handle([Gap("a", 7, 5, 4, "unknown"), envelope("a", 8, 1, Action())])
+
+    frame = await stage.feed.frame(Stored(stored=1, lost_unknown=1))  # type: ignore[arg-type]
+
+    (pane,) = frame.panes
+    assert (pane.lost, pane.lost_unknown, pane.losing) == (0, 1, True)
+    assert (frame.truth.lost, frame.truth.lost_unknown) == (0, 1)
+    assert Gap("a", 7, 5, 4, "unknown") in pane.recent
 
 
 def test_a_run_seen_late_is_introduced_and_says_that_there_was_more() -> None:

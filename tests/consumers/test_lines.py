@@ -186,6 +186,16 @@ async def test_a_gap_is_a_line_in_its_place(recorder: Recorder, path: Path) -> N
     assert (recorder.stats().recorded, recorder.stats().lost) == (2, 8)
 
 
+async def test_a_loss_of_unknown_length_is_a_line_and_counted_apart(
+    recorder: Recorder, path: Path
+) -> None:
+    await recorder.handle([Gap("a", 7, 1, 3, "trimmed"), Gap("a", 7, 4, 3, "unknown")])
+
+    stats = recorder.stats()
+    assert b'"reason":"unknown"' in path.read_bytes().splitlines()[-1]
+    assert (stats.recorded, stats.lost, stats.lost_unknown) == (0, 3, 1)
+
+
 async def test_a_stream_made_anew_goes_on_and_the_old_one_is_over(
     recorder: Recorder, path: Path
 ) -> None:

@@ -40,8 +40,9 @@ from arena_tui.folds.totals import RunTotals
 from arena_tui.services.consumption import Consumption
 from arena_tui.store import ingest
 from arena_tui.store.database import Connection, Database
-from arena_tui.store.history import read_run, read_runs, read_window
+from arena_tui.store.history import read_run, read_runs
 from arena_tui.store.rows import load_cursors
+from arena_tui.store.windows import read_window
 from tests.envelopes import envelope
 from tests.events_strategies import stored_events
 from tests.store_fixture import problems, store
@@ -116,6 +117,25 @@ async def test_a_lost_stream_goes_on_in_a_new_epoch(database: Database) -> None:
         (7, 3, 2, "reset")
     ]
     assert database.read_now(load_cursors) == {"a": Cursor(8, 2)}
+    assert problems(database) == []
+
+
+async def test_a_loss_of_unknown_length_is_counted_apart_and_once(database: Database) -> None:
+    loss = Gap("a", 7, 3, 2, "unknown")
+
+    await store(database, logs("a", 1, 2), [loss], [loss, *logs("a", 3, 4)], [loss, *logs("a", 4)])
+
+    totals = database.read_now(lambda c: read_run(c, "a"))
+    assert (totals.lost, totals.lost_unknown, totals.seq, totals.events) == (0, 1, 4, 4)
+    assert problems(database) == []
+
+
+async def test_a_loss_of_unknown_length_told_late_does_not_move_the_cursor_back(
+    database: Database,
+) -> None:
+    await store(database, logs("a", 1, 2, 3), [Gap("a", 7, 2, 1, "unknown")], logs("a", 3, 4))
+
+    assert seqs(database) == [("a", 7, seq) for seq in (1, 2, 3, 4)]
     assert problems(database) == []
 
 
@@ -196,7 +216,7 @@ async def test_numbers_at_the_edge_are_kept(database: Database) -> None:
 
     await store(database, batch)
 
-    assert database.read_now(lambda c: read_window(c, "a", 1, 9)) == batch
+    assert database.read_now(lambda c: read_window(c, "a", 1, 9, 7)) == batch
     assert problems(database) == []
 
 

@@ -27,7 +27,7 @@ def test_every_event_is_counted_in_its_slice() -> None:
     density = density_of(run, 10)
 
     assert density.counts == (3, 0, 0, 1, 0, 0, 0, 0, 0, 2)
-    assert density.seqs == (1, 4, 4, 4, 5, 5, 5, 5, 5, 5)
+    assert density.places == (1, 4, 4, 4, 5, 5, 5, 5, 5, 5)
     assert (density.first_at, density.last_at) == (at(0), at(99.9))
     assert density.marks == ()
 
@@ -43,7 +43,7 @@ def test_errors_lie_in_their_slice_and_gaps_where_the_event_before_does() -> Non
 
     marks = density_of(run, 4).marks
 
-    assert [(mark.kind, mark.seq, mark.slice, mark.note) for mark in marks] == [
+    assert [(mark.kind, mark.place, mark.slice, mark.note) for mark in marks] == [
         ("error", 4, 1, ""),
         ("gap", 1, 0, "trimmed"),
         ("gap", 5, 1, "quarantined"),

@@ -18,7 +18,9 @@ import pytest
 from arena_tui.errors import StoreError, StoreLockedError, StoreUnreadableError
 from arena_tui.events import LogEvent
 from arena_tui.store.database import Connection, Database
+from arena_tui.store.history import read_runs
 from arena_tui.store.schema import SCHEMA_VERSION
+from arena_tui.store.verify import verify_store
 from tests.envelopes import envelope
 from tests.store_fixture import problems, store
 from tests.waiting import until
@@ -48,6 +50,46 @@ database = Database(sys.argv[1])
 print("open", flush=True)
 sys.stdin.read()
 """
+
+FORMAT_1 = """
+CREATE TABLE meta (schema_version INTEGER NOT NULL);
+INSERT INTO meta VALUES (1);
+CREATE TABLE runs (
+    run_id VARCHAR PRIMARY KEY, epoch BIGINT NOT NULL, seq BIGINT NOT NULL,
+    game VARCHAR, label VARCHAR, agents VARCHAR, tags VARCHAR, seed BIGINT, config VARCHAR,
+    status VARCHAR, outcome VARCHAR, reason VARCHAR,
+    turns BIGINT, events BIGINT, errors BIGINT, lost BIGINT,
+    input_tokens BIGINT, output_tokens BIGINT, cost_usd DOUBLE,
+    started_at TIMESTAMP, ended_at TIMESTAMP, last_at TIMESTAMP, parent_run_id VARCHAR
+);
+CREATE VIEW cursors AS SELECT run_id, epoch, seq FROM runs;
+CREATE TABLE events (
+    run_id VARCHAR NOT NULL, epoch BIGINT NOT NULL, seq BIGINT NOT NULL,
+    turn BIGINT, kind VARCHAR NOT NULL, agent_id VARCHAR, ts TIMESTAMP NOT NULL,
+    payload VARCHAR NOT NULL
+);
+CREATE TABLE gaps (
+    run_id VARCHAR NOT NULL, epoch BIGINT NOT NULL, from_seq BIGINT NOT NULL,
+    to_seq BIGINT NOT NULL, reason VARCHAR NOT NULL, noted_at TIMESTAMP NOT NULL
+);
+CREATE TABLE quarantine (
+    run_id VARCHAR, epoch BIGINT, seq BIGINT, error VARCHAR NOT NULL, raw BLOB NOT NULL,
+    noted_at TIMESTAMP NOT NULL
+);
+CREATE TABLE bookmarks (
+    run_id VARCHAR NOT NULL, epoch BIGINT NOT NULL, seq BIGINT NOT NULL,
+    note VARCHAR, created_at TIMESTAMP NOT NULL
+);
+INSERT INTO runs (run_id, epoch, seq, status, turns, events, errors, lost) VALUES
+    ('old', 7, 1, 'running', 0, 1, 0, 0), ('short', 7, 1, 'running', 0, 1, 0, 0);
+INSERT INTO events VALUES
+    ('old', 7, 1, NULL, 'log', NULL, TIMESTAMP '2026-01-01', '{"kind":"log"}'),
+    ('short', 7, 1, NULL, 'log', NULL, TIMESTAMP '2026-01-01', '{"kind":"log"}');
+INSERT INTO gaps VALUES
+    ('old', 7, 2, 1, 'reset', TIMESTAMP '2026-01-01'),
+    ('short', 7, 2, 1, 'unknown', TIMESTAMP '2026-01-01');
+"""
+"""A store as the first format had it: a run whose stream was made anew, and one that lost more."""
 
 
 def count(database: Database) -> int:
@@ -309,6 +351,24 @@ def test_a_newer_format_is_refused_untouched(path: str) -> None:
         Database(path)
 
     assert damaged(path) == []
+
+
+def test_an_older_store_is_migrated_and_counts_its_losses_of_unknown_length(path: str) -> None:
+    with duckdb.connect(path) as connection:
+        connection.execute(FORMAT_1)
+
+    for _ in range(2):
+        database = Database(path)
+        runs = database.read_now(lambda c: read_runs(c, sort="run_id", descending=False))
+        verdicts = database.read_now(verify_store)
+        database.close()
+
+    assert [(each.run_id, each.lost, each.lost_unknown) for each in runs] == [
+        ("old", 0, 0), ("short", 0, 1),
+    ]  # fmt: skip
+    assert [(each.run_id, each.ok, each.problems) for each in verdicts] == [
+        ("old", True, ()), ("short", False, ()),
+    ]  # fmt: skip
 
 
 def test_an_empty_file_becomes_a_store(path: str) -> None:

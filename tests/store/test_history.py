@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from arena_tui.broker.protocol import Cursor
 from arena_tui.errors import UnknownRunError, UsageError
 from arena_tui.events import (
     Action,
@@ -25,7 +26,8 @@ from arena_tui.events import (
 from arena_tui.folds.density import density_of
 from arena_tui.store.database import Database
 from arena_tui.store.filters import parse_filter
-from arena_tui.store.history import WINDOW, History
+from arena_tui.store.history import History
+from arena_tui.store.windows import WINDOW
 from tests.envelopes import envelope
 from tests.store_fixture import problems, store
 
@@ -58,10 +60,10 @@ async def test_a_window_is_in_order_with_its_gaps(database: Database, history: H
         [log("b", 1)],
     )
 
-    assert places(await history.window("a", 4, 10)) == [4, 5, (6, 9), 10]
-    assert places(await history.window("a", 7, 8)) == [(6, 9)]
-    assert places(await history.window("a", 11, 99)) == []
-    assert places(await history.window("nobody", 1, 99)) == []
+    assert places(await history.window("a", 4, 10, 7)) == [4, 5, (6, 9), 10]
+    assert places(await history.window("a", 7, 8, 7)) == [(6, 9)]
+    assert places(await history.window("a", 11, 99, 7)) == []
+    assert places(await history.window("nobody", 1, 99, 7)) == []
 
 
 async def test_a_window_never_holds_more_than_its_bound(
@@ -69,10 +71,10 @@ async def test_a_window_never_holds_more_than_its_bound(
 ) -> None:
     await store(database, [log("a", seq) for seq in range(1, WINDOW + 500)])
 
-    assert places(await history.window("a", 11, 10**9)) == list(range(11, WINDOW + 11))
+    assert places(await history.window("a", 11, 10**9, 7)) == list(range(11, WINDOW + 11))
 
 
-async def test_epochs_come_one_after_the_other_or_one_alone(
+async def test_a_window_is_of_one_epoch_and_all_epochs_are_known_by_length(
     database: Database, history: History
 ) -> None:
     reset = Gap("a", 7, 3, 2, "reset")
@@ -80,12 +82,69 @@ async def test_epochs_come_one_after_the_other_or_one_alone(
         database, [log("a", 1), log("a", 2), reset], [log("a", n, epoch=9) for n in (1, 2, 3)]
     )
 
-    both = await history.window("a", 1, 9)
-    assert [(each.epoch, place) for each, place in zip(both, places(both), strict=True)] == [
-        (7, 1), (7, 2), (7, (3, 2)), (9, 1), (9, 2), (9, 3),
-    ]  # fmt: skip
+    assert places(await history.window("a", 1, 9, epoch=7)) == [1, 2, (3, 2)]
     assert places(await history.window("a", 2, 9, epoch=9)) == [2, 3]
-    assert await history.epochs("a") == {7: 2, 9: 3}
+    assert await history.lengths("a") == {7: 3, 9: 3}
+
+
+@pytest.fixture
+async def anew(database: Database, history: History) -> History:
+    """A run of three epochs: 7 with four events, 9 with three and a loss, 11 with two."""
+    await store(
+        database,
+        [
+            envelope("a", 7, 1, RunStart(ts=at(1), game="chess")),
+            envelope("a", 7, 2, TurnStart(ts=at(2), turn=1, player="x")),
+            envelope("a", 7, 3, LlmResponse(ts=at(3), agent_id="x", text="rook", input_tokens=3)),
+            envelope("a", 7, 4, RunEnd(ts=at(4))),
+            envelope("a", 9, 1, TurnStart(ts=at(5), turn=2, player="x")),
+            envelope("a", 9, 2, ErrorEvent(ts=at(6), message="rook lost")),
+            envelope("a", 9, 3, LlmResponse(ts=at(7), agent_id="x", input_tokens=4)),
+            Gap("a", 9, 4, 3, "unknown"),
+            envelope("a", 11, 1, LogEvent(ts=at(8), text="rook")),
+            envelope("a", 11, 2, TurnStart(ts=at(9), turn=3, player="x")),
+        ],
+    )
+    return history
+
+
+async def test_jumps_go_on_from_one_epoch_to_the_next_and_back(anew: History) -> None:
+    turns = [Cursor(7, 2), Cursor(9, 1), Cursor(11, 2)]
+
+    assert [await anew.next_of_kind("a", "turn_start", at, 1) for at in turns] == [*turns[1:], None]
+    assert [await anew.next_of_kind("a", "turn_start", at, -1) for at in turns] == [
+        None, *turns[:2],
+    ]  # fmt: skip
+    assert [await anew.turn("a", turn) for turn in (1, 2, 3)] == turns
+    assert await anew.search("a", "rook", Cursor(7, 3)) == (9, 2)
+    assert await anew.search("a", "rook", Cursor(9, 2)) == (11, 1)
+    assert await anew.search("a", "rook", Cursor(9, 2), backwards=True) == (7, 3)
+
+
+async def test_the_state_in_a_later_epoch_includes_the_earlier_ones_but_not_their_end(
+    anew: History,
+) -> None:
+    early = await anew.keyframe("a", Cursor(7, 4))
+    late = await anew.keyframe("a", Cursor(11, 1))
+    tallies = [await anew.tallies("a", at) for at in (Cursor(7, 9), Cursor(9, 2), Cursor(9, 3))]
+
+    assert [(each.epoch, each.seq) for each in early] == [(7, 1), (7, 2), (7, 3), (7, 4)]
+    assert [(each.epoch, each.seq) for each in late] == [(7, 1), (9, 1), (9, 2), (9, 3)]
+    assert [each["x"].input_tokens for each in tallies] == [3, 3, 7]
+
+
+async def test_the_density_places_events_and_marks_of_all_epochs_one_after_the_other(
+    anew: History,
+) -> None:
+    await anew.bookmark("a", 11, 2, "here", AT)
+
+    density = await anew.density("a", 3)
+
+    assert density.counts == (3, 3, 3)
+    assert density.places == (1, 4, 7)
+    assert [(mark.kind, mark.place, mark.slice) for mark in density.marks] == [
+        ("error", 6, 1), ("gap", 8, 2), ("bookmark", 10, 2),
+    ]  # fmt: skip
 
 
 async def test_density_counts_every_event_in_its_slice(
@@ -100,7 +159,7 @@ async def test_density_counts_every_event_in_its_slice(
     density = await history.density("a", 10)
 
     assert density.counts == (3, 0, 0, 1, 0, 0, 0, 0, 0, 2)
-    assert density.seqs == (1, 4, 4, 4, 5, 5, 5, 5, 5, 5)
+    assert density.places == (1, 4, 4, 4, 5, 5, 5, 5, 5, 5)
     assert (density.first_at, density.last_at) == (at(0), at(99.9))
     assert density.marks == ()
 
@@ -123,7 +182,7 @@ async def test_density_marks_errors_gaps_and_bookmarks_where_they_lie(
 
     marks = (await history.density("a", 4)).marks
 
-    assert [(mark.kind, mark.seq, mark.slice, mark.note) for mark in marks] == [
+    assert [(mark.kind, mark.place, mark.slice, mark.note) for mark in marks] == [
         ("error", 4, 1, ""),
         ("gap", 1, 0, "trimmed"),
         ("gap", 5, 1, "quarantined"),
@@ -175,7 +234,8 @@ async def test_search_goes_forwards_and_backwards_and_minds_no_case(
     await store(database, [log("b", n, "rook") for n in range(1, 9)])
 
     async def find(text: str, after: int = 0, backwards: bool = False) -> int | None:
-        return await history.search("a", text, after, backwards)
+        found = await history.search("a", text, Cursor(7, after), backwards)
+        return None if found is None else found.seq
 
     assert [await find("rook"), await find("rook", 1), await find("rook", 4)] == [1, 4, None]
     assert [await find("rook", 4, True), await find("rook", 1, True)] == [1, None]
@@ -186,10 +246,10 @@ async def test_jumps_by_kind_and_turn(database: Database, history: History) -> N
     events = [TurnStart(turn=1), LogEvent(turn=1), TurnStart(turn=2), ErrorEvent(), RunEnd()]
     await store(database, [envelope("a", 7, n, event) for n, event in enumerate(events, 1)])
 
-    assert await history.next_of_kind("a", "turn_start", 1, 1) == 3
-    assert await history.next_of_kind("a", "turn_start", 3, -1) == 1
-    assert await history.next_of_kind("a", "turn_start", 3, 1) is None
-    assert [await history.turn_seq("a", turn) for turn in (1, 2, 3)] == [1, 3, None]
+    assert await history.next_of_kind("a", "turn_start", Cursor(7, 1), 1) == (7, 3)
+    assert await history.next_of_kind("a", "turn_start", Cursor(7, 3), -1) == (7, 1)
+    assert await history.next_of_kind("a", "turn_start", Cursor(7, 3), 1) is None
+    assert [await history.turn("a", turn) for turn in (1, 2, 3)] == [(7, 1), (7, 3), None]
 
 
 async def test_how_a_run_looked_at_any_seq(database: Database, history: History) -> None:
@@ -199,9 +259,9 @@ async def test_how_a_run_looked_at_any_seq(database: Database, history: History)
     ]  # fmt: skip
     await store(database, [envelope("a", 7, n, event) for n, event in enumerate(events, 1)])
 
-    assert [each.seq for each in await history.keyframe("a", 4)] == [1, 2, 3]
-    assert [each.seq for each in await history.keyframe("a", 9)] == [1, 2, 5, 6]
-    early, late = await history.tallies("a", 4), await history.tallies("a", 9)
+    assert [each.seq for each in await history.keyframe("a", Cursor(7, 4))] == [1, 2, 3]
+    assert [each.seq for each in await history.keyframe("a", Cursor(7, 9))] == [1, 2, 5, 6]
+    early, late = await history.tallies("a", Cursor(7, 4)), await history.tallies("a", Cursor(7, 9))
     assert (early["x"].actions, early["x"].input_tokens) == (1, None)
     assert (late["x"].actions, late["x"].input_tokens, late["x"].cost_usd) == (1, 3, 0.5)
 

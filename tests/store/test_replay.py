@@ -9,14 +9,15 @@ from typing import Any
 import pytest
 
 from arena_tui.broker.memory import InProcessBroker
-from arena_tui.broker.protocol import Limits, RunMeta
+from arena_tui.broker.protocol import Limits, RunInfo, RunMeta
 from arena_tui.consumers.persister import Persister
 from arena_tui.errors import UnknownRunError
-from arena_tui.events import Delivery, Envelope, Gap, LogEvent, RunEnd
+from arena_tui.events import Delivery, Envelope, Gap, GapReason, LogEvent, RunEnd
 from arena_tui.services.consumption import Consumption
 from arena_tui.store.database import Database
-from arena_tui.store.history import WINDOW, History
+from arena_tui.store.history import History
 from arena_tui.store.replay import replay
+from arena_tui.store.windows import WINDOW
 from tests.envelopes import envelope
 from tests.store_fixture import store
 
@@ -195,6 +196,36 @@ async def test_a_run_begun_anew_under_its_id_is_read_through_both(
 
     assert got == [*((old, n) for n in range(1, 6)), *((new, n) for n in range(1, 4))]
     assert await collected(replay(history, broker, "a", 3, new)) == [(new, 3)]
+
+
+@pytest.mark.parametrize("bounds", [(3, 2, "unknown"), (3, 60, "reset")], ids=["unknown", "known"])
+async def test_a_loss_between_two_epochs_is_given_once_whoever_knows_of_it(
+    database: Database, history: History, bounds: tuple[int, int, GapReason]
+) -> None:
+    class Renewed(InProcessBroker):
+        """Delivers a loss between two epochs, as a shared broker does."""
+
+        async def runs(self) -> list[RunInfo]:
+            return [
+                RunInfo(
+                    meta=RunMeta(run_id="a"), epoch=9, state="closed", first_seq=1, last_seq=2,
+                    silent_s=0.0,
+                )
+            ]  # fmt: skip
+
+        async def stream(self, run_id: str, from_seq: int = 1) -> AsyncIterator[Delivery]:
+            for each in [loss, *logs(1, 2, epoch=9)]:
+                yield each
+
+    loss = Gap("a", 7, *bounds)
+    expected = [(7, 1), (7, 2), (7, 3, loss.to_seq), (9, 1), (9, 2)]
+
+    await store(database, logs(1, 2))
+    live_knows = await collected(replay(history, Renewed(), "a"))
+    await store(database, [loss])
+    both_know = await collected(replay(history, Renewed(), "a"))
+
+    assert [live_knows, both_know] == [expected, expected]
 
 
 async def test_asking_ahead_of_the_newest_event_waits_for_it(

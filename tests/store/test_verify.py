@@ -33,7 +33,7 @@ async def filled(database: Database) -> Database:
             envelope("a", 7, 8, LlmResponse(cost_usd=0.2)),
             envelope("a", 7, 9, RunEnd(ts=AT, status="crashed")),
             envelope("b", 7, 1, LogEvent()),
-            Gap("b", 7, 2, 1, "reset"),
+            Gap("b", 7, 2, 1, "unknown"),
             envelope("b", 8, 1, LogEvent()),
         ],
     )
@@ -43,10 +43,10 @@ async def filled(database: Database) -> Database:
 async def test_a_whole_store_has_no_problems(filled: Database) -> None:
     verdicts = filled.read_now(verify_store)
 
-    assert [(each.run_id, each.events, each.lost, each.problems) for each in verdicts] == [
-        ("a", 6, 3, ()),
-        ("b", 2, 0, ()),
-    ]
+    assert [
+        (each.run_id, each.events, each.lost, each.lost_unknown, each.gaps, each.problems)
+        for each in verdicts
+    ] == [("a", 6, 3, 0, 1, ()), ("b", 2, 0, 1, 0, ())]
 
 
 class InterferingConnection:
@@ -96,6 +96,8 @@ async def test_it_sees_one_moment_while_events_are_stored(filled: Database) -> N
         ("UPDATE runs SET turns = 2 WHERE run_id = 'a'", "turns is 2, counted 9"),
         ("UPDATE runs SET errors = 0 WHERE run_id = 'a'", "errors is 0, counted 1"),
         ("UPDATE runs SET lost = 0 WHERE run_id = 'a'", "lost is 0, counted 3"),
+        ("UPDATE runs SET lost_unknown = 0 WHERE run_id = 'b'", "lost_unknown is 0, counted 1"),
+        ("DELETE FROM gaps WHERE run_id = 'b'", "lost_unknown is 1, counted 0"),
         ("UPDATE runs SET input_tokens = 6 WHERE run_id = 'a'", "input_tokens is 6, counted 5"),
         ("UPDATE runs SET output_tokens = NULL", "output_tokens is None, counted 1"),
         ("UPDATE runs SET cost_usd = 0.31 WHERE run_id = 'a'", "cost_usd is 0.31, counted 0.3"),

@@ -1,11 +1,11 @@
-"""A cache of the deliveries around one position in a run, by seq. Reads nothing itself."""
+"""A cache of the deliveries around one position in a run, by place. Reads nothing itself."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
-from arena_tui.events import Delivery, Gap
+from arena_tui.events import Delivery
 
 __all__ = ["Nearby"]
 
@@ -16,28 +16,32 @@ _HELD_MAX: Final = 4 * _REACH
 class Nearby:
     """A bounded cache around a position: when full, it evicts what is far from there.
 
-    A gap is cached at each of its seqs.
+    A gap is cached at each of its places.
+
+    Args:
+        places_of: The places of a delivery (see `Places`).
     """
 
-    def __init__(self) -> None:
+    def __init__(self, places_of: Callable[[Delivery], range]) -> None:
+        self._places_of = places_of
         self._held: dict[int, Delivery] = {}
 
-    def get(self, seq: int) -> Delivery | None:
-        """The delivery at `seq`; None if it is not cached."""
-        return self._held.get(seq)
+    def get(self, place: int) -> Delivery | None:
+        """The delivery at `place`; None if it is not cached."""
+        return self._held.get(place)
 
     def holds(self, first: int, last: int) -> bool:
         """Whether everything from `first` to `last` is cached."""
-        return all(seq in self._held for seq in range(first, last + 1))
+        return all(place in self._held for place in range(first, last + 1))
 
     def between(self, first: int, last: int) -> list[Delivery] | None:
         """Deliveries that begin from `first` to `last`, in order; None unless all are cached."""
         found: list[Delivery] = []
-        for seq in range(first, last + 1):
-            delivery = self._held.get(seq)
+        for place in range(first, last + 1):
+            delivery = self._held.get(place)
             if delivery is None:
                 return None
-            if _seqs(delivery).start == seq:
+            if self._places_of(delivery).start == place:
                 found.append(delivery)
         return found
 
@@ -45,19 +49,12 @@ class Nearby:
         """Cache those within reach of `at`, replacing earlier ones."""
         first, last = at - _REACH, at + _REACH
         for delivery in deliveries:
-            seqs = _seqs(delivery)
-            for seq in range(max(first, seqs.start), min(last + 1, seqs.stop)):
-                self._held[seq] = delivery
+            places = self._places_of(delivery)
+            for place in range(max(first, places.start), min(last + 1, places.stop)):
+                self._held[place] = delivery
         if len(self._held) > _HELD_MAX:
-            self._held = {seq: each for seq, each in self._held.items() if first <= seq <= last}
+            self._held = {at: each for at, each in self._held.items() if first <= at <= last}
 
     def clear(self) -> None:
         """Evict everything."""
         self._held.clear()
-
-
-def _seqs(delivery: Delivery) -> range:
-    """The seqs it is cached at; for a gap of unknown length, only its first."""
-    if isinstance(delivery, Gap):
-        return range(delivery.from_seq, max(delivery.from_seq, delivery.to_seq) + 1)
-    return range(delivery.seq, delivery.seq + 1)

@@ -30,7 +30,7 @@ _NUMBER: Final = re.compile(r"[0-9]{1,15}(\.[0-9]+)?")
 
 
 class Player:
-    """Shows one run, live or finished, as it was at `position.at`.
+    """Shows one run, live or finished, as it was at `position.at`, a place (see `Places`).
 
     Call `open` first, and `tick` while it is shown. A move changes the position at once, but the
     data there may have to be read: while the player is `lacking`, run `read_on`; `instant` and
@@ -54,10 +54,10 @@ class Player:
         self._tape = tape
         self._history = history
         self._head = Playhead()
-        self._nearby = Nearby()
+        self._nearby = Nearby(tape.places_of)
         self._view: RunView | None = None
         self._folded = 0
-        self._epoch: int | None = None
+        self._renumbered = 0
         self._ticked = Position()
         self._missing: tuple[int, int] | None = None
         self._view_due = False
@@ -73,9 +73,9 @@ class Player:
             return
         await self._tape.open()
         self._opened = True
-        self._epoch = self._tape.epoch
+        self._renumbered = self._tape.renumbered
         self._head.following = self._tape.live
-        self._place(self._tape.last_seq if self._tape.live else 1)
+        self._place(self._tape.last if self._tape.live else 1)
 
     def close(self) -> None:
         """Stop reading."""
@@ -88,7 +88,7 @@ class Player:
         return Position(
             mode=self._head.mode(self._tape.live),
             at=self._head.at,
-            last=self._tape.last_seq,
+            last=self._tape.last,
             live=self._tape.live,
             ts=delivery.event.ts if isinstance(delivery, Envelope) else None,
         )
@@ -98,9 +98,9 @@ class Player:
         """Whether data at the position is still to be read."""
         return self._view_due or self._missing is not None
 
-    def delivery(self, seq: int | None = None) -> Delivery | None:
-        """The delivery at `seq`, by default at the position; None until it is read."""
-        return self._nearby.get(self._head.at if seq is None else seq)
+    def delivery(self, place: int | None = None) -> Delivery | None:
+        """The delivery at `place`, by default at the position; None until it is read."""
+        return self._nearby.get(self._head.at if place is None else place)
 
     def tick(self, passed_s: float) -> bool:
         """Take in new deliveries, then follow them or play for `passed_s` more seconds.
@@ -110,22 +110,22 @@ class Player:
         """
         head, tape = self._head, self._tape
         news = tape.pump()
-        begun_anew = tape.epoch != self._epoch
-        if begun_anew:
-            self._epoch = tape.epoch
+        renumbered = tape.renumbered != self._renumbered
+        if renumbered:
+            self._renumbered = tape.renumbered
             self._nearby.clear()
             self._view = None
-        at = tape.last_seq if head.following else head.at
-        self._nearby.keep((each for each in news if each.epoch == tape.epoch), at)
-        if begun_anew or (head.following and (news or at != head.at)):
+        at = tape.last if head.following else head.at
+        self._nearby.keep(news, at)
+        if renumbered or (head.following and (news or at != head.at)):
             self._place(at)
-        if head.playing and head.at >= tape.last_seq:
+        if head.playing and head.at >= tape.last:
             head.playing = tape.live
         elif head.playing:
-            seq = head.advance(passed_s, tape.last_seq, self._time_of)
-            if seq != head.at:
-                self._place(seq)
-            self.want(head.at + 1, min(head.at + _AROUND, tape.last_seq))
+            place = head.advance(passed_s, tape.last, self._time_of)
+            if place != head.at:
+                self._place(place)
+            self.want(head.at + 1, min(head.at + _AROUND, tape.last))
         before, self._ticked = self._ticked, self.position
         return self._ticked != before or (self.lacking and not self.reading)
 
@@ -135,7 +135,7 @@ class Player:
         if head.playing or head.following:
             head.playing = head.following = False
         elif self._opened:
-            if head.at >= self._tape.last_seq:
+            if head.at >= self._tape.last:
                 self._place(1)
             head.play(self._time_of(head.at) or 0.0)
 
@@ -143,10 +143,10 @@ class Player:
         """Play one step faster (1) or slower (-1)."""
         self._head.change_speed(step)
 
-    def go_to(self, seq: int) -> None:
-        """Stop playing and go to `seq`, clamped to the run's events."""
+    def go_to(self, place: int) -> None:
+        """Stop playing and go to `place`, clamped to the run's events."""
         self._head.playing = False
-        self._place(seq)
+        self._place(place)
 
     async def go_to_words(self, words: str) -> str | None:
         """Go to `120` (an event), `t17` (a turn) or `50 %` (of the run).
@@ -161,9 +161,9 @@ class Player:
             raise UsageError("go to 120 (event), t17 (turn) or 50 %")
         number = float(digits)
         if words.endswith("%"):
-            number = self._tape.last_seq * number / 100
+            number = self._tape.last * number / 100
         elif words.startswith("t"):
-            found = await self._tape.turn_seq(int(number))
+            found = await self._tape.turn(int(number))
             if found is None:
                 return f"no turn {int(number)}"
             number = found
@@ -177,22 +177,22 @@ class Player:
         """
         at = self._head.at
         if kind != MATCH:
-            seq = await self._tape.next_of_kind(kind, at, step)
+            place = await self._tape.next_of_kind(kind, at, step)
             none = f"no {'next' if step > 0 else 'earlier'} {kind.partition('_')[0]}"
         elif self.needle:
-            seq = await self._tape.search(self.needle, at, backwards=step < 0)
+            place = await self._tape.search(self.needle, at, backwards=step < 0)
             none = f"no {'further' if step > 0 else 'earlier'} event contains it"
         else:
             return None
-        if seq is None:
+        if place is None:
             return none
-        self.go_to(seq)
+        self.go_to(place)
         return None
 
     def want(self, first: int, last: int) -> None:
         """Request `first` to `last` and the events around them; replaces an earlier request."""
         if not self._nearby.holds(first, last):
-            self._missing = (first - _AROUND, min(last + _AROUND, self._tape.last_seq))
+            self._missing = (first - _AROUND, min(last + _AROUND, self._tape.last))
 
     async def read_on(self, progress: Callable[[], None]) -> None:
         """Read what is lacking: events first, then the view; call `progress` after each.
@@ -217,15 +217,15 @@ class Player:
             self.reading = False
 
     async def _read_next(self) -> None:
-        at, epoch = self._head.at, self._tape.epoch
+        at, numbering = self._head.at, self._tape.renumbered
         if self._missing is not None:
             (first, last), self._missing = self._missing, None
             found = await self._tape.window(first, last)
-            if epoch == self._tape.epoch:
+            if numbering == self._tape.renumbered:
                 self._nearby.keep(found, self._head.at)
         else:
             view = await self._tape.view_at(at)
-            if epoch == self._tape.epoch:
+            if numbering == self._tape.renumbered:
                 self._view, self._folded, self.instant = view, at, view.instant()
         self._view_due = not self._fold_on()
 
@@ -243,10 +243,10 @@ class Player:
             return None
         return await self._history.bookmark(here.run_id, here.epoch, here.seq, "", here.event.ts)
 
-    def _place(self, seq: int) -> None:
-        if self._tape.last_seq == 0:
+    def _place(self, place: int) -> None:
+        if self._tape.last == 0:
             return
-        self._head.place(seq, self._tape.last_seq, self._tape.live)
+        self._head.place(place, self._tape.last, self._tape.live)
         self._view_due = not self._fold_on()
         self.want(self._head.at, self._head.at)
 
@@ -264,9 +264,9 @@ class Player:
             self._folded, self.instant = at, view.instant()
         return True
 
-    def _time_of(self, seq: int) -> float | None:
+    def _time_of(self, place: int) -> float | None:
         """Time of an event in seconds since 1970; 0 for a gap, None if it is not cached."""
-        delivery = self._nearby.get(seq)
+        delivery = self._nearby.get(place)
         if isinstance(delivery, Gap):
             return 0.0
         return None if delivery is None else delivery.event.ts.timestamp()

@@ -20,7 +20,7 @@ class Position(Struct, frozen=True, kw_only=True):
 
     Attributes:
         mode: `LIVE ●`, `REPLAY 4x ▶`, `PAUSED 1x`.
-        at, last: Seq shown, and the newest one.
+        at, last: Place shown (see `Places`), and the newest one.
         live: Whether more events may come.
         ts: Time of the event at `at`, UTC; None until it is read.
     """
@@ -33,10 +33,10 @@ class Position(Struct, frozen=True, kw_only=True):
 
 
 class Playhead:
-    """A movable position in a run, by seq.
+    """A movable position in a run, by place.
 
     Attributes:
-        at: The seq shown; 0 before anything is.
+        at: The place shown; 0 before anything is.
         following: Whether `at` tracks the newest event of a live run.
         playing: Whether `at` advances with time.
         speed: Playback speed; 1 is real time.
@@ -57,10 +57,10 @@ class Playhead:
             return "LIVE ●"
         return f"{'PAUSED' if live else 'REPLAY'} {self.speed:g}x"
 
-    def place(self, seq: int, last_seq: int, live: bool) -> None:
-        """Move to `seq`; at the newest event of a live run, follow it unless playing."""
-        self.at = max(1, min(last_seq, seq))
-        self.following = live and self.at == last_seq and not self.playing
+    def place(self, place: int, last: int, live: bool) -> None:
+        """Move to `place`; at the newest event of a live run, follow it unless playing."""
+        self.at = max(1, min(last, place))
+        self.following = live and self.at == last and not self.playing
 
     def play(self, at_s: float) -> None:
         """Start playing at `at_s`, the time of the event shown, in seconds since 1970."""
@@ -73,19 +73,17 @@ class Playhead:
         index = _SPEEDS.index(self.speed) + step
         self.speed = _SPEEDS[max(0, min(len(_SPEEDS) - 1, index))]
 
-    def advance(
-        self, passed_s: float, last_seq: int, time_of: Callable[[int], float | None]
-    ) -> int:
-        """The seq reached after `passed_s` more seconds.
+    def advance(self, passed_s: float, last: int, time_of: Callable[[int], float | None]) -> int:
+        """The place reached after `passed_s` more seconds.
 
         `time_of` returns None for an event that is not read yet: playback waits before it. A gap
         takes no time. Long pauses are cut.
         """
         self._reached_s += passed_s * self.speed
-        seq = self.at
-        while seq < last_seq and (happened_s := time_of(seq + 1)) is not None:
+        place = self.at
+        while place < last and (happened_s := time_of(place + 1)) is not None:
             if happened_s > self._reached_s:
                 self._reached_s = max(self._reached_s, happened_s - _SILENCE_MAX_S)
                 break
-            seq += 1
-        return seq
+            place += 1
+        return place

@@ -1,20 +1,23 @@
-"""Reads one run by seq, whether its events are in the broker, in the store, or split over both.
+"""Reads one run by place, whether its events are in the broker, in the store, or split over both.
 
-If the run's stream was lost and recreated, it reads the newest epoch.
+A run whose stream was lost and made anew is read through all its epochs (see `Places`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from arena_tui.broker.protocol import Cursor, RunMeta
 from arena_tui.consumers.protocol import Consumer
 from arena_tui.errors import UnknownRunError
 from arena_tui.events import Delivery, Envelope, Gap, RunEnd
 from arena_tui.folds.density import Density, density_of
+from arena_tui.folds.places import Places
 from arena_tui.folds.view import RunView
 from arena_tui.services.consumption import Consumption
 from arena_tui.services.runtime import Runtime
@@ -38,9 +41,8 @@ class RunTape(Consumer):
     If the broker holds the run, the tape is a polled consumer of the runtime until `close`.
 
     Attributes:
-        last_seq: Newest seq known.
         live: Whether more events may come.
-        epoch: The epoch being read; None until it is known.
+        renumbered: How often places changed, because an earlier epoch proved to be longer.
     """
 
     durable = False
@@ -50,12 +52,12 @@ class RunTape(Consumer):
     def __init__(self, run_id: str, runtime: Runtime) -> None:
         self.name = f"run {run_id[-4:].lower()}"
         self.run_id = run_id
-        self.last_seq = 0
         self.live = False
-        self.epoch: int | None = None
+        self.renumbered = 0
         self._runtime = runtime
         self._history = runtime.history
         self._reading: Consumption[RunTape] | None = None
+        self._places = Places()
         self._hot: list[Delivery] = []
         self._news = 0
         self._meta: RunMeta | None = None
@@ -68,14 +70,16 @@ class RunTape(Consumer):
         """
         held = {info.meta.run_id: info for info in await self._runtime.broker.runs()}
         if self.run_id in held:
+            if self._history is not None:
+                self._places = Places(await self._history.lengths(self.run_id))
             self._reading = await self._runtime.consume(self, [self.run_id], polled=True)
             self.live = held[self.run_id].state != "closed"
             self._meta = held[self.run_id].meta
             await self._reading.catch_up()
             self._news = 0
         elif self._history is not None:
-            self.run_id = (totals := await self._history.run(self.run_id)).run_id
-            self.last_seq, self.epoch = totals.seq, totals.epoch
+            self.run_id = (await self._history.run(self.run_id)).run_id
+            self._places = Places(await self._history.lengths(self.run_id))
         else:
             raise UnknownRunError(
                 f"no run {self.run_id}: the broker let it go, and nothing is stored"
@@ -86,12 +90,14 @@ class RunTape(Consumer):
         return "oldest"
 
     async def handle(self, batch: Sequence[Delivery]) -> Mapping[str, Cursor]:
+        before = [self._places.before(epoch) for epoch in self._places.epochs]
         self._hot += batch
         self._news += len(batch)
-        if batch[-1].epoch != self.epoch:
-            self.epoch = batch[-1].epoch
-            self._hot = [each for each in self._hot if each.epoch == self.epoch]
-        self.last_seq = _last(batch[-1])
+        for each in batch:
+            self._places.reach(each)
+        self.renumbered += before != [
+            self._places.before(epoch) for epoch in self._places.epochs[: len(before)]
+        ]
         self.live = self.live and not _ends(batch[-1])
         if len(self._hot) > 2 * _HOT_MAX:
             del self._hot[:-_HOT_MAX]
@@ -100,37 +106,49 @@ class RunTape(Consumer):
     def stats(self) -> TapeStats:
         return TapeStats(held=len(self._hot))
 
+    @property
+    def last(self) -> int:
+        """Newest place known; 0 before there is any."""
+        return self._places.last
+
+    def places_of(self, delivery: Delivery) -> range:
+        """The places of a delivery: one of an event, all that it covers of a gap."""
+        return self._places.range_of(delivery)
+
     def pump(self) -> list[Delivery]:
         """Deliveries since the last call, as far as they are still in memory."""
         news, self._news = self._news, 0
         return self._hot[-news:] if news else []
 
-    async def window(self, from_seq: int, to_seq: int) -> list[Delivery]:
-        """Deliveries from `from_seq` to `to_seq`, in order."""
-        from_seq = max(1, from_seq)
-        if self._hot and from_seq >= _first(self._hot[0]):
-            return [each for each in self._hot_from(from_seq) if _first(each) <= to_seq]
-        if self._history is None:
-            return [
-                each for each in self._hot if from_seq <= _last(each) and _first(each) <= to_seq
-            ]
-        stored = await self._history.window(self.run_id, from_seq, to_seq, self.epoch)
-        newest = _last(stored[-1]) if stored else from_seq - 1
-        return stored + [each for each in self._hot if newest < _first(each) <= to_seq]
+    async def window(self, first: int, last: int) -> list[Delivery]:
+        """Deliveries from place `first` to `last`, in order."""
+        first = max(1, first)
+        if self._history is None or (self._hot and first >= self._hot_from):
+            return self._hot_between(first, last)
+        stored: list[Delivery] = []
+        for span in self._places.spans(first, last):
+            stored += await self._history.window(self.run_id, span.first, span.last, span.epoch)
+        newest = self._places.last_of(stored[-1]) if stored else first - 1
+        rest = self._hot_between(newest + 1, last)
+        if rest and isinstance(rest[0], Gap) and self._places.first_of(rest[0]) <= newest:
+            seq = self._places.cursor(newest + 1).seq
+            rest[0] = replace(rest[0], from_seq=seq)
+        return stored + rest
 
-    async def view_at(self, seq: int) -> RunView:
-        """The run folded up to `seq`: board, players, and what each has used so far."""
+    async def view_at(self, place: int) -> RunView:
+        """The run folded up to `place`: board, players, and what each has used so far."""
         view = RunView(self.run_id)
         if self._complete or self._history is None:
             for delivery in self._hot:
-                if _first(delivery) > seq:
+                if self._places.first_of(delivery) > place:
                     break
                 view.add(delivery)
         else:
-            for envelope in await self._history.keyframe(self.run_id, seq):
+            at = self._places.cursor(place)
+            for envelope in await self._history.keyframe(self.run_id, at):
                 view.add(envelope)
-            view.tallies = await self._history.tallies(self.run_id, seq)
-            view.totals.seq = seq
+            view.tallies = await self._history.tallies(self.run_id, at)
+            view.stand_at(at)
         if self._meta is not None:
             view.introduce(self._meta)
         return view
@@ -139,42 +157,28 @@ class RunTape(Consumer):
         """The run's events over time, in `slices` slices."""
         if not self._complete and self._history is not None:
             return await self._history.density(self.run_id, slices)
-        return density_of(self._hot, slices)
+        return density_of(self._hot, slices, self._places.first_of)
 
     async def next_of_kind(self, kind: str, at: int, step: int) -> int | None:
-        """Seq of the next (`step` 1) or previous (-1) event of that kind from `at`, or None."""
+        """Place of the next (`step` 1) or previous (-1) event of that kind from `at`, or None."""
         if not self._complete and self._history is not None:
-            return await self._history.next_of_kind(self.run_id, kind, at, step)
-        found = (
-            each.seq
-            for each in (self._hot if step > 0 else reversed(self._hot))
-            if isinstance(each, Envelope) and each.event.kind == kind
-            if (each.seq > at if step > 0 else each.seq < at)
-        )
-        return next(found, None)
+            here = self._places.cursor(at)
+            return self._place(await self._history.next_of_kind(self.run_id, kind, here, step))
+        return self._nearest(lambda each: each.event.kind == kind, at, backwards=step < 0)
 
-    async def turn_seq(self, turn: int) -> int | None:
-        """First seq of that turn, or None."""
+    async def turn(self, turn: int) -> int | None:
+        """Place of the first event of that turn, or None."""
         if not self._complete and self._history is not None:
-            return await self._history.turn_seq(self.run_id, turn)
-        found = (
-            each.seq for each in self._hot if isinstance(each, Envelope) and each.event.turn == turn
-        )
-        return next(found, None)
+            return self._place(await self._history.turn(self.run_id, turn))
+        return self._nearest(lambda each: each.event.turn == turn, 0)
 
     async def search(self, text: str, after: int, backwards: bool = False) -> int | None:
-        """Seq of the next event, or previous if `backwards`, that contains `text`, or None."""
+        """Place of the next event, or previous if `backwards`, that contains `text`, or None."""
         if not self._complete and self._history is not None:
-            return await self._history.search(self.run_id, text, after, backwards)
+            here = self._places.cursor(after)
+            return self._place(await self._history.search(self.run_id, text, here, backwards))
         needle = as_in_payload(text).lower()
-        hits = (
-            each.seq
-            for each in (reversed(self._hot) if backwards else self._hot)
-            if isinstance(each, Envelope)
-            and (each.seq < after if backwards else each.seq > after)
-            and needle in each.raw.decode().lower()
-        )
-        return next(hits, None)
+        return self._nearest(lambda each: needle in each.raw.decode().lower(), after, backwards)
 
     def close(self) -> None:
         """Stop reading."""
@@ -185,28 +189,46 @@ class RunTape(Consumer):
     @property
     def _complete(self) -> bool:
         """Whether the whole run is in memory."""
-        return bool(self._hot) and _first(self._hot[0]) == 1
+        return bool(self._hot) and self._hot_from == 1
 
-    def _hot_from(self, seq: int) -> list[Delivery]:
-        low, high = 0, len(self._hot)
-        while low < high:
-            middle = (low + high) // 2
-            if _last(self._hot[middle]) < seq:
-                low = middle + 1
-            else:
-                high = middle
-        return self._hot[low : low + 1_000]
+    @property
+    def _hot_from(self) -> int:
+        """First place that is at hand as well as anywhere.
+
+        The gap for an earlier stream that the broker begins with is not: the store may have the
+        events.
+        """
+        return next(
+            (
+                self._places.first_of(each)
+                for each in self._hot
+                if self._history is None or not isinstance(each, Gap) or each.reason != "reset"
+            ),
+            self._places.last + 1,
+        )
+
+    def _hot_between(self, first: int, last: int) -> list[Delivery]:
+        """What is at hand of these places, at most 1,000 deliveries."""
+        start = bisect_left(self._hot, first, key=self._places.last_of)
+        end = bisect_right(self._hot, last, key=self._places.first_of)
+        return self._hot[start : min(end, start + 1_000)]
+
+    def _nearest(
+        self, is_wanted: Callable[[Envelope], bool], at: int, backwards: bool = False
+    ) -> int | None:
+        """Place of the first event at hand after `at`, or the last one before, that is wanted."""
+        for each in reversed(self._hot) if backwards else self._hot:
+            if isinstance(each, Envelope):
+                place = self._places.first_of(each)
+                if (place < at if backwards else place > at) and is_wanted(each):
+                    return place
+        return None
+
+    def _place(self, cursor: Cursor | None) -> int | None:
+        return None if cursor is None else self._places.of(cursor)
 
 
 def _ends(delivery: Delivery) -> bool:
     if isinstance(delivery, Gap):
         return delivery.reason == "reaped"
     return isinstance(delivery.event, RunEnd)
-
-
-def _first(delivery: Delivery) -> int:
-    return delivery.from_seq if isinstance(delivery, Gap) else delivery.seq
-
-
-def _last(delivery: Delivery) -> int:
-    return max(delivery.from_seq, delivery.to_seq) if isinstance(delivery, Gap) else delivery.seq

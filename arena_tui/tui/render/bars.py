@@ -42,21 +42,34 @@ def paint_title(
 
 
 def truth_text(truth: Truth) -> str:
-    """`published 90,312 = stored 90,201 + in flight 111 + lost 0`."""
+    """`published 90,312 = stored 90,201 + in flight 111 + lost 0, and an unknown number`."""
     if truth.store == "off":
         return f"published {truth.published:,}  not stored"
     return (
         f"published {truth.published:,} = stored {truth.stored:,} + "
         f"in flight {truth.in_flight:,} + lost {truth.lost:,}"
+        + (", and an unknown number" if truth.lost_unknown else "")
     )
 
 
 def paint_truth(
-    truth: Truth, fps: float, paint_ms: float, note: str | None, palette: Palette, width: int
+    truth: Truth,
+    fps: float,
+    paint_ms: float,
+    note: str | None,
+    palette: Palette,
+    width: int,
+    since: str = "",
 ) -> Strip:
-    """The truth bar; a current problem takes precedence over a note, and that over the figures."""
-    style = palette.bad if truth.lost else palette.text
-    left: list[Piece] = [(f" {truth_text(truth)}", style)]
+    """The truth bar; a current problem takes precedence over a note, and that over the figures.
+
+    `since` is when counting began; it goes first where room is short.
+    """
+    style = palette.bad if truth.lost or truth.lost_unknown else palette.text
+    text = f" {truth_text(truth)}"
+    if since and cell_len(text) + len(since) + 8 <= width:
+        text = f" since {since}:{text}"
+    left: list[Piece] = [(text, style)]
     if wrong := _wrong(truth, width - width_of(left)):
         left.append((wrong, palette.bad))
         return line(left, width, palette.dim)

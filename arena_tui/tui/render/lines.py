@@ -99,7 +99,7 @@ def _plain(name: str, value: Any) -> str:
 
 def _gap_line(gap: Gap) -> str:
     if gap.unknown:
-        return "┄┄ stream lost: nobody knows how many events are missing ┄┄"
+        return "┄┄ gap: an unknown number of events lost ┄┄"
     why = {
         "reset": "lost when the stream was made anew",
         "trimmed": "trimmed before stored",

@@ -109,7 +109,8 @@ def _holds(pane: Pane, condition: Condition) -> bool:
 def _number(pane: Pane, name: str) -> float | None:
     """The pane's value of a numeric field; None for fields that only the store has."""
     numbers: dict[str, float | None] = {
-        "turns": pane.turn, "events": pane.events, "err": pane.errors, "lost": pane.lost,
+        "turns": pane.turn, "events": pane.events, "err": pane.errors,
+        "lost": max(pane.lost, bool(pane.lost_unknown)),
         "cost": pane.cost_usd, "tokens": pane.tokens or 0, "duration": pane.duration_s,
     }  # fmt: skip
     return numbers.get(name)

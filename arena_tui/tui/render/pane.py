@@ -7,6 +7,7 @@ from datetime import timedelta
 from rich.style import Style
 
 from arena_tui.events import AgentInfo, Delivery, Envelope, ErrorEvent, Gap, short_id
+from arena_tui.folds.totals import lost_text
 from arena_tui.folds.view import Pane
 from arena_tui.tui.render.board import board_lines, board_size
 from arena_tui.tui.render.canvas import Piece, between, fitted, width_of
@@ -40,8 +41,8 @@ def title_text(pane: Pane) -> str:
 
 def state_text(pane: Pane) -> str:
     """What matters most about the run now, with its glyph."""
-    if pane.lost and pane.state == "running":
-        return f"{LOSING.sign} lost {pane.lost:,}"
+    if pane.losing and pane.state == "running":
+        return f"{LOSING.sign} lost {lost_text(pane.lost, pane.lost_unknown)}"
     glyph = LOOKS[pane.state].sign
     if pane.state == "stuck":
         return f"{glyph} stuck {duration(pane.idle_s)}"
@@ -63,7 +64,7 @@ def result_text(pane: Pane) -> str:
 
 def state_style_name(pane: Pane) -> str:
     """Name of the palette's style that goes with `state_text`."""
-    return (LOSING if pane.lost else LOOKS[pane.state]).style
+    return (LOSING if pane.losing else LOOKS[pane.state]).style
 
 
 def paint_pane(
@@ -119,8 +120,8 @@ def _bottom(pane: Pane, palette: Palette, width: int, edge: Style) -> list[Piece
         if len(text) > width - 4:
             text = f" {pane.events:,}, {stored} "
         gauge = [(text, palette.dim)]
-    if pane.lost:
-        gauge.append((f"lost {pane.lost:,} ", palette.bad))
+    if pane.losing:
+        gauge.append((f"lost {lost_text(pane.lost, pane.lost_unknown)} ", palette.bad))
     rest = "─" * max(0, width - 3 - width_of(gauge))
     return fitted([("╰─", edge), *gauge, (rest + "╯", edge)], width, edge)
 

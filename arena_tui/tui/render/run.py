@@ -10,8 +10,8 @@ from textual.strip import Strip
 
 from arena_tui.codec import encode_event
 from arena_tui.events import Delivery, ErrorEvent, Event, Gap, short_id
-from arena_tui.folds.density import Density
-from arena_tui.folds.totals import AgentTally, RunTotals
+from arena_tui.folds.density import Density, Mark
+from arena_tui.folds.totals import AgentTally, RunTotals, lost_text
 from arena_tui.folds.view import Instant
 from arena_tui.services.playback.playhead import Position
 from arena_tui.tui.render.board import board_lines
@@ -28,7 +28,7 @@ __all__ = [
     "paint_header",
     "paint_scrubber",
     "preview",
-    "slice_of_seq",
+    "slice_at",
 ]
 
 _DETAIL_LINES: Final = 400
@@ -38,9 +38,17 @@ _BLOCKS: Final = "▁▂▃▄▅▆▇█"
 
 
 def paint_header(
-    instant: Instant, position: Position, palette: Palette, width: int, offset: timedelta
+    instant: Instant,
+    position: Position,
+    density: Density | None,
+    palette: Palette,
+    width: int,
+    offset: timedelta,
 ) -> Strip:
-    """`connect_four · 7f3a  mcts:500 vs random  seed 42      REPLAY 4x ▶  turn 17  12:04:08.2`."""
+    """`connect_four · 7f3a  mcts:500 vs random  seed 42      REPLAY 4x ▶  turn 17  12:04:08.2`.
+
+    A run that lost events says so before its position.
+    """
     players = " vs ".join(clean(agent.name or agent.id, 24) for agent in instant.agents)
     seed = "" if instant.seed is None else f"  seed {instant.seed}"
     name = f" {clean(instant.game, 40) or 'run'} · {clean(short_id(instant.run_id))}"
@@ -59,6 +67,9 @@ def paint_header(
     ]
     if width < 70:
         right = right[:2]
+    if density is not None and (density.lost or density.lost_unknown):
+        lost = f"lost {lost_text(density.lost, density.lost_unknown)}  "
+        right.insert(0, (lost, palette.bad))
     return line(between(left, right, width, palette.text), width, palette.text)
 
 
@@ -115,10 +126,10 @@ def paint_scrubber(
     if density is None or density.first_at is None or density.last_at is None:
         return line([(" no events yet", palette.dim)], width, palette.dim)
     first, last = clock_time(density.first_at, offset), clock_time(density.last_at, offset)
-    here = slice_of_seq(density, position.at)
+    here = slice_at(density, position.at)
     top = max(*density.counts, 1)
     pieces: list[Piece] = [(f" {first} ▕", palette.dim)]
-    marked = {mark.slice: mark for mark in density.marks}
+    marked = {mark.slice: mark for mark in sorted(density.marks, key=_is_gap)}
     for index, events in enumerate(density.counts):
         mark = marked.get(index)
         if index == here:
@@ -133,11 +144,16 @@ def paint_scrubber(
     return line(pieces, width, palette.dim)
 
 
-def slice_of_seq(density: Density, seq: int) -> int:
-    """Index of the slice an event lies in."""
+def _is_gap(mark: Mark) -> bool:
+    """Sorts gaps last: no other mark of the same slice may hide one."""
+    return mark.kind == "gap"
+
+
+def slice_at(density: Density, place: int) -> int:
+    """Index of the slice a place lies in."""
     index = 0
-    for number, first in enumerate(density.seqs):
-        if first <= seq:
+    for number, first in enumerate(density.places):
+        if first <= place:
             index = number
         else:
             break
@@ -187,7 +203,7 @@ def preview(totals: RunTotals, density: Density | None, width: int, offset: time
         ),
         ("cost", cost(totals.cost_usd)),
         ("errors", str(totals.errors)),
-        ("lost", count(totals.lost)),
+        ("lost", lost_text(totals.lost, totals.lost_unknown)),
         ("took", duration(totals.duration_s)),
         ("seed", "–" if totals.seed is None else str(totals.seed)),
         ("label", clean(totals.label or "–", 60)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Coroutine
 from functools import wraps
-from typing import Any, ClassVar, Concatenate, ParamSpec, TypeVar
+from typing import Any, ClassVar, Concatenate, Final, ParamSpec, TypeVar
 
 from textual.app import ComposeResult
 from textual.screen import Screen
@@ -22,6 +22,8 @@ __all__ = ["ArenaScreen", "guarded"]
 
 _log = logging.getLogger(__name__)
 
+
+_DAY_S: Final = 24 * 3_600.0
 
 P = ParamSpec("P")
 S = TypeVar("S", bound="ArenaScreen")
@@ -83,6 +85,7 @@ class ArenaScreen(Screen[None]):
         truth = self.query_one(TruthBar)
         truth.pace = self.arena.pace
         truth.note = self.arena.note
+        truth.since = _since(self.arena)
         truth.truth = frame.truth
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
@@ -97,3 +100,10 @@ class ArenaScreen(Screen[None]):
 
     def on_title_bar_screen_chosen(self, message: TitleBar.ScreenChosen) -> None:
         self.arena.action_go(("live", "history")[message.number - 1])
+
+
+def _since(arena: Host) -> str:
+    """When the process began to count: `12:03`, a day later `11-28 12:03`."""
+    began_at, began_s = arena.began
+    is_long_ago = arena.monotonic() - began_s >= _DAY_S
+    return f"{began_at:%m-%d %H:%M}" if is_long_ago else f"{began_at:%H:%M}"

@@ -14,7 +14,7 @@ from textual.widgets import Input, Static
 from arena_tui.consumers.feed import Frame
 from arena_tui.errors import ArenaError, UsageError
 from arena_tui.events import short_id
-from arena_tui.folds.totals import RunTotals
+from arena_tui.folds.totals import RunTotals, lost_text
 from arena_tui.folds.view import PaneState
 from arena_tui.store.filters import parse_filter
 from arena_tui.store.history import History, SortKey
@@ -227,7 +227,7 @@ class HistoryScreen(ArenaScreen):
             (short_count(_tokens(totals)), "text"),
             (cost(totals.cost_usd), "text"),
             (str(totals.errors), "bad" if totals.errors else "dim"),
-            (str(totals.lost), "bad" if totals.lost else "dim"),
+            _lost(totals),
             (duration(totals.duration_s), "dim"),
         ]
 
@@ -299,6 +299,11 @@ def _outcome(totals: RunTotals, status: PaneState) -> str:
     if len(totals.winners) == 1:
         return f"{glyph} {clean(totals.winners[0], 24)} won"
     return f"{glyph} draw" if len(totals.outcome) > 1 else f"{glyph} finished"
+
+
+def _lost(totals: RunTotals) -> Cell:
+    text = lost_text(totals.lost, totals.lost_unknown)
+    return text, "dim" if text == "0" else "bad"
 
 
 def _tokens(totals: RunTotals) -> int | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 
 from arena_tui.config import Config
@@ -44,6 +44,10 @@ class Host(Protocol):
     @property
     def broker_name(self) -> str:
         """The source of events, as the title line names it."""
+
+    @property
+    def began(self) -> tuple[datetime, float]:
+        """When this process began to count, by the wall clock and by `monotonic`."""
 
     @property
     def utc_offset(self) -> timedelta:

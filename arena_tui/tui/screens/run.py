@@ -92,7 +92,7 @@ class RunScreen(ArenaScreen):
             self._load_density()
 
     def on_goto(self, message: Goto) -> None:
-        self._player.go_to(message.seq)
+        self._player.go_to(message.place)
         self._show()
 
     def on_run_panels_events_needed(self, message: RunPanels.EventsNeeded) -> None:
@@ -170,7 +170,8 @@ class RunScreen(ArenaScreen):
 
     @work(exclusive=True, group="density", exit_on_error=False)
     async def _load_density(self) -> None:
-        self.query_one(Scrubber).density = await self._player.density(self._slices)
+        density = await self._player.density(self._slices)
+        self.query_one(Scrubber).density = self.query_one(RunHeader).density = density
 
     def _show(self, notice: str | None = None) -> None:
         """Show the player's state and any `notice`; start reading what the player lacks."""

@@ -67,7 +67,7 @@ class TitleBar(Painted):
 
 
 class TruthBar(Painted):
-    """Accounts for every event: published = stored + in flight + lost."""
+    """Accounts for every event since the process began: published = stored + in flight + lost."""
 
     DEFAULT_CSS = "TruthBar { height: 1; background: $panel; }"
 
@@ -77,10 +77,14 @@ class TruthBar(Painted):
     """A notice or warning for the user; replaces the figures on the right."""
     pace: reactive[tuple[float, float]] = reactive((0.0, 0.0))
     """Frames per second, and how long one takes, in ms."""
+    since: reactive[str] = reactive("")
+    """When counting began, as shown."""
 
     def render_line(self, y: int) -> Strip:
         fps, paint_ms = self.pace
-        return paint_truth(self.truth, fps, paint_ms, self.note, self.palette, self.size.width)
+        return paint_truth(
+            self.truth, fps, paint_ms, self.note, self.palette, self.size.width, self.since
+        )
 
 
 class KeyLine(Footer):

@@ -19,10 +19,10 @@ __all__ = ["BoardPanel", "Goto", "RunHeader", "Scrubber"]
 
 
 class Goto(Message):
-    """Go to this seq."""
+    """Go to this place in the run."""
 
-    def __init__(self, seq: int) -> None:
-        self.seq = seq
+    def __init__(self, place: int) -> None:
+        self.place = place
         super().__init__()
 
 
@@ -35,6 +35,8 @@ class RunHeader(Painted):
     """The state of the run at `position`."""
     position: reactive[Position] = reactive(Position())
     """The position in the run."""
+    density: reactive[Density | None] = reactive(None)
+    """The run's events and losses over time."""
 
     def __init__(self, offset: timedelta) -> None:
         super().__init__()
@@ -42,7 +44,12 @@ class RunHeader(Painted):
 
     def render_line(self, y: int) -> Strip:
         return paint_header(
-            self.instant, self.position, self.palette, self.size.width, self._offset
+            self.instant,
+            self.position,
+            self.density,
+            self.palette,
+            self.size.width,
+            self._offset,
         )
 
 
@@ -119,5 +126,5 @@ class Scrubber(Painted):
 
     def _go(self, x: int) -> None:
         if self.density is not None:
-            index = max(0, min(len(self.density.seqs) - 1, x - 11))
-            self.post_message(Goto(self.density.seqs[index]))
+            index = max(0, min(len(self.density.places) - 1, x - 11))
+            self.post_message(Goto(self.density.places[index]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from arena_tui.events import Delivery, Gap
+from arena_tui.folds.places import Places
 from arena_tui.services.playback.nearby import Nearby
 
 
@@ -11,7 +12,7 @@ def gaps(first: int, last: int, length: int = 1) -> list[Delivery]:
 
 
 def test_what_was_kept_is_at_hand_and_the_rest_is_not() -> None:
-    nearby = Nearby()
+    nearby = Nearby(Places({7: 0}).range_of)
     nearby.keep(gaps(10, 20), at=15)
 
     assert nearby.holds(10, 20)
@@ -22,7 +23,7 @@ def test_what_was_kept_is_at_hand_and_the_rest_is_not() -> None:
 
 
 def test_a_gap_stands_at_each_of_its_seqs_and_begins_once() -> None:
-    nearby = Nearby()
+    nearby = Nearby(Places({7: 0}).range_of)
     (gap,) = gaps(5, 9, length=5)
     nearby.keep([gap, *gaps(10, 11)], at=5)
 
@@ -32,7 +33,7 @@ def test_a_gap_stands_at_each_of_its_seqs_and_begins_once() -> None:
 
 
 def test_a_gap_of_unknown_length_stands_where_it_begins() -> None:
-    nearby = Nearby()
+    nearby = Nearby(Places({7: 0}).range_of)
     nearby.keep([gap := Gap("a", 7, 4, 3, "reset")], at=4)
 
     assert nearby.get(4) is gap
@@ -40,7 +41,7 @@ def test_a_gap_of_unknown_length_stands_where_it_begins() -> None:
 
 
 def test_of_a_huge_gap_only_what_is_near_is_held() -> None:
-    nearby = Nearby()
+    nearby = Nearby(Places({7: 0}).range_of)
     nearby.keep([Gap("a", 7, 1, 10**12, "trimmed")], at=10**9)
 
     assert nearby.holds(10**9 - 200, 10**9 + 200)
@@ -48,7 +49,7 @@ def test_of_a_huge_gap_only_what_is_near_is_held() -> None:
 
 
 def test_what_is_far_from_the_position_is_let_go_in_the_end() -> None:
-    nearby = Nearby()
+    nearby = Nearby(Places({7: 0}).range_of)
     for at in range(1, 100_000, 1_000):
         nearby.keep(gaps(at, at + 999), at=at)
 

@@ -33,7 +33,7 @@ from arena_tui.folds.view import Instant, RunView
 from arena_tui.services.playback.player import MATCH, Player
 from arena_tui.services.playback.tape import RunTape
 from arena_tui.services.runtime import Runtime
-from arena_tui.store.history import WINDOW
+from arena_tui.store.windows import WINDOW
 from tests.waiting import until
 
 RUN = "run1"
@@ -123,8 +123,8 @@ async def everything(runtime: Runtime) -> list[Delivery]:
     tape = tape_of(runtime)
     await tape.open()
     found: list[Delivery] = []
-    for first in range(1, tape.last_seq + 1, WINDOW):
-        found += await tape.window(first, min(first + WINDOW - 1, tape.last_seq))
+    for first in range(1, tape.last + 1, WINDOW):
+        found += await tape.window(first, min(first + WINDOW - 1, tape.last))
     tape.close()
     return found
 
@@ -452,33 +452,73 @@ async def test_a_gap_is_shown_at_each_of_its_seqs() -> None:
     assert (lost.from_seq, lost.to_seq) == (6, 67)
 
 
-async def test_a_stream_made_anew_under_the_same_id_takes_the_place_of_the_old_one(
+async def test_a_stream_made_anew_under_the_same_id_goes_on_after_the_old_one(
     redis_url: str,
 ) -> None:
     runtime = Runtime(Config(broker=BrokerUrl(redis_url), db=None))
     await runtime.open()
 
-    async def has_come(player: Player, seq: int) -> bool:
+    async def has_come(player: Player, place: int) -> bool:
         await runtime.catch_up()
-        return last_seq_of(player) == seq
+        return last_seq_of(player) == place
 
     await publish(runtime, beginning(turns=5))
     async with opened(runtime) as player:
         await until(lambda: has_come(player, 21))
-        player.go_to(15)
         with redis.Redis.from_url(redis_url) as client:
             client.flushdb()
         await publish(runtime, turn_of(90)[:3])
-        await until(lambda: has_come(player, 3))
+        await until(lambda: has_come(player, 25))
         await player.read_on(nothing)
-        here = player.delivery()
+        here, lost, before = player.delivery(), player.delivery(22), player.delivery(21)
 
-        assert player.position.at == 3
-        assert player.delivery(4) is None
+        assert player.position.at == 25
+        assert isinstance(before, Envelope)
+        assert before.event == turn_of(5)[-1]
+        assert isinstance(lost, Gap)
         assert isinstance(here, Envelope)
         assert here.event == turn_of(90)[2]
+        assert (here.seq, here.epoch > before.epoch) == (3, True)
         assert player.instant is not None
         assert (player.instant.board, player.instant.turn) == ("board 90", 90)
+        assert player.instant.game == "chess"
+    await runtime.aclose()
+
+
+async def test_who_opens_a_run_after_its_stream_was_made_anew_reads_the_old_one_from_the_store(
+    redis_url: str,
+) -> None:
+    runtime = Runtime(Config(broker=BrokerUrl(redis_url), db=":memory:"))
+    await runtime.open()
+    assert runtime.history is not None
+    history = runtime.history
+
+    async def is_stored(events: int) -> bool:
+        return [run.events for run in await history.runs()] == [events]
+
+    await publish(runtime, beginning(turns=5))
+    await until(lambda: is_stored(21))
+    with redis.Redis.from_url(redis_url) as client:
+        client.flushdb()
+    await publish(runtime, turn_of(90)[:3])
+    await until(lambda: is_stored(24))
+    async with opened(runtime) as player:
+        seen: list[Delivery | None] = []
+        last = player.position.last
+        for at in range(1, last + 1):
+            player.go_to(at)
+            await player.read_on(nothing)
+            seen.append(player.delivery())
+        player.go_to(15)
+        await player.read_on(nothing)
+        words = await player.go_to_words("t90")
+        await player.read_on(nothing)
+
+        events = [each.event for each in seen if isinstance(each, Envelope)]
+        assert last == 25
+        assert events == [*beginning(turns=5), *turn_of(90)[:3]]
+        assert isinstance(seen[21], Gap)
+        assert (words, player.position.at) == (None, 23)
     await runtime.aclose()
 
 
@@ -576,7 +616,7 @@ async def test_a_bookmark_is_set_and_removed_where_one_stands(runtime: Runtime) 
         is_set_again = await player.bookmark()
 
     assert (is_set, is_set_again) == (True, False)
-    assert ("bookmark", 9) in [(mark.kind, mark.seq) for mark in marks]
+    assert ("bookmark", 9) in [(mark.kind, mark.place) for mark in marks]
 
 
 async def test_without_a_store_there_are_no_bookmarks() -> None:

@@ -7,7 +7,7 @@ from arena_tui.services.playback.playhead import Playhead
 
 def at(seq: int, *, speed_steps: int = 0) -> Playhead:
     head = Playhead()
-    head.place(seq, last_seq=100, live=False)
+    head.place(seq, last=100, live=False)
     for _ in range(speed_steps):
         head.change_speed(1)
     head.play(float(seq))
@@ -55,7 +55,7 @@ def test_only_the_newest_event_of_a_live_run_is_followed() -> None:
     head = Playhead()
     states = []
     for seq, live in ((100, True), (99, True), (100, False)):
-        head.place(seq, last_seq=100, live=live)
+        head.place(seq, last=100, live=live)
         states.append((head.following, head.mode(live)))
 
     assert states == [(True, "LIVE ●"), (False, "PAUSED 1x"), (False, "REPLAY 1x")]

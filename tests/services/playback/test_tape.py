@@ -13,8 +13,11 @@ from arena_tui.errors import UnknownRunError
 from arena_tui.events import (
     Action,
     AgentInfo,
+    Delivery,
+    Envelope,
     ErrorEvent,
     Event,
+    Gap,
     LlmResponse,
     Observation,
     RunEnd,
@@ -23,6 +26,8 @@ from arena_tui.events import (
 )
 from arena_tui.services.playback.tape import RunTape
 from arena_tui.services.runtime import Runtime
+from tests.envelopes import envelope
+from tests.store_fixture import store
 
 START = datetime(2026, 3, 14, 12, tzinfo=UTC)
 
@@ -77,13 +82,13 @@ async def test_windows_are_complete_and_in_order(tape: RunTape) -> None:
     seqs = [each.seq for each in await tape.window(1, 300)]  # type: ignore[union-attr]
     newest = [each.seq for each in await tape.window(last - 5, last)]  # type: ignore[union-attr]
 
-    assert tape.last_seq == last
+    assert tape.last == last
     assert seqs == list(range(1, 301))
     assert newest == list(range(last - 5, last + 1))
 
 
 async def test_the_run_looks_at_any_seq_as_it_did_then(tape: RunTape) -> None:
-    seq = await tape.turn_seq(7)
+    seq = await tape.turn(7)
     assert seq is not None
 
     view = await tape.view_at(seq + 3)
@@ -111,14 +116,14 @@ async def test_text_is_found_forwards_and_backwards(tape: RunTape) -> None:
     assert found is not None
 
     assert await tape.search("move 42", found) is None
-    assert await tape.search("move 42", tape.last_seq, backwards=True) == found
+    assert await tape.search("move 42", tape.last, backwards=True) == found
 
 
 async def test_the_density_counts_every_event_and_places_the_errors(tape: RunTape) -> None:
     density = await tape.density(40)
 
-    assert sum(density.counts) == tape.last_seq
-    assert list(density.seqs) == sorted(density.seqs)
+    assert sum(density.counts) == tape.last
+    assert list(density.places) == sorted(density.places)
     assert [(mark.kind, mark.slice) for mark in density.marks] == [
         ("error", 9), ("error", 19), ("error", 29),
     ]  # fmt: skip
@@ -130,3 +135,62 @@ async def test_a_run_nobody_has_is_said_to_be_unknown(runtime: Runtime) -> None:
         with pytest.raises(UnknownRunError):
             await RunTape("nobody", each).open()
     await without_store.aclose()
+
+
+EPOCHS = {7: 1_500, 9: 1_000, 11: 42}
+
+
+def made_anew() -> list[Delivery]:
+    """A run whose stream was made anew twice, the second time with an unknown loss, and its end."""
+    run: list[Delivery] = []
+    for epoch, length in EPOCHS.items():
+        run += [
+            envelope("anew", epoch, seq, TurnStart(ts=START, turn=epoch, player=f"{epoch}-{seq}"))
+            for seq in range(1, length + 1)
+        ]
+    run[700:720] = [Gap("anew", 7, 701, 720, "trimmed")]
+    run[-1] = envelope("anew", 11, 42, RunEnd(ts=START))
+    run.insert(len(run) - 42, Gap("anew", 9, 1_001, 1_000, "unknown"))
+    return run
+
+
+@pytest.fixture
+async def anew(runtime: Runtime) -> AsyncIterator[RunTape]:
+    assert runtime.database is not None
+    await store(runtime.database, made_anew())
+    tape = RunTape("anew", runtime)
+    await tape.open()
+    yield tape
+    tape.close()
+
+
+async def test_a_run_of_several_epochs_is_read_through_all_of_them(anew: RunTape) -> None:
+    read: list[Delivery] = []
+    for first in range(1, anew.last + 1, 400):
+        window = await anew.window(first, min(first + 399, anew.last))
+        read += [each for each in window if anew.places_of(each).start >= first]
+
+    assert anew.last == 1_500 + 1_001 + 42
+    assert read == made_anew()
+
+
+async def test_jumps_lead_over_the_bounds_of_epochs(anew: RunTape) -> None:
+    assert await anew.next_of_kind("turn_start", 1_500, 1) == 1_501
+    assert await anew.next_of_kind("turn_start", 2_502, -1) == 2_500
+    assert await anew.next_of_kind("run_end", 1, 1) == anew.last
+    assert [await anew.turn(turn) for turn in EPOCHS] == [1, 1_501, 2_502]
+    assert await anew.search("11-3", 1) == 2_504
+
+
+async def test_a_place_in_an_earlier_epoch_shows_the_run_as_it_was_then(anew: RunTape) -> None:
+    views = [await anew.view_at(place) for place in (1_500, 1_501, 2_501, 2_502, anew.last)]
+
+    assert [view.player for view in views] == ["7-1500", "9-1", "9-1000", "11-1", "11-41"]
+    assert [view.totals.status for view in views] == ["running"] * 4 + ["finished"]
+
+
+async def test_the_density_of_several_epochs_counts_every_event(anew: RunTape) -> None:
+    density = await anew.density(40)
+
+    assert sum(density.counts) == sum(isinstance(each, Envelope) for each in made_anew())
+    assert [mark.place for mark in density.marks] == [701, 2_501]

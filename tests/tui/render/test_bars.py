@@ -72,6 +72,28 @@ def test_while_all_is_well_the_figures_stand_at_the_right(width: int, text: str)
     assert bar(width, lag_s=0.1, per_second=(1, 2)) == text
 
 
+def test_a_loss_of_unknown_length_stands_beside_the_known_one() -> None:
+    assert bar(100, lost=12, lost_unknown=1).startswith(
+        " published 90,312 = stored 90,201 + in flight 111 + lost 12, and an unknown number"
+    )
+    assert "lost 0, and an unknown number" in bar(100, lost_unknown=2)
+
+
+@pytest.mark.parametrize(
+    ("width", "text"),
+    [
+        (70, " published 90,312 = stored 90,201 + in flight 111 + lost 0"),
+        (71, " since 12:03: published 90,312 = stored 90,201 + in flight 111 + lost 0"),
+    ],
+)
+def test_the_bar_says_since_when_it_counts_where_there_is_room(width: int, text: str) -> None:
+    strip = paint_truth(
+        Truth(**EVENTS, store="ok"), 10.0, 3.0, None, Palette(), width, since="12:03"
+    )
+
+    assert strip.text.startswith(text)
+
+
 @pytest.mark.parametrize("width", [1, 20, 57, 60, 80, 200])
 def test_what_is_wrong_never_breaks_the_bar(width: int) -> None:
     for fields in ({}, {"store": "error", "store_error": "漢字\x1b[31m" * 40}):

@@ -89,6 +89,15 @@ def test_every_state_has_a_sign_of_its_own(
     assert state_text(pane(state=state, **fields)) == text
 
 
+def test_a_loss_of_unknown_length_is_a_loss_whatever_is_known_besides() -> None:
+    unknown, some = pane(lost_unknown=1), pane(lost=12, lost_unknown=1)
+
+    assert [state_text(each) for each in (unknown, some)] == ["▼ lost ≥0", "▼ lost ≥12"]
+    assert "lost ≥12" in painted(some, width=60)[-1]
+    assert matches(unknown, read_conditions("lost>0"))
+    assert not matches(pane(), read_conditions("lost>0"))
+
+
 def test_a_gap_is_drawn_where_it_lies() -> None:
     text = painted(pane(recent=(Gap("r", 1, 1, 128, "trimmed"),)))
 

@@ -1,0 +1,179 @@
+"""Reads one run by epoch and seq: windows, and its state at a position. Writes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC
+from typing import Any, Final, Literal
+
+from msgspec.structs import replace
+
+from arena_tui.broker.protocol import Cursor
+from arena_tui.codec import decode_event
+from arena_tui.events import Delivery, Envelope, Gap
+from arena_tui.folds.density import MARKS_MAX, Density, Mark, Slices, empty_density
+from arena_tui.folds.places import Places
+from arena_tui.folds.totals import AgentTally
+from arena_tui.store.database import Connection
+
+__all__ = [
+    "BEFORE",
+    "WINDOW",
+    "begun_in",
+    "read_density",
+    "read_keyframe",
+    "read_lengths",
+    "read_tallies",
+    "read_window",
+]
+
+WINDOW = 1_000
+"""Maximum number of seqs a windowed read returns, and the default page of runs."""
+
+BEFORE: Final = "(epoch < $epoch OR (epoch = $epoch AND seq < $seq))"
+"""Events before the position `$epoch`, `$seq`. A comparison of pairs would read every row."""
+
+_PAYLOAD_COLUMNS = "run_id, epoch, seq, payload"
+_LENGTHS: Final = """
+SELECT epoch, max(last) FROM (
+    SELECT epoch, max(seq) AS last FROM events WHERE run_id = $run GROUP BY 1
+    UNION ALL
+    SELECT epoch, max(greatest(from_seq, to_seq)) FROM gaps WHERE run_id = $run GROUP BY 1
+) GROUP BY 1 ORDER BY 1
+"""
+
+
+def read_lengths(connection: Connection, run_id: str) -> dict[int, int]:
+    """Newest seq of each epoch of a run, oldest epoch first; usually one.
+
+    An empty gap at the end of an epoch counts as one, so that windows up to there include it.
+    """
+    return dict(connection.execute(_LENGTHS, {"run": run_id}).fetchall())
+
+
+def begun_in(window: list[Delivery], first: int, is_start: bool = False) -> Iterator[Delivery]:
+    """The deliveries of a window that begin at `first` or later.
+
+    A gap is in each window that it crosses: of one that began earlier, the first window read
+    (`is_start`) gives the rest, and the others nothing.
+    """
+    for each in window:
+        if each.first_seq >= first:
+            yield each
+        elif is_start and isinstance(each, Gap):
+            yield replace(each, from_seq=first)
+
+
+def read_window(
+    connection: Connection, run_id: str, from_seq: int, to_seq: int, epoch: int
+) -> list[Delivery]:
+    """See `History.window`."""
+    parameters = {"run": run_id, "epoch": epoch, "first": from_seq,
+                  "last": min(to_seq, from_seq + WINDOW - 1)}  # fmt: skip
+    condition = "run_id = $run AND epoch = $epoch"
+    rows = connection.execute(
+        f"SELECT {_PAYLOAD_COLUMNS} FROM events WHERE {condition} AND seq BETWEEN $first AND $last",
+        parameters,
+    ).fetchall()
+    gaps = connection.execute(
+        f"SELECT run_id, epoch, from_seq, to_seq, reason FROM gaps "
+        f"WHERE {condition} AND from_seq <= $last AND greatest(from_seq, to_seq) >= $first",
+        parameters,
+    ).fetchall()
+    found: list[Delivery] = [Gap(*row) for row in gaps]
+    found += [_envelope(*row) for row in rows]
+    return sorted(found, key=lambda each: (each.first_seq, isinstance(each, Envelope)))
+
+
+def read_keyframe(connection: Connection, run_id: str, at: Cursor) -> list[Envelope]:
+    """See `History.keyframe`."""
+    rows = connection.execute(
+        "SELECT run_id, max(epoch), arg_max(seq, (epoch, seq)), "
+        "arg_max(payload, (epoch, seq)) FROM events "
+        f"WHERE run_id = $run AND {BEFORE} AND kind IN "
+        "('run_start', 'turn_start', 'observation', 'llm_prompt', 'llm_response', 'error', "
+        "'run_end') AND (kind <> 'run_end' OR epoch = $epoch) "
+        "GROUP BY run_id, kind ORDER BY 2, 3",
+        {"run": run_id, "epoch": at.epoch, "seq": at.seq + 1},
+    ).fetchall()
+    return [_envelope(*row) for row in rows]
+
+
+def read_tallies(connection: Connection, run_id: str, at: Cursor) -> dict[str, AgentTally]:
+    """See `History.tallies`."""
+    rows = connection.execute(
+        "SELECT agent_id, count(*) FILTER (kind = 'action'), count(*) FILTER (kind = 'error'), "
+        "sum(TRY_CAST(payload->>'input_tokens' AS BIGINT)) FILTER (kind = 'llm_response'), "
+        "sum(TRY_CAST(payload->>'output_tokens' AS BIGINT)) FILTER (kind = 'llm_response'), "
+        "sum(TRY_CAST(payload->>'cost_usd' AS DOUBLE)) FILTER (kind = 'llm_response') "
+        f"FROM events WHERE run_id = $run AND {BEFORE} AND agent_id IS NOT NULL GROUP BY agent_id",
+        {"run": run_id, "epoch": at.epoch, "seq": at.seq + 1},
+    ).fetchall()
+    return {
+        agent: AgentTally(actions=actions, errors=errors, input_tokens=input_tokens,
+                          output_tokens=output_tokens, cost_usd=cost_usd)
+        for agent, actions, errors, input_tokens, output_tokens, cost_usd in rows
+    }  # fmt: skip
+
+
+def read_density(connection: Connection, run_id: str, slices: int) -> Density:
+    """See `History.density`."""
+    ((lost, lost_unknown),) = connection.execute(
+        "SELECT coalesce(sum(greatest(0, to_seq - from_seq + 1)), 0)::BIGINT, "
+        "count(*) FILTER (reason = 'unknown') FROM gaps WHERE run_id = ?", [run_id]
+    ).fetchall()  # fmt: skip
+    found = connection.execute(
+        "SELECT epoch, max(seq), min(ts), max(ts) FROM events WHERE run_id = ? GROUP BY 1", [run_id]
+    ).fetchall()
+    if not found:
+        return replace(empty_density(slices), lost=lost, lost_unknown=lost_unknown)
+    first_at, last_at = min(row[2] for row in found), max(row[3] for row in found)
+    places = Places(read_lengths(connection, run_id))
+    time = Slices(
+        first_at=first_at.replace(tzinfo=UTC), last_at=last_at.replace(tzinfo=UTC), count=slices
+    )
+    elapsed_us = "(epoch_us(ts) - epoch_us($from))"
+    slice_of = f"least({slices - 1}, CAST(floor({elapsed_us} / {time.width_us!r}) AS INTEGER))"
+    parameters = {"run": run_id, "from": first_at}
+    events = f"(SELECT *, {_place_of('seq', places)} AS place FROM events WHERE run_id = $run)"
+    gaps = f"(SELECT *, {_place_of('from_seq', places)} AS place FROM gaps WHERE run_id = $run)"
+    rows = connection.execute(
+        f"SELECT {slice_of}, count(*), min(place) FROM {events} GROUP BY 1", parameters
+    ).fetchall()
+    marks = [
+        *_marks(connection, "error", f"SELECT place, {slice_of}, '' FROM {events} "
+                "WHERE kind = 'error'", parameters),
+        *_marks(connection, "gap", f"SELECT gap.place, if(ts IS NULL, 0, {slice_of}), reason "
+                f"FROM {gaps} AS gap ASOF LEFT JOIN {events} AS event "
+                "ON event.run_id = gap.run_id AND event.place < gap.place", parameters),
+        *_marks(connection, "bookmark", f"SELECT place, {slice_of}, note FROM bookmarks "
+                f"JOIN {events} USING (run_id, epoch, seq)", parameters),
+    ]  # fmt: skip
+    filled = {index: (count, place) for index, count, place in rows}
+    density = time.density(filled, places.of(Cursor(*max(found)[:2])), marks)
+    return replace(density, lost=lost, lost_unknown=lost_unknown)
+
+
+def _place_of(column: str, places: Places) -> str:
+    """The place of an epoch's seq, in SQL (see `Places`)."""
+    before = {epoch: places.before(epoch) for epoch in places.epochs[1:]}
+    if not before:
+        return column
+    cases = " ".join(f"WHEN {epoch:d} THEN {count:d}" for epoch, count in before.items())
+    return f"({column} + CASE epoch {cases} ELSE 0 END)"
+
+
+def _marks(
+    connection: Connection,
+    kind: Literal["error", "gap", "bookmark"],
+    query: str,
+    parameters: dict[str, Any],
+) -> list[Mark]:
+    rows = connection.execute(f"{query} ORDER BY 1 LIMIT {MARKS_MAX}", parameters).fetchall()
+    return [
+        Mark(place=place, kind=kind, slice=index, note=note or "") for place, index, note in rows
+    ]
+
+
+def _envelope(run_id: str, epoch: int, seq: int, payload: str) -> Envelope:
+    return Envelope(run_id, epoch, seq, decode_event(payload), payload.encode())
