@@ -9,11 +9,14 @@ import tempfile
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Final
 
 from tests.faults.chaos.plan import BACKENDS, draw
 from tests.faults.chaos.scenario import Outcome, run
 
 __all__ = ["command", "line_of", "main"]
+
+_TOLD_OF_ONE_KIND: Final = 5
 
 
 def command(seed: int, seconds: float, backend: str | None = None) -> list[str]:
@@ -72,8 +75,14 @@ def main() -> int:
 def _play(seed: int, seconds: float, backend: str | None, folder: Path) -> int:
     outcome = run(draw(seed, seconds, backend), folder / f"seed-{seed}")
     print(line_of(outcome))
+    told: Counter[tuple[str, str]] = Counter()
     for each in outcome.violations:
-        print(f"  {each}")
+        told[each.name, each.place] += 1
+        if told[each.name, each.place] <= _TOLD_OF_ONE_KIND:
+            print(f"  {each}")
+    for (name, place), count in told.items():
+        if count > _TOLD_OF_ONE_KIND:
+            print(f"  {name}: {place}: {count} in all")
     if outcome.violations:
         print(f"  again: {' '.join(command(seed, seconds, backend))}\n  kept: {folder}/seed-{seed}")
     return 1 if outcome.violations else 0

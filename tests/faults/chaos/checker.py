@@ -89,7 +89,7 @@ class Checker:
             segments = self._check_texts(holding.name, run, items, ledger)
             if whole:
                 self._check_missing(holding.name, run, segments, ledger, uncovered)
-            if holding.totals is not None:
+            if holding.totals is not None and items:
                 self._check_totals(holding, run, items)
         for session, missing in uncovered.items():
             unpublished = self._sessions[session].unpublished

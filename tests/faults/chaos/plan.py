@@ -49,6 +49,12 @@ class Plan:
     dashboards: list[tuple[float, float, bool]]
     faults: list[Fault]
 
+    @property
+    def strict(self) -> bool:
+        """Whether nothing acknowledged may be missing: no server forgets anything."""
+        killed = any(each.kind == "kill" and each.target == "server" for each in self.faults)
+        return not killed or self.backend not in ("aof everysec", "no aof")
+
 
 def draw(seed: int, seconds: float, backend: str | None = None) -> Plan:
     """The seed's scenario; `backend` overrides the one that follows from the seed.

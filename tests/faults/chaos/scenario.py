@@ -65,15 +65,14 @@ def check_folder(folder: Path, outcome: Outcome, server: Holding | None = None) 
     events = [each for run in runs.values() for each in run.events]
     outcome.emitted = len(events)
     outcome.acked = sum(e.acked or sessions[e.session].unpublished == 0 for e in events)
-    strict = plan.backend in ("memory", "aof always")
-    checker = Checker(runs, sessions, strict=strict)
+    checker = Checker(runs, sessions, strict=plan.strict)
     if server is not None:
         checker.check(server, whole=False)
     for path in sorted(folder.glob("*.duckdb")):
         name = path.stem
         own = checker
         if plan.backend == "memory":
-            own = Checker(*read_ledgers([folder / f"{name}.ledger"]), strict=strict)
+            own = Checker(*read_ledgers([folder / f"{name}.ledger"]))
         held = [read_store(path, name)]
         record = folder / f"{name}.jsonl"
         if record.exists():
@@ -239,11 +238,10 @@ class _Stage:
         assert self._redis is not None
         url = self._redis.url
         runs, sessions = read_ledgers(sorted(self._folder.glob("*.ledger")))
-        strict = self._plan.backend == "aof always"
 
         def look() -> tuple[Holding, bool]:
             server = read_server(url)
-            checker = Checker(runs, sessions, strict=strict)
+            checker = Checker(runs, sessions, strict=self._plan.strict)
             for name in self._plan.stores:
                 record = read_record(self._folder / f"{name}.jsonl", name)
                 checker.check(record)
