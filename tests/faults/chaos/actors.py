@@ -8,14 +8,14 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
 from tests.faults.chaos.ledger import note, read_ledgers
-from tests.faults.chaos.processes import ARENA_TUI, Child
+from tests.faults.chaos.processes import ARENA_TUI, Child, Screen
 
-__all__ = ["Actor", "producer", "store"]
+__all__ = ["Actor", "player", "producer", "store"]
 
 _AGAIN_S: Final = 0.7
 _PRODUCERS: Final = [sys.executable, "-m", "tests.faults.chaos.producers"]
@@ -33,11 +33,11 @@ class Actor:
     def __init__(
         self,
         name: str,
-        start: Callable[[], list[Child]],
-        on_end: Callable[[list[Child]], None] = lambda _: None,
+        start: Callable[[], Sequence[Child]],
+        on_end: Callable[[Sequence[Child]], None] = lambda _: None,
     ) -> None:
         self.name = name
-        self.children: list[Child] = []
+        self.children: Sequence[Child] = []
         self.starts = 0
         self._start = start
         self._on_end = on_end
@@ -112,7 +112,7 @@ def producer(name: str, kind: str, folder: Path, url: str, seed: int) -> Actor:
             feeder.process.stdout.close()
         return [feeder, publisher]
 
-    def on_end(children: list[Child]) -> None:
+    def on_end(children: Sequence[Child]) -> None:
         feeder, publisher = children
         assert publisher.process.stdout is not None
         said = publisher.process.stdout.read().decode()
@@ -135,3 +135,30 @@ def store(name: str, folder: Path, url: str) -> Actor:
         "--db", str(folder / f"{name}.duckdb"), "--record", str(folder / f"{name}.jsonl"),
     ]  # fmt: skip
     return Actor(name, lambda: [Child(name, folder, command)])
+
+
+def player(name: str, folder: Path, seed: int, until: float) -> Actor:
+    """A dashboard on a terminal that plays a script until that time, in seconds since 1970, and
+    stores and records it: `NAME.duckdb`, `NAME.jsonl`."""
+    ledger = folder / f"{name}.ledger"
+    script = folder / f"{name}.py"
+    script.write_text(
+        "from pathlib import Path\n"
+        "from tests.faults.chaos.producers import play\n"
+        f"play({name!r}, Path({str(ledger)!r}), {seed}, {until})\n"
+    )
+    command = [
+        sys.executable, *ARENA_TUI, "--db", str(folder / f"{name}.duckdb"),
+        "--record", str(folder / f"{name}.jsonl"), "--play", str(script),
+    ]  # fmt: skip
+
+    def on_end(children: Sequence[Child]) -> None:
+        screen = children[0]
+        assert isinstance(screen, Screen)
+        screen.close()
+        if screen.process.returncode == 128 + signal.SIGTERM:
+            for session in read_ledgers([ledger])[1]:
+                if session.split("/")[1] == str(screen.process.pid):
+                    note(ledger, session, 0, "the dashboard has left")
+
+    return Actor(name, lambda: [Screen(name, folder, command)], on_end)

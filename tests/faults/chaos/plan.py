@@ -69,7 +69,7 @@ def draw(seed: int, seconds: float, backend: str | None = None) -> Plan:
     backend = backend or drawn
     if backend == "memory":
         names = [f"p{number}" for number in range(1, choose.randint(1, 3) + 1)]
-        producers = dict.fromkeys(names, "memory")
+        producers = dict.fromkeys(names, "memory") | {"v1": "play"}
         stores: list[str] = []
     else:
         kinds = choose.sample(_KINDS, choose.randint(3, 6))

@@ -29,7 +29,7 @@ from arena_tui.errors import ArenaError, RunExistsError
 from arena_tui.events import Event, LogEvent, RunEnd, RunStart
 from tests.faults.chaos.ledger import Ledger
 
-__all__ = ["SHAPES", "Producing", "Shape", "main"]
+__all__ = ["SHAPES", "Producing", "Shape", "main", "play"]
 
 STOP = threading.Event()
 _AHEAD_MAX = 3_000
@@ -63,6 +63,7 @@ SHAPES = {
     "large": Shape(2, (4, 20), (1, 250_000), 0.3, 8.0),
     "slow": Shape(1, (5, 30), (1, 2_000), 0.4, 10.0),
     "memory": Shape(4, (30, 600), (1, 2_000), 0.003, 5.0),
+    "play": Shape(3, (30, 300), (1, 2_000), 0.01, 4.0),
 }
 
 
@@ -101,8 +102,11 @@ class Producing:
             yield LogEvent(text=self.ledger.emit(run, self.padding()))
         yield RunEnd(reason=self.ledger.emit(run, self.padding(), last=True))
 
-    def connect(self, url: str, db: str | None) -> None:
-        """Emit through `connect()` from threads, a connection after the other."""
+    def connect(self, url: str | None, db: str | None, *, waits: bool = True) -> None:
+        """Emit through `connect()` from threads, a connection after the other.
+
+        With `waits`, closing a connection waits for what it emitted, and is noted.
+        """
         while not STOP.is_set():
             self.ledger.begin(self.session())
             try:
@@ -125,7 +129,8 @@ class Producing:
             except ArenaError as error:
                 self.ledger.closed(_unpublished(str(error)), str(error))
             else:
-                self.ledger.closed()
+                if waits:
+                    self.ledger.closed()
 
     def _play(self, arena: arena_tui.Arena, until: float) -> None:
         while time.monotonic() < until and not STOP.is_set():
@@ -212,6 +217,14 @@ class Producing:
             self.ledger.refused(run, number)
         else:
             self.ledger.acked(run, [number])
+
+
+def play(name: str, ledger: Path, seed: int, until: float) -> None:
+    """For a script that a dashboard plays: emit into it until that time (seconds since 1970)."""
+    timer = threading.Timer(max(0.0, until - time.time()), STOP.set)
+    timer.daemon = True
+    timer.start()
+    Producing(name, "play", ledger, seed).connect(None, None, waits=False)
 
 
 async def _open(broker: RedisBroker, run: str) -> bool:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import subprocess
 import sys
+import time
 from collections import Counter, defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
@@ -16,9 +17,16 @@ from typing import Final
 import redis
 
 from arena_tui.services.servers import RedisServer, server_binaries
-from tests.faults.chaos.actors import Actor, producer, store
+from tests.faults.chaos.actors import Actor, player, producer, store
 from tests.faults.chaos.checker import Accounts, Checker, Violation
-from tests.faults.chaos.holdings import Event, Holding, read_record, read_server, read_store
+from tests.faults.chaos.holdings import (
+    Event,
+    Holding,
+    item_of,
+    read_record,
+    read_server,
+    read_store,
+)
 from tests.faults.chaos.ledger import read_ledgers
 from tests.faults.chaos.plan import Fault, Plan
 from tests.faults.chaos.processes import ARENA_TUI, Screen, environment, troubles
@@ -31,6 +39,8 @@ _END_S: Final = 60.0
 """Longest that a process may take to end once it was asked to, all faults over."""
 _QUIT_S: Final = 30.0
 """Longest that a dashboard may take to end after `q`, whatever goes on."""
+_PLAYED_OUT_S: Final = 3.0
+"""So long before the end a script that a dashboard plays ends by itself."""
 _SETTLE_S: Final = 45.0
 _CHECKED_RUNS: Final = 3
 
@@ -110,15 +120,12 @@ class _Stage:
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(64))
         async with AsyncExitStack() as ending:
             ending.callback(self._end_all)
-            urls = await self._start_server(ending)
-            stores = [self._add(store(n, self._folder, urls["stores"])) for n in self._plan.stores]
+            plan, urls = self._plan, await self._start_server(ending)
+            stores = [self._add(store(n, self._folder, urls["stores"])) for n in plan.stores]
             for each in stores:
                 errors = self._folder / f"{each.name}.err"
                 await until(lambda e=errors: e.exists() and "storing what" in e.read_text())
-            producers = [
-                self._add(producer(n, kind, self._folder, urls["producers"], self._plan.seed))
-                for n, kind in self._plan.producers.items()
-            ]
+            producers = [self._add(self._producer(*each, urls)) for each in plan.producers.items()]
             async with asyncio.TaskGroup() as tasks:
                 for number, (at_s, stay_s, stores_too) in enumerate(self._plan.dashboards, 1):
                     db = f"d{number}.duckdb" if stores_too else None
@@ -146,6 +153,13 @@ class _Stage:
             self._proxies[name] = await ending.enter_async_context(Proxy(self._redis.port))
         return {name: proxy.url for name, proxy in self._proxies.items()}
 
+    def _producer(self, name: str, kind: str, urls: dict[str, str]) -> Actor:
+        plan = self._plan
+        if kind == "play":
+            until = time.time() + plan.seconds - _PLAYED_OUT_S
+            return player(name, self._folder, plan.seed, until)
+        return producer(name, kind, self._folder, urls["producers"], plan.seed)
+
     def _add(self, actor: Actor) -> Actor:
         self._actors[actor.name] = actor
         return actor
@@ -159,6 +173,8 @@ class _Stage:
     async def _finish(self, actor: Actor) -> None:
         if not await actor.finish(_END_S):
             self._found("hang", actor.name, f"had not ended {_END_S:.0f} s after SIGTERM")
+        elif actor.name in self._plan.stores and (code := actor.children[-1].process.returncode):
+            self._found("exit", actor.name, f"exit code {code}")
 
     async def _apply(self, fault: Fault) -> None:
         await pause(fault.at_s)
@@ -294,13 +310,9 @@ def _events(path: Path, held: Holding, folder: Path) -> list[Violation]:
     found = []
     for run in asked[:_CHECKED_RUNS]:
         done = _arena(folder, "events", run, "--db", str(path), "--json")
-        printed = Counter(
-            (fields["epoch"], fields["seq"])
-            for fields in map(json.loads, done.stdout.splitlines()) if fields["kind"] != "gap"
-        )  # fmt: skip
-        stored = Counter(
-            (each.epoch, each.seq) for each in held.items[run] if isinstance(each, Event)
-        )
+        printed = Counter(map(item_of, map(json.loads, done.stdout.splitlines())))
+        printed = Counter({each: n for each, n in printed.items() if isinstance(each, Event)})
+        stored = Counter(each for each in held.items[run] if isinstance(each, Event))
         if printed != stored or done.returncode:
             evidence = (
                 f"exit {done.returncode}, printed {printed.total()}, stored {stored.total()} "
