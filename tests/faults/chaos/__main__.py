@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import subprocess
 import sys
 import tempfile
@@ -43,7 +44,10 @@ def line_of(outcome: Outcome) -> str:
 
 
 def main() -> int:
-    """Play seeds; returns 1 when one of them breaks a promise."""
+    """Play seeds; returns 1 when one of them breaks a promise.
+
+    SIGTERM ends it as Ctrl-C does, with everything it has started.
+    """
     parser = argparse.ArgumentParser(prog="python -m tests.faults.chaos")
     parser.add_argument("--seed", type=int, help="play this one, here")
     parser.add_argument("--seeds", default="1-50", metavar="A-B", help="play these, each apart")
@@ -55,17 +59,28 @@ def main() -> int:
     folder = given.folder or Path(tempfile.mkdtemp(prefix="chaos-"))
     if given.seed is not None:
         return _play(given.seed, given.seconds, given.backend, folder)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     first, _, last = given.seeds.partition("-")
     seeds = range(int(first), int(last or first) + 1)
 
+    playing: list[subprocess.Popen[str]] = []
+
     def apart(seed: int) -> tuple[int, int, str]:
         words = [*command(seed, given.seconds, given.backend), "--folder", str(folder)]
-        done = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=False)
-        print(done.stdout, end="", flush=True)
-        return seed, done.returncode, done.stdout.partition("\n")[0]
+        process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+        playing.append(process)
+        told, _ = process.communicate()
+        print(told, end="", flush=True)
+        return seed, process.returncode, told.partition("\n")[0]
 
     with ThreadPoolExecutor(given.parallel) as pool:
-        rows = list(pool.map(apart, seeds))
+        try:
+            rows = list(pool.map(apart, seeds))
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in playing:
+                process.terminate()
+            raise
     print("\n".join(["", *(row for _, _, row in rows)]))
     failed = [seed for seed, code, _ in rows if code]
     print(f"\n{len(rows)} seeds, {len(failed)} failed {failed or ''}; folders in {folder}")

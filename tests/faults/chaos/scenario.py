@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -39,9 +40,11 @@ _END_S: Final = 60.0
 """Longest that a process may take to end once it was asked to, all faults over."""
 _QUIT_S: Final = 30.0
 """Longest that a dashboard may take to end after `q`, whatever goes on."""
-_PLAYED_OUT_S: Final = 3.0
-"""So long before the end a script that a dashboard plays ends by itself."""
+_PLAYED_OUT: Final = 0.8
+"""When a script that a dashboard plays ends by itself, as a part of the time."""
 _SETTLE_S: Final = 45.0
+_GONE_S: Final = 20.0
+"""After which a store has said what it lost with runs that do not come back."""
 _CHECKED_RUNS: Final = 3
 
 
@@ -117,10 +120,13 @@ class _Stage:
 
     async def play(self) -> Holding | None:
         """Play it to the end; returns what the server still held."""
-        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(64))
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        assert task is not None
+        loop.set_default_executor(ThreadPoolExecutor(64))
+        loop.add_signal_handler(signal.SIGTERM, task.cancel)
         async with AsyncExitStack() as ending:
-            ending.callback(self._end_all)
             plan, urls = self._plan, await self._start_server(ending)
+            ending.callback(self._end_all)  # before the proxies, which wait for their clients
             stores = [self._add(store(n, self._folder, urls["stores"])) for n in plan.stores]
             for each in stores:
                 errors = self._folder / f"{each.name}.err"
@@ -156,7 +162,7 @@ class _Stage:
     def _producer(self, name: str, kind: str, urls: dict[str, str]) -> Actor:
         plan = self._plan
         if kind == "play":
-            until = time.time() + plan.seconds - _PLAYED_OUT_S
+            until = time.time() + plan.seconds * _PLAYED_OUT
             return player(name, self._folder, plan.seed, until)
         return producer(name, kind, self._folder, urls["producers"], plan.seed)
 
@@ -252,7 +258,8 @@ class _Stage:
         Returns what the server held then.
         """
         assert self._redis is not None
-        url = self._redis.url
+        url, loop = self._redis.url, asyncio.get_running_loop()
+        begun = loop.time()
         runs, sessions = read_ledgers(sorted(self._folder.glob("*.ledger")))
 
         def look() -> tuple[Holding, bool]:
@@ -263,13 +270,13 @@ class _Stage:
                 checker.check(record)
                 checker.check_unread(server, record)
             waited_for = {"missing", "hole", "unread"}
-            return server, not waited_for & {each.name for each in checker.violations}
+            found = waited_for & {each.name for each in checker.violations}
+            unseen = sum(each.unseen for each in checker.accounts.values())
+            return server, not found and (not unseen or loop.time() > begun + _GONE_S)
 
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + _SETTLE_S
         while True:
             server, settled = await asyncio.to_thread(look)
-            if settled or loop.time() > deadline:
+            if settled or loop.time() > begun + _SETTLE_S:
                 return server
             await pause(0.5)
 
