@@ -186,6 +186,12 @@ class Ledger:
             follower.enqueue(stream, 0, gap)
         self.readers.wake()
 
+    def append_missing(self, reader: LedgerSubscription, gap: Gap) -> None:
+        """Deliver to one reader an empty gap of a run that is not held."""
+        log = RunLog(gap.run_id, gap.epoch, self._held, gap.from_seq)
+        reader.enqueue(RunStream(RunMeta(run_id=gap.run_id), log, self.clock()), 0, gap)
+        self.readers.wake()
+
     def count_unheld(self, stream: RunStream, gap: Gap) -> None:
         """Count a gap's events as published, though no log here ever held them."""
         self.published += stream.losses.unheld.add(gap.epoch, gap.from_seq, gap.to_seq)

@@ -94,6 +94,7 @@ class InProcessBroker:
         runs: Collection[str] | None = None,
         start: Start = "oldest",
         durable: bool = False,
+        unfinished: Collection[str] = (),  # a process has no runs of an earlier one
     ) -> Subscription:
         return self._ledger.subscribe(name, runs, start, durable)
 

@@ -284,10 +284,12 @@ class BrokerProtocol(Protocol):
         runs: Collection[str] | None = None,
         start: Start = "oldest",
         durable: bool = False,
+        unfinished: Collection[str] = (),
     ) -> Subscription:
         """Create a cursor on these runs, or on all present and future ones.
 
-        A durable consumer acks; events it has not acked are held as long as capacity allows.
+        A durable consumer acks; events it has not acked are held as long as capacity allows. Of an
+        `unfinished` run, which has a start cursor and a server has not, it gets an unknown gap.
 
         Raises:
             UnknownRunError: A run named in `runs` is not held.

@@ -61,6 +61,7 @@ class LedgerSubscription:
     Attributes:
         overflowing: Runs whose overflow was logged and still goes on.
         overflow: Events it lost.
+        unfinished: Runs it was reading when it stopped last, that were not found yet.
         on_ack: Called with its name and the acked cursors; lets a broker forward acks.
         on_close: Called with its name when it is closed.
     """
@@ -80,6 +81,7 @@ class LedgerSubscription:
         self.start = start
         self.overflowing: set[str] = set()
         self.overflow = 0
+        self.unfinished: set[str] = set()
         self.on_ack: Callable[[str, Mapping[str, Cursor]], None] | None = None
         self.on_close: Callable[[str], None] | None = None
         self._ledger = ledger

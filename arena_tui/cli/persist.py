@@ -98,7 +98,7 @@ async def _persist(config: Config, record: str | None) -> _Account:
     runtime = Runtime(config)
     try:
         if record:
-            await runtime.consume(Recorder(Path(record)))
+            await runtime.consume(Recorder(Path(record), runtime.broker.name))
         await _open(runtime)
         console.say(f"storing what comes through {runtime.broker.name} in {config.db}")
         await _watch(runtime, console, stopped, since)

@@ -86,7 +86,7 @@ async def _play(config: Config, spec: GameSpec, report: _Report, record: str | N
     signalled: list[int] = []
     try:
         if record:
-            await runtime.consume(Recorder(Path(record)))
+            await runtime.consume(Recorder(Path(record), runtime.broker.name))
         await runtime.open()
         report.problems += runtime.notices
 

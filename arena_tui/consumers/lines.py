@@ -21,7 +21,7 @@ from arena_tui.broker.protocol import Cursor
 from arena_tui.codec import encode_line
 from arena_tui.consumers.protocol import Consumer
 from arena_tui.errors import RecordingError
-from arena_tui.events import Delivery, Envelope, Gap
+from arena_tui.events import Delivery, Envelope, Gap, RunEnd
 from arena_tui.store.threads import DaemonThreads
 
 __all__ = ["Recorder", "RecorderStats"]
@@ -39,10 +39,17 @@ class RecorderStats(Struct, frozen=True, kw_only=True):
 
 
 class _Kept(Struct, frozen=True):
-    """What is durable on disk: the length of the file in bytes, and each run's cursor there."""
+    """What is durable on disk.
+
+    Attributes:
+        offset: Length of the file in bytes.
+        cursors: Each run's cursor there.
+        unfinished: Runs without an end there, with the name of the broker they came through.
+    """
 
     offset: int = 0
     cursors: dict[str, Cursor] = {}
+    unfinished: dict[str, str] = {}
 
 
 class Recorder(Consumer):
@@ -56,17 +63,24 @@ class Recorder(Consumer):
 
     Args:
         path: Created if missing. A file not recorded by this class is refused, unchanged.
+        broker: Name of the broker that the events come through.
     """
 
     durable = True
 
     def __init__(
-        self, path: Path, *, batch_events: int = 1_000, batch_interval_s: float = 0.5
+        self,
+        path: Path,
+        broker: str,
+        *,
+        batch_events: int = 1_000,
+        batch_interval_s: float = 0.5,
     ) -> None:
         self.name = f"recorder of {path}"
         self.batch_events = batch_events
         self.batch_interval_s = batch_interval_s
         self._path = path
+        self._broker = broker
         self._sidecar = path.with_name(path.name + ".cursors")
         self._thread: DaemonThreads | None = None
         self._descriptor = -1
@@ -83,7 +97,9 @@ class Recorder(Consumer):
         """
         self._thread = DaemonThreads(1, "recorder")
         await self._in_thread(self._open, "give another file")
-        return self._kept.cursors
+        kept = self._kept
+        self.unfinished = [run for run, name in kept.unfinished.items() if name == self._broker]
+        return kept.cursors
 
     async def handle(self, batch: Sequence[Delivery]) -> Mapping[str, Cursor]:
         """Write and sync the lines of a batch, then the cursors.
@@ -165,12 +181,23 @@ class Recorder(Consumer):
             written = os.pwrite(self._descriptor, view, offset)
             view, offset = view[written:], offset + written
         os.fsync(self._descriptor)
-        self._keep(_Kept(offset, cursors))
+        self._keep(_Kept(offset, cursors, self._unfinished_after(news)))
         self._recorded += sum(1 for each in news if isinstance(each, Envelope))
         gaps = [each for each in news if isinstance(each, Gap)]
         self._lost += sum(gap.count for gap in gaps)
         self._lost_unknown += sum(gap.unknown for gap in gaps)
         return cursors
+
+    def _unfinished_after(self, news: Sequence[Delivery]) -> dict[str, str]:
+        """The runs that have yet to end; one that was lost without a trace is not waited for."""
+        unfinished = dict(self._kept.unfinished)
+        for each in news:
+            ends = each.unknown if isinstance(each, Gap) else isinstance(each.event, RunEnd)
+            if ends:
+                unfinished.pop(each.run_id, None)
+            else:
+                unfinished[each.run_id] = self._broker
+        return unfinished
 
     def _keep(self, kept: _Kept) -> None:
         """Replace the cursors on disk atomically."""
@@ -194,10 +221,13 @@ class Recorder(Consumer):
 
 
 def _take(each: Delivery, cursors: dict[str, Cursor]) -> Delivery | None:
-    """The part of the delivery past its run's cursor, which advances; None if there is none.
+    """The part of the delivery past its run's cursor, which advances; None if there is none, or if
+    it is a gap in which nothing was lost.
 
     A gap of unknown length covers no seq, so it is taken again when redelivered.
     """
+    if isinstance(each, Gap) and not each.count and each.reason == "reset":
+        return None
     cursor = cursors.get(each.run_id, Cursor(each.epoch, 0))
     if each.epoch < cursor.epoch:
         return None

@@ -10,19 +10,20 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 
 from msgspec import Struct
 
 from arena_tui.broker.protocol import STORE, Cursor
+from arena_tui.broker.timing import LEFT_RUN_KEPT_S
 from arena_tui.consumers.protocol import Consumer
 from arena_tui.errors import StoreError
 from arena_tui.events import Delivery, Envelope, Gap, utc_now
 from arena_tui.folds.totals import RunTotals
 from arena_tui.store.database import Database
 from arena_tui.store.ingest import Ingest, Quarantined, find_unstorable, without
-from arena_tui.store.rows import load_cursors
+from arena_tui.store.rows import load_cursors, load_unfinished
 
 __all__ = ["Persister", "PersisterStats"]
 
@@ -58,11 +59,14 @@ class Persister(Consumer):
         batch_events: int = 1_000,
         batch_interval_s: float = 0.2,
         clock: Callable[[], datetime] = utc_now,
+        broker: str | None = None,
     ) -> None:
         self.batch_events = batch_events
         self.batch_interval_s = batch_interval_s
         self._database = database
-        self._ingest = Ingest(clock)
+        self._clock = clock
+        self._broker = broker
+        self._ingest = Ingest(clock, broker)
         self._stored = 0
         self._lost = 0
         self._lost_unknown = 0
@@ -71,6 +75,11 @@ class Persister(Consumer):
 
     async def start(self) -> Mapping[str, Cursor]:
         self._ingest.forget()
+        if self._broker is not None:
+            since = self._clock() - timedelta(seconds=LEFT_RUN_KEPT_S)
+            self.unfinished = await self._database.read(
+                partial(load_unfinished, broker=self._broker, since=since)
+            )
         return await self._database.read(load_cursors)
 
     async def handle(self, batch: Sequence[Delivery]) -> Mapping[str, Cursor]:

@@ -21,7 +21,7 @@ cancelled at shutdown; its batch then counts as not handled.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Literal, Protocol, TypeAlias
 
 from msgspec import Struct
@@ -42,12 +42,15 @@ class Consumer(Protocol):
         durable: Whether the broker holds events, as long as it can, until they are acked.
         batch_events: A batch is handed over at this many events,
         batch_interval_s: or when its oldest event has waited this long.
+        unfinished: Runs it was reading when it stopped last, set by `start`. Of one that a shared
+            broker no longer has, it is handed a gap of unknown length.
     """
 
     name: str
     durable: bool
     batch_events: int
     batch_interval_s: float
+    unfinished: Collection[str] = ()
 
     @abstractmethod
     async def start(self) -> Start:

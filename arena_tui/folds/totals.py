@@ -49,6 +49,7 @@ class RunTotals(Struct, kw_only=True):
             event reports one.
         lost: Events in gaps of known length.
         lost_unknown: Gaps of unknown length; with one, `lost` is the least that was lost.
+        broker: Name of the broker that its newest events came through; None while unknown.
         started_at, ended_at, last_at: Times of the first, the `run_end` and the newest event, UTC.
     """
 
@@ -76,6 +77,7 @@ class RunTotals(Struct, kw_only=True):
     ended_at: datetime | None = None
     last_at: datetime | None = None
     parent_run_id: str | None = None
+    broker: str | None = None
 
     @property
     def duration_s(self) -> float | None:

@@ -189,7 +189,9 @@ class Consumption(Generic[C]):
         if self._subscription is not None:
             self._subscription.close()
         consumer = self.consumer
-        return self._broker.subscribe(consumer.name, self._runs, start, consumer.durable)
+        return self._broker.subscribe(
+            consumer.name, self._runs, start, consumer.durable, consumer.unfinished
+        )
 
     async def _restart(self) -> None:
         await self._close_consumer()

@@ -158,7 +158,7 @@ class Runtime:
 
         database = await _finished(asyncio.to_thread(Database, self.config.db))
         try:
-            self.storing = await self.consume(Persister(database))
+            self.storing = await self.consume(Persister(database, broker=self.broker.name))
         except BaseException:
             await database.aclose()
             raise

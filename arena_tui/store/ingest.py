@@ -36,10 +36,14 @@ class Ingest:
     Call `commit` in the store's writer thread, within a transaction. Once the transaction is
     committed, `remember` the returned totals; if it failed, `forget` the cache, because a failed
     commit may have reached the disk.
+
+    Args:
+        broker: Name of the broker that the events come through.
     """
 
-    def __init__(self, clock: Callable[[], datetime] = utc_now) -> None:
+    def __init__(self, clock: Callable[[], datetime] = utc_now, broker: str | None = None) -> None:
         self._clock = clock
+        self._broker = broker
         self._totals: dict[str, RunTotals] = {}
 
     @property
@@ -65,6 +69,7 @@ class Ingest:
             totals = folded.get(each.run_id)
             if totals is None:
                 totals = folded[each.run_id] = _copy(stored.get(each.run_id), each)
+                totals.broker = self._broker or totals.broker
             if isinstance(each, Gap):
                 if gap := _new_part(connection, each, totals):
                     insert_gap(connection, gap, noted_at)
@@ -143,11 +148,17 @@ def _copy(stored: RunTotals | None, first: Delivery) -> RunTotals:
 
 
 def _new_part(connection: Connection, gap: Gap, totals: RunTotals) -> Gap | None:
-    """The part of the gap that is not stored yet, or None."""
+    """The part of the gap that is not stored yet, or None.
+
+    An empty gap is one only where an entry was set aside, or nobody knows how much is lost; after
+    the end of a run nothing is.
+    """
     if gap.epoch < totals.epoch:
         return None
     if not gap.count:
-        return None if _is_stored(connection, gap) else gap
+        ended = gap.epoch == totals.epoch and totals.status != "running"
+        is_loss = gap.raw is not None or (gap.unknown and not ended)
+        return gap if is_loss and not _is_stored(connection, gap) else None
     if gap.epoch != totals.epoch or gap.from_seq > totals.seq:
         return gap
     if gap.to_seq <= totals.seq:

@@ -23,6 +23,7 @@ __all__ = [
     "insert_runs",
     "load_cursors",
     "load_totals",
+    "load_unfinished",
     "totals_of",
     "update_runs",
 ]
@@ -99,6 +100,18 @@ def load_cursors(connection: Connection) -> dict[str, Cursor]:
     """How far each run is stored."""
     rows = connection.execute("SELECT run_id, epoch, seq FROM cursors").fetchall()
     return {run_id: Cursor(epoch, seq) for run_id, epoch, seq in rows}
+
+
+def load_unfinished(connection: Connection, broker: str, since: datetime) -> list[str]:
+    """Runs that came through this broker, have not ended, went on since then, and of which nothing
+    is known to be lost after the newest stored event."""
+    rows = connection.execute(
+        "SELECT run_id FROM runs WHERE status = 'running' AND broker = ? AND last_at > ? "
+        "AND NOT EXISTS (FROM gaps WHERE gaps.run_id = runs.run_id AND gaps.epoch = runs.epoch "
+        "AND from_seq = seq + 1 AND gaps.reason = 'unknown')",
+        [broker, _naive(since)],
+    ).fetchall()
+    return [run_id for (run_id,) in rows]
 
 
 def totals_of(row: Sequence[Any]) -> RunTotals:

@@ -57,6 +57,8 @@ CREATE TABLE bookmarks (
 _V2 = """
 -- Gaps of unknown length: an unknown number of events from from_seq on. `lost` has the others.
 ALTER TABLE runs ADD COLUMN lost_unknown BIGINT DEFAULT 0;
+-- Name of the broker that its newest events came through; not known of older runs.
+ALTER TABLE runs ADD COLUMN broker VARCHAR;
 UPDATE runs SET lost_unknown = found.count FROM (
     SELECT run_id, count(*) AS count FROM gaps WHERE reason = 'unknown' GROUP BY run_id
 ) AS found WHERE runs.run_id = found.run_id;

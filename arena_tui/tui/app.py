@@ -162,7 +162,7 @@ class ArenaApp(App[int]):
     async def _open_and_play(self) -> None:
         try:
             if self._record is not None:
-                await self.runtime.consume(Recorder(self._record))
+                await self.runtime.consume(Recorder(self._record, self.runtime.broker.name))
             await self.runtime.open()
         except (BrokerError, StoreError, RecordingError) as error:
             self.exit(error.exit_code, message=str(error))

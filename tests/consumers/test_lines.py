@@ -71,7 +71,8 @@ class Telling(Recorder):
 
 async def main():
     runtime = Runtime(Config(db=None), Limits(capacity=1_000_000))
-    await runtime.consume(Telling(Path(path), batch_events=20, batch_interval_s=0.001))
+    recorder = Telling(Path(path), "in-process", batch_events=20, batch_interval_s=0.001)
+    await runtime.consume(recorder)
     await runtime.open()
     settled = lambda: runtime.broker.settled(["run0", "run1", "run2"])
     follower = Follower(runtime.broker, [Path(source)], runtime.notices, settled)
@@ -103,7 +104,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def recorder(path: Path) -> AsyncIterator[Recorder]:
-    recorder = Recorder(path)
+    recorder = Recorder(path, "redis here")
     await recorder.start()
     yield recorder
     await recorder.aclose()
@@ -144,14 +145,14 @@ def test_killed_between_any_two_steps_it_has_every_event_once(tmp_path: Path, pa
 
 
 async def test_what_was_not_noted_with_the_cursors_is_cut_off(path: Path) -> None:
-    before = Recorder(path)
+    before = Recorder(path, "redis here")
     await before.start()
     await before.handle(logs("a", 1, 2))
     await before.aclose()
     with path.open("ab") as file:
         file.write(b'{"run_id":"a","epoch":7,"seq":3,"kind":"log"}\n' * 20 + b'{"run_id":"a","ep')
 
-    recorder = Recorder(path)
+    recorder = Recorder(path, "redis here")
     start = await recorder.start()
     cursors = await recorder.handle(logs("a", 2, 3, 4))
     await recorder.aclose()
@@ -199,7 +200,7 @@ async def test_a_loss_of_unknown_length_is_a_line_and_counted_apart(
 async def test_a_stream_made_anew_goes_on_and_the_old_one_is_over(
     recorder: Recorder, path: Path
 ) -> None:
-    reset = Gap("a", 7, 3, 2, "reset")
+    reset = Gap("a", 7, 3, 2, "unknown")
 
     await recorder.handle([*logs("a", 1, 2), reset, *logs("a", 1, epoch=8)])
     cursors = await recorder.handle([*logs("a", 2), reset, *logs("a", 1, 2, epoch=8)])
@@ -232,7 +233,7 @@ async def test_a_disk_that_refuses_half_a_batch_leaves_no_half_line(
 
 
 async def start_and_close(path: Path) -> None:
-    recorder = Recorder(path)
+    recorder = Recorder(path, "redis here")
     try:
         await recorder.start()
     finally:
@@ -278,7 +279,7 @@ async def test_two_do_not_record_into_one_file(recorder: Recorder, path: Path) -
 
 async def test_a_batch_cancelled_half_way_is_whole_or_not_there(path: Path) -> None:
     choose = random.Random(3)
-    recorder = Recorder(path)
+    recorder = Recorder(path, "redis here")
     await recorder.start()
     at = 0
 

@@ -108,13 +108,13 @@ async def test_a_gap_that_reaches_back_is_stored_from_the_cursor_on(database: Da
 
 
 async def test_a_lost_stream_goes_on_in_a_new_epoch(database: Database) -> None:
-    reset = Gap("a", 7, 3, 2, "reset")
+    reset = Gap("a", 7, 3, 2, "unknown")
 
     await store(database, logs("a", 1, 2), [reset], [reset, *logs("a", 1, 2, epoch=8)], [reset])
 
     assert seqs(database) == [("a", 7, 1), ("a", 7, 2), ("a", 8, 1), ("a", 8, 2)]
     assert rows(database, "SELECT epoch, from_seq, to_seq, reason FROM gaps") == [
-        (7, 3, 2, "reset")
+        (7, 3, 2, "unknown")
     ]
     assert database.read_now(load_cursors) == {"a": Cursor(8, 2)}
     assert problems(database) == []

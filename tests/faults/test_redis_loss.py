@@ -11,7 +11,11 @@ import pytest
 import redis
 
 from arena_tui.broker.redis.scripts import events_key, meta_key
-from tests.faults.stage import Producer, Station
+from arena_tui.broker_url import BrokerUrl
+from arena_tui.config import Config
+from arena_tui.consumers.lines import Recorder
+from arena_tui.services.runtime import Runtime
+from tests.faults.stage import QUICK, Producer, Station
 from tests.waiting import until
 
 Client: TypeAlias = "redis.Redis"
@@ -257,3 +261,79 @@ async def is_left_alone(station: Station) -> bool:
     """Whether the run is no longer missing, as far as its readers know."""
     infos = await station.runtime.broker.runs()
     return all(info.state != "lost" for info in infos if info.meta.run_id == "a")
+
+
+async def test_a_store_is_told_of_a_run_that_was_lost_without_a_trace_while_it_was_away(
+    client: Client, redis_url: str, tmp_path: Path
+) -> None:
+    """Those that ended lost nothing, and another broker's are none of this server's."""
+    station = Station(redis_url, tmp_path / "a.db")
+    async with Producer(redis_url) as producer, station:
+        for run_id in ("cut", "whole", "elsewhere"):
+            await producer.publish(run_id, 50)
+            await station.has(run_id, 50)
+        await producer.end("whole")
+        await station.accounts_for("whole", 51)
+        await station.stop_storing()
+        await station.rows("UPDATE runs SET broker = 'in-process' WHERE run_id = 'elsewhere'")
+        await producer.publish("cut", 20)
+    client.flushall()
+
+    for _ in range(2):
+        async with station:
+            await until(lambda: station.rows("SELECT 1 FROM gaps"))
+            found = await station.rows("SELECT run_id, lost, lost_unknown FROM runs ORDER BY 1")
+            gaps = await station.rows("SELECT run_id, from_seq, to_seq, reason FROM gaps")
+
+    assert found == [("cut", 0, 1), ("elsewhere", 0, 0), ("whole", 0, 0)]
+    assert gaps == [("cut", 51, 50, "unknown")]
+
+
+async def test_a_recorder_is_told_of_a_run_that_was_lost_while_it_was_away(
+    client: Client, redis_url: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "record.jsonl"
+    config = Config(broker=BrokerUrl(redis_url), db=None)
+
+    async def record(until_line: bytes) -> None:
+        runtime = Runtime(config, timing=QUICK)
+        await runtime.consume(Recorder(path, runtime.broker.name))
+        await runtime.open()
+        await until(lambda: until_line in path.read_bytes())
+        await runtime.aclose()
+
+    async with Producer(redis_url) as producer:
+        await producer.publish("cut", 5)
+        await producer.publish("whole", 5)
+        await producer.end("whole")
+        await record(b'"kind":"run_end"')
+    client.flushall()
+    for number in range(2):
+        async with Producer(redis_url) as producer:
+            await producer.publish(f"later{number}", 1)
+            await producer.end(f"later{number}")
+            await record(b"later%d" % number)
+            await record(b'"reason":"unknown"')
+
+    gaps = [line for line in path.read_bytes().splitlines() if b'"gap"' in line]
+    assert len(gaps) == 1
+    assert b'"run_id":"cut"' in gaps[0]
+
+
+async def test_a_run_id_used_again_after_its_end_has_lost_nothing(
+    client: Client, redis_url: str, tmp_path: Path
+) -> None:
+    station = Station(redis_url, tmp_path / "a.db")
+    async with Producer(redis_url) as producer, station:
+        await producer.publish("a", 10)
+        await producer.end("a")
+        await station.accounts_for("a", 11)
+    client.flushall()
+
+    async with Producer(redis_url) as producer, station:
+        await producer.publish("a", 5)
+        await station.accounts_for("a", 16)
+        account = await station.account("a")
+        ((unknown,),) = await station.rows("SELECT lost_unknown FROM runs")
+
+    assert (account.gaps, account.lost, unknown) == ([], 0, 0)

@@ -121,7 +121,7 @@ async def test_a_run_that_its_producer_left_expires_without_a_loss_and_may_go_on
         await station.has("a", 20)
         with redis.Redis.from_url(redis_url) as client:
             client.hset(meta_key("a"), "alive", 1)
-            await until(lambda: not client.exists(meta_key("a"), events_key("a")))
+            await until(lambda: not client.exists(events_key("a")))
         warnings = await station.warnings()
 
         await producer.publish("a", 5)

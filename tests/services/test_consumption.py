@@ -293,8 +293,9 @@ class Breaking(InProcessBroker):
         runs: Collection[str] | None = None,
         start: Start = "oldest",
         durable: bool = False,
+        unfinished: Collection[str] = (),
     ) -> Subscription:
-        subscription = super().subscribe(name, runs, start, durable)
+        subscription = super().subscribe(name, runs, start, durable, unfinished)
         self.subscriptions += 1
         return _Broken(subscription) if self.subscriptions == 1 else subscription
 

@@ -77,7 +77,7 @@ async def test_a_window_never_holds_more_than_its_bound(
 async def test_a_window_is_of_one_epoch_and_all_epochs_are_known_by_length(
     database: Database, history: History
 ) -> None:
-    reset = Gap("a", 7, 3, 2, "reset")
+    reset = Gap("a", 7, 3, 2, "unknown")
     await store(
         database, [log("a", 1), log("a", 2), reset], [log("a", n, epoch=9) for n in (1, 2, 3)]
     )

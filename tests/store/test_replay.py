@@ -94,8 +94,8 @@ async def test_a_run_of_several_epochs_is_read_in_their_order(
 ) -> None:
     await store(
         database,
-        [*logs(1, 3), Gap("a", 7, 4, 3, "reset")],
-        [*logs(1, 2, epoch=9), Gap("a", 9, 3, 2, "reset")],
+        [*logs(1, 3), Gap("a", 7, 4, 3, "unknown")],
+        [*logs(1, 2, epoch=9), Gap("a", 9, 3, 2, "unknown")],
         logs(1, 2, epoch=11),
     )
 

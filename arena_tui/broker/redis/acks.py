@@ -15,7 +15,7 @@ from arena_tui.broker.redis.link import Link
 from arena_tui.broker.redis.scripts import ACK, CONSUMERS, SWEEP, acks_key
 from arena_tui.broker.stream import RunStream
 from arena_tui.broker.subscription import LedgerSubscription
-from arena_tui.broker.timing import Timing
+from arena_tui.broker.timing import LEFT_RUN_KEPT_S, Timing
 
 __all__ = ["Acks"]
 
@@ -125,7 +125,9 @@ class Acks:
 
     async def _sweep(self) -> None:
         limits = self._limits
-        kept = limits.closed_run_bytes, limits.closed_run_s, limits.silent_run_s
+        kept = (
+            limits.closed_run_bytes, limits.closed_run_s, limits.silent_run_s, LEFT_RUN_KEPT_S
+        )  # fmt: skip
         args = limits.retain, *kept, self._index, _SWEEP_RUNS
         index, _ = await self._link.call(SWEEP, (), args)
         self._index = index.decode()

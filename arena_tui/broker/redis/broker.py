@@ -165,9 +165,11 @@ class RedisBroker:
         runs: Collection[str] | None = None,
         start: Start = "oldest",
         durable: bool = False,
+        unfinished: Collection[str] = (),
     ) -> Subscription:
         subscription = self._ledger.subscribe(name, runs, start, durable, self._recover)
         if durable:
+            subscription.unfinished.update(unfinished)
             self._acks.add(name)
             subscription.on_ack = self._acks.record
             subscription.on_close = self._acks.remove

@@ -66,6 +66,7 @@ class Watcher:
 
     async def run(self) -> None:
         """Check periodically which producers are alive, and whether unread events were lost."""
+        given_up_at = time.monotonic() + self._timing.gone_s
         while True:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._timing.look_s):
@@ -79,6 +80,8 @@ class Watcher:
                     for run_id, row in zip(run_ids, rows, strict=True):
                         with self._setting_aside(run_id):
                             self._check_gone(run_id, row)
+                if time.monotonic() >= given_up_at:
+                    self._give_up_missing()
             except FAILURES as error:
                 _log.info("cannot look at the runs: %s", error)
 
@@ -139,6 +142,8 @@ class Watcher:
         epoch, last_seq, status, silent_ms, ended, raw_meta, oldest = row
         if known is not None and known.closed and status == b"closed" and last_seq == 0:
             return  # read to its end, which the server has lost since
+        if status == b"left" and not oldest and self._nobody_lacks(run_id, Cursor(epoch, last_seq)):
+            return  # nothing is left of it but word of its end
         if known is not None:
             if run_id in positions.gone:
                 positions.restore(run_id)
@@ -165,6 +170,29 @@ class Watcher:
         self._on_attach(stream)
         if self._furthest(run_id) > (epoch, last_seq):
             self._look_now.set()
+
+    def _nobody_lacks(self, run_id: str, newest: Cursor) -> bool:
+        """Whether no durable consumer that began to read the run lacks some of it."""
+        lacking = False
+        for reader in self._ledger.readers.durable():
+            if not isinstance(reader.start, str) and run_id in reader.start:
+                lacking |= reader.start[run_id] < newest
+                reader.unfinished.discard(run_id)
+        return not lacking
+
+    def _give_up_missing(self) -> None:
+        """Deliver a gap for each run that a durable consumer was reading when it stopped, and that
+        is not on the server: whether events are lost, nobody knows."""
+        for reader in self._ledger.readers.durable():
+            for run_id in reader.unfinished - self._ledger.streams.keys():
+                assert not isinstance(reader.start, str)
+                epoch, seq = reader.start[run_id]
+                gap = Gap(run_id, epoch, seq + 1, seq, "unknown")
+                self._ledger.append_missing(reader, gap)
+                self._ledger.warnings.add(
+                    f"run {run_id}: it is no longer in Redis, and what {reader.name} lacks is lost"
+                )
+            reader.unfinished.clear()
 
     async def _look(self, positions: Sequence[RunPosition]) -> None:
         rows = await look_up(self._link, [position.run_id for position in positions])

@@ -73,7 +73,9 @@ class Server:
         self, index: str = "-", retain: int = 2, size: int = 1_000, closed_s: int = 0,
         most: int = 9, silent_s: int = 3_600,
     ) -> tuple[str, int]:  # fmt: skip
-        index, consumers = self.call(SWEEP, (), retain, size, closed_s, silent_s, index, most)
+        index, consumers = self.call(
+            SWEEP, (), retain, size, closed_s, silent_s, 900, index, most
+        )  # fmt: skip
         return index, consumers
 
     def ended(self, run_id: str = "r") -> str:
@@ -432,8 +434,8 @@ def test_a_run_left_by_its_producer_expires_once_every_consumer_has_it(server: S
 
     assert unstored == -1
     assert server.call(LOOK, KEYS, 0)[0][:3] == [epoch, 2, "left"]
-    for key in KEYS:
-        assert 50 < server.client.ttl(key) <= 60
+    assert 800 < server.client.ttl(meta_key("r")) <= 900
+    assert 50 < server.client.ttl(events_key("r")) <= 60
 
 
 def test_a_run_is_left_only_after_long_silence(server: Server) -> None:

@@ -515,10 +515,9 @@ async def test_who_opens_a_run_after_its_stream_was_made_anew_reads_the_old_one_
         await player.read_on(nothing)
 
         events = [each.event for each in seen if isinstance(each, Envelope)]
-        assert last == 25
+        assert last == 24
         assert events == [*beginning(turns=5), *turn_of(90)[:3]]
-        assert isinstance(seen[21], Gap)
-        assert (words, player.position.at) == (None, 23)
+        assert (words, player.position.at) == (None, 22)
     await runtime.aclose()
 
 

@@ -1,6 +1,6 @@
 -- args: newest events of an open run to keep, bytes of a closed one, seconds a closed one is kept,
--- seconds without a sign of life after which an open one is left, index position to start at, most
--- index entries to visit.
+-- seconds without a sign of life after which an open one is left, seconds that word of it is kept,
+-- index position to start at, most index entries to visit.
 -- Trims what every consumer has acked, sets closed and left runs that every consumer has fully acked
 -- to expire, and deletes the remains of expired ones. Without consumers nothing is trimmed.
 -- returns the index position to continue at, '-' for the beginning; the number of consumers.
@@ -63,7 +63,7 @@ local function sweep(run)
         redis.pcall('XTRIM', events, 'MAXLEN', '=', retain)
         redis.pcall('XTRIM', events, 'MINID', '=', tail_within(events) or '0-1')
         redis.call('HSET', meta, 'swept', 'yes', 'status', is_left and 'left' or 'closed')
-        redis.call('EXPIRE', meta, expire_s)
+        redis.call('EXPIRE', meta, is_left and ARGV[5] or expire_s)
         redis.call('EXPIRE', events, expire_s)
     elseif math.min(acked, newest - retain) > 0 then
         redis.pcall('XTRIM', events, 'MINID', '=',
@@ -74,7 +74,7 @@ end
 if #consumers == 0 then
     return {'-', 0}
 end
-local entries = redis.call('XRANGE', 'arena:runs', ARGV[5], '+', 'COUNT', ARGV[6])
+local entries = redis.call('XRANGE', 'arena:runs', ARGV[6], '+', 'COUNT', ARGV[7])
 for _, entry in ipairs(entries) do
     local run = entry[2][2]
     if entry[2][1] ~= 'run' then
@@ -88,5 +88,5 @@ for _, entry in ipairs(entries) do
         pcall(forget, run, entry[1])
     end
 end
-local full = #entries == tonumber(ARGV[6])
+local full = #entries == tonumber(ARGV[7])
 return {full and '(' .. entries[#entries][1] or '-', #consumers}
