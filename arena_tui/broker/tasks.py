@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
-__all__ = ["Failures", "cancel_until_done", "restart_on_failure"]
+__all__ = ["Failures", "cancel_until_done", "keep_quiet_of_lost_connections", "restart_on_failure"]
 
 _CANCEL_AGAIN_S: Final = 0.1
 _RESTART_S: Final = (1.0, 2.0, 5.0, 10.0)
@@ -40,8 +40,32 @@ async def cancel_until_done(
             return
 
 
+def keep_quiet_of_lost_connections(loop: asyncio.AbstractEventLoop) -> None:
+    """Let the loop report no connection that was reset after it had been given up.
+
+    Nobody awaits the closing of such a connection, and when its protocol and the future of that are
+    collected together, asyncio may complain of the future's exception
+    (`StreamReaderProtocol.__del__` in asyncio/streams.py retrieves it, if it is called first).
+    """
+    before = loop.get_exception_handler()
+
+    def handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        if isinstance(error, ConnectionError) and "future" in context:
+            _log.info("a connection that was given up: %s", error)
+        elif before is not None:
+            before(loop, context)
+        else:
+            loop.default_exception_handler(context)
+
+    loop.set_exception_handler(handle)
+
+
 async def restart_on_failure(
-    name: str, work: Callable[[], Awaitable[None]], warn: Callable[[str], None]
+    name: str,
+    work: Callable[[], Awaitable[None]],
+    warn: Callable[[str], None],
+    delays_s: Sequence[float] = _RESTART_S,
 ) -> None:
     """Run `work` until cancelled; when it raises, log, warn and restart it.
 
@@ -57,7 +81,7 @@ async def restart_on_failure(
             failures = 1 if clock() - began > _LASTED_S else failures + 1
             _log.exception("the %s failed", name)
             warn(f"the {name} failed and is started again: {error!r}")
-            await asyncio.sleep(_RESTART_S[min(failures, len(_RESTART_S)) - 1])
+            await asyncio.sleep(delays_s[min(failures, len(delays_s)) - 1])
 
 
 class Failures:

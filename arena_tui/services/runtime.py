@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from arena_tui.broker.memory import InProcessBroker
 from arena_tui.broker.protocol import STORE, BrokerProtocol, Limits
+from arena_tui.broker.tasks import keep_quiet_of_lost_connections
 from arena_tui.broker.timing import Timing
 from arena_tui.config import Config
 from arena_tui.consumers.protocol import Consumer
@@ -85,6 +86,7 @@ class Runtime:
             StoreError: The store cannot be opened; the broker runs without it.
         """
         async with self._opening:
+            keep_quiet_of_lost_connections(asyncio.get_running_loop())
             await self._open()
 
     async def consume(

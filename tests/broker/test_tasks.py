@@ -1,0 +1,44 @@
+"""Background tasks that fail, and what asyncio reports of them."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+
+import pytest
+
+from arena_tui.broker.tasks import keep_quiet_of_lost_connections, restart_on_failure
+from tests.waiting import until
+
+
+async def test_a_task_that_fails_again_and_again_is_restarted_and_said_to_have_failed() -> None:
+    begun = 0
+    said: list[str] = []
+
+    async def work() -> None:
+        nonlocal begun
+        begun += 1
+        if begun > 3:
+            await asyncio.Event().wait()
+        raise ZeroDivisionError
+
+    task = asyncio.create_task(restart_on_failure("reader", work, said.append, (0.0, 0.0)))
+    await until(lambda: begun == 4)
+    task.cancel()
+
+    assert said == ["the reader failed and is started again: ZeroDivisionError()"] * 3
+
+
+async def test_a_connection_that_was_given_up_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
+    loop = asyncio.get_running_loop()
+    keep_quiet_of_lost_connections(loop)
+
+    with caplog.at_level(logging.ERROR):
+        for error in (ConnectionResetError(), ValueError("a bug")):
+            future: asyncio.Future[None] = loop.create_future()
+            future.set_exception(error)
+            del future
+        gc.collect()
+
+    assert [str(record.exc_info[1]) for record in caplog.records if record.exc_info] == ["a bug"]
