@@ -100,18 +100,24 @@ class Failures:
         self._failing: set[str] = set()
         self._told: set[str] = set()
 
+    def record(self, work: str, error: Exception) -> None:
+        """Count a failure; log it unless the same work failed just before."""
+        self.count += 1
+        if work not in self._failing:
+            _log.error("%s failed", work, exc_info=error)
+            self._failing.add(work)
+        if work not in self._told:
+            self._told.add(work)
+            self._tell(f"{work} failed and goes on: {error!r}: see the log")
+
     @contextmanager
-    def survived(self, work: str) -> Iterator[None]:
-        """Swallow an exception of the block, but not a cancellation."""
+    def survived(self, work: str, but: tuple[type[Exception], ...] = ()) -> Iterator[None]:
+        """Swallow an exception of the block, except one of these or a cancellation."""
         try:
             yield
+        except but:
+            raise
         except Exception as error:  # noqa: BLE001 - no bug may stop this work for good
-            self.count += 1
-            if work not in self._failing:
-                _log.exception("%s failed", work)
-                self._failing.add(work)
-            if work not in self._told:
-                self._told.add(work)
-                self._tell(f"{work} failed and goes on: {error}: see the log")
+            self.record(work, error)
         else:
             self._failing.discard(work)

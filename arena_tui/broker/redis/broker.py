@@ -232,7 +232,7 @@ class RedisBroker:
     async def stats(self) -> BrokerStats:
         stats = self._ledger.stats()
         return replace(
-            stats, link=self._link.problem, unsent=self.unsent, failures=self._link.failures
+            stats, link=self._link.problem, unsent=self.unsent, failures=self._link.failures.count
         )
 
     async def aclose(self) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -22,13 +21,12 @@ from redis.exceptions import (
 from arena_tui.broker.redis.advice import COMMANDS, FAILURES, Advice, Facts, is_transient
 from arena_tui.broker.redis.connection import Line
 from arena_tui.broker.redis.scripts import DENIED, SCRIPTS, Script
+from arena_tui.broker.tasks import Failures
 from arena_tui.broker.timing import Timing
 from arena_tui.broker_url import BrokerUrl
 from arena_tui.errors import BrokerError
 
 __all__ = ["Link"]
-
-_log = logging.getLogger(__name__)
 
 _VERSION_MIN: Final = (7, 0)
 
@@ -47,7 +45,7 @@ class Link:
     Attributes:
         closing: Set to end all retries.
         reconnects: Number of recovered outages.
-        failures: Failures here, rather than of the server; see `on_bug`.
+        failures: Failures here, for no fault of the server: what would fail again is set aside.
         control: The connection for everything but publishing and reading events.
     """
 
@@ -61,7 +59,7 @@ class Link:
         self.advice = Advice(url)
         self.closing = False
         self.reconnects = 0
-        self.failures = 0
+        self.failures = Failures(warn)
         self._url = url
         self._warn = warn
         self._timing = timing
@@ -196,13 +194,6 @@ class Link:
                 return
         least, most = self._timing.backoff_s
         await asyncio.sleep(random.uniform(0.5, 1.0) * min(most, least * 2**attempt))
-
-    def on_bug(self, what: str, error: Exception) -> None:
-        """Log, count and warn of work that fails here for no fault of the server: it would fail
-        again, and is to be set aside."""
-        self.failures += 1
-        _log.error("%s", what, exc_info=error)
-        self._warn(f"{what}: {error!r}")
 
     def on_success(self, role: str) -> None:
         """Clear the role's problem; announces recovery when it was the last one."""

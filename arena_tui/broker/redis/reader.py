@@ -181,7 +181,7 @@ class Reader:
             except FAILURES:
                 raise
             except Exception as error:  # noqa: BLE001 - see above
-                self._link.on_bug(f"an event of run {position.run_id} cannot be read", error)
+                self._link.failures.record(f"reading an event of run {position.run_id}", error)
                 failed = InvalidEntryError(f"it cannot be read: {error!r}", has_seq=True)
                 self._quarantine(position, raw, failed)
                 position.after = raw[0]

@@ -6,12 +6,10 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
-from typing import Final
+from collections.abc import Callable, Sequence
 
 from arena_tui.broker.ledger import Ledger
 from arena_tui.broker.protocol import Cursor
-from arena_tui.broker.recent import Recent
 from arena_tui.broker.redis.advice import FAILURES
 from arena_tui.broker.redis.codec import NO_CURSOR, RawEntry, decode_meta, parse_ended, parse_id
 from arena_tui.broker.redis.connection import Line
@@ -25,8 +23,6 @@ from arena_tui.errors import EventError
 from arena_tui.events import Gap
 
 __all__ = ["Watcher"]
-
-_ASIDE_KEPT: Final = 1_000
 
 _log = logging.getLogger(__name__)
 
@@ -62,7 +58,6 @@ class Watcher:
         self._on_attach = on_attach
         self._arrived = arrived
         self._look_now = asyncio.Event()
-        self._aside: Recent[str, None] = Recent(_ASIDE_KEPT)
 
     async def run(self) -> None:
         """Check periodically which producers are alive, and whether unread events were lost."""
@@ -78,7 +73,7 @@ class Watcher:
                 for run_ids in batched(list(self._positions.gone)):
                     rows = await look_up(self._link, run_ids, whole=True)
                     for run_id, row in zip(run_ids, rows, strict=True):
-                        with self._setting_aside(run_id):
+                        with self._link.failures.survived(f"checking run {run_id}", but=FAILURES):
                             self._check_gone(run_id, row)
                 if time.monotonic() >= given_up_at:
                     self._give_up_missing()
@@ -105,7 +100,7 @@ class Watcher:
             rows = await look_up(self._link, run_ids, whole=True)
             for run_id, row in zip(run_ids, rows, strict=True):
                 if row:
-                    with self._setting_aside(run_id):
+                    with self._link.failures.survived(f"checking run {run_id}", but=FAILURES):
                         self._attach(run_id, row)
         self.index = entries[-1][0]  # last: a failure above must not skip a run
 
@@ -123,18 +118,6 @@ class Watcher:
                     self._positions.mark_gone(position, time.monotonic())
         except FAILURES as error:
             _log.info("cannot look at the keys: %s", error)
-
-    @contextlib.contextmanager
-    def _setting_aside(self, run_id: str) -> Iterator[None]:
-        """Pass over a run whose check fails here, so that it stops no other's; said once."""
-        try:
-            yield
-        except FAILURES:
-            raise
-        except Exception as error:  # noqa: BLE001 - whatever it is
-            if run_id not in self._aside:
-                self._aside[run_id] = None
-                self._link.on_bug(f"run {run_id} cannot be checked", error)
 
     def _attach(self, run_id: str, row: Row) -> None:
         """Attach a run from its newest events on, or resume reading a known one."""
@@ -197,7 +180,7 @@ class Watcher:
     async def _look(self, positions: Sequence[RunPosition]) -> None:
         rows = await look_up(self._link, [position.run_id for position in positions])
         for position, row in zip(positions, rows, strict=True):
-            with self._setting_aside(position.run_id):
+            with self._link.failures.survived(f"checking run {position.run_id}", but=FAILURES):
                 await self._look_at(position, row)
 
     async def _look_at(self, position: RunPosition, row: Row) -> None:

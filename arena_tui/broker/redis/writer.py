@@ -237,7 +237,7 @@ class Writer:
             _log.warning("%d events fail to be published: trying each", events, exc_info=error)
             return
         for call in pending:
-            self._link.on_bug(f"an event of run {call.run.meta.run_id} was given up", error)
+            self._link.failures.record(f"publishing an event of run {call.run.meta.run_id}", error)
             self._calls.remove(call)
             self._give_up(call, BrokerError(
                 f"an event of run {call.run.meta.run_id} fails to be published, "

@@ -51,7 +51,7 @@ class Gap:
     @property
     def unknown(self) -> bool:
         """Whether it claims no number: "at least"."""
-        return self.reason == "unknown" or self.last < self.first
+        return self.reason == "unknown"
 
     @property
     def length(self) -> int:

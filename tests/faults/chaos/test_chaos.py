@@ -15,7 +15,7 @@ from tests.faults.chaos.__main__ import command
 from tests.faults.chaos.plan import draw
 from tests.redis_fixture import server_binaries
 
-SHORT = [(15, 6.0), (51, 6.0), (6, 6.0)]
+SHORT = [(15, 6.0), (51, 6.0), (26, 6.0)]
 """In process, on a server with an AOF, on one without."""
 
 SEEDS = [(seed, 60.0) for seed in range(1, 51)] if FULL else SHORT
