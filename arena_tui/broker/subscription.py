@@ -147,6 +147,7 @@ class LedgerSubscription:
         Returns the seq after which it reads.
         """
         log = stream.log
+        self.unfinished.discard(log.run_id)
         before: list[Gap] = []
         if self.start == "newest":
             read = log.last

@@ -15,7 +15,7 @@ from arena_tui.broker_url import BrokerUrl
 from arena_tui.config import Config
 from arena_tui.consumers.lines import Recorder
 from arena_tui.services.runtime import Runtime
-from tests.faults.stage import QUICK, Producer, Station
+from tests.faults.stage import LIMITS, QUICK, Producer, Station
 from tests.waiting import until
 
 Client: TypeAlias = "redis.Redis"
@@ -337,3 +337,51 @@ async def test_a_run_id_used_again_after_its_end_has_lost_nothing(
         ((unknown,),) = await station.rows("SELECT lost_unknown FROM runs")
 
     assert (account.gaps, account.lost, unknown) == ([], 0, 0)
+
+
+async def test_only_of_runs_that_do_not_come_back_a_loss_is_told(
+    client: Client, redis_url: str, tmp_path: Path
+) -> None:
+    """Those that end while they are read again are soon no longer held here."""
+    station = Station(redis_url, tmp_path / "a.db")
+    runs = [f"run{number}" for number in range(2 * LIMITS.closed_runs)]
+    finished = "SELECT run_id FROM runs WHERE status = 'finished' ORDER BY 1"
+    async with Producer(redis_url) as producer:
+        async with station:
+            for run_id in (*runs, "cut"):
+                await producer.publish(run_id, 5)
+                await station.has(run_id, 5)
+        client.delete(events_key("cut"), meta_key("cut"))
+
+        async with station:
+            for run_id in runs:
+                await producer.end(run_id)
+                await station.accounts_for(run_id, 6)
+            await until(lambda: station.rows("SELECT 1 FROM gaps"))
+            told = await station.rows("SELECT run_id FROM gaps")
+            ended = await station.rows(finished)
+            warnings = await station.warnings()
+
+    assert told == [("cut",)]
+    assert warnings.count("it is no longer in Redis") == 1
+    assert ended == [(run_id,) for run_id in runs]
+
+
+async def test_a_stream_made_anew_of_which_nothing_is_left_is_a_gap(
+    client: Client, redis_url: str, tmp_path: Path
+) -> None:
+    async with Producer(redis_url) as producer, Station(redis_url, tmp_path / "a.db") as station:
+        await producer.publish("a", 50)
+        await station.has("a", 50)
+        epoch = int(client.hget(meta_key("a"), "epoch"))
+
+        with client.pipeline(transaction=True) as at_once:
+            at_once.delete(events_key("a"))
+            renewed = {"epoch": epoch + 1, "seq": 5, "ended": f"{epoch}-50"}
+            at_once.hset(meta_key("a"), mapping=renewed)
+            at_once.execute()
+
+        await station.accounts_for("a", 55)
+        account = await station.account("a")
+
+    assert account.gaps == [(1, 5, "trimmed")]

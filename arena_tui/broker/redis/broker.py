@@ -169,7 +169,7 @@ class RedisBroker:
     ) -> Subscription:
         subscription = self._ledger.subscribe(name, runs, start, durable, self._recover)
         if durable:
-            subscription.unfinished.update(unfinished)
+            subscription.unfinished |= set(unfinished) - self._ledger.streams.keys()
             self._acks.add(name)
             subscription.on_ack = self._acks.record
             subscription.on_close = self._acks.remove

@@ -26,11 +26,12 @@ class RunPosition:
         after: Id of the newest entry read, foreign ones included.
         at: Cursor of the newest event read.
         looked_at: `at` when the watcher last compared it with the server.
+        newest_epoch: Newest epoch that the index has told of since it is being read.
         gone_at: When the run was found missing, on the monotonic clock; None when it is not, or
             when its readers have been notified.
     """
 
-    __slots__ = ("after", "at", "gone_at", "key", "looked_at", "stream")
+    __slots__ = ("after", "at", "gone_at", "key", "looked_at", "newest_epoch", "stream")
 
     def __init__(self, stream: RunStream, at: Cursor) -> None:
         self.stream = stream
@@ -38,6 +39,7 @@ class RunPosition:
         self.at = at
         self.after = b"%d-%d" % at
         self.looked_at = NO_CURSOR
+        self.newest_epoch = at.epoch
         self.gone_at: float | None = None
 
     @property

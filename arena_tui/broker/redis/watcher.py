@@ -130,7 +130,9 @@ class Watcher:
         if known is not None:
             if run_id in positions.gone:
                 positions.restore(run_id)
-            elif run_id not in positions.read and known.log.epoch != epoch:
+            elif run_id in positions.read:
+                positions.read[run_id].newest_epoch = epoch
+            elif known.log.epoch != epoch:
                 positions.follow(known, Cursor(known.log.epoch, known.log.last))
             return
         if epoch <= positions.ended.get(run_id, NO_CURSOR).epoch:
@@ -197,7 +199,7 @@ class Watcher:
             await self._check_stalled(position, Cursor(epoch, seq), parse_ended(ended))
         if status == b"closed" and seq == 0 and position.at == (epoch, seq):
             self._positions.end_lost(position)
-        elif status == b"left" and position.at >= (epoch, seq):
+        elif status == b"left" and position.at == (epoch, seq) and epoch >= position.newest_epoch:
             self._positions.end(position)  # it is about to expire; nothing of it is lost
         position.looked_at = position.at
 
@@ -215,7 +217,7 @@ class Watcher:
             return
         if newest.epoch == at.epoch:
             self._positions.skip_to(position, newest.seq)
-        elif newest.seq == 0:
+        elif newest.epoch > at.epoch:
             self._positions.renew(position, newest.epoch, ended)
 
     def _check_gone(self, run_id: str, row: Row) -> None:
