@@ -32,7 +32,7 @@ def line_of(outcome: Outcome) -> str:
     faults = Counter(f"{each.kind} {each.target}" for each in plan.faults)
     figures = {
         name: "/".join(f"{getattr(each, name):,}" for each in accounts) or "0"
-        for name in ("stored", "lost", "unknown", "unseen")
+        for name in ("stored", "lost", "unknown", "twice", "unseen")
     }
     verdict = f"{len(outcome.violations)} VIOLATIONS" if outcome.violations else "whole"
     return (

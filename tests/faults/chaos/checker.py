@@ -31,11 +31,19 @@ class Violation:
 
 @dataclass
 class Accounts:
-    """Figures of one holding: events stored, in gaps of known length, and gaps of unknown one."""
+    """Figures of one holding.
+
+    Attributes:
+        stored: Events stored.
+        lost: Events in gaps of known length; unknown: gaps of unknown length.
+        twice: Events stored again under the next epoch; see `Checker`.
+        unseen: Acknowledged events of runs that the server forgot before anybody saw them.
+    """
 
     stored: int = 0
     lost: int = 0
     unknown: int = 0
+    twice: int = 0
     unseen: int = 0
 
 
@@ -51,7 +59,9 @@ class Checker:
     """Checks any number of holdings against the ledgers of the producers they should hold.
 
     Args:
-        strict: Nothing acknowledged may be missing, told or not: the server forgets nothing.
+        strict: Nothing acknowledged may be missing, told or not: the server forgets nothing. Where
+            it may forget, the events it was killed with between telling readers and answering their
+            producer are sent again, and may stand a second time, first in the next epoch.
     """
 
     def __init__(
@@ -148,7 +158,8 @@ class Checker:
         self, place: str, run: str, items: Sequence[Event | Gap], ledger: RunLedger
     ) -> list[_Segment]:
         """Check each text and their order; returns what is missing after each stored number."""
-        seen: set[int] = set()
+        seen: dict[int, int] = {}  # the epoch of each number
+        renewed = 0  # the newest epoch in which something new stands
         newest: dict[str, int] = {}
         by_number = {0: _Segment()}
         at = 0
@@ -165,13 +176,17 @@ class Checker:
                 continue
             emitted = ledger.events[text.number - 1]
             if text.number in seen:
+                if not self._strict and seen[text.number] < item.epoch and renewed < item.epoch:
+                    self.accounts[place].twice += 1
+                    continue
                 self._found("doubled", place, run, f"number {text.number} again at {where}")
             elif text.number < newest.get(emitted.session, 0) or (
                 emitted.acked and text.number < max(seen, default=0)
             ):
                 evidence = f"number {text.number} at {where} after {max(seen)}"
                 self._found("disordered", place, run, evidence)
-            seen.add(text.number)
+            seen.setdefault(text.number, item.epoch)
+            renewed = item.epoch
             newest[emitted.session] = max(newest.get(emitted.session, 0), text.number)
             if text.number > at:
                 at = text.number

@@ -180,3 +180,19 @@ def test_what_the_server_still_has_must_be_stored(sound: Sound) -> None:
 
     assert [each.name for each in checker.violations] == ["unread"]
     assert f"1 events on the server, {EPOCH}-{EVENTS + 1}" in checker.violations[0].evidence
+
+
+@pytest.mark.parametrize(
+    ("seq", "strict", "doubled"), [(1, False, False), (1, True, True), (3, False, True)]
+)
+def test_an_event_may_stand_again_only_first_in_the_next_epoch_of_a_server_that_forgot(
+    sound: Sound, seq: int, strict: bool, doubled: bool
+) -> None:
+    columns = "turn, kind, agent_id, ts, payload"
+    sound.change(
+        f"INSERT INTO events SELECT run_id, {EPOCH + 1}, {seq}, {columns} FROM events "
+        "WHERE seq = 9; "
+        f"UPDATE events SET epoch = {EPOCH + 1}, seq = seq - 8 WHERE seq > 9"
+    )
+
+    assert ("doubled" in sound.found(strict=strict)) == doubled
