@@ -170,7 +170,8 @@ def _state(verdict: Verdict) -> str:
     """What is wrong with the run, or that it is whole."""
     wrong = list(verdict.problems)
     if verdict.lost_unknown:
-        wrong.append(f"at least {_many(verdict.lost, 'event')} lost, number unknown")
+        least = f", at least {verdict.lost:,}" if verdict.lost else ""
+        wrong.append(f"an unknown number of events lost{least}")
     if wrong or not verdict.gaps:
         return "; ".join(wrong) or "whole"
     return f"whole but for {_many(verdict.gaps, 'known gap')}"

@@ -173,7 +173,7 @@ def test_verify_fails_on_a_loss_of_unknown_length(
 
     assert [run.split("  ")[-1] for run in runs] == [
         "whole but for 1 known gap",
-        "at least 8 events lost, number unknown",
+        "an unknown number of events lost, at least 8",
         "whole",
     ]
     assert total.endswith("1 run with a loss of unknown length")
