@@ -104,13 +104,13 @@ def test_a_loss_of_unknown_length_is_printed_where_it_lies(
 @pytest.fixture
 def losses(path: str) -> str:
     """Three runs: whole, with a known gap, and with a loss of unknown length."""
-    ends = {run_id: envelope(run_id, 7, 9, RunEnd()) for run_id in "wku"}
     made(
         path,
         [envelope("w", 7, 1, RunEnd())],
-        [Gap("k", 7, 1, 8, "trimmed"), ends["k"]],
-        [Gap("u", 7, 1, 8, "trimmed"), ends["u"], Gap("u", 7, 10, 9, "unknown")],
-    )
+        [Gap("k", 7, 1, 8, "trimmed"), envelope("k", 7, 9, RunEnd())],
+        [Gap("u", 7, 1, 8, "trimmed"), envelope("u", 7, 9, LogEvent()),
+         Gap("u", 7, 10, 9, "unknown")],
+    )  # fmt: skip
     return path
 
 
