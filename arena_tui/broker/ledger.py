@@ -181,6 +181,8 @@ class Ledger:
 
     def append_marker(self, stream: RunStream, gap: Gap) -> None:
         """Append an empty gap, which takes no seq: a foreign entry, or a loss of unknown length."""
+        if gap.unknown:
+            stream.markers.append(gap)
         self._append_gap_to_window(stream, gap)
         for follower in stream.followers:
             follower.enqueue(stream, 0, gap)
@@ -288,7 +290,9 @@ class Ledger:
         return stream
 
     def end(self, stream: RunStream) -> None:
-        """Close a stream: its last event was appended, or is known to be lost."""
+        """Close a stream: its last event was appended, or is known to be lost. Idempotent."""
+        if stream.closed:
+            return
         stream.closed = True
         self.readers.wake()
         self._closed_runs.append(stream.log.run_id)

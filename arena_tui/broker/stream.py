@@ -88,6 +88,7 @@ class RunStream:
         ended_streams: Last cursor of each earlier stream of the run, as recorded upstream.
         closed: Whether `run_end` is in the log.
         reaped: Whether the ledger has evicted the run.
+        markers: Losses of unknown length, where they lie in the log.
         resets: Gaps that end a stream which was lost upstream and replaced.
         losses: Losses of the run, over all its epochs.
         predecessor: The stream that this one replaced, while a durable consumer has yet to ack all
@@ -109,6 +110,7 @@ class RunStream:
         "followers",
         "log",
         "losses",
+        "markers",
         "meta",
         "predecessor",
         "progress",
@@ -125,6 +127,7 @@ class RunStream:
         self.ended_streams = tuple(ended_streams)
         self.closed = False
         self.reaped = False
+        self.markers: list[Gap] = []
         self.resets: tuple[Gap, ...] = ()
         self.predecessor: RunStream | None = None
         self.alive_at = now
@@ -234,7 +237,9 @@ class RunStream:
     def start_successor(self, log: RunLog, resets: Sequence[Gap], now: float) -> RunStream:
         """End this stream with these gaps; returns the stream that replaces it."""
         self.resets = tuple(resets)
-        ended = [*self.ended_streams, Cursor(self.log.epoch, self.log.last)]
+        ended = list(self.ended_streams)
+        if not self.markers and not any(gap.unknown for gap in resets):
+            ended.append(Cursor(self.log.epoch, self.log.last))
         successor = RunStream(self.meta, log, now, ended)
         successor.followers, self.followers = self.followers, []
         successor.losses = self.losses

@@ -158,6 +158,9 @@ class LedgerSubscription:
         if self.position is None:
             self._chosen.add(log.run_id)
         self._backlog.add(stream, read, before)
+        for marker in () if self.start == "newest" else stream.markers:
+            if marker.from_seq > read:
+                self._backlog.enqueue(stream, stream.log.last - read, marker)
         if self.durable:
             unheld = Gap(log.run_id, log.epoch, read + 1, log.born_at - 1, "trimmed")
             for gap in (*before, unheld):

@@ -222,3 +222,34 @@ async def test_a_reader_that_waits_is_woken_by_an_empty_gap() -> None:
     ledger.append_marker(stream, gap)
 
     assert await waiting == [gap]
+
+
+def test_a_loss_of_unknown_length_is_told_to_those_who_come_later_too() -> None:
+    ledger = cache()
+    stream = ledger.attach(RunMeta(run_id="a"), 7, 1)
+    append(ledger, stream, 5)
+    gap = Gap("a", 7, 6, 5, "unknown")
+    ledger.append_marker(stream, gap)
+
+    behind = ledger.subscribe("behind", None, {"a": Cursor(7, 3)}, True)
+    up_to_date = ledger.subscribe("up to date", None, {"a": Cursor(7, 5)}, True)
+    from_now_on = ledger.subscribe("from now on", None, "newest", False)
+    renewed = ledger.renew(stream, 8, [])
+    afterwards = ledger.subscribe("afterwards", None, {"a": Cursor(7, 5)}, True)
+    append(ledger, renewed)
+
+    assert spans(behind.read_nowait()) == [(4, 4), (5, 5), (6, 5), (1, 1)]
+    assert up_to_date.read_nowait()[0] == afterwards.read_nowait()[0] == gap
+    assert spans(from_now_on.read_nowait()) == [(1, 1)]
+
+
+def test_a_stream_is_ended_once() -> None:
+    ledger = Ledger(Limits(retain=10, closed_runs=1), lambda: 0.0, held=LIMITS)
+    lost = ledger.attach(RunMeta(run_id="lost"), 7, 1)
+
+    for _ in range(2):
+        ledger.end(lost)
+    for run_id in ("b", "c"):
+        ledger.append(ledger.attach(RunMeta(run_id=run_id), 7, 1), *sealed(RunEnd()))
+
+    assert list(ledger.streams) == ["c"]

@@ -385,3 +385,24 @@ async def test_a_stream_made_anew_of_which_nothing_is_left_is_a_gap(
         account = await station.account("a")
 
     assert account.gaps == [(1, 5, "trimmed")]
+
+
+async def test_a_store_that_starts_again_is_told_of_a_run_that_was_given_up_meanwhile(
+    client: Client, redis_url: str, tmp_path: Path
+) -> None:
+    async with Station(redis_url, tmp_path / "a.db") as station:
+        async with Producer(redis_url) as producer:
+            await producer.publish("a", 50)
+            await station.has("a", 50)
+        await station.stop_storing()
+        client.flushall()
+
+        async def is_given_up() -> bool:
+            return "it does not come back" in await station.warnings()
+
+        await until(is_given_up)
+        await station.store_again()
+        await until(lambda: station.rows("SELECT 1 FROM gaps"))
+        account = await station.account("a")
+
+    assert account.gaps == [(51, 50, "unknown")]

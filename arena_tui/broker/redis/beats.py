@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
+from redis.exceptions import ResponseError
+
 from arena_tui.broker.protocol import Cursor
 from arena_tui.broker.redis.codec import NO_CURSOR
 from arena_tui.broker.redis.link import Link
@@ -20,6 +22,7 @@ that is away."""
 
 _MISSING: Final = 0
 _PUBLISHED: Final = 1
+_ENDED_ELSEWHERE: Final = 4
 
 
 class Beats:
@@ -50,6 +53,11 @@ class Beats:
         answers = await self._link.call(BEAT, keys, words)
         for (run_id, (at, ended)), answer in zip(runs.items(), answers, strict=True):
             if answer == _MISSING and at != NO_CURSOR:
-                await self._writer.open_again(run_id)
+                try:
+                    await self._writer.open_again(run_id)
+                except ResponseError as error:  # no reason to tell nothing of the others
+                    self._link.failures.record(f"opening run {run_id} again", error)
+            elif answer == _ENDED_ELSEWHERE:
+                self._writer.note_closed(run_id)
             elif ended and answer != _PUBLISHED:
                 self._writer.ended.pop(run_id, None)

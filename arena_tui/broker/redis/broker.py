@@ -169,7 +169,9 @@ class RedisBroker:
     ) -> Subscription:
         subscription = self._ledger.subscribe(name, runs, start, durable, self._recover)
         if durable:
-            subscription.unfinished |= set(unfinished) - self._ledger.streams.keys()
+            if not isinstance(start, str):
+                found = self._ledger.streams.keys()
+                subscription.unfinished |= start.keys() & set(unfinished) - found
             self._acks.add(name)
             subscription.on_ack = self._acks.record
             subscription.on_close = self._acks.remove

@@ -64,8 +64,9 @@ def parse_id(raw: bytes | str) -> Cursor:
 
 
 def parse_ended(raw: bytes) -> tuple[Cursor, ...]:
-    """Parse the cursors of ended streams, as the server keeps them; skips malformed ones."""
-    return tuple(at for each in raw.split() if (at := parse_id(each)) != NO_CURSOR)
+    """Parse the cursors of ended streams, as the server keeps them, to their order; skips malformed
+    ones."""
+    return tuple(sorted(at for each in raw.split() if (at := parse_id(each)) != NO_CURSOR))
 
 
 def decode_entry(raw: RawEntry) -> Entry:

@@ -107,6 +107,7 @@ class RunPositions:
         if position.stream.closed:
             ended = (*ended, position.at)  # whether recorded or not
         resets = reset_gaps(run_id, position.at, ended, epoch)
+        resets = [gap for gap in resets if gap not in position.stream.markers]
         position.stream = self._ledger.renew(position.stream, epoch, resets)
         unknown = any(gap.unknown for gap in resets)
         lost = "an unknown number of" if unknown else f"{sum(gap.count for gap in resets):,}"

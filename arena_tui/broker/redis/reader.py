@@ -33,7 +33,7 @@ from arena_tui.broker.redis.positions import RunPosition, RunPositions
 from arena_tui.broker.redis.scripts import INDEX, events_key
 from arena_tui.broker.redis.watcher import Watcher
 from arena_tui.broker.timing import Timing
-from arena_tui.events import Delivery, Gap
+from arena_tui.events import Delivery, Envelope, Gap, RunEnd
 
 __all__ = ["Reader"]
 
@@ -111,7 +111,8 @@ class Reader:
         rest = replace(gap, from_seq=seq + 1, to_seq=max(seq, gap.to_seq))
         if len(entries) == AT_ONCE and seq >= gap.from_seq and (rest.count or ends_stream):
             return found, rest
-        if rest.count or not gap.count:
+        ends = bool(found) and isinstance(found[-1], Envelope) and type(found[-1].event) is RunEnd
+        if rest.count or (not gap.count and not ends):
             found.append(rest)
         return found, None
 

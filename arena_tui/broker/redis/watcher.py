@@ -123,8 +123,10 @@ class Watcher:
         """Attach a run from its newest events on, or resume reading a known one."""
         positions, known = self._positions, self._ledger.streams.get(run_id)
         epoch, last_seq, status, silent_ms, ended, raw_meta, oldest = row
-        if known is not None and known.closed and status == b"closed" and last_seq == 0:
-            return  # read to its end, which the server has lost since
+        if status == b"closed" and last_seq == 0:
+            was_read = max(parse_ended(ended)) <= positions.ended.get(run_id, NO_CURSOR)
+            if was_read or (known is not None and known.closed):
+                return  # read to its end, which the server has lost since
         if status == b"left" and not oldest and self._nobody_lacks(run_id, Cursor(epoch, last_seq)):
             return  # nothing is left of it but word of its end
         if known is not None:

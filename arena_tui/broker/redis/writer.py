@@ -154,6 +154,11 @@ class Writer:
                 if not attempt:
                     self._singly = max(0, self._singly - 1)
 
+    def note_closed(self, run_id: str) -> None:
+        """Publish nothing more to a run: it has ended."""
+        if run := self.runs.pop(run_id, None):
+            self.closed[run_id] = run.at
+
     def fail_pending(self) -> None:
         """Stop accepting events, and fail every waiting caller."""
         self._closed = True
@@ -309,7 +314,7 @@ class Writer:
             call.may_open = True
             return False
         if epoch == CLOSED:
-            self._note_closed(run)
+            self.note_closed(run_id)
             self._give_up(call, RunClosedError(run_id))
             return True
         run.open = True
@@ -317,14 +322,10 @@ class Writer:
         run.next += len(call.payloads)
         run.acked = run.next - 1
         if call.ends:
-            self._note_closed(run)
+            self.note_closed(run_id)
             self.ended[run_id] = run.at
         call.finish(seq)
         return True
-
-    def _note_closed(self, run: PublishedRun) -> None:
-        self.closed[run.meta.run_id] = run.at
-        self.runs.pop(run.meta.run_id, None)
 
 
 def _opening(run: PublishedRun) -> tuple[str | int | bytes, ...]:

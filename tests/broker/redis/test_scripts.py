@@ -362,6 +362,55 @@ def test_a_run_that_ended_and_is_there_is_left_alone(server: Server) -> None:
     assert server.ended() == ""
 
 
+def test_a_run_that_another_producer_ended_is_opened_no_more(server: Server) -> None:
+    _, epoch = server.open()
+    server.append(1, "a", ends=True)
+
+    ended = server.beat("r", at=(epoch, 1))
+    server.ack("c", ("r", epoch, 1))
+    server.sweep(closed_s=300)
+
+    assert (ended, server.beat("r", at=(epoch, 1))) == ([4], [4])
+
+
+def test_of_two_producers_the_one_that_was_further_has_the_last_word(server: Server) -> None:
+    _, epoch = server.open(before=(1_234, 90))
+
+    server.beat("r", at=(1_234, 100))
+    server.beat("r", at=(1_234, 80))
+    beaten = server.ended()
+    server.append(111, "x", at=(1_234, 110), producer="q")
+
+    assert (beaten, server.ended()) == ("1234-100", "1234-110")
+    assert server.call(LOOK, KEYS, 0)[0][:2] == [epoch, 1]
+
+
+def test_publishing_is_a_sign_of_life(server: Server) -> None:
+    server.open()
+    server.client.hset(meta_key("r"), "alive", 1)
+
+    server.append(1, "a")
+
+    assert server.call(LOOK, KEYS, 0)[0][3] < 60_000
+
+
+def test_a_run_left_after_its_stream_was_made_anew_waits_for_all_of_the_one_before(
+    server: Server,
+) -> None:
+    _, epoch = server.open()
+    server.append(1, *"abcde")
+    server.call(RENEW, KEYS, epoch, 6)
+    server.client.hset(meta_key("r"), "alive", 1)
+
+    server.ack("one", ("r", epoch, 5))
+    server.sweep(closed_s=60)
+    behind = server.call(LOOK, KEYS, 0)[0][2]
+    server.ack("one", ("r", epoch, 6))
+    server.sweep(closed_s=60)
+
+    assert (behind, server.call(LOOK, KEYS, 0)[0][2]) == ("open", "left")
+
+
 def test_the_newest_ended_streams_are_remembered(server: Server) -> None:
     server.open()
 

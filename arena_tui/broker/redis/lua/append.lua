@@ -2,7 +2,7 @@
 -- epoch and seq of its last acknowledged event, its own numbers of that one and of the first event
 -- here, 1 when the last event ends the run, number of events, events as JSON...
 -- returns a row per run: epoch and seq of the last event; or NO_RUN, or CLOSED; or an error.
-local most = ARGV[1]
+local most, alive = ARGV[1], int(now())
 
 local function add(events, id, payload, is_last)
     if is_last then
@@ -49,6 +49,8 @@ local function append(meta, events, at)
         -- Unless the stream has been renewed since, renew it: its seqs must not be reused.
         if their_epoch >= epoch then
             go_on_anew()
+        else
+            note_end(meta, known[4], their_epoch, their_seq)
         end
     end
     done = math.max(0, done)
@@ -73,7 +75,7 @@ local function append(meta, events, at)
     end
     if added > 0 then
         local newest = int(seq)
-        redis.call('HSET', meta, 'seq', newest,
+        redis.call('HSET', meta, 'seq', newest, 'alive', alive,
                    producer, int(first + done + added - 1) .. ' ' .. prefix .. newest)
     end
     if failed then

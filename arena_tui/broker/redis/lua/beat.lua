@@ -4,7 +4,8 @@
 -- readers discover it. Where the server has lost events, the place up to which they were published
 -- is recorded, so that the loss has its length.
 -- returns per run: 1 when it is as published, 2 when every consumer has all of it, 0 when it is
--- missing, or was left, and its producer should open it again, 3 when its end was lost and is now recorded.
+-- missing, or was left, and its producer should open it again, 3 when its end was lost and is now
+-- recorded, 4 when another producer has ended it.
 local expire_s = ARGV[1]
 
 local function index_again(meta, run)
@@ -22,12 +23,16 @@ local function beat(meta, events, run, their_epoch, their_seq, ended)
             return 0
         end
         epoch, seq = 0, 0
+    elseif known[3] == 'closed' and not ended then
+        return 4
     elseif known[5] == 'yes' then
         return known[3] == 'left' and not ended and 0 or 2
     end
     local is_lost = epoch < their_epoch or (epoch == their_epoch and seq < their_seq)
     if is_lost then
         renew(meta, events, known[4], their_epoch, their_seq)
+    elseif their_epoch > 0 and their_epoch < epoch then
+        note_end(meta, known[4], their_epoch, their_seq)
     end
     if not ended then
         redis.call('HSET', meta, 'alive', int(now()))

@@ -33,11 +33,14 @@ local function top_epoch(events)
     return 0
 end
 
--- Append a cursor to the list of ended streams; the newest 16 are kept.
+-- Append a cursor to the list of ended streams, in place of one of the same epoch; the newest 16
+-- are kept.
 local function with_ended(ended, epoch, seq)
     local cursors = {}
-    for each in string.gmatch(ended or '', '%d+%-%d+') do
-        cursors[#cursors + 1] = each
+    for each, of_epoch in string.gmatch(ended or '', '((%d+)%-%d+)') do
+        if of_epoch ~= int(epoch) then
+            cursors[#cursors + 1] = each
+        end
     end
     cursors[#cursors + 1] = int(epoch) .. '-' .. int(seq)
     return table.concat(cursors, ' ', math.max(1, #cursors - 15))
@@ -48,6 +51,16 @@ local function renew(meta, events, ended, epoch, seq)
     local new = math.max(now(), epoch + 1, top_epoch(events) + 1)
     redis.call('HSET', meta, 'ended', with_ended(ended, epoch, seq), 'epoch', int(new), 'seq', '0')
     return new
+end
+
+-- Record that an ended stream had come further than another producer could tell.
+local function note_end(meta, ended, epoch, seq)
+    for of_epoch, known in string.gmatch(ended or '', '(%d+)%-(%d+)') do
+        if tonumber(of_epoch) == epoch and tonumber(known) >= seq then
+            return
+        end
+    end
+    redis.call('HSET', meta, 'ended', with_ended(ended, epoch, seq))
 end
 
 -- Delete everything of a run.

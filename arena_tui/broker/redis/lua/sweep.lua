@@ -52,10 +52,13 @@ end
 
 local function sweep(run)
     local meta, events = 'arena:' .. run .. ':meta', 'arena:' .. run .. ':events'
-    local known = redis.pcall('HMGET', meta, 'epoch', 'seq', 'status', 'swept', 'alive')
+    local known = redis.pcall('HMGET', meta, 'epoch', 'seq', 'status', 'swept', 'alive', 'ended')
     local epoch, newest = number(known[1]), number(known[2])
     if not epoch or not newest or known[4] == 'yes' then
         return
+    end
+    if newest == 0 then  -- nothing was published since the stream before
+        epoch, newest = cursor(string.match(known[6] or '', '%d+%-%d+$') or known[1] .. '-0')
     end
     local acked = acked_by_all(run, epoch)
     local is_left = known[3] == 'open' and (number(known[5]) or 0) < alive_since
