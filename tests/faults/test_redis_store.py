@@ -123,6 +123,7 @@ async def test_a_run_that_its_producer_left_expires_without_a_loss_and_may_go_on
             client.hset(meta_key("a"), "alive", 1)
             await until(lambda: not client.exists(events_key("a")))
         warnings = await station.warnings()
+        held = [each.held for each in (await station.runtime.broker.stats()).runs]
 
         await producer.publish("a", 5)
 
@@ -132,6 +133,7 @@ async def test_a_run_that_its_producer_left_expires_without_a_loss_and_may_go_on
         assert account.lost == 0
         assert all(reason == "reset" for *_, reason in account.gaps)
         assert "is gone" not in warnings
+        assert held == [0]
 
 
 @pytest.mark.parametrize("count", [1_049, 1_050, 2_050, 3_051])

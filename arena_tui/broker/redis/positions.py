@@ -121,6 +121,13 @@ class RunPositions:
         self._ledger.end(position.stream)
         self.end(position)
 
+    def end_left(self, position: RunPosition) -> None:
+        """Stop reading a run that its producer has left, and hold none of it: every durable
+        consumer has all of it."""
+        log = position.stream.log
+        log.trim_to(log.last)
+        self.end(position)
+
     def mark_gone(self, position: RunPosition, now: float) -> None:
         """Stop reading a run that is missing from the server; it may be restored."""
         if self.read.pop(position.run_id, None) is not None:

@@ -202,7 +202,7 @@ class Watcher:
         if status == b"closed" and seq == 0 and position.at == (epoch, seq):
             self._positions.end_lost(position)
         elif status == b"left" and position.at == (epoch, seq) and epoch >= position.newest_epoch:
-            self._positions.end(position)  # it is about to expire; nothing of it is lost
+            self._positions.end_left(position)
         position.looked_at = position.at
 
     async def _check_stalled(
