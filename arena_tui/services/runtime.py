@@ -180,7 +180,7 @@ class Runtime:
         Returns a message about lost events, or None. Always ends: once nothing more was published
         or stored for `give_up_s`, or after `within_s`, what is left is given up and counted; a
         step that fails is logged and the next begins. Events that other processes published to a
-        shared broker stay there for the next start.
+        shared broker stay there for the next start, and storing them keeps nothing open.
         """
         closing = Closing(self._give_up_s, within_s)
         if self._follower is not None:
@@ -239,9 +239,20 @@ class Runtime:
             )
 
     def _left(self) -> dict[str, int]:
-        """What is not published, and what each durable consumer has not acked."""
-        durable = [each for each in self._consumptions if each.consumer.durable]
-        return {"": self.unsent, **{each.consumer.name: each.unacked for each in durable}}
+        """What is not published, and what each durable consumer has not acked.
+
+        Of a shared broker only the runs that this process ended, once nothing more is unsent: to
+        any other run others may publish, so that its figure falls for ever.
+        """
+        left = {"": self.unsent}
+        for consumer in [each.consumer for each in self._consumptions if each.consumer.durable]:
+            lags = self.broker.lags(consumer.name)
+            if not self.broker.shared:
+                left[consumer.name] = sum(lags.values())
+            elif not left[""]:
+                own = [lag for run_id, lag in lags.items() if run_id in self.sink.ended]
+                left[consumer.name] = sum(own)
+        return left
 
     def _unkept(self, why: str | None) -> list[str]:
         """A message for each durable consumer that has not acked some events, for a reason: of a
