@@ -52,6 +52,9 @@ class Follower:
         published: Awaited on the loop every few hundred events, so that a screen can read the
             events of a big file before they are trimmed.
         poll_s: Interval of polling idle files.
+
+    Attributes:
+        sink: Publishes what was read.
     """
 
     def __init__(
@@ -66,10 +69,10 @@ class Follower:
         self._notices = notices
         self._poll_s = poll_s
         self._loop = asyncio.get_running_loop()
-        self._sink = MultiRunBrokerSink(
+        self.sink = MultiRunBrokerSink(
             broker, owns_runs=False, pause_at=_PAUSE_AT, on_failure=notices.append
         )
-        paced = PacedSink(self._sink, published)
+        paced = PacedSink(self.sink, published)
         self._opened: set[str] = set()
         self._files = [
             _File(path, self._open_run, paced.emit, notices)
@@ -91,7 +94,7 @@ class Follower:
     async def aclose(self) -> None:
         """Stop reading and publish what was read."""
         self._stop.set()
-        await self._sink.aclose()
+        await self.sink.aclose()
         if self._thread.ident is not None:
             await asyncio.to_thread(self._thread.join)
 

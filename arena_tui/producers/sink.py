@@ -75,6 +75,9 @@ class MultiRunBrokerSink:
             ends no run and waits for no store.
         pause_at: Fraction of what the broker holds that may be unstored before publishing pauses.
         on_failure: Called with a message when pacing or a heartbeat fails for the first time.
+
+    Attributes:
+        ended: The runs that ended through it, as far as they are remembered.
     """
 
     def __init__(
@@ -98,7 +101,7 @@ class MultiRunBrokerSink:
         self._fifo: deque[Outgoing] = deque()
         self._room = threading.Condition()
         self._open: dict[str, None] = {}
-        self._ended: Recent[str, None] = Recent(_ENDED_KEPT)
+        self.ended: Recent[str, None] = Recent(_ENDED_KEPT)
         self._work = asyncio.Event()
         self._drained = asyncio.Event()
         self._drained.set()
@@ -145,7 +148,7 @@ class MultiRunBrokerSink:
             self._open_run(run_id)
         if type(event) is RunEnd:
             self._open.pop(run_id, None)
-            self._ended[run_id] = None
+            self.ended[run_id] = None
         self._fifo.append((run_id, event, raw))
         # Checked after the append: a thread that reads False here queued before `_end_runs` did.
         if self._closed:
@@ -209,7 +212,7 @@ class MultiRunBrokerSink:
     def _open_run(self, run_id: str) -> None:
         if self._closed:
             raise _closed()
-        if run_id in self._ended:
+        if run_id in self.ended:
             raise RunClosedError(run_id)
         check_run_id(run_id)
         self._open[run_id] = None
@@ -237,7 +240,7 @@ class MultiRunBrokerSink:
             if publish:
                 await self._end_runs()
             if publish and self._owns_runs:
-                await self._broker.settled(self._ended)
+                await self._broker.settled(self.ended)
                 await self._reap()
         finally:
             for task in self._tasks:
@@ -248,7 +251,7 @@ class MultiRunBrokerSink:
         while self._open or self._fifo or not self._drained.is_set():
             while self._open:
                 run_id, _ = self._open.popitem()
-                self._ended[run_id] = None
+                self.ended[run_id] = None
                 if self._owns_runs:
                     event = RunEnd(status="stopped", reason="its producer shut down")
                     self._fifo.append((run_id, *sealed(event)))
@@ -257,7 +260,7 @@ class MultiRunBrokerSink:
 
     async def _reap(self) -> None:
         for info in [] if self._broker.shared else await self._broker.runs():
-            if info.meta.run_id in self._ended and info.state == "closed":
+            if info.meta.run_id in self.ended and info.state == "closed":
                 await self._broker.reap(info.meta.run_id)
 
     async def _write(self) -> None:

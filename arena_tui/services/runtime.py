@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from arena_tui.broker.memory import InProcessBroker
 from arena_tui.broker.protocol import STORE, BrokerProtocol, Limits
+from arena_tui.broker.refused import Refused
 from arena_tui.broker.tasks import keep_quiet_of_lost_connections
 from arena_tui.broker.timing import Timing
 from arena_tui.config import Config
@@ -67,6 +68,7 @@ class Runtime:
         self.broker = _broker(config, limits, producer, timing)
         self.notices: list[str] = []
         self.sink = MultiRunBrokerSink(self.broker, on_failure=self.notices.append)
+        self._sinks = [self.sink]
         self.database: Database | None = None
         self.history: History | None = None
         self.storing: Consumption[Persister] | None = None
@@ -113,6 +115,7 @@ class Runtime:
     def follow(self, files: Sequence[Path]) -> None:
         """Publish the lines of these JSON Lines files, and lines appended later."""
         self._follower = Follower(self.broker, files, self.notices, self.catch_up)
+        self._sinks.append(self._follower.sink)
         self._follower.start()
 
     def release(self, consumption: Consumption[Any]) -> None:
@@ -180,7 +183,7 @@ class Runtime:
         Returns a message about lost events, or None. Always ends: once nothing more was published
         or stored for `give_up_s`, or after `within_s`, what is left is given up and counted; a
         step that fails is logged and the next begins. Events that other processes published to a
-        shared broker stay there for the next start.
+        shared broker stay there for the next start, and storing them keeps nothing open.
         """
         closing = Closing(self._give_up_s, within_s)
         if self._follower is not None:
@@ -205,14 +208,17 @@ class Runtime:
             closing.why = closing.why or "the store does not answer"
         if unsent:
             told.append(f"{unsent:,} events could not be published: {link or closing.why}")
-        if refused := self.sink.stats().refused:
+        refused = Refused()
+        for sink in self._sinks:
+            refused = refused.plus(*sink.stats().refused)
+        if refused:
             told.append(f"{refused.events:,} events were refused: {refused.why}")
         return "; ".join([*told, *self._unkept(closing.why)]) or None
 
     @property
     def unsent(self) -> int:
         """Events of this process that are not published."""
-        return self.broker.unsent + self.sink.stats().queued
+        return self.broker.unsent + sum(sink.stats().queued for sink in self._sinks)
 
     def unsaved(self) -> str | None:
         """What would be lost if the process ended now; from any thread, as far as it can be known
@@ -239,9 +245,20 @@ class Runtime:
             )
 
     def _left(self) -> dict[str, int]:
-        """What is not published, and what each durable consumer has not acked."""
-        durable = [each for each in self._consumptions if each.consumer.durable]
-        return {"": self.unsent, **{each.consumer.name: each.unacked for each in durable}}
+        """What is not published, and what each durable consumer has not acked.
+
+        Of a shared broker only the runs that this process ended, once nothing more is unsent: to
+        any other run others may publish, so that its figure falls for ever.
+        """
+        left = {"": self.unsent}
+        for consumer in [each.consumer for each in self._consumptions if each.consumer.durable]:
+            lags = self.broker.lags(consumer.name)
+            if not self.broker.shared:
+                left[consumer.name] = sum(lags.values())
+            elif not left[""]:
+                own = [lag for run_id, lag in lags.items() if run_id in self.sink.ended]
+                left[consumer.name] = sum(own)
+        return left
 
     def _unkept(self, why: str | None) -> list[str]:
         """A message for each durable consumer that has not acked some events, for a reason: of a

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import duckdb
 import msgspec
@@ -24,10 +24,26 @@ from arena_tui.store.rows import (
     update_runs,
 )
 
-__all__ = ["Ingest", "Quarantined", "find_unstorable", "without"]
+__all__ = ["Ingest", "Quarantined", "Written", "find_unstorable", "without"]
 
 Quarantined: TypeAlias = tuple[Envelope, str]
 """An event that the store can never accept, and the reason."""
+
+
+class Written(NamedTuple):
+    """What was new to the store: events, events in gaps, and gaps of unknown length."""
+
+    events: int = 0
+    lost: int = 0
+    lost_unknown: int = 0
+
+    def plus(self, before: RunTotals, after: RunTotals) -> Written:
+        """With what a run has got in between."""
+        return Written(
+            self.events + after.events - before.events,
+            self.lost + after.lost - before.lost,
+            self.lost_unknown + after.lost_unknown - before.lost_unknown,
+        )
 
 
 class Ingest:
@@ -45,6 +61,7 @@ class Ingest:
         self._clock = clock
         self._broker = broker
         self._totals: dict[str, RunTotals] = {}
+        self._before: dict[str, RunTotals] = {}  # commits of which nobody knows whether they failed
 
     @property
     def live(self) -> Mapping[str, RunTotals]:
@@ -85,15 +102,24 @@ class Ingest:
             insert_quarantined(connection, envelope, envelope.raw, error, noted_at)
         insert_runs(connection, [each for run_id, each in folded.items() if run_id not in stored])
         update_runs(connection, [(each, folded[run_id]) for run_id, each in stored.items()])
+        for run_id in folded:
+            self._before.setdefault(run_id, stored.get(run_id) or RunTotals(run_id=run_id))
         return folded
 
-    def remember(self, folded: Mapping[str, RunTotals]) -> None:
-        """Cache the totals that `commit` returned, once they are on disk."""
+    def remember(self, folded: Mapping[str, RunTotals]) -> Written:
+        """Cache the totals that `commit` returned, once they are on disk.
+
+        Returns what of these runs was written since they were remembered last, each thing once: by
+        this commit, or by one that was said to have failed and yet is on disk.
+        """
+        written = Written()
         for run_id, totals in folded.items():
+            written = written.plus(self._before.pop(run_id), totals)
             if totals.status == "running":
                 self._totals[run_id] = totals
             else:
                 self._totals.pop(run_id, None)
+        return written
 
     def forget(self) -> None:
         """Clear the cache, so that totals are loaded from disk again."""

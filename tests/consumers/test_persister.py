@@ -130,6 +130,33 @@ async def test_a_loss_of_unknown_length_is_counted_apart_and_once(database: Data
     assert problems(database) == []
 
 
+async def test_what_is_delivered_again_is_counted_once(database: Database) -> None:
+    persister = Persister(database)
+    batch = [*logs("a", 1, 2), Gap("a", 7, 3, 5, "trimmed"), Gap("a", 7, 6, 5, "unknown")]
+
+    for _ in range(3):
+        await persister.handle(batch)
+
+    counters = persister.stats()
+    assert (counters.stored, counters.lost, counters.lost_unknown) == (2, 3, 1)
+
+
+async def test_a_commit_that_reached_the_disk_although_it_failed_is_counted(path: str) -> None:
+    database = Refusing(path)
+    persister = Persister(database)
+    batch = [*logs("a", 1, 2), Gap("a", 7, 3, 5, "trimmed"), Gap("a", 7, 6, 5, "unknown")]
+
+    database.refusing = "after"
+    with pytest.raises(StoreError):
+        await persister.handle(batch)
+    database.refusing = ""
+    await persister.handle(batch)
+    database.close()
+
+    counters = persister.stats()
+    assert (counters.stored, counters.lost, counters.lost_unknown) == (2, 3, 1)
+
+
 async def test_a_loss_of_unknown_length_told_late_does_not_move_the_cursor_back(
     database: Database,
 ) -> None:

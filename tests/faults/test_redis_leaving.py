@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,13 +14,16 @@ import redis
 
 import arena_tui
 from arena_tui.broker.redis.advice import ACL_RULES
+from arena_tui.config import BrokerUrl, Config
 from arena_tui.errors import BrokerError
+from arena_tui.events import LogEvent
 from arena_tui.services import connect as services
 from arena_tui.services.runtime import Runtime
 from arena_tui.services.servers import HOST, RedisServer
 from tests.faults.accounts import entries
+from tests.faults.stage import QUICK, Producer
 from tests.redis_fixture import MakeRedis
-from tests.waiting import until_blocking
+from tests.waiting import pause, until, until_blocking
 
 NO_CONNECTION = "events could not be published: no connection to redis"
 
@@ -135,6 +140,38 @@ def test_leaving_where_one_may_not_publish_says_how_many_events_are_not(
 
         with pytest.raises(BrokerError, match=r"^3 events could not be .* does not permit"):
             arena.close()
+
+
+async def test_leaving_does_not_wait_for_what_others_publish(
+    make_redis: MakeRedis, tmp_path: Path
+) -> None:
+    server = make_redis()
+    url = BrokerUrl(f"redis://agent:secret@{HOST}:{server.port}")
+    runtime = Runtime(Config(broker=url, db=str(tmp_path / "a.db")), give_up_s=0.5, timing=QUICK)
+    with redis.Redis.from_url(server.url) as admin:
+        admin.execute_command("ACL", "SETUSER", "agent", "on", ">secret", *ACL_RULES.split())
+        await runtime.open()
+        admin.execute_command("ACL", "SETUSER", "agent", "-xadd")
+    runtime.sink.emit("own", LogEvent())
+
+    async def publish() -> None:
+        while True:
+            await others.publish("others", 20)
+            await pause(0.005)
+
+    async with Producer(server.url) as others:
+        publishing = asyncio.create_task(publish())
+        storing = runtime.storing
+        assert storing is not None
+        await until(lambda: storing.consumer.stats().stored > 100)
+        try:
+            async with asyncio.timeout(10):
+                unsaved = await runtime.aclose()
+        finally:
+            publishing.cancel()
+
+    assert unsaved is not None
+    assert unsaved.startswith("2 events could not be published: ")
 
 
 FORGETS = """

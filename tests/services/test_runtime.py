@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from arena_tui.broker.protocol import STORE, RunMeta
+from arena_tui.broker.memory import InProcessBroker
+from arena_tui.broker.protocol import STORE, Limits, RunMeta
 from arena_tui.config import BrokerUrl, Config
 from arena_tui.errors import BrokerError, StoreError, StoreLockedError
 from arena_tui.events import LogEvent
@@ -17,6 +18,7 @@ from arena_tui.services.runtime import Runtime
 from arena_tui.store.database import Database
 from arena_tui.store.history import read_runs
 from arena_tui.store.verify import verify_store
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -206,3 +208,37 @@ async def test_what_was_played_for_a_broker_never_reached_is_not_waited_for() ->
 
     assert unsent is not None
     assert "could not be published" in unsent
+
+
+async def test_refused_events_of_a_followed_file_are_told_too(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "x.jsonl"
+    path.write_text('{"run_id":"a","kind":"log"}\n' * 3)
+    runtime = Runtime(Config(db=None))
+    await runtime.open()
+    await runtime.broker.open_run(RunMeta(run_id="a"))
+    await runtime.broker.close_run("a")
+
+    runtime.follow([path])
+    await until(lambda: len(caplog.messages) == 3)
+
+    assert await runtime.aclose() == "3 events were refused: run a has ended: open a new run"
+
+
+async def test_events_of_a_followed_file_that_wait_are_told_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def wait(*_: Any) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(InProcessBroker, "publish_all", wait)
+    path = tmp_path / "x.jsonl"
+    path.write_text('{"run_id":"a","kind":"log"}\n' * 5)
+    runtime = Runtime(Config(db=None), Limits(capacity=4, retain=4), give_up_s=0.1)
+    await runtime.open()
+
+    runtime.follow([path])
+    await until(lambda: runtime.unsent == 4, 20)
+
+    assert await runtime.aclose() == "4 events could not be published: no progress for 0.1 s"
