@@ -84,8 +84,11 @@ class Arena:
     def close(self) -> None:
         """End the open runs and close the connection. Idempotent.
 
+        Always ends: what makes no progress for ten seconds is given up.
+
         Raises:
-            StoreError: Some events could not be stored; the message says how many and why.
+            BrokerError: Some events were refused, or could not be published to a server;
+            StoreError: or could not be stored. The message says how many, and why.
         """
         with self._closing:
             if self._closed:
