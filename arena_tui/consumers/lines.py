@@ -191,10 +191,14 @@ class Recorder(Consumer):
         return cursors
 
     def _unfinished_after(self, news: Sequence[Delivery]) -> dict[str, str]:
-        """The runs that have yet to end; one that was lost without a trace is not waited for."""
+        """The runs that have yet to end; one whose stream is lost is not waited for, when its loss
+        is told."""
         unfinished = dict(self._kept.unfinished)
         for each in news:
-            ends = each.unknown if isinstance(each, Gap) else isinstance(each.event, RunEnd)
+            if isinstance(each, Gap):
+                ends = each.unknown or each.reason == "reset"
+            else:
+                ends = isinstance(each.event, RunEnd)
             if ends:
                 unfinished.pop(each.run_id, None)
             else:

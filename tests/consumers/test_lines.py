@@ -216,6 +216,23 @@ async def test_a_loss_of_unknown_length_is_recorded_once_however_often_it_is_tol
     assert counted == 2
 
 
+async def test_a_run_whose_loss_is_fully_told_is_not_waited_for(path: Path) -> None:
+    before, after = Recorder(path, "redis here"), Recorder(path, "redis here")
+    await before.start()
+    await before.handle([
+        *logs("open", 1),
+        *logs("unknown", 1), Gap("unknown", 7, 2, 1, "unknown"),
+        *logs("reset", 1), Gap("reset", 7, 2, 9, "reset"),
+        *logs("anew", 1), Gap("anew", 7, 2, 9, "reset"), *logs("anew", 1, epoch=8),
+    ])  # fmt: skip
+    await before.aclose()
+
+    await after.start()
+    await after.aclose()
+
+    assert sorted(after.unfinished) == ["anew", "open"]
+
+
 async def test_a_stream_made_anew_goes_on_and_the_old_one_is_over(
     recorder: Recorder, path: Path
 ) -> None:
