@@ -9,6 +9,8 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
+from arena_tui.broker.recent import Recent
+
 __all__ = ["Failures", "cancel_until_done", "keep_quiet_of_lost_connections", "restart_on_failure"]
 
 _CANCEL_AGAIN_S: Final = 0.1
@@ -17,6 +19,9 @@ _RESTART_S: Final = (1.0, 2.0, 5.0, 10.0)
 
 _LASTED_S: Final = 60.0
 """Work that went on for so long begins again with the first delay."""
+
+_REMEMBERED: Final = 1_000
+"""Kinds of failing work that are remembered: there is one for each run."""
 
 _log = logging.getLogger(__name__)
 
@@ -87,6 +92,8 @@ async def restart_on_failure(
 class Failures:
     """Counts what work that must go on has met: logged once until it works again, told once.
 
+    Of more kinds of work than are remembered, those that failed longest ago begin again.
+
     Args:
         tell: Called with a message for the user at the first failure of each kind of work.
 
@@ -97,17 +104,17 @@ class Failures:
     def __init__(self, tell: Callable[[str], None]) -> None:
         self.count = 0
         self._tell = tell
-        self._failing: set[str] = set()
-        self._told: set[str] = set()
+        self._failing: Recent[str, None] = Recent(_REMEMBERED)
+        self._told: Recent[str, None] = Recent(_REMEMBERED)
 
     def record(self, work: str, error: Exception) -> None:
         """Count a failure; log it unless the same work failed just before."""
         self.count += 1
-        if work not in self._failing:
+        is_failing, is_told = work in self._failing, work in self._told
+        self._failing[work] = self._told[work] = None
+        if not is_failing:
             _log.error("%s failed", work, exc_info=error)
-            self._failing.add(work)
-        if work not in self._told:
-            self._told.add(work)
+        if not is_told:
             self._tell(f"{work} failed and goes on: {error!r}: see the log")
 
     @contextmanager
@@ -120,4 +127,4 @@ class Failures:
         except Exception as error:  # noqa: BLE001 - no bug may stop this work for good
             self.record(work, error)
         else:
-            self._failing.discard(work)
+            self._failing.pop(work, None)
