@@ -51,19 +51,11 @@ def keep_quiet_of_lost_connections(loop: asyncio.AbstractEventLoop) -> None:
     Nobody awaits the closing of such a connection, and when its protocol and the future of that are
     collected together, asyncio may complain of the future's exception
     (`StreamReaderProtocol.__del__` in asyncio/streams.py retrieves it, if it is called first).
+    Idempotent.
     """
     before = loop.get_exception_handler()
-
-    def handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        error = context.get("exception")
-        if isinstance(error, ConnectionError) and "future" in context:
-            _log.info("a connection that was given up: %s", error)
-        elif before is not None:
-            before(loop, context)
-        else:
-            loop.default_exception_handler(context)
-
-    loop.set_exception_handler(handle)
+    if not isinstance(before, _QuietOfLostConnections):
+        loop.set_exception_handler(_QuietOfLostConnections(before))
 
 
 async def restart_on_failure(
@@ -128,3 +120,21 @@ class Failures:
             self.record(work, error)
         else:
             self._failing.pop(work, None)
+
+
+class _QuietOfLostConnections:
+    """A loop's exception handler in front of the one it had before, if any."""
+
+    def __init__(
+        self, before: Callable[[asyncio.AbstractEventLoop, dict[str, Any]], object] | None
+    ) -> None:
+        self._before = before
+
+    def __call__(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        if isinstance(error, ConnectionError) and "future" in context:
+            _log.info("a connection that was given up: %s", error)
+        elif self._before is not None:
+            self._before(loop, context)
+        else:
+            loop.default_exception_handler(context)

@@ -44,6 +44,28 @@ async def test_a_connection_that_was_given_up_is_no_error(caplog: pytest.LogCapt
     assert [str(record.exc_info[1]) for record in caplog.records if record.exc_info] == ["a bug"]
 
 
+async def test_keeping_quiet_again_on_the_same_loop_adds_nothing() -> None:
+    loop = asyncio.get_running_loop()
+
+    keep_quiet_of_lost_connections(loop)
+    first = loop.get_exception_handler()
+    keep_quiet_of_lost_connections(loop)
+
+    assert first is not None
+    assert loop.get_exception_handler() is first
+
+
+async def test_what_its_user_handles_goes_on_to_be_handled() -> None:
+    loop = asyncio.get_running_loop()
+    handled: list[object] = []
+    loop.set_exception_handler(lambda _, context: handled.append(context["message"]))
+
+    keep_quiet_of_lost_connections(loop)
+    loop.call_exception_handler({"message": "a bug"})
+
+    assert handled == ["a bug"]
+
+
 def test_failing_work_is_told_and_logged_once_until_it_works(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
