@@ -9,6 +9,8 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
+from arena_tui.broker.recent import Recent
+
 __all__ = ["Failures", "cancel_until_done", "keep_quiet_of_lost_connections", "restart_on_failure"]
 
 _CANCEL_AGAIN_S: Final = 0.1
@@ -17,6 +19,9 @@ _RESTART_S: Final = (1.0, 2.0, 5.0, 10.0)
 
 _LASTED_S: Final = 60.0
 """Work that went on for so long begins again with the first delay."""
+
+_REMEMBERED: Final = 1_000
+"""Kinds of failing work that are remembered: there is one for each run."""
 
 _log = logging.getLogger(__name__)
 
@@ -46,19 +51,11 @@ def keep_quiet_of_lost_connections(loop: asyncio.AbstractEventLoop) -> None:
     Nobody awaits the closing of such a connection, and when its protocol and the future of that are
     collected together, asyncio may complain of the future's exception
     (`StreamReaderProtocol.__del__` in asyncio/streams.py retrieves it, if it is called first).
+    Idempotent.
     """
     before = loop.get_exception_handler()
-
-    def handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        error = context.get("exception")
-        if isinstance(error, ConnectionError) and "future" in context:
-            _log.info("a connection that was given up: %s", error)
-        elif before is not None:
-            before(loop, context)
-        else:
-            loop.default_exception_handler(context)
-
-    loop.set_exception_handler(handle)
+    if not isinstance(before, _QuietOfLostConnections):
+        loop.set_exception_handler(_QuietOfLostConnections(before))
 
 
 async def restart_on_failure(
@@ -87,6 +84,8 @@ async def restart_on_failure(
 class Failures:
     """Counts what work that must go on has met: logged once until it works again, told once.
 
+    Of more kinds of work than are remembered, those that failed longest ago begin again.
+
     Args:
         tell: Called with a message for the user at the first failure of each kind of work.
 
@@ -97,17 +96,17 @@ class Failures:
     def __init__(self, tell: Callable[[str], None]) -> None:
         self.count = 0
         self._tell = tell
-        self._failing: set[str] = set()
-        self._told: set[str] = set()
+        self._failing: Recent[str, None] = Recent(_REMEMBERED)
+        self._told: Recent[str, None] = Recent(_REMEMBERED)
 
     def record(self, work: str, error: Exception) -> None:
         """Count a failure; log it unless the same work failed just before."""
         self.count += 1
-        if work not in self._failing:
+        is_failing, is_told = work in self._failing, work in self._told
+        self._failing[work] = self._told[work] = None
+        if not is_failing:
             _log.error("%s failed", work, exc_info=error)
-            self._failing.add(work)
-        if work not in self._told:
-            self._told.add(work)
+        if not is_told:
             self._tell(f"{work} failed and goes on: {error!r}: see the log")
 
     @contextmanager
@@ -120,4 +119,22 @@ class Failures:
         except Exception as error:  # noqa: BLE001 - no bug may stop this work for good
             self.record(work, error)
         else:
-            self._failing.discard(work)
+            self._failing.pop(work, None)
+
+
+class _QuietOfLostConnections:
+    """A loop's exception handler in front of the one it had before, if any."""
+
+    def __init__(
+        self, before: Callable[[asyncio.AbstractEventLoop, dict[str, Any]], object] | None
+    ) -> None:
+        self._before = before
+
+    def __call__(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        if isinstance(error, ConnectionError) and "future" in context:
+            _log.info("a connection that was given up: %s", error)
+        elif self._before is not None:
+            self._before(loop, context)
+        else:
+            loop.default_exception_handler(context)

@@ -45,11 +45,13 @@ class _Kept(Struct, frozen=True):
         offset: Length of the file in bytes.
         cursors: Each run's cursor there.
         unfinished: Runs without an end there, with the name of the broker they came through.
+        lost: Runs whose newest line is a gap of unknown length.
     """
 
     offset: int = 0
     cursors: dict[str, Cursor] = {}
     unfinished: dict[str, str] = {}
+    lost: frozenset[str] = frozenset()
 
 
 class Recorder(Consumer):
@@ -170,8 +172,8 @@ class Recorder(Consumer):
             ) from None
 
     def _append(self, batch: Sequence[Delivery]) -> Mapping[str, Cursor]:
-        cursors = dict(self._kept.cursors)
-        news = [new for each in batch if (new := _take(each, cursors)) is not None]
+        cursors, lost = dict(self._kept.cursors), set(self._kept.lost)
+        news = [new for each in batch if (new := _take(each, cursors, lost)) is not None]
         if not news:
             return cursors
         data = b"".join([encode_line(each) + b"\n" for each in news])
@@ -181,7 +183,7 @@ class Recorder(Consumer):
             written = os.pwrite(self._descriptor, view, offset)
             view, offset = view[written:], offset + written
         os.fsync(self._descriptor)
-        self._keep(_Kept(offset, cursors, self._unfinished_after(news)))
+        self._keep(_Kept(offset, cursors, self._unfinished_after(news), frozenset(lost)))
         self._recorded += sum(1 for each in news if isinstance(each, Envelope))
         gaps = [each for each in news if isinstance(each, Gap)]
         self._lost += sum(gap.count for gap in gaps)
@@ -189,10 +191,14 @@ class Recorder(Consumer):
         return cursors
 
     def _unfinished_after(self, news: Sequence[Delivery]) -> dict[str, str]:
-        """The runs that have yet to end; one that was lost without a trace is not waited for."""
+        """The runs that have yet to end; one whose stream is lost is not waited for, when its loss
+        is told."""
         unfinished = dict(self._kept.unfinished)
         for each in news:
-            ends = each.unknown if isinstance(each, Gap) else isinstance(each.event, RunEnd)
+            if isinstance(each, Gap):
+                ends = each.unknown or each.reason == "reset"
+            else:
+                ends = isinstance(each.event, RunEnd)
             if ends:
                 unfinished.pop(each.run_id, None)
             else:
@@ -220,21 +226,29 @@ class Recorder(Consumer):
             self._descriptor = -1
 
 
-def _take(each: Delivery, cursors: dict[str, Cursor]) -> Delivery | None:
+def _take(each: Delivery, cursors: dict[str, Cursor], lost: set[str]) -> Delivery | None:
     """The part of the delivery past its run's cursor, which advances; None if there is none, or if
     it is a gap in which nothing was lost.
 
-    A gap of unknown length covers no seq, so it is taken again when redelivered.
+    A gap of unknown length covers no seq: at the cursor it is past it, unless the run is `lost`
+    already, that is, unless its newest line is one.
     """
     if isinstance(each, Gap) and not each.count and each.reason == "reset":
         return None
     cursor = cursors.get(each.run_id, Cursor(each.epoch, 0))
     if each.epoch < cursor.epoch:
         return None
+    unknown = isinstance(each, Gap) and each.unknown
     if each.epoch == cursor.epoch:
         if each.first_seq <= each.last_seq <= cursor.seq:
+            return None
+        told_to = cursor.seq if each.run_id in lost else cursor.seq - 1
+        if unknown and each.last_seq <= told_to:
             return None
         if isinstance(each, Gap) and each.from_seq <= cursor.seq < each.to_seq:
             each = msgspec.structs.replace(each, from_seq=cursor.seq + 1)
     cursors[each.run_id] = max(cursor, Cursor(each.epoch, each.last_seq))
+    lost.discard(each.run_id)
+    if unknown:
+        lost.add(each.run_id)
     return each

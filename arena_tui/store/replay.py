@@ -93,7 +93,9 @@ async def _live_info(broker: BrokerProtocol | None, run_id: str) -> RunInfo | No
 
 
 async def _is_stored(history: History, run_id: str, cursor: Cursor) -> bool:
-    return bool(await history.window(run_id, cursor.seq + 1, cursor.seq + 1, cursor.epoch))
+    """Whether the store has what comes next, or that it is lost; an empty gap leads no further."""
+    window = await history.window(run_id, cursor.seq + 1, cursor.seq + 1, cursor.epoch)
+    return any(each.last_seq > cursor.seq for each in window)
 
 
 def _is_news(delivery: Delivery, cursor: Cursor, told: set[tuple[int, int]]) -> bool:

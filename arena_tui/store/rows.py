@@ -103,12 +103,13 @@ def load_cursors(connection: Connection) -> dict[str, Cursor]:
 
 
 def load_unfinished(connection: Connection, broker: str, since: datetime) -> list[str]:
-    """Runs that came through this broker, have not ended, went on since then, and of which nothing
-    is known to be lost after the newest stored event."""
+    """Runs that came through this broker, have not ended, went on since then, and of whose stream's
+    end nothing is stored: neither a loss of unknown length, nor that all of its rest is lost."""
     rows = connection.execute(
         "SELECT run_id FROM runs WHERE status = 'running' AND broker = ? AND last_at > ? "
         "AND NOT EXISTS (FROM gaps WHERE gaps.run_id = runs.run_id AND gaps.epoch = runs.epoch "
-        "AND from_seq = seq + 1 AND gaps.reason = 'unknown')",
+        "AND ((gaps.reason = 'unknown' AND from_seq = seq + 1) "
+        "OR (gaps.reason = 'reset' AND to_seq = seq)))",
         [broker, _naive(since)],
     ).fetchall()
     return [run_id for (run_id,) in rows]

@@ -8,7 +8,7 @@ import logging
 
 import pytest
 
-from arena_tui.broker.tasks import keep_quiet_of_lost_connections, restart_on_failure
+from arena_tui.broker.tasks import Failures, keep_quiet_of_lost_connections, restart_on_failure
 from tests.waiting import until
 
 
@@ -42,3 +42,53 @@ async def test_a_connection_that_was_given_up_is_no_error(caplog: pytest.LogCapt
         gc.collect()
 
     assert [str(record.exc_info[1]) for record in caplog.records if record.exc_info] == ["a bug"]
+
+
+async def test_keeping_quiet_again_on_the_same_loop_adds_nothing() -> None:
+    loop = asyncio.get_running_loop()
+
+    keep_quiet_of_lost_connections(loop)
+    first = loop.get_exception_handler()
+    keep_quiet_of_lost_connections(loop)
+
+    assert first is not None
+    assert loop.get_exception_handler() is first
+
+
+async def test_what_its_user_handles_goes_on_to_be_handled() -> None:
+    loop = asyncio.get_running_loop()
+    handled: list[object] = []
+    loop.set_exception_handler(lambda _, context: handled.append(context["message"]))
+
+    keep_quiet_of_lost_connections(loop)
+    loop.call_exception_handler({"message": "a bug"})
+
+    assert handled == ["a bug"]
+
+
+def test_failing_work_is_told_and_logged_once_until_it_works(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    said: list[str] = []
+    failures = Failures(said.append)
+
+    for _ in range(2):
+        for _ in range(3):
+            failures.record("checking run a", ValueError("odd"))
+        with failures.survived("checking run a"):
+            pass
+
+    assert said == ["checking run a failed and goes on: ValueError('odd'): see the log"]
+    assert caplog.messages == ["checking run a failed"] * 2
+    assert failures.count == 6
+
+
+def test_only_the_newest_failing_work_is_remembered() -> None:
+    said: list[str] = []
+    failures = Failures(said.append)
+
+    for number in [*range(2_000), 1_999, 0]:
+        failures.record(f"checking run {number}", ValueError("odd"))
+
+    assert len(said) == 2_001
+    assert said[0] == said[-1]

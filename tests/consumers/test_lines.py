@@ -197,6 +197,42 @@ async def test_a_loss_of_unknown_length_is_a_line_and_counted_apart(
     assert (stats.recorded, stats.lost, stats.lost_unknown) == (0, 3, 1)
 
 
+async def test_a_loss_of_unknown_length_is_recorded_once_however_often_it_is_told(
+    path: Path,
+) -> None:
+    loss, later = Gap("a", 7, 3, 2, "unknown"), Gap("a", 7, 4, 3, "unknown")
+    counted = 0
+
+    for batch in [
+        [*logs("a", 1, 2), loss], [loss], [loss, *logs("a", 3)], [loss, later], [later, later],
+    ]:  # fmt: skip
+        recorder = Recorder(path, "redis here")
+        await recorder.start()
+        await recorder.handle(batch)
+        counted += recorder.stats().lost_unknown
+        await recorder.aclose()
+
+    assert [line["kind"] for line in recorded(path)] == ["log", "log", "gap", "log", "gap"]
+    assert counted == 2
+
+
+async def test_a_run_whose_loss_is_fully_told_is_not_waited_for(path: Path) -> None:
+    before, after = Recorder(path, "redis here"), Recorder(path, "redis here")
+    await before.start()
+    await before.handle([
+        *logs("open", 1),
+        *logs("unknown", 1), Gap("unknown", 7, 2, 1, "unknown"),
+        *logs("reset", 1), Gap("reset", 7, 2, 9, "reset"),
+        *logs("anew", 1), Gap("anew", 7, 2, 9, "reset"), *logs("anew", 1, epoch=8),
+    ])  # fmt: skip
+    await before.aclose()
+
+    await after.start()
+    await after.aclose()
+
+    assert sorted(after.unfinished) == ["anew", "open"]
+
+
 async def test_a_stream_made_anew_goes_on_and_the_old_one_is_over(
     recorder: Recorder, path: Path
 ) -> None:

@@ -166,6 +166,24 @@ async def test_a_loss_of_unknown_length_told_late_does_not_move_the_cursor_back(
     assert problems(database) == []
 
 
+async def test_only_runs_that_may_have_lost_something_untold_are_unfinished(
+    database: Database,
+) -> None:
+    persister = Persister(database, broker="redis here", clock=lambda: AT)
+    end = envelope("ended", 7, 2, RunEnd(ts=AT))
+    await persister.handle([
+        *logs("open", 1), *logs("ended", 1), end,
+        *logs("unknown", 1), Gap("unknown", 7, 2, 1, "unknown"),
+        *logs("reset", 1), Gap("reset", 7, 2, 9, "reset"),
+        *logs("trimmed", 1), Gap("trimmed", 7, 2, 9, "trimmed"),
+        *logs("anew", 1), Gap("anew", 7, 2, 9, "reset"), *logs("anew", 1, epoch=8),
+    ])  # fmt: skip
+
+    await persister.start()
+
+    assert sorted(persister.unfinished) == ["anew", "open", "trimmed"]
+
+
 async def test_an_id_used_again_is_a_running_run_again(database: Database) -> None:
     end = envelope("a", 7, 2, RunEnd(ts=AT, status="finished", outcome={"x": 1.0}))
     await store(database, [*logs("a", 1), end])

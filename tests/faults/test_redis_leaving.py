@@ -6,6 +6,7 @@ import asyncio
 import subprocess
 import sys
 import threading
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,12 @@ import pytest
 import redis
 
 import arena_tui
+from arena_tui.broker.protocol import Cursor, Limits
 from arena_tui.broker.redis.advice import ACL_RULES
 from arena_tui.config import BrokerUrl, Config
+from arena_tui.consumers.persister import Persister
 from arena_tui.errors import BrokerError
-from arena_tui.events import LogEvent
+from arena_tui.events import Delivery, LogEvent
 from arena_tui.services import connect as services
 from arena_tui.services.runtime import Runtime
 from arena_tui.services.servers import HOST, RedisServer
@@ -172,6 +175,34 @@ async def test_leaving_does_not_wait_for_what_others_publish(
 
     assert unsaved is not None
     assert unsaved.startswith("2 events could not be published: ")
+
+
+async def test_leaving_waits_as_long_as_the_own_runs_are_being_stored(
+    make_redis: MakeRedis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    published = asyncio.Event()
+
+    class Slow(Persister):
+        async def handle(self, batch: Sequence[Delivery]) -> Mapping[str, Cursor]:
+            await published.wait()
+            await pause(0.6)
+            return await super().handle(batch)
+
+    monkeypatch.setattr("arena_tui.consumers.persister.Persister", Slow)
+    config = Config(broker=BrokerUrl(make_redis().url), db=str(tmp_path / "a.db"))
+    runtime = Runtime(config, Limits(capacity=100_000), give_up_s=1.5)
+    await runtime.open()
+    storing = runtime.storing
+    assert storing is not None
+    for _ in range(25_000):  # three batches, however far the store is behind
+        runtime.sink.emit("own", LogEvent())
+    await until(lambda: storing.unacked == 25_000)
+    published.set()
+
+    unsaved = await runtime.aclose()
+
+    assert unsaved is None
+    assert storing.consumer.stats().stored == 25_001
 
 
 FORGETS = """

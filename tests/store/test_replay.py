@@ -166,6 +166,24 @@ async def test_a_gap_both_know_is_given_once(database: Database, history: Histor
     ]
 
 
+async def test_an_empty_gap_where_the_stream_has_a_counted_one_is_no_progress(
+    database: Database, history: History
+) -> None:
+    broker = InProcessBroker(Limits(capacity=10, retain=2))
+    epoch = await publish(broker, 30, settle=False)
+    await broker.publish("a", RunEnd())
+    await store(database, [*logs(1, 4, epoch), Gap("a", epoch, 5, 4, "unknown")])
+
+    got = await collected(replay(history, broker, "a"))
+
+    assert got == [
+        *((epoch, n) for n in range(1, 5)),
+        (epoch, 5, 4),
+        (epoch, 5, 21),
+        *((epoch, n) for n in range(22, 32)),
+    ]
+
+
 async def test_a_run_reaped_while_it_is_read_ends_from_the_store(
     history: History, broker: InProcessBroker
 ) -> None:
