@@ -110,7 +110,8 @@ class Recorder(Consumer):
             RecordingError: The file cannot be written.
         """
         cursors = await self._in_thread(lambda: self._append(batch), "make room there")
-        return {run_id: cursors[run_id] for run_id in {each.run_id for each in batch}}
+        runs = {each.run_id for each in batch}
+        return {run_id: cursors[run_id] for run_id in runs if run_id in cursors}
 
     def stats(self) -> RecorderStats:
         return RecorderStats(

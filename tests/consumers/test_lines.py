@@ -247,6 +247,14 @@ async def test_a_stream_made_anew_goes_on_and_the_old_one_is_over(
     assert cursors == {"a": Cursor(8, 2)}
 
 
+async def test_a_stream_made_anew_before_its_first_event_is_no_line(
+    recorder: Recorder, path: Path
+) -> None:
+    cursors = await recorder.handle([Gap("a", 7, 1, 0, "reset")])
+
+    assert (cursors, path.read_bytes()) == ({}, b"")
+
+
 async def test_a_disk_that_refuses_half_a_batch_leaves_no_half_line(
     recorder: Recorder, path: Path
 ) -> None:

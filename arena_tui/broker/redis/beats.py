@@ -8,6 +8,7 @@ from typing import Final
 from redis.exceptions import ResponseError
 
 from arena_tui.broker.protocol import Cursor
+from arena_tui.broker.redis.advice import is_mendable
 from arena_tui.broker.redis.codec import NO_CURSOR
 from arena_tui.broker.redis.link import Link
 from arena_tui.broker.redis.lookup import batched
@@ -55,7 +56,10 @@ class Beats:
             if answer == _MISSING and at != NO_CURSOR:
                 try:
                     await self._writer.open_again(run_id)
-                except ResponseError as error:  # no reason to tell nothing of the others
+                except ResponseError as error:
+                    if is_mendable(error):
+                        raise
+                    # No reason to tell nothing of the other runs.
                     self._link.failures.record(f"opening run {run_id} again", error)
             elif answer == _ENDED_ELSEWHERE:
                 self._writer.note_closed(run_id)

@@ -11,6 +11,7 @@ from arena_tui.broker.timing import Timing
 from arena_tui.broker_url import BrokerUrl
 from arena_tui.codec import sealed
 from arena_tui.events import LogEvent, RunEnd
+from tests.redis_fixture import MakeRedis
 from tests.waiting import until
 
 QUICK = Timing(block_s=0.2, look_s=0.05)
@@ -84,6 +85,28 @@ async def test_a_run_that_cannot_be_opened_again_keeps_no_other_from_it(redis_ur
 
     assert opened == [0, 1]
     assert failures == 1
+
+
+async def test_a_run_that_a_full_server_does_not_open_again_is_opened_later(
+    make_redis: MakeRedis,
+) -> None:
+    url = make_redis().url
+    with redis.Redis.from_url(url) as server:
+        broker = RedisBroker(BrokerUrl(url), reading=False)
+        await broker.start()
+        await broker.publish_all([("a", *sealed(LogEvent()))])
+        server.flushall()
+        server.config_set("maxmemory", 1)
+
+        await broker.heartbeat("a")
+        full = server.exists(meta_key("a"))
+        server.config_set("maxmemory", 0)
+        await broker.heartbeat("a")
+        opened = server.exists(meta_key("a"))
+        failures = (await broker.stats()).failures
+        await broker.aclose()
+
+    assert (full, opened, failures) == (0, 1, 0)
 
 
 async def test_a_finished_run_stays_so_though_its_producer_was_paused_while_it_expired(
