@@ -19,7 +19,7 @@ from arena_tui.broker.protocol import STORE, Cursor
 from arena_tui.broker.timing import LEFT_RUN_KEPT_S
 from arena_tui.consumers.protocol import Consumer
 from arena_tui.errors import StoreError
-from arena_tui.events import Delivery, Envelope, utc_now
+from arena_tui.events import Delivery, Envelope, Gap, utc_now
 from arena_tui.folds.totals import RunTotals
 from arena_tui.store.database import Database
 from arena_tui.store.ingest import Ingest, Quarantined, find_unstorable, without
@@ -31,12 +31,12 @@ _log = logging.getLogger(__name__)
 
 
 class PersisterStats(Struct, frozen=True, kw_only=True):
-    """Counters since creation; what is delivered again counts once.
+    """Counters since creation.
 
     Attributes:
-        stored: Events committed.
-        lost: Events in gaps committed.
-        lost_unknown: Gaps of unknown length committed; none of their events is in `lost`.
+        stored: Events handled that are in the store, those included that already were.
+        lost: Events in gaps, likewise.
+        lost_unknown: Gaps of unknown length that were new; none of their events is in `lost`.
         quarantined: Those of the lost that are kept raw in quarantine.
     """
 
@@ -103,7 +103,7 @@ class Persister(Consumer):
                 aside += bad
             else:
                 self._commits.append(((time.perf_counter() - started) * 1_000, len(batch)))
-                self._count(aside, folded)
+                self._count(batch, aside, folded)
                 return {run_id: Cursor(each.epoch, each.seq) for run_id, each in folded.items()}
 
     def stats(self) -> PersisterStats:
@@ -126,13 +126,18 @@ class Persister(Consumer):
         """The latest commits, oldest first: duration in ms, and number of deliveries."""
         return list(self._commits)
 
-    def _count(self, aside: Sequence[Quarantined], folded: Mapping[str, RunTotals]) -> None:
+    def _count(
+        self,
+        batch: Sequence[Delivery],
+        aside: Sequence[Quarantined],
+        folded: Mapping[str, RunTotals],
+    ) -> None:
         for envelope, reason in aside:
             _log.error("quarantined event %d of run %s: %s", envelope.seq, envelope.run_id, reason)
-        written = self._ingest.remember(folded)
-        self._stored += written.events
-        self._lost += written.lost
-        self._lost_unknown += written.lost_unknown
+        gaps = [each for each in batch if isinstance(each, Gap)]
+        self._stored += len(batch) - len(gaps)
+        self._lost += sum(gap.count for gap in gaps)
+        self._lost_unknown += self._ingest.remember(folded)
         self._quarantined += len(aside)
         self._database.live_runs = frozenset(self._ingest.live)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 import duckdb
 import msgspec
@@ -24,26 +24,10 @@ from arena_tui.store.rows import (
     update_runs,
 )
 
-__all__ = ["Ingest", "Quarantined", "Written", "find_unstorable", "without"]
+__all__ = ["Ingest", "Quarantined", "find_unstorable", "without"]
 
 Quarantined: TypeAlias = tuple[Envelope, str]
 """An event that the store can never accept, and the reason."""
-
-
-class Written(NamedTuple):
-    """What was new to the store: events, events in gaps, and gaps of unknown length."""
-
-    events: int = 0
-    lost: int = 0
-    lost_unknown: int = 0
-
-    def plus(self, before: RunTotals, after: RunTotals) -> Written:
-        """With what a run has got in between."""
-        return Written(
-            self.events + after.events - before.events,
-            self.lost + after.lost - before.lost,
-            self.lost_unknown + after.lost_unknown - before.lost_unknown,
-        )
 
 
 class Ingest:
@@ -61,7 +45,7 @@ class Ingest:
         self._clock = clock
         self._broker = broker
         self._totals: dict[str, RunTotals] = {}
-        self._before: dict[str, RunTotals] = {}  # commits of which nobody knows whether they failed
+        self._lost_unknown: dict[str, int] = {}  # before commits that may have failed or not
 
     @property
     def live(self) -> Mapping[str, RunTotals]:
@@ -103,23 +87,24 @@ class Ingest:
         insert_runs(connection, [each for run_id, each in folded.items() if run_id not in stored])
         update_runs(connection, [(each, folded[run_id]) for run_id, each in stored.items()])
         for run_id in folded:
-            self._before.setdefault(run_id, stored.get(run_id) or RunTotals(run_id=run_id))
+            before = stored[run_id].lost_unknown if run_id in stored else 0
+            self._lost_unknown.setdefault(run_id, before)
         return folded
 
-    def remember(self, folded: Mapping[str, RunTotals]) -> Written:
+    def remember(self, folded: Mapping[str, RunTotals]) -> int:
         """Cache the totals that `commit` returned, once they are on disk.
 
-        Returns what of these runs was written since they were remembered last, each thing once: by
-        this commit, or by one that was said to have failed and yet is on disk.
+        Returns how many gaps of unknown length were new: written by this commit, or by one that was
+        said to have failed and yet is on disk.
         """
-        written = Written()
+        lost_unknown = 0
         for run_id, totals in folded.items():
-            written = written.plus(self._before.pop(run_id), totals)
+            lost_unknown += totals.lost_unknown - self._lost_unknown.pop(run_id)
             if totals.status == "running":
                 self._totals[run_id] = totals
             else:
                 self._totals.pop(run_id, None)
-        return written
+        return lost_unknown
 
     def forget(self) -> None:
         """Clear the cache, so that totals are loaded from disk again."""
