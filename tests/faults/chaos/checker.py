@@ -222,18 +222,17 @@ class Checker:
         for segment in segments:
             length = sum(each.length for each in segment.gaps)
             unknown = any(each.unknown for each in segment.gaps)
-            missing = segment.missing
+            # Those that need not have been published may be what no gap covers.
+            missing = sorted(
+                segment.missing, key=lambda each: not self._is_certain(each, last_held)
+            )
             told = len(missing) if unknown else min(length, len(missing))
             if length > len(missing):
                 evidence = f"{segment.gaps} for {len(missing)} missing: {_numbers(missing)}"
                 self._found("gap too wide", place, run, evidence)
             if self._strict and segment.gaps and not missing:
                 self._found("gap for nothing", place, run, str(segment.gaps))
-            certain = [
-                not each.refused
-                and (self._is_acked(each) or each.number < last_held.get(each.session, 0))
-                for each in missing
-            ]
+            certain = [self._is_certain(each, last_held) for each in missing]
             lost, silent = (
                 list(compress(missing[:told], certain)),
                 list(compress(missing[told:], certain[told:])),
@@ -262,6 +261,11 @@ class Checker:
         if sum(ends.values()) != stored + lost:
             evidence = f"published {sum(ends.values())} ≠ stored {stored} + lost {lost}"
             self._found("unbalanced", holding.name, run, evidence)
+
+    def _is_certain(self, event: Emitted, last_held: Mapping[str, int]) -> bool:
+        """Whether it was published: acknowledged, or one behind it of its session is held."""
+        held = event.number < last_held.get(event.session, 0)
+        return not event.refused and (held or self._is_acked(event))
 
     def _is_acked(self, event: Emitted) -> bool:
         return event.acked or self._sessions[event.session].unpublished == 0
