@@ -14,6 +14,7 @@ from arena_tui.services.servers import RedisServer
 from tests.redis_fixture import MakeRedis
 from tests.tui.terminal import OpenTerminal, Terminal
 from tests.tui.test_leaving import CURSOR_SHOWN, MAIN_SCREEN, printable
+from tests.waiting import until_blocking
 
 ARENA = [sys.executable, "-m", "arena_tui"]
 GAME = ["--play", "synth games=1 max_turns=100000 rate=50"]
@@ -31,6 +32,7 @@ real = getattr(owner, name)
 
 def stuck(*arguments):
     while sign.exists():
+        sign.with_name("reached").touch()
         time.sleep(0.01)
     return real(*arguments)
 
@@ -59,6 +61,8 @@ def stuck_dashboard(open_terminal: OpenTerminal, folder: Path, what: str, *words
     )
     terminal.wait_for_pattern(r"stored [1-9]")
     sign.touch()
+    if what != "the end":
+        until_blocking(sign.with_name("reached").exists)
     return terminal
 
 
@@ -90,7 +94,7 @@ def test_leaving_at_the_moment_the_server_goes_ends_too(
     terminal = open_terminal(
         [*ARENA, "--broker", server.url, "--db", str(tmp_path / "arena.duckdb")]
     )
-    terminal.wait_for("stored 0")
+    terminal.wait_for("forgets everything")  # said once it is connected
     lose(server, how)
     terminal.press(b"q")
 

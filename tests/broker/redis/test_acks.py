@@ -14,6 +14,7 @@ from arena_tui.broker.redis.acks import Acks
 from arena_tui.broker.redis.broker import RedisBroker
 from arena_tui.broker.redis.link import Link
 from arena_tui.broker.redis.scripts import CONSUMERS, acks_key
+from arena_tui.broker.tasks import cancel_until_done
 from arena_tui.broker.timing import Timing
 from arena_tui.broker_url import BrokerUrl
 from arena_tui.events import LogEvent
@@ -107,8 +108,7 @@ async def test_a_consumer_whose_acks_are_refused_holds_up_no_other(
     problem = await until(lambda: link.problem)
     client.delete(acks_key("store one"))
     late = await until(lambda: client.hget(acks_key("store one"), "a"))
-    sending.cancel()
-    await asyncio.gather(sending, return_exceptions=True)
+    await cancel_until_done([sending])
     await link.aclose()
 
     assert (acked, late) == ("7-1", "7-1")

@@ -21,6 +21,7 @@ from arena_tui.broker.protocol import Limits
 from arena_tui.broker.redis.connection import Command, Line
 from arena_tui.broker.redis.link import Link
 from arena_tui.broker.redis.writer import Writer
+from arena_tui.broker.tasks import cancel_until_done
 from arena_tui.broker.timing import Timing
 from arena_tui.broker_url import BrokerUrl
 from arena_tui.codec import sealed
@@ -135,8 +136,7 @@ class WriterMachine(RuleBasedStateMachine):
     def teardown(self) -> None:
         if not hasattr(self, "loop"):
             return
-        self.task.cancel()
-        self.loop.run_until_complete(asyncio.gather(self.task, return_exceptions=True))
+        self.loop.run_until_complete(cancel_until_done([self.task]))
         self.loop.run_until_complete(self.link.aclose())
         self.loop.close()
         assert self.writer.unsent == 0
