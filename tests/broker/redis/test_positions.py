@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 import pytest
 import redis
@@ -99,3 +100,45 @@ async def test_closing_releases_who_waits_for_a_run_that_is_never_found(redis_ur
     await broker.aclose()
     async with asyncio.timeout(_AT_MOST_S):
         await waiting
+
+
+def test_a_run_whose_end_was_lost_is_read_no_more_and_closed() -> None:
+    ledger = Ledger(Limits(), lambda: 0.0, held=Limits())
+    positions = RunPositions(ledger)
+    positions.follow(ledger.attach(RunMeta(run_id="a"), 7, 1), Cursor(7, 0))
+
+    positions.end_lost(positions.read["a"])
+
+    assert (list(positions.read), positions.ended["a"]) == ([], Cursor(7, 0))
+    assert ledger.streams["a"].closed
+
+
+async def test_a_stream_that_something_else_has_taken_the_place_of_is_gone_once(
+    redis_url: str,
+) -> None:
+    broker = RedisBroker(BrokerUrl(redis_url), timing=Timing(look_s=0.02, gone_s=0.5))
+    await broker.start()
+    await broker.open_run(RunMeta(run_id="a"))
+    await broker.publish("a", LogEvent())
+    await broker.arrived()
+
+    with redis.Redis.from_url(redis_url) as client:
+        client.delete(events_key("a"))
+        client.set(events_key("a"), "somebody else's")
+        await broker.open_run(RunMeta(run_id="b"))
+        await broker.publish("b", LogEvent())
+
+    async def said() -> list[str]:
+        return [each for each in (await broker.stats()).warnings if each.startswith("run a: ")]
+
+    await until(lambda: any_is_given_up(said))
+    told = await said()
+    await broker.aclose()
+
+    assert [each for each in told if "stream is gone" in each] == [
+        "run a: its stream is gone from Redis"
+    ]
+
+
+async def any_is_given_up(said: Callable[[], Awaitable[list[str]]]) -> bool:
+    return any("does not come back" in each for each in await said())
