@@ -16,6 +16,7 @@ from arena_tui.events import Gap as LostRange
 from arena_tui.store.database import Database
 from arena_tui.store.ingest import Ingest
 from tests.faults.chaos.checker import Checker
+from tests.faults.chaos.holdings import Event as ChaosEvent
 from tests.faults.chaos.holdings import Holding, item_of, read_record, read_store
 from tests.faults.chaos.ledger import Ledger, read_ledgers
 
@@ -196,3 +197,33 @@ def test_an_event_may_stand_again_only_first_in_the_next_epoch_of_a_server_that_
     )
 
     assert ("doubled" in sound.found(strict=strict)) == doubled
+
+
+@pytest.mark.parametrize(
+    ("killed", "strict", "missing"),
+    [(True, False, False), (True, True, True), (False, False, True)],
+)
+def test_what_a_killed_process_published_before_anybody_saw_it_nobody_can_tell(
+    tmp_path: Path, killed: bool, strict: bool, missing: bool
+) -> None:
+    path = tmp_path / "p.ledger"
+    ledger = Ledger(path, "p", "p/1")
+    for number in range(1, 4):
+        ledger.emit("r", "x")
+        ledger.acked("r", [number])
+    if not killed:
+        ledger.closed()
+    ledger.begin("p/2")
+    held = [
+        ChaosEvent(
+            EPOCH, seq, "run_end" if seq == 2 else "log", ledger.emit("r", "y", last=seq == 2)
+        )
+        for seq in (1, 2)
+    ]
+    ledger.closed()
+
+    checker = Checker(*read_ledgers([path]), strict=strict)
+    checker.check(Holding("s", {"r": held}))
+
+    assert ("missing" in {each.name for each in checker.violations}) == missing
+    assert checker.accounts["s"].unseen == (0 if missing else 3)
