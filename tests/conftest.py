@@ -55,16 +55,18 @@ async def arrived(broker: BrokerProtocol) -> None:
 async def make_broker(
     request: pytest.FixtureRequest, clock: FakeClock
 ) -> AsyncIterator[MakeBroker]:
-    """Makes brokers of one backend; another backend is one more parameter."""
+    """Makes brokers of one backend, on one server; another backend is one more parameter."""
     brokers: list[BrokerProtocol] = []
+    url = ""
+    if request.param != "memory":
+        url = request.getfixturevalue("redis_url_of")(request.param)
 
-    async def make(limits: Limits | None = None) -> BrokerProtocol:
-        if request.param == "memory":
-            broker: BrokerProtocol = InProcessBroker(limits, clock)
-        else:
-            url = request.getfixturevalue("redis_url_of")(request.param)
+    async def make(limits: Limits | None = None, started: bool = True) -> BrokerProtocol:
+        broker: BrokerProtocol = InProcessBroker(limits, clock)
+        if url:
             broker = RedisBroker(BrokerUrl(url), limits, held=limits, clock=clock)
-        await broker.start()
+        if started:
+            await broker.start()
         brokers.append(broker)
         return broker
 

@@ -23,6 +23,7 @@ from arena_tui.broker.readers import Readers
 from arena_tui.broker.recent import Recent
 from arena_tui.broker.recovery import Recover
 from arena_tui.broker.ring import RunLog
+from arena_tui.broker.starting import Origin
 from arena_tui.broker.stream import Progress, RunStream
 from arena_tui.broker.subscription import LedgerSubscription
 from arena_tui.broker.warnings import Warnings
@@ -104,23 +105,23 @@ class Ledger:
         if epoch < newest:
             epoch = newest + 1
         stream = RunStream(meta, RunLog(run_id, epoch, self._held), self.clock())
-        for reader in self.readers.following_all_runs():
-            if reader.durable:
-                stream.progress[reader.name] = Progress(0)
-        return self._register(stream)
+        return self._register(stream, "opened")
 
     def attach(
-        self, meta: RunMeta, epoch: int, first: int, ended_streams: Sequence[Cursor] = ()
+        self,
+        meta: RunMeta,
+        epoch: int,
+        first: int,
+        ended_streams: Sequence[Cursor] = (),
+        newest: int = 0,
+        origin: Origin = "new",
     ) -> RunStream:
-        """Cache an upstream stream from its event `first` on; readers fetch earlier events from
-        upstream."""
+        """Cache an upstream stream from its event `first` on, of those up to `newest` that it has
+        already; readers fetch earlier events from upstream."""
         log = RunLog(meta.run_id, epoch, self._held, first)
         stream = RunStream(meta, log, self.clock(), ended_streams)
-        for reader in self.readers.following_all_runs():
-            read = reader.begin(stream, attached=True)
-            if reader.durable:
-                stream.progress[reader.name] = Progress(read)
-        self._register(stream)
+        stream.seen = max(log.last, newest)
+        self._register(stream, origin)
         self.readers.wake()
         return stream
 
@@ -227,12 +228,11 @@ class Ledger:
         self, run_id: str, from_seq: int, recover: Recover | None = None
     ) -> AsyncIterator[Delivery]:
         """See `BrokerProtocol.stream`."""
-        log = self.get(run_id).log
-        if not 1 <= from_seq <= log.last + 1:
-            raise BrokerError(
-                f"run {run_id} has events 1 to {log.last}: cannot start at {from_seq}"
-            )
-        start = {run_id: Cursor(log.epoch, from_seq - 1)}
+        stream = self.get(run_id)
+        newest = max(stream.log.last, stream.seen)
+        if not 1 <= from_seq <= newest + 1:
+            raise BrokerError(f"run {run_id} has events 1 to {newest}: cannot start at {from_seq}")
+        start = {run_id: Cursor(stream.log.epoch, from_seq - 1)}
         subscription = self.subscribe(f"stream {run_id}", [run_id], start, False, recover)
         try:
             async for batch in subscription:
@@ -284,7 +284,13 @@ class Ledger:
         if self.window.append(stream, gap, 0):
             self.readers.slide(self.window)
 
-    def _register(self, stream: RunStream) -> RunStream:
+    def _register(self, stream: RunStream, origin: Origin | None = None) -> RunStream:
+        """Hold a stream; unless it goes on with a run, its readers begin to read it."""
+        if origin is not None:
+            for reader in self.readers.following_all_runs():
+                read = reader.begin(stream, origin)
+                if reader.durable:
+                    stream.progress[reader.name] = Progress(read)
         self.streams[stream.log.run_id] = stream
         self.readers.trim_acked(stream)
         return stream

@@ -57,8 +57,8 @@ class Cursor(NamedTuple):
 
 Start: TypeAlias = Literal["oldest", "newest"] | Mapping[str, Cursor]
 """Where a subscription begins: at the oldest event held, at the next one published, or after the
-given cursors (a run without one starts at its first event; events already evicted are a gap)."""
-
+given cursors, at nothing before them (a run without one starts at its first event; events already
+evicted are a gap)."""
 
 Outgoing: TypeAlias = tuple[str, Event, bytes]
 """Run id, sealed event and its JSON (see `codec.sealed`), on the way to the broker."""
@@ -164,6 +164,7 @@ class ConsumerStats(Struct, frozen=True, kw_only=True):
     """One consumer's progress in all its runs, in events.
 
     Attributes:
+        skipped: Published, but before its start cursor.
         lag: Published and not yet delivered; lag_peak: its maximum so far.
         lag_s: Age of the oldest event not yet delivered.
         overflow: Lost by this consumer because the broker evicted them.
@@ -173,6 +174,7 @@ class ConsumerStats(Struct, frozen=True, kw_only=True):
     durable: bool
     delivered: int
     in_gaps: int
+    skipped: int
     lag: int
     lag_peak: int
     lag_s: float
@@ -202,10 +204,7 @@ class BrokerStats(Struct, frozen=True, kw_only=True):
 
 
 class Subscription(Protocol):
-    """A cursor on every run it follows; one reader at a time.
-
-    Iteration yields batches, and ends with its runs or the broker.
-    """
+    """A cursor on each run it follows, for one reader at a time; ends with these or the broker."""
 
     name: str
 

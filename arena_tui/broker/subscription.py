@@ -9,11 +9,12 @@ from typing import Protocol
 from arena_tui.broker.backlog import Backlog
 from arena_tui.broker.protocol import ConsumerStats, Cursor, Start
 from arena_tui.broker.recovery import Recover, Recovery
-from arena_tui.broker.stream import RunStream
+from arena_tui.broker.starting import Origin, StartCursors, start_in
+from arena_tui.broker.stream import NEVER, RunStream
 from arena_tui.broker.window import Window
-from arena_tui.events import Delivery, Envelope, Gap, GapReason
+from arena_tui.events import Delivery, Envelope, Gap
 
-__all__ = ["LedgerSubscription", "reset_gaps"]
+__all__ = ["LedgerSubscription"]
 
 _BATCH = 4_000
 """Twice the batch a sink publishes, so that a consumer which runs once for every two batches keeps
@@ -86,6 +87,7 @@ class LedgerSubscription:
         self.on_close: Callable[[str], None] | None = None
         self._ledger = ledger
         self._backlog = Backlog()
+        self._ahead = StartCursors()
         self._recovery = None if recover is None else Recovery(recover)
         self._chosen: set[str] = set()
         self._waiter: asyncio.Future[None] | None = None
@@ -140,21 +142,14 @@ class LedgerSubscription:
         self._ledger.readers.remove(self)
         self.end()
 
-    def begin(self, stream: RunStream, attached: bool = False) -> int:
-        """Start reading a stream; an `attached` one appeared upstream after subscribing, so that
-        `oldest` means its first event.
-
-        Returns the seq after which it reads.
-        """
+    def begin(self, stream: RunStream, origin: Origin = "held") -> int:
+        """Start reading a stream; returns the seq after which it reads."""
         log = stream.log
         self.unfinished.discard(log.run_id)
-        before: list[Gap] = []
-        if self.start == "newest":
-            read = log.last
-        elif self.start == "oldest":
-            read = 0 if attached else log.first - 1
-        else:
-            read, before = _position_after(self.start.get(log.run_id), stream)
+        at, before = start_in(stream, self.start, origin)
+        if at > (log.epoch, log.last):
+            self._ahead.add(log.run_id, at)
+        read = log.last if at.epoch > log.epoch else min(at.seq, log.last)
         if self.position is None:
             self._chosen.add(log.run_id)
         self._backlog.add(stream, read, before)
@@ -165,7 +160,7 @@ class LedgerSubscription:
             unheld = Gap(log.run_id, log.epoch, read + 1, log.born_at - 1, "trimmed")
             for gap in (*before, unheld):
                 self._ledger.count_unheld(stream, gap)
-        return read
+        return NEVER if at.epoch > log.epoch else at.seq
 
     def enqueue(self, stream: RunStream, count: int, marker: Gap | None = None) -> None:
         """See `Follower.enqueue`."""
@@ -181,7 +176,10 @@ class LedgerSubscription:
 
     def unread_in(self, stream: RunStream, first: int, last: int) -> int:
         """See `Backlog.unread_in`."""
-        return self._backlog.unread_in(stream, first, last)
+        log = stream.log
+        return self._backlog.unread_in(
+            stream, self._ahead.first_after(log.run_id, log.epoch, first), last
+        )
 
     def end(self) -> None:
         """Cancel what it waits for: it is closed, or the ledger is."""
@@ -202,6 +200,7 @@ class LedgerSubscription:
             durable=self.durable,
             delivered=self._delivered,
             in_gaps=self._in_gaps,
+            skipped=self._ahead.skipped,
             lag=lag,
             lag_peak=max(self._lag_peak, lag),
             lag_s=self._lag_s(),
@@ -209,17 +208,21 @@ class LedgerSubscription:
         )
 
     def _read(self, limit: int) -> list[Delivery]:
-        """Read what is available: first the backlog, then the window."""
-        batch: list[Delivery] = []
-        if self._backlog:
-            if self.position is not None and self._backlog.event_count() > limit:
-                self.fall_behind()  # so that runs with entries in the window get their turn
-            batch = self._backlog.read(limit)
-        if self.position is not None and len(batch) < limit and not self._backlog:
-            news = self._ledger.window.read(self.position, limit - len(batch))
-            self.position += len(news)
-            batch = batch + news if batch else news
-        return batch
+        """Read what is available after the start cursors: first the backlog, then the window."""
+        while True:
+            batch: list[Delivery] = []
+            if self._backlog:
+                if self.position is not None and self._backlog.event_count() > limit:
+                    self.fall_behind()  # so that runs with entries in the window get their turn
+                batch = self._backlog.read(limit)
+            if self.position is not None and len(batch) < limit and not self._backlog:
+                news = self._ledger.window.read(self.position, limit - len(batch))
+                self.position += len(news)
+                batch = batch + news if batch else news
+            if not batch or not self._ahead:
+                return batch
+            if batch := self._ahead.skip(batch):
+                return batch
 
     def _count(self, batch: Sequence[Delivery]) -> None:
         """Update the counters for a batch about to be delivered."""
@@ -264,32 +267,3 @@ class LedgerSubscription:
             ]
         stamps = [each.event.ts.timestamp() for each in oldest]
         return max(0.0, self._ledger.clock() - min(stamps)) if stamps else 0.0
-
-
-def _position_after(cursor: Cursor | None, stream: RunStream) -> tuple[int, list[Gap]]:
-    """The seq up to which a reader at this cursor has read the stream, and gaps for what it missed
-    of earlier streams."""
-    log = stream.log
-    if cursor is None:
-        ended = stream.ended_streams
-        return 0, [Gap(log.run_id, end.epoch, 1, end.seq, "reset") for end in ended if end.seq]
-    if cursor.epoch == log.epoch:
-        return min(cursor.seq, log.last), []
-    if cursor.epoch > log.epoch:  # upstream has lost data: the stream will be renewed
-        return log.last, []
-    return 0, reset_gaps(log.run_id, cursor, stream.ended_streams, log.epoch)
-
-
-def reset_gaps(run_id: str, at: Cursor, ended: Sequence[Cursor], epoch: int) -> list[Gap]:
-    """Gaps for what a reader at this cursor missed of the streams before `epoch`.
-
-    The first is of the cursor's own stream. It is empty when all of that stream was read, and also
-    when the end of that stream was not recorded: then the length of the loss is unknown.
-    """
-    ends = {end.epoch: end.seq for end in ended if at.epoch <= end.epoch < epoch}
-    reason: GapReason = "reset" if at.epoch in ends else "unknown"
-    last = max(at.seq, ends.pop(at.epoch, 0))
-    return [
-        Gap(run_id, at.epoch, at.seq + 1, last, reason),
-        *(Gap(run_id, each, 1, seq, "reset") for each, seq in ends.items() if seq),
-    ]

@@ -177,7 +177,7 @@ async def _account(runtime: Runtime, since: datetime) -> _Account:
     assert runtime.config.db is not None
     stats: BrokerStats = await runtime.broker.stats()
     counters, health = storing.consumer.stats(), storing.health
-    stored, lost = stored_and_lost(stats, counters, runtime.broker.shared)
+    stored, lost = stored_and_lost(stats, counters)
     return _Account(
         broker=runtime.broker.name,
         db=runtime.config.db,

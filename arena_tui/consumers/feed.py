@@ -201,7 +201,7 @@ class Feed(Consumer):
         persister = storing.consumer if storing else None
         health = storing.health if storing else None
         counters = persister.stats() if persister else None
-        stored, lost = stored_and_lost(stats, counters, self._broker.shared)
+        stored, lost = stored_and_lost(stats, counters)
         return Frame(
             number=self._frames,
             panes=tuple(
@@ -266,14 +266,10 @@ class Feed(Consumer):
         self._panes.pop(run_id, None)
 
 
-def stored_and_lost(
-    stats: BrokerStats, counters: PersisterStats | None, shared: bool
-) -> tuple[int, int]:
+def stored_and_lost(stats: BrokerStats, counters: PersisterStats | None) -> tuple[int, int]:
     """How many published events are stored, and how many lost; the others are in flight."""
     if counters is None:
         return 0, 0
-    if not shared:
-        return counters.stored, counters.lost
     held = sum(each.lag(STORE) for each in stats.runs)
     rest = stats.published - counters.lost
     return rest - max(0, min(held, rest)), counters.lost

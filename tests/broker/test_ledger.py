@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from arena_tui.broker.ledger import Ledger
 from arena_tui.broker.protocol import Cursor, Limits, RunMeta
+from arena_tui.broker.starting import reset_gaps
 from arena_tui.broker.stream import RunStream
-from arena_tui.broker.subscription import reset_gaps
 from arena_tui.codec import sealed
 from arena_tui.events import Delivery, Envelope, Gap, LogEvent, RunEnd
 from tests.envelopes import envelope

@@ -186,14 +186,8 @@ async def test_what_is_wrong_with_the_link_reaches_the_truth(clock: FakeClock) -
     assert truth.link == "no connection to redis host:1 for 12 s"
 
 
-@pytest.mark.parametrize(
-    ("shared", "stored", "in_flight"), [(True, 4, 1), (False, 1, 4)], ids=["shared", "own"]
-)
-async def test_what_a_shared_broker_had_stored_before_is_not_in_flight(
-    clock: FakeClock, shared: bool, stored: int, in_flight: int
-) -> None:
+async def test_what_was_stored_before_is_not_in_flight(clock: FakeClock) -> None:
     stage = await Stage.open(clock)
-    stage.broker.shared = shared
     await stage.publish("a", *(Action(action="x") for _ in range(5)))
     (info,) = await stage.broker.runs()
     cursors = {"a": Cursor(info.epoch, 3)}
@@ -203,7 +197,7 @@ async def test_what_a_shared_broker_had_stored_before_is_not_in_flight(
 
     truth = (await stage.feed.frame(Stored(stored=1))).truth  # type: ignore[arg-type]
 
-    assert (truth.published, truth.stored, truth.in_flight, truth.lost) == (5, stored, in_flight, 0)
+    assert (truth.published, truth.stored, truth.in_flight, truth.lost) == (5, 4, 1, 0)
 
 
 class Stored:

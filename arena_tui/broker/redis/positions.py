@@ -10,8 +10,8 @@ from arena_tui.broker.protocol import Cursor
 from arena_tui.broker.recent import Recent
 from arena_tui.broker.redis.codec import NO_CURSOR
 from arena_tui.broker.redis.scripts import events_key
+from arena_tui.broker.starting import reset_gaps
 from arena_tui.broker.stream import RunStream
-from arena_tui.broker.subscription import reset_gaps
 from arena_tui.events import Gap
 
 __all__ = ["RunPosition", "RunPositions"]

@@ -17,6 +17,7 @@ from arena_tui.broker.redis.link import Link
 from arena_tui.broker.redis.lookup import AT_ONCE, Row, batched, look_up, runs_in_index
 from arena_tui.broker.redis.positions import RunPosition, RunPositions
 from arena_tui.broker.redis.scripts import INDEX, RENEW, meta_key
+from arena_tui.broker.starting import Origin
 from arena_tui.broker.stream import RunStream
 from arena_tui.broker.timing import Timing
 from arena_tui.errors import EventError
@@ -58,6 +59,7 @@ class Watcher:
         self._on_attach = on_attach
         self._arrived = arrived
         self._look_now = asyncio.Event()
+        self._caught_up = False
 
     async def run(self) -> None:
         """Check periodically which producers are alive, and whether unread events were lost."""
@@ -91,6 +93,7 @@ class Watcher:
             start = f"({self.index.decode()}"
             entries = await line.ask("XRANGE", INDEX, start, "+", "COUNT", AT_ONCE)
             if not entries:
+                self._caught_up = True
                 return
             await self.take_index(entries)
 
@@ -150,9 +153,9 @@ class Watcher:
             first = last_seq + 1
         elif held.epoch == epoch:
             first = max(first, held.seq)
-        stream = self._ledger.attach(meta, epoch, first, parse_ended(ended))
+        origin: Origin = "new" if self._caught_up else "found"
+        stream = self._ledger.attach(meta, epoch, first, parse_ended(ended), last_seq, origin)
         stream.alive_at = self._ledger.clock() - silent_ms / 1_000
-        stream.seen = stream.log.last + last_seq - first + 1
         positions.follow(stream, Cursor(epoch, first - 1))
         self._on_attach(stream)
         if self._furthest(run_id) > (epoch, last_seq):

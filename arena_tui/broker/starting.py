@@ -1,0 +1,102 @@
+"""Where a subscription starts in a run, and what lies before that. Holds no events."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, TypeAlias
+
+from msgspec.structs import replace
+
+from arena_tui.broker.protocol import Cursor, Start
+from arena_tui.broker.stream import RunStream
+from arena_tui.events import Delivery, Gap, GapReason
+
+__all__ = ["Origin", "StartCursors", "reset_gaps", "start_in"]
+
+Origin: TypeAlias = Literal["held", "opened", "found", "new"]
+"""How a subscription meets a run: it was held already, has just been opened here, was found
+upstream on connecting, or has appeared upstream since."""
+
+
+class StartCursors:
+    """The start cursors of one subscription that it has yet to reach: what a log holds may begin
+    before them, or not be there yet.
+
+    Attributes:
+        skipped: Events before them, those in gaps included.
+    """
+
+    def __init__(self) -> None:
+        self.skipped = 0
+        self._ahead: dict[str, Cursor] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._ahead)
+
+    def add(self, run_id: str, cursor: Cursor) -> None:
+        """Skip everything of this run up to the cursor."""
+        self._ahead[run_id] = cursor
+
+    def first_after(self, run_id: str, epoch: int, first: int) -> int:
+        """The first seq from `first` on that is not skipped."""
+        cursor = self._ahead.get(run_id)
+        if cursor is None or cursor.epoch < epoch:
+            return first
+        return max(first, cursor.seq + 1)
+
+    def skip(self, batch: Sequence[Delivery]) -> list[Delivery]:
+        """The deliveries after the start cursors; a gap around one is cut there."""
+        kept: list[Delivery] = []
+        for each in batch:
+            cursor = self._ahead.get(each.run_id)
+            if cursor is None:
+                kept.append(each)
+                continue
+            newest = Cursor(each.epoch, max(each.first_seq, each.last_seq))
+            if newest >= cursor:
+                del self._ahead[each.run_id]
+            if newest <= cursor:
+                self.skipped += each.last_seq - each.first_seq + 1
+            elif isinstance(each, Gap) and each.epoch == cursor.epoch and each.count:
+                first = max(each.from_seq, cursor.seq + 1)
+                self.skipped += first - each.from_seq
+                kept.append(replace(each, from_seq=first))
+            else:
+                kept.append(each)
+        return kept
+
+
+def start_in(stream: RunStream, start: Start, origin: Origin) -> tuple[Cursor, list[Gap]]:
+    """The cursor after which a subscription reads the stream, and gaps for what it missed of
+    earlier streams of the run."""
+    log = stream.log
+    if start == "newest":
+        seq = max(log.last, stream.seen) if origin in ("held", "found") else 0
+        return Cursor(log.epoch, seq), []
+    if start == "oldest":
+        return Cursor(log.epoch, log.first - 1 if origin == "held" else 0), []
+    cursor = start.get(log.run_id)
+    if cursor is None:
+        ends = [end for end in stream.ended_streams if end.seq]
+        gaps = [Gap(log.run_id, end.epoch, 1, end.seq, "reset") for end in ends]
+        return Cursor(log.epoch, 0), gaps
+    if cursor.epoch >= log.epoch:
+        return cursor, []
+    if origin == "opened":
+        return Cursor(log.epoch, 0), []
+    return Cursor(log.epoch, 0), reset_gaps(log.run_id, cursor, stream.ended_streams, log.epoch)
+
+
+def reset_gaps(run_id: str, at: Cursor, ended: Sequence[Cursor], epoch: int) -> list[Gap]:
+    """Gaps for what a reader at this cursor missed of the streams before `epoch`.
+
+    The first is of the cursor's own stream. It is empty when all of that stream was read, and also
+    when the end of that stream was not recorded: then the length of the loss is unknown.
+    """
+    ends = {end.epoch: end.seq for end in ended if at.epoch <= end.epoch < epoch}
+    reason: GapReason = "reset" if at.epoch in ends else "unknown"
+    last = max(at.seq, ends.pop(at.epoch, 0))
+    return [
+        Gap(run_id, at.epoch, at.seq + 1, last, reason),
+        *(Gap(run_id, each, 1, seq, "reset") for each, seq in ends.items() if seq),
+    ]
