@@ -9,8 +9,6 @@ from urllib.parse import parse_qsl, quote, unquote, unquote_plus, urlencode
 
 from arena_tui.errors import UsageError
 
-__all__ = ["BrokerUrl", "redacted", "split_password"]
-
 _PORT: Final = 6379
 _SCHEMES: Final = ("redis", "rediss", "unix")
 _TLS_OPTIONS: Final = (

@@ -25,15 +25,6 @@ from arena_tui.events import (
     check_run_id,
 )
 
-__all__ = [
-    "decode_event",
-    "decode_line",
-    "encode_event",
-    "encode_line",
-    "received",
-    "sealed",
-]
-
 _INCOMING_MAX_BYTES: Final = EVENT_MAX_BYTES + 16 * 1024
 """Input may be longer than an accepted event, because a line has fields of its own."""
 

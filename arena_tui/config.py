@@ -15,19 +15,8 @@ from typing import Any, Final
 from msgspec import Struct
 from platformdirs import PlatformDirs
 
-from arena_tui.broker_url import BrokerUrl, redacted
+from arena_tui.broker_url import BrokerUrl
 from arena_tui.errors import UsageError
-
-__all__ = [
-    "BrokerUrl",
-    "Config",
-    "config_path",
-    "load_config",
-    "log_path",
-    "redacted",
-    "redis_path",
-    "store_path",
-]
 
 _DIRS: Final = PlatformDirs("arena-tui", appauthor=False)
 _KEYS: Final = ("broker", "db", "theme")

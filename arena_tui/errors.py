@@ -15,22 +15,6 @@ ArenaError                  exit code 1
     └── StoreUnreadableError 3  the file is damaged or not a store
 """
 
-__all__ = [
-    "ArenaError",
-    "BrokerError",
-    "EventError",
-    "EventTooLargeError",
-    "MissingExtraError",
-    "RecordingError",
-    "RunClosedError",
-    "RunExistsError",
-    "StoreError",
-    "StoreLockedError",
-    "StoreUnreadableError",
-    "UnknownRunError",
-    "UsageError",
-]
-
 
 class ArenaError(Exception):
     """Something a user can act on: the message says what happened, then what to do."""

@@ -14,37 +14,6 @@ from msgspec import Meta, Struct, field
 
 from arena_tui.errors import EventError
 
-__all__ = [
-    "EVENT_MAX_BYTES",
-    "KNOWN_KINDS",
-    "Action",
-    "ActionResult",
-    "AgentInfo",
-    "Delivery",
-    "Envelope",
-    "ErrorEvent",
-    "Event",
-    "Fork",
-    "Gap",
-    "GapReason",
-    "KnownEvent",
-    "LlmPrompt",
-    "LlmResponse",
-    "LogEvent",
-    "Metric",
-    "Observation",
-    "OtherEvent",
-    "RunEnd",
-    "RunStart",
-    "RunStatus",
-    "TurnStart",
-    "WorldMutation",
-    "check_run_id",
-    "new_run_id",
-    "short_id",
-    "utc_now",
-]
-
 EVENT_MAX_BYTES: Final = 256 * 1024
 """Largest accepted event, in bytes of JSON."""
 

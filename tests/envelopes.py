@@ -5,8 +5,6 @@ from __future__ import annotations
 from arena_tui.codec import encode_event
 from arena_tui.events import Envelope, Event
 
-__all__ = ["envelope"]
-
 
 def envelope(run_id: str, epoch: int, seq: int, event: Event) -> Envelope:
     """The event as accepted."""

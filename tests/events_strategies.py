@@ -26,8 +26,6 @@ from arena_tui.events import (
     WorldMutation,
 )
 
-__all__ = ["events", "json_values", "known_events", "stored_events", "texts"]
-
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 _floats = st.floats(allow_nan=False, allow_infinity=False)
 _json_ints = st.integers()

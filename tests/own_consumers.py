@@ -14,8 +14,6 @@ from arena_tui.broker.protocol import Cursor
 from arena_tui.consumers.protocol import Consumer
 from arena_tui.events import Delivery
 
-__all__ = ["Counted", "Onlooker", "Tally"]
-
 
 class Counted(Struct, frozen=True):
     """Deliveries taken."""

@@ -17,16 +17,6 @@ import redis
 
 from arena_tui.services.servers import RedisServer, server_binaries
 
-__all__ = [
-    "MakeRedis",
-    "each_redis_url",
-    "make_redis",
-    "redis_binary",
-    "redis_server",
-    "redis_url",
-    "server_binaries",
-]
-
 MakeRedis: TypeAlias = Callable[..., RedisServer]
 BINARIES = server_binaries()
 _SYNCED = "--appendfsync", "always"

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from arena_tui.config import BrokerUrl, Config, config_path, load_config, redacted, store_path
+from arena_tui.broker_url import BrokerUrl, redacted
+from arena_tui.config import Config, config_path, load_config, store_path
 from arena_tui.errors import UsageError
 
 

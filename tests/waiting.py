@@ -8,8 +8,6 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["pause", "until", "until_blocking"]
-
 _AT_MOST_S = 60.0
 _YIELDS = 100
 """Looks without a pause between them: enough for what only another task of this loop has to do."""

@@ -19,8 +19,6 @@ from arena_tui.codec import sealed
 from arena_tui.events import Event
 from arena_tui.producers.sink import MultiRunBrokerSink
 
-__all__ = ["measure_broker"]
-
 _FLOOR_LIST = "floor: a list and a slice a consumer"
 _QUEUES = "a task and a queue an event"
 _BROADCASTER = "encode/broadcaster memory://"

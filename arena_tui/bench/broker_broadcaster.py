@@ -13,8 +13,6 @@ from broadcaster import Broadcast
 from arena_tui.bench.load import BURST, RUNS, run_ids
 from arena_tui.events import Event
 
-__all__ = ["publish"]
-
 
 class _Subscriber(Protocol):
     async def get(self) -> object: ...

@@ -25,8 +25,6 @@ from arena_tui.events import (
 )
 from arena_tui.producers.run import Emit
 
-__all__ = ["BURST", "RUNS", "EmittingThread", "batches_of", "run_ids", "sample_events"]
-
 RUNS: Final = 50
 """Runs open at once, unless a figure says otherwise."""
 

@@ -12,21 +12,6 @@ from msgspec import Struct
 
 from arena_tui.errors import ArenaError
 
-__all__ = [
-    "OWN",
-    "BenchError",
-    "Figure",
-    "Goal",
-    "Plan",
-    "Sizes",
-    "alternate",
-    "at_least",
-    "at_most",
-    "compare",
-    "percentile",
-    "remove",
-]
-
 OWN: Final = "arena-tui"
 """The contender that the others are compared with."""
 

@@ -32,8 +32,6 @@ from arena_tui.producers.sink import MultiRunBrokerSink
 from arena_tui.services.consumption import Consumption
 from arena_tui.store.database import Database
 
-__all__ = ["measure_pipeline"]
-
 _BATCH = 1_000
 _FRAME_S = 0.1
 

@@ -22,8 +22,6 @@ from arena_tui.codec import sealed
 from arena_tui.events import Envelope
 from arena_tui.services.servers import RedisServer, find_server
 
-__all__ = ["measure_redis"]
-
 _FLOOR_ADD: Final = "floor: XADD by hiredis, a plain socket"
 _PIPED: Final = "XADD, redis-py pipeline"
 _EACH: Final = "XADD, redis-py, one by one"

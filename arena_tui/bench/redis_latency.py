@@ -36,8 +36,6 @@ from arena_tui.codec import decode_event
 from arena_tui.events import Envelope, Event, LogEvent
 from arena_tui.services.servers import RedisServer
 
-__all__ = ["measure_latency"]
-
 _FLOOR: Final = "floor: one stream for all runs"
 _PLAIN: Final = "redis-py, a stream a run"
 _WAYS: Final[dict[str, Way]] = {OWN: "own", _FLOOR: "one stream", _PLAIN: "a stream a run"}

@@ -13,8 +13,6 @@ from arena_tui.broker.protocol import Outgoing
 from arena_tui.broker.redis.scripts import events_key
 from arena_tui.codec import decode_event, encode_event
 
-__all__ = ["RawClient", "add_each", "add_piped", "read_all", "read_decoded"]
-
 _READ_EVENTS: Final = 1_000
 _CHUNK_BYTES: Final = 65_536
 

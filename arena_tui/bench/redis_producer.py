@@ -28,8 +28,6 @@ from arena_tui.broker_url import BrokerUrl
 from arena_tui.events import Metric, RunStart
 from arena_tui.producers.sink import MultiRunBrokerSink
 
-__all__ = ["ProducerLoad", "Way"]
-
 Way: TypeAlias = Literal["own", "one stream", "a stream a run"]
 
 _SLICE_S: Final = 0.001

@@ -14,8 +14,6 @@ from arena_tui.bench.measure import OWN, Figure, Plan, alternate, at_most, compa
 from arena_tui.bench.terminal import Terminal
 from arena_tui.store.database import Connection, Database
 
-__all__ = ["measure_start"]
-
 _PYTHON = "python -c pass"
 _MINIMAL = "a Textual app of one word"
 _FIRST_FRAME = re.compile(b" 1 Live ")

@@ -42,8 +42,6 @@ from arena_tui.producers.sink import MultiRunBrokerSink
 from arena_tui.services.consumption import Consumption
 from arena_tui.store.database import Database
 
-__all__ = ["measure_store"]
-
 _BATCH = 1_000
 _STALL_RATE_PER_S = 10_000
 _TICK_S = 0.001

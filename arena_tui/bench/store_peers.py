@@ -15,17 +15,6 @@ import msgspec
 from arena_tui.events import Envelope
 from arena_tui.folds.totals import RunTotals
 
-__all__ = [
-    "EVENTS",
-    "INSERT_EVENT",
-    "RUNS",
-    "DuckdbRows",
-    "EventRow",
-    "Fold",
-    "JsonLines",
-    "SqliteRows",
-]
-
 EventRow: TypeAlias = tuple[str, int, int, int | None, str, str | None, str | datetime, str]
 TotalsRow: TypeAlias = tuple[object, ...]
 

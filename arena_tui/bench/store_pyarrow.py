@@ -11,8 +11,6 @@ import pyarrow as pa
 from arena_tui.bench.store_peers import EVENTS, RUNS, Fold, event_rows, totals_rows
 from arena_tui.events import Envelope
 
-__all__ = ["PyarrowRows"]
-
 _EVENTS = pa.schema(
     [
         ("run_id", pa.string()), ("epoch", pa.int64()), ("seq", pa.int64()), ("turn", pa.int64()),

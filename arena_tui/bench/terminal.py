@@ -17,8 +17,6 @@ from types import TracebackType
 
 from arena_tui.bench.measure import BenchError
 
-__all__ = ["Terminal"]
-
 _TIMEOUT_S = 120.0
 _CHUNK = 1 << 16
 _TAIL_CHARS = 300

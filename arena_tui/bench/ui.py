@@ -26,8 +26,6 @@ from arena_tui.bench.measure import (
 from arena_tui.bench.terminal import Terminal
 from arena_tui.bench.ui_child import Screen, ScreenLoad, selected
 
-__all__ = ["measure_ui"]
-
 _FLOOR = "floor: the same without a screen"
 _RIGHT, _LEFT = b"l", b"h"
 _PAUSE_S = (0.02, 0.06)

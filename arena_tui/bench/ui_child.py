@@ -26,8 +26,6 @@ from arena_tui.config import Config
 from arena_tui.services.connect import PROCESS
 from arena_tui.services.runtime import Runtime
 
-__all__ = ["Screen", "ScreenLoad", "pane_name", "selected"]
-
 Screen: TypeAlias = Literal["none", "arena", "scroll_views"]
 
 _POLL_S = 0.01

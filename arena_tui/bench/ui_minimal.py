@@ -7,8 +7,6 @@ from typing import Final
 from textual.app import App, ComposeResult
 from textual.widgets import Static
 
-__all__ = ["TITLE", "Minimal"]
-
 TITLE: Final = "minimal"
 
 

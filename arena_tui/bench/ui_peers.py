@@ -25,8 +25,6 @@ from arena_tui.services.runtime import Runtime
 from arena_tui.tui.render.lines import headline, tag
 from arena_tui.tui.render.text import clock_time
 
-__all__ = ["ScrollViews"]
-
 _CAPACITY = 1_000
 _WIDTH = 400
 _DIM, _ACCENT, _TEXT = Style(color="grey50"), Style(color="cyan"), Style(color="white")

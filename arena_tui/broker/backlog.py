@@ -9,8 +9,6 @@ from arena_tui.broker.stream import RunStream
 from arena_tui.broker.window import Window
 from arena_tui.events import Delivery, Envelope, Gap, GapReason
 
-__all__ = ["Backlog"]
-
 _PER_RUN = 256
 """Most deliveries of one run in a batch before the next run gets its turn."""
 

@@ -31,8 +31,6 @@ from arena_tui.broker.window import Window
 from arena_tui.errors import BrokerError, RunExistsError, UnknownRunError, UsageError
 from arena_tui.events import Delivery, Envelope, Event, Gap, RunEnd, check_run_id
 
-__all__ = ["Ledger"]
-
 _EPOCHS_KEPT = 10_000
 """Reaped runs whose epoch is remembered, in case one is opened again."""
 

@@ -23,8 +23,6 @@ from arena_tui.codec import sealed
 from arena_tui.errors import RunClosedError
 from arena_tui.events import Delivery, Event, RunEnd, RunStatus
 
-__all__ = ["InProcessBroker"]
-
 _log = logging.getLogger(__name__)
 
 

@@ -28,23 +28,6 @@ from msgspec import Struct
 from arena_tui.broker.refused import Refused
 from arena_tui.events import AgentInfo, Delivery, Event, RunStart, RunStatus
 
-__all__ = [
-    "STORE",
-    "BrokerProtocol",
-    "BrokerStats",
-    "ConsumerStats",
-    "Cursor",
-    "Limits",
-    "Outgoing",
-    "RunInfo",
-    "RunMeta",
-    "RunProgress",
-    "RunState",
-    "RunStats",
-    "Start",
-    "Subscription",
-]
-
 RunState: TypeAlias = Literal["open", "lost", "closed"]
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-__all__ = ["SeqRanges"]
-
 
 class SeqRanges:
     """A set of seqs by epoch; lets a run count an event that several consumers lost once."""

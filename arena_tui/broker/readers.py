@@ -12,8 +12,6 @@ from arena_tui.broker.warnings import Warnings
 from arena_tui.broker.window import Window
 from arena_tui.events import Gap
 
-__all__ = ["Readers"]
-
 
 class Readers:
     """The subscriptions of one ledger.

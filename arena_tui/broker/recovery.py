@@ -9,8 +9,6 @@ from typing import TypeAlias
 
 from arena_tui.events import Delivery, Gap
 
-__all__ = ["Recover", "Recovery"]
-
 Answer: TypeAlias = tuple[list[Delivery], Gap | None]
 
 Recover: TypeAlias = Callable[[Gap], Awaitable[Answer]]

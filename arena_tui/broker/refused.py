@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-__all__ = ["Refused"]
-
 
 class Refused(NamedTuple):
     """Events refused, and why the last one was."""

@@ -14,8 +14,6 @@ from arena_tui.broker.protocol import Limits
 from arena_tui.codec import decode_event
 from arena_tui.events import Delivery, Envelope, Gap
 
-__all__ = ["RunLog"]
-
 _COMPACT_AT = 1_024
 """Empty slots allowed before the list is compacted: keeps trimming O(1) amortised."""
 

@@ -11,8 +11,6 @@ from arena_tui.broker.protocol import Cursor, Start
 from arena_tui.broker.stream import RunStream
 from arena_tui.events import Delivery, Gap, GapReason
 
-__all__ = ["Origin", "StartCursors", "reset_gaps", "start_in"]
-
 Origin: TypeAlias = Literal["held", "opened", "found", "new"]
 """How a subscription meets a run: it was held already, has just been opened here, was found
 upstream on connecting, or has appeared upstream since."""

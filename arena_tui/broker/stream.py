@@ -10,8 +10,6 @@ from arena_tui.broker.ranges import SeqRanges
 from arena_tui.broker.ring import RunLog
 from arena_tui.events import Gap
 
-__all__ = ["HEARTBEAT_S", "NEVER", "Follower", "Losses", "Progress", "RunStream"]
-
 HEARTBEAT_S: Final = 5.0
 """Interval of a silent producer's heartbeats; after three missed in a row the run is lost."""
 

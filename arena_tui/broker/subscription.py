@@ -14,8 +14,6 @@ from arena_tui.broker.stream import NEVER, RunStream
 from arena_tui.broker.window import Window
 from arena_tui.events import Delivery, Envelope, Gap
 
-__all__ = ["LedgerSubscription"]
-
 _BATCH = 4_000
 """Twice the batch a sink publishes, so that a consumer which runs once for every two batches keeps
 up."""

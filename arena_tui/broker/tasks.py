@@ -11,8 +11,6 @@ from typing import Any, Final
 
 from arena_tui.broker.recent import Recent
 
-__all__ = ["Failures", "cancel_until_done", "keep_quiet_of_lost_connections", "restart_on_failure"]
-
 _CANCEL_AGAIN_S: Final = 0.1
 _RESTART_S: Final = (1.0, 2.0, 5.0, 10.0)
 """Delays before restarting; the last one repeats."""

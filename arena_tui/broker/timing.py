@@ -6,8 +6,6 @@ from typing import Final
 
 from msgspec import Struct
 
-__all__ = ["LEFT_RUN_KEPT_S", "Timing"]
-
 LEFT_RUN_KEPT_S: Final = 7 * 24 * 3_600
 """How long a server keeps word of a run whose producer left it."""
 

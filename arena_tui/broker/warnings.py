@@ -5,8 +5,6 @@ from __future__ import annotations
 import logging
 from collections import deque
 
-__all__ = ["Warnings"]
-
 _KEPT = 50
 
 _log = logging.getLogger(__name__)

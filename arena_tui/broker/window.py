@@ -5,8 +5,6 @@ from __future__ import annotations
 from arena_tui.broker.stream import RunStream
 from arena_tui.events import Delivery, Gap
 
-__all__ = ["Window"]
-
 _SLIDE_EVERY = 4_096
 """Entries appended between two evictions of what every consumer has read."""
 

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from arena_tui.broker.protocol import Cursor
     from arena_tui.broker_url import BrokerUrl
 
-__all__ = ["main"]
-
 _EXAMPLES = """\
 examples:
   arena-tui demo                                       real games, live, at once

@@ -16,8 +16,6 @@ from arena_tui.errors import ArenaError, UsageError
 if TYPE_CHECKING:
     from arena_tui.bench.measure import Figure, Plan, Sizes
 
-__all__ = ["bench"]
-
 _TARGETS: Final = ("broker", "redis", "store", "pipeline", "ui", "start")
 _HEADER: Final = ("figure", "value", "beside", "value", "ratio", "goal", "")
 

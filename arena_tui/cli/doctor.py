@@ -12,11 +12,10 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from arena_tui import __version__
+from arena_tui.broker_url import BrokerUrl
 from arena_tui.cli.findings import Finding, say_finding
-from arena_tui.config import BrokerUrl, config_path, load_config, log_path
+from arena_tui.config import config_path, load_config, log_path
 from arena_tui.errors import StoreError, StoreLockedError
-
-__all__ = ["doctor"]
 
 _FREE_MIN = 500_000_000
 

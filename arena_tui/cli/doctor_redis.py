@@ -14,8 +14,6 @@ from arena_tui.broker_url import BrokerUrl
 from arena_tui.cli.findings import Finding
 from arena_tui.errors import BrokerError
 
-__all__ = ["findings_of", "redis_findings"]
-
 _SILENT_S: Final = 3 * HEARTBEAT_S
 _SKEW_MAX_MS: Final = 1_000
 _DELIVERY_MAX_MS: Final = 250

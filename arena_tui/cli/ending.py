@@ -5,8 +5,6 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator
 
-__all__ = ["ending_signals"]
-
 
 def ending_signals() -> Iterator[signal.Signals]:
     """The signals to handle: one that nohup or a script's & ignores stays ignored."""

@@ -6,8 +6,6 @@ from msgspec import Struct
 
 from arena_tui.cli.output import say, say_json
 
-__all__ = ["Finding", "say_finding"]
-
 
 class Finding(Struct, frozen=True, kw_only=True):
     """Result of one check; `advice` says what to do when it is not `ok`."""

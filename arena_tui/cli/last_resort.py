@@ -14,8 +14,6 @@ from typing import Final
 
 from arena_tui.cli.output import harmless
 
-__all__ = ["LastResort"]
-
 _WITHIN_S: Final = 9.0
 """More than closing takes (`tui/app.py`), and less than the ten seconds that a user waits."""
 

@@ -15,8 +15,6 @@ import msgspec
 from arena_tui.config import log_path
 from arena_tui.errors import UsageError
 
-__all__ = ["begin_log", "local", "local_time", "say", "say_json", "say_table", "tell"]
-
 _LOG_BYTES = 2_000_000
 _LOG_FILES = 3
 

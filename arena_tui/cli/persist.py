@@ -25,8 +25,6 @@ from arena_tui.errors import StoreError, StoreLockedError, UsageError
 from arena_tui.events import utc_now
 from arena_tui.services.runtime import Runtime
 
-__all__ = ["persist"]
-
 _REPORT_INTERVAL_S: Final = 1.0
 _FLUSH_TIMEOUT_S: Final = 10.0
 _FLUSH_POLL_S: Final = 0.05

@@ -13,11 +13,10 @@ from arena_tui.cli.output import begin_log, harmless, say, say_json, tell
 from arena_tui.config import Config, load_config
 from arena_tui.consumers.lines import Recorder
 from arena_tui.errors import ArenaError, BrokerError, StoreError, UsageError
-from arena_tui.games.play import GameResult, GameSpec, Player
+from arena_tui.games.play import GameResult, Player
 from arena_tui.games.quiet import quiet_fds
+from arena_tui.games.specs import GameSpec
 from arena_tui.services.runtime import Runtime
-
-__all__ = ["play"]
 
 
 def play(arguments: argparse.Namespace) -> int:

@@ -19,8 +19,6 @@ from arena_tui.errors import ArenaError, BrokerError, UsageError
 from arena_tui.producers.lines import LineCutter, LineIntake, PacedSink
 from arena_tui.services.runtime import Runtime
 
-__all__ = ["publish", "publish_from", "publish_lines", "read_chunks"]
-
 _CHUNK_BYTES: Final = 64 * 1024
 _POLL_S: Final = 0.1
 _GIVE_UP_S: Final = 5.0

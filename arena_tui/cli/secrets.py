@@ -11,8 +11,6 @@ from typing import Final
 from arena_tui.broker_url import split_password
 from arena_tui.errors import UsageError
 
-__all__ = ["hide_passwords", "without_passwords"]
-
 _SERVERS: Final = ("redis://", "rediss://", "unix://")
 
 

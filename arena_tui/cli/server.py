@@ -12,8 +12,6 @@ from arena_tui.config import redis_path
 from arena_tui.errors import BrokerError
 from arena_tui.services.servers import RedisServer, server_name
 
-__all__ = ["redis"]
-
 
 def redis(arguments: argparse.Namespace) -> int:
     """Run a server until a signal ends it; acknowledged writes are kept.

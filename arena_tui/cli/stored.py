@@ -26,8 +26,6 @@ from arena_tui.store.history import read_run, read_runs
 from arena_tui.store.verify import Verdict, verify_store
 from arena_tui.store.windows import WINDOW, begun_in, read_lengths, read_window
 
-__all__ = ["events", "open_store", "runs", "show", "verify"]
-
 _NO_LIMIT = 2**31
 
 

@@ -16,8 +16,6 @@ from arena_tui.config import Config, load_config
 from arena_tui.errors import UsageError
 from arena_tui.services.games import Playable, parse_playable
 
-__all__ = ["demo", "watch"]
-
 
 def watch(arguments: argparse.Namespace) -> int:
     """Show the dashboard until the user quits."""
@@ -27,7 +25,7 @@ def watch(arguments: argparse.Namespace) -> int:
 
 def demo(arguments: argparse.Namespace) -> int:
     """Show the dashboard with demo games, played continuously."""
-    from arena_tui.games.play import demo_specs
+    from arena_tui.games.specs import demo_specs
 
     return _show(arguments, demo_specs(), continuous=True)
 

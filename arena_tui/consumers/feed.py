@@ -25,8 +25,6 @@ from arena_tui.folds.view import Pane, RunView
 if TYPE_CHECKING:
     from arena_tui.consumers.persister import Persister, PersisterStats  # imports DuckDB: 50 ms
 
-__all__ = ["Feed", "FeedStats", "Frame", "Storing", "Truth", "stored_and_lost"]
-
 _RUNS_EVERY_S = 1.0
 _FINISHED_KEPT = 200
 _SECONDS = 60

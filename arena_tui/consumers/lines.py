@@ -24,8 +24,6 @@ from arena_tui.errors import RecordingError
 from arena_tui.events import Delivery, Envelope, Gap, RunEnd
 from arena_tui.store.threads import DaemonThreads
 
-__all__ = ["Recorder", "RecorderStats"]
-
 T = TypeVar("T")
 
 

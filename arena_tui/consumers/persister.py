@@ -25,8 +25,6 @@ from arena_tui.store.database import Database
 from arena_tui.store.ingest import Ingest, Quarantined, find_unstorable, without
 from arena_tui.store.rows import load_cursors, load_unfinished
 
-__all__ = ["Persister", "PersisterStats"]
-
 _log = logging.getLogger(__name__)
 
 

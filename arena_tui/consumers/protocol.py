@@ -29,8 +29,6 @@ from msgspec import Struct
 from arena_tui.broker.protocol import Cursor, Start
 from arena_tui.events import Delivery
 
-__all__ = ["Consumer", "ConsumerState", "Health"]
-
 ConsumerState: TypeAlias = Literal["starting", "ok", "error", "stopped"]
 
 

@@ -15,8 +15,6 @@ from typing import Final, NamedTuple
 
 from arena_tui.errors import UsageError
 
-__all__ = ["EXAMPLE", "Anywhere", "Compared", "Condition", "Contained", "read_conditions"]
-
 EXAMPLE: Final = 'game:chess agent:mcts err>0 cost>0.1 "rate limit"'
 
 _TEXTS: Final = {

@@ -11,8 +11,6 @@ from msgspec.structs import replace
 
 from arena_tui.events import Delivery, Envelope, ErrorEvent, Gap
 
-__all__ = ["MARKS_MAX", "Density", "Mark", "Slices", "density_of", "empty_density"]
-
 MARKS_MAX = 1_000
 """Most marks of one kind a density carries; a screen is narrower anyway."""
 

@@ -8,8 +8,6 @@ from typing import NamedTuple
 from arena_tui.broker.protocol import Cursor
 from arena_tui.events import Delivery, Gap
 
-__all__ = ["Places", "Span"]
-
 
 class Span(NamedTuple):
     """Seqs `first..last` (both inclusive) of one epoch."""

@@ -21,8 +21,6 @@ from arena_tui.events import (
     RunStatus,
 )
 
-__all__ = ["BIGINT_MAX", "AgentTally", "RunTotals", "TotalsStatus", "lost_text"]
-
 TotalsStatus: TypeAlias = Literal["running"] | RunStatus
 
 BIGINT_MAX = 2**63 - 1

@@ -23,8 +23,6 @@ from arena_tui.events import (
 )
 from arena_tui.folds.totals import AgentTally, RunTotals, TotalsStatus
 
-__all__ = ["STUCK_S", "Instant", "Pane", "PaneState", "RunView"]
-
 STUCK_S = 30.0
 """Seconds without an event after which an open run is called stuck."""
 

@@ -17,8 +17,6 @@ from arena_tui.games.protocol import Agent, AgentClosedError
 if TYPE_CHECKING:
     from arena_tui.games.spiel import GameState, LoadedGame
 
-__all__ = ["AgentSpec", "RandomAgent", "make_agent", "parse_agent"]
-
 _SPECS_HELP = "write random, mcts:200, minimax:4 or uci:/path/to/engine"
 _DEFAULT_AMOUNT = {"mcts": 200, "minimax": 4}
 _AMOUNT_MAX = {"mcts": 1_000_000, "minimax": 64}

@@ -13,8 +13,6 @@ from collections.abc import Callable
 from arena_tui.games import cards
 from arena_tui.games.spiel import GameState
 
-__all__ = ["board_text", "draw_board", "seat_names"]
-
 _BOARD_MAX_CHARS = 16_000
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _LONE_DOT = re.compile(r"(?<!\S)\.(?!\S)")

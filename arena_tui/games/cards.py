@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["chance_text", "draw_hands", "draw_kuhn", "draw_leduc", "draw_liars_dice", "draw_matrix"]
-
 _NOT_DEALT = -10000
 _BETS = {"p": "pass", "b": "bet"}
 _SEATS = "NESW"

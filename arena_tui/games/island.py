@@ -11,8 +11,6 @@ from collections.abc import Sequence
 
 import msgspec
 
-__all__ = ["Island", "Move", "Offer"]
-
 _MAP = """\
 ~ ~ · · · · · # · · · ~
 ~ · · · # · · # · · · ·

@@ -21,8 +21,6 @@ from arena_tui.games.open_loop import OpenLoopAgent, check_resampling
 from arena_tui.games.protocol import Agent, AgentClosedError
 from arena_tui.games.spiel import GameState, LoadedGame, load_pyspiel
 
-__all__ = ["SearchAgent", "make_mcts"]
-
 _EXPLORATION = 1.4
 _MEMORY_MAX_MB = 128
 _MOVES_PER_TREE = 200_000

@@ -12,8 +12,6 @@ from arena_tui.errors import UsageError
 from arena_tui.games.protocol import AgentClosedError
 from arena_tui.games.spiel import GameState, LoadedGame
 
-__all__ = ["MinimaxAgent", "material_balance"]
-
 _CHESS = {"p": 1.0, "n": 3.0, "b": 3.0, "r": 5.0, "q": 9.0}
 _CHESS |= {piece.upper(): -value for piece, value in _CHESS.items()}
 _PIECE_VALUES = {

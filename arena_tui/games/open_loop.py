@@ -15,8 +15,6 @@ from arena_tui.errors import UsageError
 from arena_tui.games.protocol import AgentClosedError
 from arena_tui.games.spiel import GameState, LoadedGame
 
-__all__ = ["OpenLoopAgent", "check_resampling"]
-
 _EXPLORATION = 1.0
 _TRUNCATED_ROLLOUT_MAX_MOVES = 40
 _ROLLOUT_MAX_MOVES = 1000

@@ -22,8 +22,6 @@ from arena_tui.games.specs import DEFAULT_MAX_TURNS, Played, derive_seed
 from arena_tui.games.spiel import CHANCE_PLAYER, GameState, load_game, serialize
 from arena_tui.producers.run import Run
 
-__all__ = ["Match"]
-
 _LEGAL_ACTIONS_MAX = 256
 _SUMMARY_MAX_CHARS = 72
 

@@ -7,8 +7,6 @@ from collections.abc import Sequence
 
 from arena_tui.games.island import Move, Offer
 
-__all__ = ["answer_text", "prompt_text", "reasoning_text"]
-
 _ANSWERS = {
     "walk": (
         "The chest at {target} is the closest. {Action}.",

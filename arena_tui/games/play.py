@@ -18,10 +18,8 @@ import msgspec
 
 from arena_tui.events import AgentInfo
 from arena_tui.games.specs import (
-    DEMO_SPECS,
     GameSpec,
     Played,
-    demo_specs,
     derive_seed,
 )
 from arena_tui.games.synth import play_synth, synth_agents
@@ -29,8 +27,6 @@ from arena_tui.producers.run import Run
 
 if TYPE_CHECKING:
     from arena_tui.games.open_spiel import Match
-
-__all__ = ["DEMO_SPECS", "GameResult", "GameSpec", "OpenRun", "Player", "check_spec", "demo_specs"]
 
 _PAUSE_BETWEEN_GAMES_S = 3.0
 _CONSECUTIVE_CRASHES_MAX = 3

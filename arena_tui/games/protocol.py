@@ -9,8 +9,6 @@ from arena_tui.errors import ArenaError
 if TYPE_CHECKING:
     from arena_tui.games.spiel import GameState
 
-__all__ = ["Agent", "AgentClosedError"]
-
 
 class AgentClosedError(ArenaError):
     """The agent was closed while it was choosing."""

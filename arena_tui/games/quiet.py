@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["quiet_fds"]
-
 
 @contextmanager
 def quiet_fds(log_path: str | Path, *, stdout: bool = False) -> Iterator[None]:

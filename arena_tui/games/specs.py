@@ -13,17 +13,6 @@ import msgspec
 from arena_tui.errors import UsageError
 from arena_tui.games.agents import parse_agent
 
-__all__ = [
-    "DEFAULT_MAX_TURNS",
-    "DEMO_SPECS",
-    "SYNTH",
-    "SYNTH_AGENTS",
-    "GameSpec",
-    "Played",
-    "demo_specs",
-    "derive_seed",
-]
-
 DEFAULT_MAX_TURNS: Final = 1000
 """Turns after which a game is stopped; some never end with random players."""
 

@@ -22,18 +22,6 @@ import msgspec
 
 from arena_tui.errors import MissingExtraError, UsageError
 
-__all__ = [
-    "CHANCE_PLAYER",
-    "GameFacts",
-    "GameState",
-    "LoadedGame",
-    "SpielGame",
-    "load_game",
-    "load_pyspiel",
-    "playable_games",
-    "serialize",
-]
-
 CHANCE_PLAYER = -1
 """The player id pyspiel gives to chance."""
 

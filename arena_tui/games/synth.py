@@ -16,8 +16,6 @@ from arena_tui.games.phrases import answer_text, prompt_text, reasoning_text
 from arena_tui.games.specs import SYNTH_AGENTS, Played, derive_seed
 from arena_tui.producers.run import Run
 
-__all__ = ["Wait", "play_synth", "synth_agents"]
-
 Wait = Callable[[float], bool]
 """Waits that many seconds, 0 to only check; returns whether the episode has to stop."""
 

@@ -20,8 +20,6 @@ from arena_tui.errors import ArenaError, UsageError
 from arena_tui.games.protocol import AgentClosedError
 from arena_tui.games.spiel import GameState, LoadedGame, load_pyspiel
 
-__all__ = ["EngineError", "UciAgent"]
-
 _NODES = 20_000
 _HANDSHAKE_TIMEOUT_S = 10.0
 _MOVE_TIMEOUT_S = 120.0

@@ -23,8 +23,6 @@ from arena_tui.events import Event
 from arena_tui.producers.lines import Line, LineCutter, LineIntake, PacedSink, Publish
 from arena_tui.producers.sink import MultiRunBrokerSink
 
-__all__ = ["Follower"]
-
 _POLL_S = 0.25
 _CHUNK = 256 * 1024
 _PAUSE_AT = 0.25

@@ -18,8 +18,6 @@ from arena_tui.errors import EventError, RunClosedError
 from arena_tui.events import EVENT_MAX_BYTES, Event
 from arena_tui.producers.sink import MultiRunBrokerSink
 
-__all__ = ["LINE_MAX_BYTES", "Line", "LineCutter", "LineIntake", "PacedSink", "Publish", "Refuse"]
-
 LINE_MAX_BYTES: Final = EVENT_MAX_BYTES + 16 * 1024
 """Longest line accepted: an event, plus the line's own fields and white space."""
 

@@ -11,8 +11,6 @@ from typing import Final
 
 from arena_tui.broker.protocol import STORE, BrokerProtocol, Outgoing
 
-__all__ = ["StorePacing"]
-
 _LOOK_S: Final = 0.02
 """Interval of checking the lag while waiting for the store."""
 

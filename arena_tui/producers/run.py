@@ -28,8 +28,6 @@ from arena_tui.events import (
     new_run_id,
 )
 
-__all__ = ["Emit", "Run"]
-
 Emit: TypeAlias = Callable[[str, Event], None]
 """Publishes one event of a run; raises EventError when it cannot be accepted."""
 

@@ -23,8 +23,6 @@ from arena_tui.events import AgentInfo, Event, RunEnd, check_run_id
 from arena_tui.producers.pacing import StorePacing
 from arena_tui.producers.run import Run
 
-__all__ = ["MultiRunBrokerSink", "SinkStats"]
-
 _BOUND = 100_000
 _BATCH = 2_000
 """Most events per batch: more would starve the consumers on the same loop."""

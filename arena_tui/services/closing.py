@@ -9,8 +9,6 @@ from collections.abc import Callable, Coroutine, Mapping
 from math import inf
 from typing import Any, Final
 
-__all__ = ["Closing"]
-
 _LOOK_EVERY_S: Final = 0.1
 _LETTING_GO_S: Final = 2.0
 """Kept of a limited time for letting go of what is open, once saving was given up."""

@@ -15,14 +15,13 @@ from typing import Any, Final, TypeVar
 from msgspec.structs import replace
 
 from arena_tui.broker.tasks import cancel_until_done
-from arena_tui.config import BrokerUrl, Config, load_config
+from arena_tui.broker_url import BrokerUrl
+from arena_tui.config import Config, load_config
 from arena_tui.errors import ArenaError, BrokerError, StoreError
 from arena_tui.events import AgentInfo
 from arena_tui.producers.run import Run
 from arena_tui.producers.sink import MultiRunBrokerSink
 from arena_tui.services.runtime import Runtime
-
-__all__ = ["PROCESS", "Arena", "Connections", "connect"]
 
 _log = logging.getLogger(__name__)
 

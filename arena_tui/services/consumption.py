@@ -16,8 +16,6 @@ from arena_tui.consumers.protocol import Consumer, ConsumerState, Health
 from arena_tui.errors import ArenaError
 from arena_tui.events import Delivery
 
-__all__ = ["RETRY_S", "Consumption"]
-
 RETRY_S: Final = (0.5, 1.0, 2.0, 5.0)
 """Delays between retries, in seconds; the last one repeats."""
 

@@ -16,9 +16,8 @@ from arena_tui.errors import UsageError
 from arena_tui.producers.sink import MultiRunBrokerSink
 
 if TYPE_CHECKING:
-    from arena_tui.games.play import GameSpec, Player
-
-__all__ = ["Games", "Playable", "Script", "parse_playable"]
+    from arena_tui.games.play import Player
+    from arena_tui.games.specs import GameSpec
 
 _log = logging.getLogger(__name__)
 

@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from arena_tui.store.database import Database
     from arena_tui.store.history import History
 
-__all__ = ["Runtime"]
-
 _GIVE_UP_S = 10.0
 _GAMES_STOP_S = 5.0
 

@@ -22,15 +22,6 @@ from typing import Final
 
 from arena_tui.errors import BrokerError
 
-__all__ = [
-    "HOST",
-    "RedisServer",
-    "find_server",
-    "server_binaries",
-    "server_command",
-    "server_name",
-]
-
 HOST: Final = "127.0.0.1"
 """Loopback only: the server has no password."""
 

@@ -17,8 +17,6 @@ from nanoarrow.c_schema import CSchema
 
 from arena_tui.events import Envelope
 
-__all__ = ["event_columns"]
-
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 

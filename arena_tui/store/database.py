@@ -15,8 +15,6 @@ from arena_tui.errors import StoreError
 from arena_tui.store.mending import connect, first_line, open_store
 from arena_tui.store.threads import DaemonThreads
 
-__all__ = ["Connection", "Database"]
-
 Connection = duckdb.DuckDBPyConnection
 T = TypeVar("T")
 

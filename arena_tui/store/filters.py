@@ -7,8 +7,6 @@ from typing import Any, Final
 from arena_tui.folds.conditions import Anywhere, Compared, Contained, read_conditions
 from arena_tui.store.rows import as_in_payload
 
-__all__ = ["parse_filter"]
-
 _COLUMNS: Final = {
     "game": "game", "label": "label", "agent": "agents", "status": "status", "run": "run_id",
     "tag": "tags", "reason": "reason", "outcome": "outcome", "turns": "turns", "events": "events",

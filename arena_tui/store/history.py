@@ -24,8 +24,6 @@ from arena_tui.store.windows import (
     read_window,
 )
 
-__all__ = ["History", "SortKey", "read_run", "read_runs"]
-
 SortKey: TypeAlias = Literal[
     "started_at", "game", "label", "status", "turns", "events", "input_tokens", "output_tokens",
     "cost_usd", "errors", "lost", "duration_s", "run_id",

@@ -24,8 +24,6 @@ from arena_tui.store.rows import (
     update_runs,
 )
 
-__all__ = ["Ingest", "Quarantined", "find_unstorable", "without"]
-
 Quarantined: TypeAlias = tuple[Envelope, str]
 """An event that the store can never accept, and the reason."""
 

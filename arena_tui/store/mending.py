@@ -18,8 +18,6 @@ import duckdb
 from arena_tui.errors import StoreError, StoreLockedError, StoreUnreadableError
 from arena_tui.store.schema import CURSORS_VIEW, migrate
 
-__all__ = ["connect", "first_line", "open_store"]
-
 _MEMORY = ":memory:"
 _CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": False,  # a SQLite file would be taken for a wish to download

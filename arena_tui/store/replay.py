@@ -13,8 +13,6 @@ from arena_tui.folds.places import Places
 from arena_tui.store.history import History
 from arena_tui.store.windows import WINDOW, begun_in
 
-__all__ = ["replay"]
-
 _FIRST_EPOCH = 0
 """Sentinel for the run's first epoch."""
 

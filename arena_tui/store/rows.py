@@ -14,20 +14,6 @@ from arena_tui.folds.totals import RunTotals
 from arena_tui.store.arrow import event_columns
 from arena_tui.store.database import Connection
 
-__all__ = [
-    "RUN_COLUMNS",
-    "append_events",
-    "as_in_payload",
-    "insert_gap",
-    "insert_quarantined",
-    "insert_runs",
-    "load_cursors",
-    "load_totals",
-    "load_unfinished",
-    "totals_of",
-    "update_runs",
-]
-
 _FIELDS = RunTotals.__struct_fields__
 _JSON_FIELDS = ("agents", "tags", "config", "outcome")
 _TIME_FIELDS = ("started_at", "ended_at", "last_at")

@@ -9,8 +9,6 @@ from arena_tui.errors import StoreUnreadableError
 if TYPE_CHECKING:
     import duckdb
 
-__all__ = ["CURSORS_VIEW", "SCHEMA_VERSION", "migrate"]
-
 CURSORS_VIEW: Final = "CREATE OR REPLACE VIEW cursors AS SELECT run_id, epoch, seq FROM runs"
 """Running it again is a write that changes nothing."""
 

@@ -7,8 +7,6 @@ from msgspec import Struct
 from arena_tui.folds.totals import BIGINT_MAX
 from arena_tui.store.database import Connection
 
-__all__ = ["Verdict", "verify_store"]
-
 _PER_STREAM = """
 WITH stream AS (
     SELECT run_id, epoch, count(*) AS rows, count(DISTINCT seq) AS seqs,

@@ -16,17 +16,6 @@ from arena_tui.folds.places import Places
 from arena_tui.folds.totals import AgentTally
 from arena_tui.store.database import Connection
 
-__all__ = [
-    "BEFORE",
-    "WINDOW",
-    "begun_in",
-    "read_density",
-    "read_keyframe",
-    "read_lengths",
-    "read_tallies",
-    "read_window",
-]
-
 WINDOW = 1_000
 """Maximum number of seqs a windowed read returns, and the default page of runs."""
 

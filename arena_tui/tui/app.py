@@ -36,8 +36,6 @@ from arena_tui.tui.theme import DEFAULT_THEME, THEMES
 if TYPE_CHECKING:
     from arena_tui.store.history import History
 
-__all__ = ["ArenaApp"]
-
 _log = logging.getLogger(__name__)
 
 _FRAME_S = 0.1

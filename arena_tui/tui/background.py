@@ -14,8 +14,6 @@ from textual.app import App
 
 from arena_tui.broker.tasks import cancel_until_done
 
-__all__ = ["AppTasks", "LeavingSignals", "save_picture"]
-
 _log = logging.getLogger(__name__)
 
 

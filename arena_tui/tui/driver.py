@@ -9,8 +9,6 @@ from typing import Any
 
 from textual.drivers.linux_driver import LinuxDriver
 
-__all__ = ["TerminalDriver"]
-
 
 class TerminalDriver(LinuxDriver):
     """Takes the terminal back after a SIGSTOP, instead of starting a second time.

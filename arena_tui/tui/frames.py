@@ -11,8 +11,6 @@ from typing import Any, Final, Protocol
 
 from textual.screen import Screen
 
-__all__ = ["FrameLoop"]
-
 _PAINT_MAX_S: Final = 2.0
 _BEHIND_S: Final = 0.5
 _BUSY_SHARE: Final = 0.5

@@ -6,8 +6,6 @@ from typing import Final
 
 from textual.theme import Theme
 
-__all__ = ["DEFAULT_THEME", "THEMES"]
-
 DEFAULT_THEME: Final = "arena-dark"
 
 THEMES: Final = (

@@ -13,18 +13,6 @@ from arena_tui.broker.protocol import BrokerProtocol, Subscription
 from arena_tui.broker.redis.scripts import events_key
 from arena_tui.events import Envelope, Gap, LogEvent
 
-__all__ = [
-    "CLIENT_NAME",
-    "FULL",
-    "Entry",
-    "Tally",
-    "clients",
-    "entries",
-    "link_of",
-    "reached",
-    "runs_in",
-]
-
 FULL = bool(os.environ.get("ARENA_FULL"))
 """Whether to run the long version of the tests."""
 

@@ -13,8 +13,6 @@ import hiredis
 
 from tests.waiting import pause
 
-__all__ = ["Proxy"]
-
 HOST = "127.0.0.1"
 _CHUNK_BYTES = 65_536
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)

@@ -23,8 +23,6 @@ from arena_tui.services.runtime import Runtime
 from arena_tui.store.database import Database
 from arena_tui.store.verify import verify_store
 
-__all__ = ["LIMITS", "QUICK", "Account", "Producer", "Station"]
-
 LIMITS = Limits(capacity=2_000, retain=50, closed_runs=3)
 """A process holds 50 events of a run: a consumer further behind has to read from the server."""
 

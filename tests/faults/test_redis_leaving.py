@@ -16,7 +16,8 @@ import redis
 import arena_tui
 from arena_tui.broker.protocol import Cursor, Limits
 from arena_tui.broker.redis.advice import ACL_RULES
-from arena_tui.config import BrokerUrl, Config
+from arena_tui.broker_url import BrokerUrl
+from arena_tui.config import Config
 from arena_tui.consumers.persister import Persister
 from arena_tui.errors import BrokerError
 from arena_tui.events import Delivery, LogEvent

@@ -13,7 +13,8 @@ from arena_tui.games.spiel import load_game
 EXIT_WHILE_SEARCHING = """
 import functools, threading
 from arena_tui.producers.run import Run
-from arena_tui.games.play import GameSpec, Player
+from arena_tui.games.play import Player
+from arena_tui.games.specs import GameSpec
 
 begun = threading.Event()
 emit = lambda run_id, event: begun.set() if event.kind == "observation" else None

@@ -8,7 +8,8 @@ import pytest
 from arena_tui.errors import MissingExtraError, UsageError
 from arena_tui.games import open_spiel
 from arena_tui.games.agents import RandomAgent
-from arena_tui.games.play import GameResult, GameSpec, Player
+from arena_tui.games.play import GameResult, Player
+from arena_tui.games.specs import GameSpec
 
 PATIENCE_S = 30
 

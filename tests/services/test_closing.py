@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from arena_tui.broker.protocol import Cursor
-from arena_tui.config import BrokerUrl, Config
+from arena_tui.broker_url import BrokerUrl
+from arena_tui.config import Config
 from arena_tui.events import Delivery, LogEvent
 from arena_tui.services.runtime import Runtime
 from tests.own_consumers import Tally

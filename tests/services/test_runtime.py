@@ -11,7 +11,8 @@ import pytest
 
 from arena_tui.broker.memory import InProcessBroker
 from arena_tui.broker.protocol import STORE, Limits, RunMeta
-from arena_tui.config import BrokerUrl, Config
+from arena_tui.broker_url import BrokerUrl
+from arena_tui.config import Config
 from arena_tui.errors import BrokerError, StoreError, StoreLockedError
 from arena_tui.events import LogEvent
 from arena_tui.services.runtime import Runtime

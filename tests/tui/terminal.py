@@ -18,8 +18,6 @@ import pytest
 
 from tests.waiting import until_blocking
 
-__all__ = ["OpenTerminal", "Terminal", "open_terminal"]
-
 _PATIENCE_S = 60.0
 """After which what one waits for is not going to come."""
 _QUIET_S = 20.0

@@ -17,8 +17,6 @@ from arena_tui.broker.stream import RunStream
 from arena_tui.broker.subscription import LedgerSubscription
 from arena_tui.broker.timing import LEFT_RUN_KEPT_S, Timing
 
-__all__ = ["Acks"]
-
 _ACK_RUNS: Final = 500
 _SWEEP_RUNS: Final = 500
 _CONSUMER_TTL_S: Final = 3_600

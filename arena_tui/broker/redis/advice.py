@@ -26,8 +26,6 @@ from redis.exceptions import (
 
 from arena_tui.broker_url import BrokerUrl
 
-__all__ = ["ACL_RULES", "COMMANDS", "FAILURES", "Advice", "Facts", "is_mendable", "is_transient"]
-
 FAILURES: Final = (RedisError, OSError)
 """All errors that a call to the server may raise."""
 

@@ -15,8 +15,6 @@ from arena_tui.broker.redis.lookup import batched
 from arena_tui.broker.redis.scripts import BEAT, events_key, meta_key
 from arena_tui.broker.redis.writer import Writer
 
-__all__ = ["Beats"]
-
 _WORD_KEPT_S: Final = 3_600
 """How long the server keeps word of a run that it has lost after its end: as long as a consumer
 that is away."""

@@ -51,8 +51,6 @@ from arena_tui.codec import sealed
 from arena_tui.errors import BrokerError, RunClosedError, RunExistsError
 from arena_tui.events import Delivery, Event, Gap, RunEnd, RunStatus, check_run_id
 
-__all__ = ["RedisBroker"]
-
 
 class RedisBroker:
     """See `BrokerProtocol`. All methods must be called on the thread of the loop that made it.

@@ -10,8 +10,6 @@ from arena_tui.broker.redis.codec import NO_CURSOR
 from arena_tui.broker.redis.scripts import events_key, meta_key
 from arena_tui.broker.refused import Refused
 
-__all__ = ["Call", "Job", "PublishedRun"]
-
 
 class Job:
     """The events of one `publish` or `publish_all`.

@@ -13,21 +13,6 @@ from arena_tui.codec import received
 from arena_tui.errors import EventError
 from arena_tui.events import Delivery, Envelope, Event, Gap, check_run_id
 
-__all__ = [
-    "NO_CURSOR",
-    "Entry",
-    "InvalidEntryError",
-    "RawEntry",
-    "decode_contiguous",
-    "decode_entry",
-    "decode_meta",
-    "encode_meta",
-    "fill_gap",
-    "parse_ended",
-    "parse_id",
-    "raw_bytes",
-]
-
 NO_CURSOR: Final = Cursor(0, 0)
 
 RawEntry: TypeAlias = tuple[bytes, Sequence[bytes]]

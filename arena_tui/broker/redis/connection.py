@@ -16,8 +16,6 @@ from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 from redis.exceptions import TimeoutError as NoAnswerError
 
-__all__ = ["Command", "Line"]
-
 Command: TypeAlias = Iterable[str | bytes | int]
 
 _pack: Final[Callable[[Any], bytes]] = hiredis.pack_command

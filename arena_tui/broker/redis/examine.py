@@ -21,8 +21,6 @@ from arena_tui.broker.timing import Timing
 from arena_tui.broker_url import BrokerUrl
 from arena_tui.errors import BrokerError
 
-__all__ = ["Report", "Silent", "StoreSeen", "examine"]
-
 _CLOCK_LOOKS: Final = 5
 _DELIVERIES: Final = 21
 _BLOCK_MS: Final = 1_000

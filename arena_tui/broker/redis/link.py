@@ -26,8 +26,6 @@ from arena_tui.broker.timing import Timing
 from arena_tui.broker_url import BrokerUrl
 from arena_tui.errors import BrokerError
 
-__all__ = ["Link"]
-
 _VERSION_MIN: Final = (7, 0)
 
 T = TypeVar("T")

@@ -9,8 +9,6 @@ from arena_tui.broker.redis.codec import RawEntry
 from arena_tui.broker.redis.link import Link
 from arena_tui.broker.redis.scripts import LOOK, events_key, meta_key
 
-__all__ = ["AT_ONCE", "Row", "batched", "look_up", "runs_in_index"]
-
 AT_ONCE: Final = 1_000
 """Most entries, or runs, per query."""
 

@@ -14,8 +14,6 @@ from arena_tui.broker.starting import reset_gaps
 from arena_tui.broker.stream import RunStream
 from arena_tui.events import Gap
 
-__all__ = ["RunPosition", "RunPositions"]
-
 _ENDED_KEPT: Final = 10_000
 
 

@@ -35,8 +35,6 @@ from arena_tui.broker.redis.watcher import Watcher
 from arena_tui.broker.timing import Timing
 from arena_tui.events import Delivery, Envelope, Gap, RunEnd
 
-__all__ = ["Reader"]
-
 _REPLY_EVENTS: Final = 2_000
 _PER_RUN: Final = 100
 """Least XREAD COUNT, so that a busy run among many does not fall behind."""

@@ -13,27 +13,6 @@ from hashlib import sha1
 from importlib.resources import files
 from typing import Final
 
-__all__ = [
-    "ACK",
-    "APPEND",
-    "BEAT",
-    "CLOSED",
-    "CONSUMERS",
-    "DENIED",
-    "INDEX",
-    "LOOK",
-    "NO_RUN",
-    "OPEN",
-    "REAP",
-    "RENEW",
-    "SCRIPTS",
-    "SWEEP",
-    "Script",
-    "acks_key",
-    "events_key",
-    "meta_key",
-]
-
 INDEX: Final = "arena:runs"
 CONSUMERS: Final = "arena:consumers"
 NO_RUN: Final = -1

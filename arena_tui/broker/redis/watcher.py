@@ -23,8 +23,6 @@ from arena_tui.broker.timing import Timing
 from arena_tui.errors import EventError
 from arena_tui.events import Gap
 
-__all__ = ["Watcher"]
-
 _log = logging.getLogger(__name__)
 
 

@@ -37,8 +37,6 @@ from arena_tui.broker.refused import Refused
 from arena_tui.errors import BrokerError, RunClosedError, UnknownRunError
 from arena_tui.events import Event, RunEnd, RunStart
 
-__all__ = ["Writer"]
-
 _CALL_EVENTS = 2_000
 _CALL_BYTES = 4 * 1024 * 1024
 """Limits of a script call: at 2 µs of the server an event, it blocks other clients briefly."""

@@ -7,8 +7,6 @@ from typing import Final
 
 from arena_tui.events import Delivery
 
-__all__ = ["Nearby"]
-
 _REACH: Final = 5_000
 _HELD_MAX: Final = 4 * _REACH
 

@@ -15,8 +15,6 @@ from arena_tui.services.playback.playhead import Playhead, Position
 from arena_tui.services.playback.tape import RunTape
 from arena_tui.store.history import History
 
-__all__ = ["MATCH", "Player"]
-
 MATCH: Final = "match"
 """Passed to `jump` instead of a kind: go to events that contain the needle."""
 

@@ -8,8 +8,6 @@ from typing import Final
 
 from msgspec import Struct
 
-__all__ = ["Playhead", "Position"]
-
 _SPEEDS: Final = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 64.0)
 _SILENCE_MAX_S: Final = 2.0
 """Longest pause kept in playback; longer ones are cut to this."""

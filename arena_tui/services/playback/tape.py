@@ -23,8 +23,6 @@ from arena_tui.services.consumption import Consumption
 from arena_tui.services.runtime import Runtime
 from arena_tui.store.rows import as_in_payload
 
-__all__ = ["RunTape", "TapeStats"]
-
 _HOT_MAX = 20_000
 """Newest deliveries of a live run kept in memory; older ones are read from the store."""
 

@@ -11,8 +11,6 @@ from arena_tui.tui.render.clean import clean, fit
 from arena_tui.tui.render.palette import Palette
 from arena_tui.tui.render.text import spark
 
-__all__ = ["paint_title", "paint_truth", "truth_text"]
-
 _SCREENS = ("Live", "History")
 _LATE_S = 2.0
 

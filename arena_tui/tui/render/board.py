@@ -9,8 +9,6 @@ from arena_tui.tui.render.canvas import Piece
 from arena_tui.tui.render.clean import clean_lines
 from arena_tui.tui.render.palette import Palette
 
-__all__ = ["board_lines", "board_size"]
-
 _FIRST = frozenset("xXb●")
 _SECOND = frozenset("oOw○")
 _EMPTY = frozenset("·.-+|~")

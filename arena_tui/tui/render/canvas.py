@@ -10,8 +10,6 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
 
-__all__ = ["Piece", "between", "fitted", "line", "strip", "width_of"]
-
 Piece: TypeAlias = tuple[str, Style]
 """Clean text and its style."""
 

@@ -11,8 +11,6 @@ from typing import Final
 
 from rich.cells import cell_len, set_cell_size
 
-__all__ = ["clean", "clean_lines", "fit"]
-
 _KEEP: Final = frozenset(
     {
         "Lu",

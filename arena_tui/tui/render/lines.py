@@ -29,8 +29,6 @@ from arena_tui.events import (
 from arena_tui.tui.render.clean import clean
 from arena_tui.tui.render.text import cost, count, duration, short_count
 
-__all__ = ["details", "headline", "tag"]
-
 _TAGS: Final = {
     "run_start": "start",
     "turn_start": "turn",

@@ -10,8 +10,6 @@ from msgspec import Struct
 from arena_tui.folds.conditions import Anywhere, Compared, Condition, Contained
 from arena_tui.folds.view import Pane
 
-__all__ = ["SORTS", "Grid", "Sort", "lay_out", "matches", "order"]
-
 Sort: TypeAlias = Literal["attention", "newest", "game", "rate"]
 SORTS: Final[tuple[Sort, ...]] = ("attention", "newest", "game", "rate")
 

@@ -7,8 +7,6 @@ from typing import Final
 from msgspec import Struct
 from rich.style import Style
 
-__all__ = ["PALETTE_NAMES", "Palette"]
-
 
 class Palette(Struct, frozen=True, kw_only=True):
     """Styles by role; plain text by default.

@@ -17,15 +17,6 @@ from arena_tui.tui.render.palette import Palette
 from arena_tui.tui.render.states import LOOKS, LOSING
 from arena_tui.tui.render.text import bar, clock_time, cost, duration, short_count, spark
 
-__all__ = [
-    "event_line",
-    "paint_pane",
-    "result_text",
-    "state_style_name",
-    "state_text",
-    "title_text",
-]
-
 _STATS_MIN = 15
 _STATS_GAP = 3
 _TIMES_FROM = 34

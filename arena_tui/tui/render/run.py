@@ -21,16 +21,6 @@ from arena_tui.tui.render.lines import details, headline, tag
 from arena_tui.tui.render.palette import Palette
 from arena_tui.tui.render.text import clock_time, cost, count, duration, short_count, spark
 
-__all__ = [
-    "event_cells",
-    "inspect",
-    "paint_board",
-    "paint_header",
-    "paint_scrubber",
-    "preview",
-    "slice_at",
-]
-
 _DETAIL_LINES: Final = 400
 _LONG_LINE: Final = 2_000
 _MARKS: Final = {"error": ("!", "bad"), "gap": ("┆", "bad"), "bookmark": ("◆", "warn")}

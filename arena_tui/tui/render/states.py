@@ -6,8 +6,6 @@ from typing import Final, NamedTuple
 
 from arena_tui.folds.view import PaneState
 
-__all__ = ["LOOKS", "LOSING", "Look"]
-
 
 class Look(NamedTuple):
     """A sign, and the name of the palette's style that goes with it."""

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-__all__ = ["bar", "clock_time", "cost", "count", "duration", "short_count", "spark", "stamp"]
-
 _BLOCKS = " ▁▂▃▄▅▆▇█"
 
 

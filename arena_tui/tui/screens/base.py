@@ -18,8 +18,6 @@ from arena_tui.errors import ArenaError, UsageError
 from arena_tui.tui.screens.host import Host
 from arena_tui.tui.widgets.bars import KeyLine, TitleBar, TruthBar
 
-__all__ = ["ArenaScreen", "guarded"]
-
 _log = logging.getLogger(__name__)
 
 

@@ -10,8 +10,6 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-__all__ = ["ConfirmScreen"]
-
 
 class ConfirmScreen(ModalScreen[bool]):
     """Returns True for yes, False for no."""

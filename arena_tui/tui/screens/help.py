@@ -13,8 +13,6 @@ from textual.widgets import Static
 
 from arena_tui.tui.render.states import LOOKS, LOSING
 
-__all__ = ["HelpScreen"]
-
 _LEGEND: Final = """\
 {running} running   {stuck} stuck: no event for 30 s   {lost} no sign of life
 {finished} finished  {crashed} crashed   {stopped} stopped   {losing} events were lost

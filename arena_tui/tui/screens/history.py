@@ -28,8 +28,6 @@ from arena_tui.tui.screens.host import Host
 from arena_tui.tui.widgets.question import FILTER_HINT, Question
 from arena_tui.tui.widgets.table import Cell, Column, VirtualTable
 
-__all__ = ["HistoryScreen"]
-
 _PAGE: Final = 200
 _REFRESH_S: Final = 2.0
 _COLUMNS: Final = (

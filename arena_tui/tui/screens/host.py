@@ -11,8 +11,6 @@ from arena_tui.consumers.feed import Feed, Frame
 if TYPE_CHECKING:
     from arena_tui.store.history import History  # DuckDB takes 100 ms to import
 
-__all__ = ["Host"]
-
 
 class Host(Protocol):
     """The app as its screens see it."""

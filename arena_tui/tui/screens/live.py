@@ -23,8 +23,6 @@ from arena_tui.tui.widgets.mosaic import Mosaic
 from arena_tui.tui.widgets.question import FILTER_HINT, Question
 from arena_tui.tui.widgets.table import Cell, Column, VirtualTable
 
-__all__ = ["LiveScreen"]
-
 _EMPTY: Final = """No games are being played.
 
   n        start a game here

@@ -15,10 +15,8 @@ from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from arena_tui.errors import ArenaError
-from arena_tui.games.play import GameSpec, demo_specs
+from arena_tui.games.specs import GameSpec, demo_specs
 from arena_tui.services.games import Playable, parse_playable
-
-__all__ = ["NewGameScreen"]
 
 
 class NewGameScreen(ModalScreen[None]):

@@ -19,8 +19,6 @@ from arena_tui.tui.widgets.panels import RunPanels
 from arena_tui.tui.widgets.question import Question
 from arena_tui.tui.widgets.run import Goto, RunHeader, Scrubber
 
-__all__ = ["RunScreen"]
-
 _HINTS: Final = {
     "search": "text of any event   enter find   then n next, N previous   esc close",
     "go to": "120 event   t17 turn   50 % of the run   enter go   esc close",

@@ -17,8 +17,6 @@ from arena_tui.consumers.feed import Frame, Truth
 from arena_tui.tui.render.bars import paint_title, paint_truth
 from arena_tui.tui.widgets.painted import Painted
 
-__all__ = ["KeyLine", "TitleBar", "TruthBar"]
-
 _ALWAYS: Final = ("back", "help")
 """Actions whose keys are shown at any width."""
 

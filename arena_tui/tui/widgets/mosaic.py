@@ -20,8 +20,6 @@ from arena_tui.tui.render.palette import Palette
 from arena_tui.tui.render.pane import paint_pane
 from arena_tui.tui.widgets.painted import Painted
 
-__all__ = ["Mosaic"]
-
 
 class Mosaic(Painted, can_focus=True):
     """A grid of panes with one selected; scrolls by rows of panes."""

@@ -9,8 +9,6 @@ from textual.widget import Widget
 
 from arena_tui.tui.render.palette import PALETTE_NAMES, Palette
 
-__all__ = ["Painted"]
-
 
 class Painted(Widget):
     """Paints lines itself; `palette` follows the theme."""

@@ -18,8 +18,6 @@ from arena_tui.tui.render.run import event_cells, inspect
 from arena_tui.tui.widgets.run import BoardPanel, Goto
 from arena_tui.tui.widgets.table import Cell, Column, VirtualTable
 
-__all__ = ["RunPanels"]
-
 _NARROW: Final = 100
 _COLUMNS: Final = (
     Column(name="event", key="seq", width=7, right=True),

@@ -10,8 +10,6 @@ from textual.widgets import Input, Static
 
 from arena_tui.folds.conditions import EXAMPLE
 
-__all__ = ["FILTER_HINT", "Question"]
-
 FILTER_HINT: Final = f"{EXAMPLE}   enter keep   esc clear"
 
 

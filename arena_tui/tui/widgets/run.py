@@ -15,8 +15,6 @@ from arena_tui.services.playback.playhead import Position
 from arena_tui.tui.render.run import paint_board, paint_header, paint_scrubber
 from arena_tui.tui.widgets.painted import Painted
 
-__all__ = ["BoardPanel", "Goto", "RunHeader", "Scrubber"]
-
 
 class Goto(Message):
     """Go to this place in the run."""

@@ -16,8 +16,6 @@ from arena_tui.tui.render.canvas import line
 from arena_tui.tui.render.clean import fit
 from arena_tui.tui.widgets.painted import Painted
 
-__all__ = ["Column", "RowSource", "VirtualTable"]
-
 Cell: TypeAlias = tuple[str, str]
 """Clean text, and the name of the palette's style for it."""
 RowSource: TypeAlias = Callable[[int], Sequence[Cell] | None]

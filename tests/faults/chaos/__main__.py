@@ -15,8 +15,6 @@ from typing import Final
 from tests.faults.chaos.plan import BACKENDS, draw
 from tests.faults.chaos.scenario import Outcome, run
 
-__all__ = ["command", "line_of", "main"]
-
 _TOLD_OF_ONE_KIND: Final = 5
 
 

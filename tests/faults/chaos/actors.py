@@ -15,8 +15,6 @@ from typing import Final
 from tests.faults.chaos.ledger import note, read_ledgers
 from tests.faults.chaos.processes import ARENA_TUI, Child, Screen
 
-__all__ = ["Actor", "player", "producer", "store"]
-
 _AGAIN_S: Final = 0.7
 _PRODUCERS: Final = [sys.executable, "-m", "tests.faults.chaos.producers"]
 

@@ -11,8 +11,6 @@ from typing import Final
 from tests.faults.chaos.holdings import Event, Gap, Holding
 from tests.faults.chaos.ledger import Emitted, RunLedger, Session, parse
 
-__all__ = ["Accounts", "Checker", "Violation"]
-
 _NUMBERED: Final = {"run_start", "log", "run_end"}
 
 

@@ -10,8 +10,6 @@ from typing import Any, Final
 import duckdb
 import redis
 
-__all__ = ["Event", "Gap", "Holding", "item_of", "read_record", "read_server", "read_store"]
-
 _EVENTS: Final = """
 SELECT run_id, epoch, seq, kind,
        coalesce(payload->>'$.text', payload->>'$.label', payload->>'$.reason')

@@ -13,8 +13,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-__all__ = ["Emitted", "Ledger", "RunLedger", "Session", "Text", "note", "parse", "read_ledgers"]
-
 _CHAIN_CHARS: Final = 16
 
 

@@ -6,8 +6,6 @@ import random
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["BACKENDS", "Fault", "Plan", "draw"]
-
 BACKENDS: Final = ("memory", "aof always", "aof everysec", "no aof")
 _KINDS: Final = ("threads", "bursts", "lines", "short", "large", "slow")
 _PROCESS_FAULTS: Final = ("kill", "stop")

@@ -16,8 +16,6 @@ from typing import IO, Any, Final
 
 from tests.waiting import pause
 
-__all__ = ["ARENA_TUI", "Child", "Screen", "troubles"]
-
 ARENA_TUI: Final = ("-m", "arena_tui")
 _TROUBLES: Final = ("Traceback (most recent", "Task was destroyed", "was never retrieved")
 

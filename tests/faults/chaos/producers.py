@@ -29,8 +29,6 @@ from arena_tui.errors import ArenaError, RunExistsError
 from arena_tui.events import Event, LogEvent, RunEnd, RunStart
 from tests.faults.chaos.ledger import Ledger
 
-__all__ = ["SHAPES", "Producing", "Shape", "main", "play"]
-
 STOP = threading.Event()
 _AHEAD_MAX = 3_000
 _ANSWER_WAIT_S = 40.0

@@ -35,8 +35,6 @@ from tests.faults.chaos.processes import ARENA_TUI, Screen, environment, trouble
 from tests.faults.proxy import Proxy
 from tests.waiting import pause, until
 
-__all__ = ["Outcome", "check_folder", "run"]
-
 _END_S: Final = 60.0
 """Longest that a process may take to end once it was asked to, all faults over."""
 _QUIT_S: Final = 30.0
