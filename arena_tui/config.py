@@ -46,6 +46,11 @@ def redis_path() -> Path:
     return Path(_DIRS.user_data_dir) / "redis"
 
 
+def consumers_path() -> Path:
+    """Folder of the consumers' own state, with a subfolder for each."""
+    return Path(_DIRS.user_data_dir) / "consumers"
+
+
 def config_path(environment: Mapping[str, str] = os.environ) -> Path:
     """Settings file; `ARENA_CONFIG` names another."""
     return Path(environment.get("ARENA_CONFIG") or Path(_DIRS.user_config_dir) / "config.toml")

@@ -8,14 +8,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-from msgspec import Struct
-
 from arena_tui.broker.protocol import Cursor
-from arena_tui.consumers.protocol import Consumer
+from arena_tui.consumers.protocol import Consumer, Counters
 from arena_tui.events import Delivery
 
 
-class Counted(Struct, frozen=True):
+class Counted(Counters, frozen=True, kw_only=True):
     """Deliveries taken."""
 
     taken: int
@@ -69,7 +67,7 @@ class Tally(Consumer):
         return {each.run_id: self._cursors[each.run_id] for each in batch}
 
     def stats(self) -> Counted:
-        return Counted(sum(map(len, self.taken.values())))
+        return Counted(taken=sum(map(len, self.taken.values())))
 
     async def aclose(self) -> None:
         self.closings += 1
@@ -82,8 +80,12 @@ class Onlooker(Consumer):
     batch_events = 10
     batch_interval_s = 0.001
 
-    def __init__(self, name: str = "onlooker") -> None:
+    def __init__(
+        self, name: str = "onlooker", polled: bool = False, runs: list[str] | None = None
+    ) -> None:
         self.name = name
+        self.polled = polled
+        self.runs = runs
         self.failing = False
         self.seen: list[Delivery] = []
 
@@ -98,4 +100,4 @@ class Onlooker(Consumer):
         return {}
 
     def stats(self) -> Counted:
-        return Counted(len(self.seen))
+        return Counted(taken=len(self.seen))

@@ -25,8 +25,10 @@ from arena_tui.bench.measure import (
 )
 from arena_tui.bench.store_peers import EVENTS, INSERT_EVENT, EventRow
 from arena_tui.broker.memory import InProcessBroker
+from arena_tui.config import Config
 from arena_tui.consumers.feed import Feed
 from arena_tui.consumers.persister import Persister
+from arena_tui.consumers.protocol import Context
 from arena_tui.events import Event
 from arena_tui.producers.sink import MultiRunBrokerSink
 from arena_tui.services.consumption import Consumption
@@ -65,8 +67,8 @@ async def _own(plan: Plan, events: Sequence[Event], *, store: bool, fold: bool) 
     sink = MultiRunBrokerSink(broker)
     database = Database(str(path)) if store else None
     storing = Consumption(Persister(database), broker) if database else None
-    feed = Feed(broker)
-    watching = Consumption(feed, broker, polled=True)
+    feed = Feed(Context(broker, Config(db=str(path) if store else None)))
+    watching = Consumption(feed, broker)
     screen = asyncio.create_task(_draw(feed, watching, storing, sink) if fold else asyncio.sleep(0))
     if storing:
         await storing.start()
@@ -114,7 +116,8 @@ async def _draw(
     while True:
         await asyncio.sleep(_FRAME_S)
         await watching.catch_up()
-        await feed.frame(storing, sink.stats().queued)
+        running = [each.info() for each in (watching, storing) if each is not None]
+        await feed.frame(running, sink.stats().queued)
 
 
 def _check(what: str, count: int, events: Sequence[Event]) -> None:

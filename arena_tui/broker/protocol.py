@@ -155,13 +155,13 @@ class ConsumerStats(Struct, frozen=True, kw_only=True):
 
     name: str
     durable: bool
-    delivered: int
-    in_gaps: int
-    skipped: int
-    lag: int
-    lag_peak: int
-    lag_s: float
-    overflow: int
+    delivered: int = 0
+    in_gaps: int = 0
+    skipped: int = 0
+    lag: int = 0
+    lag_peak: int = 0
+    lag_s: float = 0.0
+    overflow: int = 0
 
 
 class BrokerStats(Struct, frozen=True, kw_only=True):
@@ -201,6 +201,10 @@ class Subscription(Protocol):
 
     def ack(self, cursors: Mapping[str, Cursor]) -> None:
         """Acknowledge everything up to these cursors as committed; durable subscriptions only."""
+        ...
+
+    def stats(self) -> ConsumerStats:
+        """A snapshot of its counters."""
         ...
 
     def close(self) -> None:

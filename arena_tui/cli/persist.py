@@ -13,16 +13,17 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from msgspec import Struct
+from msgspec.structs import asdict
 
-from arena_tui.broker.protocol import STORE, BrokerStats
+from arena_tui.broker.protocol import STORE
 from arena_tui.cli.ending import ending_signals
 from arena_tui.cli.output import begin_log, harmless, local, say_json, tell
 from arena_tui.config import Config, load_config
-from arena_tui.consumers.feed import stored_and_lost
-from arena_tui.consumers.lines import Recorder
+from arena_tui.consumers.lines import recording
+from arena_tui.consumers.persister import PersisterStats
 from arena_tui.errors import StoreError, StoreLockedError, UsageError
 from arena_tui.events import utc_now
+from arena_tui.folds.accounts import Account
 from arena_tui.services.runtime import Runtime
 
 _REPORT_INTERVAL_S: Final = 1.0
@@ -30,13 +31,11 @@ _FLUSH_TIMEOUT_S: Final = 10.0
 _FLUSH_POLL_S: Final = 0.05
 
 
-class _Account(Struct, frozen=True, kw_only=True):
-    """Accounts for every event: `published == stored + in_flight + lost`. Printed by `--json`.
+class _Report(Account, frozen=True, kw_only=True):
+    """Where every event is, and what is wrong. Printed by `--json`.
 
     Attributes:
         since: When this process began to count; what earlier ones lost is in the store.
-        published: Events this process has seen; those stored earlier count in `stored`.
-        lost_unknown: Gaps of unknown length; their events are no part of `lost`.
         lag_s: Age of the oldest event in flight.
         overflow: Events trimmed before they were stored; part of `lost`.
         quarantined: Events kept raw because the store cannot accept them; part of `lost`.
@@ -49,11 +48,6 @@ class _Account(Struct, frozen=True, kw_only=True):
     db: str
     runs: int
     since: datetime
-    published: int
-    stored: int
-    in_flight: int
-    lost: int
-    lost_unknown: int
     lag_s: float
     overflow: int
     quarantined: int
@@ -62,12 +56,7 @@ class _Account(Struct, frozen=True, kw_only=True):
     error: str | None
 
     def __str__(self) -> str:
-        return (
-            f"since {local(self.since):%Y-%m-%d %H:%M}: "
-            f"published {self.published:,} = stored {self.stored:,} + "
-            f"in flight {self.in_flight:,} + lost {self.lost:,}"
-            + (", and an unknown number" if self.lost_unknown else "")
-        )
+        return f"since {local(self.since):%Y-%m-%d %H:%M}: {super().__str__()}"
 
 
 def persist(arguments: argparse.Namespace) -> int:
@@ -81,35 +70,33 @@ def persist(arguments: argparse.Namespace) -> int:
     if config.db == ":memory:":
         raise UsageError("persist in :memory: would keep nothing: give a file with --db")
     begin_log(arguments.debug)
-    account = asyncio.run(_persist(config, arguments.record))
+    report = asyncio.run(_persist(config, arguments.record))
     if arguments.json:
-        say_json(account)
+        say_json(report)
     return 0
 
 
-async def _persist(config: Config, record: str | None) -> _Account:
+async def _persist(config: Config, record: str | None) -> _Report:
     since = utc_now()
     stopped = asyncio.Event()
     _handle_signals(stopped)
     console = _Console()
     logging.getLogger("arena_tui").addHandler(console)
-    runtime = Runtime(config)
+    runtime = Runtime(config, consumers=[recording(Path(record))] if record else [])
     try:
-        if record:
-            await runtime.consume(Recorder(Path(record), runtime.broker.name))
         await _open(runtime)
         console.say(f"storing what comes through {runtime.broker.name} in {config.db}")
         await _watch(runtime, console, stopped, since)
         await _flush(runtime, since)
-        account = await _account(runtime, since)
+        report = await _report(runtime, since)
     finally:
         await runtime.aclose()
         console.show_status("")
         logging.getLogger("arena_tui").removeHandler(console)
-    if account.error is not None:
-        raise StoreError(f"not everything could be stored: {account.error}: {account}")
-    console.say(f"{account}; what comes now is stored next time")
-    return account
+    if report.error is not None:
+        raise StoreError(f"not everything could be stored: {report.error}: {report}")
+    console.say(f"{report}; what comes now is stored next time")
+    return report
 
 
 def _handle_signals(stopped: asyncio.Event) -> None:
@@ -133,24 +120,24 @@ async def _open(runtime: Runtime) -> None:
 async def _watch(
     runtime: Runtime, console: _Console, stopped: asyncio.Event, since: datetime
 ) -> None:
-    """Report the account once a second until stopped."""
-    account = await _account(runtime, since)
-    before, published, lost, unknown = time.monotonic(), account.published, 0, 0
+    """Print the account once a second until stopped."""
+    report = await _report(runtime, since)
+    before, published, lost, unknown = time.monotonic(), report.published, 0, 0
     while not stopped.is_set():
         with suppress(TimeoutError):
             await asyncio.wait_for(stopped.wait(), _REPORT_INTERVAL_S)
-        account = await _account(runtime, since)
-        if account.lost > lost:
-            console.say(f"{account.lost - lost:,} events could not be had any more: noted as gaps")
-        if account.lost_unknown > unknown:
+        report = await _report(runtime, since)
+        if report.lost > lost:
+            console.say(f"{report.lost - lost:,} events could not be had any more: noted as gaps")
+        if report.lost_unknown > unknown:
             console.say("an unknown number of events could not be had any more: noted as gaps")
         now = time.monotonic()
-        rate = (account.published - published) / (now - before)
-        before, published = now, account.published
-        lost, unknown = account.lost, account.lost_unknown
-        problem = account.link or (account.error and "the store refuses")
+        rate = (report.published - published) / (now - before)
+        before, published = now, report.published
+        lost, unknown = report.lost, report.lost_unknown
+        problem = report.link or (report.error and "the store refuses")
         console.show_status(
-            f"{account} · {rate:,.0f} ev/s · lag {account.lag_s:.1f} s"
+            f"{report} · {rate:,.0f} ev/s · lag {report.lag_s:.1f} s"
             + (f" · {problem}" if problem else "")
         )
 
@@ -163,35 +150,28 @@ async def _flush(runtime: Runtime, since: datetime) -> None:
     target = (await runtime.broker.stats()).published
     with suppress(TimeoutError):
         async with asyncio.timeout(_FLUSH_TIMEOUT_S):
-            while (account := await _account(runtime, since)).error is None:
-                if account.stored + account.lost >= target:
+            while (report := await _report(runtime, since)).error is None:
+                if report.stored + report.lost >= target:
                     return
                 await asyncio.sleep(_FLUSH_POLL_S)
 
 
-async def _account(runtime: Runtime, since: datetime) -> _Account:
-    storing = runtime.storing
-    assert storing is not None
+async def _report(runtime: Runtime, since: datetime) -> _Report:
     assert runtime.config.db is not None
-    stats: BrokerStats = await runtime.broker.stats()
-    counters, health = storing.consumer.stats(), storing.health
-    stored, lost = stored_and_lost(stats, counters)
-    return _Account(
+    stats, store = await runtime.broker.stats(), runtime.running(STORE).info()
+    assert isinstance(store.stats, PersisterStats)
+    return _Report(
+        **asdict(store.account(stats.published)),
         broker=runtime.broker.name,
         db=runtime.config.db,
         runs=len(stats.runs),
         since=since,
-        published=stats.published,
-        stored=stored,
-        in_flight=stats.published - stored - lost,
-        lost=lost,
-        lost_unknown=counters.lost_unknown,
-        lag_s=next((each.lag_s for each in stats.consumers if each.name == STORE), 0.0),
+        lag_s=store.lag_s,
         overflow=stats.overflow,
-        quarantined=counters.quarantined,
-        failures=health.failures,
+        quarantined=store.stats.quarantined,
+        failures=store.failures,
         link=stats.link,
-        error=health.last_error,
+        error=store.last_error,
     )
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from arena_tui.cli.ending import ending_signals
 from arena_tui.cli.output import begin_log, harmless, say, say_json, tell
 from arena_tui.config import Config, load_config
-from arena_tui.consumers.lines import Recorder
+from arena_tui.consumers.lines import recording
 from arena_tui.errors import ArenaError, BrokerError, StoreError, UsageError
 from arena_tui.games.play import GameResult, Player
 from arena_tui.games.quiet import quiet_fds
@@ -80,12 +80,11 @@ def _fields(result: GameResult) -> dict[str, object]:
 
 async def _play(config: Config, spec: GameSpec, report: _Report, record: str | None) -> int:
     loop = asyncio.get_running_loop()
-    runtime = Runtime(config, producer=True)
+    consumers = [recording(Path(record))] if record else []
+    runtime = Runtime(config, producer=True, consumers=consumers)
     player: Player | None = None
     signalled: list[int] = []
     try:
-        if record:
-            await runtime.consume(Recorder(Path(record), runtime.broker.name))
         await runtime.open()
         report.problems += runtime.notices
 
@@ -107,7 +106,7 @@ async def _play(config: Config, spec: GameSpec, report: _Report, record: str | N
     finally:
         unsaved = await runtime.aclose()
     if unsaved:
-        raise StoreError(unsaved) if runtime.storing else BrokerError(unsaved)
+        raise StoreError(unsaved) if runtime.database else BrokerError(unsaved)
     if signalled:
         return 128 + signalled[0]
     crashed = [result for result in player.results if result.status == "crashed"]

@@ -13,6 +13,7 @@ from arena_tui.cli.last_resort import LastResort
 from arena_tui.cli.output import begin_log, tell
 from arena_tui.cli.terminal import Output, text_output
 from arena_tui.config import Config, load_config
+from arena_tui.consumers.lines import recording
 from arena_tui.errors import UsageError
 from arena_tui.services.games import Playable, parse_playable
 
@@ -55,7 +56,7 @@ def _show(
             on_signal=output.leave,
             on_leaving=last_resort.begin,
             follow=files,
-            record=Path(record) if record else None,
+            consumers=[recording(Path(record))] if record else [],
         )
         last_resort.unsaved = lambda: app.runtime.unsaved()  # noqa: PLW0108 - made on mounting
         code = app.run()

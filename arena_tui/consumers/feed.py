@@ -5,25 +5,23 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from arena_tui.broker.protocol import (
     STORE,
-    BrokerProtocol,
     BrokerStats,
     Cursor,
     RunInfo,
     RunState,
     RunStats,
 )
-from arena_tui.consumers.protocol import Consumer, Health
+from arena_tui.consumers.protocol import Consumer, ConsumerInfo, ConsumerState, Context
 from arena_tui.events import Delivery, Envelope, Gap, RunStart
+from arena_tui.folds.accounts import Account
 from arena_tui.folds.view import Pane, RunView
-
-if TYPE_CHECKING:
-    from arena_tui.consumers.persister import Persister, PersisterStats  # imports DuckDB: 50 ms
 
 _RUNS_EVERY_S = 1.0
 _FINISHED_KEPT = 200
@@ -31,69 +29,46 @@ _SECONDS = 60
 
 
 class Truth(Struct, frozen=True, kw_only=True):
-    """Where every event is: `published == stored + in_flight + lost`.
+    """What the truth bar shows.
 
     Attributes:
+        account: Where every event is; of a store, if there is one.
         store: `off`, or the state of the persister.
         store_error: Why storing fails; None while it works.
-        lag_s: Age of the oldest event not yet stored, seconds.
+        lag_s: Age of the oldest event not yet read by the store, seconds.
         queued: Events emitted by game threads but not yet published.
         behind: Events published but not yet folded here.
         per_second: Events published in each of the last seconds, newest last.
-        overflow: Events a durable consumer lost.
-        warnings: The newest warnings.
         link: What is wrong with the connection to the broker's server; None while it works.
-        lost_unknown: Gaps of unknown length, whose events are no part of `lost`.
 
     It begins with this process: what earlier ones stored or lost is in the store. With a shared
-    broker, `published` counts the events this process has seen, and `stored` includes those stored
-    before it connected.
+    broker, the account has the events this process has seen, those stored before included.
     """
 
-    published: int = 0
-    stored: int = 0
-    in_flight: int = 0
-    lost: int = 0
-    store: str = "off"
+    account: Account = Account()
+    store: ConsumerState | Literal["off"] = "off"
     store_error: str | None = None
     lag_s: float = 0.0
     queued: int = 0
     behind: int = 0
     per_second: tuple[int, ...] = ()
-    overflow: int = 0
-    warnings: tuple[str, ...] = ()
     link: str | None = None
-    lost_unknown: int = 0
 
 
 class Frame(Struct, frozen=True, kw_only=True):
-    """Everything the screen shows of live runs, at one instant; panes in order of appearance."""
+    """Everything the screen shows of live runs, at one instant.
+
+    Attributes:
+        panes: In order of appearance.
+        broker: The broker's counters; None in the first, empty frame.
+        consumers: Snapshots of all consumers.
+    """
 
     number: int = 0
     panes: tuple[Pane, ...] = ()
     truth: Truth = Truth()
-
-
-class FeedStats(Struct, frozen=True, kw_only=True):
-    """Counters of one feed.
-
-    Attributes:
-        frames: Frames sampled.
-        runs: Runs it holds a fold of.
-    """
-
-    frames: int
-    runs: int
-
-
-class Storing(Protocol):
-    """The running persister: its counters and health."""
-
-    @property
-    def consumer(self) -> Persister: ...
-
-    @property
-    def health(self) -> Health: ...
+    broker: BrokerStats | None = None
+    consumers: tuple[ConsumerInfo, ...] = ()
 
 
 class Feed(Consumer):
@@ -107,11 +82,11 @@ class Feed(Consumer):
 
     name = "dashboard"
     durable = False
-    batch_events = 1_000
-    batch_interval_s = 0.1
+    polled = True
 
-    def __init__(self, broker: BrokerProtocol, clock: Callable[[], float] = time.monotonic) -> None:
-        self._broker = broker
+    def __init__(self, context: Context, clock: Callable[[], float] = time.monotonic) -> None:
+        self._context = context
+        self._broker = context.broker
         self._clock = clock
         self._views: dict[str, RunView] = {}
         self._panes: dict[str, tuple[object, Pane]] = {}
@@ -147,9 +122,6 @@ class Feed(Consumer):
             view.add(delivery, now)
         return {}
 
-    def stats(self) -> FeedStats:
-        return FeedStats(frames=self._frames, runs=len(self._views))
-
     def view(self, run_id: str) -> RunView | None:
         """The fold of one live or recently finished run."""
         return self._views.get(run_id)
@@ -174,7 +146,7 @@ class Feed(Consumer):
             if view.totals.status != "running":
                 self._forget(run_id)
 
-    async def frame(self, storing: Storing | None = None, queued: int = 0) -> Frame:
+    async def frame(self, consumers: Sequence[ConsumerInfo] = (), queued: int = 0) -> Frame:
         """Sample a frame; panes that did not change are the same objects as before."""
         now = self._clock()
         stats = await self._broker.stats()
@@ -193,35 +165,39 @@ class Feed(Consumer):
             for view in self._views.values():
                 view.end_seconds(seconds)
         by_run = {each.run_id: each for each in stats.runs}
-        own = next((c for c in stats.consumers if c.name == self.name), None)
-        durable = next((c for c in stats.consumers if c.name == STORE), None)
         self._frames += 1
-        persister = storing.consumer if storing else None
-        health = storing.health if storing else None
-        counters = persister.stats() if persister else None
-        stored, lost = stored_and_lost(stats, counters)
+        panes = tuple(
+            self._pane(view, by_run.get(run_id), stats.capacity, now, seconds > 0)
+            for run_id, view in self._views.items()
+        )
         return Frame(
             number=self._frames,
-            panes=tuple(
-                self._pane(view, by_run.get(run_id), stats.capacity, now, seconds > 0, persister)
-                for run_id, view in self._views.items()
-            ),
-            truth=Truth(
-                published=stats.published,
-                stored=stored,
-                in_flight=stats.published - stored - lost,
-                lost=lost,
-                store=health.state if health else "off",
-                store_error=health.last_error if health else None,
-                lag_s=durable.lag_s if durable else 0.0,
-                queued=queued,
-                behind=own.lag if own else 0,
-                per_second=tuple(self._per_second),
-                overflow=stats.overflow,
-                warnings=stats.warnings,
-                link=stats.link,
-                lost_unknown=counters.lost_unknown if counters else 0,
-            ),
+            panes=panes,
+            truth=self._truth(stats, {each.name: each for each in consumers}, queued),
+            broker=stats,
+            consumers=tuple(consumers),
+        )
+
+    def _truth(
+        self, stats: BrokerStats, consumers: Mapping[str, ConsumerInfo], queued: int
+    ) -> Truth:
+        own, store = consumers.get(self.name), consumers.get(STORE)
+        truth = Truth(
+            account=Account(published=stats.published, in_flight=stats.published),
+            store="off" if self._context.config.db is None else "starting",
+            queued=queued,
+            behind=own.lag if own else 0,
+            per_second=tuple(self._per_second),
+            link=stats.link,
+        )
+        if store is None:
+            return truth
+        return replace(
+            truth,
+            account=store.account(stats.published),
+            store=store.state,
+            store_error=store.last_error,
+            lag_s=store.lag_s,
         )
 
     def _introduce(self, infos: Iterable[RunInfo]) -> None:
@@ -232,24 +208,22 @@ class Feed(Consumer):
                 view.introduce(info.meta)
 
     def _pane(
-        self,
-        view: RunView,
-        stats: RunStats | None,
-        capacity: int,
-        now: float,
-        second_over: bool,
-        persister: Persister | None,
+        self, view: RunView, stats: RunStats | None, capacity: int, now: float, second_over: bool
     ) -> Pane:
         run_id = view.totals.run_id
-        held, waiting, lost = (stats.held, stats.lag(STORE), stats.overflow) if stats else (0, 0, 0)
-        lag = None if persister is None else waiting
+        stores = self._context.config.db is not None
+        held, lag, lost = 0, 0 if stores else None, 0
+        if stats is not None:
+            held, lost = stats.held, stats.overflow
+            lag = stats.lag(STORE) if stores else None
         state = self._states.get(run_id, "open")
         live = view.totals.status == "running"
         key = (view.version, held, lag, lost, state)
         known = self._panes.get(run_id)
         if known is not None and known[0] == key and not (second_over and live):
             return known[1]
-        stored = persister.totals(run_id) if persister is not None and view.partial else None
+        history = self._context.history
+        stored = history.live_totals(run_id) if history is not None and view.partial else None
         pane = view.pane(now, state, held, capacity, lag, lost, stored)
         self._panes[run_id] = (key, pane)
         return pane
@@ -262,12 +236,3 @@ class Feed(Consumer):
     def _forget(self, run_id: str) -> None:
         self._views.pop(run_id, None)
         self._panes.pop(run_id, None)
-
-
-def stored_and_lost(stats: BrokerStats, counters: PersisterStats | None) -> tuple[int, int]:
-    """How many published events are stored, and how many lost; the others are in flight."""
-    if counters is None:
-        return 0, 0
-    held = sum(each.lag(STORE) for each in stats.runs)
-    rest = stats.published - counters.lost
-    return rest - max(0, min(held, rest)), counters.lost

@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from arena_tui.broker.protocol import Cursor
 from arena_tui.codec import encode_line
-from arena_tui.consumers.protocol import Consumer
+from arena_tui.consumers.protocol import Consumer, ConsumerFactory, Counters
 from arena_tui.errors import RecordingError
 from arena_tui.events import Delivery, Envelope, Gap, RunEnd
 from arena_tui.store.threads import DaemonThreads
@@ -27,13 +27,10 @@ from arena_tui.store.threads import DaemonThreads
 T = TypeVar("T")
 
 
-class RecorderStats(Struct, frozen=True, kw_only=True):
-    """Counters since creation: events written, events in the gaps written, and gaps written whose
-    length nobody knows."""
+class RecorderStats(Counters, frozen=True, kw_only=True):
+    """Counters since creation; `recorded`: events written."""
 
     recorded: int
-    lost: int
-    lost_unknown: int
 
 
 class _Kept(Struct, frozen=True):
@@ -223,6 +220,11 @@ class Recorder(Consumer):
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+
+
+def recording(path: Path) -> ConsumerFactory:
+    """Make a recorder into this file for any runtime."""
+    return lambda context: Recorder(path, context.broker.name)
 
 
 def _take(each: Delivery, cursors: dict[str, Cursor], lost: set[str]) -> Delivery | None:

@@ -7,17 +7,13 @@ missed.
 from __future__ import annotations
 
 import logging
-import time
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 
-from msgspec import Struct
-
 from arena_tui.broker.protocol import STORE, Cursor
 from arena_tui.broker.timing import LEFT_RUN_KEPT_S
-from arena_tui.consumers.protocol import Consumer
+from arena_tui.consumers.protocol import Consumer, Counters
 from arena_tui.errors import StoreError
 from arena_tui.events import Delivery, Envelope, Gap, utc_now
 from arena_tui.folds.totals import RunTotals
@@ -28,20 +24,16 @@ from arena_tui.store.rows import load_cursors, load_unfinished
 _log = logging.getLogger(__name__)
 
 
-class PersisterStats(Struct, frozen=True, kw_only=True):
+class PersisterStats(Counters, frozen=True, kw_only=True):
     """Counters since creation.
 
     Attributes:
         stored: Events handled that are in the store, those included that already were.
-        lost: Events in gaps, likewise.
-        lost_unknown: Gaps of unknown length that were new; none of their events is in `lost`.
         quarantined: Those of the lost that are kept raw in quarantine.
     """
 
     stored: int
-    lost: int
     quarantined: int
-    lost_unknown: int = 0
 
 
 class Persister(Consumer):
@@ -69,7 +61,6 @@ class Persister(Consumer):
         self._lost = 0
         self._lost_unknown = 0
         self._quarantined = 0
-        self._commits: deque[tuple[float, int]] = deque(maxlen=512)
 
     async def start(self) -> Mapping[str, Cursor]:
         self._ingest.forget()
@@ -88,7 +79,6 @@ class Persister(Consumer):
         """
         aside: list[Quarantined] = []
         while True:
-            started = time.perf_counter()
             try:
                 folded = await self._database.write(
                     partial(self._ingest.commit, batch=batch, aside=aside)
@@ -100,7 +90,6 @@ class Persister(Consumer):
                 batch = without(batch, bad)
                 aside += bad
             else:
-                self._commits.append(((time.perf_counter() - started) * 1_000, len(batch)))
                 self._count(batch, aside, folded)
                 return {run_id: Cursor(each.epoch, each.seq) for run_id, each in folded.items()}
 
@@ -113,16 +102,7 @@ class Persister(Consumer):
         )
 
     async def aclose(self) -> None:
-        self._database.live_runs = frozenset()
-
-    def totals(self, run_id: str) -> RunTotals | None:
-        """The run's totals as stored; None unless it is being stored."""
-        return self._ingest.live.get(run_id)
-
-    @property
-    def commits(self) -> list[tuple[float, int]]:
-        """The latest commits, oldest first: duration in ms, and number of deliveries."""
-        return list(self._commits)
+        self._database.live_totals = {}
 
     def _count(
         self,
@@ -137,7 +117,7 @@ class Persister(Consumer):
         self._lost += sum(gap.count for gap in gaps)
         self._lost_unknown += self._ingest.remember(folded)
         self._quarantined += len(aside)
-        self._database.live_runs = frozenset(self._ingest.live)
+        self._database.live_totals = self._ingest.live
 
     async def _unstorable(self, batch: Sequence[Delivery]) -> list[Quarantined]:
         """The events that can never be stored; none if it is the store that fails."""

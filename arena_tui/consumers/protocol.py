@@ -10,7 +10,8 @@ Guarantees to a consumer, kept by `services.consumption`:
     that stores its cursors atomically with its data, and skips what they cover, applies every
     event exactly once, whatever crashes when.
 4.  `start` is called before the first batch and `aclose` after the last. A restart calls `aclose`,
-    then `start`; deliveries resume after the cursors that `start` returns.
+    then `start`; deliveries resume after the cursors that `start` returns, and nothing before them
+    is delivered.
 5.  A failing or slow consumer falls behind and eventually gets a gap. It delays no other consumer,
     no producer and not the broker.
 
@@ -21,15 +22,33 @@ cancelled at shutdown; its batch then counts as not handled.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Collection, Mapping, Sequence
-from typing import Literal, Protocol, TypeAlias
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 from msgspec import Struct
 
-from arena_tui.broker.protocol import Cursor, Start
+from arena_tui.broker.protocol import BrokerProtocol, ConsumerStats, Cursor, Start
+from arena_tui.config import Config, consumers_path
 from arena_tui.events import Delivery
+from arena_tui.folds.accounts import Account, account_of
+
+if TYPE_CHECKING:
+    from arena_tui.store.history import History  # DuckDB takes 100 ms to import
 
 ConsumerState: TypeAlias = Literal["starting", "ok", "error", "stopped"]
+
+
+class Counters(Struct, frozen=True, kw_only=True):
+    """What a consumer counts itself, since its creation; a subclass adds what is its own.
+
+    Attributes:
+        lost: Events in the gaps it has handled.
+        lost_unknown: Gaps of unknown length; none of their events is in `lost`.
+    """
+
+    lost: int = 0
+    lost_unknown: int = 0
 
 
 class Consumer(Protocol):
@@ -38,6 +57,8 @@ class Consumer(Protocol):
     Attributes:
         name: Used in logs and counters; unique among the durable consumers of a broker.
         durable: Whether the broker holds events, as long as it can, until they are acked.
+        runs: The runs to subscribe to; None: all, including future ones.
+        polled: Whether deliveries are handled only when the runtime's `catch_up` is called.
         batch_events: A batch is handed over at this many events,
         batch_interval_s: or when its oldest event has waited this long.
         unfinished: Runs it was reading when it stopped last, set by `start`. Of one that a shared
@@ -46,8 +67,10 @@ class Consumer(Protocol):
 
     name: str
     durable: bool
-    batch_events: int
-    batch_interval_s: float
+    runs: Collection[str] | None = None
+    polled: bool = False
+    batch_events: int = 1_000
+    batch_interval_s: float = 0.2
     unfinished: Collection[str] = ()
 
     @abstractmethod
@@ -64,25 +87,76 @@ class Consumer(Protocol):
         """
         ...
 
-    @abstractmethod
-    def stats(self) -> Struct:
+    def stats(self) -> Counters:
         """Its current counters."""
-        ...
+        return Counters()
 
     async def aclose(self) -> None:
         """Release what `start` opened. Idempotent; does nothing by default."""
         return
 
 
-class Health(Struct, frozen=True, kw_only=True):
-    """Health of a consumer.
+class Context:
+    """What a consumer may use of the runtime it runs in.
+
+    Attributes:
+        broker: The broker it reads.
+        config: The settings in force.
+    """
+
+    def __init__(
+        self,
+        broker: BrokerProtocol,
+        config: Config,
+        history: Callable[[], History | None] = lambda: None,
+    ) -> None:
+        self.broker = broker
+        self.config = config
+        self._history = history
+
+    @property
+    def history(self) -> History | None:
+        """The store's reader; None while no store is open."""
+        return self._history()
+
+    def folder(self, name: str) -> Path:
+        """The folder for the own state of the consumer of this name, made if missing."""
+        folder = consumers_path() / name
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+
+ConsumerFactory: TypeAlias = Callable[[Context], Consumer]
+"""Makes a consumer for one runtime; the consumer's class, when it takes nothing but the context."""
+
+
+class ConsumerInfo(ConsumerStats, frozen=True, kw_only=True):
+    """A snapshot of one consumer as it runs, in events.
 
     Attributes:
         state: `error` from a failure until the next success.
-        failures: Number of times that start, subscription, `handle` or `aclose` failed.
+        failures: How often start, subscription, `handle` or `aclose` failed.
         last_error: Why the last attempt failed; None once one succeeded.
+        unacked: Published and not acked; 0 if it is not durable.
+        stats: Its own counters.
     """
 
     state: ConsumerState
     failures: int
     last_error: str | None
+    unacked: int
+    stats: Counters
+
+    @property
+    def published(self) -> int:
+        """All that was published to it."""
+        return self.delivered + self.in_gaps + self.skipped + self.lag
+
+    @property
+    def acked(self) -> int:
+        """Acked, or before its start cursors; 0 if it is not durable."""
+        return max(0, self.published - self.unacked) if self.durable else 0
+
+    def account(self, published: int) -> Account:
+        """Where `published` events are, by what this durable consumer has of them."""
+        return account_of(published, self.unacked, self.stats.lost, self.stats.lost_unknown)

@@ -221,7 +221,7 @@ class _OwnRuntime:
         finally:
             self._stop()
         if unsaved:
-            raise StoreError(unsaved) if self._runtime.storing else BrokerError(unsaved)
+            raise StoreError(unsaved) if self._runtime.database else BrokerError(unsaved)
 
     async def _open(self) -> Runtime:
         runtime = Runtime(self.config, producer=True)

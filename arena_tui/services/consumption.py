@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from typing import Final, Generic, TypeVar
 
-from arena_tui.broker.protocol import BrokerProtocol, Subscription
-from arena_tui.consumers.protocol import Consumer, ConsumerState, Health
+from msgspec.structs import asdict
+
+from arena_tui.broker.protocol import BrokerProtocol, ConsumerStats, Subscription
+from arena_tui.consumers.protocol import Consumer, ConsumerInfo, ConsumerState
 from arena_tui.errors import ArenaError
 from arena_tui.events import Delivery
 
@@ -34,46 +36,41 @@ class Consumption(Generic[C]):
     """One consumer running on a broker, from `start` to `stop`.
 
     Args:
-        runs: The runs to subscribe to; None: all, including future ones.
-        polled: Start no task; deliveries are handled when `catch_up` is called.
         retry_s: Delays between retries, in seconds; the last one repeats.
         on_failure: Called with a message when the consumer starts to fail, once until it recovers.
 
     Attributes:
         consumer: The consumer being run.
-        polled: See above.
+        last_error: Why the last attempt failed; None once one succeeded.
     """
 
     def __init__(
         self,
         consumer: C,
         broker: BrokerProtocol,
-        runs: Collection[str] | None = None,
         *,
-        polled: bool = False,
         retry_s: Sequence[float] = RETRY_S,
         on_failure: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.consumer = consumer
-        self.polled = polled
-        self._unacked = 0
+        self._state: ConsumerState = "starting"
         self._broker = broker
-        self._runs = runs
         self._retry_s = retry_s
         self._on_failure = on_failure
         self._subscription: Subscription | None = None
         self._task: asyncio.Task[None] | None = None
         self._catching_up = asyncio.Lock()
         self._in_hand: list[Delivery] = []
-        self._state: ConsumerState = "starting"
+        self._reading = ConsumerStats(name=consumer.name, durable=consumer.durable)
+        self._unacked = 0
+        self.last_error: str | None = None
         self._failures = 0
         self._attempt = 0
-        self._last_error: str | None = None
 
     @property
-    def health(self) -> Health:
-        """Current state and failures."""
-        return Health(state=self._state, failures=self._failures, last_error=self._last_error)
+    def closed(self) -> bool:
+        """Whether it was closed by itself, while the others go on."""
+        return self.consumer.polled and self._state == "stopped"
 
     @property
     def unacked(self) -> int:
@@ -81,6 +78,19 @@ class Consumption(Generic[C]):
         if self._subscription is None:
             return self._unacked
         return sum(self._broker.lags(self.consumer.name).values())
+
+    def info(self) -> ConsumerInfo:
+        """A snapshot; once it is stopped, with the figures of that time."""
+        if self._subscription is not None:
+            self._reading, self._unacked = self._subscription.stats(), self.unacked
+        return ConsumerInfo(
+            **asdict(self._reading),
+            state=self._state,
+            failures=self._failures,
+            last_error=self.last_error,
+            unacked=self._unacked,
+            stats=self.consumer.stats(),
+        )
 
     async def start(self) -> None:
         """Start the consumer and subscribe: from then on the broker holds events for it.
@@ -96,7 +106,7 @@ class Consumption(Generic[C]):
             await self._close_consumer()
             raise
         self._recover()
-        if not self.polled:
+        if not self.consumer.polled:
             self._task = asyncio.create_task(self._run(), name=self.consumer.name)
 
     async def catch_up(self, limit: int = _CATCH_UP_MAX) -> int:
@@ -123,7 +133,7 @@ class Consumption(Generic[C]):
     def close(self) -> None:
         """Close the subscription; enough for a polled consumer without `aclose`. Idempotent."""
         if self._subscription is not None:
-            self._unacked = self.unacked
+            self._reading, self._unacked = self._subscription.stats(), self.unacked
             self._subscription.close()
             self._subscription = None
         self._state = "stopped"
@@ -188,7 +198,7 @@ class Consumption(Generic[C]):
             self._subscription.close()
         consumer = self.consumer
         return self._broker.subscribe(
-            consumer.name, self._runs, start, consumer.durable, consumer.unfinished
+            consumer.name, consumer.runs, start, consumer.durable, consumer.unfinished
         )
 
     async def _restart(self) -> None:
@@ -215,13 +225,13 @@ class Consumption(Generic[C]):
             told = f"{self.consumer.name}: {error}; events are held and tried again"
             _log.error("%s", told, exc_info=traceback)
             self._on_failure(told)
-        self._state, self._last_error = "error", str(error) or type(error).__name__
+        self._state, self.last_error = "error", str(error) or type(error).__name__
         self._failures += 1
 
     def _recover(self) -> None:
         if self._state == "error":
             _log.warning("%s works again", self.consumer.name)
-        self._state, self._last_error = "ok", None
+        self._state, self.last_error = "ok", None
 
     async def _close_consumer(self) -> None:
         try:

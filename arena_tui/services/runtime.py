@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import os
 import socket
-from collections.abc import Collection, Coroutine, Sequence
+from collections import deque
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -17,7 +18,7 @@ from arena_tui.broker.refused import Refused
 from arena_tui.broker.tasks import keep_quiet_of_lost_connections
 from arena_tui.broker.timing import Timing
 from arena_tui.config import Config
-from arena_tui.consumers.protocol import Consumer
+from arena_tui.consumers.protocol import Consumer, ConsumerFactory, ConsumerInfo, Context
 from arena_tui.producers.follow import Follower
 from arena_tui.producers.sink import MultiRunBrokerSink
 from arena_tui.services.closing import Closing
@@ -25,7 +26,6 @@ from arena_tui.services.consumption import Consumption
 from arena_tui.services.games import Games
 
 if TYPE_CHECKING:
-    from arena_tui.consumers.persister import Persister
     from arena_tui.store.database import Database
     from arena_tui.store.history import History
 
@@ -43,13 +43,14 @@ class Runtime:
         producer: Whether this process only publishes: with a shared broker it then neither stores
             nor reads.
         limits: How much the broker holds.
+        consumers: Make consumers that run from `open` until `aclose`.
         give_up_s: How long `aclose` waits while nothing is published and no durable consumer
             makes progress.
         timing: Intervals and timeouts of a shared broker's background work.
 
     Attributes:
         broker, sink, games: Set from the start.
-        database, history, storing: Set once `open` has returned; `storing` runs the persister.
+        database, history: Set once `open` has returned, if there is a store.
         notices: Messages for the user, oldest first.
     """
 
@@ -58,6 +59,7 @@ class Runtime:
         config: Config,
         limits: Limits | None = None,
         *,
+        consumers: Iterable[ConsumerFactory] = (),
         producer: bool = False,
         give_up_s: float = _GIVE_UP_S,
         timing: Timing | None = None,
@@ -69,19 +71,21 @@ class Runtime:
         self._sinks = [self.sink]
         self.database: Database | None = None
         self.history: History | None = None
-        self.storing: Consumption[Persister] | None = None
         self.games = Games(self.sink, self.notices)
         self._follower: Follower | None = None
         self._storing_here = config.db is not None and not (producer and self.broker.shared)
         self._opening = asyncio.Lock()
         self._started = False
         self._give_up_s = give_up_s
+        self._context = Context(self.broker, config, lambda: self.history)
         self._consumptions: list[Consumption[Any]] = []
+        self._to_start = deque(self._add(make) for make in consumers)
 
     async def open(self) -> None:
-        """Start the broker, open the configured store and start storing. Idempotent.
+        """Start the consumers, open the configured store, and start the broker. Idempotent.
 
         Raises:
+            Exception: Whatever the `start` of a consumer raises.
             BrokerError: The broker cannot be reached.
             StoreError: The store cannot be opened; the broker runs without it.
         """
@@ -89,26 +93,44 @@ class Runtime:
             keep_quiet_of_lost_connections(asyncio.get_running_loop())
             await self._open()
 
-    async def consume(
-        self, consumer: C, runs: Collection[str] | None = None, *, polled: bool = False
-    ) -> Consumption[C]:
-        """Run a consumer until the runtime is closed; it starts at once, even before `open`.
+    async def consume(self, make: Callable[[Context], C]) -> Consumption[C]:
+        """Make a consumer and run it until the runtime is closed; it starts at once.
 
-        Add a durable consumer that must miss nothing of a shared broker before `open`: once
-        started, the broker reaps closed runs that no durable consumer waits for.
-
-        Args:
-            runs: The runs to subscribe to; None: all, including future ones.
-            polled: Start no task; deliveries are handled when `catch_up` is called.
+        A durable one that must miss nothing of a shared broker is given to the runtime when that
+        is made: once started, the broker reaps closed runs that no durable consumer waits for.
 
         Raises:
             Exception: Whatever its `start` or `broker.subscribe` raises.
         """
+        consumption = self._add(make)
+        try:
+            await consumption.start()
+        except BaseException:
+            self._consumptions.remove(consumption)
+            raise
+        return consumption
+
+    def _add(self, make: Callable[[Context], C]) -> Consumption[C]:
+        consumer = make(self._context)
         told = self.notices.append if consumer.name != STORE else _in_the_truth_bar
-        consumption = Consumption(consumer, self.broker, runs, polled=polled, on_failure=told)
-        await consumption.start()
+        consumption = Consumption(consumer, self.broker, on_failure=told)
         self._consumptions.append(consumption)
         return consumption
+
+    def running(self, name: str) -> Consumption[Any]:
+        """The consumer of that name as it runs.
+
+        Raises:
+            KeyError: There is none.
+        """
+        for each in self._consumptions:
+            if each.consumer.name == name:
+                return each
+        raise KeyError(name)
+
+    def consumers(self) -> tuple[ConsumerInfo, ...]:
+        """A snapshot of every consumer."""
+        return tuple(each.info() for each in self._consumptions)
 
     def follow(self, files: Sequence[Path]) -> None:
         """Publish the lines of these JSON Lines files, and lines appended later."""
@@ -116,19 +138,15 @@ class Runtime:
         self._sinks.append(self._follower.sink)
         self._follower.start()
 
-    def release(self, consumption: Consumption[Any]) -> None:
-        """Stop running a polled consumer."""
-        consumption.close()
-        self._consumptions.remove(consumption)
-
     async def catch_up(self) -> None:
-        """Hand every polled consumer its pending deliveries.
+        """Hand every polled consumer its pending deliveries, and forget those that were closed.
 
         Raises:
             Exception: Whatever a consumer raised, after all others were served.
         """
         failed: Exception | None = None
-        for each in [each for each in self._consumptions if each.polled]:
+        self._consumptions = [each for each in self._consumptions if not each.closed]
+        for each in [each for each in self._consumptions if each.consumer.polled]:
             try:
                 await each.catch_up()
             except Exception as error:  # noqa: BLE001 - raised after the last
@@ -137,6 +155,9 @@ class Runtime:
             raise failed
 
     async def _open(self) -> None:
+        while self._to_start:
+            await self._to_start[0].start()
+            self._to_start.popleft()
         refused: Exception | None = None
         if self._storing_here and self.database is None:
             # Before the broker: a shared one reaps closed runs that no durable consumer waits for.
@@ -161,7 +182,7 @@ class Runtime:
 
         database = await _finished(asyncio.to_thread(Database, self.config.db))
         try:
-            self.storing = await self.consume(Persister(database, broker=self.broker.name))
+            await self.consume(lambda context: Persister(database, broker=context.broker.name))
         except BaseException:
             await database.aclose()
             raise
@@ -169,11 +190,12 @@ class Runtime:
         self.notices += database.notices
 
     async def _close_store(self) -> None:
-        if self.storing is not None and self.database is not None:
-            await self.storing.stop()
-            self._consumptions.remove(self.storing)
+        if self.database is not None:
+            storing = self.running(STORE)
+            await storing.stop()
+            self._consumptions.remove(storing)
             await self.database.aclose()
-            self.database = self.history = self.storing = None
+            self.database = self.history = None
 
     async def aclose(self, within_s: float | None = None) -> str | None:
         """End this process's games and runs, store what they published, and close.
@@ -263,15 +285,16 @@ class Runtime:
         shared broker, which keeps them, it may just not have come to that."""
         told = []
         for each in self._consumptions:
-            reason = each.health.last_error or why
-            done = "stored" if each is self.storing else f"kept by {each.consumer.name}"
-            if not each.unacked or (self.broker.shared and reason is None):
+            name, unacked = each.consumer.name, each.unacked
+            reason = each.last_error or why
+            done = "stored" if name == STORE else f"kept by {name}"
+            if not unacked or (self.broker.shared and reason is None):
                 continue
             if self.broker.shared:
-                told.append(f"{each.unacked:,} events stay on {self.broker.name}, "
+                told.append(f"{unacked:,} events stay on {self.broker.name}, "
                             f"not {done} yet: {reason}")  # fmt: skip
             else:
-                told.append(f"{each.unacked:,} events could not be {done}: {reason}")
+                told.append(f"{unacked:,} events could not be {done}: {reason}")
         return told
 
 

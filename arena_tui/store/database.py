@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final, TypeVar
 
 import duckdb
 
 from arena_tui.errors import StoreError
+from arena_tui.folds.totals import RunTotals
 from arena_tui.store.mending import connect, first_line, open_store
 from arena_tui.store.threads import DaemonThreads
 
@@ -46,7 +47,7 @@ class Database:
     Attributes:
         path: The file, or `:memory:`.
         notices: What had to be mended on opening, in words for the user.
-        live_runs: Runs that are being stored at present.
+        live_totals: Totals of the runs that are being stored at present, as stored.
     """
 
     def __init__(self, path: str) -> None:
@@ -61,7 +62,7 @@ class Database:
         """
         self.path = path
         self._connection, self.notices = open_store(path)
-        self.live_runs: frozenset[str] = frozenset()
+        self.live_totals: Mapping[str, RunTotals] = {}
         self._invalid = False
         self._commits = 0
         self._writer = DaemonThreads(1, "store-writer")

@@ -67,6 +67,10 @@ class History:
             )
         )
 
+    def live_totals(self, run_id: str) -> RunTotals | None:
+        """Totals of a run that is being stored at present, as stored; None of any other."""
+        return self._database.live_totals.get(run_id)
+
     async def run(self, run_id: str) -> RunTotals:
         """One run, by its id or an unambiguous prefix or suffix of it.
 
@@ -154,7 +158,7 @@ class History:
         Raises:
             UsageError: The run is still being stored.
         """
-        if run_id in self._database.live_runs:
+        if run_id in self._database.live_totals:
             raise UsageError(f"run {run_id} is not over: delete it when it has ended")
 
         def remove(connection: Connection) -> None:

@@ -19,8 +19,8 @@ from textual.screen import Screen
 
 from arena_tui.config import Config
 from arena_tui.consumers.feed import Feed, Frame
-from arena_tui.consumers.lines import Recorder
-from arena_tui.errors import ArenaError, BrokerError, RecordingError, StoreError, UsageError
+from arena_tui.consumers.protocol import ConsumerFactory
+from arena_tui.errors import ArenaError, UsageError
 from arena_tui.services.connect import PROCESS
 from arena_tui.services.games import Playable
 from arena_tui.services.runtime import Runtime
@@ -58,7 +58,7 @@ class ArenaApp(App[int]):
         on_signal: Called at once on a termination signal, even while the event loop is blocked.
         on_leaving: Called when it begins to end; at once on a signal, and perhaps more than once.
         follow: JSON Lines files to show as they grow.
-        record: File to append every event to, as a JSON line.
+        consumers: Make what else consumes the events, a recorder say.
     """
 
     CSS_PATH = Path(__file__).parent / "arena.tcss"
@@ -84,7 +84,7 @@ class ArenaApp(App[int]):
         on_signal: Callable[[], None] = lambda: None,
         on_leaving: Callable[[], None] = lambda: None,
         follow: Sequence[Path] = (),
-        record: Path | None = None,
+        consumers: Sequence[ConsumerFactory] = (),
     ) -> None:
         super().__init__(driver_class=TerminalDriver)
         self.config = config
@@ -94,7 +94,7 @@ class ArenaApp(App[int]):
         self._playables = playables
         self._continuous = continuous
         self._follow = follow
-        self._record = record
+        self._consumers = consumers
         self._clock = clock or (lambda: datetime.now().astimezone())
         self.monotonic = monotonic
         self.began = (self._clock(), monotonic())
@@ -130,7 +130,8 @@ class ArenaApp(App[int]):
     @property
     def note(self) -> str | None:
         """The newest notice or warning, for a minute; the log keeps them all."""
-        newest = next(reversed([*self.frame.truth.warnings, *self.runtime.notices]), None)
+        warnings = self.frame.broker.warnings if self.frame.broker else ()
+        newest = next(reversed([*warnings, *self.runtime.notices]), None)
         if newest != self._noticed:
             self._noticed = newest
             self._noticed_at = self.monotonic()
@@ -141,10 +142,9 @@ class ArenaApp(App[int]):
         return clock_time(self._clock())
 
     async def on_mount(self) -> None:
-        self.runtime = Runtime(self.config)
+        self.runtime = Runtime(self.config, consumers=self._consumers)
         PROCESS.offer(self.runtime)
-        self.feed = Feed(self.runtime.broker, self.monotonic)
-        await self.runtime.consume(self.feed, polled=True)
+        self.feed = (await self.runtime.consume(partial(Feed, clock=self.monotonic))).consumer
         self._signals.handle(self.exit)
         self.app_resume_signal.subscribe(self, lambda _: self.screen.refresh())
         await self.push_screen(LiveScreen(self))
@@ -159,10 +159,8 @@ class ArenaApp(App[int]):
 
     async def _open_and_play(self) -> None:
         try:
-            if self._record is not None:
-                await self.runtime.consume(Recorder(self._record, self.runtime.broker.name))
             await self.runtime.open()
-        except (BrokerError, StoreError, RecordingError) as error:
+        except ArenaError as error:
             self.exit(error.exit_code, message=str(error))
             return
         self.runtime.follow(self._follow)
@@ -261,7 +259,7 @@ class ArenaApp(App[int]):
         """Draw one frame: fold new events, sample them, update the visible screens."""
         await self.runtime.catch_up()
         queued = self.runtime.sink.stats().queued
-        self.frame = await self.feed.frame(self.runtime.storing, queued)
+        self.frame = await self.feed.frame(self.runtime.consumers(), queued)
         for screen in self._frames.screens_in_sight():
             if isinstance(screen, ArenaScreen) and screen.is_mounted:
                 screen.show_frame(self.frame)

@@ -6,10 +6,10 @@ import pytest
 from msgspec.structs import replace
 
 from arena_tui.broker.memory import InProcessBroker
-from arena_tui.broker.protocol import BrokerStats, Cursor, Limits, RunMeta
+from arena_tui.broker.protocol import STORE, BrokerStats, Cursor, Limits, RunMeta
+from arena_tui.config import Config
 from arena_tui.consumers.feed import Feed
-from arena_tui.consumers.persister import PersisterStats
-from arena_tui.consumers.protocol import Health
+from arena_tui.consumers.protocol import ConsumerInfo, Context, Counters
 from arena_tui.events import (
     Action,
     AgentInfo,
@@ -23,6 +23,7 @@ from arena_tui.events import (
     RunStart,
     TurnStart,
 )
+from arena_tui.folds.accounts import Account
 from arena_tui.folds.totals import RunTotals
 from arena_tui.folds.view import RunView
 from arena_tui.services.consumption import Consumption
@@ -36,8 +37,8 @@ class Stage:
     def __init__(self, clock: FakeClock, limits: Limits | None = None) -> None:
         self.clock = clock
         self.broker = InProcessBroker(limits, clock)
-        self.feed = Feed(self.broker, clock)
-        self.reading = Consumption(self.feed, self.broker, polled=True)
+        self.feed = Feed(Context(self.broker, Config(db="arena.duckdb")), clock)
+        self.reading = Consumption(self.feed, self.broker)
 
     @classmethod
     async def open(cls, clock: FakeClock, limits: Limits | None = None) -> Stage:
@@ -152,7 +153,7 @@ async def test_a_feed_that_falls_behind_draws_the_gap(clock: FakeClock) -> None:
     await stage.broker.open_run(RunMeta(run_id="a"))
     for _ in range(25):
         await stage.broker.publish("a", Action(action="x"))
-    behind = (await stage.feed.frame()).truth.behind
+    behind = (await stage.feed.frame([stage.reading.info()])).truth.behind
     await stage.reading.catch_up()
 
     (pane,) = (await stage.feed.frame()).panes
@@ -181,7 +182,7 @@ async def test_what_is_wrong_with_the_link_reaches_the_truth(clock: FakeClock) -
         async def stats(self) -> BrokerStats:
             return replace(await super().stats(), link="no connection to redis host:1 for 12 s")
 
-    truth = (await Feed(Cut(clock=clock), clock).frame()).truth
+    truth = (await Feed(Context(Cut(clock=clock), Config()), clock).frame()).truth
 
     assert truth.link == "no connection to redis host:1 for 12 s"
 
@@ -195,26 +196,17 @@ async def test_what_was_stored_before_is_not_in_flight(clock: FakeClock) -> None
     persister.read_nowait(1)
     persister.ack({"a": Cursor(info.epoch, 4)})
 
-    truth = (await stage.feed.frame(Stored(stored=1))).truth  # type: ignore[arg-type]
+    unacked = sum(stage.broker.lags(STORE).values())
+    truth = (await stage.feed.frame([storing(unacked)])).truth
 
-    assert (truth.published, truth.stored, truth.in_flight, truth.lost) == (5, 4, 1, 0)
+    assert truth.account == Account(published=5, stored=4, in_flight=1)
 
 
-class Stored:
-    """As much of a persister as a feed reads."""
-
-    def __init__(self, stored: int, lost_unknown: int = 0) -> None:
-        self.consumer = self
-        self.health = Health(state="ok", failures=0, last_error=None)
-        self._stats = PersisterStats(
-            stored=stored, lost=0, quarantined=0, lost_unknown=lost_unknown
-        )
-
-    def stats(self) -> PersisterStats:
-        return self._stats
-
-    def totals(self, run_id: str) -> RunTotals | None:
-        return None
+def storing(unacked: int = 0, lost_unknown: int = 0) -> ConsumerInfo:
+    return ConsumerInfo(
+        name=STORE, durable=True, state="ok", failures=0, last_error=None, unacked=unacked,
+        stats=Counters(lost_unknown=lost_unknown),
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("shared", [False, True])
@@ -225,11 +217,11 @@ async def test_a_loss_of_unknown_length_reaches_pane_and_truth_also_as_the_first
     stage.broker.shared = shared
     await stage.feed.handle([Gap("a", 7, 5, 4, "unknown"), envelope("a", 8, 1, Action())])
 
-    frame = await stage.feed.frame(Stored(stored=1, lost_unknown=1))  # type: ignore[arg-type]
+    frame = await stage.feed.frame([storing(lost_unknown=1)])
 
     (pane,) = frame.panes
     assert (pane.lost, pane.lost_unknown, pane.losing) == (0, 1, True)
-    assert (frame.truth.lost, frame.truth.lost_unknown) == (0, 1)
+    assert (frame.truth.account.lost, frame.truth.account.lost_unknown) == (0, 1)
     assert Gap("a", 7, 5, 4, "unknown") in pane.recent
 
 

@@ -72,7 +72,7 @@ class Telling(Recorder):
 async def main():
     runtime = Runtime(Config(db=None), Limits(capacity=1_000_000))
     recorder = Telling(Path(path), "in-process", batch_events=20, batch_interval_s=0.001)
-    await runtime.consume(recorder)
+    await runtime.consume(lambda _: recorder)
     await runtime.open()
     settled = lambda: runtime.broker.settled(["run0", "run1", "run2"])
     follower = Follower(runtime.broker, [Path(source)], runtime.notices, settled)

@@ -327,13 +327,13 @@ async def test_a_refused_commit_is_tried_again_and_said(
         await scene.settled()
         scene.database.refusing = refusing
         await scene.publish(5)
-        await until(lambda: scene.storing.health.failures >= 3)
-        refused, stored = scene.storing.health, scene.persister.stats().stored
+        await until(lambda: scene.storing.info().failures >= 3)
+        refused, stored = scene.storing.info(), scene.persister.stats().stored
         held = (await scene.broker.stats()).runs[0].lag("persister")
         scene.database.refusing = ""
         await scene.settled()
 
-        recovered = scene.storing.health
+        recovered = scene.storing.info()
         assert (refused.state, stored, held) == ("error", 5, 5)
         assert refused.last_error in ("the disk is full", "nobody knows")
         assert (recovered.state, recovered.last_error) == ("ok", None)
@@ -350,7 +350,7 @@ async def test_what_overflows_while_the_store_refuses_is_a_stored_gap(path: str)
     async with Scene(path, Limits(capacity=10, retain=2)) as scene:
         scene.database.refusing = "before"
         await scene.publish(1)
-        await until(lambda: scene.storing.health.state == "error")
+        await until(lambda: scene.storing.info().state == "error")
         await scene.publish(30)
         scene.database.refusing = ""
         await scene.settled()
@@ -392,8 +392,8 @@ async def test_a_bug_in_the_persister_loses_nothing(
             for run_id in "bcd":
                 await scene.broker.open_run(RunMeta(run_id=run_id))
                 await scene.broker.close_run(run_id)
-            await until(lambda: scene.storing.health.failures >= 2)
-            state = scene.storing.health.state
+            await until(lambda: scene.storing.info().failures >= 2)
+            state = scene.storing.info().state
         await scene.broker.settled("abcd")
 
         assert state == "error"
@@ -469,22 +469,22 @@ async def test_a_full_disk_is_said_and_waited_for(
     with caplog.at_level(logging.ERROR, "arena_tui"):
         async with Scene(str(small_disk / "a.duckdb")) as scene:
             published = 0
-            while scene.storing.health.state != "error":
+            while scene.storing.info().state != "error":
                 await scene.broker.publish("a", LogEvent(text=os.urandom(20_000).hex()))
                 published += 1
                 await until(
                     lambda published=published: (
                         published == scene.persister.stats().stored
-                        or scene.storing.health.state == "error"
+                        or scene.storing.info().state == "error"
                     )
                 )
-            error = scene.storing.health.last_error
+            error = scene.storing.info().last_error
             acked = scene.persister.stats().stored
             ballast.unlink()
             await scene.settled()
 
             assert "No space left" in str(error)
-            assert scene.storing.health.state == "ok"
+            assert scene.storing.info().state == "ok"
             assert acked < published == scene.persister.stats().stored
             assert [seq for _, _, seq in seqs(scene.database)] == list(range(1, published + 1))
             assert problems(scene.database) == []

@@ -134,13 +134,11 @@ class Station:
 
     async def stop_storing(self) -> None:
         """Stop the persister between two commits; the process goes on reading."""
-        assert self.runtime.storing is not None
-        await self.runtime.storing.stop()
+        await self.runtime.running(STORE).stop()
 
     async def store_again(self) -> None:
         """Start a persister at the stored cursors."""
-        assert self.runtime.storing is not None
-        await self.runtime.storing.start()
+        await self.runtime.running(STORE).start()
 
     async def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         return await self.database.read(lambda c: c.execute(query, values).fetchall())

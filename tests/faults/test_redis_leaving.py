@@ -14,7 +14,7 @@ import pytest
 import redis
 
 import arena_tui
-from arena_tui.broker.protocol import Cursor, Limits
+from arena_tui.broker.protocol import STORE, Cursor, Limits
 from arena_tui.broker.redis.advice import ACL_RULES
 from arena_tui.broker_url import BrokerUrl
 from arena_tui.config import Config
@@ -165,8 +165,7 @@ async def test_leaving_does_not_wait_for_what_others_publish(
 
     async with Producer(server.url) as others:
         publishing = asyncio.create_task(publish())
-        storing = runtime.storing
-        assert storing is not None
+        storing = runtime.running(STORE)
         await until(lambda: storing.consumer.stats().stored > 100)
         try:
             async with asyncio.timeout(10):
@@ -193,8 +192,7 @@ async def test_leaving_waits_as_long_as_the_own_runs_are_being_stored(
     config = Config(broker=BrokerUrl(make_redis().url), db=str(tmp_path / "a.db"))
     runtime = Runtime(config, Limits(capacity=100_000), give_up_s=1.5)
     await runtime.open()
-    storing = runtime.storing
-    assert storing is not None
+    storing = runtime.running(STORE)
     for _ in range(25_000):  # three batches, however far the store is behind
         runtime.sink.emit("own", LogEvent())
     await until(lambda: storing.unacked == 25_000)

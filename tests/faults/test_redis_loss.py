@@ -13,7 +13,7 @@ import redis
 from arena_tui.broker.redis.scripts import events_key, meta_key
 from arena_tui.broker_url import BrokerUrl
 from arena_tui.config import Config
-from arena_tui.consumers.lines import Recorder
+from arena_tui.consumers.lines import recording
 from arena_tui.services.runtime import Runtime
 from tests.faults.stage import LIMITS, QUICK, Producer, Station
 from tests.waiting import until
@@ -296,8 +296,7 @@ async def test_a_recorder_is_told_of_a_run_that_was_lost_while_it_was_away(
     config = Config(broker=BrokerUrl(redis_url), db=None)
 
     async def record(until_line: bytes) -> None:
-        runtime = Runtime(config, timing=QUICK)
-        await runtime.consume(Recorder(path, runtime.broker.name))
+        runtime = Runtime(config, timing=QUICK, consumers=[recording(path)])
         await runtime.open()
         await until(lambda: until_line in path.read_bytes())
         await runtime.aclose()

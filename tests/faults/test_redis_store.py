@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from arena_tui.broker.protocol import Limits
+from arena_tui.broker.protocol import STORE, Limits
 from arena_tui.broker.redis.broker import RedisBroker
 from arena_tui.broker.redis.scripts import CONSUMERS, INDEX, acks_key, events_key, meta_key
 from arena_tui.broker_url import BrokerUrl
@@ -27,7 +27,7 @@ ROUNDS = 100 if os.environ.get("ARENA_FULL") else 15
 
 PERSISTER = """
 import asyncio, sys
-from arena_tui.broker.protocol import Limits
+from arena_tui.broker.protocol import STORE, Limits
 from arena_tui.broker.timing import Timing
 from arena_tui.broker_url import BrokerUrl
 from arena_tui.config import Config
@@ -314,14 +314,13 @@ async def test_a_late_store_reads_from_redis_what_the_process_does_not_hold(
                 await producer.publish(run_id, 2_000)
         async with Station(redis_url, tmp_path / "a.db", limits) as station:
             held = 0
-            storing = station.runtime.storing
-            assert storing is not None
+            storing = station.runtime.running(STORE)
 
             async def all_is_stored() -> bool:
                 nonlocal held
                 stats = await station.runtime.broker.stats()
                 held = max([held, *(run.high_water for run in stats.runs)])
-                return storing.consumer.stats().stored == 40_000
+                return bool(storing.consumer.stats().stored == 40_000)
 
             await until(all_is_stored)
             for run_id in ("a", "b"):

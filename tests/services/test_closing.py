@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from arena_tui.broker.protocol import Cursor
+from arena_tui.broker.protocol import STORE, Cursor
 from arena_tui.broker_url import BrokerUrl
 from arena_tui.config import Config
 from arena_tui.events import Delivery, LogEvent
@@ -42,7 +42,7 @@ def store_writers() -> list[str]:
 async def test_a_consumer_that_hangs_is_given_up_and_named(config: Config, tmp_path: Path) -> None:
     runtime, stuck = Runtime(config, give_up_s=1.0), Tally(tmp_path / "tally")
     stuck.open.clear()
-    await runtime.consume(stuck)
+    await runtime.consume(lambda _: stuck)
     await runtime.open()
     for _ in range(3):
         runtime.sink.emit("run", LogEvent())
@@ -77,7 +77,7 @@ async def test_closing_ends_in_time_though_there_is_progress(
     config: Config, tmp_path: Path
 ) -> None:
     runtime, trickling = Runtime(config), Trickling(tmp_path / "tally")
-    await runtime.consume(trickling)
+    await runtime.consume(lambda _: trickling)
     await runtime.open()
     for number in range(100_000):
         runtime.sink.emit(f"run-{number % 20}", LogEvent())
@@ -101,7 +101,7 @@ async def test_a_step_of_closing_that_fails_does_not_spare_the_others(
     if step == "broker":
         monkeypatch.setattr(runtime.broker, "aclose", refuse)
     else:
-        monkeypatch.setattr(runtime.storing, "stop", refuse)
+        monkeypatch.setattr(runtime.running(STORE), "stop", refuse)
 
     assert await runtime.aclose() is None
     assert stored(config) == {"run": (2, "stopped")}

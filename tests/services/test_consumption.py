@@ -16,6 +16,7 @@ from arena_tui.config import Config
 from arena_tui.consumers.feed import Feed
 from arena_tui.errors import UsageError
 from arena_tui.events import Delivery, Gap, LogEvent
+from arena_tui.folds.accounts import Account
 from arena_tui.producers.follow import Follower
 from arena_tui.producers.sink import MultiRunBrokerSink
 from arena_tui.services.consumption import Consumption
@@ -61,7 +62,7 @@ async def test_a_batch_refused_twice_is_handed_over_unchanged_and_acked_once_tak
     assert [seqs(each) for each in tally.handed[:3]] == [[1, 2, 3, 4, 5]] * 3
     assert lag_before == {"a": 10}
     assert tally.taken == {"a": list(range(1, 11))}
-    assert (consumption.health.state, consumption.health.failures) == ("ok", 2)
+    assert (consumption.info().state, consumption.info().failures) == ("ok", 2)
     assert caplog.messages == [
         "tally: no; events are held and tried again",
         "tally works again",
@@ -81,7 +82,7 @@ async def test_a_process_started_again_goes_on_at_the_consumers_own_cursors(tmp_
     async def follow(total: int) -> Tally:
         runtime = Runtime(Config(db=str(tmp_path / "arena.duckdb")))
         tally = Tally(tmp_path / "tally")
-        await runtime.consume(tally)
+        await runtime.consume(lambda _: tally)
         await runtime.open()
         follower = Follower(runtime.broker, [source], runtime.notices)
         follower.start()
@@ -104,9 +105,9 @@ async def test_a_process_started_again_goes_on_at_the_consumers_own_cursors(tmp_
 
 async def test_a_slow_consumer_is_no_matter_of_the_stores_or_the_producers(tmp_path: Path) -> None:
     runtime = Runtime(Config(db=":memory:"), Limits(capacity=100, retain=10))
-    feed, tally = Feed(runtime.broker), Tally(tmp_path / "tally")
-    await runtime.consume(feed, polled=True)
-    slow = await runtime.consume(tally)
+    tally = Tally(tmp_path / "tally")
+    feed = await runtime.consume(Feed)
+    slow = await runtime.consume(lambda _: tally)
     await runtime.open()
     tally.open.clear()
     # A store that lags would be waited for until it moves: for an hour.
@@ -116,15 +117,15 @@ async def test_a_slow_consumer_is_no_matter_of_the_stores_or_the_producers(tmp_p
         sink.emit("a", LogEvent())
     await asyncio.wait_for(sink.flush(), 30)
     await runtime.broker.settled(["a"], STORE)
-    truth = (await feed.frame(runtime.storing)).truth
+    truth = (await feed.consumer.frame(runtime.consumers())).truth
     consumers = {each.name: each for each in (await runtime.broker.stats()).consumers}
 
-    assert (truth.published, truth.stored, truth.in_flight, truth.lost) == (400, 400, 0, 0)
+    assert truth.account == Account(published=400, stored=400)
     assert (truth.store, truth.lag_s) == ("ok", 0.0)
     assert consumers[STORE].overflow == 0
     assert consumers["tally"].overflow > 0
     assert runtime.broker.lags("tally") == {"a": 400}
-    assert slow.health.state == "ok"
+    assert slow.info().state == "ok"
     tally.open.set()
     await sink.aclose()
     assert await runtime.aclose() is None
@@ -138,25 +139,25 @@ async def test_one_that_raises_for_ever_is_shown_as_error_and_stops_nobody(
     runtime = Runtime(Config(db=":memory:"), give_up_s=1.0)
     onlooker, tally = Onlooker(), Tally(tmp_path / "tally", refusals=float("inf"))
     onlooker.failing = True
-    failing = [await runtime.consume(onlooker), await runtime.consume(tally)]
+    failing = [await runtime.consume(lambda _: onlooker), await runtime.consume(lambda _: tally)]
     await runtime.open()
 
     for _ in range(100):
         runtime.sink.emit("a", LogEvent())
     await runtime.sink.flush()
     await runtime.broker.settled(["a"], STORE)
-    await until(lambda: all(each.health.state == "error" for each in failing))
+    await until(lambda: all(each.info().state == "error" for each in failing))
 
-    assert runtime.storing is not None
-    assert (runtime.storing.health.state, runtime.storing.consumer.stats().stored) == ("ok", 100)
-    assert [each.health.last_error for each in failing] == ["cannot look", "no"]
+    store = runtime.running(STORE).info()
+    assert (store.state, store.stats.stored) == ("ok", 100)
+    assert [each.info().last_error for each in failing] == ["cannot look", "no"]
     assert sorted(runtime.notices) == [
         "onlooker: cannot look; events are held and tried again",
         "tally: no; events are held and tried again",
     ]
     unkept = await runtime.aclose()
     assert unkept == "101 events could not be kept by tally: no"
-    assert runtime.storing.consumer.stats().stored == 101
+    assert runtime.running(STORE).consumer.stats().stored == 101
     assert sum("held and tried again" in message for message in caplog.messages) == 2
 
 
@@ -166,7 +167,7 @@ async def test_closing_waits_for_a_durable_consumer_that_only_takes_its_time(
     runtime = Runtime(Config(db=None))
     tally = Tally(tmp_path / "tally")
     tally.open.clear()
-    await runtime.consume(tally)
+    await runtime.consume(lambda _: tally)
     await runtime.open()
     runtime.sink.emit("a", LogEvent())
     runtime.sink.emit("a", LogEvent())
@@ -188,14 +189,14 @@ async def test_one_that_refuses_is_given_up_alone(tmp_path: Path) -> None:
     slow, broken = Tally(tmp_path / "slow"), Tally(tmp_path / "broken", refusals=float("inf"))
     broken.name = "broken"
     slow.open.clear()
-    await runtime.consume(slow)
-    refusing = await runtime.consume(broken)
+    await runtime.consume(lambda _: slow)
+    refusing = await runtime.consume(lambda _: broken)
     await runtime.open()
     runtime.sink.emit("a", LogEvent())
     await runtime.sink.flush()
 
     closing = asyncio.create_task(runtime.aclose())
-    await until(lambda: slow.handed and refusing.health.failures > 1)
+    await until(lambda: slow.handed and refusing.info().failures > 1)
     slow.open.set()
 
     assert await closing == "2 events could not be kept by broken: no"
@@ -203,8 +204,8 @@ async def test_one_that_refuses_is_given_up_alone(tmp_path: Path) -> None:
 
 
 async def test_a_polled_consumer_is_handed_events_when_asked_for(broker: InProcessBroker) -> None:
-    onlooker = Onlooker()
-    consumption = Consumption(onlooker, broker, polled=True)
+    onlooker = Onlooker(polled=True)
+    consumption = Consumption(onlooker, broker)
     await consumption.start()
     await publish(broker, 25)
     nothing_yet = list(onlooker.seen)
@@ -221,8 +222,9 @@ async def test_a_polled_consumer_is_handed_events_when_asked_for(broker: InProce
 
 async def test_what_a_polled_consumer_refused_comes_first_the_next_time() -> None:
     runtime = Runtime(Config(db=None))
-    onlookers = [Onlooker("one"), Onlooker("two")]
-    consumptions = [await runtime.consume(each, polled=True) for each in onlookers]
+    onlookers = [Onlooker("one", polled=True), Onlooker("two", polled=True)]
+    one, two = onlookers
+    consumptions = [await runtime.consume(lambda _: one), await runtime.consume(lambda _: two)]
     await runtime.open()
     runtime.sink.emit("a", LogEvent())
     await runtime.sink.flush()
@@ -230,7 +232,7 @@ async def test_what_a_polled_consumer_refused_comes_first_the_next_time() -> Non
 
     with pytest.raises(ValueError, match="cannot look"):
         await runtime.catch_up()
-    states = [each.health.state for each in consumptions]
+    states = [each.info().state for each in consumptions]
     onlookers[0].failing = False
     runtime.sink.emit("a", LogEvent())
     await runtime.sink.flush()
@@ -238,20 +240,20 @@ async def test_what_a_polled_consumer_refused_comes_first_the_next_time() -> Non
 
     assert states == ["error", "ok"]
     assert [seqs(each.seen) for each in onlookers] == [[1, 2], [1, 2]]
-    assert consumptions[0].health.state == "ok"
+    assert consumptions[0].info().state == "ok"
     await runtime.aclose()
 
 
 async def test_a_consumer_of_one_run_is_handed_no_other(broker: InProcessBroker) -> None:
     await broker.open_run(RunMeta(run_id="b"))
-    onlooker = Onlooker()
-    consumption = Consumption(onlooker, broker, ["a"])
+    onlooker = Onlooker(runs=["a"])
+    consumption = Consumption(onlooker, broker)
     await consumption.start()
 
     await publish(broker, 3)
     await broker.publish("b", LogEvent())
     await broker.close_run("a")
-    await until(lambda: consumption.health.state == "stopped")
+    await until(lambda: consumption.info().state == "stopped")
 
     assert {each.run_id for each in onlooker.seen} == {"a"}
     assert seqs(onlooker.seen) == [1, 2, 3, 4]
@@ -267,7 +269,7 @@ async def test_stopped_and_started_again_it_goes_on_at_its_cursors(
     await publish(broker, 3)
     await broker.settled(["a"])
     await consumption.stop()
-    stopped = consumption.health.state
+    stopped = consumption.info().state
 
     await publish(broker, 3)
     await consumption.start()
@@ -333,7 +335,7 @@ async def test_a_subscription_that_breaks_is_replaced_at_the_consumers_cursors(
     assert tally.taken == {"a": [1, 2, 3, 4, 5, 6]}
     assert seqs([each for batch in tally.handed for each in batch]) == [1, 2, 3, 4, 5, 6]
     assert (tally.starts, tally.closings) == (2, 1)
-    assert (consumption.health.state, consumption.health.failures) == ("ok", 1)
+    assert (consumption.info().state, consumption.info().failures) == ("ok", 1)
     await consumption.stop()
     await broker.aclose()
 
@@ -353,7 +355,7 @@ async def test_one_that_cannot_start_leaves_nothing_behind(
         await Consumption(Tally(tmp_path / "third"), broker).start()
 
     assert first.consumer.closings == 1
-    assert second.health.state == "ok"
+    assert second.info().state == "ok"
     await second.stop()
 
 

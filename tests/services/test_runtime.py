@@ -81,7 +81,7 @@ async def test_without_a_store_nothing_is_waited_for(config: Config) -> None:
     runtime.sink.emit("run", LogEvent())
 
     assert await runtime.aclose() is None
-    assert (runtime.database, runtime.storing) == (None, None)
+    assert (runtime.database, runtime.consumers()) == (None, ())
 
 
 async def test_closing_twice_is_harmless(config: Config) -> None:

@@ -9,7 +9,6 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from arena_tui.broker.protocol import Cursor, RunMeta
@@ -27,34 +26,42 @@ _HOT_MAX = 20_000
 """Newest deliveries of a live run kept in memory; older ones are read from the store."""
 
 
-class TapeStats(Struct, frozen=True, kw_only=True):
-    """Counters of one tape; `held`: deliveries kept in memory."""
+class _Tail(Consumer):
+    """Hands on what the broker holds of one run, and what is published to it."""
 
-    held: int
+    durable = False
+    polled = True
+
+    def __init__(self, run_id: str, take: Callable[[Sequence[Delivery]], None]) -> None:
+        self.name = f"run {run_id[-4:].lower()}"
+        self.runs = [run_id]
+        self._take = take
+
+    async def start(self) -> Literal["oldest"]:
+        return "oldest"
+
+    async def handle(self, batch: Sequence[Delivery]) -> Mapping[str, Cursor]:
+        self._take(batch)
+        return {}
 
 
-class RunTape(Consumer):
+class RunTape:
     """Reads one run, live or finished; `open` it first, and `pump` it while it is live.
 
-    If the broker holds the run, the tape is a polled consumer of the runtime until `close`.
+    If the broker holds the run, a polled consumer of the runtime follows it until `close`.
 
     Attributes:
         live: Whether more events may come.
         renumbered: How often places changed, because an earlier epoch proved to be longer.
     """
 
-    durable = False
-    batch_events = 1_000
-    batch_interval_s = 0.1
-
     def __init__(self, run_id: str, runtime: Runtime) -> None:
-        self.name = f"run {run_id[-4:].lower()}"
         self.run_id = run_id
         self.live = False
         self.renumbered = 0
         self._runtime = runtime
         self._history = runtime.history
-        self._reading: Consumption[RunTape] | None = None
+        self._reading: Consumption[_Tail] | None = None
         self._places = Places()
         self._hot: list[Delivery] = []
         self._news = 0
@@ -70,7 +77,7 @@ class RunTape(Consumer):
         if self.run_id in held:
             if self._history is not None:
                 self._places = Places(await self._history.lengths(self.run_id))
-            self._reading = await self._runtime.consume(self, [self.run_id], polled=True)
+            self._reading = await self._runtime.consume(lambda _: _Tail(self.run_id, self._take))
             self.live = held[self.run_id].state != "closed"
             self._meta = held[self.run_id].meta
             await self._reading.catch_up()
@@ -82,27 +89,6 @@ class RunTape(Consumer):
             raise UnknownRunError(
                 f"no run {self.run_id}: the broker let it go, and nothing is stored"
             )
-
-    async def start(self) -> Literal["oldest"]:
-        self._hot.clear()
-        return "oldest"
-
-    async def handle(self, batch: Sequence[Delivery]) -> Mapping[str, Cursor]:
-        before = [self._places.before(epoch) for epoch in self._places.epochs]
-        self._hot += batch
-        self._news += len(batch)
-        for each in batch:
-            self._places.reach(each)
-        self.renumbered += before != [
-            self._places.before(epoch) for epoch in self._places.epochs[: len(before)]
-        ]
-        self.live = self.live and not _ends(batch[-1])
-        if len(self._hot) > 2 * _HOT_MAX:
-            del self._hot[:-_HOT_MAX]
-        return {}
-
-    def stats(self) -> TapeStats:
-        return TapeStats(held=len(self._hot))
 
     @property
     def last(self) -> int:
@@ -181,8 +167,21 @@ class RunTape(Consumer):
     def close(self) -> None:
         """Stop reading."""
         if self._reading is not None:
-            self._runtime.release(self._reading)
+            self._reading.close()
             self._reading = None
+
+    def _take(self, batch: Sequence[Delivery]) -> None:
+        before = [self._places.before(epoch) for epoch in self._places.epochs]
+        self._hot += batch
+        self._news += len(batch)
+        for each in batch:
+            self._places.reach(each)
+        self.renumbered += before != [
+            self._places.before(epoch) for epoch in self._places.epochs[: len(before)]
+        ]
+        self.live = self.live and not _ends(batch[-1])
+        if len(self._hot) > 2 * _HOT_MAX:
+            del self._hot[:-_HOT_MAX]
 
     @property
     def _complete(self) -> bool:

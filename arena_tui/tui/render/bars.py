@@ -42,12 +42,8 @@ def paint_title(
 def truth_text(truth: Truth) -> str:
     """`published 90,312 = stored 90,201 + in flight 111 + lost 0, and an unknown number`."""
     if truth.store == "off":
-        return f"published {truth.published:,}  not stored"
-    return (
-        f"published {truth.published:,} = stored {truth.stored:,} + "
-        f"in flight {truth.in_flight:,} + lost {truth.lost:,}"
-        + (", and an unknown number" if truth.lost_unknown else "")
-    )
+        return f"published {truth.account.published:,}  not stored"
+    return str(truth.account)
 
 
 def paint_truth(
@@ -63,7 +59,7 @@ def paint_truth(
 
     `since` is when counting began; it goes first where room is short.
     """
-    style = palette.bad if truth.lost or truth.lost_unknown else palette.text
+    style = palette.bad if truth.account.lost or truth.account.lost_unknown else palette.text
     text = f" {truth_text(truth)}"
     if since and cell_len(text) + len(since) + 8 <= width:
         text = f" since {since}:{text}"

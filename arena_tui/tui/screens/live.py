@@ -86,7 +86,7 @@ class LiveScreen(ArenaScreen):
             self._show_panes()
             title.badge = f"filter: {clean(self._needle)}" if self._needle else ""
         else:
-            behind = frame.truth.published - self._frozen_at
+            behind = frame.truth.account.published - self._frozen_at
             title.badge = f"FROZEN · {behind:,} events behind · end returns to now"
 
     def on_mosaic_opened(self, message: Mosaic.Opened) -> None:
@@ -118,7 +118,7 @@ class LiveScreen(ArenaScreen):
 
     def action_freeze(self) -> None:
         if self._frozen_at is None:
-            self._frozen_at = self._frame.truth.published
+            self._frozen_at = self._frame.truth.account.published
         else:
             self._frozen_at = None
 

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 from rich.cells import cell_len
 
 from arena_tui.consumers.feed import Truth
+from arena_tui.folds.accounts import Account
 from arena_tui.tui.render.bars import paint_truth
 from arena_tui.tui.render.palette import Palette
 
 LINK = "no connection to redis 127.0.0.1:6379 for 12 s"
-EVENTS = {"published": 90_312, "stored": 90_201, "in_flight": 111}
+EVENTS = Account(published=90_312, stored=90_201, in_flight=111)
 
 
 def bar(width: int, note: str | None = None, **fields: object) -> str:
     """The bar's text without the blanks at its end; it is exactly so wide."""
-    truth = Truth(**{**EVENTS, "store": "ok", **fields})  # type: ignore[arg-type]
+    truth = Truth(**{"account": EVENTS, "store": "ok", **fields})  # type: ignore[arg-type]
     strip = paint_truth(truth, 10.0, 3.0, note, Palette(), width)
     assert sum(cell_len(segment.text) for segment in strip) == width
     return strip.text.rstrip()
@@ -73,10 +75,10 @@ def test_while_all_is_well_the_figures_stand_at_the_right(width: int, text: str)
 
 
 def test_a_loss_of_unknown_length_stands_beside_the_known_one() -> None:
-    assert bar(100, lost=12, lost_unknown=1).startswith(
+    assert bar(100, account=replace(EVENTS, lost=12, lost_unknown=1)).startswith(
         " published 90,312 = stored 90,201 + in flight 111 + lost 12, and an unknown number"
     )
-    assert "lost 0, and an unknown number" in bar(100, lost_unknown=2)
+    assert "lost 0, and an unknown number" in bar(100, account=replace(EVENTS, lost_unknown=2))
 
 
 @pytest.mark.parametrize(
@@ -88,7 +90,7 @@ def test_a_loss_of_unknown_length_stands_beside_the_known_one() -> None:
 )
 def test_the_bar_says_since_when_it_counts_where_there_is_room(width: int, text: str) -> None:
     strip = paint_truth(
-        Truth(**EVENTS, store="ok"), 10.0, 3.0, None, Palette(), width, since="12:03"
+        Truth(account=EVENTS, store="ok"), 10.0, 3.0, None, Palette(), width, since="12:03"
     )
 
     assert strip.text.startswith(text)
