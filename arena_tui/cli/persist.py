@@ -16,7 +16,6 @@ from typing import Final
 from msgspec.structs import asdict
 
 from arena_tui.broker.protocol import STORE
-from arena_tui.cli.ending import ending_signals
 from arena_tui.cli.output import begin_log, harmless, local, say_json, tell
 from arena_tui.config import Config, load_config
 from arena_tui.consumers.lines import recording
@@ -24,6 +23,7 @@ from arena_tui.consumers.persister import PersisterStats
 from arena_tui.errors import StoreError, StoreLockedError, UsageError
 from arena_tui.events import utc_now
 from arena_tui.folds.accounts import Account
+from arena_tui.services.ending import ending_signals
 from arena_tui.services.runtime import Runtime
 
 _REPORT_INTERVAL_S: Final = 1.0

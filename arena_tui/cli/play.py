@@ -8,7 +8,6 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from arena_tui.cli.ending import ending_signals
 from arena_tui.cli.output import begin_log, harmless, say, say_json, tell
 from arena_tui.config import Config, load_config
 from arena_tui.consumers.lines import recording
@@ -16,6 +15,7 @@ from arena_tui.errors import ArenaError, BrokerError, StoreError, UsageError
 from arena_tui.games.play import GameResult, Player
 from arena_tui.games.quiet import quiet_fds
 from arena_tui.games.specs import GameSpec
+from arena_tui.services.ending import ending_signals
 from arena_tui.services.runtime import Runtime
 
 

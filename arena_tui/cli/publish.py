@@ -12,11 +12,11 @@ from collections.abc import Iterable, Iterator
 from io import FileIO
 from typing import Final
 
-from arena_tui.cli.ending import ending_signals
 from arena_tui.cli.output import begin_log, say_json, tell
 from arena_tui.config import Config, load_config
 from arena_tui.errors import ArenaError, BrokerError, UsageError
 from arena_tui.producers.lines import LineCutter, LineIntake, PacedSink
+from arena_tui.services.ending import ending_signals
 from arena_tui.services.runtime import Runtime
 
 _CHUNK_BYTES: Final = 64 * 1024

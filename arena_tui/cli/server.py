@@ -6,10 +6,10 @@ import argparse
 import signal
 import sys
 
-from arena_tui.cli.ending import ending_signals
 from arena_tui.cli.output import say_json, tell
 from arena_tui.config import redis_path
 from arena_tui.errors import BrokerError
+from arena_tui.services.ending import ending_signals
 from arena_tui.services.servers import RedisServer, server_name
 
 

@@ -17,7 +17,8 @@ from msgspec.structs import replace
 from arena_tui.broker.tasks import cancel_until_done
 from arena_tui.broker_url import BrokerUrl
 from arena_tui.config import Config, load_config
-from arena_tui.errors import ArenaError, BrokerError, StoreError
+from arena_tui.consumers.protocol import ConsumerFactory
+from arena_tui.errors import ArenaError, BrokerError, StoreError, UsageError
 from arena_tui.events import AgentInfo
 from arena_tui.producers.run import Run
 from arena_tui.producers.sink import MultiRunBrokerSink
@@ -99,7 +100,13 @@ class Arena:
             self._leave()
 
 
-def connect(url: str | None = None, *, db: str | None = None, store: bool = True) -> Arena:
+def connect(
+    url: str | None = None,
+    *,
+    db: str | None = None,
+    store: bool = True,
+    consumers: Sequence[ConsumerFactory] = (),
+) -> Arena:
     """Connect to a broker: `url`, else `ARENA_BROKER` or `REDIS_URL`, else `memory:`.
 
     Inside a running `arena-tui` this joins the app's broker, and its screen shows the runs.
@@ -114,15 +121,18 @@ def connect(url: str | None = None, *, db: str | None = None, store: bool = True
         url: The broker's URL.
         db: The store's file; default as for the command (`ARENA_DB`, or the user's data folder).
         store: False to store nothing.
+        consumers: Make consumers that run beside, in the broker of this process; closing waits for
+            the durable ones.
 
     Raises:
-        UsageError: The kind of broker is unknown, or its URL is invalid.
+        UsageError: The kind of broker is unknown, its URL is invalid, or there are `consumers` and
+            the broker is shared.
         BrokerError: The server cannot be reached.
         StoreError: The store cannot be opened, for instance because another process holds it.
     """
     broker = None if url is None else BrokerUrl(url)
     del url  # keeps the password out of tracebacks that show local variables
-    return PROCESS.connect(broker, db, store)
+    return PROCESS.connect(broker, db, store, consumers)
 
 
 class Connections:
@@ -154,24 +164,38 @@ class Connections:
         if self._offered is runtime:
             self._offered = None
 
-    def connect(self, broker: BrokerUrl | None, db: str | None, store: bool) -> Arena:
+    def connect(
+        self,
+        broker: BrokerUrl | None,
+        db: str | None,
+        store: bool,
+        consumers: Sequence[ConsumerFactory] = (),
+    ) -> Arena:
         """See `connect`."""
         config = load_config(broker=broker, db=db, store=store)
+        if consumers and config.broker.kind != "memory":
+            raise UsageError(
+                "consumers of a shared broker run in a process of their own: "
+                "use arena_tui.consumer.run(…) there"
+            )
         if config.db is not None and config.db != ":memory:":
             config = replace(config, db=os.path.realpath(config.db))
         offered = self._offered
         if offered is not None and broker in (None, offered.config.broker):
+            offered.consume_from_thread(consumers)
             return Arena(offered.sink, lambda: None)
         with self._lock:
             own = self._own.get(config)
             if own is None:
-                own = self._own[config] = _OwnRuntime(config)
+                own = self._own[config] = _OwnRuntime(config, consumers)
                 # Only now that DuckDB is imported: exit handlers run last to first, and those of
                 # DuckDB end its queries.
                 atexit.unregister(self.close_forgotten)
                 atexit.register(self.close_forgotten)
+            else:
+                own.runtime.consume_from_thread(consumers)
             own.users += 1
-            return Arena(own.sink, partial(self._leave, own))
+            return Arena(own.runtime.sink, partial(self._leave, own))
 
     def close_forgotten(self) -> None:
         """Close the runtimes still open at exit; failures are logged."""
@@ -201,30 +225,29 @@ class _OwnRuntime:
         users: Number of open connections.
     """
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, consumers: Sequence[ConsumerFactory]) -> None:
         self.config = config
         self.users = 0
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="arena", daemon=True)
         self._thread.start()
         try:
-            self._runtime = self._call(self._open())
+            self.runtime = self._call(self._open(consumers))
         except BaseException:
             self._stop()
             raise
-        self.sink = self._runtime.sink
 
     def close(self) -> None:
         """End all runs, wait until everything is stored, and stop the thread."""
         try:
-            unsaved = self._call(self._runtime.aclose())
+            unsaved = self._call(self.runtime.aclose())
         finally:
             self._stop()
         if unsaved:
-            raise StoreError(unsaved) if self._runtime.database else BrokerError(unsaved)
+            raise StoreError(unsaved) if self.runtime.database else BrokerError(unsaved)
 
-    async def _open(self) -> Runtime:
-        runtime = Runtime(self.config, producer=True)
+    async def _open(self, consumers: Sequence[ConsumerFactory]) -> Runtime:
+        runtime = Runtime(self.config, producer=True, consumers=consumers)
         try:
             await runtime.open()
         except BaseException:

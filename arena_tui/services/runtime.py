@@ -74,6 +74,7 @@ class Runtime:
         self.games = Games(self.sink, self.notices)
         self._follower: Follower | None = None
         self._storing_here = config.db is not None and not (producer and self.broker.shared)
+        self._loop = asyncio.get_running_loop()
         self._opening = asyncio.Lock()
         self._started = False
         self._give_up_s = give_up_s
@@ -109,6 +110,11 @@ class Runtime:
             self._consumptions.remove(consumption)
             raise
         return consumption
+
+    def consume_from_thread(self, makers: Iterable[ConsumerFactory]) -> None:
+        """`consume` each, from a thread other than the loop's."""
+        for make in makers:
+            asyncio.run_coroutine_threadsafe(self.consume(make), self._loop).result()
 
     def _add(self, make: Callable[[Context], C]) -> Consumption[C]:
         consumer = make(self._context)

@@ -1,4 +1,4 @@
-"""The signals that ask a command to stop."""
+"""The signals that ask a process to end."""
 
 from __future__ import annotations
 
