@@ -1,0 +1,73 @@
+"""Whatever was published is stored, in flight or lost, and counted once."""
+
+from __future__ import annotations
+
+import asyncio
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from arena_tui.broker.protocol import STORE, Cursor, Limits, RunMeta
+from arena_tui.events import LogEvent
+from arena_tui.folds.accounts import Account, account_of, run_account
+from arena_tui.services.consumption import Consumption
+from tests.conftest import MakeBroker, arrived
+from tests.own_consumers import Onlooker
+
+counts = st.integers(0, 10**12)
+
+
+@given(published=counts, unacked=counts, lost=counts)
+def test_it_adds_up_whatever_was_read_when(published: int, unacked: int, lost: int) -> None:
+    account = account_of(published, unacked, lost)
+
+    assert account.published == account.stored + account.in_flight + account.lost
+    assert min(account.stored, account.in_flight, account.lost) >= 0
+
+
+def test_what_is_neither_acked_nor_lost_is_in_flight() -> None:
+    assert account_of(10, 3, 2) == Account(published=10, stored=5, in_flight=3, lost=2)
+
+
+def test_it_reads_as_an_equation() -> None:
+    known = account_of(90_312, 111, 0)
+
+    assert str(known) == "published 90,312 = stored 90,201 + in flight 111 + lost 0"
+    assert str(account_of(1, 0, 0, 2)).endswith(" + lost 0, and an unknown number")
+
+
+async def test_a_run_and_all_runs_add_up_while_events_are_lost(make_broker: MakeBroker) -> None:
+    broker = await make_broker(Limits(capacity=10, retain=3))
+    store = broker.subscribe(STORE, durable=True)
+    for run_id, count in (("a", 25), ("b", 5)):
+        info = await broker.open_run(RunMeta(run_id=run_id))
+        for _ in range(count):
+            await broker.publish(run_id, LogEvent())
+    await arrived(broker)
+    while store.stats().lag:
+        await asyncio.wait_for(anext(store), 20)
+    store.ack({"b": Cursor(info.epoch, 4)})
+
+    stats = await broker.stats()
+
+    runs = {each.run_id: run_account(each, STORE) for each in stats.runs}
+    assert runs["b"] == Account(published=5, stored=4, in_flight=1)
+    assert runs["a"] == Account(published=25, in_flight=10, lost=15)
+    own = store.stats()
+    assert own.delivered + own.in_gaps + own.skipped + own.lag == stats.published == 30
+
+
+async def test_a_consumer_adds_up_at_any_moment(make_broker: MakeBroker) -> None:
+    broker = await make_broker(Limits(capacity=10, retain=3))
+    onlooker = Consumption(Onlooker(polled=True), broker)
+    await onlooker.start()
+    await broker.open_run(RunMeta(run_id="a"))
+    for number in range(1, 40):
+        await broker.publish("a", LogEvent())
+        await arrived(broker)
+        if number % 7 == 0 or number % 17 == 0:
+            await onlooker.catch_up(limit=3)
+
+        info = onlooker.info()
+        assert info.published == (await broker.stats()).published == number
+        assert (info.unacked, info.acked, info.durable) == (0, 0, False)
