@@ -126,6 +126,29 @@ async def test_the_next_game_of_a_series_takes_the_place_of_the_last(clock: Fake
     assert [pane.run_id for pane in panes] == ["a2", "b1"]
 
 
+async def test_a_run_whose_start_was_missed_is_introduced_by_the_broker(clock: FakeClock) -> None:
+    stage = await Stage.open(clock, Limits(capacity=10, retain=3))
+    stage.broker.shared = True
+    await stage.broker.open_run(RunMeta(run_id="a", game="chess", label="night"))
+    for _ in range(25):
+        await stage.broker.publish("a", Action(action="x"))
+    await stage.reading.catch_up()
+
+    (pane,) = (await stage.feed.frame()).panes
+
+    assert (pane.game, pane.label) == ("chess", "night")
+
+
+async def test_of_a_run_that_the_broker_let_go_nothing_is_held(clock: FakeClock) -> None:
+    stage = await Stage.open(clock, Limits(closed_runs=1))
+    await stage.publish("a", start("x"), RunEnd())
+    await stage.broker.reap("a")
+
+    (pane,) = (await stage.feed.frame()).panes
+
+    assert (pane.held, pane.lag, pane.lost) == (0, 0, 0)
+
+
 async def test_finished_runs_can_be_cleared(clock: FakeClock) -> None:
     stage = await Stage.open(clock)
     await stage.publish("over", start("x"), RunEnd())

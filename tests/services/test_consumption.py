@@ -7,6 +7,7 @@ import json
 import threading
 from collections.abc import AsyncIterator, Collection, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -67,6 +68,29 @@ async def test_a_batch_refused_twice_is_handed_over_unchanged_and_acked_once_tak
         "tally: no; events are held and tried again",
         "tally works again",
     ]
+    await consumption.stop()
+
+
+async def test_each_further_refusal_waits_longer_and_a_success_begins_anew(
+    broker: InProcessBroker, tmp_path: Path
+) -> None:
+    class Delays(tuple[float, ...]):
+        def __getitem__(self, index: Any) -> Any:
+            used.append(index)
+            return super().__getitem__(index)
+
+    used: list[int] = []
+    tally = Tally(tmp_path / "tally", refusals=4)
+    consumption = Consumption(tally, broker, retry_s=Delays([0.0, 0.001, 0.002]))
+    await consumption.start()
+    await publish(broker, 1)
+    await until(lambda: tally.stats().taken == 1)
+    first, tally.refusals = list(used), 1
+    await publish(broker, 1)
+    await until(lambda: tally.stats().taken == 2)
+
+    assert first == [0, 1, 2, 2]
+    assert used[len(first) :] == [0]
     await consumption.stop()
 
 

@@ -15,6 +15,7 @@ from arena_tui.broker_url import BrokerUrl
 from arena_tui.config import Config
 from arena_tui.errors import BrokerError, StoreError, StoreLockedError
 from arena_tui.events import LogEvent
+from arena_tui.games.specs import GameSpec
 from arena_tui.services.runtime import Runtime
 from arena_tui.store.database import Database
 from arena_tui.store.history import read_runs
@@ -243,3 +244,30 @@ async def test_events_of_a_followed_file_that_wait_are_told_too(
     await until(lambda: runtime.unsent == 4, 20)
 
     assert await runtime.aclose() == "4 events could not be published: no progress for 0.1 s"
+
+
+async def test_closing_ends_the_games_that_are_played_here(config: Config) -> None:
+    runtime = Runtime(config)
+    await runtime.open()
+    spec = GameSpec(game="synth", games=2, delay_s=0.01, rate_per_s=1_000.0)
+    await runtime.games.start_in_thread(spec, continuous=True)
+    await until(lambda: runtime.broker.lags(STORE))
+    playing = runtime.games.playing
+
+    assert await runtime.aclose() is None
+    assert (playing, runtime.games.playing) == (1, 0)
+
+
+async def test_what_was_emitted_last_reaches_a_shared_broker(redis_url: str) -> None:
+    runtime = Runtime(Config(broker=BrokerUrl(redis_url), db=None), producer=True)
+    await runtime.open()
+    for _ in range(100):
+        runtime.sink.emit("a", LogEvent())
+
+    assert await runtime.aclose() is None
+
+    watching = Runtime(Config(broker=BrokerUrl(redis_url), db=None))
+    await watching.open()
+    seen = [each async for each in watching.broker.stream("a")]
+    assert [each.last_seq for each in seen] == list(range(1, 102))
+    await watching.aclose()
