@@ -16,16 +16,16 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 
 from arena_tui.broker.protocol import BrokerStats, Cursor, Limits, RunMeta, Start
 from arena_tui.broker.readers import Readers
 from arena_tui.broker.recent import Recent
 from arena_tui.broker.recovery import Recover
 from arena_tui.broker.ring import RunLog
-from arena_tui.broker.starting import Origin
+from arena_tui.broker.starting import Origin, cursor_in
 from arena_tui.broker.stream import Progress, RunStream
-from arena_tui.broker.subscription import LedgerSubscription
+from arena_tui.broker.subscription import AckSink, LedgerSubscription
 from arena_tui.broker.warnings import Warnings
 from arena_tui.broker.window import Window
 from arena_tui.errors import BrokerError, RunExistsError, UnknownRunError, UsageError
@@ -98,8 +98,8 @@ class Ledger:
             raise BrokerError("the broker is closed: nothing more can be published")
         newest = self._epochs.pop(run_id, 0)
         for reader in self.readers.durable():
-            if not isinstance(reader.start, str) and run_id in reader.start:
-                newest = max(newest, reader.start[run_id].epoch)
+            if at := cursor_in(reader.start, run_id):
+                newest = max(newest, at.epoch)
         if epoch < newest:
             epoch = newest + 1
         stream = RunStream(meta, RunLog(run_id, epoch, self._held), self.clock())
@@ -204,14 +204,23 @@ class Ledger:
         start: Start,
         durable: bool,
         recover: Recover | None = None,
+        acks: AckSink | None = None,
+        identity: str = "",
+        unfinished: Iterable[str] = (),
     ) -> LedgerSubscription:
-        """See `BrokerProtocol.subscribe`; `recover`: see `LedgerSubscription`."""
+        """See `BrokerProtocol.subscribe` and `LedgerSubscription`."""
         self.check_thread()
-        if durable and any(each.name == name for each in self.readers.durable()):
-            raise UsageError(f"there is a durable consumer {name!r} already: give another name")
+        for each in self.readers.durable() if durable else ():
+            if each.name == name or each.identity == (identity or name):
+                raise UsageError(
+                    f"there is a durable consumer {each.name!r}, known as {each.identity!r}, "
+                    "already: give another name"
+                )
         followed = [self.get(run_id) for run_id in runs or ()]
         position = None if runs is not None else self.window.end
-        subscription = LedgerSubscription(self, name, position, durable, start, recover)
+        subscription = LedgerSubscription(
+            self, name, position, durable, start, recover, acks, identity, unfinished
+        )
         for stream in followed if runs is not None else self.streams.values():
             read = subscription.begin(stream)
             if durable:

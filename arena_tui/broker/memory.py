@@ -93,8 +93,9 @@ class InProcessBroker:
         start: Start = "oldest",
         durable: bool = False,
         unfinished: Collection[str] = (),  # a process has no runs of an earlier one
+        identity: str | None = "",
     ) -> Subscription:
-        return self._ledger.subscribe(name, runs, start, durable)
+        return self._ledger.subscribe(name, runs, start, durable, identity=identity or name)
 
     def stream(self, run_id: str, from_seq: int = 1) -> AsyncIterator[Delivery]:
         return self._ledger.stream(run_id, from_seq)
@@ -112,6 +113,12 @@ class InProcessBroker:
 
     def lags(self, consumer: str) -> dict[str, int]:
         return self._ledger.lags(consumer)
+
+    async def known_consumers(self) -> dict[str, bool]:
+        return {}
+
+    async def forget(self, identity: str) -> None:
+        """Do nothing: no consumer is known longer than it is subscribed."""
 
     async def reap(self, run_id: str) -> None:
         self._ledger.check_thread()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from arena_tui.broker.backlog import Backlog
@@ -33,6 +33,18 @@ class _Readers(Protocol):
     ) -> None: ...
 
 
+class AckSink(Protocol):
+    """Where a broker forwards what durable consumers ack, by their identity."""
+
+    def record(self, identity: str, cursors: Mapping[str, Cursor]) -> None:
+        """Everything up to these cursors is acked."""
+        ...
+
+    def remove(self, identity: str) -> None:
+        """It is closed."""
+        ...
+
+
 class _Ledger(Protocol):
     """What a subscription needs of the ledger it reads."""
 
@@ -56,13 +68,14 @@ class LedgerSubscription:
         start: Where it starts to read a run.
         recover: Fetches what the logs no longer hold before a gap is delivered. As that must be
             awaited, `read_nowait` stops at such a gap when durable, else it returns the gap.
+        acks: Told of its acks and its closing.
+        identity: See `BrokerProtocol.subscribe`.
+        unfinished: Runs it was reading when it stopped last.
 
     Attributes:
         overflowing: Runs whose overflow was logged and still goes on.
         overflow: Events it lost.
-        unfinished: Runs it was reading when it stopped last, that were not found yet.
-        on_ack: Called with its name and the acked cursors; lets a broker forward acks.
-        on_close: Called with its name when it is closed.
+        unfinished: Those of them that were not found yet.
     """
 
     def __init__(
@@ -73,16 +86,19 @@ class LedgerSubscription:
         durable: bool,
         start: Start,
         recover: Recover | None = None,
+        acks: AckSink | None = None,
+        identity: str = "",
+        unfinished: Iterable[str] = (),
     ) -> None:
         self.name = name
+        self.identity = identity or name
         self.position = position
         self.durable = durable
         self.start = start
         self.overflowing: set[str] = set()
         self.overflow = 0
-        self.unfinished: set[str] = set()
-        self.on_ack: Callable[[str, Mapping[str, Cursor]], None] | None = None
-        self.on_close: Callable[[str], None] | None = None
+        self.unfinished = set(unfinished)
+        self._acks = acks
         self._ledger = ledger
         self._backlog = Backlog()
         self._ahead = StartCursors()
@@ -130,12 +146,12 @@ class LedgerSubscription:
             stream = self._ledger.streams.get(run_id)
             if stream is not None and stream.ack(self.name, cursor):
                 self._ledger.readers.on_ack(stream)
-        if self.on_ack is not None and not self._closed:
-            self.on_ack(self.name, cursors)
+        if self._acks is not None and not self._closed:
+            self._acks.record(self.identity, cursors)
 
     def close(self) -> None:
-        if self.on_close is not None and not self._closed:
-            self.on_close(self.name)
+        if self._acks is not None and not self._closed:
+            self._acks.remove(self.identity)
         self._closed = True
         self._ledger.readers.remove(self)
         self.end()

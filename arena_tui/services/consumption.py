@@ -188,8 +188,9 @@ class Consumption(Generic[C]):
             self._subscription.close()
         consumer = self.consumer
         return self._broker.subscribe(
-            consumer.name, self._runs, start, consumer.durable, consumer.unfinished
-        )
+            consumer.name, self._runs, start, consumer.durable, consumer.unfinished,
+            consumer.identity,
+        )  # fmt: skip
 
     async def _restart(self) -> None:
         await self._close_consumer()
