@@ -84,7 +84,7 @@ class InProcessBroker:
         self._ledger.check_thread()
         for run_id in run_ids:
             if stream := self._ledger.streams.get(run_id):
-                stream.alive_at = self._clock()
+                stream.on_alive(self._clock())
 
     def subscribe(
         self,
@@ -109,7 +109,7 @@ class InProcessBroker:
             self._ledger.append(stream, *sealed(RunEnd(status=status, reason=reason)))
 
     async def settled(self, run_ids: Iterable[str], consumer: str | None = None) -> None:
-        await self._ledger.readers.settled(run_ids, consumer)
+        await self._ledger.settled(run_ids, consumer)
 
     def lags(self, consumer: str) -> dict[str, int]:
         return self._ledger.lags(consumer)

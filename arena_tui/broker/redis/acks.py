@@ -45,6 +45,9 @@ class Acks:
         self._index = "-"
         self._swept_at = 0.0
 
+    def __bool__(self) -> bool:
+        return bool(self._consumers)
+
     def add(
         self, identity: str, start: Start, held: Iterable[RunStream] = (), *, lasting: bool = True
     ) -> None:

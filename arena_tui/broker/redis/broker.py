@@ -84,7 +84,7 @@ class RedisBroker:
         self._ledger = Ledger(
             self.limits, clock, held=held or replace(self.limits, capacity=self.limits.retain)
         )
-        self._link = Link(url, self._ledger.warnings.add, timing)
+        self._link = Link(url, self._ledger.warn, timing)
         self._writer = Writer(self._link, self.limits)
         self._beats = Beats(self._link, self._writer)
         self._positions = RunPositions(self._ledger)
@@ -107,7 +107,7 @@ class RedisBroker:
             return
         facts = await self._link.check()
         for risk, advice in self._link.advice.risks(facts):
-            self._ledger.warnings.add(f"{risk}: {advice}")
+            self._ledger.warn(f"{risk}: {advice}")
         work = {"writer": self._writer.run}
         if self._reading:
             try:
@@ -117,7 +117,7 @@ class RedisBroker:
             work |= {"reader": self._reader.run, "watch": self._watcher.run, "acks": self._acks.run}
         self._tasks = [
             asyncio.create_task(
-                restart_on_failure(f"{name} of {self.name}", task, self._ledger.warnings.add)
+                restart_on_failure(f"{name} of {self.name}", task, self._ledger.warn)
             )
             for name, task in work.items()
         ]
@@ -149,7 +149,7 @@ class RedisBroker:
         runs = list(run_ids)
         for run_id in runs:
             if stream := self._ledger.streams.get(run_id):
-                stream.alive_at = self._clock()
+                stream.on_alive(self._clock())
         with contextlib.suppress(*FAILURES):  # the writer reports it
             await self._beats.send(runs)
 
@@ -184,9 +184,9 @@ class RedisBroker:
 
     async def settled(self, run_ids: Iterable[str], consumer: str | None = None) -> None:
         wanted = list(run_ids)
-        if self._ledger.readers.durable():
+        if self._acks:
             await self.arrived(wanted)
-            await self._ledger.readers.settled(wanted, consumer)
+            await self._ledger.settled(wanted, consumer)
 
     def lags(self, consumer: str) -> dict[str, int]:
         return self._ledger.lags(consumer)
@@ -240,7 +240,7 @@ class RedisBroker:
     async def aclose(self) -> None:
         self._ledger.close()
         self._arrived.set()
-        self._link.closing = True
+        self._link.stop_retrying()
         try:
             await cancel_until_done(self._tasks)
         finally:  # also when its caller waits no longer
