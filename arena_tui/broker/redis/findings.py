@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple, TypeAlias
 
 from arena_tui.broker.protocol import Cursor
@@ -79,19 +79,15 @@ def find_end(at: Cursor, newest_epoch: int, seen: Seen) -> EndLost | EndLeft | N
 
 
 def find_missing(
-    run_id: str, at: Cursor, seen: Seen | None, known: Iterable[Cursor], waited: bool | None
+    run_id: str, at: Cursor, seen: Seen | None, furthest: Cursor, overdue: bool
 ) -> Back | GivenUp | None:
-    """Of a run read up to `at` that is missing.
-
-    Args:
-        known: How far the run had come, as far as this process knows.
-        waited: Whether it has been missing for long enough; None: its readers have been notified.
-    """
+    """Of a run read up to `at` that is missing; this process knows that it had come to `furthest`,
+    and waits for it no longer once it is `overdue`."""
     if seen is not None and (seen.has_events or seen.at.epoch > at.epoch):
         return Back()
-    if not waited:
+    if not overdue:
         return None
     heard = () if seen is None else (seen.at, *seen.ended)
-    seqs = [each.seq for each in (*heard, *known) if each.epoch == at.epoch]
+    seqs = [each.seq for each in (*heard, furthest) if each.epoch == at.epoch]
     last = max([at.seq, *seqs])
     return GivenUp(Gap(run_id, at.epoch, at.seq + 1, last, "reset" if seqs else "unknown"))

@@ -74,6 +74,10 @@ class RunPosition:
         """The index has told of the run under this epoch."""
         self.newest_epoch = epoch
 
+    def is_overdue(self, now: float, gone_s: float) -> bool:
+        """Whether it has been missing for so long, and its readers have yet to be notified."""
+        return self.gone_at is not None and now >= self.gone_at + gone_s
+
     def on_gone(self, now: float | None) -> None:
         """The run is missing since then; None: it is not, or its readers have been notified."""
         self.gone_at = now

@@ -201,9 +201,9 @@ class Watcher:
         position = self._positions.gone.get(run_id)
         if position is None:
             return
-        since, seen = position.gone_at, Seen.of(row) if row else None
-        waited = None if since is None else time.monotonic() >= since + self._timing.gone_s
-        found = find_missing(run_id, position.at, seen, [self._furthest(run_id)], waited)
+        seen = Seen.of(row) if row else None
+        overdue = position.is_overdue(time.monotonic(), self._timing.gone_s)
+        found = find_missing(run_id, position.at, seen, self._furthest(run_id), overdue)
         if found is not None:
             self._positions.apply(position, found)
             self._arrived.set()
