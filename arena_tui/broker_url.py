@@ -98,10 +98,14 @@ class BrokerUrl:
         return f"BrokerUrl({str(self)!r})"
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, BrokerUrl) and self._key == other._key
+        return isinstance(other, BrokerUrl) and other.has_key(self._key)
 
     def __hash__(self) -> int:
         return hash(self._key)
+
+    def has_key(self, key: tuple[str, str, str | None]) -> bool:
+        """Whether it is the URL with these parts."""
+        return self._key == key
 
     @property
     def _key(self) -> tuple[str, str, str | None]:

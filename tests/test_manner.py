@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parent.parent
 LINES_MAX = 350
 METHODS_MAX = 20
@@ -67,6 +69,28 @@ def private_names_of_others(node: ast.AST) -> Iterator[str]:
                         yield name
 
 
+def foreign_targets(path: Path) -> Iterator[tuple[int, str]]:
+    """Attributes of other objects that a function assigns, unless it has just made the object by
+    calling its class."""
+    for function in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+            assigned = [*ast.walk(function)]
+            own = {"self", "cls"} | {name for each in assigned for name in made_by(each)}
+            for node in assigned:
+                match node:
+                    case ast.Attribute(value=value, ctx=ast.Store()):
+                        if not (isinstance(value, ast.Name) and value.id in own):
+                            yield node.lineno, ast.unparse(node)
+
+
+def made_by(node: ast.AST) -> Iterator[str]:
+    """Names that the node assigns a new object to; classes are named with a capital."""
+    match node:
+        case ast.Assign(targets=targets, value=ast.Call(func=ast.Name(id=called))):
+            if called.lstrip("_")[:1].isupper():
+                yield from (each.id for each in targets if isinstance(each, ast.Name))
+
+
 def listed(offences: Iterable[str]) -> str:
     return "\n".join(["", *offences])
 
@@ -96,15 +120,47 @@ def test_classes_have_few_methods() -> None:
 
 
 def test_nobody_touches_what_is_private_to_another() -> None:
-    """In the broker, where what is true is a matter of who may change it; and in tests."""
     offences = [
         f"{where(path, line)}: {name}"
-        for path in [*sources("arena_tui/broker"), *sources("tests")]
+        for path in [*sources("arena_tui"), *sources("tests")]
         for line, node in nodes(path)
         for name in private_names_of_others(node)
     ]
 
     assert not offences, listed(offences)
+
+
+def test_nobody_assigns_the_attributes_of_another() -> None:
+    """In the broker, where what is true is a matter of who may change it."""
+    offences = [
+        f"{where(path, line)}: {target} is assigned"
+        for path in sources("arena_tui/broker")
+        for line, target in foreign_targets(path)
+    ]
+
+    assert not offences, listed(offences)
+
+
+@pytest.mark.parametrize(
+    ("body", "found"),
+    [
+        ("self.x = 1", []),
+        ("other.x = 1", ["other.x"]),
+        ("other.x += 1", ["other.x"]),
+        ("a, other.x = 1, 2", ["other.x"]),
+        ("self.other.x = 1", ["self.other.x"]),
+        ("new = Thing(); new.x = 1", []),
+        ("kept = self.new = Thing(); kept.x = 1", []),
+        ("new = make(); new.x = 1", ["new.x"]),
+    ],
+)
+def test_only_who_has_just_made_an_object_assigns_its_attributes(
+    tmp_path: Path, body: str, found: list[str]
+) -> None:
+    path = tmp_path / "module.py"
+    path.write_text(f"def function(self, other):\n    {body}\n")
+
+    assert [target for _, target in foreign_targets(path)] == found
 
 
 def test_tests_wait_in_one_place() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from arena_tui.broker.stream import RunStream
 from arena_tui.broker.window import Window
@@ -19,13 +19,19 @@ class _Unread:
 
     __slots__ = ("last", "leading_gaps", "markers", "read", "stream", "trailing_gaps")
 
-    def __init__(self, stream: RunStream, read: int, leading_gaps: Iterable[Gap] = ()) -> None:
+    def __init__(
+        self,
+        stream: RunStream,
+        read: int,
+        leading_gaps: Iterable[Gap] = (),
+        trailing_gaps: Sequence[Gap] | None = None,
+    ) -> None:
         self.stream = stream
         self.read = read
         self.last = stream.log.last
         self.leading_gaps = deque(leading_gaps)
         self.markers: deque[Gap] = deque()
-        self.trailing_gaps = stream.resets
+        self.trailing_gaps = stream.resets if trailing_gaps is None else trailing_gaps
 
     def event_count(self) -> int:
         gaps = sum(gap.count for gap in (*self.leading_gaps, *self.trailing_gaps))
@@ -34,6 +40,45 @@ class _Unread:
     def is_exhausted(self) -> bool:
         gaps = self.leading_gaps or self.markers or self.trailing_gaps
         return self.read >= self.last and not gaps
+
+    def extend(self, marker: Gap | None = None) -> None:
+        """Up to what the stream has by now, and this marker after its newest event."""
+        self.last = self.stream.log.last
+        self.trailing_gaps = self.stream.resets
+        if marker is not None:
+            self.markers.append(marker)
+
+    def take(self, limit: int) -> list[Delivery]:
+        """At most `limit` deliveries, and the gaps that end the stream with the last of them."""
+        found: list[Delivery] = []
+        while self.leading_gaps and len(found) < limit:
+            found.append(self.leading_gaps.popleft())
+        while not self.leading_gaps and len(found) < limit:
+            marker = self.markers[0] if self.markers else None
+            up_to = self.last if marker is None else min(self.last, marker.from_seq - 1)
+            if self.read < up_to:
+                found += self._take_seqs(up_to, limit - len(found))
+            elif marker is not None:
+                found.append(self.markers.popleft())
+            else:
+                break
+        if not self.leading_gaps and not self.markers and self.read >= self.last:
+            found += self.trailing_gaps
+            self.trailing_gaps = ()
+        return found
+
+    def _take_seqs(self, up_to: int, limit: int) -> list[Delivery]:
+        """At most `limit` deliveries up to this seq: a gap for what the log has evicted, or
+        events."""
+        log = self.stream.log
+        gone = min(log.first - 1, up_to)
+        if self.read < gone:
+            reason: GapReason = "reaped" if self.stream.reaped else "trimmed"
+            gap = Gap(log.run_id, log.epoch, self.read + 1, gone, reason)
+            self.read = gone
+            return [gap]
+        entries, self.read = log.read(self.read, limit, up_to)
+        return entries
 
 
 class Backlog:
@@ -61,21 +106,17 @@ class Backlog:
     def enqueue(self, stream: RunStream, count: int, marker: Gap | None = None) -> None:
         """See `Follower.enqueue`."""
         unread = self._find(stream) or self._begin(stream, stream.log.last - count)
-        unread.last = stream.log.last
-        unread.trailing_gaps = stream.resets
-        if marker is not None:
-            unread.markers.append(marker)
+        unread.extend(marker)
 
     def absorb_window(self, window: Window, position: int) -> None:
         """Enqueue what the window holds from `position` on, before the window evicts it."""
         for stream, oldest in window.oldest_by_stream(position).items():
             unread = self._find(stream)
             if unread is not None:
-                unread.last = stream.log.last
-                unread.trailing_gaps = stream.resets
+                unread.extend()
             elif isinstance(oldest, Gap) and oldest in stream.resets:
-                unread = self._begin(stream, stream.log.last)
-                unread.trailing_gaps = stream.resets[stream.resets.index(oldest) :]
+                resets = stream.resets[stream.resets.index(oldest) :]
+                self._begin(stream, stream.log.last, resets)
             else:
                 self._begin(stream, oldest.first_seq - 1)
         for stream, marker in window.markers(position):
@@ -93,7 +134,7 @@ class Backlog:
         while self._runs and len(batch) < limit:
             run_id = next(iter(self._runs))
             streams = self._runs.pop(run_id)
-            batch += _read_slice(streams[0], min(_PER_RUN, limit - len(batch)))
+            batch += streams[0].take(min(_PER_RUN, limit - len(batch)))
             if streams[0].is_exhausted():
                 streams.popleft()
             if streams:
@@ -109,43 +150,13 @@ class Backlog:
             found += [each for each in entries if isinstance(each, Envelope)]
         return found
 
-    def _begin(self, stream: RunStream, read: int) -> _Unread:
-        unread = _Unread(stream, read)
+    def _begin(
+        self, stream: RunStream, read: int, trailing_gaps: Sequence[Gap] | None = None
+    ) -> _Unread:
+        unread = _Unread(stream, read, (), trailing_gaps)
         self._runs.setdefault(stream.log.run_id, deque()).append(unread)
         return unread
 
     def _find(self, stream: RunStream) -> _Unread | None:
         streams = self._runs.get(stream.log.run_id, ())
         return next((each for each in streams if each.stream is stream), None)
-
-
-def _read_slice(unread: _Unread, limit: int) -> list[Delivery]:
-    found: list[Delivery] = []
-    while unread.leading_gaps and len(found) < limit:
-        found.append(unread.leading_gaps.popleft())
-    while not unread.leading_gaps and len(found) < limit:
-        marker = unread.markers[0] if unread.markers else None
-        up_to = unread.last if marker is None else min(unread.last, marker.from_seq - 1)
-        if unread.read < up_to:
-            found += _read_seqs(unread, up_to, limit - len(found))
-        elif marker is not None:
-            found.append(unread.markers.popleft())
-        else:
-            break
-    if not unread.leading_gaps and not unread.markers and unread.read >= unread.last:
-        found += unread.trailing_gaps
-        unread.trailing_gaps = ()
-    return found
-
-
-def _read_seqs(unread: _Unread, up_to: int, limit: int) -> list[Delivery]:
-    """At most `limit` deliveries up to this seq: a gap for what the log has evicted, or events."""
-    log = unread.stream.log
-    gone = min(log.first - 1, up_to)
-    if unread.read < gone:
-        reason: GapReason = "reaped" if unread.stream.reaped else "trimmed"
-        gap = Gap(log.run_id, log.epoch, unread.read + 1, gone, reason)
-        unread.read = gone
-        return [gap]
-    entries, unread.read = log.read(unread.read, limit, up_to)
-    return entries

@@ -16,16 +16,16 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 
 from arena_tui.broker.protocol import BrokerStats, Cursor, Limits, RunMeta, Start
 from arena_tui.broker.readers import Readers
 from arena_tui.broker.recent import Recent
 from arena_tui.broker.recovery import Recover
 from arena_tui.broker.ring import RunLog
-from arena_tui.broker.starting import Origin
+from arena_tui.broker.starting import Origin, cursor_in
 from arena_tui.broker.stream import Progress, RunStream
-from arena_tui.broker.subscription import LedgerSubscription
+from arena_tui.broker.subscription import AckSink, LedgerSubscription
 from arena_tui.broker.warnings import Warnings
 from arena_tui.broker.window import Window
 from arena_tui.errors import BrokerError, RunExistsError, UnknownRunError, UsageError
@@ -45,7 +45,8 @@ class Ledger:
 
     Attributes:
         window: The newest deliveries of all runs, in order of arrival.
-        streams: The newest stream of each run, by run id, in order of opening.
+        streams: The newest stream of each run, by run id, in order of opening; to read only.
+        warn: Logs a warning, and keeps it among the newest.
         published: Events published in all runs, as far as consumers here can read them.
     """
 
@@ -59,12 +60,14 @@ class Ledger:
         self.limits = limits
         self.clock = clock
         self.closed = False
-        self.streams: dict[str, RunStream] = {}
+        self._streams: dict[str, RunStream] = {}
+        self.streams: Mapping[str, RunStream] = self._streams
         # Upstream evicts what exceeds a run's capacity, unseen by its cache: so hold no more.
         decoded = limits.decoded if held is None else min(limits.decoded, limits.capacity)
         self.window = Window(decoded, limits.run_bytes)
-        self.warnings = Warnings()
-        self.readers = Readers(limits, self.warnings, self.streams)
+        self._warnings = Warnings()
+        self.warn = self._warnings.add
+        self._readers = Readers(limits, self._warnings, self.streams)
         self.published = 0
         self.thread = threading.get_ident()
         self._is_cache = held is not None
@@ -97,9 +100,9 @@ class Ledger:
         if self.closed:
             raise BrokerError("the broker is closed: nothing more can be published")
         newest = self._epochs.pop(run_id, 0)
-        for reader in self.readers.durable():
-            if not isinstance(reader.start, str) and run_id in reader.start:
-                newest = max(newest, reader.start[run_id].epoch)
+        for reader in self._readers.durable():
+            if at := cursor_in(reader.start, run_id):
+                newest = max(newest, at.epoch)
         if epoch < newest:
             epoch = newest + 1
         stream = RunStream(meta, RunLog(run_id, epoch, self._held), self.clock())
@@ -113,14 +116,14 @@ class Ledger:
         ended_streams: Sequence[Cursor] = (),
         newest: int = 0,
         origin: Origin = "new",
+        silent_s: float = 0.0,
     ) -> RunStream:
         """Cache an upstream stream from its event `first` on, of those up to `newest` that it has
-        already; readers fetch earlier events from upstream."""
+        already; readers fetch earlier events from upstream. `silent_s`: see `RunInfo`."""
         log = RunLog(meta.run_id, epoch, self._held, first)
-        stream = RunStream(meta, log, self.clock(), ended_streams)
-        stream.seen = max(log.last, newest)
+        stream = RunStream(meta, log, self.clock() - silent_s, ended_streams, newest)
         self._register(stream, origin)
-        self.readers.wake()
+        self._readers.wake()
         return stream
 
     def renew(self, stream: RunStream, epoch: int, resets: Sequence[Gap]) -> RunStream:
@@ -133,11 +136,11 @@ class Ledger:
         for gap in resets:
             self.count_unheld(stream, gap)
             self.window.append(stream, gap, 0)
-        self.readers.slide(self.window)  # only now: who falls out of it enqueues all of the resets
+        self._readers.slide(self.window)  # only now: who falls out of it enqueues all of the resets
         for follower in successor.followers:
             follower.enqueue(stream, 0)
         self._register(successor)
-        self.readers.wake()
+        self._readers.wake()
         return successor
 
     def get(self, run_id: str) -> RunStream:
@@ -155,43 +158,59 @@ class Ledger:
         self.published += 1
         envelope = Envelope(log.run_id, log.epoch, seq, event, raw)
         if self.window.append(stream, envelope, len(raw)):
-            self.readers.slide(self.window)
+            self._readers.slide(self.window)
         if log.first != first and not self._is_cache:
-            self.readers.record_evictions(stream, first, log.first - 1, self.window)
+            self._readers.record_evictions(stream, first, log.first - 1, self.window)
         if seq >= stream.alarm_at:
-            self.readers.warn_high_water(stream)
+            self._readers.warn_high_water(stream)
         if stream.followers:
             for follower in stream.followers:
                 follower.enqueue(stream, 1)
-        if self.readers.sleeping:
-            self.readers.wake()
+        if self._readers.sleeping:
+            self._readers.wake()
         if type(event) is RunEnd:
             self.end(stream)
         return seq
 
     def append_gap(self, stream: RunStream, gap: Gap) -> None:
-        """Append a gap marking events lost upstream; it begins at the next seq."""
-        stream.log.append_gap(gap)
-        self.count_unheld(stream, gap)
-        self._append_gap_to_window(stream, gap)
-        for follower in stream.followers:
-            follower.enqueue(stream, gap.count)
-        self.readers.wake()
-
-    def append_marker(self, stream: RunStream, gap: Gap) -> None:
-        """Append an empty gap, which takes no seq: a foreign entry, or a loss of unknown length."""
-        if gap.unknown:
+        """Append a gap: events lost upstream, from the next seq on; or an empty one, which takes no
+        seq, for a foreign entry or a loss of unknown length."""
+        marker = None if gap.count else gap
+        if marker is None:
+            stream.log.append_gap(gap)
+            self.count_unheld(stream, gap)
+        elif gap.unknown:
             stream.markers.append(gap)
-        self._append_gap_to_window(stream, gap)
+        if self.window.append(stream, gap, 0):
+            self._readers.slide(self.window)
         for follower in stream.followers:
-            follower.enqueue(stream, 0, gap)
-        self.readers.wake()
+            follower.enqueue(stream, gap.count, marker)
+        self._readers.wake()
 
-    def append_missing(self, reader: LedgerSubscription, gap: Gap) -> None:
-        """Deliver to one reader an empty gap of a run that is not held."""
-        log = RunLog(gap.run_id, gap.epoch, self._held, gap.from_seq)
-        reader.enqueue(RunStream(RunMeta(run_id=gap.run_id), log, self.clock()), 0, gap)
-        self.readers.wake()
+    def give_up_missing(self) -> None:
+        """Deliver a gap for each run that a durable consumer was reading when it stopped, and that
+        is not held: whether events are lost, nobody knows."""
+        for reader in self._readers.durable():
+            for run_id in reader.unfinished - self.streams.keys():
+                epoch, seq = cursor_in(reader.start, run_id) or Cursor(0, 0)
+                gap = Gap(run_id, epoch, seq + 1, seq, "unknown")
+                log = RunLog(run_id, epoch, self._held, gap.from_seq)
+                reader.enqueue(RunStream(RunMeta(run_id=run_id), log, self.clock()), 0, gap)
+                self.warn(
+                    f"run {run_id}: it is no longer in Redis, and what {reader.name} lacks is lost"
+                )
+            reader.unfinished.clear()
+        self._readers.wake()
+
+    def is_lacked(self, run_id: str, newest: Cursor) -> bool:
+        """Whether any durable consumer that began to read the run lacks some of it up to `newest`;
+        it is not missing for them."""
+        lacked = False
+        for reader in self._readers.durable():
+            at = cursor_in(reader.start, run_id)
+            lacked |= at is not None and at < newest
+            reader.unfinished.discard(run_id)
+        return lacked
 
     def count_unheld(self, stream: RunStream, gap: Gap) -> None:
         """Count a gap's events as published, though no log here ever held them."""
@@ -204,22 +223,32 @@ class Ledger:
         start: Start,
         durable: bool,
         recover: Recover | None = None,
+        acks: AckSink | None = None,
+        identity: str = "",
+        unfinished: Iterable[str] = (),
     ) -> LedgerSubscription:
-        """See `BrokerProtocol.subscribe`; `recover`: see `LedgerSubscription`."""
+        """See `BrokerProtocol.subscribe` and `LedgerSubscription`."""
         self.check_thread()
-        if durable and any(each.name == name for each in self.readers.durable()):
-            raise UsageError(f"there is a durable consumer {name!r} already: give another name")
+        for each in self._readers.durable() if durable else ():
+            if each.name == name or each.identity == (identity or name):
+                raise UsageError(
+                    f"there is a durable consumer {each.name!r}, known as {each.identity!r}, "
+                    "already: give another name"
+                )
         followed = [self.get(run_id) for run_id in runs or ()]
         position = None if runs is not None else self.window.end
-        subscription = LedgerSubscription(self, name, position, durable, start, recover)
+        subscription = LedgerSubscription(
+            self, self.window, self.streams, self._readers,
+            name, position, durable, start, recover, acks, identity, unfinished,
+        )  # fmt: skip
         for stream in followed if runs is not None else self.streams.values():
             read = subscription.begin(stream)
             if durable:
                 stream.progress[name] = Progress(read)
-                self.readers.trim_acked(stream)
+                self._readers.trim_acked(stream)
         for stream in followed:
             stream.followers.append(subscription)
-        self.readers.add(subscription)
+        self._readers.add(subscription)
         return subscription
 
     async def stream(
@@ -244,13 +273,16 @@ class Ledger:
         stream = self.get(run_id)
         if not stream.closed:
             raise BrokerError(f"run {run_id} is still open: close it first")
-        del self.streams[run_id]
+        del self._streams[run_id]
         self._closed_runs.remove(run_id)
         self._trimmed_before += stream.log.trimmed
-        stream.reaped = True
-        stream.log.trim_to(stream.log.last)
+        stream.reap()
         self._epochs[run_id] = stream.log.epoch
-        self.readers.on_reaped()
+        self._readers.on_reaped()
+
+    async def settled(self, run_ids: Iterable[str], consumer: str | None = None) -> None:
+        """See `BrokerProtocol.settled`."""
+        await self._readers.settled(run_ids, consumer)
 
     def lags(self, consumer: str) -> dict[str, int]:
         """See `BrokerProtocol.lags`."""
@@ -267,40 +299,36 @@ class Ledger:
             capacity=self.limits.capacity,
             published=self.published,
             trimmed=self._trimmed_before + sum(stream.log.trimmed for stream in streams),
-            overflow=self.readers.overflow,
+            overflow=self._readers.overflow,
             runs=tuple(stream.stats() for stream in streams),
-            consumers=self.readers.stats(),
-            warnings=self.warnings.newest(),
+            consumers=self._readers.stats(),
+            warnings=self._warnings.newest(),
         )
 
     def close(self) -> None:
         """End every iterator and release every waiter."""
         self.closed = True
-        self.readers.end()
-
-    def _append_gap_to_window(self, stream: RunStream, gap: Gap) -> None:
-        if self.window.append(stream, gap, 0):
-            self.readers.slide(self.window)
+        self._readers.end()
 
     def _register(self, stream: RunStream, origin: Origin | None = None) -> RunStream:
         """Hold a stream; unless it goes on with a run, its readers begin to read it."""
         if origin is not None:
-            for reader in self.readers.following_all_runs():
+            for reader in self._readers.following_all_runs():
                 read = reader.begin(stream, origin)
                 if reader.durable:
                     stream.progress[reader.name] = Progress(read)
-        self.streams[stream.log.run_id] = stream
-        self.readers.trim_acked(stream)
+        self._streams[stream.log.run_id] = stream
+        self._readers.trim_acked(stream)
         return stream
 
     def end(self, stream: RunStream) -> None:
         """Close a stream: its last event was appended, or is known to be lost. Idempotent."""
         if stream.closed:
             return
-        stream.closed = True
-        self.readers.wake()
+        stream.close()
+        self._readers.wake()
         self._closed_runs.append(stream.log.run_id)
         while len(self._closed_runs) > self.limits.closed_runs:
-            if self.readers.has_unacked(self._closed_runs[0]):
+            if self._readers.has_unacked(self._closed_runs[0]):
                 break
             self.reap(self._closed_runs[0])

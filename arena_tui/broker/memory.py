@@ -84,7 +84,7 @@ class InProcessBroker:
         self._ledger.check_thread()
         for run_id in run_ids:
             if stream := self._ledger.streams.get(run_id):
-                stream.alive_at = self._clock()
+                stream.on_alive(self._clock())
 
     def subscribe(
         self,
@@ -93,8 +93,9 @@ class InProcessBroker:
         start: Start = "oldest",
         durable: bool = False,
         unfinished: Collection[str] = (),  # a process has no runs of an earlier one
+        identity: str | None = "",
     ) -> Subscription:
-        return self._ledger.subscribe(name, runs, start, durable)
+        return self._ledger.subscribe(name, runs, start, durable, identity=identity or name)
 
     def stream(self, run_id: str, from_seq: int = 1) -> AsyncIterator[Delivery]:
         return self._ledger.stream(run_id, from_seq)
@@ -108,10 +109,16 @@ class InProcessBroker:
             self._ledger.append(stream, *sealed(RunEnd(status=status, reason=reason)))
 
     async def settled(self, run_ids: Iterable[str], consumer: str | None = None) -> None:
-        await self._ledger.readers.settled(run_ids, consumer)
+        await self._ledger.settled(run_ids, consumer)
 
     def lags(self, consumer: str) -> dict[str, int]:
         return self._ledger.lags(consumer)
+
+    async def known_consumers(self) -> dict[str, bool]:
+        return {}
+
+    async def forget(self, identity: str) -> None:
+        """Do nothing: no consumer is known longer than it is subscribed."""
 
     async def reap(self, run_id: str) -> None:
         self._ledger.check_thread()

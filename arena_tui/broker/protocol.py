@@ -16,6 +16,8 @@ Guarantees of every backend, enforced by the contract suite:
     once per crossing. Acks, lag, high-water mark and overflow are per consumer.
 6.  Cancelling a consumer at any await leaves the broker usable and loses no delivery: the cursor
     advances only when a batch is returned.
+7.  A server keeps what a durable consumer has not acked until an hour after its last sign of life.
+    Two of one identity, in whatever processes, are one to it: what either acked, both have.
 """
 
 from __future__ import annotations
@@ -271,15 +273,19 @@ class BrokerProtocol(Protocol):
         start: Start = "oldest",
         durable: bool = False,
         unfinished: Collection[str] = (),
+        identity: str | None = "",
     ) -> Subscription:
         """Create a cursor on these runs, or on all present and future ones.
 
         A durable consumer acks; events it has not acked are held as long as capacity allows. Of an
         `unfinished` run, which has a start cursor and a server has not, it gets an unknown gap.
 
+        Its `identity` is the name by which a server knows it across restarts; empty: `name`. None:
+        it does not outlive its subscription, and is forgotten when that is closed.
+
         Raises:
             UnknownRunError: A run named in `runs` is not held.
-            UsageError: There is a durable consumer of that name already.
+            UsageError: There is a durable consumer of that name or identity here already.
         """
         ...
 
@@ -308,6 +314,18 @@ class BrokerProtocol(Protocol):
 
     def lags(self, consumer: str) -> dict[str, int]:
         """Events this durable consumer has yet to ack, by run; fully acked runs are left out."""
+        ...
+
+    async def known_consumers(self) -> dict[str, bool]:
+        """By identity, the durable consumers known across restarts; whether events are kept for
+        each, or it has been silent for too long."""
+        ...
+
+    async def forget(self, identity: str) -> None:
+        """Keep nothing more for this durable consumer; does nothing when there is none.
+
+        One that is running is known again from its next sign of life on.
+        """
         ...
 
     async def reap(self, run_id: str) -> None:

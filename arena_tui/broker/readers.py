@@ -155,8 +155,6 @@ class Readers:
     def _count_overflow(
         self, subscription: LedgerSubscription, stream: RunStream, gap: Gap
     ) -> None:
-        if gap.run_id not in subscription.overflowing:
-            subscription.overflowing.add(gap.run_id)
+        if subscription.lose(gap):
             self._warnings.add(f"run {gap.run_id}: overflow, {subscription.name} is losing events")
-        subscription.overflow += gap.count
         self.overflow += stream.count_overflow(subscription.name, gap)

@@ -64,6 +64,11 @@ class StartCursors:
         return kept
 
 
+def cursor_in(start: Start, run_id: str) -> Cursor | None:
+    """The start cursor in this run; None when it has none."""
+    return None if isinstance(start, str) else start.get(run_id)
+
+
 def start_in(stream: RunStream, start: Start, origin: Origin) -> tuple[Cursor, list[Gap]]:
     """The cursor after which a subscription reads the stream, and gaps for what it missed of
     earlier streams of the run."""

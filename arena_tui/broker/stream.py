@@ -54,6 +54,10 @@ class Progress:
         self.acked = acked
         return True
 
+    def lose(self, count: int) -> None:
+        """Count events that it lost."""
+        self.overflow += count
+
     def set_alarm(self, last: int, capacity: int) -> None:
         """Set the alarm to the next high-water mark above the present lag."""
         lag = last - self.acked
@@ -77,6 +81,12 @@ class Losses:
         self.overflow = 0
         self.lost = SeqRanges()
         self.unheld = SeqRanges()
+
+    def add(self, gap: Gap) -> int:
+        """Count a consumer's loss; returns how many of its events no consumer had lost before."""
+        new = self.lost.add(gap.epoch, gap.from_seq, gap.to_seq)
+        self.overflow += new
+        return new
 
 
 class RunStream:
@@ -118,7 +128,12 @@ class RunStream:
     )
 
     def __init__(
-        self, meta: RunMeta, log: RunLog, now: float, ended_streams: Sequence[Cursor] = ()
+        self,
+        meta: RunMeta,
+        log: RunLog,
+        alive_at: float,
+        ended_streams: Sequence[Cursor] = (),
+        newest: int = 0,
     ) -> None:
         self.meta = meta
         self.log = log
@@ -128,12 +143,29 @@ class RunStream:
         self.markers: list[Gap] = []
         self.resets: tuple[Gap, ...] = ()
         self.predecessor: RunStream | None = None
-        self.alive_at = now
-        self.seen = log.last
+        self.alive_at = alive_at
+        self.seen = max(log.last, newest)
         self.followers: list[Follower] = []
         self.progress: dict[str, Progress] = {}
         self.alarm_at = NEVER
         self.losses = Losses()
+
+    def on_alive(self, at: float) -> None:
+        """Note a sign of life of the producer."""
+        self.alive_at = max(self.alive_at, at)
+
+    def discount_outage(self, away_s: float) -> None:
+        """Do not count an outage upstream as silence of the producer."""
+        self.alive_at += away_s
+
+    def close(self) -> None:
+        """Note that its end is in the log, or is known to be lost."""
+        self.closed = True
+
+    def reap(self) -> None:
+        """Evict everything, for good."""
+        self.reaped = True
+        self.log.trim_to(self.log.last)
 
     def chain(self) -> Iterator[RunStream]:
         """This stream and its predecessors not yet fully acked, newest first."""
@@ -169,10 +201,8 @@ class RunStream:
     def count_overflow(self, name: str, gap: Gap) -> int:
         """Record a durable consumer's loss; returns how many events no consumer had lost before."""
         if name in self.progress:
-            self.progress[name].overflow += gap.count
-        new = self.losses.lost.add(gap.epoch, gap.from_seq, gap.to_seq)
-        self.losses.overflow += new
-        return new
+            self.progress[name].lose(gap.count)
+        return self.losses.add(gap)
 
     def alarms(self) -> list[tuple[str, int]]:
         """Durable consumers whose lag has crossed a high-water mark, and their lag."""
@@ -200,7 +230,7 @@ class RunStream:
         log = self.log
         if self.seen < log.last:
             self.seen = log.last
-            self.alive_at = now
+            self.on_alive(now)
         silent_s = max(0.0, now - self.alive_at)
         lost = not self.closed and silent_s > 3 * heartbeat_s
         return RunInfo(

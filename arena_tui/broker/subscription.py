@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from arena_tui.broker.backlog import Backlog
@@ -33,16 +33,23 @@ class _Readers(Protocol):
     ) -> None: ...
 
 
+class AckSink(Protocol):
+    """Where a broker forwards what durable consumers ack, by their identity."""
+
+    def record(self, identity: str, cursors: Mapping[str, Cursor]) -> None:
+        """Everything up to these cursors is acked."""
+        ...
+
+    def remove(self, identity: str) -> None:
+        """It is closed."""
+        ...
+
+
 class _Ledger(Protocol):
     """What a subscription needs of the ledger it reads."""
 
-    window: Window
-    streams: dict[str, RunStream]
     closed: bool
     clock: Callable[[], float]
-
-    @property
-    def readers(self) -> _Readers: ...
 
     def count_unheld(self, stream: RunStream, gap: Gap) -> None: ...
 
@@ -51,39 +58,47 @@ class LedgerSubscription:
     """See `Subscription`. Made by `Ledger.subscribe`.
 
     Args:
+        window, streams, readers: Of the ledger.
         position: Its position in the window; None when it follows specific runs only.
         durable: Whether it acks; unacked events are not trimmed.
         start: Where it starts to read a run.
         recover: Fetches what the logs no longer hold before a gap is delivered. As that must be
             awaited, `read_nowait` stops at such a gap when durable, else it returns the gap.
+        acks: Told of its acks and its closing.
+        identity: See `BrokerProtocol.subscribe`.
 
     Attributes:
-        overflowing: Runs whose overflow was logged and still goes on.
-        overflow: Events it lost.
         unfinished: Runs it was reading when it stopped last, that were not found yet.
-        on_ack: Called with its name and the acked cursors; lets a broker forward acks.
-        on_close: Called with its name when it is closed.
     """
 
     def __init__(
         self,
         ledger: _Ledger,
+        window: Window,
+        streams: Mapping[str, RunStream],
+        readers: _Readers,
         name: str,
         position: int | None,
         durable: bool,
         start: Start,
         recover: Recover | None = None,
+        acks: AckSink | None = None,
+        identity: str = "",
+        unfinished: Iterable[str] = (),
     ) -> None:
         self.name = name
+        self.identity = identity or name
         self.position = position
         self.durable = durable
         self.start = start
-        self.overflowing: set[str] = set()
-        self.overflow = 0
-        self.unfinished: set[str] = set()
-        self.on_ack: Callable[[str, Mapping[str, Cursor]], None] | None = None
-        self.on_close: Callable[[str], None] | None = None
+        self._overflowing: set[str] = set()
+        self._overflow = 0
+        self.unfinished = set(unfinished)
+        self._acks = acks
         self._ledger = ledger
+        self._window = window
+        self._streams = streams
+        self._readers = readers
         self._backlog = Backlog()
         self._ahead = StartCursors()
         self._recovery = None if recover is None else Recovery(recover)
@@ -107,7 +122,9 @@ class LedgerSubscription:
                 return batch
             if self._recovery:
                 await self._recovery.ask()
-            elif self.position is None and not self._any_open():
+            elif self.position is None and all(
+                run not in self._streams or self._streams[run].closed for run in self._chosen
+            ):
                 raise StopAsyncIteration
             else:
                 await self._sleep()
@@ -127,17 +144,17 @@ class LedgerSubscription:
 
     def ack(self, cursors: Mapping[str, Cursor]) -> None:
         for run_id, cursor in cursors.items():
-            stream = self._ledger.streams.get(run_id)
+            stream = self._streams.get(run_id)
             if stream is not None and stream.ack(self.name, cursor):
-                self._ledger.readers.on_ack(stream)
-        if self.on_ack is not None and not self._closed:
-            self.on_ack(self.name, cursors)
+                self._readers.on_ack(stream)
+        if self._acks is not None and not self._closed:
+            self._acks.record(self.identity, cursors)
 
     def close(self) -> None:
-        if self.on_close is not None and not self._closed:
-            self.on_close(self.name)
+        if self._acks is not None and not self._closed:
+            self._acks.remove(self.identity)
         self._closed = True
-        self._ledger.readers.remove(self)
+        self._readers.remove(self)
         self.end()
 
     def begin(self, stream: RunStream, origin: Origin = "held") -> int:
@@ -160,6 +177,13 @@ class LedgerSubscription:
                 self._ledger.count_unheld(stream, gap)
         return NEVER if at.epoch > log.epoch else at.seq
 
+    def lose(self, gap: Gap) -> bool:
+        """Count a loss; returns whether an overflow of the run begins with it."""
+        begins = gap.run_id not in self._overflowing
+        self._overflowing.add(gap.run_id)
+        self._overflow += gap.count
+        return begins
+
     def enqueue(self, stream: RunStream, count: int, marker: Gap | None = None) -> None:
         """See `Follower.enqueue`."""
         self._backlog.enqueue(stream, count, marker)
@@ -168,9 +192,8 @@ class LedgerSubscription:
         """Move its unread part of the window to the backlog, before the window evicts it."""
         assert self.position is not None
         self._lag_peak = max(self._lag_peak, self._lag())
-        window = self._ledger.window
-        self._backlog.absorb_window(window, self.position)
-        self.position = window.end
+        self._backlog.absorb_window(self._window, self.position)
+        self.position = self._window.end
 
     def unread_in(self, stream: RunStream, first: int, last: int) -> int:
         """See `Backlog.unread_in`."""
@@ -202,7 +225,7 @@ class LedgerSubscription:
             lag=lag,
             lag_peak=max(self._lag_peak, lag),
             lag_s=self._lag_s(),
-            overflow=self.overflow,
+            overflow=self._overflow,
         )
 
     def _read(self, limit: int) -> list[Delivery]:
@@ -214,7 +237,7 @@ class LedgerSubscription:
                     self.fall_behind()  # so that runs with entries in the window get their turn
                 batch = self._backlog.read(limit)
             if self.position is not None and len(batch) < limit and not self._backlog:
-                news = self._ledger.window.read(self.position, limit - len(batch))
+                news = self._window.read(self.position, limit - len(batch))
                 self.position += len(news)
                 batch = batch + news if batch else news
             if not batch or not self._ahead:
@@ -228,29 +251,25 @@ class LedgerSubscription:
         self._delivered += len(batch) - len(gaps)
         for gap in gaps:
             self._in_gaps += gap.count
-            stream = self._ledger.streams.get(gap.run_id)
+            stream = self._streams.get(gap.run_id)
             if self._recovery is not None and self.durable and stream is not None:
-                self._ledger.readers.record_overflow(self, stream, gap)
-        if self.overflowing:
-            self.overflowing.difference_update(
+                self._readers.record_overflow(self, stream, gap)
+        if self._overflowing:
+            self._overflowing.difference_update(
                 each.run_id for each in batch if type(each) is Envelope
             )
 
     async def _sleep(self) -> None:
         self._waiter = asyncio.get_running_loop().create_future()
-        self._ledger.readers.sleeping.add(self)
+        self._readers.sleeping.add(self)
         try:
             await self._waiter
         finally:
-            self._ledger.readers.sleeping.discard(self)
+            self._readers.sleeping.discard(self)
             self._waiter = None
 
-    def _any_open(self) -> bool:
-        streams = self._ledger.streams
-        return any(run in streams and not streams[run].closed for run in self._chosen)
-
     def _lag(self) -> int:
-        ahead = 0 if self.position is None else self._ledger.window.end - self.position
+        ahead = 0 if self.position is None else self._window.end - self.position
         held = self._recovery.event_count() if self._recovery else 0
         return ahead + self._backlog.event_count() + held
 
@@ -259,9 +278,7 @@ class LedgerSubscription:
         oldest = self._backlog.oldest()
         if self.position is not None:
             oldest += [
-                each
-                for each in self._ledger.window.read(self.position, 1)
-                if isinstance(each, Envelope)
+                each for each in self._window.read(self.position, 1) if isinstance(each, Envelope)
             ]
         stamps = [each.event.ts.timestamp() for each in oldest]
         return max(0.0, self._ledger.clock() - min(stamps)) if stamps else 0.0

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from arena_tui import __version__
 from arena_tui.errors import ArenaError, UsageError
@@ -209,8 +209,14 @@ def _parser() -> _Parser:
     return parser
 
 
+class _Commands(Protocol):
+    """What `add_subparsers` returns: argparse has no public name for it."""
+
+    def add_parser(self, name: str, *, help: str, description: str) -> _Parser: ...
+
+
 def _command(
-    commands: argparse._SubParsersAction[_Parser],
+    commands: _Commands,
     name: str,
     help_text: str,
     function: str,

@@ -19,6 +19,7 @@ from msgspec import Struct
 
 from arena_tui.broker.protocol import Cursor
 from arena_tui.codec import encode_line
+from arena_tui.consumers.identity import identity_in
 from arena_tui.consumers.protocol import Consumer, ConsumerFactory, Counters
 from arena_tui.errors import RecordingError
 from arena_tui.events import Delivery, Envelope, Gap, RunEnd
@@ -76,6 +77,7 @@ class Recorder(Consumer):
         self.name = f"recorder of {path}"
         self.batch_events = batch_events
         self.batch_interval_s = batch_interval_s
+        self.identity = identity_in(path, "recorder")
         self._path = path
         self._broker = broker
         self._sidecar = path.with_name(path.name + ".cursors")

@@ -13,6 +13,7 @@ from functools import partial
 
 from arena_tui.broker.protocol import STORE, Cursor
 from arena_tui.broker.timing import LEFT_RUN_KEPT_S
+from arena_tui.consumers.identity import identity_in
 from arena_tui.consumers.protocol import Consumer, Counters
 from arena_tui.errors import StoreError
 from arena_tui.events import Delivery, Envelope, Gap, utc_now
@@ -55,6 +56,7 @@ class Persister(Consumer):
         self.batch_interval_s = batch_interval_s
         self._database = database
         self._clock = clock
+        self.identity = None if database.path == ":memory:" else identity_in(database.path, STORE)
         self._broker = broker
         self._ingest = Ingest(clock, broker)
         self._stored = 0

@@ -63,6 +63,9 @@ class Consumer(Protocol):
         batch_interval_s: or when its oldest event has waited this long.
         unfinished: Runs it was reading when it stopped last, set by `start`. Of one that a shared
             broker no longer has, it is handed a gap of unknown length.
+        identity: The name by which a server knows a durable one across restarts; empty: `name`.
+            Two of one identity are the same consumer to it, in two processes, too: name the place
+            of its cursors. None: these do not outlive it.
     """
 
     name: str
@@ -72,6 +75,7 @@ class Consumer(Protocol):
     batch_events: int = 1_000
     batch_interval_s: float = 0.2
     unfinished: Collection[str] = ()
+    identity: str | None = ""
 
     @abstractmethod
     async def start(self) -> Start:

@@ -198,8 +198,9 @@ class Consumption(Generic[C]):
             self._subscription.close()
         consumer = self.consumer
         return self._broker.subscribe(
-            consumer.name, consumer.runs, start, consumer.durable, consumer.unfinished
-        )
+            consumer.name, consumer.runs, start, consumer.durable, consumer.unfinished,
+            consumer.identity,
+        )  # fmt: skip
 
     async def _restart(self) -> None:
         await self._close_consumer()

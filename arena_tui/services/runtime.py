@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import socket
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from functools import partial
@@ -333,13 +331,4 @@ def _broker(
         return InProcessBroker(limits)
     from arena_tui.broker.redis.broker import RedisBroker  # takes 100 ms to import
 
-    return RedisBroker(
-        config.broker, limits, store=_store_name(config.db), reading=not producer, timing=timing
-    )
-
-
-def _store_name(db: str | None) -> str | None:
-    """The store's name to other processes; None if it does not outlive this one."""
-    if db is None or db == ":memory:":
-        return None
-    return f"{socket.gethostname()}:{os.path.realpath(db)}"
+    return RedisBroker(config.broker, limits, reading=not producer, timing=timing)

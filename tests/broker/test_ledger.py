@@ -200,7 +200,7 @@ def test_an_empty_gap_reaches_every_reader_in_its_place(
             written += [(seq, seq) for seq in range(first, first + number)]
         elif step == "mark":
             last = stream.log.last
-            ledger.append_marker(stream, Gap("a", 7, last + 1, last, "unknown"))
+            ledger.append_gap(stream, Gap("a", 7, last + 1, last, "unknown"))
             written.append((last + 1, last))
         else:
             read[reader] += spans(readers[reader].read_nowait(number))
@@ -219,7 +219,7 @@ async def test_a_reader_that_waits_is_woken_by_an_empty_gap() -> None:
     await asyncio.sleep(0)
 
     gap = Gap("a", 7, 1, 0, "unknown")
-    ledger.append_marker(stream, gap)
+    ledger.append_gap(stream, gap)
 
     assert await waiting == [gap]
 
@@ -229,7 +229,7 @@ def test_a_loss_of_unknown_length_is_told_to_those_who_come_later_too() -> None:
     stream = ledger.attach(RunMeta(run_id="a"), 7, 1)
     append(ledger, stream, 5)
     gap = Gap("a", 7, 6, 5, "unknown")
-    ledger.append_marker(stream, gap)
+    ledger.append_gap(stream, gap)
 
     behind = ledger.subscribe("behind", None, {"a": Cursor(7, 3)}, True)
     up_to_date = ledger.subscribe("up to date", None, {"a": Cursor(7, 5)}, True)

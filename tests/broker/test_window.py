@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from arena_tui.broker.ledger import Ledger
 from arena_tui.broker.protocol import Limits, RunMeta
+from arena_tui.broker.ring import RunLog
+from arena_tui.broker.stream import RunStream
+from arena_tui.broker.window import Window
 from arena_tui.codec import sealed
 from arena_tui.events import Delivery, Envelope, Event, Gap, LogEvent
 
@@ -90,3 +93,12 @@ async def test_a_reader_pushed_out_by_the_resets_of_a_run_gets_each_of_them_once
 
     assert found[3:] == resets
     assert slow.stats().in_gaps == 14
+
+
+def test_what_is_too_long_for_the_window_leaves_it_entry_by_entry() -> None:
+    stream = RunStream(RunMeta(run_id="a"), RunLog("a", 7, Limits()), 0.0)
+    window = Window(events_max=100, bytes_max=10)
+    for size in (1, 1, 5, 5, 5):
+        window.append(stream, Gap("a", 7, 1, 1, "trimmed"), size)
+
+    assert window.slide(0) == 3

@@ -158,7 +158,7 @@ async def test_who_watches_never_sees_it(redis_url: str) -> None:
 
 async def test_a_store_is_seen_with_what_it_lacks(redis_url: str) -> None:
     with redis.Redis.from_url(redis_url) as client:
-        watcher = RedisBroker(BrokerUrl(redis_url), store="h:/db")
+        watcher = RedisBroker(BrokerUrl(redis_url))
         await watcher.start()
         for run_id in ("one", "two"):
             await watcher.publish_all([(run_id, *sealed(LogEvent()))] * 3)

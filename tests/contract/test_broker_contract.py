@@ -408,6 +408,27 @@ async def test_two_durable_consumers_of_one_name_are_refused(make_broker: MakeBr
         broker.subscribe("store", durable=True)
 
 
+async def test_two_durable_consumers_of_one_identity_are_refused(make_broker: MakeBroker) -> None:
+    broker = await make_broker()
+    first = broker.subscribe("one", durable=True, identity="here:/file")
+    broker.subscribe("temporary", durable=True, identity=None)
+
+    with pytest.raises(UsageError, match="'one', known as 'here:/file', already"):
+        broker.subscribe("two", durable=True, identity="here:/file")
+    first.close()
+    second = broker.subscribe("two", durable=True, identity="here:/file")
+
+    assert second.name == "two"
+
+
+async def test_forgetting_who_is_not_known_does_nothing(make_broker: MakeBroker) -> None:
+    broker = await make_broker()
+
+    await broker.forget("nobody")
+
+    assert await broker.known_consumers() == {}
+
+
 async def test_high_water_marks_are_logged_once_per_rising_edge(
     make_broker: MakeBroker, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -320,8 +320,9 @@ class Breaking(InProcessBroker):
         start: Start = "oldest",
         durable: bool = False,
         unfinished: Collection[str] = (),
+        identity: str | None = "",
     ) -> Subscription:
-        subscription = super().subscribe(name, runs, start, durable, unfinished)
+        subscription = super().subscribe(name, runs, start, durable, unfinished, identity)
         self.subscriptions += 1
         return _Broken(subscription) if self.subscriptions == 1 else subscription
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import islice
-from typing import Final
+from typing import Final, NamedTuple
 
 from redis.exceptions import ResponseError
 
-from arena_tui.broker.protocol import Cursor, Limits
+from arena_tui.broker.protocol import Cursor, Limits, Start
+from arena_tui.broker.redis.codec import NO_CURSOR
 from arena_tui.broker.redis.link import Link
 from arena_tui.broker.redis.scripts import ACK, CONSUMERS, SWEEP, acks_key
+from arena_tui.broker.starting import cursor_in
 from arena_tui.broker.stream import RunStream
-from arena_tui.broker.subscription import LedgerSubscription
 from arena_tui.broker.timing import LEFT_RUN_KEPT_S, Timing
 
 _ACK_RUNS: Final = 500
@@ -23,97 +24,117 @@ _CONSUMER_TTL_S: Final = 3_600
 """A consumer silent for an hour no longer keeps events from being trimmed."""
 
 
+class _Consumer(NamedTuple):
+    """One durable consumer: where it started, whether its identity outlives its subscription, and
+    its acks to be sent."""
+
+    start: Start
+    lasting: bool
+    pending: dict[str, Cursor]
+
+
 class Acks:
-    """Pending acks by consumer. `run` is a task.
+    """Pending acks by consumer, each under its identity on the server. `run` is a task."""
 
-    Args:
-        store: Name of this process's store, which identifies its consumers across restarts. None:
-            they are deleted when the process closes.
-    """
-
-    def __init__(self, link: Link, limits: Limits, timing: Timing, store: str | None, own: str):
+    def __init__(self, link: Link, limits: Limits, timing: Timing) -> None:
         self._link = link
         self._limits = limits
         self._timing = timing
-        self._owner = store or own
-        self._persistent = store is not None
-        self._pending: dict[str, dict[str, Cursor]] = {}
+        self._consumers: dict[str, _Consumer] = {}
         self._leaving: set[str] = set()
         self._index = "-"
         self._swept_at = 0.0
 
-    @property
-    def consumers(self) -> list[str]:
-        """Their names on the server: store, then consumer."""
-        return [self._key(name) for name in self._pending]
+    def __bool__(self) -> bool:
+        return bool(self._consumers)
 
-    def add(self, name: str) -> None:
-        """Register a durable consumer; from its next ack on, the server keeps events for it."""
-        self._pending.setdefault(name, {})
-        self._leaving.discard(name)
+    def add(
+        self, identity: str, start: Start, held: Iterable[RunStream] = (), *, lasting: bool = True
+    ) -> None:
+        """Register a durable consumer; from its next ack on, the server keeps events for it.
 
-    def remove(self, name: str) -> None:
+        Its start cursors in the streams `held` here are acked again, as by `resend`.
+        """
+        before = self._consumers.get(identity)
+        pending = {} if before is None else before.pending
+        consumer = self._consumers[identity] = _Consumer(start, lasting, pending)
+        self._leaving.discard(identity)
+        for stream in held:
+            _resend(consumer, stream)
+
+    def remove(self, identity: str) -> None:
         """Unregister a consumer, once its pending acks are sent; the server keeps events for it as
         if the process had been closed."""
-        self._leaving.add(name)
+        self._leaving.add(identity)
 
-    def record(self, name: str, cursors: Mapping[str, Cursor]) -> None:
+    def record(self, identity: str, cursors: Mapping[str, Cursor]) -> None:
         """Queue a consumer's ack of everything up to these cursors."""
-        self._pending[name].update(cursors)
+        self._consumers[identity].pending.update(cursors)
 
-    def resend(self, reader: LedgerSubscription, stream: RunStream) -> None:
-        """Ack the consumer's start cursor again, when it is of this stream."""
-        run_id = stream.log.run_id
-        if not isinstance(reader.start, str) and run_id in reader.start:
-            cursor = reader.start[run_id]
-            if cursor.epoch == stream.log.epoch:
-                self.record(reader.name, {run_id: cursor})
+    def resend(self, stream: RunStream) -> None:
+        """Ack the start cursors of all consumers in a stream again: the last acks before a restart
+        may not have reached the server."""
+        for identity, consumer in self._consumers.items():
+            if identity not in self._leaving:
+                _resend(consumer, stream)
+
+    def furthest_start(self, run_id: str) -> Cursor:
+        """The newest of the consumers' start cursors in this run."""
+        starts = (cursor_in(each.start, run_id) for each in self._consumers.values())
+        return max(filter(None, starts), default=NO_CURSOR)
+
+    async def known(self) -> dict[str, bool]:
+        """See `BrokerProtocol.known_consumers`."""
+        control = self._link.control
+        names: Iterable[bytes] = await self._link.command(control, "SMEMBERS", CONSUMERS)
+        return {
+            identity: bool(await control.exists(acks_key(identity)))
+            for identity in sorted(name.decode(errors="replace") for name in names)
+        }
+
+    async def forget(self, identity: str) -> None:
+        """See `BrokerProtocol.forget`."""
+        await self._link.control.delete(acks_key(identity))
+        await self._link.command(self._link.control, "SREM", CONSUMERS, identity)
 
     async def run(self) -> None:
         """Ack and sweep until cancelled."""
         while True:
             await asyncio.sleep(self._timing.ack_s)
-            if self._pending:
+            if self._consumers:
                 await self._link.retry("acks", self._ack, forever=True)
 
     async def aclose(self) -> None:
-        """Send the pending acks; delete consumers that have no persistent store."""
-        while any(self._pending.values()):
+        """Send the pending acks; forget consumers that do not outlive their subscription."""
+        while any(each.pending for each in self._consumers.values()):
             await self._ack()
-        for name in list(self._pending):
-            await self._forget(name)
-
-    def _key(self, name: str) -> str:
-        return f"{self._owner} {name}"
-
-    async def _forget(self, name: str) -> None:
-        if not self._persistent:
-            consumer = self._key(name)
-            await self._link.control.delete(acks_key(consumer))
-            await self._link.command(self._link.control, "SREM", CONSUMERS, consumer)
+        for identity, consumer in list(self._consumers.items()):
+            if not consumer.lasting:
+                await self.forget(identity)
 
     async def _ack(self) -> None:
         """Send pending acks, and now and then sweep; without any, still a sign of life."""
         refusal: ResponseError | None = None
-        for name, pending in list(self._pending.items()):  # `add` may be called meanwhile
+        for identity, consumer in list(self._consumers.items()):  # `add` may be called meanwhile
             try:
-                await self._send(name, pending)
+                await self._send(identity, consumer.pending)
             except ResponseError as error:  # no reason for other consumers to wait
                 refusal = error
-        for name in [each for each in self._leaving if not self._pending[each]]:
-            await self._forget(name)
-            if name in self._leaving:  # not added again meanwhile
-                self._leaving.remove(name)
-                del self._pending[name]
+        for identity in [each for each in self._leaving if not self._consumers[each].pending]:
+            if not self._consumers[identity].lasting:
+                await self.forget(identity)
+            if identity in self._leaving:  # not added again meanwhile
+                self._leaving.remove(identity)
+                del self._consumers[identity]
         if time.monotonic() - self._swept_at >= self._timing.sweep_s:
             self._swept_at = time.monotonic()
             await self._sweep()
         if refusal is not None:
             raise refusal
 
-    async def _send(self, name: str, pending: dict[str, Cursor]) -> None:
+    async def _send(self, identity: str, pending: dict[str, Cursor]) -> None:
         cursors = dict(islice(pending.items(), _ACK_RUNS))
-        args: list[str | int] = [self._key(name), _CONSUMER_TTL_S]
+        args: list[str | int] = [identity, _CONSUMER_TTL_S]
         for run_id, cursor in cursors.items():
             args += [run_id, *cursor]
         await self._link.call(ACK, (), args)
@@ -129,3 +150,9 @@ class Acks:
         args = limits.retain, *kept, self._index, _SWEEP_RUNS
         index, _ = await self._link.call(SWEEP, (), args)
         self._index = index.decode()
+
+
+def _resend(consumer: _Consumer, stream: RunStream) -> None:
+    cursor = cursor_in(consumer.start, stream.log.run_id)
+    if cursor is not None and cursor.epoch == stream.log.epoch:
+        consumer.pending[stream.log.run_id] = cursor

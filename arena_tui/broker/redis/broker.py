@@ -17,6 +17,7 @@ from collections.abc import (
     Iterable,
     Sequence,
 )
+from functools import partial
 from threading import get_ident
 
 from msgspec.structs import replace
@@ -43,7 +44,7 @@ from arena_tui.broker.redis.scripts import REAP, meta_key
 from arena_tui.broker.redis.watcher import Watcher
 from arena_tui.broker.redis.writer import Writer
 from arena_tui.broker.refused import Refused
-from arena_tui.broker.stream import HEARTBEAT_S, RunStream
+from arena_tui.broker.stream import HEARTBEAT_S
 from arena_tui.broker.tasks import cancel_until_done, restart_on_failure
 from arena_tui.broker.timing import Timing
 from arena_tui.broker_url import BrokerUrl
@@ -60,9 +61,6 @@ class RedisBroker:
         limits: How much the server holds of a run.
         held: How much of a run this process caches; a consumer that is further behind, and awaits
             its batches, is served from the server.
-        store: Name of this process's store, unique among processes. The server keeps events that
-            its consumers have not acked, until an hour after their last sign of life. None: they
-            are deleted on closing.
         reading: False for a process that only publishes.
         timing: Intervals and timeouts of the background work.
         clock: Seconds since 1970; injected in tests.
@@ -74,7 +72,6 @@ class RedisBroker:
         limits: Limits | None = None,
         *,
         held: Limits | None = None,
-        store: str | None = None,
         reading: bool = True,
         timing: Timing | None = None,
         clock: Callable[[], float] = time.time,
@@ -87,21 +84,20 @@ class RedisBroker:
         self._ledger = Ledger(
             self.limits, clock, held=held or replace(self.limits, capacity=self.limits.retain)
         )
-        self._link = Link(url, self._ledger.warnings.add, timing)
+        self._link = Link(url, self._ledger.warn, timing)
         self._writer = Writer(self._link, self.limits)
         self._beats = Beats(self._link, self._writer)
         self._positions = RunPositions(self._ledger)
+        self._acks = Acks(self._link, self.limits, timing)
         self._arrived = asyncio.Event()
         self._watcher = Watcher(
             self._link, self._ledger, self._positions, timing,
-            self._furthest, self._resend_acks, self._arrived,
+            partial(_furthest, self._writer, self._acks), self._acks.resend, self._arrived,
         )  # fmt: skip
         self._reader = Reader(
             self._link, self._ledger, self._positions, self._watcher, timing, self._arrived
         )
-        self._acks = Acks(
-            self._link, self.limits, timing, store, own=f"pid {os.getpid()} {id(self):x}"
-        )
+        self._own = f"pid {os.getpid()} {id(self):x}"
         self._reading = reading
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -111,7 +107,7 @@ class RedisBroker:
             return
         facts = await self._link.check()
         for risk, advice in self._link.advice.risks(facts):
-            self._ledger.warnings.add(f"{risk}: {advice}")
+            self._ledger.warn(f"{risk}: {advice}")
         work = {"writer": self._writer.run}
         if self._reading:
             try:
@@ -121,7 +117,7 @@ class RedisBroker:
             work |= {"reader": self._reader.run, "watch": self._watcher.run, "acks": self._acks.run}
         self._tasks = [
             asyncio.create_task(
-                restart_on_failure(f"{name} of {self.name}", task, self._ledger.warnings.add)
+                restart_on_failure(f"{name} of {self.name}", task, self._ledger.warn)
             )
             for name, task in work.items()
         ]
@@ -153,7 +149,7 @@ class RedisBroker:
         runs = list(run_ids)
         for run_id in runs:
             if stream := self._ledger.streams.get(run_id):
-                stream.alive_at = self._clock()
+                stream.on_alive(self._clock())
         with contextlib.suppress(*FAILURES):  # the writer reports it
             await self._beats.send(runs)
 
@@ -164,17 +160,17 @@ class RedisBroker:
         start: Start = "oldest",
         durable: bool = False,
         unfinished: Collection[str] = (),
+        identity: str | None = "",
     ) -> Subscription:
-        subscription = self._ledger.subscribe(name, runs, start, durable, self._recover)
-        if durable:
-            if not isinstance(start, str):
-                found = self._ledger.streams.keys()
-                subscription.unfinished |= start.keys() & set(unfinished) - found
-            self._acks.add(name)
-            subscription.on_ack = self._acks.record
-            subscription.on_close = self._acks.remove
-            for stream in self._ledger.streams.values():
-                self._acks.resend(subscription, stream)
+        if not durable:
+            return self._ledger.subscribe(name, runs, start, durable, self._recover)
+        known_as = f"{self._own} {name}" if identity is None else identity or name
+        missing = () if isinstance(start, str) else start.keys() & set(unfinished)
+        subscription = self._ledger.subscribe(
+            name, runs, start, durable, self._recover, self._acks, known_as, missing
+        )
+        held = self._ledger.streams.values()
+        self._acks.add(known_as, start, held, lasting=identity is not None)
         return subscription
 
     def stream(self, run_id: str, from_seq: int = 1) -> AsyncIterator[Delivery]:
@@ -188,9 +184,9 @@ class RedisBroker:
 
     async def settled(self, run_ids: Iterable[str], consumer: str | None = None) -> None:
         wanted = list(run_ids)
-        if self._acks.consumers:
+        if self._acks:
             await self.arrived(wanted)
-            await self._ledger.readers.settled(wanted, consumer)
+            await self._ledger.settled(wanted, consumer)
 
     def lags(self, consumer: str) -> dict[str, int]:
         return self._ledger.lags(consumer)
@@ -207,6 +203,12 @@ class RedisBroker:
         while self._reading and not self._ledger.closed and not all(map(has_arrived, wanted)):
             self._arrived.clear()
             await self._arrived.wait()
+
+    async def known_consumers(self) -> dict[str, bool]:
+        return await self._link.retry("consumers", self._acks.known)
+
+    async def forget(self, identity: str) -> None:
+        await self._link.retry("forget", lambda: self._acks.forget(identity))
 
     async def reap(self, run_id: str) -> None:
         """Evict the run here and delete it on the server, even if a store has yet to ack it."""
@@ -238,7 +240,7 @@ class RedisBroker:
     async def aclose(self) -> None:
         self._ledger.close()
         self._arrived.set()
-        self._link.closing = True
+        self._link.stop_retrying()
         try:
             await cancel_until_done(self._tasks)
         finally:  # also when its caller waits no longer
@@ -262,15 +264,8 @@ class RedisBroker:
             self._ledger.count_unheld(stream, replace(gap, to_seq=found[-1].last_seq))
         return found, rest
 
-    def _furthest(self, run_id: str) -> Cursor:
-        """The newest event of the run known to this process's producers and durable consumers; a
-        server that has lost events must not reuse seqs up to there."""
-        starts = (each.start for each in self._ledger.readers.durable())
-        known = [each[run_id] for each in starts if not isinstance(each, str) and run_id in each]
-        return max([self._writer.newest(run_id) or NO_CURSOR, *known])
 
-    def _resend_acks(self, stream: RunStream) -> None:
-        """Ack the start cursors of durable consumers again: the last acks before a restart may not
-        have reached the server."""
-        for reader in self._ledger.readers.durable():
-            self._acks.resend(reader, stream)
+def _furthest(writer: Writer, acks: Acks, run_id: str) -> Cursor:
+    """The newest event of the run known to this process's producers and durable consumers; a server
+    that has lost events must not reuse seqs up to there."""
+    return max(writer.newest(run_id) or NO_CURSOR, acks.furthest_start(run_id))

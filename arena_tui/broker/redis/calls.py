@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 
-from arena_tui.broker.protocol import RunMeta
+from arena_tui.broker.protocol import Cursor, RunMeta
 from arena_tui.broker.redis.codec import NO_CURSOR
 from arena_tui.broker.redis.scripts import events_key, meta_key
 from arena_tui.broker.refused import Refused
@@ -30,9 +30,10 @@ class Job:
         self.seq = 0
         self.answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    def resolve(self, count: int, error: Exception | None = None) -> None:
+    def resolve(self, count: int, error: Exception | None = None, seq: int = 0) -> None:
         """Record the answer to `count` events, and wake the caller after the last one."""
         self.waiting -= count
+        self.seq = seq
         if error is not None:
             self.refused = self.refused.plus(count, str(error))
         if self.answer.done():
@@ -41,6 +42,11 @@ class Job:
             self.answer.set_exception(error)
         elif self.waiting <= 0:
             self.answer.set_result(None)
+
+    def fail(self, error: Exception) -> None:
+        """Raise this for whoever waits: there will be no answer."""
+        self.strict = True
+        self.resolve(self.waiting, error)
 
 
 class PublishedRun:
@@ -68,6 +74,32 @@ class PublishedRun:
         self.next = 1
         self.open = False
 
+    def on_opened(self, meta: RunMeta) -> None:
+        """This producer has opened it; the numbers go on, as calls may be in flight."""
+        self.meta = meta
+        self.at = NO_CURSOR
+        self.open = True
+
+    def on_start(self, meta: RunMeta) -> None:
+        """Take the metadata from its `run_start`, unless it is known already."""
+        if not self.meta.game:
+            self.meta = meta
+
+    def on_missing(self) -> None:
+        """Its stream is gone."""
+        self.open = False
+
+    def on_appended(self, count: int, at: Cursor) -> None:
+        """The server has appended `count` events, the last of them at this cursor."""
+        self.open = True
+        self.at = at
+        self.next += count
+        self.acked = self.next - 1
+
+    def give_up(self, count: int) -> None:
+        """Leave the numbers of `count` events out."""
+        self.next += count
+
 
 class Call:
     """The events of one run in a script call.
@@ -86,6 +118,11 @@ class Call:
         self.bytes = 0
         self.ends = False
         self.may_open = False
+
+    def open_again(self) -> None:
+        """The run is gone: it is to be opened before this is sent again."""
+        self.run.on_missing()
+        self.may_open = True
 
     def add(self, job: Job, payload: bytes) -> None:
         """Append one event."""
@@ -118,9 +155,7 @@ class Call:
         """Resolve every event as appended; `seq` is that of the last one."""
         jobs = self.jobs
         if jobs[0] is jobs[-1]:  # all of one caller: resolve them at once
-            jobs[0].seq = seq
-            jobs[0].resolve(len(jobs))
+            jobs[0].resolve(len(jobs), seq=seq)
             return
         for number, job in enumerate(jobs, seq - len(jobs) + 1):
-            job.seq = number
-            job.resolve(1)
+            job.resolve(1, seq=number)

@@ -41,7 +41,6 @@ class Link:
         clock: Monotonic seconds.
 
     Attributes:
-        closing: Set to end all retries.
         reconnects: Number of recovered outages.
         failures: Failures here, for no fault of the server: what would fail again is set aside.
         control: The connection for everything but publishing and reading events.
@@ -55,9 +54,9 @@ class Link:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.advice = Advice(url)
-        self.closing = False
         self.reconnects = 0
         self.failures = Failures(warn)
+        self._closing = False
         self._url = url
         self._warn = warn
         self._timing = timing
@@ -163,7 +162,7 @@ class Link:
         """
         attempt = 0
         try:
-            while not self.closing:
+            while not self._closing:
                 try:
                     result = await work()
                 except FAILURES as error:
@@ -200,9 +199,13 @@ class Link:
             away_s = self._clock() - self._down_since
             self._warn(f"{self.advice.place} works again, after {away_s:.1f} s")
 
+    def stop_retrying(self) -> None:
+        """End all retries."""
+        self._closing = True
+
     async def aclose(self) -> None:
         """Close every connection, at once: one with unsent bytes waits for its timeout."""
-        self.closing = True
+        self._closing = True
         await asyncio.gather(*map(_close, self._clients))
 
     async def _ping(self) -> None:

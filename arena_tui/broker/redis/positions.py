@@ -9,6 +9,15 @@ from arena_tui.broker.ledger import Ledger
 from arena_tui.broker.protocol import Cursor
 from arena_tui.broker.recent import Recent
 from arena_tui.broker.redis.codec import NO_CURSOR
+from arena_tui.broker.redis.findings import (
+    Back,
+    EndLeft,
+    EndLost,
+    Finding,
+    GivenUp,
+    Renewed,
+    Skipped,
+)
 from arena_tui.broker.redis.scripts import events_key
 from arena_tui.broker.starting import reset_gaps
 from arena_tui.broker.stream import RunStream
@@ -44,6 +53,35 @@ class RunPosition:
     def run_id(self) -> str:
         return self.stream.log.run_id
 
+    def read_to(self, at: Cursor) -> None:
+        """Everything up to this cursor has been read, or is in a gap."""
+        self.at = at
+
+    def read_entry(self, entry_id: bytes) -> None:
+        """This entry and those before it have been taken, whatever they are."""
+        self.after = entry_id
+
+    def go_on_in(self, stream: RunStream) -> None:
+        """Read the stream that has replaced the one before."""
+        self.stream = stream
+        self.at = Cursor(stream.log.epoch, 0)
+
+    def on_looked(self) -> None:
+        """It has been compared with the server."""
+        self.looked_at = self.at
+
+    def on_indexed(self, epoch: int) -> None:
+        """The index has told of the run under this epoch."""
+        self.newest_epoch = epoch
+
+    def is_overdue(self, now: float, gone_s: float) -> bool:
+        """Whether it has been missing for so long, and its readers have yet to be notified."""
+        return self.gone_at is not None and now >= self.gone_at + gone_s
+
+    def on_gone(self, now: float | None) -> None:
+        """The run is missing since then; None: it is not, or its readers have been notified."""
+        self.gone_at = now
+
 
 class RunPositions:
     """The runs being read, and those missing from the server.
@@ -59,6 +97,22 @@ class RunPositions:
         self.ended: Recent[str, Cursor] = Recent(_ENDED_KEPT)
         self._ledger = ledger
         self._forgotten_epoch = 0  # newest epoch of a run evicted from `ended`
+
+    def apply(self, position: RunPosition, finding: Finding) -> None:
+        """Act on what was found of a run."""
+        match finding:
+            case Skipped(to_seq=to_seq):
+                self.skip_to(position, to_seq)
+            case Renewed(epoch=epoch, ended=ended):
+                self.renew(position, epoch, ended)
+            case EndLost():
+                self.end_lost(position)
+            case EndLeft():
+                self.end_left(position)
+            case Back():
+                self.restore(position.run_id)
+            case GivenUp(lost=gap):
+                self.give_up(position, gap)
 
     def follow(self, stream: RunStream, at: Cursor) -> None:
         """Read a run from this cursor on."""
@@ -90,10 +144,8 @@ class RunPositions:
         epoch, seq = position.at
         gap = Gap(position.run_id, epoch, seq + 1, to_seq, "trimmed")
         self._ledger.append_gap(position.stream, gap)
-        self._ledger.warnings.add(
-            f"run {gap.run_id}: {gap.count:,} events were gone before they were read"
-        )
-        position.at = Cursor(epoch, to_seq)
+        self._ledger.warn(f"run {gap.run_id}: {gap.count:,} events were gone before they were read")
+        position.read_to(Cursor(epoch, to_seq))
 
     def renew(self, position: RunPosition, epoch: int, ended: Sequence[Cursor]) -> None:
         """Go on under a new epoch: the stream was lost on the server.
@@ -106,13 +158,10 @@ class RunPositions:
             ended = (*ended, position.at)  # whether recorded or not
         resets = reset_gaps(run_id, position.at, ended, epoch)
         resets = [gap for gap in resets if gap not in position.stream.markers]
-        position.stream = self._ledger.renew(position.stream, epoch, resets)
+        position.go_on_in(self._ledger.renew(position.stream, epoch, resets))
         unknown = any(gap.unknown for gap in resets)
         lost = "an unknown number of" if unknown else f"{sum(gap.count for gap in resets):,}"
-        self._ledger.warnings.add(
-            f"run {run_id}: its stream was made anew in Redis, {lost} events lost"
-        )
-        position.at = Cursor(epoch, 0)
+        self._ledger.warn(f"run {run_id}: its stream was made anew in Redis, {lost} events lost")
 
     def end_lost(self, position: RunPosition) -> None:
         """Stop reading a run whose end was lost, as its producer has recorded."""
@@ -130,12 +179,20 @@ class RunPositions:
         """Stop reading a run that is missing from the server; it may be restored."""
         if self.read.pop(position.run_id, None) is not None:
             self.gone[position.run_id] = position
-            position.gone_at = now
-            self._ledger.warnings.add(f"run {position.run_id}: its stream is gone from Redis")
+            position.on_gone(now)
+            self._ledger.warn(f"run {position.run_id}: its stream is gone from Redis")
 
     def restore(self, run_id: str) -> None:
         """Resume reading a run that was missing, unless that has been done meanwhile."""
         position = self.gone.pop(run_id, None)
         if position is not None:
-            position.gone_at = None
+            position.on_gone(None)
             self.read[run_id] = position
+
+    def give_up(self, position: RunPosition, gap: Gap) -> None:
+        """Notify the readers of a missing run that it does not come back; it still may."""
+        position.on_gone(None)
+        self._ledger.append_gap(position.stream, gap)
+        count = "an unknown number of" if gap.unknown else f"{gap.count:,}"
+        self._ledger.warn(f"run {gap.run_id}: it does not come back, {count} events lost")
+        position.read_to(Cursor(gap.epoch, gap.to_seq))

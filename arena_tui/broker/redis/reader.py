@@ -164,14 +164,14 @@ class Reader:
                 seq = append(stream, event, raw)
                 if stream.closed:
                     break  # what another program wrote after a run's end is not of the run
-            position.at = Cursor(position.at.epoch, seq)
-            position.after = entries[-1][0]
+            position.read_to(Cursor(position.at.epoch, seq))
+            position.read_entry(entries[-1][0])
         if position.stream.closed:
             self._positions.end(position)
 
     async def _append_singly(self, position: RunPosition, entries: Sequence[RawEntry]) -> None:
         """Append entries after a failure here, one by one, and set those aside that fail again."""
-        position.at = Cursor(position.at.epoch, position.stream.log.last)
+        position.read_to(Cursor(position.at.epoch, position.stream.log.last))
         for raw in entries:
             if position.stream.closed or parse_id(raw[0]) <= position.at:
                 continue
@@ -183,7 +183,7 @@ class Reader:
                 self._link.failures.record(f"reading an event of run {position.run_id}", error)
                 failed = InvalidEntryError(f"it cannot be read: {error!r}", has_seq=True)
                 self._quarantine(position, raw, failed)
-                position.after = raw[0]
+                position.read_entry(raw[0])
         if position.stream.closed:
             self._positions.end(position)
 
@@ -194,7 +194,7 @@ class Reader:
                 entry = decode_entry(raw)
             except InvalidEntryError as error:
                 self._quarantine(position, raw, error)
-                position.after = raw[0]
+                position.read_entry(raw[0])
                 continue
             if entry.at > position.at:  # else a gap has been delivered for it already
                 if entry.at.epoch != position.at.epoch:
@@ -202,8 +202,8 @@ class Reader:
                 if entry.at.seq != position.at.seq + 1:
                     self._positions.skip_to(position, entry.at.seq - 1)
                 self._ledger.append(position.stream, entry.event, entry.raw)
-                position.at = entry.at
-            position.after = raw[0]
+                position.read_to(entry.at)
+            position.read_entry(raw[0])
             if position.stream.closed:
                 break
 
@@ -218,10 +218,10 @@ class Reader:
         if error.has_seq and at.epoch == epoch and at.seq > seq:
             if at.seq > seq + 1:
                 self._positions.skip_to(position, at.seq - 1)
-            gap = Gap(run_id, epoch, at.seq, at.seq, "quarantined", raw_bytes(raw))
-            self._ledger.append_gap(position.stream, gap)
-            position.at = at
+            first, last = at.seq, at.seq
         else:
-            gap = Gap(run_id, epoch, seq + 1, seq, "quarantined", raw_bytes(raw))
-            self._ledger.append_marker(position.stream, gap)
-        self._ledger.warnings.add(f"run {run_id}: set entry {raw[0].decode()} aside: {error}")
+            first, last = seq + 1, seq
+        gap = Gap(run_id, epoch, first, last, "quarantined", raw_bytes(raw))
+        self._ledger.append_gap(position.stream, gap)
+        position.read_to(Cursor(epoch, last))
+        self._ledger.warn(f"run {run_id}: set entry {raw[0].decode()} aside: {error}")

@@ -13,6 +13,7 @@ from arena_tui.broker.protocol import Cursor
 from arena_tui.broker.redis.advice import FAILURES
 from arena_tui.broker.redis.codec import NO_CURSOR, RawEntry, decode_meta, parse_ended, parse_id
 from arena_tui.broker.redis.connection import Line
+from arena_tui.broker.redis.findings import Seen, find_end, find_missing, find_stalled
 from arena_tui.broker.redis.link import Link
 from arena_tui.broker.redis.lookup import AT_ONCE, Row, batched, look_up, runs_in_index
 from arena_tui.broker.redis.positions import RunPosition, RunPositions
@@ -21,7 +22,6 @@ from arena_tui.broker.starting import Origin
 from arena_tui.broker.stream import RunStream
 from arena_tui.broker.timing import Timing
 from arena_tui.errors import EventError
-from arena_tui.events import Gap
 
 _log = logging.getLogger(__name__)
 
@@ -74,9 +74,9 @@ class Watcher:
                     rows = await look_up(self._link, run_ids, whole=True)
                     for run_id, row in zip(run_ids, rows, strict=True):
                         with self._link.failures.survived(f"checking run {run_id}", but=FAILURES):
-                            self._check_gone(run_id, row)
+                            self._look_for(run_id, row)
                 if time.monotonic() >= given_up_at:
-                    self._give_up_missing()
+                    self._ledger.give_up_missing()
             except FAILURES as error:
                 _log.info("cannot look at the runs: %s", error)
 
@@ -108,7 +108,7 @@ class Watcher:
     def discount_outage(self, away_s: float) -> None:
         """Do not count an outage of the server as silence of the producers."""
         for position in self._positions.read.values():
-            position.stream.alive_at += away_s
+            position.stream.discount_outage(away_s)
 
     async def skip_wrong_types(self) -> None:
         """Stop reading keys that are not streams: a single one fails the whole XREAD."""
@@ -128,13 +128,17 @@ class Watcher:
             was_read = max(parse_ended(ended)) <= positions.ended.get(run_id, NO_CURSOR)
             if was_read or (known is not None and known.closed):
                 return  # read to its end, which the server has lost since
-        if status == b"left" and not oldest and self._nobody_lacks(run_id, Cursor(epoch, last_seq)):
+        if (
+            status == b"left"
+            and not oldest
+            and not self._ledger.is_lacked(run_id, Cursor(epoch, last_seq))
+        ):
             return  # nothing is left of it but word of its end
         if known is not None:
             if run_id in positions.gone:
                 positions.restore(run_id)
             elif run_id in positions.read:
-                positions.read[run_id].newest_epoch = epoch
+                positions.read[run_id].on_indexed(epoch)
             elif known.log.epoch != epoch:
                 positions.follow(known, Cursor(known.log.epoch, known.log.last))
             return
@@ -143,7 +147,7 @@ class Watcher:
         try:
             meta = decode_meta(raw_meta, run_id)
         except EventError as error:
-            self._ledger.warnings.add(f"left a run out: {error}")
+            self._ledger.warn(f"left a run out: {error}")
             return
         first = max(1, last_seq - self._ledger.limits.retain + 1)
         held = parse_id(oldest)
@@ -152,35 +156,13 @@ class Watcher:
         elif held.epoch == epoch:
             first = max(first, held.seq)
         origin: Origin = "new" if self._caught_up else "found"
-        stream = self._ledger.attach(meta, epoch, first, parse_ended(ended), last_seq, origin)
-        stream.alive_at = self._ledger.clock() - silent_ms / 1_000
+        stream = self._ledger.attach(
+            meta, epoch, first, parse_ended(ended), last_seq, origin, silent_ms / 1_000
+        )
         positions.follow(stream, Cursor(epoch, first - 1))
         self._on_attach(stream)
         if self._furthest(run_id) > (epoch, last_seq):
             self._look_now.set()
-
-    def _nobody_lacks(self, run_id: str, newest: Cursor) -> bool:
-        """Whether no durable consumer that began to read the run lacks some of it."""
-        lacking = False
-        for reader in self._ledger.readers.durable():
-            if not isinstance(reader.start, str) and run_id in reader.start:
-                lacking |= reader.start[run_id] < newest
-                reader.unfinished.discard(run_id)
-        return not lacking
-
-    def _give_up_missing(self) -> None:
-        """Deliver a gap for each run that a durable consumer was reading when it stopped, and that
-        is not on the server: whether events are lost, nobody knows."""
-        for reader in self._ledger.readers.durable():
-            for run_id in reader.unfinished - self._ledger.streams.keys():
-                assert not isinstance(reader.start, str)
-                epoch, seq = reader.start[run_id]
-                gap = Gap(run_id, epoch, seq + 1, seq, "unknown")
-                self._ledger.append_missing(reader, gap)
-                self._ledger.warnings.add(
-                    f"run {run_id}: it is no longer in Redis, and what {reader.name} lacks is lost"
-                )
-            reader.unfinished.clear()
 
     async def _look(self, positions: Sequence[RunPosition]) -> None:
         rows = await look_up(self._link, [position.run_id for position in positions])
@@ -192,60 +174,36 @@ class Watcher:
         if not row:
             self._positions.mark_gone(position, time.monotonic())
             return
-        epoch, seq, status, silent_ms, ended = row
-        stream = position.stream
-        stream.alive_at = max(stream.alive_at, self._ledger.clock() - silent_ms / 1_000)
+        seen = Seen.of(row)
+        position.stream.on_alive(self._ledger.clock() - seen.silent_s)
         newest = max(position.at, self._furthest(position.run_id))
-        if newest > (epoch, seq):
+        if newest > seen.at:
             await self._link.call(RENEW, (meta_key(position.run_id), position.key), newest)
-        elif position.at < (epoch, seq) and position.at == position.looked_at:
-            await self._check_stalled(position, Cursor(epoch, seq), parse_ended(ended))
-        if status == b"closed" and seq == 0 and position.at == (epoch, seq):
-            self._positions.end_lost(position)
-        elif status == b"left" and position.at == (epoch, seq) and epoch >= position.newest_epoch:
-            self._positions.end_left(position)
-        position.looked_at = position.at
+        elif position.at < seen.at and position.at == position.looked_at:
+            await self._look_at_stalled(position, seen)
+        if end := find_end(position.at, position.newest_epoch, seen):
+            self._positions.apply(position, end)
+        position.on_looked()
 
-    async def _check_stalled(
-        self, position: RunPosition, newest: Cursor, ended: Sequence[Cursor]
-    ) -> None:
-        """Append a gap if reading has stalled because the server no longer has the next events, or
-        goes on under a new epoch that has none yet."""
+    async def _look_at_stalled(self, position: RunPosition, seen: Seen) -> None:
+        """See whether reading has stalled because the server no longer has the next events, or goes
+        on under a new epoch that has none yet."""
         at = position.at
         after = f"({position.after.decode()}"
         left = await self._link.command(
             self._link.control, "XRANGE", position.key, after, "+", "COUNT", 1
         )
-        if left or position.at != at:
-            return
-        if newest.epoch == at.epoch:
-            self._positions.skip_to(position, newest.seq)
-        elif newest.epoch > at.epoch:
-            self._positions.renew(position, newest.epoch, ended)
+        if not left and position.at == at and (stalled := find_stalled(at, seen)):
+            self._positions.apply(position, stalled)
 
-    def _check_gone(self, run_id: str, row: Row) -> None:
+    def _look_for(self, run_id: str, row: Row) -> None:
         """Restore a missing run that is back; after `gone_s`, deliver a gap for what it lost."""
         position = self._positions.gone.get(run_id)
         if position is None:
             return
-        if row and (row[-1] or row[0] > position.at.epoch):
-            self._positions.restore(run_id)
-            return
-        if position.gone_at is None:
-            return
-        if time.monotonic() < position.gone_at + self._timing.gone_s:
-            return
-        position.gone_at = None
-        epoch, seq = position.at
-        ended = (Cursor(*row[:2]), *parse_ended(row[4])) if row else ()
-        ends = [end for end in (*ended, self._furthest(run_id)) if end.epoch == epoch]
-        last = max([seq, *(end.seq for end in ends)])
-        gap = Gap(run_id, epoch, seq + 1, last, "reset" if ends else "unknown")
-        if gap.count:
-            self._ledger.append_gap(position.stream, gap)
-        else:
-            self._ledger.append_marker(position.stream, gap)
-        count = "an unknown number of" if gap.unknown else f"{gap.count:,}"
-        self._ledger.warnings.add(f"run {run_id}: it does not come back, {count} events lost")
-        position.at = Cursor(epoch, last)
-        self._arrived.set()
+        seen = Seen.of(row) if row else None
+        overdue = position.is_overdue(time.monotonic(), self._timing.gone_s)
+        found = find_missing(run_id, position.at, seen, self._furthest(run_id), overdue)
+        if found is not None:
+            self._positions.apply(position, found)
+            self._arrived.set()

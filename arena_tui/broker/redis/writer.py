@@ -97,12 +97,9 @@ class Writer:
         opened, given = await self._link.retry("open", lambda: self._link.call(OPEN, keys, args))
         if not opened:
             return None
-        # An existing state keeps its event numbers: calls may be in flight.
         self.closed.pop(meta.run_id, None)
         self.ended.pop(meta.run_id, None)
-        run = self.runs.setdefault(meta.run_id, PublishedRun(meta))
-        run.meta, run.at = meta, NO_CURSOR
-        run.open = True
+        self.runs.setdefault(meta.run_id, PublishedRun(meta)).on_opened(meta)
         return int(given)
 
     async def open_again(self, run_id: str) -> None:
@@ -163,8 +160,7 @@ class Writer:
         error = _closed()
         waiting = {job for call in self._calls for job in call.jobs}
         for job in waiting | {job for job, _ in self._queue}:
-            job.strict = True
-            job.resolve(job.waiting, error)
+            job.fail(error)
 
     def _dequeue(self) -> list[Call]:
         """Dequeue as many events as one script call may carry, grouped by run."""
@@ -182,10 +178,10 @@ class Writer:
                 if call is None:
                     run = self.runs.get(run_id)
                     if run is None:
-                        run = self.runs[run_id] = PublishedRun(RunMeta.of(run_id, event))
+                        run = self.runs[run_id] = PublishedRun(RunMeta(run_id=run_id))
                     call = calls[run_id] = Call(run)
-                if type(event) is RunStart and not call.run.meta.game:
-                    call.run.meta = RunMeta.of(run_id, event)
+                if type(event) is RunStart:
+                    call.run.on_start(RunMeta.of(run_id, event))
                 call.ends = type(event) is RunEnd
                 call.may_open |= not job.strict
                 call.add(job, raw)
@@ -227,7 +223,7 @@ class Writer:
 
     def _give_up(self, call: Call, error: BrokerError) -> None:
         """Refuse the events of a call; the server may have appended some of them."""
-        call.run.next += len(call.payloads)
+        call.run.give_up(len(call.payloads))
         self._refuse(call.jobs, error)
 
     def _narrow_down(self, calls: Sequence[Call], error: Exception) -> None:
@@ -308,17 +304,13 @@ class Writer:
                 told = f"the broker holds no run {run_id}: open it first"
                 self._give_up(call, UnknownRunError(told))
                 return True
-            run.open = False  # its stream is gone: recreate it, and send again
-            call.may_open = True
+            call.open_again()
             return False
         if epoch == CLOSED:
             self.note_closed(run_id)
             self._give_up(call, RunClosedError(run_id))
             return True
-        run.open = True
-        run.at = Cursor(epoch, seq)
-        run.next += len(call.payloads)
-        run.acked = run.next - 1
+        run.on_appended(len(call.payloads), Cursor(epoch, seq))
         if call.ends:
             self.note_closed(run_id)
             self.ended[run_id] = run.at

@@ -35,25 +35,25 @@ async def test_a_consumer_added_while_acks_are_sent_is_acked_next(
 ) -> None:
     link = Link(BrokerUrl(redis_url), lambda _: None, QUICK)
     await link.check()
-    acks = Acks(link, Limits(), QUICK, "store", "own")
-    acks.add("one")
+    acks = Acks(link, Limits(), QUICK)
+    acks.add("one", "oldest")
     acks.record("one", {"a": Cursor(7, 1)})
     sending = asyncio.create_task(acks.aclose())
     await asyncio.sleep(0)
 
-    acks.add("two")
+    acks.add("two", "oldest")
     acks.record("two", {"a": Cursor(7, 2)})
     await sending
     await link.aclose()
 
-    found = [client.hget(acks_key(f"store {name}"), "a") for name in ("one", "two")]
+    found = [client.hget(acks_key(name), "a") for name in ("one", "two")]
     assert found == ["7-1", "7-2"]
 
 
 async def test_a_second_consumer_takes_back_no_ack_of_the_first(
     client: Client, redis_url: str
 ) -> None:
-    broker = RedisBroker(BrokerUrl(redis_url), store="store", timing=QUICK)
+    broker = RedisBroker(BrokerUrl(redis_url), timing=QUICK)
     await broker.start()
     epoch = (await broker.open_run(RunMeta(run_id="a"))).epoch
     for _ in range(3):
@@ -65,17 +65,17 @@ async def test_a_second_consumer_takes_back_no_ack_of_the_first(
     broker.subscribe("second", start={"a": Cursor(epoch, 2)}, durable=True)
     await broker.aclose()
 
-    found = [client.hget(acks_key(f"store {name}"), "a") for name in ("first", "second")]
+    found = [client.hget(acks_key(name), "a") for name in ("first", "second")]
     assert found == [f"{epoch}-3", f"{epoch}-2"]
 
 
-async def test_the_server_keeps_nothing_for_a_consumer_that_has_left(
+async def test_the_server_keeps_nothing_for_a_consumer_without_identity_that_has_left(
     client: Client, redis_url: str
 ) -> None:
     broker = RedisBroker(BrokerUrl(redis_url), timing=QUICK)
     await broker.start()
-    broker.subscribe("staying", durable=True)
-    leaving = broker.subscribe("leaving", durable=True)
+    broker.subscribe("staying", durable=True, identity=None)
+    leaving = broker.subscribe("leaving", durable=True, identity=None)
     await until(lambda: len(client.smembers(CONSUMERS)) == 2)
 
     leaving.close()
@@ -83,7 +83,7 @@ async def test_the_server_keeps_nothing_for_a_consumer_that_has_left(
     await until(lambda: len(client.smembers(CONSUMERS)) == 1)
     (left,) = client.smembers(CONSUMERS)
     keys = client.keys("arena:acks:*")
-    broker.subscribe("leaving", durable=True)
+    broker.subscribe("leaving", durable=True, identity=None)
     await until(lambda: len(client.smembers(CONSUMERS)) == 2)
     await broker.aclose()
 
@@ -95,19 +95,19 @@ async def test_the_server_keeps_nothing_for_a_consumer_that_has_left(
 async def test_a_consumer_whose_acks_are_refused_holds_up_no_other(
     client: Client, redis_url: str
 ) -> None:
-    client.set(acks_key("store one"), "somebody else's")
+    client.set(acks_key("one"), "somebody else's")
     link = Link(BrokerUrl(redis_url), lambda _: None, QUICK)
     await link.check()
-    acks = Acks(link, Limits(), QUICK, "store", "own")
+    acks = Acks(link, Limits(), QUICK)
     for name in ("one", "two"):
-        acks.add(name)
+        acks.add(name, "oldest")
         acks.record(name, {"a": Cursor(7, 1)})
 
     sending = asyncio.create_task(acks.run())
-    acked = await until(lambda: client.hget(acks_key("store two"), "a"))
+    acked = await until(lambda: client.hget(acks_key("two"), "a"))
     problem = await until(lambda: link.problem)
-    client.delete(acks_key("store one"))
-    late = await until(lambda: client.hget(acks_key("store one"), "a"))
+    client.delete(acks_key("one"))
+    late = await until(lambda: client.hget(acks_key("one"), "a"))
     await cancel_until_done([sending])
     await link.aclose()
 

@@ -106,6 +106,7 @@ async def everything(url: str, admin: redis.Redis) -> None:
         admin.set("arena:odd:events", "no stream")
         await until(lambda: warns(broker, "is gone"))
         storing.cancel()
+        await broker.forget("store")
 
 
 async def warns(broker: RedisBroker, text: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from redis.exceptions import ConnectionError, TimeoutError
 
 from arena_tui.broker.redis.link import Link
@@ -30,3 +31,22 @@ async def test_a_link_was_away_from_the_first_failure_to_the_last_success(
         "redis 127.0.0.1:6379 does not answer: trying again",
         "redis 127.0.0.1:6379 works again, after 11.0 s",
     ]
+
+
+async def test_the_first_retry_is_the_soonest(monkeypatch: pytest.MonkeyPatch) -> None:
+    attempts: list[int] = []
+    answers = iter([TimeoutError(), ConnectionError(), None])
+
+    async def note(link: Link, role: str, error: BaseException, attempt: int) -> None:
+        attempts.append(attempt)
+
+    async def work() -> str:
+        if error := next(answers):
+            raise error
+        return "done"
+
+    monkeypatch.setattr(Link, "on_failure", note)
+    link = Link(BrokerUrl("redis://127.0.0.1"), lambda _: None, Timing())
+
+    assert await link.retry("test", work) == "done"
+    assert attempts == [0, 1]

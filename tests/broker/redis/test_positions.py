@@ -11,12 +11,20 @@ import redis
 from arena_tui.broker.ledger import Ledger
 from arena_tui.broker.protocol import Cursor, Limits, RunMeta
 from arena_tui.broker.redis.broker import RedisBroker
+from arena_tui.broker.redis.findings import (
+    EndLeft,
+    EndLost,
+    Finding,
+    GivenUp,
+    Renewed,
+    Skipped,
+)
 from arena_tui.broker.redis.positions import RunPositions
 from arena_tui.broker.redis.scripts import INDEX, events_key, meta_key
 from arena_tui.broker.timing import Timing
 from arena_tui.broker_url import BrokerUrl
 from arena_tui.codec import sealed
-from arena_tui.events import LogEvent
+from arena_tui.events import Gap, LogEvent
 from tests.waiting import until
 
 _AT_MOST_S = 10
@@ -82,6 +90,53 @@ def test_a_run_found_again_by_reader_and_watcher_is_restored_once() -> None:
     assert positions.has_read("a", Cursor(7, 3))
     assert list(positions.read) == ["a"]
     assert not positions.gone
+
+
+def test_a_missing_run_is_overdue_after_its_time_until_its_readers_are_notified() -> None:
+    ledger = Ledger(Limits(), lambda: 0.0, held=Limits())
+    positions = RunPositions(ledger)
+    stream = ledger.attach(RunMeta(run_id="a"), 7, 1)
+    positions.follow(stream, Cursor(7, 0))
+    position = positions.read["a"]
+    positions.mark_gone(position, 100.0)
+
+    overdue = [position.is_overdue(now, 10.0) for now in (100.0, 109.0, 110.0)]
+    positions.apply(position, GivenUp(Gap("a", 7, 1, 3, "reset")))
+
+    assert overdue == [False, False, True]
+    assert not position.is_overdue(999.0, 10.0)
+    assert (position.at, stream.log.last) == (Cursor(7, 3), 3)
+
+
+@pytest.mark.parametrize(
+    ("finding", "at", "read"),
+    [
+        (Skipped(5), Cursor(7, 5), ["a"]),
+        (Renewed(8, ()), Cursor(8, 0), ["a"]),
+        (EndLost(), Cursor(7, 2), []),
+        (EndLeft(), Cursor(7, 2), []),
+    ],
+)
+def test_what_was_found_of_a_run_is_applied_to_its_position(
+    finding: Finding, at: Cursor, read: list[str]
+) -> None:
+    ledger = Ledger(Limits(), lambda: 0.0, held=Limits())
+    positions = RunPositions(ledger)
+    stream = ledger.attach(RunMeta(run_id="a"), 7, 1)
+    for _ in range(2):
+        ledger.append(stream, *sealed(LogEvent()))
+    positions.follow(stream, Cursor(7, 2))
+    position = positions.read["a"]
+
+    positions.apply(position, finding)
+
+    assert (position.at, list(positions.read)) == (at, read)
+
+
+def test_nothing_has_been_read_of_a_run_that_was_never_seen() -> None:
+    positions = RunPositions(Ledger(Limits(), lambda: 0.0, held=Limits()))
+
+    assert not positions.has_read("new", Cursor(1, 1))
 
 
 async def test_closing_releases_who_waits_for_a_run_that_is_never_found(redis_url: str) -> None:
