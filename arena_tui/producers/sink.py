@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-import time
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -20,6 +18,7 @@ from arena_tui.broker.tasks import Failures
 from arena_tui.codec import sealed
 from arena_tui.errors import BrokerError, RunClosedError
 from arena_tui.events import AgentInfo, Event, RunEnd, check_run_id
+from arena_tui.producers.fifo import Fifo
 from arena_tui.producers.pacing import StorePacing
 from arena_tui.producers.run import Run
 
@@ -89,15 +88,15 @@ class MultiRunBrokerSink:
         on_failure: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._broker = broker
-        self._bound = bound
         self._batch = max(1, min(_BATCH, broker.limits.capacity // 4))
+        # A batch must fit into one run's log, should all its events be of one run.
         self._batch_bytes = broker.limits.run_bytes // 4
         self._pacing = StorePacing(broker, patience_s, pause_at)
         self._owns_runs = owns_runs
         self._loop = asyncio.get_running_loop()
         self._loop_thread = threading.get_ident()
-        self._fifo: deque[Outgoing] = deque()
-        self._room = threading.Condition()
+        self._fifo = Fifo(bound)
+        self._append = self._fifo.append
         self._open: dict[str, None] = {}
         self.ended: Recent[str, None] = Recent(_ENDED_KEPT)
         self._work = asyncio.Event()
@@ -106,9 +105,6 @@ class MultiRunBrokerSink:
         self._signalled = False
         self._closed = False
         self._closing: asyncio.Task[None] | None = None
-        self._queued_peak = 0
-        self._blocked_s = 0.0
-        self._waiting: list[float] = []
         self._refused = Refused()
         self._failures = Failures(on_failure)
         self._tasks = [self._loop.create_task(self._write(), name="sink writer")]
@@ -140,14 +136,15 @@ class MultiRunBrokerSink:
             BrokerError: The sink is closed, or full and called on the loop's own thread.
         """
         event, raw = sealed(event)
-        if len(self._fifo) >= self._bound and type(event) is not RunEnd:
+        fifo = self._fifo
+        if len(fifo) >= fifo.bound and type(event) is not RunEnd:
             self._wait_for_room()
         if run_id not in self._open:
             self._open_run(run_id)
         if type(event) is RunEnd:
             self._open.pop(run_id, None)
             self.ended[run_id] = None
-        self._fifo.append((run_id, event, raw))
+        self._append((run_id, event, raw))
         # Checked after the append: a thread that reads False here queued before `_end_runs` did.
         if self._closed:
             raise _closed()
@@ -191,13 +188,10 @@ class MultiRunBrokerSink:
 
     def stats(self) -> SinkStats:
         """A snapshot of all counters."""
-        with self._room:
-            now = time.perf_counter()
-            blocked_s = self._blocked_s + sum(now - since for since in self._waiting)
         return SinkStats(
             queued=len(self._fifo),
-            queued_peak=self._queued_peak,
-            blocked_s=blocked_s,
+            queued_peak=self._fifo.peak,
+            blocked_s=self._fifo.blocked_s,
             refused=self._refused,
             failures=self._failures.count,
         )
@@ -215,25 +209,16 @@ class MultiRunBrokerSink:
         check_run_id(run_id)
         self._open[run_id] = None
 
-    def _has_room(self) -> bool:
-        return self._closed or len(self._fifo) <= self._bound // 2
-
     def _wait_for_room(self) -> None:
         if threading.get_ident() == self._loop_thread:
             raise BrokerError("the sink is full and its loop cannot wait: emit from a thread")
-        with self._room:
-            since = time.perf_counter()
-            self._waiting.append(since)
-            self._room.wait_for(self._has_room)
-            self._waiting.remove(since)
-            self._blocked_s += time.perf_counter() - since
+        self._fifo.wait_for_room()
         if self._closed:
             raise _closed()
 
     async def _close(self, publish: bool) -> None:
         self._closed = True
-        with self._room:
-            self._room.notify_all()
+        self._fifo.close()
         try:
             if publish:
                 await self._end_runs()
@@ -267,12 +252,8 @@ class MultiRunBrokerSink:
             await self._work.wait()
             self._work.clear()
             self._signalled = False  # before draining: an emit from here on signals again
-            self._queued_peak = max(self._queued_peak, len(fifo))
             while fifo:
-                batch = self._next_batch()
-                if self._has_room():
-                    with self._room:
-                        self._room.notify_all()
+                batch = fifo.take(self._batch, self._batch_bytes)
                 await self._publish(batch)
                 paced = False
                 with self._failures.survived("pacing producers"):
@@ -283,17 +264,6 @@ class MultiRunBrokerSink:
                     await asyncio.sleep(0)  # the consumers' turn
             if not self._work.is_set():
                 self._drained.set()
-
-    def _next_batch(self) -> list[Outgoing]:
-        """Dequeue a batch that fits into one run's log, should all its events be of one run."""
-        fifo = self._fifo
-        batch: list[Outgoing] = []
-        room = self._batch_bytes
-        while fifo and room > 0 and len(batch) < self._batch:
-            outgoing = fifo.popleft()
-            batch.append(outgoing)
-            room -= len(outgoing[2])
-        return batch
 
     async def _publish(self, batch: list[Outgoing]) -> None:
         try:
