@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, TypeAlias
 
@@ -31,6 +31,13 @@ from arena_tui.events import (
 Emit: TypeAlias = Callable[[str, Event], None]
 """Publishes one event of a run; raises EventError when it cannot be accepted."""
 
+Room: TypeAlias = Callable[[], Awaitable[None]]
+"""Returns once events can be published without blocking."""
+
+
+async def _always() -> None:
+    """There is always room."""
+
 
 class Run:
     """One run, from `run_start` to `run_end`, as a context manager.
@@ -40,7 +47,12 @@ class Run:
     current turn and, unless told otherwise, the current player as `agent_id`. Use one `Run` from
     one thread at a time; different runs may live in different threads.
 
+    A coroutine awaits `room` before it records something: while the queue is full, other calls
+    block their thread, and with it its loop.
+
     Attributes:
+        room: Awaited, returns once events can be queued; safe to cancel. Raises BrokerError when
+            the connection is closed.
         id: The run id; sortable by start time unless given.
         start: The `run_start` event.
         ended: Whether `run_end` was emitted.
@@ -52,6 +64,7 @@ class Run:
         game: str,
         agents: Sequence[str | AgentInfo] = (),
         *,
+        room: Room = _always,
         run_id: str | None = None,
         seed: int | None = None,
         label: str | None = None,
@@ -69,6 +82,7 @@ class Run:
             config=dict(config or {}),
         )
         self.ended = False
+        self.room = room
         self._emit = emit
         self._turn: int | None = None
         self._player: str | None = None

@@ -39,7 +39,7 @@ class SinkStats(Struct, frozen=True, kw_only=True):
     Attributes:
         queued: Events emitted and not yet published.
         queued_peak: Most ever queued when the writer looked.
-        blocked_s: Seconds that producer threads have waited for room, those waiting now included.
+        blocked_s: Seconds that producers have waited for room, those waiting now included.
         refused: Events that can never be published: their run had ended, or the broker failed.
         failures: How often pacing or a heartbeat failed; both go on.
     """
@@ -56,8 +56,8 @@ class MultiRunBrokerSink:
 
     `emit` returns once the event is checked and queued; events of a run keep the order of emitting.
     A full queue blocks the producer's thread, but never the loop, and never for a `run_end`, so
-    that leaving a run does not hang. Create it on the broker's loop; end it with `close_all` from a
-    thread, or await `aclose` on the loop.
+    that leaving a run does not hang; coroutines await `room` before they emit. Create it on the
+    broker's loop; end it with `close_all` from a thread, or await `aclose` on the loop.
 
     Publishing pauses while half of a run's log (in events or in bytes) is not stored yet, so that
     fast producers lose nothing, and briefly while much of all runs is not; see `StorePacing`. A
@@ -102,8 +102,8 @@ class MultiRunBrokerSink:
         self._work = asyncio.Event()
         self._drained = asyncio.Event()
         self._drained.set()
+        self._granted = 0  # events that the loop's thread may queue though it is full
         self._signalled = False
-        self._closed = False
         self._closing: asyncio.Task[None] | None = None
         self._refused = Refused()
         self._failures = Failures(on_failure)
@@ -124,8 +124,9 @@ class MultiRunBrokerSink:
     ) -> Run:
         """Create a run that emits into this sink; see `Run`."""
         return Run(
-            self.emit, game, agents, run_id=run_id, seed=seed, label=label, tags=tags, config=config
-        )
+            self.emit, game, agents, room=self.room, run_id=run_id, seed=seed, label=label,
+            tags=tags, config=config,
+        )  # fmt: skip
 
     def emit(self, run_id: str, event: Event) -> None:
         """Queue one event; its first event opens a run, `run_end` closes it.
@@ -133,12 +134,13 @@ class MultiRunBrokerSink:
         Raises:
             EventError: The event, or the run's id, cannot be accepted.
             RunClosedError: The run has ended.
-            BrokerError: The sink is closed, or full and called on the loop's own thread.
+            BrokerError: The sink is closed, or full and called on the loop's own thread without
+                awaiting `room` before.
         """
         event, raw = sealed(event)
         fifo = self._fifo
-        if len(fifo) >= fifo.bound and type(event) is not RunEnd:
-            self._wait_for_room()
+        if len(fifo) >= fifo.bound:
+            self._wait_for_room(event)
         if run_id not in self._open:
             self._open_run(run_id)
         if type(event) is RunEnd:
@@ -146,11 +148,27 @@ class MultiRunBrokerSink:
             self.ended[run_id] = None
         self._append((run_id, event, raw))
         # Checked after the append: a thread that reads False here queued before `_end_runs` did.
-        if self._closed:
+        if fifo.closed:
             raise _closed()
         if not self._signalled:
             self._signalled = True
             self._loop.call_soon_threadsafe(self._signal)
+
+    async def room(self) -> None:
+        """Wait until there is room; await it, on any loop, before emitting from a coroutine.
+
+        Until the next await the sink's own loop may then queue `bound` events, whatever threads
+        do meanwhile; another loop is blocked by `emit` only if they were faster. Nothing is queued
+        by waiting, so that it may be cancelled at any time. A `run_end` needs no room.
+
+        Raises:
+            BrokerError: The sink is closed.
+        """
+        await self._fifo.room()
+        if self._fifo.closed:
+            raise _closed()
+        if threading.get_ident() == self._loop_thread:
+            self._granted = self._fifo.bound
 
     def disown(self) -> None:
         """Give up its runs: closing the sink leaves them open for other producers."""
@@ -182,7 +200,7 @@ class MultiRunBrokerSink:
 
     async def flush(self) -> None:
         """Return when all that was emitted so far is published."""
-        if self._fifo and not self._closed:
+        if self._fifo and not self._fifo.closed:
             self._signal()
         await self._drained.wait()
 
@@ -197,27 +215,33 @@ class MultiRunBrokerSink:
         )
 
     def _signal(self) -> None:
-        if self._fifo or not self._closed:  # a late signal must not wait for a stopped writer
+        if self._fifo or not self._fifo.closed:  # a late signal must not wait for a stopped writer
             self._drained.clear()
             self._work.set()
 
     def _open_run(self, run_id: str) -> None:
-        if self._closed:
+        if self._fifo.closed:
             raise _closed()
         if run_id in self.ended:
             raise RunClosedError(run_id)
         check_run_id(run_id)
         self._open[run_id] = None
 
-    def _wait_for_room(self) -> None:
-        if threading.get_ident() == self._loop_thread:
-            raise BrokerError("the sink is full and its loop cannot wait: emit from a thread")
-        self._fifo.wait_for_room()
-        if self._closed:
+    def _wait_for_room(self, event: Event) -> None:
+        if type(event) is RunEnd:
+            return
+        if threading.get_ident() != self._loop_thread:
+            self._fifo.wait_for_room()
+        elif self._granted:
+            self._granted -= 1
+        else:
+            raise BrokerError(
+                "the sink is full and its loop cannot wait: await room(), or emit from a thread"
+            )
+        if self._fifo.closed:
             raise _closed()
 
     async def _close(self, publish: bool) -> None:
-        self._closed = True
         self._fifo.close()
         try:
             if publish:
