@@ -17,7 +17,7 @@ from arena_tui.broker.stream import HEARTBEAT_S
 from arena_tui.broker.tasks import Failures
 from arena_tui.codec import sealed
 from arena_tui.errors import BrokerError, RunClosedError
-from arena_tui.events import AgentInfo, Event, RunEnd, check_run_id
+from arena_tui.events import AgentInfo, ErrorEvent, Event, RunEnd, check_run_id
 from arena_tui.producers.fifo import Fifo
 from arena_tui.producers.pacing import StorePacing
 from arena_tui.producers.run import Run
@@ -55,8 +55,8 @@ class MultiRunBrokerSink:
     """The producers' side of a broker, safe to use from any number of threads.
 
     `emit` returns once the event is checked and queued; events of a run keep the order of emitting.
-    A full queue blocks the producer's thread, but never the loop, and never for a `run_end`, so
-    that leaving a run does not hang; coroutines await `room` before they emit. Create it on the
+    A full queue blocks the producer's thread, but never the loop, and never for what ends a run, so
+    that leaving one does not hang; coroutines await `room` before they emit. Create it on the
     broker's loop; end it with `close_all` from a thread, or await `aclose` on the loop.
 
     Publishing pauses while half of a run's log (in events or in bytes) is not stored yet, so that
@@ -159,7 +159,7 @@ class MultiRunBrokerSink:
 
         Until the next await the sink's own loop may then queue `bound` events, whatever threads
         do meanwhile; another loop is blocked by `emit` only if they were faster. Nothing is queued
-        by waiting, so that it may be cancelled at any time. A `run_end` needs no room.
+        by waiting, so that it may be cancelled at any time. What ends a run needs no room.
 
         Raises:
             BrokerError: The sink is closed.
@@ -228,7 +228,7 @@ class MultiRunBrokerSink:
         self._open[run_id] = None
 
     def _wait_for_room(self, event: Event) -> None:
-        if type(event) is RunEnd:
+        if type(event) is RunEnd or (type(event) is ErrorEvent and event.fatal):
             return
         if threading.get_ident() != self._loop_thread:
             self._fifo.wait_for_room()

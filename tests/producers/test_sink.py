@@ -378,6 +378,28 @@ async def test_closing_ends_the_waiting_for_room() -> None:
     await closing
 
 
+async def test_a_run_is_left_at_once_though_the_sink_is_full() -> None:
+    broker = StuckBroker()
+    everything = broker.subscribe("test")
+    sink = MultiRunBrokerSink(broker, bound=3)
+
+    def play() -> None:
+        with sink.run("chess") as run:
+            run.log("one")
+            run.log("two")
+            raise ValueError("no such move")
+
+    with pytest.raises(ValueError, match="no such move"):
+        play()
+    with pytest.raises(BrokerError, match="full"):
+        sink.emit("another", LogEvent())
+    broker.open.set()
+    await sink.flush()
+
+    kinds = [event.kind for event in events_of(everything)]
+    assert kinds == ["run_start", "log", "log", "error", "run_end"]
+
+
 async def test_a_closed_sink_accepts_nothing_and_closes_twice() -> None:
     sink = MultiRunBrokerSink(InProcessBroker())
     sink.emit("run", LogEvent())
