@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
 from types import TracebackType
 from typing import Any, TypeAlias
 
+from msgspec.structs import replace
+
+from arena_tui.errors import EventError
 from arena_tui.events import (
     Action,
     ActionResult,
@@ -54,7 +58,6 @@ class Run:
         room: Awaited, returns once events can be queued; safe to cancel. Raises BrokerError when
             the connection is closed.
         id: The run id; sortable by start time unless given.
-        start: The `run_start` event.
         ended: Whether `run_end` was emitted.
     """
 
@@ -73,7 +76,7 @@ class Run:
     ) -> None:
         self.id = run_id or new_run_id()
         check_run_id(self.id)
-        self.start = RunStart(
+        self._start = RunStart(
             game=game,
             agents=[AgentInfo(id=a) if isinstance(a, str) else a for a in agents],
             seed=seed,
@@ -84,12 +87,13 @@ class Run:
         self.ended = False
         self.room = room
         self._emit = emit
+        self._ts: datetime | None = None
         self._turn: int | None = None
         self._player: str | None = None
         self._index_in_turn = 0
 
     def __enter__(self) -> Run:
-        self.emit(self.start)
+        self.emit(self._start)
         return self
 
     def __exit__(
@@ -116,7 +120,22 @@ class Run:
             EventError: The event cannot be accepted; the run goes on.
             RunClosedError: The run has ended.
         """
-        self._emit(self.id, event)
+        self._emit(self.id, event if self._ts is None else replace(event, ts=self._ts))
+
+    def at(self, ts: datetime | None) -> Run:
+        """Say when everything recorded from here on happened, its end too; None: as it is recorded.
+
+        For logs written earlier or elsewhere: `with arena.run("chess").at(begun) as run: …`.
+
+        Raises:
+            EventError: The time has no time zone.
+        """
+        if ts is not None and ts.utcoffset() is None:
+            raise EventError(
+                f"{ts} has no time zone: give one, as in ts.replace(tzinfo=timezone.utc)"
+            )
+        self._ts = ts
+        return self
 
     def turn(self, turn: int, player: str | None = None, state: str | None = None) -> None:
         """Begin a turn; later events carry its number and player."""
