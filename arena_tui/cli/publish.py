@@ -62,7 +62,7 @@ async def publish_from(
         # Counted before closing publishes the ends of runs, which no line asked for.
         refused, backlog = runtime.sink.stats().refused.events, await _unsent(runtime)
         if keep_open:
-            runtime.sink.disown()
+            runtime.sink.disown(intake.runs)
         lost = await runtime.aclose()
     unsent = await _unsent(runtime)
     code = _summarize(intake, refused, min(backlog, unsent), as_json)

@@ -52,7 +52,8 @@ class Follower:
         poll_s: Interval of polling idle files.
 
     Attributes:
-        sink: Publishes what was read.
+        sink: Publishes what was read. It is not the games': they would queue behind a big file,
+            which can wait for the store earlier and longer than they can.
     """
 
     def __init__(
@@ -67,10 +68,8 @@ class Follower:
         self._notices = notices
         self._poll_s = poll_s
         self._loop = asyncio.get_running_loop()
-        self.sink = MultiRunBrokerSink(
-            broker, owns_runs=False, pause_at=_PAUSE_AT, on_failure=notices.append
-        )
-        paced = PacedSink(self.sink, published)
+        self.sink = MultiRunBrokerSink(broker, pause_at=_PAUSE_AT, on_failure=notices.append)
+        paced = PacedSink(self.sink, published, owned=False)
         self._opened: set[str] = set()
         self._files = [
             _File(path, self._open_run, paced.emit, notices)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -67,9 +67,6 @@ class MultiRunBrokerSink:
         broker: Receives the events.
         bound: Most events queued before producers block.
         patience_s: How long the store may go without progress before it is not waited for.
-        owns_runs: Whether its runs live and end with it. A sink that only forwards events written
-            elsewhere cannot know: it sends no heartbeats, and closing it publishes everything but
-            ends no run and waits for no store.
         pause_at: Fraction of what the broker holds that may be unstored before publishing pauses.
         on_failure: Called with a message when pacing or a heartbeat fails for the first time.
 
@@ -83,7 +80,6 @@ class MultiRunBrokerSink:
         bound: int = _BOUND,
         patience_s: float = _PATIENCE_S,
         *,
-        owns_runs: bool = True,
         pause_at: float = 0.5,
         on_failure: Callable[[str], None] = lambda _: None,
     ) -> None:
@@ -92,13 +88,12 @@ class MultiRunBrokerSink:
         # A batch must fit into one run's log, should all its events be of one run.
         self._batch_bytes = broker.limits.run_bytes // 4
         self._pacing = StorePacing(broker, patience_s, pause_at)
-        self._owns_runs = owns_runs
         self._loop = asyncio.get_running_loop()
         self._loop_thread = threading.get_ident()
         self._fifo = Fifo(bound)
         self._append = self._fifo.append
-        self._open: dict[str, None] = {}
-        self.ended: Recent[str, None] = Recent(_ENDED_KEPT)
+        self._open: dict[str, bool] = {}  # whether it owns them
+        self.ended: Recent[str, bool] = Recent(_ENDED_KEPT)
         self._work = asyncio.Event()
         self._drained = asyncio.Event()
         self._drained.set()
@@ -107,9 +102,10 @@ class MultiRunBrokerSink:
         self._closing: asyncio.Task[None] | None = None
         self._refused = Refused()
         self._failures = Failures(on_failure)
-        self._tasks = [self._loop.create_task(self._write(), name="sink writer")]
-        if owns_runs:
-            self._tasks.append(self._loop.create_task(self._beat(), name="sink heartbeat"))
+        self._tasks = [
+            self._loop.create_task(self._write(), name="sink writer"),
+            self._loop.create_task(self._beat(), name="sink heartbeat"),
+        ]
 
     def run(
         self,
@@ -128,8 +124,13 @@ class MultiRunBrokerSink:
             tags=tags, config=config,
         )  # fmt: skip
 
-    def emit(self, run_id: str, event: Event) -> None:
+    def emit(self, run_id: str, event: Event, *, owned: bool = True) -> None:
         """Queue one event; its first event opens a run, `run_end` closes it.
+
+        Args:
+            owned: Whether the run lives and ends with the sink; its first event decides. Of a run
+                whose events are only forwarded nobody here can know: it has no heartbeat, and
+                closing the sink neither ends it nor waits until it is stored.
 
         Raises:
             EventError: The event, or the run's id, cannot be accepted.
@@ -142,10 +143,9 @@ class MultiRunBrokerSink:
         if len(fifo) >= fifo.bound:
             self._wait_for_room(event)
         if run_id not in self._open:
-            self._open_run(run_id)
+            self._open_run(run_id, owned)
         if type(event) is RunEnd:
-            self._open.pop(run_id, None)
-            self.ended[run_id] = None
+            self.ended[run_id] = self._open.pop(run_id, owned)
         self._append((run_id, event, raw))
         # Checked after the append: a thread that reads False here queued before `_end_runs` did.
         if fifo.closed:
@@ -170,19 +170,19 @@ class MultiRunBrokerSink:
         if threading.get_ident() == self._loop_thread:
             self._granted = self._fifo.bound
 
-    def disown(self) -> None:
-        """Give up its runs: closing the sink leaves them open for other producers."""
-        self._owns_runs = False
+    def disown(self, run_ids: Iterable[str]) -> None:
+        """Only forward these runs from now on, so that closing leaves them to other producers."""
+        for run_id in self._open.keys() & run_ids:
+            self._open[run_id] = False
 
     def is_open(self, run_id: str) -> bool:
         """Whether the run was opened through this sink and has not ended."""
         return run_id in self._open
 
     def close_all(self) -> None:
-        """End every open run after all queued events, wait until everything is stored, and reap.
+        """End every run it owns after all queued events, wait until they are stored, and reap them.
 
-        Callable from any thread but the loop's; blocks for as long as the store needs. A sink that
-        does not own its runs only publishes what was emitted.
+        Callable from any thread but the loop's; blocks for as long as the store needs.
         """
         if threading.get_ident() == self._loop_thread:
             raise RuntimeError("close_all would wait for its own loop: await aclose() there")
@@ -219,13 +219,13 @@ class MultiRunBrokerSink:
             self._drained.clear()
             self._work.set()
 
-    def _open_run(self, run_id: str) -> None:
+    def _open_run(self, run_id: str, owned: bool) -> None:
         if self._fifo.closed:
             raise _closed()
         if run_id in self.ended:
             raise RunClosedError(run_id)
         check_run_id(run_id)
-        self._open[run_id] = None
+        self._open[run_id] = owned
 
     def _wait_for_room(self, event: Event) -> None:
         if type(event) is RunEnd or (type(event) is ErrorEvent and event.fatal):
@@ -246,9 +246,9 @@ class MultiRunBrokerSink:
         try:
             if publish:
                 await self._end_runs()
-            if publish and self._owns_runs:
-                await self._broker.settled(self.ended)
-                await self._reap()
+                own = {run_id for run_id, owned in list(self.ended.items()) if owned}
+                await self._broker.settled(own)
+                await self._reap(own)
         finally:
             for task in self._tasks:
                 task.cancel()
@@ -257,17 +257,17 @@ class MultiRunBrokerSink:
         """End runs until none is open: a thread that saw the sink open may just have opened one."""
         while self._open or self._fifo or not self._drained.is_set():
             while self._open:
-                run_id, _ = self._open.popitem()
-                self.ended[run_id] = None
-                if self._owns_runs:
+                run_id, owned = self._open.popitem()
+                if owned:
+                    self.ended[run_id] = True
                     event = RunEnd(status="stopped", reason="its producer shut down")
                     self._fifo.append((run_id, *sealed(event)))
             self._signal()
             await self._drained.wait()
 
-    async def _reap(self) -> None:
+    async def _reap(self, run_ids: set[str]) -> None:
         for info in [] if self._broker.shared else await self._broker.runs():
-            if info.meta.run_id in self.ended and info.state == "closed":
+            if info.meta.run_id in run_ids and info.state == "closed":
                 await self._broker.reap(info.meta.run_id)
 
     async def _write(self) -> None:
@@ -298,9 +298,11 @@ class MultiRunBrokerSink:
         self._refused = self._refused.plus(*refused)
 
     async def _beat(self) -> None:
-        while self._owns_runs:
+        while True:
+            own = [run_id for run_id, owned in self._open.copy().items() if owned]
             with self._failures.survived("the heartbeat"):
-                await self._broker.heartbeat(list(self._open))
+                if own or self.ended:  # the broker may have to tell of ended runs again
+                    await self._broker.heartbeat(own)
             await asyncio.sleep(HEARTBEAT_S)
 
 

@@ -666,35 +666,46 @@ async def test_large_events_are_paced_before_a_run_holds_too_many_bytes() -> Non
     assert [type(each) for each in await keeping] == [Envelope] * 2_002
 
 
-async def test_a_sink_that_does_not_own_its_runs_publishes_everything_and_ends_nothing() -> None:
+async def test_closing_ends_a_sink_s_own_runs_and_leaves_those_that_it_forwards() -> None:
     broker = InProcessBroker()
     everything = broker.subscribe("test")
-    broker.subscribe(STORE, durable=True)
-    sink = MultiRunBrokerSink(broker, owns_runs=False)
-    for count in range(5_000):
-        sink.emit("open", LogEvent(turn=count))
-    sink.emit("ended", RunEnd())
+    store = broker.subscribe(STORE, durable=True)
+    sink = MultiRunBrokerSink(broker)
+    sink.emit("own", LogEvent())
+    for count in range(4_000):
+        sink.emit("forwarded", LogEvent(turn=count), owned=False)
+    sink.emit("forwarded-and-ended", RunEnd(), owned=False)
+    await sink.flush()
 
-    await sink.aclose()
+    closing = asyncio.create_task(sink.aclose())
+    got: list[Envelope] = []
+    await until(lambda: got.extend(read(everything)) or got[-1].run_id == "own")
+    waited = not closing.done()
+    store.ack({"own": Cursor(got[-1].epoch, 2)})
+    await closing
 
-    got = read(everything)
-    assert [each.event.turn for each in got if each.run_id == "open"] == list(range(5_000))
+    assert waited
+    turns = [each.event.turn for each in got if each.run_id == "forwarded"]
+    assert turns == list(range(4_000))
     assert {each.meta.run_id: each.state for each in await broker.runs()} == {
-        "open": "open", "ended": "closed",
+        "forwarded": "open", "forwarded-and-ended": "closed",
     }  # fmt: skip
     with pytest.raises(BrokerError, match="closed"):
-        sink.emit("open", LogEvent())
+        sink.emit("forwarded", LogEvent())
 
 
-async def test_disowned_runs_stay_open() -> None:
+async def test_disowned_runs_stay_open_and_the_others_end() -> None:
     broker = InProcessBroker()
     sink = MultiRunBrokerSink(broker)
-    sink.emit("run", LogEvent())
+    for run_id in ("given-up", "kept"):
+        sink.emit(run_id, LogEvent())
 
-    sink.disown()
+    sink.disown(["given-up", "never-seen"])
+    sink.emit("given-up", LogEvent())
     await sink.aclose()
 
-    assert [(info.state, info.last_seq) for info in await broker.runs()] == [("open", 1)]
+    (info,) = await broker.runs()
+    assert (info.meta.run_id, info.state, info.last_seq) == ("given-up", "open", 2)
 
 
 async def test_a_sink_vouches_only_for_runs_it_owns() -> None:
@@ -707,15 +718,16 @@ async def test_a_sink_vouches_only_for_runs_it_owns() -> None:
             self.beats.append(list(run_ids))
 
     broker, silent = Listening(), Listening()
-    own, other = MultiRunBrokerSink(broker), MultiRunBrokerSink(silent, owns_runs=False)
-    for sink in (own, other):
-        sink.emit("run", LogEvent())
+    mixed, forwarding = MultiRunBrokerSink(broker), MultiRunBrokerSink(silent)
+    mixed.emit("own", LogEvent())
+    for sink in (mixed, forwarding):
+        sink.emit("forwarded", LogEvent(), owned=False)
 
     await until(lambda: broker.beats)
-    await own.aclose()
-    await other.aclose()
+    await mixed.aclose()
+    await forwarding.aclose()
 
-    assert broker.beats == [["run"]]
+    assert broker.beats == [["own"]]
     assert silent.beats == []
 
 
