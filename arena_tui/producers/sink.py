@@ -124,7 +124,7 @@ class MultiRunBrokerSink:
             tags=tags, config=config,
         )  # fmt: skip
 
-    def emit(self, run_id: str, event: Event, *, owned: bool = True) -> None:
+    def emit(self, run_id: str, event: Event, owned: bool = True) -> None:
         """Queue one event; its first event opens a run, `run_end` closes it.
 
         Args:
