@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable
+from functools import partial
 
 from msgspec import Struct
 
@@ -17,7 +17,7 @@ from arena_tui.broker.stream import HEARTBEAT_S
 from arena_tui.broker.tasks import Failures
 from arena_tui.codec import sealed
 from arena_tui.errors import BrokerError, RunClosedError
-from arena_tui.events import AgentInfo, ErrorEvent, Event, RunEnd, check_run_id
+from arena_tui.events import ErrorEvent, Event, RunEnd, check_run_id
 from arena_tui.producers.fifo import Fifo
 from arena_tui.producers.pacing import StorePacing
 from arena_tui.producers.run import Run
@@ -71,6 +71,7 @@ class MultiRunBrokerSink:
         on_failure: Called with a message when pacing or a heartbeat fails for the first time.
 
     Attributes:
+        run: Creates a `Run` that emits into this sink.
         ended: The runs that ended through it, as far as they are remembered.
     """
 
@@ -102,27 +103,11 @@ class MultiRunBrokerSink:
         self._closing: asyncio.Task[None] | None = None
         self._refused = Refused()
         self._failures = Failures(on_failure)
+        self.run = partial(Run, self.emit, room=self.room)
         self._tasks = [
             self._loop.create_task(self._write(), name="sink writer"),
             self._loop.create_task(self._beat(), name="sink heartbeat"),
         ]
-
-    def run(
-        self,
-        game: str,
-        agents: Sequence[str | AgentInfo] = (),
-        *,
-        run_id: str | None = None,
-        seed: int | None = None,
-        label: str | None = None,
-        tags: Sequence[str] = (),
-        config: Mapping[str, Any] | None = None,
-    ) -> Run:
-        """Create a run that emits into this sink; see `Run`."""
-        return Run(
-            self.emit, game, agents, room=self.room, run_id=run_id, seed=seed, label=label,
-            tags=tags, config=config,
-        )  # fmt: skip
 
     def emit(self, run_id: str, event: Event, owned: bool = True) -> None:
         """Queue one event; its first event opens a run, `run_end` closes it.
