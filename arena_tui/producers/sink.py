@@ -65,7 +65,7 @@ class MultiRunBrokerSink:
 
     Args:
         broker: Receives the events.
-        bound: Most events queued before producers block.
+        bound: Most events queued before producers wait.
         patience_s: How long the store may go without progress before it is not waited for.
         pause_at: Fraction of what the broker holds that may be unstored before publishing pauses.
         on_failure: Called with a message when pacing or a heartbeat fails for the first time.
@@ -231,9 +231,9 @@ class MultiRunBrokerSink:
         try:
             if publish:
                 await self._end_runs()
-                own = {run_id for run_id, owned in list(self.ended.items()) if owned}
-                await self._broker.settled(own)
-                await self._reap(own)
+                if own := {run_id for run_id, owned in list(self.ended.items()) if owned}:
+                    await self._broker.settled(own)
+                    await self._reap(own)
         finally:
             for task in self._tasks:
                 task.cancel()
