@@ -6,21 +6,18 @@ import argparse
 import asyncio
 import contextlib
 import logging
-import select
 import threading
-from collections.abc import Iterable, Iterator
 from io import FileIO
 from typing import Final
 
 from arena_tui.cli.output import begin_log, say_json, tell
 from arena_tui.config import Config, load_config
 from arena_tui.errors import ArenaError, BrokerError, UsageError
-from arena_tui.producers.lines import LineCutter, LineIntake, PacedSink
+from arena_tui.producers.lines import LineIntake, PacedSink
+from arena_tui.producers.source import LineSource
 from arena_tui.services.ending import ending_signals
 from arena_tui.services.runtime import Runtime
 
-_CHUNK_BYTES: Final = 64 * 1024
-_POLL_S: Final = 0.1
 _GIVE_UP_S: Final = 5.0
 """How long shutting down waits for an unreachable broker."""
 
@@ -62,7 +59,7 @@ async def publish_from(
         # Counted before closing publishes the ends of runs, which no line asked for.
         refused, backlog = runtime.sink.stats().refused.events, await _unsent(runtime)
         if keep_open:
-            runtime.sink.disown()
+            runtime.sink.disown(intake.runs)
         lost = await runtime.aclose()
     unsent = await _unsent(runtime)
     code = _summarize(intake, refused, min(backlog, unsent), as_json)
@@ -72,24 +69,6 @@ async def publish_from(
         tell(f"arena-tui: {lost}")
         code = ArenaError.exit_code
     return 128 + reader.signals[0] if reader.signals else code
-
-
-def publish_lines(source: Iterable[bytes], intake: LineIntake) -> None:
-    """Publish the lines of all chunks; an empty chunk is the end, and also ends the last line."""
-    cutter = LineCutter()
-    for data in source:
-        intake.take(cutter.feed(data) if data else cutter.rest())
-
-
-def read_chunks(source: FileIO, stop: threading.Event) -> Iterator[bytes]:
-    """Chunks as they arrive, and an empty one at the end of the source, but not after `stop`."""
-    while not stop.is_set():
-        ready, _, _ = select.select([source.fileno()], [], [], _POLL_S)
-        data = source.read(_CHUNK_BYTES) if ready else None
-        if data is not None:
-            yield data
-        if data == b"":
-            return
 
 
 class _Reader:
@@ -127,7 +106,7 @@ class _Reader:
     def _read(self) -> None:
         error: Exception | None = None
         try:
-            publish_lines(read_chunks(self._source, self._stop), self._intake)
+            self._intake.take(LineSource(self._source).until_end(self._stop))
             self._paced.flush()
         except OSError as raised:
             error = UsageError(f"cannot read {_name(self._source)}: {raised.strerror}")

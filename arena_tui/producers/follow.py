@@ -12,7 +12,6 @@ import os
 import stat
 import threading
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from io import FileIO
 from pathlib import Path
 from typing import TypeAlias
 
@@ -20,11 +19,11 @@ from arena_tui.broker.protocol import BrokerProtocol, RunMeta
 from arena_tui.codec import sealed
 from arena_tui.errors import RunExistsError
 from arena_tui.events import Event
-from arena_tui.producers.lines import Line, LineCutter, LineIntake, PacedSink, Publish
+from arena_tui.producers.lines import Line, LineIntake, PacedSink, Publish
 from arena_tui.producers.sink import MultiRunBrokerSink
+from arena_tui.producers.source import LineSource
 
 _POLL_S = 0.25
-_CHUNK = 256 * 1024
 _PAUSE_AT = 0.25
 """A file can wait: reading pauses long before the broker warns of a lagging store."""
 
@@ -52,7 +51,8 @@ class Follower:
         poll_s: Interval of polling idle files.
 
     Attributes:
-        sink: Publishes what was read.
+        sink: Publishes what was read. It is not the games': they would queue behind a big file,
+            which can wait for the store earlier and longer than they can.
     """
 
     def __init__(
@@ -67,10 +67,8 @@ class Follower:
         self._notices = notices
         self._poll_s = poll_s
         self._loop = asyncio.get_running_loop()
-        self.sink = MultiRunBrokerSink(
-            broker, owns_runs=False, pause_at=_PAUSE_AT, on_failure=notices.append
-        )
-        paced = PacedSink(self.sink, published)
+        self.sink = MultiRunBrokerSink(broker, pause_at=_PAUSE_AT, on_failure=notices.append)
+        paced = PacedSink(self.sink, published, owned=False)
         self._opened: set[str] = set()
         self._files = [
             _File(path, self._open_run, paced.emit, notices)
@@ -161,8 +159,7 @@ class _File:
         self._open_run = open_run
         self._emit = emit
         self._notices = notices
-        self._file: FileIO | None = None
-        self._cutter = LineCutter()
+        self._source: LineSource | None = None
         self._intake = LineIntake(self._publish, self._refuse)
         self._progress: dict[str, _Progress] = {}
         self._earlier_progress: dict[str, _Progress] = {}
@@ -176,9 +173,10 @@ class _File:
     def read_more(self) -> bool:
         """Publish the next lines; False when there are none now."""
         try:
-            if self._file is None:
-                self._file = open(self._path, "rb", buffering=0, opener=_open_nonblocking)  # noqa: SIM115
-            moved = self._read(self._file) or self._restart_if_replaced(self._file)
+            if self._source is None:
+                file = open(self._path, "rb", buffering=0, opener=_open_nonblocking)  # noqa: SIM115
+                self._source = LineSource(file)
+            moved = self._read(self._source) or self._restart_if_replaced(self._source)
         except FileNotFoundError:
             self._report_trouble(f"{self._path.name} does not exist yet: waiting for it")
         except OSError as error:
@@ -190,15 +188,15 @@ class _File:
 
     def close(self) -> None:
         """Close the file."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        if self._source is not None:
+            self._source.file.close()
+            self._source = None
 
-    def _read(self, file: FileIO) -> bool:
-        data = file.read(_CHUNK)
-        if data:
-            self._take(self._cutter.feed(data))
-        return bool(data)
+    def _read(self, source: LineSource) -> bool:
+        lines = source.read()
+        if lines is not None:
+            self._take(lines)
+        return lines is not None
 
     def _take(self, lines: Iterable[Line]) -> None:
         refused = self.refused
@@ -208,19 +206,19 @@ class _File:
             self._notify(text, instead_of=self._summary)
             self._summary = text
 
-    def _restart_if_replaced(self, file: FileIO) -> bool:
+    def _restart_if_replaced(self, source: LineSource) -> bool:
         """At the end of the file, restart if it was replaced or truncated; False if it was not."""
         try:
             now = self._path.stat()
         except FileNotFoundError:
             return False  # moved away: keep reading it until another file replaces it
-        if not os.path.samestat(now, os.fstat(file.fileno())):
-            if self._read(file):  # written after the end was reached
+        if not os.path.samestat(now, os.fstat(source.file.fileno())):
+            if self._read(source):  # written after the end was reached
                 return True
-            self._take(self._cutter.rest())
+            self._take(source.rest())
             self._restart("was replaced")
             return True
-        if stat.S_ISREG(now.st_mode) and now.st_size < file.tell():
+        if stat.S_ISREG(now.st_mode) and now.st_size < source.file.tell():
             self._restart("was cut short")
             return True
         return False
@@ -230,7 +228,6 @@ class _File:
         _log.warning("%s (%s)", text, self._path)
         self._notify(text, instead_of=text)
         self.close()
-        self._cutter = LineCutter()
         self._earlier_progress |= self._progress
         self._progress = {}
 

@@ -146,12 +146,18 @@ class PacedSink:
 
     Args:
         published: Awaited on the loop after each flush.
+        owned: Whether the runs live and end with the sink.
     """
 
     def __init__(
-        self, sink: MultiRunBrokerSink, published: Callable[[], Awaitable[object]] | None = None
+        self,
+        sink: MultiRunBrokerSink,
+        published: Callable[[], Awaitable[object]] | None = None,
+        *,
+        owned: bool = True,
     ) -> None:
         self._sink = sink
+        self._owned = owned
         self._published = published
         self._loop = asyncio.get_running_loop()
         self._events = 0
@@ -159,7 +165,7 @@ class PacedSink:
 
     def emit(self, run_id: str, event: Event, line: Line) -> None:
         """Emit a line's event; see `MultiRunBrokerSink.emit`."""
-        self._sink.emit(run_id, event)
+        self._sink.emit(run_id, event, owned=self._owned)
         self._events += 1
         self._bytes += len(line.raw or b"")
         if self._events >= _AHEAD_EVENTS or self._bytes >= _AHEAD_BYTES:

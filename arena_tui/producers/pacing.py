@@ -14,9 +14,9 @@ from arena_tui.broker.protocol import STORE, BrokerProtocol, Outgoing
 _LOOK_S: Final = 0.02
 """Interval of checking the lag while waiting for the store."""
 
-_PAUSE_S: Final = 0.1
-"""Longest pause lest the store has to decode events again: one that takes long, at a checkpoint
-say, must not stop the games."""
+_PAUSE_LOOKS: Final = 5
+"""Longest pause, in such intervals, lest the store has to decode events again: one that takes long,
+at a checkpoint say, must not stop the games."""
 
 
 class StorePacing:
@@ -49,12 +49,13 @@ class StorePacing:
 
     async def wait(self) -> None:
         """Yield to the loop, and pause while too much is not stored yet."""
-        began = time.monotonic()
+        looks = 0
         lags, urgent = self._lags()
         while urgent or sum(lags.values()) > self._total_max:
-            looked = time.monotonic()
-            if not urgent and looked - began >= _PAUSE_S:
+            if not urgent and looks >= _PAUSE_LOOKS:
                 return
+            looks += 1
+            looked = time.monotonic()
             given_up = self._idle_s >= self._patience_s
             if given_up:
                 await asyncio.sleep(0)  # has it begun to move again?

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
 from types import TracebackType
 from typing import Any, TypeAlias
 
+from msgspec.structs import replace
+
+from arena_tui.errors import EventError
 from arena_tui.events import (
     Action,
     ActionResult,
@@ -31,6 +35,13 @@ from arena_tui.events import (
 Emit: TypeAlias = Callable[[str, Event], None]
 """Publishes one event of a run; raises EventError when it cannot be accepted."""
 
+Room: TypeAlias = Callable[[], Awaitable[None]]
+"""Returns once events can be published without blocking."""
+
+
+async def _always() -> None:
+    """There is always room."""
+
 
 class Run:
     """One run, from `run_start` to `run_end`, as a context manager.
@@ -40,9 +51,13 @@ class Run:
     current turn and, unless told otherwise, the current player as `agent_id`. Use one `Run` from
     one thread at a time; different runs may live in different threads.
 
+    A coroutine awaits `room` before it records something: while the queue is full, other calls
+    block their thread, and with it its loop.
+
     Attributes:
+        room: Awaited, returns once events can be queued; safe to cancel. Raises BrokerError when
+            the connection is closed.
         id: The run id; sortable by start time unless given.
-        start: The `run_start` event.
         ended: Whether `run_end` was emitted.
     """
 
@@ -52,6 +67,7 @@ class Run:
         game: str,
         agents: Sequence[str | AgentInfo] = (),
         *,
+        room: Room = _always,
         run_id: str | None = None,
         seed: int | None = None,
         label: str | None = None,
@@ -60,7 +76,7 @@ class Run:
     ) -> None:
         self.id = run_id or new_run_id()
         check_run_id(self.id)
-        self.start = RunStart(
+        self._start = RunStart(
             game=game,
             agents=[AgentInfo(id=a) if isinstance(a, str) else a for a in agents],
             seed=seed,
@@ -69,13 +85,15 @@ class Run:
             config=dict(config or {}),
         )
         self.ended = False
+        self.room = room
         self._emit = emit
+        self._ts: datetime | None = None
         self._turn: int | None = None
         self._player: str | None = None
         self._index_in_turn = 0
 
     def __enter__(self) -> Run:
-        self.emit(self.start)
+        self.emit(self._start)
         return self
 
     def __exit__(
@@ -102,7 +120,22 @@ class Run:
             EventError: The event cannot be accepted; the run goes on.
             RunClosedError: The run has ended.
         """
-        self._emit(self.id, event)
+        self._emit(self.id, event if self._ts is None else replace(event, ts=self._ts))
+
+    def at(self, ts: datetime | None) -> Run:
+        """Say when everything recorded from here on happened, its end too; None: as it is recorded.
+
+        For logs written earlier or elsewhere: `with arena.run("chess").at(begun) as run: …`.
+
+        Raises:
+            EventError: The time has no time zone.
+        """
+        if ts is not None and ts.utcoffset() is None:
+            raise EventError(
+                f"{ts} has no time zone: give one, as in ts.replace(tzinfo=timezone.utc)"
+            )
+        self._ts = ts
+        return self
 
     def turn(self, turn: int, player: str | None = None, state: str | None = None) -> None:
         """Begin a turn; later events carry its number and player."""

@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-import time
-from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable
+from functools import partial
 
 from msgspec import Struct
 
@@ -19,7 +17,8 @@ from arena_tui.broker.stream import HEARTBEAT_S
 from arena_tui.broker.tasks import Failures
 from arena_tui.codec import sealed
 from arena_tui.errors import BrokerError, RunClosedError
-from arena_tui.events import AgentInfo, Event, RunEnd, check_run_id
+from arena_tui.events import ErrorEvent, Event, RunEnd, check_run_id
+from arena_tui.producers.fifo import Fifo
 from arena_tui.producers.pacing import StorePacing
 from arena_tui.producers.run import Run
 
@@ -40,7 +39,7 @@ class SinkStats(Struct, frozen=True, kw_only=True):
     Attributes:
         queued: Events emitted and not yet published.
         queued_peak: Most ever queued when the writer looked.
-        blocked_s: Seconds that producer threads have waited for room, those waiting now included.
+        blocked_s: Seconds that producers have waited for room, those waiting now included.
         refused: Events that can never be published: their run had ended, or the broker failed.
         failures: How often pacing or a heartbeat failed; both go on.
     """
@@ -56,9 +55,9 @@ class MultiRunBrokerSink:
     """The producers' side of a broker, safe to use from any number of threads.
 
     `emit` returns once the event is checked and queued; events of a run keep the order of emitting.
-    A full queue blocks the producer's thread, but never the loop, and never for a `run_end`, so
-    that leaving a run does not hang. Create it on the broker's loop; end it with `close_all` from a
-    thread, or await `aclose` on the loop.
+    A full queue blocks the producer's thread, but never the loop, and never for what ends a run, so
+    that leaving one does not hang; coroutines await `room` before they emit. Create it on the
+    broker's loop; end it with `close_all` from a thread, or await `aclose` on the loop.
 
     Publishing pauses while half of a run's log (in events or in bytes) is not stored yet, so that
     fast producers lose nothing, and briefly while much of all runs is not; see `StorePacing`. A
@@ -66,15 +65,13 @@ class MultiRunBrokerSink:
 
     Args:
         broker: Receives the events.
-        bound: Most events queued before producers block.
+        bound: Most events queued before producers wait.
         patience_s: How long the store may go without progress before it is not waited for.
-        owns_runs: Whether its runs live and end with it. A sink that only forwards events written
-            elsewhere cannot know: it sends no heartbeats, and closing it publishes everything but
-            ends no run and waits for no store.
         pause_at: Fraction of what the broker holds that may be unstored before publishing pauses.
         on_failure: Called with a message when pacing or a heartbeat fails for the first time.
 
     Attributes:
+        run: Creates a `Run` that emits into this sink.
         ended: The runs that ended through it, as far as they are remembered.
     """
 
@@ -84,90 +81,93 @@ class MultiRunBrokerSink:
         bound: int = _BOUND,
         patience_s: float = _PATIENCE_S,
         *,
-        owns_runs: bool = True,
         pause_at: float = 0.5,
         on_failure: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._broker = broker
-        self._bound = bound
         self._batch = max(1, min(_BATCH, broker.limits.capacity // 4))
+        # A batch must fit into one run's log, should all its events be of one run.
         self._batch_bytes = broker.limits.run_bytes // 4
         self._pacing = StorePacing(broker, patience_s, pause_at)
-        self._owns_runs = owns_runs
         self._loop = asyncio.get_running_loop()
         self._loop_thread = threading.get_ident()
-        self._fifo: deque[Outgoing] = deque()
-        self._room = threading.Condition()
-        self._open: dict[str, None] = {}
-        self.ended: Recent[str, None] = Recent(_ENDED_KEPT)
+        self._fifo = Fifo(bound)
+        self._append = self._fifo.append
+        self._open: dict[str, bool] = {}  # whether it owns them
+        self.ended: Recent[str, bool] = Recent(_ENDED_KEPT)
         self._work = asyncio.Event()
         self._drained = asyncio.Event()
         self._drained.set()
+        self._granted = 0  # events that the loop's thread may queue though it is full
         self._signalled = False
-        self._closed = False
         self._closing: asyncio.Task[None] | None = None
-        self._queued_peak = 0
-        self._blocked_s = 0.0
-        self._waiting: list[float] = []
         self._refused = Refused()
         self._failures = Failures(on_failure)
-        self._tasks = [self._loop.create_task(self._write(), name="sink writer")]
-        if owns_runs:
-            self._tasks.append(self._loop.create_task(self._beat(), name="sink heartbeat"))
+        self.run = partial(Run, self.emit, room=self.room)
+        self._tasks = [
+            self._loop.create_task(self._write(), name="sink writer"),
+            self._loop.create_task(self._beat(), name="sink heartbeat"),
+        ]
 
-    def run(
-        self,
-        game: str,
-        agents: Sequence[str | AgentInfo] = (),
-        *,
-        run_id: str | None = None,
-        seed: int | None = None,
-        label: str | None = None,
-        tags: Sequence[str] = (),
-        config: Mapping[str, Any] | None = None,
-    ) -> Run:
-        """Create a run that emits into this sink; see `Run`."""
-        return Run(
-            self.emit, game, agents, run_id=run_id, seed=seed, label=label, tags=tags, config=config
-        )
-
-    def emit(self, run_id: str, event: Event) -> None:
+    def emit(self, run_id: str, event: Event, owned: bool = True) -> None:
         """Queue one event; its first event opens a run, `run_end` closes it.
+
+        Args:
+            owned: Whether the run lives and ends with the sink; its first event decides. Of a run
+                whose events are only forwarded nobody here can know: it has no heartbeat, and
+                closing the sink neither ends it nor waits until it is stored.
 
         Raises:
             EventError: The event, or the run's id, cannot be accepted.
             RunClosedError: The run has ended.
-            BrokerError: The sink is closed, or full and called on the loop's own thread.
+            BrokerError: The sink is closed, or full and called on the loop's own thread without
+                awaiting `room` before.
         """
         event, raw = sealed(event)
-        if len(self._fifo) >= self._bound and type(event) is not RunEnd:
-            self._wait_for_room()
+        fifo = self._fifo
+        if len(fifo) >= fifo.bound:
+            self._wait_for_room(event)
         if run_id not in self._open:
-            self._open_run(run_id)
+            self._open_run(run_id, owned)
         if type(event) is RunEnd:
-            self._open.pop(run_id, None)
-            self.ended[run_id] = None
-        self._fifo.append((run_id, event, raw))
+            self.ended[run_id] = self._open.pop(run_id, owned)
+        self._append((run_id, event, raw))
         # Checked after the append: a thread that reads False here queued before `_end_runs` did.
-        if self._closed:
+        if fifo.closed:
             raise _closed()
         if not self._signalled:
             self._signalled = True
             self._loop.call_soon_threadsafe(self._signal)
 
-    def disown(self) -> None:
-        """Give up its runs: closing the sink leaves them open for other producers."""
-        self._owns_runs = False
+    async def room(self) -> None:
+        """Wait until there is room; await it, on any loop, before emitting from a coroutine.
+
+        Until the next await the sink's own loop may then queue `bound` events, whatever threads
+        do meanwhile; another loop is blocked by `emit` only if they were faster. Nothing is queued
+        by waiting, so that it may be cancelled at any time. What ends a run needs no room.
+
+        Raises:
+            BrokerError: The sink is closed.
+        """
+        await self._fifo.room()
+        if self._fifo.closed:
+            raise _closed()
+        if threading.get_ident() == self._loop_thread:
+            self._granted = self._fifo.bound
+
+    def disown(self, run_ids: Iterable[str]) -> None:
+        """Only forward these runs from now on, so that closing leaves them to other producers."""
+        for run_id in self._open.keys() & run_ids:
+            self._open[run_id] = False
 
     def is_open(self, run_id: str) -> bool:
         """Whether the run was opened through this sink and has not ended."""
         return run_id in self._open
 
     def close_all(self) -> None:
-        """End every open run after all queued events, wait until everything is stored, and reap.
+        """End every run it owns after all queued events, wait until they are stored, and reap them.
 
-        Callable from any thread but the loop's; blocks for as long as the store needs. A sink that
-        does not own its runs only publishes what was emitted.
+        Callable from any thread but the loop's; blocks for as long as the store needs.
         """
         if threading.get_ident() == self._loop_thread:
             raise RuntimeError("close_all would wait for its own loop: await aclose() there")
@@ -185,61 +185,55 @@ class MultiRunBrokerSink:
 
     async def flush(self) -> None:
         """Return when all that was emitted so far is published."""
-        if self._fifo and not self._closed:
+        if self._fifo and not self._fifo.closed:
             self._signal()
         await self._drained.wait()
 
     def stats(self) -> SinkStats:
         """A snapshot of all counters."""
-        with self._room:
-            now = time.perf_counter()
-            blocked_s = self._blocked_s + sum(now - since for since in self._waiting)
         return SinkStats(
             queued=len(self._fifo),
-            queued_peak=self._queued_peak,
-            blocked_s=blocked_s,
+            queued_peak=self._fifo.peak,
+            blocked_s=self._fifo.blocked_s,
             refused=self._refused,
             failures=self._failures.count,
         )
 
     def _signal(self) -> None:
-        if self._fifo or not self._closed:  # a late signal must not wait for a stopped writer
+        if self._fifo or not self._fifo.closed:  # a late signal must not wait for a stopped writer
             self._drained.clear()
             self._work.set()
 
-    def _open_run(self, run_id: str) -> None:
-        if self._closed:
+    def _open_run(self, run_id: str, owned: bool) -> None:
+        if self._fifo.closed:
             raise _closed()
         if run_id in self.ended:
             raise RunClosedError(run_id)
         check_run_id(run_id)
-        self._open[run_id] = None
+        self._open[run_id] = owned
 
-    def _has_room(self) -> bool:
-        return self._closed or len(self._fifo) <= self._bound // 2
-
-    def _wait_for_room(self) -> None:
-        if threading.get_ident() == self._loop_thread:
-            raise BrokerError("the sink is full and its loop cannot wait: emit from a thread")
-        with self._room:
-            since = time.perf_counter()
-            self._waiting.append(since)
-            self._room.wait_for(self._has_room)
-            self._waiting.remove(since)
-            self._blocked_s += time.perf_counter() - since
-        if self._closed:
+    def _wait_for_room(self, event: Event) -> None:
+        if type(event) is RunEnd or (type(event) is ErrorEvent and event.fatal):
+            return
+        if threading.get_ident() != self._loop_thread:
+            self._fifo.wait_for_room()
+        elif self._granted:
+            self._granted -= 1
+        else:
+            raise BrokerError(
+                "the sink is full and its loop cannot wait: await room(), or emit from a thread"
+            )
+        if self._fifo.closed:
             raise _closed()
 
     async def _close(self, publish: bool) -> None:
-        self._closed = True
-        with self._room:
-            self._room.notify_all()
+        self._fifo.close()
         try:
             if publish:
                 await self._end_runs()
-            if publish and self._owns_runs:
-                await self._broker.settled(self.ended)
-                await self._reap()
+                if own := {run_id for run_id, owned in list(self.ended.items()) if owned}:
+                    await self._broker.settled(own)
+                    await self._reap(own)
         finally:
             for task in self._tasks:
                 task.cancel()
@@ -248,17 +242,17 @@ class MultiRunBrokerSink:
         """End runs until none is open: a thread that saw the sink open may just have opened one."""
         while self._open or self._fifo or not self._drained.is_set():
             while self._open:
-                run_id, _ = self._open.popitem()
-                self.ended[run_id] = None
-                if self._owns_runs:
+                run_id, owned = self._open.popitem()
+                if owned:
+                    self.ended[run_id] = True
                     event = RunEnd(status="stopped", reason="its producer shut down")
                     self._fifo.append((run_id, *sealed(event)))
             self._signal()
             await self._drained.wait()
 
-    async def _reap(self) -> None:
+    async def _reap(self, run_ids: set[str]) -> None:
         for info in [] if self._broker.shared else await self._broker.runs():
-            if info.meta.run_id in self.ended and info.state == "closed":
+            if info.meta.run_id in run_ids and info.state == "closed":
                 await self._broker.reap(info.meta.run_id)
 
     async def _write(self) -> None:
@@ -267,12 +261,8 @@ class MultiRunBrokerSink:
             await self._work.wait()
             self._work.clear()
             self._signalled = False  # before draining: an emit from here on signals again
-            self._queued_peak = max(self._queued_peak, len(fifo))
             while fifo:
-                batch = self._next_batch()
-                if self._has_room():
-                    with self._room:
-                        self._room.notify_all()
+                batch = fifo.take(self._batch, self._batch_bytes)
                 await self._publish(batch)
                 paced = False
                 with self._failures.survived("pacing producers"):
@@ -284,17 +274,6 @@ class MultiRunBrokerSink:
             if not self._work.is_set():
                 self._drained.set()
 
-    def _next_batch(self) -> list[Outgoing]:
-        """Dequeue a batch that fits into one run's log, should all its events be of one run."""
-        fifo = self._fifo
-        batch: list[Outgoing] = []
-        room = self._batch_bytes
-        while fifo and room > 0 and len(batch) < self._batch:
-            outgoing = fifo.popleft()
-            batch.append(outgoing)
-            room -= len(outgoing[2])
-        return batch
-
     async def _publish(self, batch: list[Outgoing]) -> None:
         try:
             refused = await self._broker.publish_all(batch)
@@ -304,9 +283,11 @@ class MultiRunBrokerSink:
         self._refused = self._refused.plus(*refused)
 
     async def _beat(self) -> None:
-        while self._owns_runs:
+        while True:
+            own = [run_id for run_id, owned in self._open.copy().items() if owned]
             with self._failures.survived("the heartbeat"):
-                await self._broker.heartbeat(list(self._open))
+                if own or self.ended:  # the broker may have to tell of ended runs again
+                    await self._broker.heartbeat(own)
             await asyncio.sleep(HEARTBEAT_S)
 
 

@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from io import FileIO
 from pathlib import Path
@@ -17,12 +16,9 @@ from typing import Any, TypeAlias
 import pytest
 import redis
 
-from arena_tui.broker.memory import InProcessBroker
-from arena_tui.cli.publish import publish_from, publish_lines, read_chunks
+from arena_tui.cli.publish import publish_from
 from arena_tui.config import Config
 from arena_tui.events import Envelope
-from arena_tui.producers.lines import LineIntake, PacedSink
-from arena_tui.producers.sink import MultiRunBrokerSink
 from arena_tui.services.runtime import Runtime
 from arena_tui.store.database import Database
 from arena_tui.store.history import read_runs
@@ -146,26 +142,6 @@ async def test_json_sums_up_in_one_object(
     out, said = capfd.readouterr()
     assert lines(out) == [{"published": 1, "runs": 1, "refused": 1}]
     assert len(said.splitlines()) == 1
-
-
-async def test_reading_ends_at_once_when_told_to_stop_and_takes_no_half_line(
-    pipe: tuple[FileIO, FileIO],
-) -> None:
-    source, target = pipe
-    broker = InProcessBroker()
-    sink = MultiRunBrokerSink(broker)
-    refused: list[int] = []
-    intake = LineIntake(PacedSink(sink).emit, lambda number, why: refused.append(number))
-    stop = threading.Event()
-    target.write(line("a", 0) + b"half a li")
-
-    chunks = read_chunks(source, stop)
-    reading = asyncio.create_task(asyncio.to_thread(publish_lines, chunks, intake))
-    await until(lambda: intake.published)
-    stop.set()
-    await reading
-
-    assert (intake.published, intake.runs, refused) == (1, {"a"}, [])
 
 
 async def test_a_source_that_cannot_be_read_is_told_and_its_runs_are_ended(

@@ -24,6 +24,7 @@ from arena_tui.events import (
     RunEnd,
     RunStart,
 )
+from arena_tui.producers.run import Run
 from arena_tui.producers.sink import MultiRunBrokerSink
 from arena_tui.services.consumption import Consumption
 from arena_tui.store.database import Database
@@ -59,8 +60,18 @@ class StuckBroker(InProcessBroker):
         return await super().publish_all(batch)
 
 
+async def full_sink(broker: StuckBroker) -> MultiRunBrokerSink:
+    """A sink of three events that is full; another event has been taken and is not published."""
+    sink = MultiRunBrokerSink(broker, bound=3)
+    sink.emit("run", LogEvent(turn=0))
+    await until(lambda: sink.stats().queued == 0)
+    for turn in (1, 2, 3):
+        sink.emit("run", LogEvent(turn=turn))
+    return sink
+
+
 @contextmanager
-def in_thread(work: Callable[[], None]) -> Iterator[threading.Thread]:
+def in_thread(work: Callable[[], object]) -> Iterator[threading.Thread]:
     thread = threading.Thread(target=work)
     thread.start()
     yield thread
@@ -236,6 +247,157 @@ async def test_closing_lets_a_waiting_producer_go() -> None:
         await closing
 
     assert "closed" in str(refused[0])
+
+
+async def test_coroutines_and_threads_in_bursts_keep_a_tiny_bound_and_their_order() -> None:
+    broker = InProcessBroker()
+    everything = broker.subscribe("test")
+    sink = MultiRunBrokerSink(broker, bound=4)
+    got: list[Envelope] = []
+
+    async def play(run: str) -> None:
+        for count in range(100):
+            await sink.room()
+            sink.emit(run, LogEvent(turn=count))
+
+    def play_in_thread(run: str) -> None:
+        for count in range(1_000):
+            sink.emit(run, LogEvent(turn=count))
+
+    async def keep_up() -> None:
+        async for batch in everything:
+            got.extend(each for each in batch if isinstance(each, Envelope))
+
+    keeping_up = asyncio.create_task(keep_up())
+    here = [play(f"coroutine-{number}") for number in range(50)]
+    there = [asyncio.to_thread(play_in_thread, f"thread-{number}") for number in range(4)]
+    await asyncio.gather(*here, *there)
+    await sink.flush()
+    keeping_up.cancel()
+    got += read(everything)
+
+    turns: dict[str, list[int | None]] = {}
+    for each in got:
+        turns.setdefault(each.run_id, []).append(each.event.turn)
+    assert {run: len(found) for run, found in turns.items() if run.startswith("c")} == {
+        f"coroutine-{number}": 100 for number in range(50)
+    }
+    assert {run: len(found) for run, found in turns.items() if run.startswith("t")} == {
+        f"thread-{number}": 1_000 for number in range(4)
+    }
+    assert all(found == list(range(len(found))) for found in turns.values())
+    assert sink.stats().queued_peak <= 4 + 4  # threads that looked at the same time
+    assert sink.stats().blocked_s > 0
+
+
+async def test_a_coroutine_that_waited_may_emit_a_burst_whatever_threads_do() -> None:
+    broker = StuckBroker()
+    sink = MultiRunBrokerSink(broker, bound=4)
+    sink.emit("run", LogEvent())
+    await until(lambda: sink.stats().queued == 0)
+
+    await sink.room()
+    with in_thread(lambda: [sink.emit("thread", LogEvent()) for _ in range(4)]):
+        pass
+    for _ in range(4):
+        sink.emit("coroutine", LogEvent())
+
+    with pytest.raises(BrokerError, match="await room"):
+        sink.emit("coroutine", LogEvent())
+    assert sink.stats().queued == 8
+    broker.open.set()
+
+
+async def test_waiting_for_room_may_be_cancelled_and_is_counted() -> None:
+    broker = StuckBroker()
+    everything = broker.subscribe("test")
+    sink = await full_sink(broker)
+    waiting = [asyncio.create_task(sink.room()) for _ in range(9)]
+    await until(lambda: sink.stats().blocked_s)
+
+    for each in waiting[1:]:
+        each.cancel()
+    await asyncio.wait(waiting[1:])
+    blocked_s = sink.stats().blocked_s
+    still_waiting = not waiting[0].done()
+    broker.open.set()
+    await waiting[0]
+    sink.emit("run", LogEvent(turn=4))
+    await sink.flush()
+
+    assert still_waiting
+    assert [each.cancelled() for each in waiting] == [False] + [True] * 8
+    assert 0 < blocked_s < sink.stats().blocked_s
+    assert [event.turn for event in events_of(everything)] == [0, 1, 2, 3, 4]
+
+
+async def test_one_that_waits_on_another_loop_does_not_block_it() -> None:
+    broker = StuckBroker()
+    everything = broker.subscribe("test")
+    sink = MultiRunBrokerSink(broker, bound=3)
+    others = 0
+
+    async def agent() -> None:
+        nonlocal others
+        run = sink.run("chess", run_id="run")
+        playing = asyncio.create_task(play(run))
+        forgotten = asyncio.create_task(play(sink.run("chess")))
+        await until(lambda: sink.stats().blocked_s)
+        forgotten.cancel()
+        while not playing.done():
+            others += 1
+            await asyncio.sleep(0)
+
+    async def play(run: Run) -> None:
+        for count in range(100):
+            await run.room()
+            run.log(str(count))
+
+    thread = asyncio.create_task(asyncio.to_thread(asyncio.run, agent()))
+    await until(lambda: others > 10)
+    broker.open.set()
+    await thread
+    await sink.flush()
+
+    own = [each.event for each in read(everything) if each.run_id == "run"]
+    assert [each.text for each in own if isinstance(each, LogEvent)] == [str(n) for n in range(100)]
+
+
+async def test_closing_ends_the_waiting_for_room() -> None:
+    broker = StuckBroker()
+    sink = await full_sink(broker)
+    waiting = asyncio.create_task(sink.room())
+    await until(lambda: sink.stats().blocked_s)
+
+    closing = asyncio.create_task(sink.aclose())
+    with pytest.raises(BrokerError, match="closed"):
+        await waiting
+    with pytest.raises(BrokerError, match="closed"):
+        await sink.room()
+    broker.open.set()
+    await closing
+
+
+async def test_a_run_is_left_at_once_though_the_sink_is_full() -> None:
+    broker = StuckBroker()
+    everything = broker.subscribe("test")
+    sink = MultiRunBrokerSink(broker, bound=3)
+
+    def play() -> None:
+        with sink.run("chess") as run:
+            run.log("one")
+            run.log("two")
+            raise ValueError("no such move")
+
+    with pytest.raises(ValueError, match="no such move"):
+        play()
+    with pytest.raises(BrokerError, match="full"):
+        sink.emit("another", LogEvent())
+    broker.open.set()
+    await sink.flush()
+
+    kinds = [event.kind for event in events_of(everything)]
+    assert kinds == ["run_start", "log", "log", "error", "run_end"]
 
 
 async def test_a_closed_sink_accepts_nothing_and_closes_twice() -> None:
@@ -504,35 +666,46 @@ async def test_large_events_are_paced_before_a_run_holds_too_many_bytes() -> Non
     assert [type(each) for each in await keeping] == [Envelope] * 2_002
 
 
-async def test_a_sink_that_does_not_own_its_runs_publishes_everything_and_ends_nothing() -> None:
+async def test_closing_ends_a_sink_s_own_runs_and_leaves_those_that_it_forwards() -> None:
     broker = InProcessBroker()
     everything = broker.subscribe("test")
-    broker.subscribe(STORE, durable=True)
-    sink = MultiRunBrokerSink(broker, owns_runs=False)
-    for count in range(5_000):
-        sink.emit("open", LogEvent(turn=count))
-    sink.emit("ended", RunEnd())
+    store = broker.subscribe(STORE, durable=True)
+    sink = MultiRunBrokerSink(broker)
+    sink.emit("own", LogEvent())
+    for count in range(4_000):
+        sink.emit("forwarded", LogEvent(turn=count), owned=False)
+    sink.emit("forwarded-and-ended", RunEnd(), owned=False)
+    await sink.flush()
 
-    await sink.aclose()
+    closing = asyncio.create_task(sink.aclose())
+    got: list[Envelope] = []
+    await until(lambda: got.extend(read(everything)) or got[-1].run_id == "own")
+    waited = not closing.done()
+    store.ack({"own": Cursor(got[-1].epoch, 2)})
+    await closing
 
-    got = read(everything)
-    assert [each.event.turn for each in got if each.run_id == "open"] == list(range(5_000))
+    assert waited
+    turns = [each.event.turn for each in got if each.run_id == "forwarded"]
+    assert turns == list(range(4_000))
     assert {each.meta.run_id: each.state for each in await broker.runs()} == {
-        "open": "open", "ended": "closed",
+        "forwarded": "open", "forwarded-and-ended": "closed",
     }  # fmt: skip
     with pytest.raises(BrokerError, match="closed"):
-        sink.emit("open", LogEvent())
+        sink.emit("forwarded", LogEvent())
 
 
-async def test_disowned_runs_stay_open() -> None:
+async def test_disowned_runs_stay_open_and_the_others_end() -> None:
     broker = InProcessBroker()
     sink = MultiRunBrokerSink(broker)
-    sink.emit("run", LogEvent())
+    for run_id in ("given-up", "kept"):
+        sink.emit(run_id, LogEvent())
 
-    sink.disown()
+    sink.disown(["given-up", "never-seen"])
+    sink.emit("given-up", LogEvent())
     await sink.aclose()
 
-    assert [(info.state, info.last_seq) for info in await broker.runs()] == [("open", 1)]
+    (info,) = await broker.runs()
+    assert (info.meta.run_id, info.state, info.last_seq) == ("given-up", "open", 2)
 
 
 async def test_a_sink_vouches_only_for_runs_it_owns() -> None:
@@ -545,15 +718,16 @@ async def test_a_sink_vouches_only_for_runs_it_owns() -> None:
             self.beats.append(list(run_ids))
 
     broker, silent = Listening(), Listening()
-    own, other = MultiRunBrokerSink(broker), MultiRunBrokerSink(silent, owns_runs=False)
-    for sink in (own, other):
-        sink.emit("run", LogEvent())
+    mixed, forwarding = MultiRunBrokerSink(broker), MultiRunBrokerSink(silent)
+    mixed.emit("own", LogEvent())
+    for sink in (mixed, forwarding):
+        sink.emit("forwarded", LogEvent(), owned=False)
 
     await until(lambda: broker.beats)
-    await own.aclose()
-    await other.aclose()
+    await mixed.aclose()
+    await forwarding.aclose()
 
-    assert broker.beats == [["run"]]
+    assert broker.beats == [["own"]]
     assert silent.beats == []
 
 

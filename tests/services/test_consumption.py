@@ -135,10 +135,10 @@ async def test_a_slow_consumer_is_no_matter_of_the_stores_or_the_producers(tmp_p
     await runtime.open()
     tally.open.clear()
     # A store that lags would be waited for until it moves: for an hour.
-    sink = MultiRunBrokerSink(runtime.broker, patience_s=3_600, owns_runs=False)
+    sink = MultiRunBrokerSink(runtime.broker, patience_s=3_600)
 
     for _ in range(400):
-        sink.emit("a", LogEvent())
+        sink.emit("a", LogEvent(), owned=False)
     await asyncio.wait_for(sink.flush(), 30)
     await runtime.broker.settled(["a"], STORE)
     truth = (await feed.consumer.frame(runtime.consumers())).truth
