@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC
 from typing import Any, Final, Literal
 
@@ -38,19 +37,6 @@ def read_lengths(connection: Connection, run_id: str) -> dict[int, int]:
     An empty gap at the end of an epoch counts as one, so that windows up to there include it.
     """
     return dict(connection.execute(_LENGTHS, {"run": run_id}).fetchall())
-
-
-def begun_in(window: list[Delivery], first: int, is_start: bool = False) -> Iterator[Delivery]:
-    """The deliveries of a window that begin at `first` or later.
-
-    A gap is in each window that it crosses: of one that began earlier, the first window read
-    (`is_start`) gives the rest, and the others nothing.
-    """
-    for each in window:
-        if each.first_seq >= first:
-            yield each
-        elif is_start and isinstance(each, Gap):
-            yield replace(each, from_seq=first)
 
 
 def read_window(
