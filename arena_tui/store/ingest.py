@@ -75,7 +75,9 @@ class Ingest:
                     totals.add_gap(gap)
                     if gap.raw is not None:
                         insert_quarantined(connection, gap, gap.raw, "no event", noted_at)
-            elif each.seq > totals.seq if each.epoch == totals.epoch else each.epoch > totals.epoch:
+            elif each.epoch > totals.epoch or (
+                each.epoch == totals.epoch and each.seq > totals.seq
+            ):
                 new_events.append(each)
                 totals.add(each)
         if new_events:
