@@ -13,7 +13,7 @@ from arena_tui.broker.memory import InProcessBroker
 from arena_tui.broker.protocol import BrokerProtocol, Limits
 from arena_tui.broker.redis.broker import RedisBroker
 from arena_tui.broker_url import BrokerUrl
-from arena_tui.services.servers import server_binaries
+from tests.servers import server_binaries
 
 pytest_plugins = [
     "tests.redis_fixture",

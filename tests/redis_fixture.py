@@ -15,9 +15,10 @@ from typing import TypeAlias
 import pytest
 import redis
 
-from arena_tui.services.servers import RedisServer, server_binaries
+from arena_tui.services.servers import RedisServer
+from tests.servers import OwnServer, server_binaries
 
-MakeRedis: TypeAlias = Callable[..., RedisServer]
+MakeRedis: TypeAlias = Callable[..., OwnServer]
 BINARIES = server_binaries()
 _SYNCED = "--appendfsync", "always"
 _GIVEN_URL = os.environ.get("ARENA_TEST_REDIS_URL")
@@ -79,12 +80,12 @@ def each_redis_url(redis_binary: Path, shared_servers: Callable[[Path], RedisSer
 def make_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeRedis]:
     """Starts servers of the test's own, to kill, pause and limit; each in a folder of its own.
 
-    Takes what `RedisServer` takes; all have ended after the test. An append-only file is synced at
+    Takes what `OwnServer` takes; all have ended after the test. An append-only file is synced at
     each write: by default the server may hold back two seconds of writes while the disk is busy
     (https://redis.io/docs/latest/operate/oss_and_stack/management/persistence/), and a kill loses
     those.
     """
-    servers: list[RedisServer] = []
+    servers: list[OwnServer] = []
 
     def make(
         folder: Path | None = None,
@@ -93,8 +94,8 @@ def make_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeRedis]:
         aof: bool = False,
         binary: Path | None = None,
         extra: tuple[str, ...] = (),
-    ) -> RedisServer:
-        server = RedisServer(
+    ) -> OwnServer:
+        server = OwnServer(
             folder or tmp_path_factory.mktemp("redis"),
             port=port, aof=aof, binary=binary or _some_binary(), extra=(*_SYNCED, *extra),
         )  # fmt: skip

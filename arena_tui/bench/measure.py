@@ -78,9 +78,8 @@ class Sizes(Struct, frozen=True, kw_only=True):
 
     Attributes:
         deliveries: Events handed over in a run of the broker, to all consumers together.
-        thread_events: Events sent from threads.
+        thread_events: Events sent from a thread.
         batches: Commits of 1,000 events.
-        sustained: Events from a thread to the disk.
         pipeline: Events on their whole way.
         stall_s: How long the loop's lateness is watched, in seconds.
         settle_s, watch_s: How long a screen runs before and while its CPU is watched.
@@ -94,7 +93,6 @@ class Sizes(Struct, frozen=True, kw_only=True):
     deliveries: int = 60_000
     thread_events: int = 20_000
     batches: int = 8
-    sustained: int = 50_000
     pipeline: int = 200_000
     stall_s: float = 0.6
     settle_s: float = 0.25
@@ -163,6 +161,18 @@ def compare(
             met=goal.is_met(median(own), ratio) if goal else None,
             rounds=len(own),
         )
+
+
+def race(
+    what: str,
+    figure: str,
+    unit: str,
+    contenders: Mapping[str, Callable[[], float]],
+    plan: Plan,
+    goals: Mapping[str, Goal] | None = None,
+) -> Iterator[Figure]:
+    """Let the contenders alternate, and compare them."""
+    yield from compare(what, figure, unit, alternate(contenders, plan, figure), goals)
 
 
 def percentile(values: Sequence[float], percent: int) -> float:

@@ -12,9 +12,9 @@ from typing import Final, TypeAlias
 from redis.asyncio import Redis
 
 from arena_tui.bench.load import BURST, RUNS, run_ids, sample_events
-from arena_tui.bench.measure import OWN, BenchError, Figure, Plan, alternate, at_least, compare
+from arena_tui.bench.measure import OWN, BenchError, Figure, Plan, at_least, race
 from arena_tui.bench.redis_latency import measure_latency
-from arena_tui.bench.redis_peers import RawClient, add_each, add_piped, read_all, read_decoded
+from arena_tui.bench.redis_peers import RawClient, add_each, add_piped, read_all
 from arena_tui.broker.protocol import Limits, Outgoing
 from arena_tui.broker.redis.broker import RedisBroker
 from arena_tui.broker_url import BrokerUrl
@@ -27,7 +27,6 @@ _PIPED: Final = "XADD, redis-py pipeline"
 _EACH: Final = "XADD, redis-py, one by one"
 _FLOOR_READ: Final = "floor: XREAD by hiredis, a plain socket"
 _READ: Final = "XREAD, redis-py"
-_DECODED: Final = "XREAD, redis-py, and decoding"
 
 _FILL: Final = 2_000
 
@@ -45,47 +44,41 @@ def measure_redis(plan: Plan) -> Iterator[Figure]:
     # Keeps the broker's warning about a server without persistence off the terminal.
     logging.getLogger("arena_tui").addHandler(logging.NullHandler())
     with RedisServer(plan.folder / "redis", aof=False) as server:
-        for runs in (RUNS, 1):
-            yield from _publish(plan, server, runs)
+        yield from _publish(plan, server)
         yield from _read(plan, server)
         yield from measure_latency(plan, server)
 
 
-def _publish(plan: Plan, server: RedisServer, runs: int) -> Iterator[Figure]:
-    figure = f"publish in batches of {BURST}, {runs} run{'s' if runs > 1 else ''}"
-    batches = _batches(plan.sizes.redis_events, runs)
+def _publish(plan: Plan, server: RedisServer) -> Iterator[Figure]:
+    figure = f"publish in batches of {BURST}, {RUNS} runs"
+    batches = _batches(plan.sizes.redis_events)
     few = batches[: max(2, len(batches) // _EACH_SHARE)]
     contenders: dict[str, Callable[[], float]] = {
         OWN: lambda: asyncio.run(_publish_all(server, batches)),
-        _FLOOR_ADD: partial(_add_raw, server, batches),
+        _FLOOR_ADD: lambda: asyncio.run(_add_raw(server, batches)),
         _PIPED: lambda: asyncio.run(_add(server, batches, add_piped)),
         _EACH: lambda: asyncio.run(_add(server, few, add_each)),
     }
-    rates = alternate(contenders, plan, figure)
-    yield from compare("redis", figure, "ev/s", rates, {_PIPED: at_least(2), _EACH: at_least(20)})
+    goals = {_PIPED: at_least(2), _EACH: at_least(20)}
+    yield from race("redis", figure, "ev/s", contenders, plan, goals)
 
 
-def _batches(count: int, runs: int, size: int = BURST) -> _Batches:
+def _batches(count: int, size: int = BURST) -> _Batches:
     """Batches as the sink publishes them: sealed, the runs interleaved."""
-    ids = run_ids(runs)
+    ids = run_ids()
     outgoing: list[Outgoing] = [
-        (ids[number % runs], *sealed(event)) for number, event in enumerate(sample_events(count))
+        (ids[number % RUNS], *sealed(event)) for number, event in enumerate(sample_events(count))
     ]
     return [outgoing[start : start + size] for start in range(0, count, size)]
 
 
 async def _publish_all(server: RedisServer, batches: _Batches) -> float:
-    """Events a second, each batch awaited; the first one, which opens the runs, is not timed."""
     await _flush_server(server)
     broker = RedisBroker(BrokerUrl(server.url), reading=False)
     await broker.start()
-    await broker.publish_all(batches[0])
-    started = time.perf_counter()
-    for batch in batches[1:]:
-        await broker.publish_all(batch)
-    seconds = time.perf_counter() - started
+    rate = await _rate(broker.publish_all, batches)
     await broker.aclose()
-    return _count(batches[1:]) / seconds
+    return rate
 
 
 async def _add(
@@ -93,44 +86,42 @@ async def _add(
     batches: _Batches,
     add: Callable[[Redis, Sequence[Outgoing]], Awaitable[None]],
 ) -> float:
-    """The same with redis-py."""
     await _flush_server(server)
     async with _client(server) as client:
-        await add(client, batches[0])
-        started = time.perf_counter()
-        for batch in batches[1:]:
-            await add(client, batch)
-        seconds = time.perf_counter() - started
-    return _count(batches[1:]) / seconds
+        return await _rate(partial(add, client), batches)
 
 
-def _add_raw(server: RedisServer, batches: _Batches) -> float:
-    """The same with hiredis."""
-    asyncio.run(_flush_server(server))
+async def _add_raw(server: RedisServer, batches: _Batches) -> float:
+    await _flush_server(server)
     client = RawClient(server.port)
-    client.add(batches[0])
+    rate = await _rate(client.add, batches)
+    client.close()
+    return rate
+
+
+async def _rate(
+    publish: Callable[[Sequence[Outgoing]], Awaitable[object]], batches: _Batches
+) -> float:
+    """Events a second, each batch awaited; the first one, which opens the runs, is not timed."""
+    await publish(batches[0])
     started = time.perf_counter()
     for batch in batches[1:]:
-        client.add(batch)
-    seconds = time.perf_counter() - started
-    client.close()
-    return _count(batches[1:]) / seconds
+        await publish(batch)
+    return sum(map(len, batches[1:])) / (time.perf_counter() - started)
 
 
 def _read(plan: Plan, server: RedisServer) -> Iterator[Figure]:
     count = plan.sizes.redis_stored
     figure = f"{count:,} events of {RUNS} runs → ledger, decoded"
     plan.note(f"publishing {count:,} events")
-    asyncio.run(_publish_all(server, _batches(count, RUNS, _FILL)))
+    asyncio.run(_publish_all(server, _batches(count, _FILL)))
     contenders: dict[str, Callable[[], float]] = {
         OWN: lambda: asyncio.run(_read_all(server, count)),
         _FLOOR_READ: partial(_read_raw, server),
-        _READ: lambda: asyncio.run(_read_by(server, read_all)),
-        _DECODED: lambda: asyncio.run(_read_by(server, read_decoded)),
+        _READ: lambda: asyncio.run(_read_plain(server)),
     }
-    rates = alternate(contenders, plan, figure)
     goals = {_FLOOR_READ: at_least(250_000, "value"), _READ: at_least(0.6)}
-    yield from compare("redis", figure, "ev/s", rates, goals)
+    yield from race("redis", figure, "ev/s", contenders, plan, goals)
 
 
 async def _read_all(server: RedisServer, count: int) -> float:
@@ -156,12 +147,10 @@ async def _read_all(server: RedisServer, count: int) -> float:
         await broker.aclose()
 
 
-async def _read_by(
-    server: RedisServer, read: Callable[[Redis, Sequence[str]], Awaitable[int]]
-) -> float:
+async def _read_plain(server: RedisServer) -> float:
     started = time.perf_counter()
     async with _client(server) as client:
-        count = await read(client, run_ids())
+        count = await read_all(client, run_ids())
     return count / (time.perf_counter() - started)
 
 
@@ -181,7 +170,3 @@ async def _flush_server(server: RedisServer) -> None:
 def _client(server: RedisServer) -> Redis:
     client: Redis = Redis.from_url(server.url, protocol=2, single_connection_client=True)
     return client
-
-
-def _count(batches: _Batches) -> int:
-    return sum(map(len, batches))

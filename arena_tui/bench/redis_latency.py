@@ -1,4 +1,4 @@
-"""Delivery latency from a producer process to a consumer here, and the consumer's CPU use."""
+"""Delivery latency from a producer process to a consumer here."""
 
 from __future__ import annotations
 
@@ -15,12 +15,10 @@ import msgspec
 from msgspec import Struct
 from redis.asyncio import Redis
 
-from arena_tui.bench.load import run_ids
 from arena_tui.bench.measure import (
     OWN,
     BenchError,
     Figure,
-    Goal,
     Plan,
     alternate,
     at_most,
@@ -46,73 +44,45 @@ _READY_S: Final = 20.0
 _SETTLE_S: Final = 0.2
 _CANCEL_AGAIN_S: Final = 0.1
 
+_RATE_PER_S: Final = 10_000
+_RUNS: Final = 500
+
 
 class _Sample(Struct, frozen=True, kw_only=True):
     """One reader's figures; `latency_*_ms`: from an event's timestamp to its delivery."""
 
     latency_p50_ms: float
     latency_p99_ms: float
-    cpu_percent: float
     connections: float
 
 
-class _Case(Struct, frozen=True, kw_only=True):
-    """A load (events a second over all runs) and its goals, by field of the sample."""
-
-    rate_per_s: float
-    runs: int
-    goals: dict[str, Goal | None]
-
-
-_CASES: Final = (
-    _Case(
-        rate_per_s=10_000,
-        runs=500,
-        goals={
-            "latency_p50_ms": at_most(3),
-            "latency_p99_ms": at_most(15),
-            "cpu_percent": None,
-            "connections": at_most(4),
-        },
-    ),
-    _Case(rate_per_s=2_000, runs=50, goals={"latency_p50_ms": None, "latency_p99_ms": None}),
-    _Case(rate_per_s=100, runs=1, goals={"latency_p50_ms": None, "latency_p99_ms": None}),
+_FIGURES: Final = (
+    ("latency_p50_ms", "late by, p50", "ms", at_most(3)),
+    ("latency_p99_ms", "late by, p99", "ms", at_most(15)),
+    ("connections", "kept open", "connections", at_most(4)),
 )
-_TITLES: Final = {
-    "latency_p50_ms": ("late by, p50", "ms"),
-    "latency_p99_ms": ("late by, p99", "ms"),
-    "cpu_percent": ("CPU of the reader", "% of a core"),
-    "connections": ("kept open", "connections"),
-}
 
 
 def measure_latency(plan: Plan, server: RedisServer) -> Iterator[Figure]:
-    """Delivery latency at three rates, and the cost of reading 500 runs at once."""
-    for case in _CASES:
-        figure = f"{case.rate_per_s:,.0f} ev/s over {case.runs} run{'s' if case.runs > 1 else ''}"
-        ways = {name: way for name, way in _WAYS.items() if case.runs > 1 or name != _PLAIN}
-        samples = alternate(
-            {name: partial(_sample, plan, server, way, case) for name, way in ways.items()},
-            plan,
-            figure,
-        )
-        for field, goal in case.goals.items():
-            title, unit = _TITLES[field]
-            values = {
-                name: [float(getattr(sample, field)) for sample in each]
-                for name, each in samples.items()
-            }
-            goals = {_FLOOR: goal} if goal else {}
-            yield from compare("redis", f"{figure}: {title}", unit, values, goals)
+    """Delivery latency, and connections of the reader."""
+    figure = f"{_RATE_PER_S:,} ev/s over {_RUNS} runs"
+    ways = {name: partial(_sample, plan, server, way) for name, way in _WAYS.items()}
+    samples = alternate(ways, plan, figure)
+    for field, title, unit, goal in _FIGURES:
+        values = {
+            name: [float(getattr(sample, field)) for sample in each]
+            for name, each in samples.items()
+        }
+        yield from compare("redis", f"{figure}: {title}", unit, values, {_FLOOR: goal})
 
 
-def _sample(plan: Plan, server: RedisServer, way: Way, case: _Case) -> _Sample:
-    load = ProducerLoad(way=way, url=server.url, rate_per_s=case.rate_per_s, runs=case.runs)
+def _sample(plan: Plan, server: RedisServer, way: Way) -> _Sample:
+    load = ProducerLoad(way=way, url=server.url, rate_per_s=_RATE_PER_S, runs=_RUNS)
     return asyncio.run(_watch(load, plan.sizes.redis_watch_s))
 
 
 async def _watch(load: ProducerLoad, watch_s: float) -> _Sample:
-    read = {"own": _read, "one stream": _read_one, "a stream a run": _read_each}[load.way]
+    read = _read if load.way == "own" else _read_streams
     received: list[tuple[float, Sequence[Event]]] = []
     async with Redis.from_url(load.url, protocol=2) as inspector:
         await inspector.flushall()
@@ -123,9 +93,7 @@ async def _watch(load: ProducerLoad, watch_s: float) -> _Sample:
     async with _producer(load):
         await asyncio.sleep(_SETTLE_S)
         received.clear()
-        started, cpu_s = time.perf_counter(), time.process_time()
         await _wait_while_reading(reading, asyncio.sleep(watch_s))
-        cpu = (time.process_time() - cpu_s) / (time.perf_counter() - started)
         latency_ms = [
             (at - event.ts.timestamp()) * 1_000 for at, events in received for event in events
         ]
@@ -137,7 +105,6 @@ async def _watch(load: ProducerLoad, watch_s: float) -> _Sample:
     return _Sample(
         latency_p50_ms=percentile(latency_ms, 50),
         latency_p99_ms=percentile(latency_ms, 99),
-        cpu_percent=cpu * 100,
         connections=connections,
     )
 
@@ -189,26 +156,11 @@ async def _read(
         await broker.aclose()
 
 
-async def _read_one(
-    load: ProducerLoad, received: list[tuple[float, Sequence[Event]]], attached: asyncio.Event
-) -> None:
-    await _read_streams(load, run_ids(1), received, attached)
-
-
-async def _read_each(
-    load: ProducerLoad, received: list[tuple[float, Sequence[Event]]], attached: asyncio.Event
-) -> None:
-    await _read_streams(load, run_ids(load.runs), received, attached)
-
-
 async def _read_streams(
-    load: ProducerLoad,
-    ids: Sequence[str],
-    received: list[tuple[float, Sequence[Event]]],
-    attached: asyncio.Event,
+    load: ProducerLoad, received: list[tuple[float, Sequence[Event]]], attached: asyncio.Event
 ) -> None:
     """Read all streams by repeated blocking XREADs."""
-    after: dict[Any, Any] = {events_key(run_id).encode(): "0" for run_id in ids}
+    after: dict[Any, Any] = {events_key(run_id).encode(): "0" for run_id in load.streams}
     async with Redis.from_url(load.url, protocol=2, single_connection_client=True) as client:
         attached.set()
         while True:

@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 
 from arena_tui.broker.protocol import Outgoing
 from arena_tui.broker.redis.scripts import events_key
-from arena_tui.codec import decode_event, encode_event
+from arena_tui.codec import encode_event
 
 _READ_EVENTS: Final = 1_000
 _CHUNK_BYTES: Final = 65_536
@@ -33,15 +33,6 @@ async def add_each(client: Redis, batch: Sequence[Outgoing]) -> None:
 
 async def read_all(client: Redis, run_ids: Sequence[str]) -> int:
     """XREAD all streams to their end, without decoding; returns the number of events."""
-    return await _read(client, run_ids, decode=False)
-
-
-async def read_decoded(client: Redis, run_ids: Sequence[str]) -> int:
-    """The same, with every event decoded."""
-    return await _read(client, run_ids, decode=True)
-
-
-async def _read(client: Redis, run_ids: Sequence[str], decode: bool) -> int:
     after: dict[Any, Any] = {events_key(run_id).encode(): "0" for run_id in run_ids}
     count = 0
     while reply := await client.xread(after, count=_READ_EVENTS):
@@ -49,9 +40,6 @@ async def _read(client: Redis, run_ids: Sequence[str], decode: bool) -> int:
         for key, entries in streams:
             after[key] = entries[-1][0]
             count += len(entries)
-            if decode:
-                for _, fields in entries:
-                    decode_event(fields[b"e"])
     return count
 
 
@@ -62,18 +50,17 @@ class RawClient:
         self._socket = socket.create_connection(("127.0.0.1", port))
         self._reader = hiredis.Reader()
 
-    def add(self, batch: Sequence[Outgoing]) -> None:
-        """One plain XADD per event, in a single write; returns once all are answered."""
+    async def add(self, batch: Sequence[Outgoing]) -> None:
+        """One plain XADD per event, in a single write; blocks until all are answered."""
         commands = [
             _packed("XADD", events_key(run_id), "*", "e", encode_event(event))
             for run_id, event, _ in batch
         ]
         self._socket.sendall(b"".join(commands))
         for _ in batch:
-            self.reply()
+            self._reply()
 
-    def reply(self) -> Any:
-        """The next reply."""
+    def _reply(self) -> Any:
         while (reply := self._reader.gets()) is False:
             self._reader.feed(self._socket.recv(_CHUNK_BYTES))
         return reply
@@ -85,7 +72,7 @@ class RawClient:
         while True:
             arguments = *after, *after.values()
             self._socket.sendall(_packed("XREAD", "COUNT", _READ_EVENTS, "STREAMS", *arguments))
-            reply = self.reply()
+            reply = self._reply()
             if not reply:
                 return count
             for key, entries in reply:

@@ -41,6 +41,11 @@ class ProducerLoad(Struct, frozen=True, kw_only=True):
     rate_per_s: float
     runs: int
 
+    @property
+    def streams(self) -> list[str]:
+        """The streams' names."""
+        return run_ids(1 if self.way == "one stream" else self.runs)
+
 
 async def main(load: ProducerLoad) -> None:
     """Publish until killed."""
@@ -55,8 +60,7 @@ async def _publish(load: ProducerLoad) -> None:
     broker = RedisBroker(BrokerUrl(load.url), reading=False)
     await broker.start()
     sink = MultiRunBrokerSink(broker)
-    ids = run_ids(load.runs)
-    for run_id in ids:
+    for run_id in load.streams:
         sink.emit(run_id, RunStart(game="bench"))
     await sink.flush()
 
@@ -64,22 +68,19 @@ async def _publish(load: ProducerLoad) -> None:
         for run_id, event, _ in batch:
             sink.emit(run_id, event)
 
-    await _pace(load, ids, emit)
+    await _pace(load, emit)
 
 
 async def _add(load: ProducerLoad) -> None:
-    ids = run_ids(1 if load.way == "one stream" else load.runs)
     async with Redis.from_url(load.url, single_connection_client=True, protocol=2) as client:
-        await add_piped(client, [(run_id, RunStart(), b"") for run_id in ids])
-        await _pace(load, ids, partial(add_piped, client))
+        await add_piped(client, [(run_id, RunStart(), b"") for run_id in load.streams])
+        await _pace(load, partial(add_piped, client))
 
 
-async def _pace(
-    load: ProducerLoad, ids: Sequence[str], send: Callable[[Sequence[Outgoing]], Awaitable[None]]
-) -> None:
+async def _pace(load: ProducerLoad, send: Callable[[Sequence[Outgoing]], Awaitable[None]]) -> None:
     """Send the events due, every millisecond, timestamped just before `send`."""
     print("ready", flush=True)  # noqa: T201 - the parent waits for it
-    runs = cycle(ids)
+    runs = cycle(load.streams)
     started, sent = time.perf_counter(), 0
     while True:
         due = int((time.perf_counter() - started) * load.rate_per_s)

@@ -87,11 +87,14 @@ class DuckdbRows:
 
     def store(self, batch: Sequence[Envelope]) -> None:
         """One transaction."""
-        connection = self._connection
-        connection.begin()
-        connection.executemany(INSERT_EVENT, list(event_rows(batch)))
-        connection.executemany(_UPSERT_RUN, list(totals_rows(self._fold.add(batch))))
-        connection.commit()
+        self._connection.begin()
+        self._insert("events", event_rows(batch))
+        self._insert("runs", totals_rows(self._fold.add(batch)))
+        self._connection.commit()
+
+    def _insert(self, table: str, rows: Iterable[tuple[object, ...]]) -> None:
+        insert = INSERT_EVENT if table == "events" else _UPSERT_RUN
+        self._connection.executemany(insert, list(rows))
 
     def close(self) -> None:
         """Let go of the file."""

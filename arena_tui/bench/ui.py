@@ -110,16 +110,14 @@ def _measure(plan: Plan, case: Case) -> Iterator[Figure]:
     frames = {name: [each.frames for each in rounds] for name, rounds in samples.items()}
     goal = at_least(_FRAMES_SHARE * case.frames_per_s, "value")
     yield from compare("ui", f"{case.name}: frames", "/s", frames, {case.peer: goal})
-    for percent in (50, 99):
-        keys = {name: _pooled(rounds, percent) for name, rounds in samples.items()}
-        goals = {case.peer: at_most(40)} if percent == 99 else {}
-        yield from compare("ui", f"{case.name}: key → paint p{percent}", "ms", keys, goals)
+    keys = {name: _p99(rounds) for name, rounds in samples.items()}
+    yield from compare("ui", f"{case.name}: key → paint p99", "ms", keys, {case.peer: at_most(40)})
 
 
-def _pooled(rounds: Sequence[Sample], percent: int) -> list[float]:
-    """The percentile over the keys of all rounds, as one round has too few."""
+def _p99(rounds: Sequence[Sample]) -> list[float]:
+    """The p99 over the keys of all rounds, as one round has too few."""
     keys = [key_ms for each in rounds for key_ms in each.key_ms]
-    return [percentile(keys, percent)] * len(rounds)
+    return [percentile(keys, 99)] * len(rounds)
 
 
 def _watch(plan: Plan, case: Case, screen: Screen) -> Sample:

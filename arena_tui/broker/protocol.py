@@ -100,6 +100,7 @@ class RunInfo(Struct, frozen=True, kw_only=True):
         state: `lost` when open but without a sign of life for three heartbeat intervals.
         first_seq: Oldest event held; `last_seq + 1` when none is.
         silent_s: Seconds since the producer's last sign of life.
+        ended: Last cursor of each earlier stream of the run, as far as recorded.
     """
 
     meta: RunMeta
@@ -108,6 +109,7 @@ class RunInfo(Struct, frozen=True, kw_only=True):
     first_seq: int
     last_seq: int
     silent_s: float
+    ended: tuple[Cursor, ...] = ()
 
 
 class RunProgress(Struct, frozen=True, kw_only=True):
@@ -291,6 +293,8 @@ class BrokerProtocol(Protocol):
 
     def stream(self, run_id: str, from_seq: int = 1) -> AsyncIterator[Delivery]:
         """Replay from `from_seq`, then the live tail; ends with the run.
+
+        It begins in the run's newest stream and does not tell of earlier ones: `subscribe` does.
 
         Raises:
             UnknownRunError: The broker holds no such run.

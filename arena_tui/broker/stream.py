@@ -240,6 +240,7 @@ class RunStream:
             first_seq=log.first,
             last_seq=log.last,
             silent_s=silent_s,
+            ended=self.ended_streams,
         )
 
     def stats(self) -> RunStats:

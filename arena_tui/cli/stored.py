@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +22,12 @@ from arena_tui.folds.places import Places
 from arena_tui.folds.totals import RunTotals, lost_text
 from arena_tui.store.database import Database
 from arena_tui.store.filters import parse_filter
-from arena_tui.store.history import read_run, read_runs
+from arena_tui.store.history import History, read_run, read_runs
+from arena_tui.store.replay import read_stored
 from arena_tui.store.verify import Verdict, verify_store
-from arena_tui.store.windows import WINDOW, begun_in, read_lengths, read_window
 
 _NO_LIMIT = 2**31
+_SEQ_MAX = 2**53
 
 
 @contextmanager
@@ -118,8 +119,7 @@ def events(arguments: argparse.Namespace) -> int:
             wanted = database.read_now(lambda connection: read_runs(connection, limit=_NO_LIMIT))[
                 ::-1
             ]
-        for totals in wanted:
-            _say_events(database, totals, arguments)
+        asyncio.run(_say_events(History(database), wanted, arguments))
     return 0
 
 
@@ -194,33 +194,21 @@ def _many(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def _say_events(database: Database, totals: RunTotals, arguments: argparse.Namespace) -> None:
-    run_id, first, last = totals.run_id, arguments.first, arguments.last
-    places = Places(database.read_now(partial(read_lengths, run_id=run_id)))
-    for epoch in places.epochs:
-        is_start = True
-        for span in places.spans(*_asked_for(places, epoch, first, last), WINDOW):
-            window = database.read_now(
-                partial(read_window, run_id=run_id, epoch=epoch, from_seq=span.first,
-                        to_seq=span.last)
-            )  # fmt: skip
-            for delivery in begun_in(window, span.first, is_start):
-                _say_event(delivery, arguments)
-            is_start = False
-
-
-def _asked_for(
-    places: Places, epoch: int, first: Cursor | int, last: Cursor | int
-) -> tuple[int, int]:
-    """The places of an epoch between two limits: an event id, or a seq in every epoch."""
-    start, length = places.before(epoch), places.lengths[epoch]
-    low = first if isinstance(first, int) else first.seq if epoch == first.epoch else 1
-    high = last if isinstance(last, int) else last.seq if epoch == last.epoch else length
-    if not isinstance(first, int) and epoch < first.epoch:
-        low = length + 1
-    if not isinstance(last, int) and epoch > last.epoch:
-        high = 0
-    return start + max(low, 1), start + min(high, length)
+async def _say_events(
+    history: History, wanted: Sequence[RunTotals], arguments: argparse.Namespace
+) -> None:
+    """Print the events between two limits: each is an event id, or a seq in every epoch."""
+    first, last = arguments.first, arguments.last
+    for run_id in [totals.run_id for totals in wanted]:
+        places = Places(await history.lengths(run_id))
+        for epoch in places.epochs:
+            low = Cursor(epoch, first) if isinstance(first, int) else first
+            high = Cursor(epoch, last) if isinstance(last, int) else last
+            low, high = max(low, Cursor(epoch, 1)), min(high, Cursor(epoch, _SEQ_MAX))
+            if low.epoch == high.epoch == epoch:
+                after = Cursor(epoch, low.seq - 1)
+                async for delivery in read_stored(history, run_id, places, after, high):
+                    _say_event(delivery, arguments)
 
 
 def _say_event(delivery: Delivery, arguments: argparse.Namespace) -> None:

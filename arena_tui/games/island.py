@@ -1,4 +1,4 @@
-"""The world of `synth`: models hunt for treasure on an island and bargain over it.
+"""The world of `synth`: models hunt for treasure on an island.
 
 Knows nothing of runs; all randomness comes from the generator passed in.
 """
@@ -24,18 +24,8 @@ _DIRECTIONS = {"north": (0, -1), "south": (0, 1), "west": (-1, 0), "east": (1, 0
 _CHESTS = 5
 _INITIAL_COINS = 10
 _WANDER_PROBABILITY = 0.15
-_HAGGLE_PROBABILITY = 0.15
 
 Cell = tuple[int, int]
-
-
-class Offer(msgspec.Struct, frozen=True, kw_only=True):
-    """The buyer offers the seller coins for leaving a chest alone."""
-
-    buyer: str
-    seller: str
-    coins: int
-    chest: str
 
 
 class Move(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,7 +40,7 @@ class Move(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Island:
-    """Positions, purses, chests and open offers; letters on the map are the models' initials."""
+    """Positions, purses and chests; letters on the map are the models' initials."""
 
     def __init__(self, names: Sequence[str], rng: random.Random) -> None:
         self._rng = rng
@@ -60,7 +50,6 @@ class Island:
         ]
         cells = rng.sample(self._land, len(names) + _CHESTS)
         self.purses = {name: float(_INITIAL_COINS) for name in names}
-        self.offers: dict[str, Offer] = {}
         self._at = dict(zip(names, cells, strict=False))
         self._chests = {cell: rng.randint(2, 9) for cell in cells[len(names) :]}
         self._letters = dict(zip(names, _letters(names), strict=True))
@@ -79,12 +68,8 @@ class Island:
 
     def legal_actions(self, name: str) -> list[str]:
         """The model's legal actions, as it would write them."""
-        moves = [
-            f"go {direction}"
-            for direction in _DIRECTIONS
-            if self._step(name, direction) is not None
-        ]
-        return [*moves, *(["accept", "refuse"] if name in self.offers else []), "wait"]
+        steps = [f"go {way}" for way in _DIRECTIONS if self._step(name, way) is not None]
+        return [*steps, "wait"]
 
     def state(self) -> str:
         """Positions, chests and purses as JSON."""
@@ -96,16 +81,6 @@ class Island:
             }
         ).decode()
 
-    def take_turn(self, name: str) -> Move:
-        """Choose the model's action and apply it."""
-        offer = self.offers.pop(name, None)
-        if offer is not None:
-            return self._answer(offer)
-        others = [other for other in self.purses if other != name and other not in self.offers]
-        if others and self.purses[name] >= 3 and self._rng.random() < _HAGGLE_PROBABILITY:
-            return self._haggle(name, self._rng.choice(others))
-        return self._walk(name)
-
     def tide(self) -> tuple[str, str]:
         """Replace one chest by another elsewhere; returns a description of each."""
         gone = self._rng.choice(list(self._chests))
@@ -113,7 +88,8 @@ class Island:
         new = self._bury(coins + 1)
         return f"chest of {coins} at {_cell(gone)}", f"chest of {coins + 1} at {_cell(new)}"
 
-    def _walk(self, name: str) -> Move:
+    def take_turn(self, name: str) -> Move:
+        """Choose the model's step and take it."""
         direction, goal = self._path_to_chest(name)
         if self._rng.random() < _WANDER_PROBABILITY:
             direction = self._rng.choice(list(_DIRECTIONS))
@@ -130,23 +106,6 @@ class Island:
         self._bury(self._rng.randint(2, 9))
         return Move(kind="dig", action=action, reward=float(coins), target=_cell(cell),
                     detail=f"found {coins} coins at {_cell(cell)}")  # fmt: skip
-
-    def _haggle(self, buyer: str, seller: str) -> Move:
-        coins = self._rng.randint(2, min(4, int(self.purses[buyer])))
-        chest = _cell(self._path_to_chest(buyer)[1])
-        self.offers[seller] = Offer(buyer=buyer, seller=seller, coins=coins, chest=chest)
-        return Move(kind="offer", action=f"offer {seller} {coins} coins to leave {chest}",
-                    target=chest, detail=f"{seller} has been asked")  # fmt: skip
-
-    def _answer(self, offer: Offer) -> Move:
-        if self._rng.random() < 0.2 + 0.2 * offer.coins and self.purses[offer.buyer] >= offer.coins:
-            self.purses[offer.buyer] -= offer.coins
-            self.purses[offer.seller] += offer.coins
-            paid = f"{offer.buyer} pays {offer.coins} coins"
-            return Move(kind="accept", action="accept", reward=float(offer.coins),
-                        target=offer.chest, detail=paid)  # fmt: skip
-        return Move(kind="refuse", action="refuse", target=offer.chest,
-                    detail=f"{offer.buyer} keeps {offer.coins} coins")  # fmt: skip
 
     def _path_to_chest(self, name: str) -> tuple[str, Cell]:
         """First step of a shortest path to the nearest chest, and the chest's cell."""

@@ -1,6 +1,8 @@
 """Alpha-beta search over pyspiel's states, for deterministic two-player zero-sum games.
 
 At the depth limit, games in `_PIECE_VALUES` are evaluated by material, others by random rollouts.
+Not open_spiel's own `minimax`, which always plays the first of equal moves, so that a seed changes
+nothing, sees no difference between a win now and one later, and cannot be closed in mid-search.
 """
 
 from __future__ import annotations

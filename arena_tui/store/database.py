@@ -1,4 +1,4 @@
-"""The one owner of the DuckDB file: writes in one thread, reads in others."""
+"""Owns the DuckDB file: writes in one thread, reads in a few others."""
 
 from __future__ import annotations
 
@@ -23,17 +23,16 @@ _INTERRUPT_S = 0.05
 _READERS = 3
 
 _CACHE_MAX: Final = "32MB"
-"""What DuckDB's cache is evicted to while events are stored. What it needs to work with is not
-limited: a checkpoint that runs out of memory invalidates the whole database, and one vector of the
-largest events takes 512 MB."""
+"""Size to which DuckDB's cache is cut down regularly. Its memory limit itself stays high: a
+checkpoint that runs out of memory invalidates the whole database, and one vector of the largest
+events takes 512 MB."""
 
 _EVICT_EVERY: Final = 16
-"""Commits between two evictions, which take 2 ms. The cache grows by less than a megabyte in
-between."""
+"""Commits between evictions: one takes 2 ms, and the cache grows by less than 1 MB in between."""
 
 
 class _Reading:
-    """One read under way, as the loop and its reader thread both see it."""
+    """A running read, shared by the loop and its reader thread."""
 
     def __init__(self) -> None:
         self.connection: Connection | None = None
@@ -46,14 +45,14 @@ class Database:
 
     Attributes:
         path: The file, or `:memory:`.
-        notices: What had to be mended on opening, in words for the user.
-        live_totals: Totals of the runs that are being stored at present, as stored.
+        notices: What was repaired on opening, in words for the user.
+        live_totals: Totals of the runs being stored, as stored.
     """
 
     def __init__(self, path: str) -> None:
-        """Open or create the file, and mend what a crash left.
+        """Open or create the file, and repair what a crash left; blocks for some tens of ms.
 
-        Blocking: a few tens of ms. A damaged file is moved aside, never deleted.
+        A damaged file is moved aside, never deleted.
 
         Raises:
             StoreLockedError: Another process has it open.
@@ -80,21 +79,21 @@ class Database:
         )
 
     async def write(self, work: Callable[[Connection], T]) -> T:
-        """Run `work` as one transaction in the writer thread: all of it is on disk, or nothing.
+        """Run `work` as one transaction in the writer thread.
 
         Cancelling does not stop a transaction that has begun.
 
         Raises:
-            StoreError: The disk or the file refused; the transaction is undone.
-            duckdb.Error: A value was refused; the transaction is undone.
+            StoreError: The write failed; the transaction was rolled back.
+            duckdb.Error: A value was rejected; the transaction was rolled back.
         """
         return await self._in(self._writer, lambda: self._commit(work))
 
     async def read(self, work: Callable[[Connection], T]) -> T:
-        """Run `work` on a connection of its own in a reader thread; cancelling interrupts it.
+        """Run `work` on its own connection in a reader thread; cancelling interrupts it.
 
         Raises:
-            StoreError: The store is closed, or a part of it cannot be read.
+            StoreError: The store is closed, or the read failed.
         """
         reading = _Reading()
         try:
@@ -104,11 +103,11 @@ class Database:
             raise
 
     def read_now(self, work: Callable[[Connection], T]) -> T:
-        """`read` for commands without a loop."""
+        """`read` in the calling thread, for commands without a loop."""
         return self._query(work, _Reading())
 
     async def aclose(self) -> None:
-        """`close` for the loop. Cancelled, it closes when the writer thread comes to it."""
+        """`close` without blocking the loop; if cancelled, the writer thread still closes it."""
         loop, ended = asyncio.get_running_loop(), asyncio.Event()
 
         def end() -> None:
@@ -123,7 +122,7 @@ class Database:
             self._writer.shutdown()
 
     def close(self) -> None:
-        """Finish what is queued, fold the write-ahead log in, release the file. Idempotent."""
+        """Finish queued work, checkpoint, and release the file. Idempotent."""
         with contextlib.suppress(RuntimeError):
             self._writer.submit(self._end).result()
         self._writer.shutdown()
@@ -161,7 +160,7 @@ class Database:
             raise StoreError(f"cannot read the store: {first_line(error)}") from error
 
     def _interrupt(self, reading: _Reading, loop: asyncio.AbstractEventLoop) -> None:
-        """Interrupt until the read has ended: what comes before its query begins is lost."""
+        """Interrupt repeatedly until the read ends: DuckDB ignores it before the query begins."""
         reading.cancelled = True
         if reading.connection is not None and not reading.ended.is_set():
             with contextlib.suppress(duckdb.Error):  # it may just have finished
@@ -176,7 +175,7 @@ class Database:
                 result = work(connection)
                 connection.commit()
             except BaseException:
-                with contextlib.suppress(duckdb.Error):  # a refused commit has undone it already
+                with contextlib.suppress(duckdb.Error):  # a failed commit has rolled back already
                     connection.rollback()
                 raise
         except (duckdb.DataError, duckdb.IntegrityError, duckdb.ProgrammingError):
@@ -191,10 +190,9 @@ class Database:
         return result
 
     def _evict_cache(self) -> None:
-        """Let go of the blocks that DuckDB keeps of all it ever wrote or read.
+        """Evict DuckDB's cached blocks, which only lowering its memory limit does.
 
-        It has no word for that but to lower its limit. Not while something is read: that might
-        find no memory within the lowered limit.
+        Skipped during reads, which might run out of memory under the lowered limit.
         """
         with self._may_begin:
             if self._under_way or self.path == ":memory:":
@@ -204,7 +202,7 @@ class Database:
             self._connection.execute("RESET memory_limit")
 
     def _valid_connection(self) -> Connection:
-        """After a fatal error DuckDB answers nothing more until the file is opened again."""
+        """The connection, reopened after a fatal error: DuckDB refuses all work until then."""
         if self._invalid:
             with contextlib.suppress(duckdb.Error):
                 self._connection.close()

@@ -89,13 +89,13 @@ class History:
     async def lengths(self, run_id: str) -> dict[int, int]:
         """Newest seq of each epoch of a run, oldest epoch first; usually one.
 
-        A run has several when its stream was lost and made anew. An empty gap at the end of an
-        epoch counts as one. `Places` and `window` read the whole run by it.
+        A run has several if its stream was lost and recreated. An empty gap at the end of an epoch
+        counts as one seq.
         """
         return await self._database.read(partial(read_lengths, run_id=run_id))
 
     async def density(self, run_id: str, slices: int) -> Density:
-        """Histogram of a run's events over time in `slices` equal slices, with marks."""
+        """Histogram of a run's events over time in equal slices, with marks."""
         return await self._database.read(partial(read_density, run_id=run_id, slices=slices))
 
     async def next_of_kind(self, run_id: str, kind: str, at: Cursor, step: int) -> Cursor | None:
@@ -107,8 +107,8 @@ class History:
         return await self._nearest(run_id, "turn = $wanted", turn, _START)
 
     async def keyframe(self, run_id: str, at: Cursor) -> list[Envelope]:
-        """The run's state at a position: the newest start, turn, observation, prompt, response and
-        error up to there, and the end of its epoch, in order."""
+        """The run's state at a position: the newest event up to there of each kind that shows it
+        (start, turn, observation, prompt, response, error, end of its epoch), in order."""
         return await self._database.read(partial(read_keyframe, run_id=run_id, at=at))
 
     async def tallies(self, run_id: str, at: Cursor) -> dict[str, AgentTally]:
@@ -125,7 +125,7 @@ class History:
     async def _nearest(
         self, run_id: str, condition: str, wanted: str | int, at: Cursor, backwards: bool = False
     ) -> Cursor | None:
-        """Position of the first event after `at`, or the last one before, that is as wanted."""
+        """Position of the first event after `at`, or the last before, that meets the condition."""
         beyond, direction = (BEFORE, "DESC") if backwards else (f"NOT {BEFORE}", "ASC")
         seq = at.seq if backwards else at.seq + 1
         rows = await self._database.read(

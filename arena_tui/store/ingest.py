@@ -1,4 +1,4 @@
-"""Writes a batch of deliveries in one transaction: rows, gaps, folded totals. Decides no timing.
+"""Writes a batch of deliveries in one transaction: events, gaps, totals. Does not decide when.
 
 A run's row also holds its cursor, so writing a redelivered batch changes nothing.
 """
@@ -31,23 +31,22 @@ Quarantined: TypeAlias = tuple[Envelope, str]
 class Ingest:
     """Writes batches and caches the totals of unfinished runs.
 
-    Call `commit` in the store's writer thread, within a transaction. Once the transaction is
-    committed, `remember` the returned totals; if it failed, `forget` the cache, because a failed
-    commit may have reached the disk.
+    Call `commit` in the writer thread, within a transaction. If the transaction commits, `remember`
+    the returned totals; if it fails, `forget` the cache: a failed commit may still be on disk.
 
     Args:
-        broker: Name of the broker that the events come through.
+        broker: Name of the broker that delivers the events.
     """
 
     def __init__(self, clock: Callable[[], datetime] = utc_now, broker: str | None = None) -> None:
         self._clock = clock
         self._broker = broker
         self._totals: dict[str, RunTotals] = {}
-        self._lost_unknown: dict[str, int] = {}  # before commits that may have failed or not
+        self._lost_unknown: dict[str, int] = {}  # counts before the commits not remembered yet
 
     @property
     def live(self) -> Mapping[str, RunTotals]:
-        """Stored totals of the runs that have not ended."""
+        """Stored totals of unfinished runs."""
         return self._totals
 
     def commit(
@@ -55,10 +54,10 @@ class Ingest:
     ) -> dict[str, RunTotals]:
         """Write the deliveries past the stored cursors, and quarantine the events in `aside`.
 
-        Returns the new totals of the batch's runs; their `(epoch, seq)` is the stored cursor.
+        Returns the new totals of the batch's runs; their `(epoch, seq)` are the new cursors.
 
         Raises:
-            duckdb.Error: A value was rejected or the write failed; roll the transaction back.
+            duckdb.Error: A value was rejected or the write failed; roll back.
         """
         noted_at = self._clock()
         stored = self._stored(connection, {each.run_id for each in batch})
@@ -75,7 +74,9 @@ class Ingest:
                     totals.add_gap(gap)
                     if gap.raw is not None:
                         insert_quarantined(connection, gap, gap.raw, "no event", noted_at)
-            elif each.seq > totals.seq if each.epoch == totals.epoch else each.epoch > totals.epoch:
+            elif each.epoch > totals.epoch or (
+                each.epoch == totals.epoch and each.seq > totals.seq
+            ):
                 new_events.append(each)
                 totals.add(each)
         if new_events:
@@ -92,8 +93,8 @@ class Ingest:
     def remember(self, folded: Mapping[str, RunTotals]) -> int:
         """Cache the totals that `commit` returned, once they are on disk.
 
-        Returns how many gaps of unknown length were new: written by this commit, or by one that was
-        said to have failed and yet is on disk.
+        Returns the number of new gaps of unknown length, those of an earlier commit included that
+        was reported as failed but is on disk.
         """
         lost_unknown = 0
         for run_id, totals in folded.items():
@@ -105,11 +106,11 @@ class Ingest:
         return lost_unknown
 
     def forget(self) -> None:
-        """Clear the cache, so that totals are loaded from disk again."""
+        """Clear the cache; totals are loaded from disk again."""
         self._totals.clear()
 
     def _stored(self, connection: Connection, run_ids: Collection[str]) -> dict[str, RunTotals]:
-        """Totals as stored, of those of the runs that are stored."""
+        """Totals of those of the runs that are stored, from the cache or from disk."""
         known = {run_id: self._totals[run_id] for run_id in run_ids if run_id in self._totals}
         return known | load_totals(connection, [each for each in run_ids if each not in known])
 
@@ -127,7 +128,7 @@ def find_unstorable(envelopes: Sequence[Envelope], connection: Connection) -> li
             RunTotals(run_id=envelope.run_id).add(envelope)
     except duckdb.OperationalError:
         raise
-    except Exception as error:  # noqa: BLE001 - any other error is an event's
+    except Exception as error:  # noqa: BLE001 - any other error is caused by an event
         if len(envelopes) == 1:
             return [(envelopes[0], str(error)[:500])]
         middle = len(envelopes) // 2
@@ -150,7 +151,7 @@ def without(batch: Sequence[Delivery], bad: Sequence[Quarantined]) -> list[Deliv
 
 
 def _copy(stored: RunTotals | None, first: Delivery) -> RunTotals:
-    """Totals to fold into, so that a refused transaction leaves no trace."""
+    """A copy to fold into, so that a failed transaction leaves no trace."""
     if stored is None:
         return RunTotals(run_id=first.run_id, epoch=first.epoch)
     return msgspec.structs.replace(stored)
@@ -159,8 +160,8 @@ def _copy(stored: RunTotals | None, first: Delivery) -> RunTotals:
 def _new_part(connection: Connection, gap: Gap, totals: RunTotals) -> Gap | None:
     """The part of the gap that is not stored yet, or None.
 
-    An empty gap is one only where an entry was set aside, or nobody knows how much is lost; after
-    the end of a run nothing is.
+    An empty gap counts only if an entry was quarantined there, or if it stands for an unknown loss
+    before the end of the run.
     """
     if gap.epoch < totals.epoch:
         return None
@@ -176,11 +177,11 @@ def _new_part(connection: Connection, gap: Gap, totals: RunTotals) -> Gap | None
 
 
 def _is_stored(connection: Connection, gap: Gap) -> bool:
-    """Whether this gap is stored already; it has no length to compare with the cursor."""
+    """Whether this empty gap is stored: having no length, it cannot be compared with the cursor."""
     query = "SELECT 1 FROM gaps WHERE run_id = ? AND epoch = ? AND from_seq = ? AND reason = ?"
     values: list[object] = [gap.run_id, gap.epoch, gap.from_seq, gap.reason]
     if gap.raw is not None:  # several raw entries may share a position
         query = "SELECT 1 FROM quarantine WHERE run_id = ? AND epoch = ? AND raw = ?"
         values = [gap.run_id, gap.epoch, gap.raw]
-    # A DuckDB connection with unfetched rows does no other work: fetch them all.
+    # Fetch all rows: DuckDB runs nothing else on a connection with a pending result.
     return bool(connection.execute(query, values).fetchall())

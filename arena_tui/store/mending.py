@@ -1,6 +1,6 @@
-"""Opens a store's file: says why it cannot, or mends what a crash or a bad disk left.
+"""Opens a store's file, and repairs what a crash or a bad disk left.
 
-What is damaged is moved aside or copied beside, never deleted.
+A damaged file is moved aside or copied first, never deleted.
 """
 
 from __future__ import annotations
@@ -20,28 +20,28 @@ from arena_tui.store.schema import CURSORS_VIEW, migrate
 
 _MEMORY = ":memory:"
 _CONFIG: dict[str, str | bool | int | float | list[str]] = {
-    "autoinstall_known_extensions": False,  # a SQLite file would be taken for a wish to download
+    "autoinstall_known_extensions": False,  # else opening an SQLite file downloads an extension
     "autoload_known_extensions": False,
 }
 _ENVIRONMENT = re.compile("space left|ermission|ead-only|oo many open|ut of memory", re.IGNORECASE)
 _DAMAGE = re.compile("corrupt|replaying|read enough bytes", re.IGNORECASE)
 _WAL_DAMAGE = "eplaying WAL"
 _COMMIT_IN_WAL = bytes.fromhex("0500000000000000 e7fe7d722fed3d5e 640064ffff")
-"""How DuckDB 2.0 ends each transaction in its log: length, checksum, entry."""
+"""The last entry of each transaction in DuckDB 2.0's log: length, checksum, content."""
 _CHECKPOINT_IN_WAL = bytes.fromhex("640063")
-"""How the entry begins, after its length and checksum, that a checkpoint adds before its work. One
-that failed leaves it behind, and DuckDB cuts it off: no transaction of ours."""
+"""Start of the entry, after length and checksum, that a checkpoint writes first. A failed one
+leaves it, and DuckDB cuts it off: it is no transaction of ours."""
 _OWNER = re.compile(r"PID (\d+)")
 
 _log = logging.getLogger(__name__)
 
 
 def open_store(path: str) -> tuple[duckdb.DuckDBPyConnection, list[str]]:
-    """A connection to the store, made, brought up to date or mended as needed; and what was mended.
+    """Open the store; create, migrate or repair it as needed. Also returns what was repaired.
 
     Raises:
         StoreLockedError: Another process has it open.
-        StoreUnreadableError: It is not a store, or of a newer format. It is left as it is.
+        StoreUnreadableError: It is not a store, or its format is newer; it is left unchanged.
         StoreError: It cannot be created or written here.
     """
     if path == _MEMORY:
@@ -55,7 +55,7 @@ def open_store(path: str) -> tuple[duckdb.DuckDBPyConnection, list[str]]:
                 return _mend(path, error)
             if not _is_empty(Path(path)):
                 raise _refusal(path, error) from None
-            Path(path).unlink()  # DuckDB makes a file, but does not take an empty one
+            Path(path).unlink()  # DuckDB creates a file, but does not open an empty one
             return open_store(path)
     except OSError as error:
         raise StoreError(
@@ -64,7 +64,7 @@ def open_store(path: str) -> tuple[duckdb.DuckDBPyConnection, list[str]]:
 
 
 def connect(path: str) -> duckdb.DuckDBPyConnection:
-    """A connection to a store that is whole as far as writing needs: the runs are read once."""
+    """Connect, migrate, and read all runs once, so that damage shows before the first write."""
     connection = duckdb.connect(path, config=_CONFIG)
     try:
         migrate(connection)
@@ -76,17 +76,17 @@ def connect(path: str) -> duckdb.DuckDBPyConnection:
 
 
 def _connect_noting_losses(path: str) -> tuple[duckdb.DuckDBPyConnection, list[str]]:
-    """`connect`, and whether the write-ahead log had transactions behind what DuckDB read of it.
+    """Connect, and report transactions in the write-ahead log that DuckDB did not replay.
 
-    A log that ends within an entry is what a crash leaves, and DuckDB takes it for that also when
-    a bad disk made an entry's length too great. Its first write cuts the log off there.
+    DuckDB takes a log that ends inside an entry for one cut short by a crash, also when a bad disk
+    made the entry's length too large. Its first write truncates the log there.
     """
     wal = Path(path + ".wal")
     whole = wal.read_bytes() if wal.exists() else b""
     connection = connect(path)
     if not whole:
         return connection, []
-    with contextlib.suppress(duckdb.OperationalError):  # the disk is full: reading still works
+    with contextlib.suppress(duckdb.OperationalError):  # disk full: reading still works
         connection.execute(CURSORS_VIEW)
     cut_off = whole[wal.stat().st_size :] if wal.exists() else b""
     commits = cut_off.count(_COMMIT_IN_WAL)
@@ -103,18 +103,18 @@ def _connect_noting_losses(path: str) -> tuple[duckdb.DuckDBPyConnection, list[s
 
 
 def first_line(error: Exception) -> str:
-    """The error in one line."""
+    """The first line of the error's message."""
     text = str(error).strip()
     return text.splitlines()[0] if text else type(error).__name__
 
 
 def _check_place(path: Path) -> None:
-    """Raise for a place that cannot be written, before anything is made or mended in it."""
+    """Raise if the place is not writable, before anything is created or repaired in it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.is_dir():
         raise StoreError(f"{path} is a folder: give a file with --db")
     for place in (path, path.parent):
-        # Asking, not trying: to close a file of one's own drops DuckDB's lock on it (fcntl(2)).
+        # `access`, not `open`: closing any descriptor of the file drops DuckDB's lock (fcntl(2)).
         if place.exists() and not os.access(place, os.R_OK | os.W_OK):
             raise StoreError(f"cannot write {place}: give another --db, or --no-store")
 
@@ -148,7 +148,7 @@ def _refusal(path: str, error: duckdb.Error) -> StoreError:
 
 
 def _mend(path: str, error: duckdb.Error) -> tuple[duckdb.DuckDBPyConnection, list[str]]:
-    """Open what can be read of a damaged store; what cannot is kept beside it."""
+    """Open what is readable of a damaged store; the damaged files are kept beside it."""
     main, wal = Path(path), Path(path + ".wal")
     aside = _unused(main)
     if _WAL_DAMAGE in str(error) and wal.exists():
@@ -171,9 +171,9 @@ def _mend(path: str, error: duckdb.Error) -> tuple[duckdb.DuckDBPyConnection, li
 
 
 def _cut_to_readable(path: str, wal: Path) -> int:
-    """Cut the log down to its longest readable beginning; returns the bytes left, maybe none.
+    """Truncate the log to its longest readable prefix; returns its length in bytes, maybe 0.
 
-    A log cut short opens at its last whole transaction, so readable lengths are a prefix.
+    A truncated log opens at its last whole transaction, so a binary search finds it.
     """
     whole = wal.read_bytes()
     good, bad = 0, len(whole)
@@ -189,7 +189,7 @@ def _cut_to_readable(path: str, wal: Path) -> int:
 
 
 def _opens(path: str) -> bool:
-    """Whether DuckDB can replay the file and its log; reads only, so that nothing is folded in."""
+    """Whether DuckDB can replay the log; read-only, so that it is not checkpointed."""
     try:
         duckdb.connect(path, read_only=True, config=_CONFIG).close()
     except duckdb.Error:
@@ -198,7 +198,7 @@ def _opens(path: str) -> bool:
 
 
 def _unused(path: Path) -> Path:
-    """A name beside `path` that tells when it was found damaged."""
+    """An unused name beside `path` with the time at which it was found damaged."""
     stamp = time.strftime("%Y%m%d-%H%M%S")
     number = 0
     while True:

@@ -1,4 +1,4 @@
-"""Events and totals as rows of the store, both ways. Does not decide when they are written."""
+"""Converts events and totals to rows of the store and back. Does not decide when to write."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _encoder = msgspec.json.Encoder()
 
 
 def append_events(connection: Connection, envelopes: Sequence[Envelope], table: str) -> None:
-    """Append rows of the layout of `events`."""
+    """Append the envelopes to a table with the columns of `events`."""
     new_events = event_columns(envelopes)  # noqa: F841 - DuckDB looks it up by this name
     connection.execute(f"INSERT INTO {table} FROM new_events")
 
@@ -38,14 +38,14 @@ def insert_gap(connection: Connection, gap: Gap, noted_at: datetime) -> None:
 def insert_quarantined(
     connection: Connection, what: Delivery, raw: bytes, error: str, noted_at: datetime
 ) -> None:
-    """Keep bytes that are no event, or none that can be stored."""
+    """Keep the bytes of an invalid entry, or of an event that cannot be stored."""
     seq = what.from_seq if isinstance(what, Gap) else what.seq
     row = (what.run_id, what.epoch, seq, error, raw, _naive(noted_at))
     connection.execute("INSERT INTO quarantine VALUES (?, ?, ?, ?, ?, ?)", row)
 
 
 def insert_runs(connection: Connection, totals: Sequence[RunTotals]) -> None:
-    """Add a row to `runs` for each of these."""
+    """Add a row to `runs` for each."""
     if totals:
         select, columns = _as_table(totals, _FIELDS)
         connection.execute(f"INSERT INTO runs ({RUN_COLUMNS}) {select}", columns)
@@ -74,7 +74,7 @@ def update_runs(connection: Connection, changes: Sequence[tuple[RunTotals, RunTo
 
 
 def load_totals(connection: Connection, run_ids: Collection[str]) -> dict[str, RunTotals]:
-    """The stored totals of those of the runs that are stored."""
+    """Totals of those of the runs that are stored."""
     if not run_ids:
         return {}
     query = f"SELECT {RUN_COLUMNS} FROM runs WHERE run_id IN (SELECT unnest(?))"
@@ -83,14 +83,14 @@ def load_totals(connection: Connection, run_ids: Collection[str]) -> dict[str, R
 
 
 def load_cursors(connection: Connection) -> dict[str, Cursor]:
-    """How far each run is stored."""
+    """The stored cursor of each run."""
     rows = connection.execute("SELECT run_id, epoch, seq FROM cursors").fetchall()
     return {run_id: Cursor(epoch, seq) for run_id, epoch, seq in rows}
 
 
 def load_unfinished(connection: Connection, broker: str, since: datetime) -> list[str]:
-    """Runs that came through this broker, have not ended, went on since then, and of whose stream's
-    end nothing is stored: neither a loss of unknown length, nor that all of its rest is lost."""
+    """Unfinished runs of this broker with events since then, unless a gap at the stored cursor
+    already tells how their stream ended: with an unknown loss, or with its rest lost."""
     rows = connection.execute(
         "SELECT run_id FROM runs WHERE status = 'running' AND broker = ? AND last_at > ? "
         "AND NOT EXISTS (FROM gaps WHERE gaps.run_id = runs.run_id AND gaps.epoch = runs.epoch "
@@ -115,12 +115,12 @@ def totals_of(row: Sequence[Any]) -> RunTotals:
 
 
 def as_in_payload(text: str) -> str:
-    """The text as it stands inside a payload: quotes and control characters are escaped there."""
+    """The text as it appears inside a JSON payload: quotes and control characters escaped."""
     return _encoder.encode(text).decode()[1:-1]
 
 
 def _as_table(totals: Sequence[RunTotals], names: Sequence[str]) -> tuple[str, list[list[object]]]:
-    """A query of these columns, and its parameters: a list a column."""
+    """A query that selects these columns, and its parameters: one list per column."""
     columns = [[_sql_value(name, getattr(each, name)) for each in totals] for name in names]
     lists = ", ".join(f"unnest(${number}) AS {name}" for number, name in enumerate(names, 1))
     return f"SELECT {lists}", columns

@@ -1,4 +1,4 @@
-"""The tables and the migrations of older files. Runs no query but its own."""
+"""The tables, and the migrations of older files. Runs no other query."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import duckdb
 
 CURSORS_VIEW: Final = "CREATE OR REPLACE VIEW cursors AS SELECT run_id, epoch, seq FROM runs"
-"""Running it again is a write that changes nothing."""
+"""Idempotent: also used as a write that changes nothing."""
 
 _V1 = f"""
 CREATE TABLE meta (schema_version INTEGER NOT NULL);
@@ -37,7 +37,7 @@ CREATE TABLE events (
     turn BIGINT, kind VARCHAR NOT NULL, agent_id VARCHAR, ts TIMESTAMP NOT NULL,
     payload VARCHAR NOT NULL
 );
--- to_seq < from_seq: none, or with the reason 'unknown' an unknown number of events.
+-- to_seq < from_seq: no events, or with the reason 'unknown' an unknown number of them.
 CREATE TABLE gaps (
     run_id VARCHAR NOT NULL, epoch BIGINT NOT NULL, from_seq BIGINT NOT NULL,
     to_seq BIGINT NOT NULL, reason VARCHAR NOT NULL, noted_at TIMESTAMP NOT NULL
@@ -53,9 +53,9 @@ CREATE TABLE bookmarks (
 """
 
 _V2 = """
--- Gaps of unknown length: an unknown number of events from from_seq on. `lost` has the others.
+-- Number of gaps of unknown length; `lost` counts the events in all others.
 ALTER TABLE runs ADD COLUMN lost_unknown BIGINT DEFAULT 0;
--- Name of the broker that its newest events came through; not known of older runs.
+-- Name of the broker that delivered its newest events; NULL in older runs.
 ALTER TABLE runs ADD COLUMN broker VARCHAR;
 UPDATE runs SET lost_unknown = found.count FROM (
     SELECT run_id, count(*) AS count FROM gaps WHERE reason = 'unknown' GROUP BY run_id

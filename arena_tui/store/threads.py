@@ -1,4 +1,4 @@
-"""A thread pool that takes work during interpreter exit. Knows nothing of databases."""
+"""A thread pool that accepts work during interpreter exit. Knows nothing of databases."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ T = TypeVar("T")
 class DaemonThreads(Executor):
     """A fixed-size pool of daemon threads; work starts in submission order.
 
-    `ThreadPoolExecutor` rejects work before `atexit` functions run, and a program that did not
-    close its arena stores its remaining events in one of those.
+    `ThreadPoolExecutor` stops accepting work before `atexit` functions run, and a program that did
+    not close its arena stores its remaining events in one.
     """
 
     def __init__(self, count: int, name: str) -> None:
@@ -60,4 +60,4 @@ class DaemonThreads(Executor):
                 future.set_exception(error)
             else:
                 future.set_result(result)
-            del item, future, work  # else the last result stays alive until the next one
+            del item, future, work  # else the last result lives until the next one

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC
 from typing import Any, Final, Literal
 
@@ -20,7 +19,7 @@ WINDOW = 1_000
 """Maximum number of seqs a windowed read returns, and the default page of runs."""
 
 BEFORE: Final = "(epoch < $epoch OR (epoch = $epoch AND seq < $seq))"
-"""Events before the position `$epoch`, `$seq`. A comparison of pairs would read every row."""
+"""Events before `$epoch`, `$seq`. DuckDB would scan every row to compare tuples."""
 
 _PAYLOAD_COLUMNS = "run_id, epoch, seq, payload"
 _LENGTHS: Final = """
@@ -35,22 +34,9 @@ SELECT epoch, max(last) FROM (
 def read_lengths(connection: Connection, run_id: str) -> dict[int, int]:
     """Newest seq of each epoch of a run, oldest epoch first; usually one.
 
-    An empty gap at the end of an epoch counts as one, so that windows up to there include it.
+    An empty gap at the end of an epoch counts as one seq, so that windows include it.
     """
     return dict(connection.execute(_LENGTHS, {"run": run_id}).fetchall())
-
-
-def begun_in(window: list[Delivery], first: int, is_start: bool = False) -> Iterator[Delivery]:
-    """The deliveries of a window that begin at `first` or later.
-
-    A gap is in each window that it crosses: of one that began earlier, the first window read
-    (`is_start`) gives the rest, and the others nothing.
-    """
-    for each in window:
-        if each.first_seq >= first:
-            yield each
-        elif is_start and isinstance(each, Gap):
-            yield replace(each, from_seq=first)
 
 
 def read_window(
@@ -144,7 +130,7 @@ def read_density(connection: Connection, run_id: str, slices: int) -> Density:
 
 
 def _place_of(column: str, places: Places) -> str:
-    """The place of an epoch's seq, in SQL (see `Places`)."""
+    """SQL for the place of a seq (see `Places`)."""
     before = {epoch: places.before(epoch) for epoch in places.epochs[1:]}
     if not before:
         return column

@@ -30,15 +30,13 @@ def test_every_figure_stands_beside_redis_py_and_a_floor(figures: list[Figure]) 
 
     assert all(any("floor" in peer for peer in each) for each in peers.values())
     for name, each in peers.items():
-        assert "100 ev/s over 1 run" in name or any("redis-py" in peer for peer in each)
+        assert any("redis-py" in peer for peer in each), name
 
 
 def test_goals_are_those_of_the_design(figures: list[Figure]) -> None:
     assert {(each.figure, each.goal) for each in figures if each.goal} == {
         ("publish in batches of 100, 50 runs", "≥ 2 ×"),
         ("publish in batches of 100, 50 runs", "≥ 20 ×"),
-        ("publish in batches of 100, 1 run", "≥ 2 ×"),
-        ("publish in batches of 100, 1 run", "≥ 20 ×"),
         ("500 events of 50 runs → ledger, decoded", "≥ 250000 ev/s"),
         ("500 events of 50 runs → ledger, decoded", "≥ 0.6 ×"),
         ("10,000 ev/s over 500 runs: late by, p50", "≤ 3 ms"),

@@ -22,9 +22,9 @@ import arena_tui
 from arena_tui.broker.redis.advice import ACL_RULES
 from arena_tui.cli import main
 from arena_tui.cli.secrets import without_passwords
-from arena_tui.services.servers import RedisServer
 from tests.cli.test_commands import ARENA, arena, lines, surroundings
 from tests.redis_fixture import MakeRedis
+from tests.servers import OwnServer
 from tests.tui.terminal import OpenTerminal
 
 SCRIPT = [str(Path(sysconfig.get_path("scripts")) / "arena-tui")]
@@ -152,7 +152,7 @@ def said_by(words: list[str]) -> str:
 
 
 @pytest.fixture
-def secured(make_redis: MakeRedis) -> RedisServer:
+def secured(make_redis: MakeRedis) -> OwnServer:
     """A server that requires a password, and a user `agent` with the same one."""
     server = make_redis(extra=("--requirepass", SECRET))
     with redis.Redis(port=server.port, password=SECRET) as admin:
@@ -161,7 +161,7 @@ def secured(make_redis: MakeRedis) -> RedisServer:
     return server
 
 
-def url_of(kind: str, server: RedisServer) -> str:
+def url_of(kind: str, server: OwnServer) -> str:
     """A broker URL of this kind, with the password in it."""
     encoded = quote(SECRET, safe="")
     place = f"127.0.0.1:{server.port}"
@@ -206,7 +206,7 @@ def command_line(pid: int) -> bytes:
     ids=" ".join,
 )
 def test_no_command_shows_it(
-    secured: RedisServer, tmp_path: Path, kind: str, words: list[str]
+    secured: OwnServer, tmp_path: Path, kind: str, words: list[str]
 ) -> None:
     url = url_of(kind, secured)
 
@@ -224,7 +224,7 @@ def test_no_command_shows_it(
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_traceback_of_a_program_that_connects_shows_it(
-    secured: RedisServer, tmp_path: Path, kind: str
+    secured: OwnServer, tmp_path: Path, kind: str
 ) -> None:
     done = subprocess.run(
         [sys.executable, "-c", CONNECT], capture_output=True, text=True, timeout=60, check=False,
@@ -237,7 +237,7 @@ def test_no_traceback_of_a_program_that_connects_shows_it(
 
 
 @pytest.mark.parametrize("kind", ["the password", "a user"])
-def test_storing_does_not_show_it(secured: RedisServer, tmp_path: Path, kind: str) -> None:
+def test_storing_does_not_show_it(secured: OwnServer, tmp_path: Path, kind: str) -> None:
     child = subprocess.Popen(
         [*ARENA, "persist", "--debug", "--broker", url_of(kind, secured)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=surroundings(tmp_path),
@@ -261,7 +261,7 @@ def test_storing_does_not_show_it(secured: RedisServer, tmp_path: Path, kind: st
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_dashboard_does_not_show_it(
-    secured: RedisServer, tmp_path: Path, kind: str, open_terminal: OpenTerminal
+    secured: OwnServer, tmp_path: Path, kind: str, open_terminal: OpenTerminal
 ) -> None:
     command = [*ARENA, "--debug", "--broker", url_of(kind, secured)]
     terminal = open_terminal([*command, "--db", str(tmp_path / "arena.duckdb")])
@@ -288,7 +288,7 @@ def test_the_dashboard_does_not_show_it(
 
 @pytest.mark.parametrize("where", ["drawing", "opening", "a key", "logging in"])
 def test_no_crash_of_the_dashboard_shows_it(
-    secured: RedisServer, tmp_path: Path, where: str, open_terminal: OpenTerminal
+    secured: OwnServer, tmp_path: Path, where: str, open_terminal: OpenTerminal
 ) -> None:
     words = ["--broker", url_of("a user", secured), "--db", str(tmp_path / "arena.duckdb")]
     terminal = open_terminal([sys.executable, "-c", BROKEN, where, *words])

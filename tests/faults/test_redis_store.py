@@ -18,6 +18,8 @@ from arena_tui.broker.redis.broker import RedisBroker
 from arena_tui.broker.redis.scripts import CONSUMERS, INDEX, acks_key, events_key, meta_key
 from arena_tui.broker_url import BrokerUrl
 from arena_tui.events import Delivery, Envelope, Gap
+from arena_tui.store.database import Database
+from arena_tui.store.history import History
 from arena_tui.store.replay import replay
 from tests.faults.stage import LIMITS, QUICK, Producer, Station
 from tests.redis_fixture import MakeRedis
@@ -302,6 +304,29 @@ async def test_a_replay_goes_from_the_store_over_redis_to_what_is_live(
         await station.store_again()
         await station.accounts_for("a", 751)
         (await station.account("a")).check(750)
+
+
+async def test_a_replay_tells_of_a_stream_that_was_lost_before_it_was_read(
+    redis_url: str, tmp_path: Path
+) -> None:
+    async with Producer(redis_url) as producer:
+        await producer.publish("a", 40)
+        with redis.Redis.from_url(redis_url) as client:
+            client.flushdb()
+        await producer.publish("a", 30)
+        await producer.end("a")
+        async with Station(redis_url, tmp_path / "a.db") as station:
+            await station.arrived("a", 31)
+            database = Database(":memory:")
+
+            seen = []
+            async with asyncio.timeout(30):
+                async for delivery in replay(History(database), station.runtime.broker, "a"):
+                    seen.append(delivery)
+            database.close()
+
+    assert [(each.first_seq, each.last_seq) for each in seen if isinstance(each, Gap)] == [(1, 40)]
+    assert [each.seq for each in seen if isinstance(each, Envelope)] == list(range(1, 32))
 
 
 async def test_a_late_store_reads_from_redis_what_the_process_does_not_hold(

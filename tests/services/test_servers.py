@@ -17,10 +17,10 @@ from arena_tui.services.servers import (
     HOST,
     RedisServer,
     find_server,
-    server_binaries,
     server_name,
 )
 from tests.redis_fixture import MakeRedis
+from tests.servers import server_binaries
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -491,6 +492,29 @@ async def test_after_a_fatal_error_the_store_is_opened_again(database: Database)
     await store(database, [envelope("run", 1, 1, LogEvent())])
 
     assert count(database) == 1
+
+
+async def test_a_read_cancelled_before_its_query_begins_is_interrupted_in_it(
+    database: Database,
+) -> None:
+    begun, cancelled, interrupted = (threading.Event() for _ in range(3))
+
+    def work(connection: Connection) -> None:
+        begun.set()
+        cancelled.wait()
+        try:
+            connection.execute("SELECT count(*) FROM range(1000000000000)").fetchall()
+        except duckdb.InterruptException:
+            interrupted.set()
+
+    reading = asyncio.create_task(database.read(work))
+    await asyncio.to_thread(begun.wait)
+    reading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+    cancelled.set()
+
+    await until(interrupted.is_set)
 
 
 async def test_a_cancelled_read_stops_and_frees_its_thread(database: Database) -> None:

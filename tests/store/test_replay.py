@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from arena_tui.broker.memory import InProcessBroker
-from arena_tui.broker.protocol import Limits, RunInfo, RunMeta
+from arena_tui.broker.protocol import Cursor, Limits, RunMeta
+from arena_tui.codec import sealed
 from arena_tui.consumers.persister import Persister
 from arena_tui.errors import UnknownRunError
-from arena_tui.events import Delivery, Envelope, Gap, GapReason, LogEvent, RunEnd
+from arena_tui.events import Delivery, Envelope, Gap, LogEvent, RunEnd
 from arena_tui.services.consumption import Consumption
 from arena_tui.store.database import Database
 from arena_tui.store.history import History
@@ -216,34 +217,66 @@ async def test_a_run_begun_anew_under_its_id_is_read_through_both(
     assert await collected(replay(history, broker, "a", 3, new)) == [(new, 3)]
 
 
-@pytest.mark.parametrize("bounds", [(3, 2, "unknown"), (3, 60, "reset")], ids=["unknown", "known"])
+class Renewed(InProcessBroker):
+    """Holds two events and the end of epoch 9 of run a, whose earlier streams ended at these
+    cursors, as on a server that lost them."""
+
+    def __init__(self, *ended: Cursor) -> None:
+        super().__init__()
+        stream = self._ledger.attach(RunMeta(run_id="a"), 9, 1, ended)
+        for event in (LogEvent(), LogEvent(), RunEnd()):
+            self._ledger.append(stream, *sealed(event))
+
+
+NINE = [(9, 1), (9, 2), (9, 3)]
+
+
+@pytest.mark.parametrize("ended", [[], [Cursor(7, 60)]], ids=["unknown", "known"])
 async def test_a_loss_between_two_epochs_is_given_once_whoever_knows_of_it(
-    database: Database, history: History, bounds: tuple[int, int, GapReason]
+    database: Database, history: History, ended: list[Cursor]
 ) -> None:
-    class Renewed(InProcessBroker):
-        """Delivers a loss between two epochs, as a shared broker does."""
-
-        async def runs(self) -> list[RunInfo]:
-            return [
-                RunInfo(
-                    meta=RunMeta(run_id="a"), epoch=9, state="closed", first_seq=1, last_seq=2,
-                    silent_s=0.0,
-                )
-            ]  # fmt: skip
-
-        async def stream(self, run_id: str, from_seq: int = 1) -> AsyncIterator[Delivery]:
-            for each in [loss, *logs(1, 2, epoch=9)]:
-                yield each
-
-    loss = Gap("a", 7, *bounds)
-    expected = [(7, 1), (7, 2), (7, 3, loss.to_seq), (9, 1), (9, 2)]
+    loss = Gap("a", 7, 3, 60, "reset") if ended else Gap("a", 7, 3, 2, "unknown")
+    expected = [(7, 1), (7, 2), (7, 3, loss.to_seq), *NINE]
 
     await store(database, logs(1, 2))
-    live_knows = await collected(replay(history, Renewed(), "a"))
+    live_knows = await collected(replay(history, Renewed(*ended), "a"))
     await store(database, [loss])
-    both_know = await collected(replay(history, Renewed(), "a"))
+    both_know = await collected(replay(history, Renewed(*ended), "a"))
 
     assert [live_knows, both_know] == [expected, expected]
+
+
+@pytest.mark.parametrize("stored", [[], logs(1, 3, epoch=9)], ids=["nothing", "the newest"])
+async def test_earlier_epochs_that_the_store_lacks_are_gaps(
+    database: Database, history: History, stored: list[Delivery]
+) -> None:
+    await store(database, stored)
+    broker = Renewed(Cursor(5, 40), Cursor(6, 0), Cursor(7, 60))
+
+    assert await collected(replay(history, broker, "a")) == [(5, 1, 40), (7, 1, 60), *NINE]
+    assert await collected(replay(history, broker, "a", 31)) == [(5, 31, 40), (7, 1, 60), *NINE]
+    assert await collected(replay(history, broker, "a", 31, 7)) == [(7, 31, 60), *NINE]
+    assert await collected(replay(history, broker, "a", 2, 9)) == NINE[1:]
+
+
+async def test_the_end_of_an_epoch_that_the_store_lacks_is_a_gap_before_the_next(
+    database: Database, history: History
+) -> None:
+    await store(database, logs(1, 2), logs(1, 2, epoch=9))
+
+    got = await collected(replay(history, Renewed(Cursor(7, 60)), "a"))
+
+    assert got == [(7, 1), (7, 2), (7, 3, 60), *NINE]
+
+
+async def test_an_epoch_read_to_its_recorded_end_leaves_no_gap(
+    database: Database, history: History
+) -> None:
+    await store(database, logs(1, 2))
+
+    got = await collected(replay(history, Renewed(Cursor(7, 2)), "a"))
+
+    assert got == [(7, 1), (7, 2), *NINE]
 
 
 async def test_asking_ahead_of_the_newest_event_waits_for_it(

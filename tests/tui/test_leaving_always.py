@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from arena_tui.services.servers import RedisServer
 from tests.redis_fixture import MakeRedis
+from tests.servers import OwnServer
 from tests.tui.terminal import OpenTerminal, Terminal
 from tests.tui.test_leaving import CURSOR_SHOWN, MAIN_SCREEN, printable
 from tests.waiting import until_blocking
@@ -101,7 +101,7 @@ def test_leaving_at_the_moment_the_server_goes_ends_too(
     assert terminal.wait() == 0
 
 
-def lose(server: RedisServer, how: str) -> None:
+def lose(server: OwnServer, how: str) -> None:
     if how == "killed":
         server.kill()
     else:

@@ -17,7 +17,6 @@ from typing import Final
 
 import redis
 
-from arena_tui.services.servers import RedisServer, server_binaries
 from tests.faults.chaos.actors import Actor, player, producer, store
 from tests.faults.chaos.checker import Accounts, Checker, Violation
 from tests.faults.chaos.holdings import (
@@ -33,6 +32,7 @@ from tests.faults.chaos.ledger import read_ledgers
 from tests.faults.chaos.plan import Fault, Plan
 from tests.faults.chaos.processes import ARENA_TUI, Screen, environment, troubles
 from tests.faults.proxy import Proxy
+from tests.servers import OwnServer, server_binaries
 from tests.waiting import pause, until
 
 _END_S: Final = 60.0
@@ -115,7 +115,7 @@ class _Stage:
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._screens: list[Screen] = []
         self._suspended: set[Screen] = set()
-        self._redis: RedisServer | None = None
+        self._redis: OwnServer | None = None
 
     async def play(self) -> Holding | None:
         """Play it to the end; returns what the server still held."""
@@ -148,7 +148,7 @@ class _Stage:
         binaries = list(server_binaries().items())
         self._outcome.server, binary = binaries[self._plan.server % len(binaries)]
         syncing = "always" if self._plan.backend == "aof always" else "everysec"
-        self._redis = RedisServer(
+        self._redis = OwnServer(
             self._folder / "server", aof=self._plan.backend != "no aof", binary=binary,
             extra=("--appendfsync", syncing),
         )  # fmt: skip

@@ -13,7 +13,7 @@ import pytest
 from tests.faults.accounts import FULL
 from tests.faults.chaos.__main__ import command
 from tests.faults.chaos.plan import draw
-from tests.redis_fixture import server_binaries
+from tests.servers import server_binaries
 
 SHORT = [(15, 6.0), (51, 6.0), (26, 6.0)]
 """In process, on a server with an AOF, on one without."""
