@@ -16,6 +16,7 @@ from typing import Final
 from msgspec import Struct
 
 from arena_tui.broker.protocol import STORE, BrokerStats
+from arena_tui.cli.arguments import Parser, add_record
 from arena_tui.cli.ending import ending_signals
 from arena_tui.cli.output import begin_log, harmless, local, say_json, tell
 from arena_tui.config import Config, load_config
@@ -28,6 +29,12 @@ from arena_tui.services.runtime import Runtime
 _REPORT_INTERVAL_S: Final = 1.0
 _FLUSH_TIMEOUT_S: Final = 10.0
 _FLUSH_POLL_S: Final = 0.05
+
+
+def add_arguments(parser: Parser) -> None:
+    """The arguments of `persist`."""
+    parser.set_defaults(function=persist)
+    add_record(parser)
 
 
 class _Account(Struct, frozen=True, kw_only=True):
