@@ -30,7 +30,7 @@ from arena_tui.tui.frames import FrameLoop
 from arena_tui.tui.render.clean import clean
 from arena_tui.tui.render.text import clock_time
 from arena_tui.tui.screens.base import ArenaScreen
-from arena_tui.tui.screens.live import LiveScreen
+from arena_tui.tui.tabs import TABS, Tab
 from arena_tui.tui.theme import DEFAULT_THEME, THEMES
 
 if TYPE_CHECKING:
@@ -59,14 +59,13 @@ class ArenaApp(App[int]):
         on_leaving: Called when it begins to end; at once on a signal, and perhaps more than once.
         follow: JSON Lines files to show as they grow.
         record: File to append every event to, as a JSON line.
+        tabs: The screens to offer, the first to start with.
     """
 
     CSS_PATH = Path(__file__).parent / "arena.tcss"
     TITLE = "arena-tui"
     ENABLE_COMMAND_PALETTE = True
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("1", "go('live')", "live", show=False),
-        Binding("2", "go('history')", "history", show=False),
         Binding("question_mark", "help", "help", key_display="?"),
         Binding("ctrl+p", "command_palette", "commands", key_display="^p", priority=True),
         Binding("q", "quit", "quit"),
@@ -85,12 +84,16 @@ class ArenaApp(App[int]):
         on_leaving: Callable[[], None] = lambda: None,
         follow: Sequence[Path] = (),
         record: Path | None = None,
+        tabs: Sequence[Tab] = TABS,
     ) -> None:
         super().__init__(driver_class=TerminalDriver)
         self.config = config
         self.pace = (0.0, 0.0)
         self.frame = Frame()
         self.exit_message: str | None = None
+        self.tabs = tabs
+        for tab in tabs:
+            self.bind(tab.key, f"go({tab.name!r})", description=tab.name.lower(), show=False)
         self._playables = playables
         self._continuous = continuous
         self._follow = follow
@@ -147,7 +150,7 @@ class ArenaApp(App[int]):
         await self.runtime.consume(self.feed, polled=True)
         self._signals.handle(self.exit)
         self.app_resume_signal.subscribe(self, lambda _: self.screen.refresh())
-        await self.push_screen(LiveScreen(self))
+        await self.push_screen(self.tabs[0].open(self))
         self.call_after_refresh(self._begin)
 
     async def _begin(self) -> None:
@@ -210,33 +213,29 @@ class ArenaApp(App[int]):
         super().exit(result, return_code)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        yield SystemCommand(
-            "Live", "Watch what is being played now", partial(self.action_go, "live")
-        )
-        yield SystemCommand("History", "Look at stored runs", partial(self.action_go, "history"))
+        for tab in self.tabs:
+            yield SystemCommand(tab.name, tab.description, partial(self.action_go, tab.name))
         yield SystemCommand("New game", "Start a game here", self.action_new_game)
         yield SystemCommand("Help", "All keys", self.action_help)
         yield SystemCommand("Theme", "Change the colours", self.action_change_theme)
         yield SystemCommand("Picture", "Save the screen as an SVG", partial(save_picture, self))
         yield SystemCommand("Quit", "End the games played here and leave", self.action_quit)
+        if isinstance(screen, ArenaScreen):
+            yield from screen.commands()
 
     def action_go(self, name: str) -> None:
-        if name == "live":
+        """Go to a tab; one that is open below comes back as it was left."""
+        if all(screen.name != name for screen in self.screen_stack):
             while len(self.screen_stack) > 2:
                 self.pop_screen()
-        else:
-            from arena_tui.tui.screens.history import HistoryScreen
-
-            if not any(isinstance(screen, HistoryScreen) for screen in self.screen_stack):
-                self.action_go("live")
-                self.push_screen(HistoryScreen(self))
-            while not isinstance(self.screen, HistoryScreen):
-                self.pop_screen()
+            self.push_screen(next(tab for tab in self.tabs if tab.name == name).open(self))
+        while self.screen.name != name:
+            self.pop_screen()
 
     def action_help(self) -> None:
         from arena_tui.tui.screens.help import HelpScreen
 
-        self.push_screen(HelpScreen(self.screen))
+        self.push_screen(HelpScreen(self.screen, self.tabs))
 
     def action_new_game(self) -> None:
         from arena_tui.tui.screens.new_game import NewGameScreen

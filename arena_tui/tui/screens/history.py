@@ -53,7 +53,6 @@ Runs appear here as they are played: n starts a game."""
 class HistoryScreen(ArenaScreen):
     """The table of stored runs beside a preview of the one under the cursor."""
 
-    TITLE_NAME = "History"
     NOT_WHILE_WRITING = frozenset({"filter"})
     DEFAULT_CSS = """
     HistoryScreen {
@@ -71,8 +70,8 @@ class HistoryScreen(ArenaScreen):
         Binding("escape", "back", "back"),
     ]
 
-    def __init__(self, arena: Host) -> None:
-        super().__init__(arena)
+    def __init__(self, arena: Host, name: str) -> None:
+        super().__init__(arena, name)
         self._pages = _Pages()
         self._loaded_at = float("-inf")
 

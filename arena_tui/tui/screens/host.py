@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 
 from arena_tui.config import Config
 from arena_tui.consumers.feed import Feed, Frame
+from arena_tui.tui.tabs import Tab
 
 if TYPE_CHECKING:
     from arena_tui.store.history import History  # DuckDB takes 100 ms to import
@@ -18,6 +20,10 @@ class Host(Protocol):
     @property
     def config(self) -> Config:
         """The settings in force."""
+
+    @property
+    def tabs(self) -> Sequence[Tab]:
+        """The screens that the title line names."""
 
     @property
     def feed(self) -> Feed:
@@ -58,7 +64,7 @@ class Host(Protocol):
         """The time of day."""
 
     def action_go(self, name: str) -> None:
-        """Go to the screen of that name: `live` or `history`."""
+        """Go to the tab of that name."""
 
     def open_run(self, run_id: str) -> None:
         """Open the Run screen on one run, live or stored."""
