@@ -72,20 +72,20 @@ def _show(
     log = begin_log(arguments.debug)
     # Textual repaints on a timer that can miss a tick: a faster one halves the latency of a key.
     os.environ.setdefault("TEXTUAL_FPS", "240")
+    from arena_tui.services.session import Session
     from arena_tui.tui.app import ArenaApp
 
     last_resort = LastResort(os.ttyname(sys.stdout.fileno()), os.dup(sys.stderr.fileno()))
     with _own_terminal(log) as output:
-        app = ArenaApp(
+        session = Session(
             config,
             playables,
             continuous,
-            on_signal=output.leave,
-            on_leaving=last_resort.begin,
             follow=files,
             record=Path(record) if record else None,
         )
-        last_resort.unsaved = lambda: app.runtime.unsaved()  # noqa: PLW0108 - made on mounting
+        last_resort.unsaved = session.unsaved
+        app = ArenaApp(session, on_signal=output.leave, on_leaving=last_resort.begin)
         code = app.run()
     code = app.return_code or code or 0
     if app.exit_message:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from rich.console import RenderableType
 from textual.app import App, SystemCommand
@@ -17,13 +17,8 @@ from textual.binding import Binding, BindingType
 from textual.notifications import SeverityLevel
 from textual.screen import Screen
 
-from arena_tui.config import Config
-from arena_tui.consumers.feed import Feed, Frame
-from arena_tui.consumers.lines import Recorder
-from arena_tui.errors import ArenaError, BrokerError, RecordingError, StoreError, UsageError
-from arena_tui.services.connect import PROCESS
-from arena_tui.services.games import Playable
-from arena_tui.services.runtime import Runtime
+from arena_tui.errors import ArenaError, UsageError
+from arena_tui.services.session import Session
 from arena_tui.tui.background import AppTasks, LeavingSignals, save_picture
 from arena_tui.tui.driver import TerminalDriver
 from arena_tui.tui.frames import FrameLoop
@@ -33,32 +28,24 @@ from arena_tui.tui.screens.base import ArenaScreen
 from arena_tui.tui.tabs import TABS, Tab
 from arena_tui.tui.theme import DEFAULT_THEME, THEMES
 
-if TYPE_CHECKING:
-    from arena_tui.store.history import History
-
 _log = logging.getLogger(__name__)
 
 _FRAME_S = 0.1
-_NOTICE_S = 60.0
 _CLOSE_WITHIN_S = 7.0
 _TASKS_END_WITHIN_S = 1.0
 _TOAST_S: dict[SeverityLevel, float] = {"information": 3.0, "warning": 4.0, "error": 6.0}
 
 
 class ArenaApp(App[int]):
-    """Shows the runs of one runtime. Its return value is the exit code.
+    """Shows the runs of one session, which it opens and closes. Its return value is the exit code.
 
     Args:
-        config: Settings.
-        playables: Games and scripts to start at launch.
-        continuous: Whether a new game starts when one of `playables` ends.
+        session: What there is to show.
         clock: Wall clock, for the times shown.
         monotonic: Monotonic clock in seconds, for durations.
         frame_s: Seconds between frames; None: only when `sample` is called.
         on_signal: Called at once on a termination signal, even while the event loop is blocked.
         on_leaving: Called when it begins to end; at once on a signal, and perhaps more than once.
-        follow: JSON Lines files to show as they grow.
-        record: File to append every event to, as a JSON line.
         tabs: The screens to offer, the first to start with.
     """
 
@@ -74,80 +61,48 @@ class ArenaApp(App[int]):
 
     def __init__(
         self,
-        config: Config,
-        playables: Sequence[Playable] = (),
-        continuous: bool = False,
+        session: Session,
         clock: Callable[[], datetime] | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         frame_s: float | None = _FRAME_S,
         on_signal: Callable[[], None] = lambda: None,
         on_leaving: Callable[[], None] = lambda: None,
-        follow: Sequence[Path] = (),
-        record: Path | None = None,
         tabs: Sequence[Tab] = TABS,
     ) -> None:
         super().__init__(driver_class=TerminalDriver)
-        self.config = config
+        self.session = session
         self.pace = (0.0, 0.0)
-        self.frame = Frame()
         self.exit_message: str | None = None
         self.tabs = tabs
         for tab in tabs:
             self.bind(tab.key, f"go({tab.name!r})", description=tab.name.lower(), show=False)
-        self._playables = playables
-        self._continuous = continuous
-        self._follow = follow
-        self._record = record
         self._clock = clock or (lambda: datetime.now().astimezone())
         self.monotonic = monotonic
         self.began = (self._clock(), monotonic())
         self._frame_s = frame_s
         self._signals = LeavingSignals(on_signal, on_leaving)
         self._on_leaving = on_leaving
-        self._noticed: str | None = None
-        self._noticed_at = 0.0
         self._frames = FrameLoop(self)
         self._tasks = AppTasks(self)
         for theme in THEMES:
             self.register_theme(theme)
-        if config.theme and config.theme not in self.available_themes:
+        wanted = session.config.theme
+        if wanted and wanted not in self.available_themes:
             themes = ", ".join(sorted(self.available_themes))
-            raise UsageError(f"no theme {config.theme!r}: use one of {themes}")
-        self.theme = config.theme or DEFAULT_THEME
-
-    @property
-    def broker_name(self) -> str:
-        """The source of events, as the title line names it."""
-        return self.runtime.broker.name
-
-    @property
-    def history(self) -> History | None:
-        """The store; None while it is not open."""
-        return self.runtime.history
+            raise UsageError(f"no theme {wanted!r}: use one of {themes}")
+        self.theme = wanted or DEFAULT_THEME
 
     @property
     def utc_offset(self) -> timedelta:
         """The viewer's offset from UTC."""
         return self._clock().utcoffset() or timedelta()
 
-    @property
-    def note(self) -> str | None:
-        """The newest notice or warning, for a minute; the log keeps them all."""
-        newest = next(reversed([*self.frame.truth.warnings, *self.runtime.notices]), None)
-        if newest != self._noticed:
-            self._noticed = newest
-            self._noticed_at = self.monotonic()
-        return newest if self.monotonic() - self._noticed_at <= _NOTICE_S else None
-
     def clock_text(self) -> str:
         """The time of day."""
         return clock_time(self._clock())
 
     async def on_mount(self) -> None:
-        self.runtime = Runtime(self.config)
-        PROCESS.offer(self.runtime)
-        self.feed = Feed(self.runtime.broker, self.monotonic)
-        await self.runtime.consume(self.feed, polled=True)
+        await self.session.begin(self.monotonic)
         self._signals.handle(self.exit)
         self.app_resume_signal.subscribe(self, lambda _: self.screen.refresh())
         await self.push_screen(self.tabs[0].open(self))
@@ -155,35 +110,22 @@ class ArenaApp(App[int]):
 
     async def _begin(self) -> None:
         """Start what is slow to import or open, after the first paint."""
-        self._tasks.start(self._open_and_play(), "opening")
+        self._tasks.start(self._open(), "opening")
         if self._frame_s is not None:
             gc.freeze()  # what is loaded stays: the collector need not walk it in a frame
             self._tasks.start(self._frames.run(self._frame_s), "drawing")
 
-    async def _open_and_play(self) -> None:
+    async def _open(self) -> None:
         try:
-            if self._record is not None:
-                await self.runtime.consume(Recorder(self._record, self.runtime.broker.name))
-            await self.runtime.open()
-        except (BrokerError, StoreError, RecordingError) as error:
+            await self.session.open()
+        except ArenaError as error:
             self.exit(error.exit_code, message=str(error))
-            return
-        self.runtime.follow(self._follow)
-        for playable in self._playables:
-            try:
-                await self.runtime.games.start_in_thread(playable, self._continuous)
-            except ArenaError as error:
-                self.exit(error.exit_code, message=str(error))
-                return
 
     def open_run(self, run_id: str) -> None:
         """Open the Run screen on one run, live or stored."""
-        from arena_tui.services.playback.player import Player
-        from arena_tui.services.playback.tape import RunTape
         from arena_tui.tui.screens.run import RunScreen
 
-        tape = RunTape(run_id, self.runtime)
-        self.push_screen(RunScreen(self, Player(tape, self.history)))
+        self.push_screen(RunScreen(self, self.session.player(run_id)))
 
     def notify(
         self,
@@ -240,10 +182,10 @@ class ArenaApp(App[int]):
     def action_new_game(self) -> None:
         from arena_tui.tui.screens.new_game import NewGameScreen
 
-        self.push_screen(NewGameScreen(self.runtime.games.start_in_thread))
+        self.push_screen(NewGameScreen(self.session.games.start_in_thread))
 
     async def action_quit(self) -> None:
-        playing = self.runtime.games.playing
+        playing = self.session.games.playing
         if not playing:
             self.exit(0)
             return
@@ -258,18 +200,15 @@ class ArenaApp(App[int]):
 
     async def sample(self) -> None:
         """Draw one frame: fold new events, sample them, update the visible screens."""
-        await self.runtime.catch_up()
-        queued = self.runtime.sink.stats().queued
-        self.frame = await self.feed.frame(self.runtime.storing, queued)
+        frame = await self.session.sample()
         for screen in self._frames.screens_in_sight():
             if isinstance(screen, ArenaScreen) and screen.is_mounted:
-                screen.show_frame(self.frame)
+                screen.show_frame(frame)
 
     async def on_unmount(self) -> None:
         self._on_leaving()
         await self._tasks.cancel(_TASKS_END_WITHIN_S)
-        PROCESS.withdraw(self.runtime)
-        if unsaved := await self.runtime.aclose(_CLOSE_WITHIN_S):
+        if unsaved := await self.session.aclose(_CLOSE_WITHIN_S):
             self.exit_message = self.exit_message or unsaved
             self._return_code = 1
         self._signals.restore()

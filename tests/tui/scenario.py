@@ -26,6 +26,8 @@ from arena_tui.events import (
     RunStart,
     TurnStart,
 )
+from arena_tui.services.runtime import Runtime
+from arena_tui.services.session import Session
 from arena_tui.tui.app import ArenaApp
 from arena_tui.tui.tabs import TABS, Tab
 
@@ -183,10 +185,16 @@ class Scenario(ArenaApp):
                  theme: str | None = None, tabs: Sequence[Tab] = TABS) -> None:  # fmt: skip
         self.clock = Clock()
         config = Config(db=":memory:" if store else None, theme=theme)
-        super().__init__(config, clock=lambda: NOW, monotonic=self.clock, frame_s=None, tabs=tabs)
+        super().__init__(
+            Session(config), clock=lambda: NOW, monotonic=self.clock, frame_s=None, tabs=tabs
+        )
         self.tapes = list(tapes() if playables is None else playables)
         self.pace = (10.0, 3.0)
         self.animation_level = "none"
+
+    @property
+    def runtime(self) -> Runtime:
+        return self.session.runtime
 
     async def play_all(self) -> None:
         """Publish everything, second by second, store it, and show it."""

@@ -56,7 +56,7 @@ class ArenaScreen(Screen[None]):
         self.arena = arena
 
     def compose(self) -> ComposeResult:
-        yield TitleBar(self.name or "", self.arena.tabs, self.arena.broker_name)
+        yield TitleBar(self.name or "", self.arena.tabs, self.arena.session.broker_name)
         yield from self.body()
         yield TruthBar()
         yield KeyLine()
@@ -76,14 +76,14 @@ class ArenaScreen(Screen[None]):
                 yield SystemCommand(what, f"On this screen: {key}", do)
 
     def on_mount(self) -> None:
-        self.show_frame(self.arena.frame)
+        self.show_frame(self.arena.session.frame)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         writing = isinstance(self.focused, Input)
         return not (writing and action in self.NOT_WHILE_WRITING)
 
     def on_screen_resume(self) -> None:
-        self.show_frame(self.arena.frame)
+        self.show_frame(self.arena.session.frame)
 
     def show_frame(self, frame: Frame) -> None:
         """Show a new frame; every screen updates its bars."""
@@ -92,7 +92,7 @@ class ArenaScreen(Screen[None]):
         title.frame = frame
         truth = self.query_one(TruthBar)
         truth.pace = self.arena.pace
-        truth.note = self.arena.note
+        truth.note = self.arena.session.note
         truth.since = _since(self.arena)
         truth.truth = frame.truth
 

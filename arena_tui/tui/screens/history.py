@@ -80,7 +80,7 @@ class HistoryScreen(ArenaScreen):
 
     def on_mount(self) -> None:
         self.query_one(VirtualTable).focus()
-        if self.arena.config.db is None:
+        if self.arena.session.config.db is None:
             self.query_one(VirtualTable).say_when_empty(
                 "Nothing is stored: started with --no-store."
             )
@@ -91,7 +91,7 @@ class HistoryScreen(ArenaScreen):
     def show_frame(self, frame: Frame) -> None:
         super().show_frame(frame)
         now = self.arena.monotonic()
-        if now - self._loaded_at >= _REFRESH_S and self.arena.history is not None:
+        if now - self._loaded_at >= _REFRESH_S and self.arena.session.history is not None:
             self._loaded_at = now
             self._reload()
 
@@ -148,10 +148,10 @@ class HistoryScreen(ArenaScreen):
 
     def action_delete(self) -> None:
         totals = self._pages.totals(self.query_one(VirtualTable).cursor)
-        history = self.arena.history
+        history = self.arena.session.history
         if totals is None or history is None:
             return
-        if totals.status == "running" and self.arena.feed.view(totals.run_id) is not None:
+        if totals.status == "running" and self.arena.session.feed.view(totals.run_id) is not None:
             self.notify("it is still being played", severity="warning")
             return
         name = f"{clean(totals.game, 40)} · {clean(short_id(totals.run_id))}"
@@ -173,7 +173,7 @@ class HistoryScreen(ArenaScreen):
     @work(exclusive=True, group="reload", exit_on_error=False)
     async def _reload(self) -> None:
         """Count the matching runs again, and reload the visible pages."""
-        history = self.arena.history
+        history = self.arena.session.history
         if history is None:
             return
         table = self.query_one(VirtualTable)
@@ -188,7 +188,7 @@ class HistoryScreen(ArenaScreen):
 
     @work(exclusive=True, group="pages", exit_on_error=False)
     async def _load(self, first: int, last: int) -> None:
-        history = self.arena.history
+        history = self.arena.session.history
         assert history is not None
         await self._pages.load(history, first, last)
         self.query_one(VirtualTable).refresh()
@@ -199,7 +199,7 @@ class HistoryScreen(ArenaScreen):
         totals = self._pages.totals(self.query_one(VirtualTable).cursor)
         panel = self.query_one("#preview", VerticalScroll)
         text = panel.query_one(Static)
-        history = self.arena.history
+        history = self.arena.session.history
         if totals is None or history is None or not panel.display:
             text.update("")
             return
@@ -211,7 +211,7 @@ class HistoryScreen(ArenaScreen):
         totals = self._pages.totals(index)
         if totals is None:
             return None
-        lost = totals.status == "running" and self.arena.feed.view(totals.run_id) is None
+        lost = totals.status == "running" and self.arena.session.feed.view(totals.run_id) is None
         status: PaneState = "lost" if lost else totals.status
         return [
             (stamp(totals.started_at, self.arena.utc_offset)[5:], "dim"),

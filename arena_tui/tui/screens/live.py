@@ -141,7 +141,7 @@ class LiveScreen(ArenaScreen):
         self._show_panes()
 
     def action_clear(self) -> None:
-        self.arena.feed.clear_finished()
+        self.arena.session.feed.clear_finished()
 
     def _focus_runs(self) -> None:
         shown = self.query_one(ContentSwitcher).visible_content
