@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
@@ -28,8 +27,6 @@ from arena_tui.tui.screens.base import ArenaScreen
 from arena_tui.tui.tabs import TABS, Tab
 from arena_tui.tui.theme import DEFAULT_THEME, THEMES
 
-_log = logging.getLogger(__name__)
-
 _FRAME_S = 0.1
 _CLOSE_WITHIN_S = 7.0
 _TASKS_END_WITHIN_S = 1.0
@@ -51,7 +48,6 @@ class ArenaApp(App[int]):
 
     CSS_PATH = Path(__file__).parent / "arena.tcss"
     TITLE = "arena-tui"
-    ENABLE_COMMAND_PALETTE = True
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("question_mark", "help", "help", key_display="?"),
         Binding("ctrl+p", "command_palette", "commands", key_display="^p", priority=True),
@@ -62,7 +58,7 @@ class ArenaApp(App[int]):
     def __init__(
         self,
         session: Session,
-        clock: Callable[[], datetime] | None = None,
+        clock: Callable[[], datetime] = lambda: datetime.now().astimezone(),
         monotonic: Callable[[], float] = time.monotonic,
         frame_s: float | None = _FRAME_S,
         on_signal: Callable[[], None] = lambda: None,
@@ -76,9 +72,9 @@ class ArenaApp(App[int]):
         self.tabs = tabs
         for tab in tabs:
             self.bind(tab.key, f"go({tab.name!r})", description=tab.name.lower(), show=False)
-        self._clock = clock or (lambda: datetime.now().astimezone())
+        self._clock = clock
         self.monotonic = monotonic
-        self.began = (self._clock(), monotonic())
+        self.began = (clock(), monotonic())
         self._frame_s = frame_s
         self._signals = LeavingSignals(on_signal, on_leaving)
         self._on_leaving = on_leaving

@@ -63,7 +63,7 @@ class HistoryScreen(ArenaScreen):
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("slash", "filter", "filter", key_display="/"),
-        Binding("s", "sort(1)", "sort", key_display="s/r"),
+        Binding("s", "sort", "sort", key_display="s/r"),
         Binding("r", "reverse", "reverse the order", show=False),
         Binding("d", "delete", "delete"),
         Binding("n", "app.new_game", "new game", show=False),
@@ -129,8 +129,8 @@ class HistoryScreen(ArenaScreen):
     def action_filter(self) -> None:
         self.query_one(Question).ask("filter", FILTER_HINT)
 
-    def action_sort(self, step: int) -> None:
-        place = _SORTS.index(self._pages.sort) + step
+    def action_sort(self) -> None:
+        place = _SORTS.index(self._pages.sort) + 1
         self._pages.sort = cast("SortKey", _SORTS[place % len(_SORTS)])
         self._reload()
 
@@ -291,8 +291,8 @@ def _style(status: PaneState) -> str:
 def _outcome(totals: RunTotals, status: PaneState) -> str:
     glyph = LOOKS[status].sign
     if status != "finished":
-        told = totals.reason and totals.reason != status
-        return f"{glyph} {status}" + (f": {clean(totals.reason, 60)}" if told else "")
+        reason = "" if totals.reason == status else totals.reason
+        return f"{glyph} {status}" + (f": {clean(reason, 60)}" if reason else "")
     if len(totals.winners) == 1:
         return f"{glyph} {clean(totals.winners[0], 24)} won"
     return f"{glyph} draw" if len(totals.outcome) > 1 else f"{glyph} finished"
