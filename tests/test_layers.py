@@ -155,6 +155,7 @@ def loaded_by(statement: str) -> set[str]:
         ("import arena_tui.store.replay", {"textual", "rich", "pyspiel", "redis"}),
         ("import arena_tui.services.connect", {"duckdb", "textual", "rich", "pyspiel", "redis"}),
         ("import arena_tui.services.runtime", {"duckdb", "textual", "rich", "pyspiel", "redis"}),
+        ("import arena_tui.services.session", {"duckdb", "textual", "rich", "pyspiel", "redis"}),
         ("from arena_tui import connect, Run", {"duckdb", "textual", "rich", "pyspiel", "redis"}),
     ],
 )

@@ -25,6 +25,7 @@ from arena_tui.bench.load import EmittingThread
 from arena_tui.config import Config
 from arena_tui.services.connect import PROCESS
 from arena_tui.services.runtime import Runtime
+from arena_tui.services.session import Session
 
 Screen: TypeAlias = Literal["none", "arena", "scroll_views"]
 
@@ -66,7 +67,8 @@ def main(report: int, load: ScreenLoad) -> None:
     threading.Thread(target=_emit, args=(report, load), daemon=True).start()
     config = Config(db=load.db)
     if load.screen == "arena":
-        import_module("arena_tui.tui.app").ArenaApp(config, frame_s=load.frame_s).run()
+        app = import_module("arena_tui.tui.app").ArenaApp(Session(config), frame_s=load.frame_s)
+        app.run()
     elif load.screen == "scroll_views":
         names = [pane_name(number) for number in range(load.panes)]
         import_module("arena_tui.bench.ui_peers").ScrollViews(names, load.frame_s).run()

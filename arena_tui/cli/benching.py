@@ -10,6 +10,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from arena_tui.cli.arguments import Parser
 from arena_tui.cli.output import harmless, say, say_json, say_table, tell
 from arena_tui.errors import ArenaError, UsageError
 
@@ -18,6 +19,20 @@ if TYPE_CHECKING:
 
 _TARGETS: Final = ("broker", "redis", "store", "pipeline", "ui", "start")
 _HEADER: Final = ("figure", "value", "beside", "value", "ratio", "goal", "")
+
+
+def add_arguments(parser: Parser) -> None:
+    """The arguments of `bench`."""
+    parser.set_defaults(function=bench)
+    parser.add_argument(
+        "what",
+        nargs="*",
+        metavar="WHAT",
+        help=f"{', '.join(_TARGETS)}; default all",
+    )
+    parser.add_argument(
+        "--rounds", type=int, default=5, metavar="N", help="medians are of N rounds"
+    )
 
 
 def bench(arguments: argparse.Namespace, sizes: Sizes | None = None) -> int:

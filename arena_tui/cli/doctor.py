@@ -13,11 +13,17 @@ from pathlib import Path
 
 from arena_tui import __version__
 from arena_tui.broker_url import BrokerUrl
+from arena_tui.cli.arguments import Parser
 from arena_tui.cli.findings import Finding, say_finding
 from arena_tui.config import config_path, load_config, log_path
 from arena_tui.errors import StoreError, StoreLockedError
 
 _FREE_MIN = 500_000_000
+
+
+def add_arguments(parser: Parser) -> None:
+    """The arguments of `doctor`."""
+    parser.set_defaults(function=doctor)
 
 
 def doctor(arguments: argparse.Namespace) -> int:

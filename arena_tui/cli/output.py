@@ -43,6 +43,11 @@ def say_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         say("  ".join(cells).rstrip())
 
 
+def counted(number: int, noun: str) -> str:
+    """`1 run`, `2,000 runs`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def local_time(at: datetime) -> str:
     """`2026-03-14 13:03:14+01:00`: local time, as on the screens, with its offset from UTC."""
     return local(at).isoformat(" ", "seconds")

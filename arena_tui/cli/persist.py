@@ -16,6 +16,7 @@ from typing import Final
 from msgspec.structs import asdict
 
 from arena_tui.broker.protocol import STORE
+from arena_tui.cli.arguments import Parser, add_record
 from arena_tui.cli.output import begin_log, harmless, local, say_json, tell
 from arena_tui.config import Config, load_config
 from arena_tui.consumers.lines import recording
@@ -29,6 +30,12 @@ from arena_tui.services.runtime import Runtime
 _REPORT_INTERVAL_S: Final = 1.0
 _FLUSH_TIMEOUT_S: Final = 10.0
 _FLUSH_POLL_S: Final = 0.05
+
+
+def add_arguments(parser: Parser) -> None:
+    """The arguments of `persist`."""
+    parser.set_defaults(function=persist)
+    add_record(parser)
 
 
 class _Report(Account, frozen=True, kw_only=True):

@@ -8,6 +8,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
+from arena_tui.cli.arguments import Parser, add_no_store, add_record
 from arena_tui.cli.output import begin_log, harmless, say, say_json, tell
 from arena_tui.config import Config, load_config
 from arena_tui.consumers.lines import recording
@@ -17,6 +18,25 @@ from arena_tui.games.quiet import quiet_fds
 from arena_tui.games.specs import GameSpec
 from arena_tui.services.ending import ending_signals
 from arena_tui.services.runtime import Runtime
+
+
+def add_arguments(parser: Parser) -> None:
+    """The arguments of `play`."""
+    parser.set_defaults(function=play)
+    parser.add_argument("game", help="a game of open_spiel, for example connect_four; or synth")
+    parser.add_argument(
+        "agents", nargs="*", metavar="agent", help="random, mcts:N, minimax:D, uci:PATH"
+    )
+    parser.add_argument("--games", type=int, default=1, metavar="N", help="how many to play")
+    parser.add_argument("--parallel", type=int, default=1, metavar="N", help="how many at a time")
+    parser.add_argument("--seed", type=int, metavar="N", help="same seed, same games")
+    parser.add_argument("--max-turns", type=int, metavar="N", help="stop a game there")
+    parser.add_argument(
+        "--delay", type=float, default=0.0, metavar="S", help="seconds between turns"
+    )
+    parser.add_argument("--label", metavar="L", help="shown with the runs")
+    add_no_store(parser, "keep nothing")
+    add_record(parser)
 
 
 def play(arguments: argparse.Namespace) -> int:

@@ -10,7 +10,8 @@ import threading
 from io import FileIO
 from typing import Final
 
-from arena_tui.cli.output import begin_log, say_json, tell
+from arena_tui.cli.arguments import Parser
+from arena_tui.cli.output import begin_log, counted, say_json, tell
 from arena_tui.config import Config, load_config
 from arena_tui.errors import ArenaError, BrokerError, UsageError
 from arena_tui.producers.lines import LineIntake, PacedSink
@@ -20,6 +21,17 @@ from arena_tui.services.runtime import Runtime
 
 _GIVE_UP_S: Final = 5.0
 """How long shutting down waits for an unreachable broker."""
+
+
+def add_arguments(parser: Parser) -> None:
+    """The arguments of `publish`."""
+    parser.set_defaults(function=publish)
+    parser.add_argument("file", nargs="?", default="-", metavar="FILE", help="default -, stdin")
+    parser.add_argument(
+        "--keep-open",
+        action="store_true",
+        help="runs the lines leave open stay open; otherwise they end as stopped",
+    )
 
 
 def publish(arguments: argparse.Namespace) -> int:
@@ -171,10 +183,6 @@ def _summarize(intake: LineIntake, refused: int, unsent: int, as_json: bool) -> 
     if as_json:
         say_json({"published": published, "runs": len(intake.runs), "refused": refused})
     else:
-        text = f"published {_count(published, 'event')} of {_count(len(intake.runs), 'run')}"
-        tell(text + (f", refused {_count(refused, 'line')}" if refused else ""))
+        text = f"published {counted(published, 'event')} of {counted(len(intake.runs), 'run')}"
+        tell(text + (f", refused {counted(refused, 'line')}" if refused else ""))
     return ArenaError.exit_code if refused else 0
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"

@@ -6,11 +6,18 @@ import argparse
 import signal
 import sys
 
+from arena_tui.cli.arguments import Parser, whole_number
 from arena_tui.cli.output import say_json, tell
 from arena_tui.config import redis_path
 from arena_tui.errors import BrokerError
 from arena_tui.services.ending import ending_signals
 from arena_tui.services.servers import RedisServer, server_name
+
+
+def add_arguments(parser: Parser) -> None:
+    """The arguments of `redis`."""
+    parser.set_defaults(function=redis)
+    parser.add_argument("--port", type=_port, default=6379, metavar="N", help="default 6379")
 
 
 def redis(arguments: argparse.Namespace) -> int:
@@ -30,6 +37,12 @@ def redis(arguments: argparse.Namespace) -> int:
     if code != 0:
         raise BrokerError(f"the server ended by itself (exit code {code}): see {server.log}")
     return 0
+
+
+def _port(text: str) -> int:
+    if whole_number(text) not in range(1, 65_536):
+        raise argparse.ArgumentTypeError(f"{text[:20]!r} is not a port from 1 to 65535")
+    return int(text)
 
 
 def _introduce(server: RedisServer, as_json: bool) -> None:

@@ -1,4 +1,4 @@
-"""`watch` and `demo`: the dashboard, with the terminal to itself."""
+"""`watch`: the dashboard, with the terminal to itself."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from arena_tui.cli.arguments import Parser, add_no_store, add_record
 from arena_tui.cli.last_resort import LastResort
 from arena_tui.cli.output import begin_log, tell
 from arena_tui.cli.terminal import Output, text_output
@@ -18,17 +19,44 @@ from arena_tui.errors import UsageError
 from arena_tui.services.games import Playable, parse_playable
 
 
+def add_arguments(parser: Parser) -> None:
+    """The arguments of `watch`."""
+    parser.set_defaults(function=watch)
+    parser.add_argument(
+        "--play",
+        metavar="SPEC",
+        action="extend",
+        nargs="+",
+        default=[],
+        help='start these: "connect_four mcts:200 random games=4", or agent.py',
+    )
+    parser.add_argument(
+        "--follow",
+        metavar="FILE",
+        action="extend",
+        nargs="+",
+        default=[],
+        help="show and store the events in these files of JSON lines, as they grow",
+    )
+    add_record(parser)
+    add_looks(parser)
+
+
+def add_looks(parser: Parser) -> None:
+    """The arguments of every dashboard."""
+    add_no_store(parser, "live only: keep nothing, open no store")
+    parser.add_argument("--theme", help="arena-dark, arena-light, or a theme of Textual's")
+
+
 def watch(arguments: argparse.Namespace) -> int:
     """Show the dashboard until the user quits."""
     playables = [parse_playable(text) for text in arguments.play]
     return _show(arguments, playables, False, follow=arguments.follow, record=arguments.record)
 
 
-def demo(arguments: argparse.Namespace) -> int:
-    """Show the dashboard with demo games, played continuously."""
-    from arena_tui.games.specs import demo_specs
-
-    return _show(arguments, demo_specs(), continuous=True)
+def show_playing(arguments: argparse.Namespace, playables: Sequence[Playable]) -> int:
+    """Show the dashboard with these games played continuously."""
+    return _show(arguments, playables, continuous=True)
 
 
 def _show(
@@ -45,20 +73,20 @@ def _show(
     log = begin_log(arguments.debug)
     # Textual repaints on a timer that can miss a tick: a faster one halves the latency of a key.
     os.environ.setdefault("TEXTUAL_FPS", "240")
+    from arena_tui.services.session import Session
     from arena_tui.tui.app import ArenaApp
 
     last_resort = LastResort(os.ttyname(sys.stdout.fileno()), os.dup(sys.stderr.fileno()))
     with _own_terminal(log) as output:
-        app = ArenaApp(
+        session = Session(
             config,
             playables,
             continuous,
-            on_signal=output.leave,
-            on_leaving=last_resort.begin,
             follow=files,
             consumers=[recording(Path(record))] if record else [],
         )
-        last_resort.unsaved = lambda: app.runtime.unsaved()  # noqa: PLW0108 - made on mounting
+        last_resort.unsaved = session.unsaved
+        app = ArenaApp(session, on_signal=output.leave, on_leaving=last_resort.begin)
         code = app.run()
     code = app.return_code or code or 0
     if app.exit_message:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import gc
-import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from rich.console import RenderableType
 from textual.app import App, SystemCommand
@@ -17,56 +16,39 @@ from textual.binding import Binding, BindingType
 from textual.notifications import SeverityLevel
 from textual.screen import Screen
 
-from arena_tui.config import Config
-from arena_tui.consumers.feed import Feed, Frame
-from arena_tui.consumers.protocol import ConsumerFactory
 from arena_tui.errors import ArenaError, UsageError
-from arena_tui.services.connect import PROCESS
-from arena_tui.services.games import Playable
-from arena_tui.services.runtime import Runtime
+from arena_tui.services.session import Session
 from arena_tui.tui.background import AppTasks, LeavingSignals, save_picture
 from arena_tui.tui.driver import TerminalDriver
 from arena_tui.tui.frames import FrameLoop
 from arena_tui.tui.render.clean import clean
 from arena_tui.tui.render.text import clock_time
 from arena_tui.tui.screens.base import ArenaScreen
-from arena_tui.tui.screens.live import LiveScreen
+from arena_tui.tui.tabs import TABS, Tab
 from arena_tui.tui.theme import DEFAULT_THEME, THEMES
 
-if TYPE_CHECKING:
-    from arena_tui.store.history import History
-
-_log = logging.getLogger(__name__)
-
 _FRAME_S = 0.1
-_NOTICE_S = 60.0
 _CLOSE_WITHIN_S = 7.0
 _TASKS_END_WITHIN_S = 1.0
 _TOAST_S: dict[SeverityLevel, float] = {"information": 3.0, "warning": 4.0, "error": 6.0}
 
 
 class ArenaApp(App[int]):
-    """Shows the runs of one runtime. Its return value is the exit code.
+    """Shows the runs of one session, which it opens and closes. Its return value is the exit code.
 
     Args:
-        config: Settings.
-        playables: Games and scripts to start at launch.
-        continuous: Whether a new game starts when one of `playables` ends.
+        session: What there is to show.
         clock: Wall clock, for the times shown.
         monotonic: Monotonic clock in seconds, for durations.
         frame_s: Seconds between frames; None: only when `sample` is called.
         on_signal: Called at once on a termination signal, even while the event loop is blocked.
         on_leaving: Called when it begins to end; at once on a signal, and perhaps more than once.
-        follow: JSON Lines files to show as they grow.
-        consumers: Make what else consumes the events, a recorder say.
+        tabs: The screens to offer, the first to start with.
     """
 
     CSS_PATH = Path(__file__).parent / "arena.tcss"
     TITLE = "arena-tui"
-    ENABLE_COMMAND_PALETTE = True
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("1", "go('live')", "live", show=False),
-        Binding("2", "go('history')", "history", show=False),
         Binding("question_mark", "help", "help", key_display="?"),
         Binding("ctrl+p", "command_palette", "commands", key_display="^p", priority=True),
         Binding("q", "quit", "quit"),
@@ -75,110 +57,71 @@ class ArenaApp(App[int]):
 
     def __init__(
         self,
-        config: Config,
-        playables: Sequence[Playable] = (),
-        continuous: bool = False,
-        clock: Callable[[], datetime] | None = None,
+        session: Session,
+        clock: Callable[[], datetime] = lambda: datetime.now().astimezone(),
         monotonic: Callable[[], float] = time.monotonic,
         frame_s: float | None = _FRAME_S,
         on_signal: Callable[[], None] = lambda: None,
         on_leaving: Callable[[], None] = lambda: None,
-        follow: Sequence[Path] = (),
-        consumers: Sequence[ConsumerFactory] = (),
+        tabs: Sequence[Tab] = TABS,
     ) -> None:
         super().__init__(driver_class=TerminalDriver)
-        self.config = config
+        self.session = session
         self.pace = (0.0, 0.0)
-        self.frame = Frame()
         self.exit_message: str | None = None
-        self._playables = playables
-        self._continuous = continuous
-        self._follow = follow
-        self._consumers = consumers
-        self._clock = clock or (lambda: datetime.now().astimezone())
+        self.tabs = tabs
+        for tab in tabs:
+            self.bind(tab.key, f"go({tab.name!r})", description=tab.name.lower(), show=False)
+        self._clock = clock
         self.monotonic = monotonic
-        self.began = (self._clock(), monotonic())
+        self.began = (clock(), monotonic())
         self._frame_s = frame_s
         self._signals = LeavingSignals(on_signal, on_leaving)
         self._on_leaving = on_leaving
-        self._noticed: str | None = None
-        self._noticed_at = 0.0
         self._frames = FrameLoop(self)
         self._tasks = AppTasks(self)
         for theme in THEMES:
             self.register_theme(theme)
-        if config.theme and config.theme not in self.available_themes:
+        wanted = session.config.theme
+        if wanted and wanted not in self.available_themes:
             themes = ", ".join(sorted(self.available_themes))
-            raise UsageError(f"no theme {config.theme!r}: use one of {themes}")
-        self.theme = config.theme or DEFAULT_THEME
-
-    @property
-    def broker_name(self) -> str:
-        """The source of events, as the title line names it."""
-        return self.runtime.broker.name
-
-    @property
-    def history(self) -> History | None:
-        """The store; None while it is not open."""
-        return self.runtime.history
+            raise UsageError(f"no theme {wanted!r}: use one of {themes}")
+        self.theme = wanted or DEFAULT_THEME
 
     @property
     def utc_offset(self) -> timedelta:
         """The viewer's offset from UTC."""
         return self._clock().utcoffset() or timedelta()
 
-    @property
-    def note(self) -> str | None:
-        """The newest notice or warning, for a minute; the log keeps them all."""
-        warnings = self.frame.broker.warnings if self.frame.broker else ()
-        newest = next(reversed([*warnings, *self.runtime.notices]), None)
-        if newest != self._noticed:
-            self._noticed = newest
-            self._noticed_at = self.monotonic()
-        return newest if self.monotonic() - self._noticed_at <= _NOTICE_S else None
-
     def clock_text(self) -> str:
         """The time of day."""
         return clock_time(self._clock())
 
     async def on_mount(self) -> None:
-        self.runtime = Runtime(self.config, consumers=self._consumers)
-        PROCESS.offer(self.runtime)
-        self.feed = (await self.runtime.consume(partial(Feed, clock=self.monotonic))).consumer
+        await self.session.begin(self.monotonic)
         self._signals.handle(self.exit)
         self.app_resume_signal.subscribe(self, lambda _: self.screen.refresh())
-        await self.push_screen(LiveScreen(self))
+        await self.push_screen(self.tabs[0].open(self))
         self.call_after_refresh(self._begin)
 
     async def _begin(self) -> None:
         """Start what is slow to import or open, after the first paint."""
-        self._tasks.start(self._open_and_play(), "opening")
+        self._tasks.start(self._open(), "opening")
         if self._frame_s is not None:
             gc.freeze()  # what is loaded stays: the collector need not walk it in a frame
             self._tasks.start(self._frames.run(self._frame_s), "drawing")
 
-    async def _open_and_play(self) -> None:
+    async def _open(self) -> None:
         try:
-            await self.runtime.open()
+            await self.session.open()
         except ArenaError as error:
             self.exit(error.exit_code, message=str(error))
-            return
-        self.runtime.follow(self._follow)
-        for playable in self._playables:
-            try:
-                await self.runtime.games.start_in_thread(playable, self._continuous)
-            except ArenaError as error:
-                self.exit(error.exit_code, message=str(error))
-                return
 
     def open_run(self, run_id: str) -> None:
         """Open the Run screen on one run, live or stored."""
-        from arena_tui.services.playback.player import Player
-        from arena_tui.services.playback.tape import RunTape
         from arena_tui.tui.screens.run import RunScreen
 
-        tape = RunTape(run_id, self.runtime)
-        self.push_screen(RunScreen(self, Player(tape, self.history)))
+        self.push_screen(RunScreen(self, self.session.player(run_id)))
 
     def notify(
         self,
@@ -208,41 +151,37 @@ class ArenaApp(App[int]):
         super().exit(result, return_code)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        yield SystemCommand(
-            "Live", "Watch what is being played now", partial(self.action_go, "live")
-        )
-        yield SystemCommand("History", "Look at stored runs", partial(self.action_go, "history"))
+        for tab in self.tabs:
+            yield SystemCommand(tab.name, tab.description, partial(self.action_go, tab.name))
         yield SystemCommand("New game", "Start a game here", self.action_new_game)
         yield SystemCommand("Help", "All keys", self.action_help)
         yield SystemCommand("Theme", "Change the colours", self.action_change_theme)
         yield SystemCommand("Picture", "Save the screen as an SVG", partial(save_picture, self))
         yield SystemCommand("Quit", "End the games played here and leave", self.action_quit)
+        if isinstance(screen, ArenaScreen):
+            yield from screen.commands()
 
     def action_go(self, name: str) -> None:
-        if name == "live":
+        """Go to a tab; one that is open below comes back as it was left."""
+        if all(screen.name != name for screen in self.screen_stack):
             while len(self.screen_stack) > 2:
                 self.pop_screen()
-        else:
-            from arena_tui.tui.screens.history import HistoryScreen
-
-            if not any(isinstance(screen, HistoryScreen) for screen in self.screen_stack):
-                self.action_go("live")
-                self.push_screen(HistoryScreen(self))
-            while not isinstance(self.screen, HistoryScreen):
-                self.pop_screen()
+            self.push_screen(next(tab for tab in self.tabs if tab.name == name).open(self))
+        while self.screen.name != name:
+            self.pop_screen()
 
     def action_help(self) -> None:
         from arena_tui.tui.screens.help import HelpScreen
 
-        self.push_screen(HelpScreen(self.screen))
+        self.push_screen(HelpScreen(self.screen, self.tabs))
 
     def action_new_game(self) -> None:
         from arena_tui.tui.screens.new_game import NewGameScreen
 
-        self.push_screen(NewGameScreen(self.runtime.games.start_in_thread))
+        self.push_screen(NewGameScreen(self.session.games.start_in_thread))
 
     async def action_quit(self) -> None:
-        playing = self.runtime.games.playing
+        playing = self.session.games.playing
         if not playing:
             self.exit(0)
             return
@@ -257,18 +196,15 @@ class ArenaApp(App[int]):
 
     async def sample(self) -> None:
         """Draw one frame: fold new events, sample them, update the visible screens."""
-        await self.runtime.catch_up()
-        queued = self.runtime.sink.stats().queued
-        self.frame = await self.feed.frame(self.runtime.consumers(), queued)
+        frame = await self.session.sample()
         for screen in self._frames.screens_in_sight():
             if isinstance(screen, ArenaScreen) and screen.is_mounted:
-                screen.show_frame(self.frame)
+                screen.show_frame(frame)
 
     async def on_unmount(self) -> None:
         self._on_leaving()
         await self._tasks.cancel(_TASKS_END_WITHIN_S)
-        PROCESS.withdraw(self.runtime)
-        if unsaved := await self.runtime.aclose(_CLOSE_WITHIN_S):
+        if unsaved := await self.session.aclose(_CLOSE_WITHIN_S):
             self.exit_message = self.exit_message or unsaved
             self._return_code = 1
         self._signals.restore()

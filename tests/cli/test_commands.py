@@ -9,11 +9,13 @@ import subprocess
 import sys
 import time
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from arena_tui import cli
 from arena_tui.cli.output import local_time
 from arena_tui.store.database import Database
 
@@ -282,11 +284,51 @@ def test_a_reader_that_has_seen_enough_is_no_error(played: Path) -> None:
     assert said == b""
 
 
+COMMANDS = (
+    "watch", "demo", "play", "publish", "persist", "runs", "show", "events", "verify", "redis",
+    "doctor", "bench",
+)  # fmt: skip
+
+
 def test_help_names_every_command(tmp_path: Path) -> None:
     text = arena(tmp_path, "--help").stdout
 
-    for command in (
-        "watch", "demo", "play", "publish", "persist", "runs", "show", "events", "verify", "redis",
-        "doctor", "bench",
-    ):  # fmt: skip
+    for command in COMMANDS:
         assert f"    {command} " in text
+
+
+def imported_by(*words: str) -> set[str]:
+    """The modules loaded after the command line was asked for help."""
+    script = "import atexit, sys; atexit.register(lambda: print(*sys.modules, file=sys.stderr));"
+    script += f"from arena_tui.cli import main; main({list(words)})"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True
+    )
+    return set(done.stderr.split())
+
+
+def test_help_imports_no_command() -> None:
+    loaded = imported_by("--help")
+
+    own = {module for module in loaded if module.startswith("arena_tui.")}
+    assert own == {"arena_tui.cli", "arena_tui.cli.arguments", "arena_tui.errors"}
+    assert not loaded & {"msgspec", "duckdb", "textual", "pyspiel", "asyncio"}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_explains_itself_without_the_others_or_a_screen(command: str) -> None:
+    name = {"redis": "server", "bench": "benching"}.get(command, command)
+    own = {f"arena_tui.cli.{name}"} | ({"arena_tui.cli.watch"} if command == "demo" else set())
+    files = {path.stem for path in Path(cli.__file__).parent.glob("*.py")}
+    modules = {f"arena_tui.cli.{each}" for each in files}
+
+    loaded = imported_by(command, "--help")
+
+    with_arguments = {each for each in loaded & modules if has_arguments(each)}
+    assert with_arguments == own
+    assert not loaded & {"textual", "pyspiel"}
+
+
+def has_arguments(module: str) -> bool:
+    """Whether the module is that of a command."""
+    return hasattr(import_module(module), "add_arguments")

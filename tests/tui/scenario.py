@@ -26,7 +26,10 @@ from arena_tui.events import (
     RunStart,
     TurnStart,
 )
+from arena_tui.services.runtime import Runtime
+from arena_tui.services.session import Session
 from arena_tui.tui.app import ArenaApp
+from arena_tui.tui.tabs import TABS, Tab
 
 START = datetime(2026, 3, 14, 12, 1, 10, 200_000, tzinfo=UTC)
 NOW = datetime(2026, 3, 14, 12, 3, 14, tzinfo=UTC)
@@ -179,13 +182,19 @@ class Scenario(ArenaApp):
     toast_s: float | None = 3_600
 
     def __init__(self, playables: Iterator[Tape] | list[Tape] | None = None, store: bool = True,
-                 theme: str | None = None) -> None:  # fmt: skip
+                 theme: str | None = None, tabs: Sequence[Tab] = TABS) -> None:  # fmt: skip
         self.clock = Clock()
         config = Config(db=":memory:" if store else None, theme=theme)
-        super().__init__(config, clock=lambda: NOW, monotonic=self.clock, frame_s=None)
+        super().__init__(
+            Session(config), clock=lambda: NOW, monotonic=self.clock, frame_s=None, tabs=tabs
+        )
         self.tapes = list(tapes() if playables is None else playables)
         self.pace = (10.0, 3.0)
         self.animation_level = "none"
+
+    @property
+    def runtime(self) -> Runtime:
+        return self.session.runtime
 
     async def play_all(self) -> None:
         """Publish everything, second by second, store it, and show it."""

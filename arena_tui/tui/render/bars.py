@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich.cells import cell_len
 from textual.strip import Strip
 
@@ -10,20 +12,27 @@ from arena_tui.tui.render.canvas import Piece, between, line, width_of
 from arena_tui.tui.render.clean import clean, fit
 from arena_tui.tui.render.palette import Palette
 from arena_tui.tui.render.text import spark
+from arena_tui.tui.tabs import Tab
 
-_SCREENS = ("Live", "History")
 _LATE_S = 2.0
 
 
 def paint_title(
-    here: str, broker: str, frame: Frame, clock: str, badge: str, palette: Palette, width: int
+    here: str,
+    tabs: Sequence[Tab],
+    broker: str,
+    frame: Frame,
+    clock: str,
+    badge: str,
+    palette: Palette,
+    width: int,
 ) -> Strip:
     """`arena-tui  1 Live  2 History      in-process · 6 live, 1 lost · 12:03:14`."""
     left: list[Piece] = [(" arena-tui ", palette.strong)]
-    for number, name in enumerate(_SCREENS, start=1):
-        style = palette.accent if name == here else palette.dim
-        left.append((f" {number} {name} ", style))
-    if here not in _SCREENS:
+    for tab in tabs:
+        style = palette.accent if tab.name == here else palette.dim
+        left.append((f" {tab.label} ", style))
+    if here not in [tab.name for tab in tabs]:
         left.append((f" {here} ", palette.accent))
     if badge:
         left += [(" ", palette.dim), (f" {badge} ", palette.warn)]

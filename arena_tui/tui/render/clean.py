@@ -11,51 +11,30 @@ from typing import Final
 
 from rich.cells import cell_len, set_cell_size
 
-_KEEP: Final = frozenset(
-    {
-        "Lu",
-        "Ll",
-        "Lt",
-        "Lm",
-        "Lo",
-        "Nd",
-        "Nl",
-        "No",
-        "Pc",
-        "Pd",
-        "Ps",
-        "Pe",
-        "Pi",
-        "Pf",
-        "Po",
-        "Sm",
-        "Sc",
-        "Sk",
-        "So",
-    }
-)
+_KEEP: Final = frozenset({
+    "Lu", "Ll", "Lt", "Lm", "Lo", "Nd", "Nl", "No", "Pc", "Pd", "Ps", "Pe", "Pi", "Pf", "Po",
+    "Sm", "Sc", "Sk", "So",
+})  # fmt: skip
 _MARKS: Final = frozenset({"Mn", "Mc", "Me"})
-_DROP: Final = frozenset({"Cf"})
 _MARKS_MAX: Final = 2
 """Combining marks kept on one character: enough to write any language, too few to climb lines."""
 _SELECTORS: Final = range(0xFE00, 0xFE10)
 _REPLACEMENT: Final = "\ufffd"
 
 
-def clean(text: object, limit: int = 400) -> str:
+def clean(text: str, limit: int = 400) -> str:
     """One line of harmless text, at most `limit` characters; line breaks become `⏎`.
 
     Control characters show as their Unicode pictures (ESC as ␛), C1 and unassigned ones as �;
     bidi and other format characters are dropped.
     """
-    raw = text if isinstance(text, str) else str(text)
-    if len(raw) > limit:
-        raw = raw[: limit - 1] + "…"
-    if raw.isascii() and raw.isprintable():
-        return raw
+    if len(text) > limit:
+        text = text[: limit - 1] + "…"
+    if text.isascii() and text.isprintable():
+        return text
     kept: list[str] = []
     marks = 0
-    for char in unicodedata.normalize("NFC", raw):
+    for char in unicodedata.normalize("NFC", text):
         category = unicodedata.category(char)
         if category in _KEEP:
             marks = 0
@@ -64,16 +43,15 @@ def clean(text: object, limit: int = 400) -> str:
             marks += 1
             if marks <= _MARKS_MAX and kept and ord(char) not in _SELECTORS:
                 kept.append(char)
-        elif category not in _DROP:
+        elif category != "Cf":
             marks = 0
             kept.append(_shown(char, category))
     return "".join(kept)
 
 
-def clean_lines(text: object, max_lines: int, limit: int = 400) -> list[str]:
+def clean_lines(text: str, max_lines: int, limit: int = 400) -> list[str]:
     """The text's lines, each cleaned; at most `max_lines`, the last saying how many more."""
-    raw = (text if isinstance(text, str) else str(text)).expandtabs(4)
-    lines = raw.replace("\r\n", "\n").split("\n", max_lines)
+    lines = text.expandtabs(4).replace("\r\n", "\n").split("\n", max_lines)
     rest = lines[max_lines:]
     shown = [clean(line, limit) for line in lines[:max_lines]]
     if rest:

@@ -44,6 +44,7 @@ _TAGS: Final = {
     "log": "log",
     "run_end": "end",
 }
+_HEADLINE_MAX: Final = 160
 
 
 def tag(delivery: Delivery) -> str:
@@ -54,11 +55,11 @@ def tag(delivery: Delivery) -> str:
     return _TAGS.get(kind) or clean(kind, 5)
 
 
-def headline(delivery: Delivery, limit: int = 160) -> str:
+def headline(delivery: Delivery) -> str:
     """What happened, in one line."""
     if isinstance(delivery, Gap):
         return _gap_line(delivery)
-    return clean(_say(delivery.event), limit)
+    return clean(_say(delivery.event), _HEADLINE_MAX)
 
 
 def details(event: Event) -> list[tuple[str, str]]:

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from rich.style import Style
 
-from arena_tui.events import AgentInfo, Delivery, Envelope, ErrorEvent, Gap, short_id
+from arena_tui.events import Delivery, Envelope, ErrorEvent, Gap, short_id
 from arena_tui.folds.totals import lost_text
 from arena_tui.folds.view import Pane
 from arena_tui.tui.render.board import board_lines, board_size
@@ -156,8 +156,7 @@ def _board_and_figures(pane: Pane, palette: Palette, width: int, room: int) -> l
     keep_for_events = max(0, min(2, room - lines))
     height = min(lines, max(1, room - keep_for_events))
     board = board_lines(pane.board, palette, width, height)
-    beside = width - columns - _STATS_GAP >= _STATS_MIN
-    if not beside:
+    if width - columns - _STATS_GAP < _STATS_MIN:
         return board
     figures = _figures(pane, palette, width - columns - _STATS_GAP)
     height = max(len(board), min(len(figures), room - keep_for_events))
@@ -176,21 +175,14 @@ def _figures(pane: Pane, palette: Palette, width: int) -> list[list[Piece]]:
     if pane.is_live and width >= 8:
         figures.append([(spark(pane.per_second, min(width, 24)).lstrip(), palette.accent)])
     else:
-        figures.append(
-            [
-                (
-                    f"{pane.turn} turn{'' if pane.turn == 1 else 's'}  "
-                    f"{least}{duration(pane.duration_s)}",
-                    palette.text,
-                )
-            ]
-        )
+        turns = f"{pane.turn} turn{'' if pane.turn == 1 else 's'}"
+        figures.append([(f"{turns}  {least}{duration(pane.duration_s)}", palette.text)])
     if pane.tokens is not None:
         figures.append(_figure("tok", least + short_count(pane.tokens), palette))
     if pane.cost_usd is not None:
         figures.append(_figure("cost", least + cost(pane.cost_usd), palette))
-    errors = f"{least}{pane.errors}"
-    figures.append(_figure("err", errors, palette, palette.bad if pane.errors else None))
+    bad = palette.bad if pane.errors else None
+    figures.append(_figure("err", f"{least}{pane.errors}", palette, bad))
     figures.append(_figure("ev", f"{pane.events:,}", palette))
     return figures
 
@@ -229,5 +221,5 @@ def _alarm(pane: Pane, palette: Palette) -> list[Piece] | None:
 
 
 def _name(pane: Pane, agent_id: str) -> str:
-    found: AgentInfo | None = next((a for a in pane.agents if a.id == agent_id), None)
+    found = next((agent for agent in pane.agents if agent.id == agent_id), None)
     return (found.name if found else "") or agent_id

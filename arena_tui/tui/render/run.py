@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from datetime import timedelta
 from typing import Final
 
@@ -10,7 +11,7 @@ from textual.strip import Strip
 
 from arena_tui.codec import encode_event
 from arena_tui.events import Delivery, ErrorEvent, Event, Gap, short_id
-from arena_tui.folds.density import Density, Mark
+from arena_tui.folds.density import Density
 from arena_tui.folds.totals import AgentTally, RunTotals, lost_text
 from arena_tui.folds.view import Instant
 from arena_tui.services.playback.playhead import Position
@@ -116,10 +117,12 @@ def paint_scrubber(
     if density is None or density.first_at is None or density.last_at is None:
         return line([(" no events yet", palette.dim)], width, palette.dim)
     first, last = clock_time(density.first_at, offset), clock_time(density.last_at, offset)
-    here = slice_at(density, position.at)
+    here = max(0, bisect_right(density.places, position.at) - 1)
     top = max(*density.counts, 1)
     pieces: list[Piece] = [(f" {first} ▕", palette.dim)]
-    marked = {mark.slice: mark for mark in sorted(density.marks, key=_is_gap)}
+    # Gaps last: no other mark of the same slice may hide one.
+    marks = sorted(density.marks, key=lambda mark: mark.kind == "gap")
+    marked = {mark.slice: mark for mark in marks}
     for index, events in enumerate(density.counts):
         mark = marked.get(index)
         if index == here:
@@ -132,22 +135,6 @@ def paint_scrubber(
             pieces.append((block, palette.accent if index < here else palette.dim))
     pieces += [("▏ ", palette.dim), ("now" if position.live else last, palette.dim)]
     return line(pieces, width, palette.dim)
-
-
-def _is_gap(mark: Mark) -> bool:
-    """Sorts gaps last: no other mark of the same slice may hide one."""
-    return mark.kind == "gap"
-
-
-def slice_at(density: Density, place: int) -> int:
-    """Index of the slice a place lies in."""
-    index = 0
-    for number, first in enumerate(density.places):
-        if first <= place:
-            index = number
-        else:
-            break
-    return index
 
 
 def inspect(delivery: Delivery | None, offset: timedelta) -> Content:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Coroutine
-from functools import wraps
+from collections.abc import Callable, Coroutine, Iterator
+from functools import partial, wraps
 from typing import Any, ClassVar, Concatenate, Final, ParamSpec, TypeVar
 
-from textual.app import ComposeResult
+from textual.app import ComposeResult, SystemCommand
 from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Input
@@ -47,16 +47,16 @@ def guarded(
 class ArenaScreen(Screen[None]):
     """A screen between title line and truth bar; subclasses define `body`."""
 
-    TITLE_NAME = ""
     NOT_WHILE_WRITING: ClassVar[frozenset[str]] = frozenset()
     """Actions whose keys edit text while an `Input` has the focus."""
 
-    def __init__(self, arena: Host) -> None:
-        super().__init__()
+    def __init__(self, arena: Host, name: str) -> None:
+        """`name` is what the title line says."""
+        super().__init__(name=name)
         self.arena = arena
 
     def compose(self) -> ComposeResult:
-        yield TitleBar(self.TITLE_NAME, self.arena.broker_name)
+        yield TitleBar(self.name or "", self.arena.tabs, self.arena.session.broker_name)
         yield from self.body()
         yield TruthBar()
         yield KeyLine()
@@ -65,15 +65,25 @@ class ArenaScreen(Screen[None]):
         """The widgets between the bars."""
         return []
 
+    def commands(self) -> Iterator[SystemCommand]:
+        """What the screen's own keys do now, for the palette."""
+        own = [each.binding for each in self.active_bindings.values() if each.node is self]
+        for binding in {binding.action: binding for binding in own}.values():
+            if "." not in binding.action.partition("(")[0]:
+                key = binding.key_display or self.app.get_key_display(binding)
+                what = (binding.tooltip or binding.description).capitalize()
+                do = partial(self.app.run_action, binding.action, self)
+                yield SystemCommand(what, f"On this screen: {key}", do)
+
     def on_mount(self) -> None:
-        self.show_frame(self.arena.frame)
+        self.show_frame(self.arena.session.frame)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         writing = isinstance(self.focused, Input)
         return not (writing and action in self.NOT_WHILE_WRITING)
 
     def on_screen_resume(self) -> None:
-        self.show_frame(self.arena.frame)
+        self.show_frame(self.arena.session.frame)
 
     def show_frame(self, frame: Frame) -> None:
         """Show a new frame; every screen updates its bars."""
@@ -82,7 +92,7 @@ class ArenaScreen(Screen[None]):
         title.frame = frame
         truth = self.query_one(TruthBar)
         truth.pace = self.arena.pace
-        truth.note = self.arena.note
+        truth.note = self.arena.session.note
         truth.since = _since(self.arena)
         truth.truth = frame.truth
 
@@ -97,7 +107,7 @@ class ArenaScreen(Screen[None]):
         self.notify(str(error) or type(error).__name__, severity="error")
 
     def on_title_bar_screen_chosen(self, message: TitleBar.ScreenChosen) -> None:
-        self.arena.action_go(("live", "history")[message.number - 1])
+        self.arena.action_go(message.name)
 
 
 def _since(arena: Host) -> str:

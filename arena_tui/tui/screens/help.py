@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar, Final
 
 from textual.app import ComposeResult
@@ -12,6 +13,7 @@ from textual.screen import ModalScreen, Screen
 from textual.widgets import Static
 
 from arena_tui.tui.render.states import LOOKS, LOSING
+from arena_tui.tui.tabs import Tab
 
 _LEGEND: Final = """\
 {running} running   {stuck} stuck: no event for 30 s   {lost} no sign of life
@@ -22,9 +24,11 @@ Lost is real loss: the store could not keep up.""".format(
     losing=LOSING.sign, **{state: look.sign for state, look in LOOKS.items()}
 )
 
-_MOVES: Final = frozenset(
-    {"move", "page", "first", "jump_to", "focus_next", "focus_previous", "copy_text", "interrupt"}
-)
+_ELSEWHERE: Final = frozenset(
+    {"move", "page", "first", "jump_to", "focus_next", "focus_previous", "copy_text", "interrupt",
+     "go"}
+)  # fmt: skip
+"""Actions that have rows of their own, or none."""
 
 
 class HelpScreen(ModalScreen[None]):
@@ -34,9 +38,10 @@ class HelpScreen(ModalScreen[None]):
         Binding("escape,question_mark,q", "dismiss", "close"),
     ]
 
-    def __init__(self, about: Screen[Any]) -> None:
+    def __init__(self, about: Screen[Any], tabs: Sequence[Tab]) -> None:
         super().__init__(classes="dialog")
         self._about = about
+        self._tabs = tabs
 
     def compose(self) -> ComposeResult:
         with VerticalScroll(classes="box"):
@@ -51,10 +56,12 @@ class HelpScreen(ModalScreen[None]):
         for active in self._about.active_bindings.values():
             binding = active.binding
             action = binding.action.partition("(")[0].rpartition(".")[2]
-            if binding.system or binding.action in seen or action in _MOVES:
+            if binding.system or binding.action in seen or action in _ELSEWHERE:
                 continue
             seen.add(binding.action)
             key = binding.key_display or self.app.get_key_display(binding)
+            if binding.action == "help":
+                rows += [_key(tab.key, tab.name.lower()) for tab in self._tabs]
             rows.append(_key(key, binding.description))
         return rows
 

@@ -53,7 +53,6 @@ Runs appear here as they are played: n starts a game."""
 class HistoryScreen(ArenaScreen):
     """The table of stored runs beside a preview of the one under the cursor."""
 
-    TITLE_NAME = "History"
     NOT_WHILE_WRITING = frozenset({"filter"})
     DEFAULT_CSS = """
     HistoryScreen {
@@ -64,15 +63,15 @@ class HistoryScreen(ArenaScreen):
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("slash", "filter", "filter", key_display="/"),
-        Binding("s", "sort(1)", "sort", key_display="s/r"),
+        Binding("s", "sort", "sort", key_display="s/r"),
         Binding("r", "reverse", "reverse the order", show=False),
         Binding("d", "delete", "delete"),
         Binding("n", "app.new_game", "new game", show=False),
         Binding("escape", "back", "back"),
     ]
 
-    def __init__(self, arena: Host) -> None:
-        super().__init__(arena)
+    def __init__(self, arena: Host, name: str) -> None:
+        super().__init__(arena, name)
         self._pages = _Pages()
         self._loaded_at = float("-inf")
 
@@ -81,7 +80,7 @@ class HistoryScreen(ArenaScreen):
 
     def on_mount(self) -> None:
         self.query_one(VirtualTable).focus()
-        if self.arena.config.db is None:
+        if self.arena.session.config.db is None:
             self.query_one(VirtualTable).say_when_empty(
                 "Nothing is stored: started with --no-store."
             )
@@ -92,7 +91,7 @@ class HistoryScreen(ArenaScreen):
     def show_frame(self, frame: Frame) -> None:
         super().show_frame(frame)
         now = self.arena.monotonic()
-        if now - self._loaded_at >= _REFRESH_S and self.arena.history is not None:
+        if now - self._loaded_at >= _REFRESH_S and self.arena.session.history is not None:
             self._loaded_at = now
             self._reload()
 
@@ -130,8 +129,8 @@ class HistoryScreen(ArenaScreen):
     def action_filter(self) -> None:
         self.query_one(Question).ask("filter", FILTER_HINT)
 
-    def action_sort(self, step: int) -> None:
-        place = _SORTS.index(self._pages.sort) + step
+    def action_sort(self) -> None:
+        place = _SORTS.index(self._pages.sort) + 1
         self._pages.sort = cast("SortKey", _SORTS[place % len(_SORTS)])
         self._reload()
 
@@ -149,10 +148,10 @@ class HistoryScreen(ArenaScreen):
 
     def action_delete(self) -> None:
         totals = self._pages.totals(self.query_one(VirtualTable).cursor)
-        history = self.arena.history
+        history = self.arena.session.history
         if totals is None or history is None:
             return
-        if totals.status == "running" and self.arena.feed.view(totals.run_id) is not None:
+        if totals.status == "running" and self.arena.session.feed.view(totals.run_id) is not None:
             self.notify("it is still being played", severity="warning")
             return
         name = f"{clean(totals.game, 40)} · {clean(short_id(totals.run_id))}"
@@ -174,7 +173,7 @@ class HistoryScreen(ArenaScreen):
     @work(exclusive=True, group="reload", exit_on_error=False)
     async def _reload(self) -> None:
         """Count the matching runs again, and reload the visible pages."""
-        history = self.arena.history
+        history = self.arena.session.history
         if history is None:
             return
         table = self.query_one(VirtualTable)
@@ -189,7 +188,7 @@ class HistoryScreen(ArenaScreen):
 
     @work(exclusive=True, group="pages", exit_on_error=False)
     async def _load(self, first: int, last: int) -> None:
-        history = self.arena.history
+        history = self.arena.session.history
         assert history is not None
         await self._pages.load(history, first, last)
         self.query_one(VirtualTable).refresh()
@@ -200,7 +199,7 @@ class HistoryScreen(ArenaScreen):
         totals = self._pages.totals(self.query_one(VirtualTable).cursor)
         panel = self.query_one("#preview", VerticalScroll)
         text = panel.query_one(Static)
-        history = self.arena.history
+        history = self.arena.session.history
         if totals is None or history is None or not panel.display:
             text.update("")
             return
@@ -212,7 +211,7 @@ class HistoryScreen(ArenaScreen):
         totals = self._pages.totals(index)
         if totals is None:
             return None
-        lost = totals.status == "running" and self.arena.feed.view(totals.run_id) is None
+        lost = totals.status == "running" and self.arena.session.feed.view(totals.run_id) is None
         status: PaneState = "lost" if lost else totals.status
         return [
             (stamp(totals.started_at, self.arena.utc_offset)[5:], "dim"),
@@ -292,8 +291,8 @@ def _style(status: PaneState) -> str:
 def _outcome(totals: RunTotals, status: PaneState) -> str:
     glyph = LOOKS[status].sign
     if status != "finished":
-        told = totals.reason and totals.reason != status
-        return f"{glyph} {status}" + (f": {clean(totals.reason, 60)}" if told else "")
+        reason = "" if totals.reason == status else totals.reason
+        return f"{glyph} {status}" + (f": {clean(reason, 60)}" if reason else "")
     if len(totals.winners) == 1:
         return f"{glyph} {clean(totals.winners[0], 24)} won"
     return f"{glyph} draw" if len(totals.outcome) > 1 else f"{glyph} finished"

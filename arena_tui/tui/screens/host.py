@@ -2,46 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
-from arena_tui.config import Config
-from arena_tui.consumers.feed import Feed, Frame
-
-if TYPE_CHECKING:
-    from arena_tui.store.history import History  # DuckDB takes 100 ms to import
+from arena_tui.services.session import Session
+from arena_tui.tui.tabs import Tab
 
 
 class Host(Protocol):
     """The app as its screens see it."""
 
     @property
-    def config(self) -> Config:
-        """The settings in force."""
+    def session(self) -> Session:
+        """What is shown."""
 
     @property
-    def feed(self) -> Feed:
-        """The folds of live runs."""
-
-    @property
-    def history(self) -> History | None:
-        """The store; None while it is not open."""
-
-    @property
-    def frame(self) -> Frame:
-        """The newest frame."""
+    def tabs(self) -> Sequence[Tab]:
+        """The screens that the title line names."""
 
     @property
     def pace(self) -> tuple[float, float]:
         """Frames per second, and how long one takes, in ms."""
-
-    @property
-    def note(self) -> str | None:
-        """A current notice or warning for the user."""
-
-    @property
-    def broker_name(self) -> str:
-        """The source of events, as the title line names it."""
 
     @property
     def began(self) -> tuple[datetime, float]:
@@ -58,7 +40,7 @@ class Host(Protocol):
         """The time of day."""
 
     def action_go(self, name: str) -> None:
-        """Go to the screen of that name: `live` or `history`."""
+        """Go to the tab of that name."""
 
     def open_run(self, run_id: str) -> None:
         """Open the Run screen on one run, live or stored."""

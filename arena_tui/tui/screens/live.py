@@ -49,7 +49,6 @@ _TABLE_FROM: Final = 3
 class LiveScreen(ArenaScreen):
     """The mosaic of all live runs."""
 
-    TITLE_NAME = "Live"
     NOT_WHILE_WRITING = frozenset({"filter"})
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("n", "app.new_game", "new game"),
@@ -62,8 +61,8 @@ class LiveScreen(ArenaScreen):
         Binding("escape", "back", "clear the filter", key_display="esc"),
     ]
 
-    def __init__(self, arena: Host) -> None:
-        super().__init__(arena)
+    def __init__(self, arena: Host, name: str) -> None:
+        super().__init__(arena, name)
         self._frame = Frame()
         self._panes: list[Pane] = []
         self._sort = SORTS[0]
@@ -142,7 +141,7 @@ class LiveScreen(ArenaScreen):
         self._show_panes()
 
     def action_clear(self) -> None:
-        self.arena.feed.clear_finished()
+        self.arena.session.feed.clear_finished()
 
     def _focus_runs(self) -> None:
         shown = self.query_one(ContentSwitcher).visible_content

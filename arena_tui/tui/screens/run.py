@@ -29,19 +29,26 @@ _DENSITY_EVERY_S: Final = 1.0
 class RunScreen(ArenaScreen):
     """Translates keys and messages into calls to the player, and shows its state."""
 
-    TITLE_NAME = "Run"
     NOT_WHILE_WRITING = frozenset({"step", "go_to", "speed", "ask"})
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("space", "play", "play"),
-        Binding("left", "step(-1)", "event", key_display="←/→", priority=True),
+        Binding(
+            "left", "step(-1)", "event", key_display="←/→", priority=True, tooltip="previous event"
+        ),
         Binding("right", "step(1)", "next event", show=False, priority=True),
-        Binding("left_square_bracket", "jump('turn_start', -1)", "turn", key_display="[ ]"),
+        Binding(
+            "left_square_bracket",
+            "jump('turn_start', -1)",
+            "turn",
+            key_display="[ ]",
+            tooltip="previous turn",
+        ),
         Binding("right_square_bracket", "jump('turn_start', 1)", "next turn", show=False),
-        Binding("e", "jump('error', 1)", "error", key_display="e/E"),
+        Binding("e", "jump('error', 1)", "error", key_display="e/E", tooltip="next error"),
         Binding("E", "jump('error', -1)", "previous error", show=False),
-        Binding("g", "ask('go to')", "goto"),
+        Binding("g", "ask('go to')", "goto", tooltip="go to"),
         Binding("slash", "ask('search')", "find", key_display="/"),
-        Binding("plus,equals_sign", "speed(1)", "speed", key_display="+/-"),
+        Binding("plus,equals_sign", "speed(1)", "speed", key_display="+/-", tooltip="faster"),
         Binding("minus", "speed(-1)", "slower", show=False),
         Binding("n", f"jump('{MATCH}', 1)", "next match", show=False),
         Binding("N", f"jump('{MATCH}', -1)", "previous match", show=False),
@@ -53,7 +60,7 @@ class RunScreen(ArenaScreen):
     ]
 
     def __init__(self, arena: Host, player: Player) -> None:
-        super().__init__(arena)
+        super().__init__(arena, "Run")
         self._player = player
         self._ticked_at = 0.0
         self._slices = 0

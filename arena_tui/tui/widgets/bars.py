@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from rich.cells import cell_len
@@ -15,6 +16,7 @@ from textual.widgets import Footer
 
 from arena_tui.consumers.feed import Frame, Truth
 from arena_tui.tui.render.bars import paint_title, paint_truth
+from arena_tui.tui.tabs import Tab
 from arena_tui.tui.widgets.painted import Painted
 
 _ALWAYS: Final = ("back", "help")
@@ -36,18 +38,20 @@ class TitleBar(Painted):
     class ScreenChosen(Message):
         """The name of a screen was clicked."""
 
-        def __init__(self, number: int) -> None:
-            self.number = number
+        def __init__(self, name: str) -> None:
+            self.name = name
             super().__init__()
 
-    def __init__(self, here: str, broker: str) -> None:
+    def __init__(self, here: str, tabs: Sequence[Tab], broker: str) -> None:
         super().__init__()
         self._here = here
+        self._tabs = tabs
         self._broker = broker
 
     def render_line(self, y: int) -> Strip:
         return paint_title(
             self._here,
+            self._tabs,
             self._broker,
             self.frame,
             self.clock,
@@ -58,10 +62,11 @@ class TitleBar(Painted):
 
     def on_click(self, event: events.Click) -> None:
         text = self.render_line(0).text
-        for number, name in ((1, " 1 Live "), (2, " 2 History ")):
-            at = text.find(name)
-            if at <= event.x < at + len(name):
-                self.post_message(self.ScreenChosen(number))
+        for tab in self._tabs:
+            label = f" {tab.label} "
+            at = text.find(label)
+            if at <= event.x < at + len(label):
+                self.post_message(self.ScreenChosen(tab.name))
 
 
 class TruthBar(Painted):

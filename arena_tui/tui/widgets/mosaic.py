@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 from itertools import chain
-from typing import ClassVar
+from typing import ClassVar, TypeAlias
 
 from textual import events
 from textual.binding import Binding, BindingType
@@ -19,6 +19,9 @@ from arena_tui.tui.render.mosaic import Grid, lay_out
 from arena_tui.tui.render.palette import Palette
 from arena_tui.tui.render.pane import paint_pane
 from arena_tui.tui.widgets.painted import Painted
+
+_Key: TypeAlias = tuple[Pane | None, int, int, bool, Palette]
+"""All that the lines of a cell depend on."""
 
 
 class Mosaic(Painted, can_focus=True):
@@ -183,7 +186,7 @@ class _PaintedPanes:
 
     def __init__(self, offset: timedelta) -> None:
         self._offset = offset
-        self._painted: dict[tuple[int, int], tuple[object, list[list[Piece]]]] = {}
+        self._painted: dict[tuple[int, int], tuple[_Key, list[list[Piece]]]] = {}
 
     def clear(self) -> None:
         """Invalidate the cache."""
@@ -206,7 +209,6 @@ class _PaintedPanes:
         return lines
 
 
-def _same(left: object, right: tuple[object, ...]) -> bool:
+def _same(left: _Key, right: _Key) -> bool:
     """Whether two keys are equal; panes by identity, as an unchanged one is the same object."""
-    assert isinstance(left, tuple)
     return left[0] is right[0] and left[1:4] == right[1:4] and left[4] is right[4]

@@ -1,0 +1,63 @@
+"""What the arguments of several commands have in common. Imports no command."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING
+
+from arena_tui.errors import UsageError
+
+if TYPE_CHECKING:
+    from arena_tui.broker_url import BrokerUrl
+
+
+class Parser(argparse.ArgumentParser):
+    """Reports wrong usage in one line that points to --help."""
+
+    def error(self, message: str) -> None:  # type: ignore[override]
+        from arena_tui.broker_url import redacted
+
+        text = f"arena-tui: {redacted(message)}: see {self.prog} --help"
+        print(text, file=sys.stderr)  # noqa: T201
+        raise SystemExit(UsageError.exit_code)
+
+
+def add_common(parser: Parser) -> None:
+    """The arguments of every command."""
+    parser.add_argument(
+        "--broker",
+        metavar="URL",
+        type=_broker,
+        help="memory:, redis://…, rediss://…, unix://… (ARENA_BROKER)",
+    )
+    parser.add_argument("--db", metavar="PATH", help="the store's file, or :memory: (ARENA_DB)")
+    parser.add_argument("--json", action="store_true", help="one JSON object a line, nothing else")
+    parser.add_argument("--debug", action="store_true", help="a traceback with an error")
+
+
+def add_no_store(parser: Parser, help_text: str) -> None:
+    """`--no-store`, which sets `store` to False."""
+    parser.add_argument("--no-store", dest="store", action="store_false", help=help_text)
+
+
+def add_record(parser: Parser) -> None:
+    """`--record`."""
+    parser.add_argument(
+        "--record",
+        metavar="FILE",
+        help="append every event to this file, too, as a JSON line; goes on where it stopped",
+    )
+
+
+def whole_number(text: str) -> int:
+    """A type of argument: a number from 0."""
+    if not text.isascii() or not text.isdigit():
+        raise argparse.ArgumentTypeError(f"{text[:20]!r} is not a number from 0")
+    return int(text)
+
+
+def _broker(text: str) -> BrokerUrl:
+    from arena_tui.broker_url import BrokerUrl
+
+    return BrokerUrl(text)

@@ -1,0 +1,75 @@
+"""`runs`: lists stored runs."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+
+from arena_tui.cli.arguments import Parser, whole_number
+from arena_tui.cli.output import local_time, say_json, say_table
+from arena_tui.cli.stored import NO_LIMIT, open_store, run_fields, status_of
+from arena_tui.events import short_id
+from arena_tui.folds.totals import RunTotals, lost_text
+from arena_tui.store.filters import parse_filter
+from arena_tui.store.history import read_runs
+
+
+def add_arguments(parser: Parser) -> None:
+    """The arguments of `runs`."""
+    parser.set_defaults(function=runs)
+    parser.add_argument("filter", nargs="*", help='game:chess err>0 cost>0.1 "rate limit"')
+    parser.add_argument("--limit", type=whole_number, metavar="N", help="the newest N only")
+
+
+def runs(arguments: argparse.Namespace) -> int:
+    """List runs, oldest first."""
+    where, parameters = parse_filter(_filter_text(arguments.filter))
+    limit = arguments.limit or NO_LIMIT
+    with open_store(arguments) as database:
+        found = database.read_now(
+            lambda connection: read_runs(connection, where, parameters, limit=limit)
+        )[::-1]
+    if arguments.json:
+        for totals in found:
+            say_json(run_fields(totals))
+    else:
+        say_table(
+            (
+                "run",
+                "started",
+                "game",
+                "agents",
+                "status",
+                "turns",
+                "events",
+                "err",
+                "lost",
+                "cost",
+            ),
+            map(_run_cells, found),
+        )
+    return 0
+
+
+def _filter_text(words: list[str]) -> str:
+    """A single argument is a whole filter; of several, those with spaces are quoted again."""
+    if len(words) == 1:
+        return words[0]
+    return " ".join(shlex.quote(word) if " " in word else word for word in words)
+
+
+def _run_cells(totals: RunTotals) -> list[str]:
+    started = "–" if totals.started_at is None else local_time(totals.started_at)
+    won = f" · {', '.join(totals.winners)} won" if totals.winners else ""
+    return [
+        short_id(totals.run_id),
+        started,
+        totals.game,
+        " vs ".join(agent.id for agent in totals.agents),
+        status_of(totals) + won,
+        str(totals.turns),
+        str(totals.events),
+        str(totals.errors),
+        lost_text(totals.lost, totals.lost_unknown),
+        "–" if totals.cost_usd is None else f"${totals.cost_usd:.3f}",
+    ]

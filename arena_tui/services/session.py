@@ -1,0 +1,129 @@
+"""What one dashboard opens, plays, samples and closes. Knows nothing of how it is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from arena_tui.config import Config
+from arena_tui.consumers.feed import Feed, Frame
+from arena_tui.consumers.protocol import ConsumerFactory
+from arena_tui.services.connect import PROCESS
+from arena_tui.services.games import Games, Playable
+from arena_tui.services.runtime import Runtime
+
+if TYPE_CHECKING:
+    from arena_tui.services.playback.player import Player
+    from arena_tui.store.history import History
+
+_NOTICE_S: Final = 60.0
+
+
+class Session:
+    """Everything behind one dashboard: `begin`, then `open`; `sample` now and then; `aclose`.
+
+    It may be created anywhere; everything else happens on one event loop.
+
+    Args:
+        config: Settings.
+        playables: Games and scripts to start on opening.
+        continuous: Whether a new game starts when one of `playables` ends.
+        follow: JSON Lines files to show as they grow.
+        consumers: Make what else consumes the events, a recorder say.
+
+    Attributes:
+        runtime, feed: Set by `begin`.
+        frame: The newest one.
+    """
+
+    runtime: Runtime
+    feed: Feed
+
+    def __init__(
+        self,
+        config: Config,
+        playables: Sequence[Playable] = (),
+        continuous: bool = False,
+        follow: Sequence[Path] = (),
+        consumers: Sequence[ConsumerFactory] = (),
+    ) -> None:
+        self.config = config
+        self.frame = Frame()
+        self._playables = playables
+        self._continuous = continuous
+        self._follow = follow
+        self._consumers = consumers
+        self._noticed: str | None = None
+        self._noticed_at = 0.0
+
+    @property
+    def broker_name(self) -> str:
+        """The source of events."""
+        return self.runtime.broker.name
+
+    @property
+    def history(self) -> History | None:
+        """The store; None while it is not open."""
+        return self.runtime.history
+
+    @property
+    def games(self) -> Games:
+        """The games of this process."""
+        return self.runtime.games
+
+    @property
+    def note(self) -> str | None:
+        """The newest notice or warning, for a minute; the log keeps them all."""
+        warnings = self.frame.broker.warnings if self.frame.broker else ()
+        newest = next(reversed([*warnings, *self.runtime.notices]), None)
+        if newest != self._noticed:
+            self._noticed = newest
+            self._noticed_at = self._monotonic()
+        return newest if self._monotonic() - self._noticed_at <= _NOTICE_S else None
+
+    async def begin(self, monotonic: Callable[[], float]) -> None:
+        """Do what is quick: take connections of this process, and fold their events.
+
+        Args:
+            monotonic: Clock in seconds, for durations.
+        """
+        self._monotonic = monotonic
+        self.runtime = Runtime(self.config, consumers=self._consumers)
+        PROCESS.offer(self.runtime)
+        self.feed = (await self.runtime.consume(partial(Feed, clock=monotonic))).consumer
+
+    async def open(self) -> None:
+        """Do what is slow: reach the broker, open the store, start following and playing.
+
+        Raises:
+            ArenaError: Some of it cannot be done; the message says why.
+        """
+        await self.runtime.open()
+        self.runtime.follow(self._follow)
+        for playable in self._playables:
+            await self.games.start_in_thread(playable, self._continuous)
+
+    async def sample(self) -> Frame:
+        """Fold new events, and sample them."""
+        await self.runtime.catch_up()
+        queued = self.runtime.sink.stats().queued
+        self.frame = await self.feed.frame(self.runtime.consumers(), queued)
+        return self.frame
+
+    def player(self, run_id: str) -> Player:
+        """A player of one run, live or stored; close it."""
+        from arena_tui.services.playback.player import Player
+        from arena_tui.services.playback.tape import RunTape
+
+        return Player(RunTape(run_id, self.runtime), self.history)
+
+    def unsaved(self) -> str | None:
+        """What would be lost if the process ended now; see `Runtime.unsaved`."""
+        return self.runtime.unsaved()
+
+    async def aclose(self, within_s: float) -> str | None:
+        """End the games, store what they played, and close; see `Runtime.aclose`."""
+        PROCESS.withdraw(self.runtime)
+        return await self.runtime.aclose(within_s)
