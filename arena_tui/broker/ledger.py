@@ -18,12 +18,13 @@ import threading
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 
-from arena_tui.broker.protocol import BrokerStats, Cursor, Limits, RunMeta, Start
+from arena_tui.broker.protocol import Cursor, Limits, RunMeta, Start
 from arena_tui.broker.readers import Readers
 from arena_tui.broker.recent import Recent
 from arena_tui.broker.recovery import Recover
 from arena_tui.broker.ring import RunLog
 from arena_tui.broker.starting import Origin, cursor_in
+from arena_tui.broker.stats import BrokerStats
 from arena_tui.broker.stream import Progress, RunStream
 from arena_tui.broker.subscription import AckSink, LedgerSubscription
 from arena_tui.broker.warnings import Warnings

@@ -9,7 +9,6 @@ from threading import get_ident
 
 from arena_tui.broker.ledger import Ledger
 from arena_tui.broker.protocol import (
-    BrokerStats,
     Limits,
     Outgoing,
     RunInfo,
@@ -18,6 +17,7 @@ from arena_tui.broker.protocol import (
     Subscription,
 )
 from arena_tui.broker.refused import Refused
+from arena_tui.broker.stats import BrokerStats
 from arena_tui.broker.stream import HEARTBEAT_S
 from arena_tui.codec import sealed
 from arena_tui.errors import RunClosedError

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping
 
-from arena_tui.broker.protocol import ConsumerStats, Limits
+from arena_tui.broker.protocol import Limits
+from arena_tui.broker.stats import ConsumerStats
 from arena_tui.broker.stream import RunStream
 from arena_tui.broker.subscription import LedgerSubscription
 from arena_tui.broker.warnings import Warnings

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final, Protocol
 
-from arena_tui.broker.protocol import Cursor, RunInfo, RunMeta, RunProgress, RunStats
+from arena_tui.broker.protocol import Cursor, RunInfo, RunMeta
 from arena_tui.broker.ranges import SeqRanges
 from arena_tui.broker.ring import RunLog
+from arena_tui.broker.stats import RunProgress, RunStats
 from arena_tui.events import Gap
 
 HEARTBEAT_S: Final = 5.0

@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from arena_tui.broker.backlog import Backlog
-from arena_tui.broker.protocol import ConsumerStats, Cursor, Start
+from arena_tui.broker.protocol import Cursor, Start
 from arena_tui.broker.recovery import Recover, Recovery
 from arena_tui.broker.starting import Origin, StartCursors, start_in
+from arena_tui.broker.stats import ConsumerStats
 from arena_tui.broker.stream import NEVER, RunStream
 from arena_tui.broker.window import Window
 from arena_tui.events import Delivery, Envelope, Gap

@@ -10,14 +10,8 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from arena_tui.broker.protocol import (
-    STORE,
-    BrokerStats,
-    Cursor,
-    RunInfo,
-    RunState,
-    RunStats,
-)
+from arena_tui.broker.protocol import STORE, Cursor, RunInfo, RunState
+from arena_tui.broker.stats import BrokerStats, RunStats
 from arena_tui.consumers.protocol import Consumer, ConsumerInfo, ConsumerState, Context
 from arena_tui.events import Delivery, Envelope, Gap, RunStart
 from arena_tui.folds.accounts import Account

@@ -28,7 +28,8 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 from msgspec import Struct
 
-from arena_tui.broker.protocol import BrokerProtocol, ConsumerStats, Cursor, Start
+from arena_tui.broker.protocol import BrokerProtocol, Cursor, Start
+from arena_tui.broker.stats import ConsumerStats
 from arena_tui.config import Config, consumers_path
 from arena_tui.events import Delivery
 from arena_tui.folds.accounts import Account, account_of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from arena_tui.broker.protocol import RunStats
+from arena_tui.broker.stats import RunStats
 
 
 class Account(Struct, frozen=True, kw_only=True):

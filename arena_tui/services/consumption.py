@@ -13,7 +13,8 @@ from typing import Final, Generic, TypeVar
 
 from msgspec.structs import asdict
 
-from arena_tui.broker.protocol import BrokerProtocol, ConsumerStats, Subscription
+from arena_tui.broker.protocol import BrokerProtocol, Subscription
+from arena_tui.broker.stats import ConsumerStats
 from arena_tui.consumers.protocol import Consumer, ConsumerInfo, ConsumerState
 from arena_tui.errors import ArenaError
 from arena_tui.events import Delivery

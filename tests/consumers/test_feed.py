@@ -6,7 +6,8 @@ import pytest
 from msgspec.structs import replace
 
 from arena_tui.broker.memory import InProcessBroker
-from arena_tui.broker.protocol import STORE, BrokerStats, Cursor, Limits, RunMeta
+from arena_tui.broker.protocol import STORE, Cursor, Limits, RunMeta
+from arena_tui.broker.stats import BrokerStats
 from arena_tui.config import Config
 from arena_tui.consumers.feed import Feed
 from arena_tui.consumers.protocol import ConsumerInfo, Context, Counters

@@ -24,7 +24,6 @@ from msgspec.structs import replace
 
 from arena_tui.broker.ledger import Ledger
 from arena_tui.broker.protocol import (
-    BrokerStats,
     Cursor,
     Limits,
     Outgoing,
@@ -44,6 +43,7 @@ from arena_tui.broker.redis.scripts import REAP, meta_key
 from arena_tui.broker.redis.watcher import Watcher
 from arena_tui.broker.redis.writer import Writer
 from arena_tui.broker.refused import Refused
+from arena_tui.broker.stats import BrokerStats
 from arena_tui.broker.stream import HEARTBEAT_S
 from arena_tui.broker.tasks import cancel_until_done, restart_on_failure
 from arena_tui.broker.timing import Timing

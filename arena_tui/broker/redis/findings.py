@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
+
+from msgspec import Struct
 
 from arena_tui.broker.protocol import Cursor
 from arena_tui.broker.redis.codec import parse_ended
@@ -11,7 +13,7 @@ from arena_tui.broker.redis.lookup import Row
 from arena_tui.events import Gap
 
 
-class Seen(NamedTuple):
+class Seen(Struct, frozen=True):
     """A run as the server has it: its newest event, and what else it says of it."""
 
     at: Cursor
@@ -28,32 +30,32 @@ class Seen(NamedTuple):
         return cls(at, status, silent_ms / 1_000, parse_ended(ended), any(whole[1:]))
 
 
-class Skipped(NamedTuple):
+class Skipped(Struct, frozen=True):
     """The server no longer has the events up to this seq."""
 
     to_seq: int
 
 
-class Renewed(NamedTuple):
+class Renewed(Struct, frozen=True):
     """The run goes on under this epoch; `ended` are the last cursors of its streams before."""
 
     epoch: int
     ended: Sequence[Cursor]
 
 
-class EndLost(NamedTuple):
+class EndLost(Struct, frozen=True):
     """The run has ended, and its end was lost."""
 
 
-class EndLeft(NamedTuple):
+class EndLeft(Struct, frozen=True):
     """Its producer left the run, and every durable consumer has all of it."""
 
 
-class Back(NamedTuple):
+class Back(Struct, frozen=True):
     """The run was missing, and is there again."""
 
 
-class GivenUp(NamedTuple):
+class GivenUp(Struct, frozen=True):
     """The run was missing, and does not come back."""
 
     lost: Gap

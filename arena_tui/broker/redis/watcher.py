@@ -181,7 +181,8 @@ class Watcher:
             await self._link.call(RENEW, (meta_key(position.run_id), position.key), newest)
         elif position.at < seen.at and position.at == position.looked_at:
             await self._look_at_stalled(position, seen)
-        if end := find_end(position.at, position.newest_epoch, seen):
+        end = find_end(position.at, position.newest_epoch, seen)
+        if end is not None:
             self._positions.apply(position, end)
         position.on_looked()
 

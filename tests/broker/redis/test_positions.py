@@ -139,6 +139,32 @@ def test_nothing_has_been_read_of_a_run_that_was_never_seen() -> None:
     assert not positions.has_read("new", Cursor(1, 1))
 
 
+async def test_nothing_is_held_of_a_run_that_its_producer_left(redis_url: str) -> None:
+    broker = RedisBroker(BrokerUrl(redis_url), timing=Timing(look_s=0.02, ack_s=0.01, sweep_s=0.01))
+    await broker.start()
+    store = broker.subscribe("store", durable=True)
+    epoch = (await broker.open_run(RunMeta(run_id="a"))).epoch
+    await broker.publish("a", LogEvent())
+    await anext(store)
+    store.ack({"a": Cursor(epoch, 1)})
+
+    with redis.Redis.from_url(redis_url) as client:
+        client.hset(meta_key("a"), "alive", 1)
+
+    async def held() -> list[int]:
+        return [each.held for each in (await broker.stats()).runs]
+
+    before = await held()
+    await until(lambda: is_empty(held), at_most_s=_AT_MOST_S)
+    await broker.aclose()
+
+    assert before == [1]
+
+
+async def is_empty(held: Callable[[], Awaitable[list[int]]]) -> bool:
+    return await held() == [0]
+
+
 async def test_closing_releases_who_waits_for_a_run_that_is_never_found(redis_url: str) -> None:
     broker = RedisBroker(BrokerUrl(redis_url))
     with redis.Redis.from_url(redis_url) as client:

@@ -1,0 +1,83 @@
+"""Snapshots of a broker's counters."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+
+class RunProgress(Struct, frozen=True, kw_only=True):
+    """One durable consumer's progress in one run, in events.
+
+    Attributes:
+        lag: Published and not acked; lag_peak: its maximum so far.
+        overflow: Lost because the broker evicted them before this consumer read them.
+    """
+
+    name: str
+    lag: int
+    lag_peak: int
+    overflow: int
+
+
+class RunStats(Struct, frozen=True, kw_only=True):
+    """Counters of one run's log, in events.
+
+    Attributes:
+        overflow: Events that any durable consumer lost, each counted once; trimming alone is no
+            loss.
+        consumers: Progress of the durable consumers.
+    """
+
+    run_id: str
+    held: int
+    high_water: int
+    trimmed: int
+    overflow: int
+    consumers: tuple[RunProgress, ...]
+
+    def lag(self, consumer: str) -> int:
+        """Events that this durable consumer has yet to ack; 0 when there is no such consumer."""
+        return next((each.lag for each in self.consumers if each.name == consumer), 0)
+
+
+class ConsumerStats(Struct, frozen=True, kw_only=True):
+    """One consumer's progress in all its runs, in events.
+
+    Attributes:
+        skipped: Published, but before its start cursor.
+        lag: Published and not yet delivered; lag_peak: its maximum so far.
+        lag_s: Age of the oldest event not yet delivered.
+        overflow: Lost by this consumer because the broker evicted them.
+    """
+
+    name: str
+    durable: bool
+    delivered: int = 0
+    in_gaps: int = 0
+    skipped: int = 0
+    lag: int = 0
+    lag_peak: int = 0
+    lag_s: float = 0.0
+    overflow: int = 0
+
+
+class BrokerStats(Struct, frozen=True, kw_only=True):
+    """A snapshot of all counters since the broker started.
+
+    Attributes:
+        warnings: The newest high-water, overflow and connection warnings, oldest first.
+        link: Current problem of the connection to the server; None when there is none.
+        unsent: Events accepted here that the server has not acknowledged.
+        failures: Failures of background work here, whose cause was set aside.
+    """
+
+    capacity: int
+    published: int
+    trimmed: int
+    overflow: int
+    runs: tuple[RunStats, ...]
+    consumers: tuple[ConsumerStats, ...]
+    warnings: tuple[str, ...]
+    link: str | None = None
+    unsent: int = 0
+    failures: int = 0
