@@ -17,7 +17,7 @@ from arena_tui.broker.redis.scripts import CONSUMERS, SWEEP, acks_key, events_ke
 from arena_tui.broker.timing import Timing
 from arena_tui.broker_url import BrokerUrl
 from arena_tui.config import Config
-from arena_tui.consumers.lines import Recorder
+from arena_tui.consumers.lines import Recorder, recording
 from arena_tui.events import LogEvent
 from arena_tui.services.runtime import Runtime
 from tests.waiting import until
@@ -39,8 +39,8 @@ def recorded(path: Path) -> list[dict[str, Any]]:
 
 async def record_up_to(url: str, path: Path, seq: int) -> None:
     """Record without a store until this event is in the file, then close cleanly."""
-    runtime = Runtime(Config(broker=BrokerUrl(url), db=None), FEW, timing=QUICK)
-    await runtime.consume(Recorder(path, runtime.broker.name))
+    config = Config(broker=BrokerUrl(url), db=None)
+    runtime = Runtime(config, FEW, consumers=[recording(path)], timing=QUICK)
     await runtime.open()
     await until(lambda: f'"seq":{seq},'.encode() in path.read_bytes())
     await runtime.aclose()
