@@ -47,7 +47,7 @@ class Ledger:
     Attributes:
         window: The newest deliveries of all runs, in order of arrival.
         streams: The newest stream of each run, by run id, in order of opening; to read only.
-        warn: Logs a warning, and keeps it among the newest.
+        warnings: All warnings of this process.
         published: Events published in all runs, as far as consumers here can read them.
     """
 
@@ -66,9 +66,8 @@ class Ledger:
         # Upstream evicts what exceeds a run's capacity, unseen by its cache: so hold no more.
         decoded = limits.decoded if held is None else min(limits.decoded, limits.capacity)
         self.window = Window(decoded, limits.run_bytes)
-        self._warnings = Warnings()
-        self.warn = self._warnings.add
-        self._readers = Readers(limits, self._warnings, self.streams)
+        self.warnings = Warnings(clock)
+        self._readers = Readers(limits, self.warnings, self.streams)
         self.published = 0
         self.thread = threading.get_ident()
         self._is_cache = held is not None
@@ -197,9 +196,7 @@ class Ledger:
                 gap = Gap(run_id, epoch, seq + 1, seq, "unknown")
                 log = RunLog(run_id, epoch, self._held, gap.from_seq)
                 reader.enqueue(RunStream(RunMeta(run_id=run_id), log, self.clock()), 0, gap)
-                self.warn(
-                    f"run {run_id}: it is no longer in Redis, and what {reader.name} lacks is lost"
-                )
+                self.warnings.add("run_missing", run_id, reader.name)
             reader.unfinished.clear()
         self._readers.wake()
 
@@ -303,7 +300,8 @@ class Ledger:
             overflow=self._readers.overflow,
             runs=tuple(stream.stats() for stream in streams),
             consumers=self._readers.stats(),
-            warnings=self._warnings.newest(),
+            warnings=self.warnings.newest(),
+            warned=self.warnings.counts(),
         )
 
     def close(self) -> None:

@@ -44,6 +44,7 @@ class InProcessBroker:
         self.shared = False
         self._clock = clock
         self._ledger = Ledger(self.limits, clock)
+        self.warnings = self._ledger.warnings
         self._epoch = 0
 
     async def start(self) -> None:

@@ -29,6 +29,7 @@ from msgspec import Struct
 
 from arena_tui.broker.refused import Refused
 from arena_tui.broker.stats import BrokerStats, ConsumerStats
+from arena_tui.broker.warnings import Warnings
 from arena_tui.events import AgentInfo, Delivery, Event, RunStart, RunStatus
 
 RunState: TypeAlias = Literal["open", "lost", "closed"]
@@ -145,11 +146,13 @@ class BrokerProtocol(Protocol):
     Attributes:
         name: For display: `in-process`, `redis 127.0.0.1:6379`.
         shared: Whether other processes publish to and read from it, too.
+        warnings: Takes the warnings of the whole process, not the broker's alone.
     """
 
     limits: Limits
     name: str
     shared: bool
+    warnings: Warnings
 
     async def start(self) -> None:
         """Connect and start the background tasks; `subscribe` may be called before. Idempotent.

@@ -121,10 +121,8 @@ class Readers:
         """Warn of each durable consumer whose lag has crossed a high-water mark."""
         capacity = self._limits.capacity
         for name, lag in stream.alarms():
-            self._warnings.add(
-                f"run {stream.log.run_id}: {lag:,} events not yet acked by {name}, "
-                f"{100 * lag // capacity} % of capacity"
-            )
+            percent = 100 * lag // capacity
+            self._warnings.add("high_water", stream.log.run_id, name, lag=lag, percent=percent)
         stream.set_alarms(capacity)
 
     def record_evictions(self, stream: RunStream, first: int, last: int, window: Window) -> None:
@@ -157,5 +155,5 @@ class Readers:
         self, subscription: LedgerSubscription, stream: RunStream, gap: Gap
     ) -> None:
         if subscription.lose(gap):
-            self._warnings.add(f"run {gap.run_id}: overflow, {subscription.name} is losing events")
+            self._warnings.add("overflow", gap.run_id, subscription.name)
         self.overflow += stream.count_overflow(subscription.name, gap)

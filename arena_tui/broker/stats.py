@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from msgspec import Struct
+
+from arena_tui.broker.warned import Code, Warned
 
 
 class RunProgress(Struct, frozen=True, kw_only=True):
@@ -65,7 +69,8 @@ class BrokerStats(Struct, frozen=True, kw_only=True):
     """A snapshot of all counters since the broker started.
 
     Attributes:
-        warnings: The newest high-water, overflow and connection warnings, oldest first.
+        warnings: The newest of each code, of the whole process, oldest first.
+        warned: How many warnings there were of each code.
         link: Current problem of the connection to the server; None when there is none.
         unsent: Events accepted here that the server has not acknowledged.
         failures: Failures of background work here, whose cause was set aside.
@@ -77,7 +82,8 @@ class BrokerStats(Struct, frozen=True, kw_only=True):
     overflow: int
     runs: tuple[RunStats, ...]
     consumers: tuple[ConsumerStats, ...]
-    warnings: tuple[str, ...]
+    warnings: tuple[Warned, ...] = ()
+    warned: Mapping[Code, int] = {}
     link: str | None = None
     unsent: int = 0
     failures: int = 0

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from arena_tui.broker.recent import Recent
+from arena_tui.broker.warnings import Warnings
 
 _CANCEL_AGAIN_S: Final = 0.1
 _RESTART_S: Final = (1.0, 2.0, 5.0, 10.0)
@@ -59,10 +60,10 @@ def keep_quiet_of_lost_connections(loop: asyncio.AbstractEventLoop) -> None:
 async def restart_on_failure(
     name: str,
     work: Callable[[], Awaitable[None]],
-    warn: Callable[[str], None],
+    warnings: Warnings,
     delays_s: Sequence[float] = _RESTART_S,
 ) -> None:
-    """Run `work` until cancelled; when it raises, log, warn and restart it.
+    """Run `work` until cancelled; when it raises, warn and restart it.
 
     The last resort: what fails on the same piece of work each time has to set that aside itself.
     """
@@ -74,48 +75,43 @@ async def restart_on_failure(
             await work()
         except Exception as error:  # noqa: BLE001 - no bug may stop events for good
             failures = 1 if clock() - began > _LASTED_S else failures + 1
-            _log.exception("the %s failed", name)
-            warn(f"the {name} failed and is started again: {error!r}")
+            warnings.add("task_restarted", error=error, task=name, why=repr(error))
             await asyncio.sleep(delays_s[min(failures, len(delays_s)) - 1])
 
 
 class Failures:
-    """Counts what work that must go on has met: logged once until it works again, told once.
+    """Counts what work that must go on has met, and warns of it once until it works again.
 
     Of more kinds of work than are remembered, those that failed longest ago begin again.
-
-    Args:
-        tell: Called with a message for the user at the first failure of each kind of work.
 
     Attributes:
         count: Failures so far.
     """
 
-    def __init__(self, tell: Callable[[str], None]) -> None:
+    def __init__(self, warnings: Warnings) -> None:
         self.count = 0
-        self._tell = tell
+        self._warnings = warnings
         self._failing: Recent[str, None] = Recent(_REMEMBERED)
-        self._told: Recent[str, None] = Recent(_REMEMBERED)
 
-    def record(self, work: str, error: Exception) -> None:
-        """Count a failure; log it unless the same work failed just before."""
+    def record(self, work: str, error: Exception, run_id: str | None = None) -> None:
+        """Count a failure; warn of it unless the same work failed just before."""
         self.count += 1
-        is_failing, is_told = work in self._failing, work in self._told
-        self._failing[work] = self._told[work] = None
+        is_failing = work in self._failing
+        self._failing[work] = None
         if not is_failing:
-            _log.error("%s failed", work, exc_info=error)
-        if not is_told:
-            self._tell(f"{work} failed and goes on: {error!r}: see the log")
+            self._warnings.add("work_failed", run_id, error=error, work=work, why=repr(error))
 
     @contextmanager
-    def survived(self, work: str, but: tuple[type[Exception], ...] = ()) -> Iterator[None]:
+    def survived(
+        self, work: str, run_id: str | None = None, but: tuple[type[Exception], ...] = ()
+    ) -> Iterator[None]:
         """Swallow an exception of the block, except one of these or a cancellation."""
         try:
             yield
         except but:
             raise
         except Exception as error:  # noqa: BLE001 - no bug may stop this work for good
-            self.record(work, error)
+            self.record(work, error, run_id)
         else:
             self._failing.pop(work, None)
 

@@ -1,26 +1,99 @@
-"""The newest warnings of a broker, for the log and the screen."""
+"""The newest warnings of a process, of whatever part of it. Knows no words of theirs."""
 
 from __future__ import annotations
 
 import logging
-from collections import deque
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
+from typing import Final
 
-_KEPT = 50
+from msgspec.structs import replace
+
+from arena_tui.broker.warned import Code, Figure, Warned
+
+_KEPT: Final = 20
+"""How many of each code: a burst of one pushes out no other."""
+
+_LEVELS: Final = {"info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 _log = logging.getLogger(__name__)
 
 
 class Warnings:
-    """Logs each warning and keeps the newest."""
+    """Logs, counts and keeps warnings. All methods may be called from any thread.
 
-    def __init__(self) -> None:
-        self._newest: deque[str] = deque(maxlen=_KEPT)
+    Args:
+        clock: Seconds since 1970.
+    """
 
-    def add(self, text: str) -> None:
-        """Log a warning and keep it."""
-        _log.warning(text)
-        self._newest.append(text)
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._number = 0
+        self._counts: Counter[Code] = Counter()
+        self._kept: dict[Code, deque[Warned]] = {}
+        self._newest: tuple[Warned, ...] | None = None  # None: to be made of those kept
 
-    def newest(self) -> tuple[str, ...]:
-        """The warnings kept, oldest first."""
-        return tuple(self._newest)
+    def add(
+        self,
+        code: Code,
+        run_id: str | None = None,
+        consumer: str | None = None,
+        error: BaseException | None = None,
+        **figures: Figure,
+    ) -> Warned:
+        """Log a warning, with the traceback of `error`; count it and keep it."""
+        with self._lock:
+            self._counts[code] += 1
+            warned = self._keep(
+                Warned(
+                    number=self._number + 1,
+                    time=self._clock(),
+                    code=code,
+                    run_id=run_id,
+                    consumer=consumer,
+                    figures=figures,
+                )
+            )
+        _log.log(_LEVELS[warned.severity], warned, exc_info=error)
+        return warned
+
+    def update(self, warned: Warned, **figures: Figure) -> Warned:
+        """Give a warning other figures: it is the newest then, but no other one, so it is neither
+        logged nor counted again."""
+        with self._lock:
+            self._drop(warned)
+            figures = {**warned.figures, **figures}
+            number, now = self._number + 1, self._clock()
+            return self._keep(replace(warned, number=number, time=now, figures=figures))
+
+    def withdraw(self, warned: Warned | None) -> None:
+        """Keep a warning no longer, since it holds no longer; it stays counted."""
+        with self._lock:
+            if warned is not None:
+                self._drop(warned)
+
+    def newest(self) -> tuple[Warned, ...]:
+        """The newest of each code, oldest first."""
+        with self._lock:
+            if self._newest is None:
+                kept = [warned for each in self._kept.values() for warned in each]
+                self._newest = tuple(sorted(kept, key=lambda warned: warned.number))
+            return self._newest
+
+    def counts(self) -> Mapping[Code, int]:
+        """How many there were of each code, those included that are kept no longer."""
+        with self._lock:
+            return dict(self._counts)
+
+    def _keep(self, warned: Warned) -> Warned:
+        self._kept.setdefault(warned.code, deque(maxlen=_KEPT)).append(warned)
+        self._number, self._newest = warned.number, None
+        return warned
+
+    def _drop(self, warned: Warned) -> None:
+        if warned in self._kept.get(warned.code, ()):
+            self._kept[warned.code].remove(warned)
+            self._newest = None

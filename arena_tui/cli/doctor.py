@@ -109,7 +109,7 @@ def _store(path: str) -> Finding:
         )[0]
         detail = f"{path}: {count[0]:,} runs, {count[1] or 0:,} events, "
         detail += f"{database.size_bytes / 1e6:,.1f} MB, format {SCHEMA_VERSION}"
-        notices = "; ".join(database.notices)
+        notices = "; ".join(map(str, database.warnings.newest()))
     finally:
         database.close()
     return Finding(check="store", ok=not notices, detail=detail, advice=notices)

@@ -106,7 +106,8 @@ async def _play(config: Config, spec: GameSpec, report: _Report, record: str | N
     signalled: list[int] = []
     try:
         await runtime.open()
-        report.problems += runtime.notices
+        warnings = runtime.broker.warnings.newest()
+        report.problems += [str(each) for each in warnings if each.severity == "error"]
 
         def finished(result: GameResult) -> None:
             loop.call_soon_threadsafe(report.add, result, spec)

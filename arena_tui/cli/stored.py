@@ -31,8 +31,8 @@ def open_store(arguments: argparse.Namespace) -> Iterator[Database]:
         raise StoreError(f"no store at {path}: play something first, or give --db")
     database = Database(path)
     try:
-        for notice in database.notices:
-            tell(f"arena-tui: {notice}")
+        for warned in database.warnings.newest():
+            tell(f"arena-tui: {warned}")
         yield database
     finally:
         database.close()

@@ -13,9 +13,11 @@ import stat
 import threading
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from arena_tui.broker.protocol import BrokerProtocol, RunMeta
+from arena_tui.broker.warned import Warned
+from arena_tui.broker.warnings import Warnings
 from arena_tui.codec import sealed
 from arena_tui.errors import RunExistsError
 from arena_tui.events import Event
@@ -27,9 +29,9 @@ _POLL_S = 0.25
 _PAUSE_AT = 0.25
 """A file can wait: reading pauses long before the broker warns of a lagging store."""
 
-_NOTICED_MAX = 3
+_WARNED_MAX = 3
 _LOGGED_MAX = 1_000
-"""Bad lines of one file reported one by one, on the screen and in the log."""
+"""Bad lines of one file reported one by one: warned of, and in the log."""
 
 _log = logging.getLogger(__name__)
 
@@ -45,7 +47,6 @@ class Follower:
 
     Args:
         paths: Files of JSON lines; a file named twice is followed once.
-        notices: Receives notices for the user.
         published: Awaited on the loop every few hundred events, so that a screen can read the
             events of a big file before they are trimmed.
         poll_s: Interval of polling idle files.
@@ -59,19 +60,17 @@ class Follower:
         self,
         broker: BrokerProtocol,
         paths: Sequence[Path],
-        notices: list[str],
         published: Callable[[], Awaitable[object]] | None = None,
         poll_s: float = _POLL_S,
     ) -> None:
         self._broker = broker
-        self._notices = notices
         self._poll_s = poll_s
         self._loop = asyncio.get_running_loop()
-        self.sink = MultiRunBrokerSink(broker, pause_at=_PAUSE_AT, on_failure=notices.append)
+        self.sink = MultiRunBrokerSink(broker, pause_at=_PAUSE_AT)
         paced = PacedSink(self.sink, published, owned=False)
         self._opened: set[str] = set()
         self._files = [
-            _File(path, self._open_run, paced.emit, notices)
+            _File(path, self._open_run, paced.emit, broker.warnings)
             for path in {os.path.realpath(path): path for path in paths}.values()
         ]
         self._stop = threading.Event()
@@ -107,11 +106,9 @@ class Follower:
         """Read on in one of the files; one that fails is told of and left, the others go on."""
         try:
             return file.read_more()
-        except Exception:  # noqa: BLE001 - nothing else reports a thread's error
+        except Exception as error:  # noqa: BLE001 - nothing else reports a thread's error
             if not self._stop.is_set():  # else: a closed sink refused the line in hand
-                _log.exception("following %s ended", file.name)
-                told = f"{file.name} is no longer followed: see the log, start again"
-                self._notices.append(told)
+                self._broker.warnings.add("file_left", error=error, file=file.name)
             files.remove(file)
             file.close()
             return False
@@ -153,18 +150,19 @@ class _File:
         refused: Bad lines so far.
     """
 
-    def __init__(self, path: Path, open_run: _OpenRun, emit: Publish, notices: list[str]) -> None:
+    def __init__(self, path: Path, open_run: _OpenRun, emit: Publish, warnings: Warnings) -> None:
         self._path = path
         self.name = path.name
         self._open_run = open_run
         self._emit = emit
-        self._notices = notices
+        self._warnings = warnings
         self._source: LineSource | None = None
         self._intake = LineIntake(self._publish, self._refuse)
         self._progress: dict[str, _Progress] = {}
         self._earlier_progress: dict[str, _Progress] = {}
-        self._trouble: str | None = None
-        self._summary: str | None = None
+        self._trouble: Warned | None = None
+        self._restarted: Warned | None = None
+        self._summary: Warned | None = None
 
     @property
     def refused(self) -> int:
@@ -178,11 +176,12 @@ class _File:
                 self._source = LineSource(file)
             moved = self._read(self._source) or self._restart_if_replaced(self._source)
         except FileNotFoundError:
-            self._report_trouble(f"{self._path.name} does not exist yet: waiting for it")
+            self._report_trouble("file_missing")
         except OSError as error:
-            self._report_trouble(f"cannot read {self._path.name}: {error.strerror}: trying again")
+            self._report_trouble("file_unreadable", error.strerror or repr(error))
         else:
-            self._report_trouble(None)
+            self._warnings.withdraw(self._trouble)
+            self._trouble = None
             return moved
         return False
 
@@ -201,10 +200,13 @@ class _File:
     def _take(self, lines: Iterable[Line]) -> None:
         refused = self.refused
         self._intake.take(lines)
-        if self.refused > max(refused, _NOTICED_MAX):
-            text = f"{self._path.name}: {self.refused:,} lines are not events: see the log"
-            self._notify(text, instead_of=self._summary)
-            self._summary = text
+        if self.refused > max(refused, _WARNED_MAX):
+            if self._summary is None:
+                self._summary = self._warnings.add(
+                    "lines_refused", file=self.name, lines=self.refused
+                )
+            else:
+                self._summary = self._warnings.update(self._summary, lines=self.refused)
 
     def _restart_if_replaced(self, source: LineSource) -> bool:
         """At the end of the file, restart if it was replaced or truncated; False if it was not."""
@@ -216,17 +218,16 @@ class _File:
             if self._read(source):  # written after the end was reached
                 return True
             self._take(source.rest())
-            self._restart("was replaced")
+            self._restart("file_replaced")
             return True
         if stat.S_ISREG(now.st_mode) and now.st_size < source.file.tell():
-            self._restart("was cut short")
+            self._restart("file_cut_short")
             return True
         return False
 
-    def _restart(self, what: str) -> None:
-        text = f"{self._path.name} {what}: reading it from its beginning"
-        _log.warning("%s (%s)", text, self._path)
-        self._notify(text, instead_of=text)
+    def _restart(self, why: Literal["file_replaced", "file_cut_short"]) -> None:
+        self._warnings.withdraw(self._restarted)
+        self._restarted = self._warnings.add(why, file=self.name)
         self.close()
         self._earlier_progress |= self._progress
         self._progress = {}
@@ -252,26 +253,21 @@ class _File:
         return progress
 
     def _refuse(self, number: int, why: str) -> None:
-        if self.refused <= _NOTICED_MAX:
-            self._notify(f"{self._path.name} line {number}: {why}")
-        if self.refused <= _LOGGED_MAX:
-            _log.error("%s line %d: %s", self._path, number, why)
+        if self.refused <= _WARNED_MAX:
+            self._warnings.add("line_refused", file=self.name, line=number, why=why)
+        elif self.refused <= _LOGGED_MAX:
+            _log.error("%s line %d: %s", self.name, number, why)
         if self.refused == _LOGGED_MAX:
-            _log.error("%s: further lines that are not events are only counted", self._path)
+            _log.error("%s: further lines that are not events are only counted", self.name)
 
-    def _report_trouble(self, text: str | None) -> None:
-        if text != self._trouble:
-            if text is not None:
-                _log.warning("%s (%s)", text, self._path)
-            self._notify(text, instead_of=self._trouble)
-            self._trouble = text
-
-    def _notify(self, text: str | None, instead_of: str | None = None) -> None:
-        """Add a notice, replacing an older one; None only removes that."""
-        if instead_of in self._notices:
-            self._notices.remove(instead_of)
-        if text is not None:
-            self._notices.append(text)
+    def _report_trouble(
+        self, code: Literal["file_missing", "file_unreadable"], why: str = ""
+    ) -> None:
+        """Warn instead of the trouble before, unless it is the same."""
+        now = self._trouble
+        if now is None or (now.code, now.figures["why"]) != (code, why):
+            self._warnings.withdraw(now)
+            self._trouble = self._warnings.add(code, file=self.name, why=why)
 
 
 def _open_nonblocking(path: str, flags: int) -> int:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import partial
 
 from msgspec import Struct
@@ -30,7 +29,6 @@ _ENDED_KEPT = 10_000
 """Ended runs that are remembered, so that a late event does not open one again."""
 
 _PATIENCE_S = 2.0
-_log = logging.getLogger(__name__)
 
 
 class SinkStats(Struct, frozen=True, kw_only=True):
@@ -68,7 +66,6 @@ class MultiRunBrokerSink:
         bound: Most events queued before producers wait.
         patience_s: How long the store may go without progress before it is not waited for.
         pause_at: Fraction of what the broker holds that may be unstored before publishing pauses.
-        on_failure: Called with a message when pacing or a heartbeat fails for the first time.
 
     Attributes:
         run: Creates a `Run` that emits into this sink.
@@ -82,7 +79,6 @@ class MultiRunBrokerSink:
         patience_s: float = _PATIENCE_S,
         *,
         pause_at: float = 0.5,
-        on_failure: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._broker = broker
         self._batch = max(1, min(_BATCH, broker.limits.capacity // 4))
@@ -102,7 +98,7 @@ class MultiRunBrokerSink:
         self._signalled = False
         self._closing: asyncio.Task[None] | None = None
         self._refused = Refused()
-        self._failures = Failures(on_failure)
+        self._failures = Failures(broker.warnings)
         self.run = partial(Run, self.emit, room=self.room)
         self._tasks = [
             self._loop.create_task(self._write(), name="sink writer"),
@@ -279,7 +275,8 @@ class MultiRunBrokerSink:
             refused = await self._broker.publish_all(batch)
         except Exception as error:  # noqa: BLE001 - else producers would block for ever
             refused = Refused(len(batch), str(error))
-            _log.exception("%d events could not be published", len(batch))
+            why, events = str(error) or repr(error), len(batch)
+            self._broker.warnings.add("events_unpublished", error=error, why=why, events=events)
         self._refused = self._refused.plus(*refused)
 
     async def _beat(self) -> None:

@@ -256,8 +256,6 @@ class _OwnRuntime:
             except Exception as error:  # noqa: BLE001 - the first one is raised
                 _log.error("what was opened cannot be closed: %s", error)
             raise
-        for notice in runtime.notices:
-            _log.warning(notice)
         return runtime
 
     def _call(self, work: Coroutine[None, None, T]) -> T:

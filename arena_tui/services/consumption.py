@@ -6,7 +6,6 @@ Knows nothing of what the consumer does, nor of other consumers.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from typing import Final, Generic, TypeVar
@@ -15,6 +14,7 @@ from msgspec.structs import asdict
 
 from arena_tui.broker.protocol import BrokerProtocol, Subscription
 from arena_tui.broker.stats import ConsumerStats
+from arena_tui.broker.warned import Code
 from arena_tui.consumers.protocol import Consumer, ConsumerInfo, ConsumerState
 from arena_tui.errors import ArenaError
 from arena_tui.events import Delivery
@@ -28,8 +28,6 @@ _BATCH_MAX: Final = 10_000
 _CATCH_UP_MAX: Final = 50_000
 """Most deliveries handled by one `catch_up`; the rest stays in the broker."""
 
-_log = logging.getLogger(__name__)
-
 C = TypeVar("C", bound=Consumer)
 
 
@@ -38,7 +36,6 @@ class Consumption(Generic[C]):
 
     Args:
         retry_s: Delays between retries, in seconds; the last one repeats.
-        on_failure: Called with a message when the consumer starts to fail, once until it recovers.
 
     Attributes:
         consumer: The consumer being run.
@@ -51,13 +48,11 @@ class Consumption(Generic[C]):
         broker: BrokerProtocol,
         *,
         retry_s: Sequence[float] = RETRY_S,
-        on_failure: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.consumer = consumer
         self._state: ConsumerState = "starting"
         self._broker = broker
         self._retry_s = retry_s
-        self._on_failure = on_failure
         self._subscription: Subscription | None = None
         self._task: asyncio.Task[None] | None = None
         self._catching_up = asyncio.Lock()
@@ -222,17 +217,16 @@ class Consumption(Generic[C]):
         self._attempt += 1
 
     def _fail(self, error: Exception) -> None:
+        why = str(error) or type(error).__name__
         if self._state != "error":
-            traceback = None if isinstance(error, ArenaError) else error
-            told = f"{self.consumer.name}: {error}; events are held and tried again"
-            _log.error("%s", told, exc_info=traceback)
-            self._on_failure(told)
-        self._state, self.last_error = "error", str(error) or type(error).__name__
+            bug = None if isinstance(error, ArenaError) else error
+            self._warn("consumer_failed", bug, why=why)
+        self._state, self.last_error = "error", why
         self._failures += 1
 
     def _recover(self) -> None:
         if self._state == "error":
-            _log.warning("%s works again", self.consumer.name)
+            self._warn("consumer_restored")
         self._state, self.last_error = "ok", None
 
     async def _close_consumer(self) -> None:
@@ -240,4 +234,7 @@ class Consumption(Generic[C]):
             await self.consumer.aclose()
         except Exception as error:  # noqa: BLE001 - the others must be closed, too
             self._failures += 1
-            _log.error("%s cannot be closed: %s", self.consumer.name, error, exc_info=error)
+            self._warn("consumer_not_closed", error, why=str(error))
+
+    def _warn(self, code: Code, error: BaseException | None = None, **figures: str) -> None:
+        self._broker.warnings.add(code, None, self.consumer.name, error, **figures)

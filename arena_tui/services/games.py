@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import runpy
 import sys
 import threading
 import time
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, Union
 
+from arena_tui.broker.warnings import Warnings
 from arena_tui.errors import UsageError
 from arena_tui.producers.sink import MultiRunBrokerSink
 
 if TYPE_CHECKING:
     from arena_tui.games.play import Player
     from arena_tui.games.specs import GameSpec
-
-_log = logging.getLogger(__name__)
 
 
 class Script:
@@ -28,16 +26,16 @@ class Script:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def run(self, failed: Callable[[str], None]) -> None:
-        """Run the file as `__main__`; calls `failed` with a message if it raises."""
+    def run(self, warnings: Warnings) -> None:
+        """Run the file as `__main__`; warns if it raises."""
         try:
             sys.path.insert(0, str(self.path.resolve().parent))
             runpy.run_path(str(self.path), run_name="__main__")
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a user's program may raise anything
             if isinstance(error, SystemExit) and not error.code:
                 return
-            _log.exception("the script %s failed", self.path)
-            failed(f"{self.path.name} failed: {error or type(error).__name__}: see the log")
+            why = str(error) or type(error).__name__
+            warnings.add("script_failed", error=error, script=self.path.name, why=why)
 
 
 Playable: TypeAlias = Union["GameSpec", Script]
@@ -64,11 +62,11 @@ def parse_playable(text: str) -> Playable:
 
 
 class Games:
-    """Starts and stops games; appends failures the user should see to `notices`."""
+    """Starts and stops games; warns of scripts that fail."""
 
-    def __init__(self, sink: MultiRunBrokerSink, notices: list[str]) -> None:
+    def __init__(self, sink: MultiRunBrokerSink, warnings: Warnings) -> None:
         self._sink = sink
-        self._notices = notices
+        self._warnings = warnings
         self._players: list[Player] = []
         self._scripts: list[threading.Thread] = []
 
@@ -87,8 +85,8 @@ class Games:
         """
         if isinstance(playable, Script):
             name = f"script {playable.path.name}"
-            failed = self._notices.append
-            thread = threading.Thread(target=playable.run, args=(failed,), name=name, daemon=True)
+            run = partial(playable.run, self._warnings)
+            thread = threading.Thread(target=run, name=name, daemon=True)
             thread.start()
             self._scripts.append(thread)
         else:

@@ -49,7 +49,6 @@ class Runtime:
     Attributes:
         broker, sink, games: Set from the start.
         database, history: Set once `open` has returned, if there is a store.
-        notices: Messages for the user, oldest first.
     """
 
     def __init__(
@@ -64,12 +63,11 @@ class Runtime:
     ) -> None:
         self.config = config
         self.broker = _broker(config, limits, producer, timing)
-        self.notices: list[str] = []
-        self.sink = MultiRunBrokerSink(self.broker, on_failure=self.notices.append)
+        self.sink = MultiRunBrokerSink(self.broker)
         self._sinks = [self.sink]
         self.database: Database | None = None
         self.history: History | None = None
-        self.games = Games(self.sink, self.notices)
+        self.games = Games(self.sink, self.broker.warnings)
         self._follower: Follower | None = None
         self._storing_here = config.db is not None and not (producer and self.broker.shared)
         self._loop = asyncio.get_running_loop()
@@ -115,9 +113,7 @@ class Runtime:
             asyncio.run_coroutine_threadsafe(self.consume(make), self._loop).result()
 
     def _add(self, make: Callable[[Context], C]) -> Consumption[C]:
-        consumer = make(self._context)
-        told = self.notices.append if consumer.name != STORE else _in_the_truth_bar
-        consumption = Consumption(consumer, self.broker, on_failure=told)
+        consumption = Consumption(make(self._context), self.broker)
         self._consumptions.append(consumption)
         return consumption
 
@@ -138,7 +134,7 @@ class Runtime:
 
     def follow(self, files: Sequence[Path]) -> None:
         """Publish the lines of these JSON Lines files, and lines appended later."""
-        self._follower = Follower(self.broker, files, self.notices, self.catch_up)
+        self._follower = Follower(self.broker, files, self.catch_up)
         self._sinks.append(self._follower.sink)
         self._follower.start()
 
@@ -184,14 +180,14 @@ class Runtime:
         from arena_tui.store.database import Database
         from arena_tui.store.history import History
 
-        database = await _finished(asyncio.to_thread(Database, self.config.db))
+        opening = asyncio.to_thread(Database, self.config.db, self.broker.warnings)
+        database = await _finished(opening)
         try:
             await self.consume(lambda context: Persister(database, broker=context.broker.name))
         except BaseException:
             await database.aclose()
             raise
         self.database, self.history = database, History(database)
-        self.notices += database.notices
 
     async def _close_store(self) -> None:
         if self.database is not None:
@@ -304,10 +300,6 @@ class Runtime:
 
 def _unacked(consumption: Consumption[Any]) -> dict[str, int]:
     return {consumption.consumer.name: consumption.unacked}
-
-
-def _in_the_truth_bar(_: str) -> None:
-    """No notice: the truth bar shows a store failure for as long as it lasts."""
 
 
 async def _finished(opening: Coroutine[None, None, Database]) -> Database:

@@ -55,7 +55,7 @@ class Session:
         self._continuous = continuous
         self._follow = follow
         self._consumers = consumers
-        self._noticed: str | None = None
+        self._noticed = 0  # the number of the newest warning
         self._noticed_at = 0.0
 
     @property
@@ -75,13 +75,13 @@ class Session:
 
     @property
     def note(self) -> str | None:
-        """The newest notice or warning, for a minute; the log keeps them all."""
-        warnings = self.frame.broker.warnings if self.frame.broker else ()
-        newest = next(reversed([*warnings, *self.runtime.notices]), None)
-        if newest != self._noticed:
-            self._noticed = newest
-            self._noticed_at = self._monotonic()
-        return newest if self._monotonic() - self._noticed_at <= _NOTICE_S else None
+        """The newest warning, for a minute, unless it was withdrawn; the log keeps them all."""
+        newest = next(reversed(self.runtime.broker.warnings.newest()), None)
+        if newest is None or newest.number < self._noticed:
+            return None
+        if newest.number > self._noticed:
+            self._noticed, self._noticed_at = newest.number, self._monotonic()
+        return str(newest) if self._monotonic() - self._noticed_at <= _NOTICE_S else None
 
     async def begin(self, monotonic: Callable[[], float]) -> None:
         """Do what is quick: take connections of this process, and fold their events.

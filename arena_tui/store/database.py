@@ -11,6 +11,7 @@ from typing import Final, TypeVar
 
 import duckdb
 
+from arena_tui.broker.warnings import Warnings
 from arena_tui.errors import StoreError
 from arena_tui.folds.totals import RunTotals
 from arena_tui.store.mending import connect, first_line, open_store
@@ -45,11 +46,11 @@ class Database:
 
     Attributes:
         path: The file, or `:memory:`.
-        notices: What was repaired on opening, in words for the user.
+        warnings: Takes what was repaired on opening.
         live_totals: Totals of the runs being stored, as stored.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, warnings: Warnings | None = None) -> None:
         """Open or create the file, and repair what a crash left; blocks for some tens of ms.
 
         A damaged file is moved aside, never deleted.
@@ -60,7 +61,8 @@ class Database:
             StoreError: It cannot be created or written here.
         """
         self.path = path
-        self._connection, self.notices = open_store(path)
+        self.warnings = warnings or Warnings()
+        self._connection = open_store(path, self.warnings)
         self.live_totals: Mapping[str, RunTotals] = {}
         self._invalid = False
         self._commits = 0

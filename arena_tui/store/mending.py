@@ -6,7 +6,6 @@ A damaged file is moved aside or copied first, never deleted.
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import re
 import shutil
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import duckdb
 
+from arena_tui.broker.warnings import Warnings
 from arena_tui.errors import StoreError, StoreLockedError, StoreUnreadableError
 from arena_tui.store.schema import CURSORS_VIEW, migrate
 
@@ -33,11 +33,9 @@ _CHECKPOINT_IN_WAL = bytes.fromhex("640063")
 leaves it, and DuckDB cuts it off: it is no transaction of ours."""
 _OWNER = re.compile(r"PID (\d+)")
 
-_log = logging.getLogger(__name__)
 
-
-def open_store(path: str) -> tuple[duckdb.DuckDBPyConnection, list[str]]:
-    """Open the store; create, migrate or repair it as needed. Also returns what was repaired.
+def open_store(path: str, warnings: Warnings) -> duckdb.DuckDBPyConnection:
+    """Open the store; create, migrate or repair it as needed, and warn of what was repaired.
 
     Raises:
         StoreLockedError: Another process has it open.
@@ -45,18 +43,18 @@ def open_store(path: str) -> tuple[duckdb.DuckDBPyConnection, list[str]]:
         StoreError: It cannot be created or written here.
     """
     if path == _MEMORY:
-        return connect(path), []
+        return connect(path)
     try:
         _check_place(Path(path))
         try:
-            return _connect_noting_losses(path)
+            return _connect_noting_losses(path, warnings)
         except duckdb.Error as error:
             if _is_damage(error):
-                return _mend(path, error)
+                return _mend(path, error, warnings)
             if not _is_empty(Path(path)):
                 raise _refusal(path, error) from None
             Path(path).unlink()  # DuckDB creates a file, but does not open an empty one
-            return open_store(path)
+            return open_store(path, warnings)
     except OSError as error:
         raise StoreError(
             f"cannot use {path}: {error.strerror or error}: give another --db, or --no-store"
@@ -75,8 +73,8 @@ def connect(path: str) -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def _connect_noting_losses(path: str) -> tuple[duckdb.DuckDBPyConnection, list[str]]:
-    """Connect, and report transactions in the write-ahead log that DuckDB did not replay.
+def _connect_noting_losses(path: str, warnings: Warnings) -> duckdb.DuckDBPyConnection:
+    """Connect, and warn of transactions in the write-ahead log that DuckDB did not replay.
 
     DuckDB takes a log that ends inside an entry for one cut short by a crash, also when a bad disk
     made the entry's length too large. Its first write truncates the log there.
@@ -85,7 +83,7 @@ def _connect_noting_losses(path: str) -> tuple[duckdb.DuckDBPyConnection, list[s
     whole = wal.read_bytes() if wal.exists() else b""
     connection = connect(path)
     if not whole:
-        return connection, []
+        return connection
     with contextlib.suppress(duckdb.OperationalError):  # disk full: reading still works
         connection.execute(CURSORS_VIEW)
     cut_off = whole[wal.stat().st_size :] if wal.exists() else b""
@@ -93,13 +91,11 @@ def _connect_noting_losses(path: str) -> tuple[duckdb.DuckDBPyConnection, list[s
     if cut_off[16:19] == _CHECKPOINT_IN_WAL:
         commits -= 1
     if commits <= 0:
-        return connection, []
+        return connection
     kept = Path(f"{_unused(Path(path))}.wal")
     kept.write_bytes(whole)
-    return connection, [_told(
-        f"the store's write-ahead log was damaged: its last {len(cut_off):,} bytes could not be "
-        f"read; the damaged one is {kept}"
-    )]  # fmt: skip
+    warnings.add("store_log_cut", bytes=len(cut_off), kept=str(kept))
+    return connection
 
 
 def first_line(error: Exception) -> str:
@@ -147,7 +143,7 @@ def _refusal(path: str, error: duckdb.Error) -> StoreError:
     return StoreError(f"cannot open {path}: {first_line(error)}: give another --db, or --no-store")
 
 
-def _mend(path: str, error: duckdb.Error) -> tuple[duckdb.DuckDBPyConnection, list[str]]:
+def _mend(path: str, error: duckdb.Error, warnings: Warnings) -> duckdb.DuckDBPyConnection:
     """Open what is readable of a damaged store; the damaged files are kept beside it."""
     main, wal = Path(path), Path(path + ".wal")
     aside = _unused(main)
@@ -156,18 +152,17 @@ def _mend(path: str, error: duckdb.Error) -> tuple[duckdb.DuckDBPyConnection, li
         shutil.copy2(wal, kept)
         length = _cut_to_readable(path, wal)
         with contextlib.suppress(duckdb.Error):
-            return connect(path), [_told(
-                f"the store's write-ahead log was damaged: kept what was whole ({length:,} of "
-                f"{kept.stat().st_size:,} bytes); the damaged one is {kept}"
-            )]  # fmt: skip
+            connection = connect(path)
+            size = kept.stat().st_size
+            warnings.add("store_log_mended", whole=length, bytes=size, kept=str(kept))
+            return connection
         shutil.copy2(kept, wal)
     for each in (main, wal, Path(path + ".wal.checkpoint"), Path(path + ".wal.recovery")):
         if each.exists():
             shutil.move(each, f"{aside}{each.name.removeprefix(main.name)}")
-    return connect(path), [_told(
-        f"the store could not be read and was moved to {aside}; a new one was begun "
-        f"({first_line(error)[:120]})"
-    )]  # fmt: skip
+    connection = connect(path)
+    warnings.add("store_moved", kept=str(aside), why=first_line(error)[:120])
+    return connection
 
 
 def _cut_to_readable(path: str, wal: Path) -> int:
@@ -206,8 +201,3 @@ def _unused(path: Path) -> Path:
         if not (name.exists() or Path(f"{name}.wal").exists()):
             return name
         number += 1
-
-
-def _told(text: str) -> str:
-    _log.error(text)
-    return text

@@ -9,12 +9,15 @@ import logging
 import pytest
 
 from arena_tui.broker.tasks import Failures, keep_quiet_of_lost_connections, restart_on_failure
+from arena_tui.broker.warnings import Warnings
 from tests.waiting import until
 
 
-async def test_a_task_that_fails_again_and_again_is_restarted_and_said_to_have_failed() -> None:
+async def test_a_task_that_fails_again_and_again_is_restarted_and_said_to_have_failed(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     begun = 0
-    said: list[str] = []
+    warnings = Warnings()
 
     async def work() -> None:
         nonlocal begun
@@ -23,11 +26,11 @@ async def test_a_task_that_fails_again_and_again_is_restarted_and_said_to_have_f
             await asyncio.Event().wait()
         raise ZeroDivisionError
 
-    task = asyncio.create_task(restart_on_failure("reader", work, said.append, (0.0, 0.0)))
+    task = asyncio.create_task(restart_on_failure("reader", work, warnings, (0.0, 0.0)))
     await until(lambda: begun == 4)
     task.cancel()
 
-    assert said == ["the reader failed and is started again: ZeroDivisionError()"] * 3
+    assert caplog.messages == ["the reader failed and is started again: ZeroDivisionError()"] * 3
 
 
 async def test_a_connection_that_was_given_up_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
@@ -66,11 +69,11 @@ async def test_what_its_user_handles_goes_on_to_be_handled() -> None:
     assert handled == ["a bug"]
 
 
-def test_failing_work_is_told_and_logged_once_until_it_works(
+def test_failing_work_is_warned_of_once_until_it_works(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    said: list[str] = []
-    failures = Failures(said.append)
+    warnings = Warnings()
+    failures = Failures(warnings)
 
     for _ in range(2):
         for _ in range(3):
@@ -78,17 +81,17 @@ def test_failing_work_is_told_and_logged_once_until_it_works(
         with failures.survived("checking run a"):
             pass
 
-    assert said == ["checking run a failed and goes on: ValueError('odd'): see the log"]
-    assert caplog.messages == ["checking run a failed"] * 2
+    said = "checking run a failed and goes on: ValueError('odd'): see the log"
+    assert [str(each) for each in warnings.newest()] == caplog.messages == [said] * 2
     assert failures.count == 6
 
 
 def test_only_the_newest_failing_work_is_remembered() -> None:
-    said: list[str] = []
-    failures = Failures(said.append)
+    warnings = Warnings()
+    failures = Failures(warnings)
 
     for number in [*range(2_000), 1_999, 0]:
         failures.record(f"checking run {number}", ValueError("odd"))
 
-    assert len(said) == 2_001
-    assert said[0] == said[-1]
+    assert warnings.counts() == {"work_failed": 2_001}
+    assert "checking run 0 " in str(warnings.newest()[-1])

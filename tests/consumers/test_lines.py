@@ -75,7 +75,7 @@ async def main():
     await runtime.consume(lambda _: recorder)
     await runtime.open()
     settled = lambda: runtime.broker.settled(["run0", "run1", "run2"])
-    follower = Follower(runtime.broker, [Path(source)], runtime.notices, settled)
+    follower = Follower(runtime.broker, [Path(source)], settled)
     follower.start()
     await asyncio.Event().wait()
 

@@ -167,7 +167,7 @@ class Station:
                 await asyncio.sleep(0)
 
     async def warnings(self) -> str:
-        return "\n".join((await self.runtime.broker.stats()).warnings)
+        return "\n".join(map(str, (await self.runtime.broker.stats()).warnings))
 
     async def account(self, run_id: str) -> Account:
         """What is stored of the run, after checking that the store is whole."""

@@ -41,7 +41,7 @@ def test_a_killed_dashboard_leaves_a_whole_store(
         newest = max(run.last_at for run in database.read_now(read_runs) if run.last_at)
         database.close()
 
-        assert not database.notices
+        assert not database.warnings.newest()
         assert [verdict for verdict in verdicts if verdict.problems] == []
         events = sum(verdict.events for verdict in verdicts)
         assert events >= stored

@@ -62,11 +62,14 @@ class Following:
     """Files followed into a broker, and what was published of them."""
 
     def __init__(self, *paths: Path, limits: Limits | None = None) -> None:
-        self.notices: list[str] = []
         self.broker = InProcessBroker(limits)
-        self.follower = Follower(self.broker, paths, self.notices, poll_s=POLL_S)
+        self.follower = Follower(self.broker, paths, poll_s=POLL_S)
         self._everything = self.broker.subscribe("test")
         self._got: list[Envelope] = []
+
+    @property
+    def warned(self) -> list[str]:
+        return [str(each) for each in self.broker.warnings.newest()]
 
     @property
     def got(self) -> list[Envelope]:
@@ -115,20 +118,20 @@ async def test_a_file_is_read_and_then_what_is_added_to_it(tmp_path: Path, follo
 
     await following.has("a", 0, 1, 2, 3, 4)
     await following.has("b", 0)
-    assert following.notices == []
+    assert following.warned == []
 
 
 async def test_a_file_that_does_not_exist_is_waited_for(tmp_path: Path, follow: Follow) -> None:
     path = tmp_path / "later.jsonl"
     following = await follow(path)
-    await until(lambda: following.notices)
-    told = list(following.notices)
+    await until(lambda: following.warned)
+    told = following.warned
 
     path.write_bytes(lines("a", range(2)))
 
     await following.has("a", 0, 1)
     assert told == ["later.jsonl does not exist yet: waiting for it"]
-    assert following.notices == []
+    assert following.warned == []
 
 
 async def test_a_line_counts_once_its_newline_is_there(tmp_path: Path, follow: Follow) -> None:
@@ -158,7 +161,7 @@ async def test_a_file_cut_short_is_read_from_its_beginning(tmp_path: Path, follo
     path.write_bytes(lines("b", range(1)))
 
     await following.has("b", 0)
-    assert following.notices == ["x.jsonl was cut short: reading it from its beginning"]
+    assert following.warned == ["x.jsonl was cut short: reading it from its beginning"]
 
 
 async def test_a_file_that_is_rotated_is_read_to_its_end_and_then_the_new_one(
@@ -174,7 +177,7 @@ async def test_a_file_that_is_rotated_is_read_to_its_end_and_then_the_new_one(
     path.write_bytes(lines("a", range(3, 5)))
 
     await following.has("a", 0, 1, 2, 3, 4)
-    assert following.notices == ["x.jsonl was replaced: reading it from its beginning"]
+    assert following.warned == ["x.jsonl was replaced: reading it from its beginning"]
     assert {each.epoch for each in following.got} == {BEGUN_MS}
 
 
@@ -284,13 +287,13 @@ async def test_bad_lines_are_named_then_counted_and_stop_nothing(
     append(path, b'{"run_id":"a"}\n' + line("a", 2))
 
     await following.has("a", 0, 1, 2)
-    await until(lambda: following.notices[-1:] == ["x.jsonl: 7 lines are not events: see the log"])
-    assert [notice.partition(": ")[0] for notice in following.notices] == [
+    await until(lambda: following.warned[-1:] == ["x.jsonl: 7 lines are not events: see the log"])
+    assert [text.partition(": ")[0] for text in following.warned] == [
         "x.jsonl line 3", "x.jsonl line 5", "x.jsonl line 7", "x.jsonl",
     ]  # fmt: skip
     logged = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
     assert [text.partition(": ")[0] for text in logged] == [
-        f"{path} line {number}" for number in (3, 5, 7, 9, 11, 13, 14)
+        f"x.jsonl line {number}" for number in (3, 5, 7, 9, 11, 13, 14)
     ]
 
 
@@ -303,8 +306,8 @@ async def test_a_file_of_something_else_does_not_fill_the_log(
 
     await following.has("a", 0)
 
-    await until(lambda: "5,000 lines" in following.notices[-1])
-    assert len(following.notices) == 4
+    await until(lambda: "5,000 lines" in following.warned[-1])
+    assert len(following.warned) == 4
     assert len(caplog.records) == 1_001
 
 
@@ -318,7 +321,7 @@ async def test_events_after_the_end_of_their_run_are_bad_lines(
     await following.has("b", 0)
 
     assert following.turns("a") == [0, 1]
-    assert ["line 3: run a has ended" in notice for notice in following.notices] == [True]
+    assert ["line 3: run a has ended" in text for text in following.warned] == [True]
 
 
 async def test_an_event_too_deep_opens_no_run(tmp_path: Path, follow: Follow) -> None:
@@ -388,7 +391,7 @@ async def test_a_named_pipe_can_be_followed_and_holds_up_no_other_file(
         await asyncio.to_thread(path.write_bytes, line("a", turn))
 
     await following.has("a", 0, 1, 2)
-    assert following.notices == []
+    assert following.warned == []
 
 
 async def test_a_file_that_cannot_be_read_is_told_and_tried_again(
@@ -397,15 +400,15 @@ async def test_a_file_that_cannot_be_read_is_told_and_tried_again(
     path = tmp_path / "x.jsonl"
     path.mkdir()
     following = await follow(path)
-    await until(lambda: following.notices)
-    told = list(following.notices)
+    await until(lambda: following.warned)
+    told = following.warned
 
     path.rmdir()
     path.write_bytes(line("a", 0))
 
     await following.has("a", 0)
     assert told == ["cannot read x.jsonl: Is a directory: trying again"]
-    assert following.notices == []
+    assert following.warned == []
 
 
 async def test_a_run_of_a_file_is_not_ended_when_following_ends(
@@ -444,16 +447,15 @@ async def test_a_failure_of_the_broker_is_told_and_other_files_are_followed_on(
     paths = [tmp_path / "x.jsonl", tmp_path / "y.jsonl"]
     paths[0].write_bytes(line("a", 0))
     paths[1].write_bytes(b"")
-    notices: list[str] = []
     broker = Failing()
-    follower = Follower(broker, paths, notices, poll_s=POLL_S)
+    follower = Follower(broker, paths, poll_s=POLL_S)
     follower.start()
 
-    await until(lambda: notices)
+    await until(broker.warnings.newest)
     paths[1].write_bytes(line("b", 0))
     await until(broker.runs)
 
-    assert notices == ["x.jsonl is no longer followed: see the log, start again"]
+    assert caplog.messages == ["x.jsonl is no longer followed: see the log, start again"]
     assert "gone" in caplog.text
     await follower.aclose()
 
@@ -463,7 +465,7 @@ async def storing(path: Path, db: Path) -> AsyncIterator[Runtime]:
     """Follow the file into a store while the block runs."""
     runtime = Runtime(Config(db=str(db)))
     await runtime.open()
-    follower = Follower(runtime.broker, [path], runtime.notices, poll_s=POLL_S)
+    follower = Follower(runtime.broker, [path], poll_s=POLL_S)
     follower.start()
     yield runtime
     await follower.aclose()
@@ -538,7 +540,7 @@ async def test_a_big_file_is_read_without_a_warning_and_nobody_misses_any_of_it(
             seen.extend(each.seq for each in batch if isinstance(each, Envelope))
 
     await runtime.open()
-    follower = Follower(runtime.broker, [path], runtime.notices, read, poll_s=POLL_S)
+    follower = Follower(runtime.broker, [path], read, poll_s=POLL_S)
     follower.start()
     await published(runtime, 30_000)
     await read()

@@ -108,7 +108,7 @@ async def test_a_process_started_again_goes_on_at_the_consumers_own_cursors(tmp_
         tally = Tally(tmp_path / "tally")
         await runtime.consume(lambda _: tally)
         await runtime.open()
-        follower = Follower(runtime.broker, [source], runtime.notices)
+        follower = Follower(runtime.broker, [source])
         follower.start()
         await until(lambda: tally.stats().taken == total)
         await follower.aclose()
@@ -175,7 +175,7 @@ async def test_one_that_raises_for_ever_is_shown_as_error_and_stops_nobody(
     store = runtime.running(STORE).info()
     assert (store.state, store.stats.stored) == ("ok", 100)
     assert [each.info().last_error for each in failing] == ["cannot look", "no"]
-    assert sorted(runtime.notices) == [
+    assert sorted(map(str, runtime.broker.warnings.newest())) == [
         "onlooker: cannot look; events are held and tried again",
         "tally: no; events are held and tried again",
     ]

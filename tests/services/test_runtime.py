@@ -11,6 +11,7 @@ import pytest
 
 from arena_tui.broker.memory import InProcessBroker
 from arena_tui.broker.protocol import STORE, Limits, RunMeta
+from arena_tui.broker.warnings import Warnings
 from arena_tui.broker_url import BrokerUrl
 from arena_tui.config import Config
 from arena_tui.errors import BrokerError, StoreError, StoreLockedError
@@ -154,14 +155,14 @@ async def test_what_was_mended_is_told(config: Config) -> None:
 
     await runtime.open()
 
-    assert ["moved to" in notice for notice in runtime.notices] == [True]
+    assert ["moved to" in str(each) for each in runtime.broker.warnings.newest()] == [True]
     await runtime.aclose()
 
 
 async def test_a_second_runtime_of_another_process_is_told_who_has_the_store(
     config: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def locked(path: str) -> None:
+    def locked(path: str, warnings: Warnings) -> None:
         raise StoreLockedError(f"the store {path} is open in process 7", 7)
 
     runtime = Runtime(config)
@@ -178,10 +179,10 @@ async def test_a_store_that_is_not_waited_for_is_closed_again(
     begun, may_end = threading.Event(), threading.Event()
     made: list[Database] = []
 
-    def open_slowly(path: str) -> Database:
+    def open_slowly(path: str, warnings: Warnings) -> Database:
         begun.set()
         may_end.wait(30)
-        made.append(Database(path))
+        made.append(Database(path, warnings))
         return made[0]
 
     monkeypatch.setattr("arena_tui.store.database.Database", open_slowly)

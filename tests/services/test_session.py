@@ -88,20 +88,26 @@ async def test_what_cannot_be_opened_is_an_error_that_says_why(tmp_path: Path, w
     assert isinstance(raised.value, ArenaError)
 
 
-async def test_a_notice_is_told_for_a_minute() -> None:
+async def test_a_warning_is_told_for_a_minute_unless_it_is_withdrawn() -> None:
     session, clock = Session(Config()), Clock()
     async with begun(session, clock):
-        before = session.note
-        session.runtime.notices.append("first")
-        first = session.note
+        warnings = session.runtime.broker.warnings
+        told = [session.note]
+        warnings.add("stream_gone", "a")
+        told.append(session.note)
         clock.now += 59
-        session.runtime.notices.append("second")
+        second = warnings.add("stream_gone", "b")
         clock.now += 1
-        second = session.note
+        told.append(session.note)
+        warnings.withdraw(second)
+        told.append(session.note)
+        warnings.add("stream_gone", "c")
+        told.append(session.note)
         clock.now += 61
-        after = session.note
+        told.append(session.note)
 
-    assert (before, first, second, after) == (None, "first", "second", None)
+    gone = [f"run {run_id}: its stream is gone from Redis" for run_id in "abc"]
+    assert told == [None, gone[0], gone[1], None, gone[2], None]
 
 
 async def test_what_is_in_the_store_can_be_played_back(tmp_path: Path) -> None:

@@ -165,7 +165,7 @@ def test_one_s_own_lock_outlives_a_second_look(path: str) -> None:
 def test_everything_committed_before_a_kill_is_there(copy: str) -> None:
     database = Database(copy)
 
-    assert (count(database), database.notices, problems(database)) == (600, [], [])
+    assert (count(database), database.warnings.newest(), problems(database)) == (600, (), [])
     database.close()
     assert not Path(f"{copy}.wal").exists()
 
@@ -195,8 +195,8 @@ def test_an_end_that_is_silently_cut_off_is_told_and_kept(copy: str) -> None:
 
     assert count(database) == 540
     assert problems(database) == []
-    (notice,) = database.notices
-    assert "could not be read" in notice
+    (warned,) = database.warnings.newest()
+    assert "could not be read" in str(warned)
     assert [kept.read_bytes() for kept in damaged(copy)] == [bytes(whole)]
     database.close()
 
@@ -218,13 +218,13 @@ def test_a_flipped_bit_in_the_log_costs_what_comes_after_it_only(copy: str, seed
 
     assert count(database) >= whole_before_the_flip
     assert problems(database) == []
-    (notice,) = database.notices
+    (warned,) = database.warnings.newest()
     (kept,) = damaged(copy)
-    assert str(kept) in notice
+    assert str(kept) in str(warned)
     assert kept.read_bytes() == whole
     database.close()
     again = Database(copy)
-    assert (again.notices, count(again) >= whole_before_the_flip) == ([], True)
+    assert (again.warnings.newest(), count(again) >= whole_before_the_flip) == ((), True)
     again.close()
 
 
@@ -239,7 +239,7 @@ def test_a_log_that_is_damaged_at_its_start_is_kept_beside(copy: str, garbage: b
 
     assert count(database) == 0
     assert [kept.read_bytes() for kept in damaged(copy)] == [bytes(whole)]
-    assert len(database.notices) == 1
+    assert len(database.warnings.newest()) == 1
     database.close()
 
 
@@ -255,10 +255,10 @@ def test_a_flipped_bit_in_the_file_begins_a_new_one(copy: str, at: int, with_log
 
     database = Database(copy)
 
-    if database.notices:
-        (notice,) = database.notices
+    if database.warnings.newest():
+        (warned,) = database.warnings.newest()
         kept = {each.suffix: each.read_bytes() for each in damaged(copy)}
-        assert "moved to" in notice
+        assert "moved to" in str(warned)
         assert bytes(main) in kept.values()
         assert not with_log or log in kept.values()
         assert count(database) == 0
@@ -274,7 +274,7 @@ def test_a_file_cut_short_begins_a_new_one(copy: str) -> None:
 
     database = Database(copy)
 
-    assert (count(database), len(database.notices), len(damaged(copy))) == (0, 1, 1)
+    assert (count(database), len(database.warnings.newest()), len(damaged(copy))) == (0, 1, 1)
     database.close()
 
 
@@ -288,7 +288,7 @@ def test_damaged_events_do_not_take_the_rest_with_them(path: str) -> None:
 
     database = Database(path)
 
-    assert database.notices == []
+    assert database.warnings.newest() == ()
     with pytest.raises(StoreError, match="cannot read the store: Corrupt"):
         database.read_now(lambda c: c.execute("SELECT sum(length(payload)) FROM events").fetchall())
     asyncio.run(store(database, [envelope("more", 1, 1, LogEvent())]))
@@ -377,7 +377,7 @@ def test_an_empty_file_becomes_a_store(path: str) -> None:
 
     database = Database(path)
 
-    assert (count(database), database.notices) == (0, [])
+    assert (count(database), database.warnings.newest()) == (0, ())
     database.close()
 
 

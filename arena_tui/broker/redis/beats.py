@@ -58,7 +58,7 @@ class Beats:
                     if is_mendable(error):
                         raise
                     # No reason to tell nothing of the other runs.
-                    self._link.failures.record(f"opening run {run_id} again", error)
+                    self._link.failures.record(f"opening run {run_id} again", error, run_id)
             elif answer == _ENDED_ELSEWHERE:
                 self._writer.note_closed(run_id)
             elif ended and answer != _PUBLISHED:

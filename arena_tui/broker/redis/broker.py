@@ -84,7 +84,8 @@ class RedisBroker:
         self._ledger = Ledger(
             self.limits, clock, held=held or replace(self.limits, capacity=self.limits.retain)
         )
-        self._link = Link(url, self._ledger.warn, timing)
+        self.warnings = self._ledger.warnings
+        self._link = Link(url, self.warnings, timing)
         self._writer = Writer(self._link, self.limits)
         self._beats = Beats(self._link, self._writer)
         self._positions = RunPositions(self._ledger)
@@ -107,7 +108,7 @@ class RedisBroker:
             return
         facts = await self._link.check()
         for risk, advice in self._link.advice.risks(facts):
-            self._ledger.warn(f"{risk}: {advice}")
+            self.warnings.add("server_risk", risk=risk, advice=advice)
         work = {"writer": self._writer.run}
         if self._reading:
             try:
@@ -116,9 +117,7 @@ class RedisBroker:
                 raise BrokerError(self._link.advice.refusal(error)) from None
             work |= {"reader": self._reader.run, "watch": self._watcher.run, "acks": self._acks.run}
         self._tasks = [
-            asyncio.create_task(
-                restart_on_failure(f"{name} of {self.name}", task, self._ledger.warn)
-            )
+            asyncio.create_task(restart_on_failure(f"{name} of {self.name}", task, self.warnings))
             for name, task in work.items()
         ]
 

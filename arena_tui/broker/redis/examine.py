@@ -18,6 +18,7 @@ from arena_tui.broker.redis.link import Link
 from arena_tui.broker.redis.lookup import AT_ONCE, look_up, runs_in_index
 from arena_tui.broker.redis.scripts import CONSUMERS, INDEX, acks_key
 from arena_tui.broker.timing import Timing
+from arena_tui.broker.warnings import Warnings
 from arena_tui.broker_url import BrokerUrl
 from arena_tui.errors import BrokerError
 
@@ -83,7 +84,7 @@ async def examine(url: BrokerUrl) -> Report:
     Raises:
         BrokerError: The server cannot be reached or used; contains the remedy.
     """
-    link = Link(url, _ignore_warning, Timing())
+    link = Link(url, Warnings(), Timing())  # nothing is retried here, so nothing warned of
     try:
         facts = await link.check()
         try:
@@ -112,10 +113,6 @@ async def examine(url: BrokerUrl) -> Report:
         )
     finally:
         await link.aclose()
-
-
-def _ignore_warning(text: str) -> None:
-    """Discard a link's warning: these are about retries, and nothing is retried here."""
 
 
 async def _clock(link: Link) -> tuple[float, float]:

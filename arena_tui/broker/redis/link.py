@@ -23,6 +23,7 @@ from arena_tui.broker.redis.connection import Line
 from arena_tui.broker.redis.scripts import DENIED, SCRIPTS, Script
 from arena_tui.broker.tasks import Failures
 from arena_tui.broker.timing import Timing
+from arena_tui.broker.warnings import Warnings
 from arena_tui.broker_url import BrokerUrl
 from arena_tui.errors import BrokerError
 
@@ -36,7 +37,7 @@ class Link:
 
     Args:
         url: The server's URL.
-        warn: Called with warnings for the user.
+        warnings: Takes what the user is to know.
         timing: Timeouts, and delays before retries.
         clock: Monotonic seconds.
 
@@ -49,16 +50,16 @@ class Link:
     def __init__(
         self,
         url: BrokerUrl,
-        warn: Callable[[str], None],
+        warnings: Warnings,
         timing: Timing,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.advice = Advice(url)
         self.reconnects = 0
-        self.failures = Failures(warn)
+        self.failures = Failures(warnings)
         self._closing = False
         self._url = url
-        self._warn = warn
+        self._warnings = warnings
         self._timing = timing
         self._clock = clock
         self._clients: list[Redis] = []
@@ -182,7 +183,7 @@ class Link:
         text = self.advice.explain(error)
         if not self._problems:
             self._down_since = self._clock()
-            self._warn(f"{text}: trying again")
+            self._warnings.add("link_down", why=text)
         since, _ = self._problems.get(role, (self._clock(), ""))
         self._problems[role] = since, text
         if isinstance(error, NoScriptError):
@@ -197,7 +198,7 @@ class Link:
         if self._problems.pop(role, None) is not None and not self._problems:
             self.reconnects += 1
             away_s = self._clock() - self._down_since
-            self._warn(f"{self.advice.place} works again, after {away_s:.1f} s")
+            self._warnings.add("link_restored", place=self.advice.place, away_s=away_s)
 
     def stop_retrying(self) -> None:
         """End all retries."""

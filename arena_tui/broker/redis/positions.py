@@ -144,7 +144,7 @@ class RunPositions:
         epoch, seq = position.at
         gap = Gap(position.run_id, epoch, seq + 1, to_seq, "trimmed")
         self._ledger.append_gap(position.stream, gap)
-        self._ledger.warn(f"run {gap.run_id}: {gap.count:,} events were gone before they were read")
+        self._ledger.warnings.add("read_too_late", gap.run_id, events=gap.count)
         position.read_to(Cursor(epoch, to_seq))
 
     def renew(self, position: RunPosition, epoch: int, ended: Sequence[Cursor]) -> None:
@@ -159,9 +159,7 @@ class RunPositions:
         resets = reset_gaps(run_id, position.at, ended, epoch)
         resets = [gap for gap in resets if gap not in position.stream.markers]
         position.go_on_in(self._ledger.renew(position.stream, epoch, resets))
-        unknown = any(gap.unknown for gap in resets)
-        lost = "an unknown number of" if unknown else f"{sum(gap.count for gap in resets):,}"
-        self._ledger.warn(f"run {run_id}: its stream was made anew in Redis, {lost} events lost")
+        self._ledger.warnings.add("stream_renewed", run_id, lost=_lost(resets))
 
     def end_lost(self, position: RunPosition) -> None:
         """Stop reading a run whose end was lost, as its producer has recorded."""
@@ -180,7 +178,7 @@ class RunPositions:
         if self.read.pop(position.run_id, None) is not None:
             self.gone[position.run_id] = position
             position.on_gone(now)
-            self._ledger.warn(f"run {position.run_id}: its stream is gone from Redis")
+            self._ledger.warnings.add("stream_gone", position.run_id)
 
     def restore(self, run_id: str) -> None:
         """Resume reading a run that was missing, unless that has been done meanwhile."""
@@ -193,6 +191,10 @@ class RunPositions:
         """Notify the readers of a missing run that it does not come back; it still may."""
         position.on_gone(None)
         self._ledger.append_gap(position.stream, gap)
-        count = "an unknown number of" if gap.unknown else f"{gap.count:,}"
-        self._ledger.warn(f"run {gap.run_id}: it does not come back, {count} events lost")
+        self._ledger.warnings.add("run_given_up", gap.run_id, lost=_lost([gap]))
         position.read_to(Cursor(gap.epoch, gap.to_seq))
+
+
+def _lost(gaps: Sequence[Gap]) -> int | None:
+    """How many events are lost in all; None when that is unknown of some."""
+    return None if any(gap.unknown for gap in gaps) else sum(gap.count for gap in gaps)

@@ -180,7 +180,8 @@ class Reader:
             except FAILURES:
                 raise
             except Exception as error:  # noqa: BLE001 - see above
-                self._link.failures.record(f"reading an event of run {position.run_id}", error)
+                run_id = position.run_id
+                self._link.failures.record(f"reading an event of run {run_id}", error, run_id)
                 failed = InvalidEntryError(f"it cannot be read: {error!r}", has_seq=True)
                 self._quarantine(position, raw, failed)
                 position.read_entry(raw[0])
@@ -224,4 +225,5 @@ class Reader:
         gap = Gap(run_id, epoch, first, last, "quarantined", raw_bytes(raw))
         self._ledger.append_gap(position.stream, gap)
         position.read_to(Cursor(epoch, last))
-        self._ledger.warn(f"run {run_id}: set entry {raw[0].decode()} aside: {error}")
+        entry = raw[0].decode()
+        self._ledger.warnings.add("entry_set_aside", run_id, entry=entry, why=str(error))

@@ -7,6 +7,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 
 from arena_tui.broker.ledger import Ledger
 from arena_tui.broker.protocol import Cursor
@@ -73,7 +74,7 @@ class Watcher:
                 for run_ids in batched(list(self._positions.gone)):
                     rows = await look_up(self._link, run_ids, whole=True)
                     for run_id, row in zip(run_ids, rows, strict=True):
-                        with self._link.failures.survived(f"checking run {run_id}", but=FAILURES):
+                        with self._checking(run_id):
                             self._look_for(run_id, row)
                 if time.monotonic() >= given_up_at:
                     self._ledger.give_up_missing()
@@ -101,7 +102,7 @@ class Watcher:
             rows = await look_up(self._link, run_ids, whole=True)
             for run_id, row in zip(run_ids, rows, strict=True):
                 if row:
-                    with self._link.failures.survived(f"checking run {run_id}", but=FAILURES):
+                    with self._checking(run_id):
                         self._attach(run_id, row)
         self.index = entries[-1][0]  # last: a failure above must not skip a run
 
@@ -147,7 +148,7 @@ class Watcher:
         try:
             meta = decode_meta(raw_meta, run_id)
         except EventError as error:
-            self._ledger.warn(f"left a run out: {error}")
+            self._ledger.warnings.add("run_left_out", run_id, why=str(error))
             return
         first = max(1, last_seq - self._ledger.limits.retain + 1)
         held = parse_id(oldest)
@@ -164,10 +165,14 @@ class Watcher:
         if self._furthest(run_id) > (epoch, last_seq):
             self._look_now.set()
 
+    def _checking(self, run_id: str) -> AbstractContextManager[None]:
+        """Survive what a run alone meets; a failure of the server concerns all."""
+        return self._link.failures.survived(f"checking run {run_id}", run_id, FAILURES)
+
     async def _look(self, positions: Sequence[RunPosition]) -> None:
         rows = await look_up(self._link, [position.run_id for position in positions])
         for position, row in zip(positions, rows, strict=True):
-            with self._link.failures.survived(f"checking run {position.run_id}", but=FAILURES):
+            with self._checking(position.run_id):
                 await self._look_at(position, row)
 
     async def _look_at(self, position: RunPosition, row: Row) -> None:

@@ -236,7 +236,8 @@ class Writer:
             _log.warning("%d events fail to be published: trying each", events, exc_info=error)
             return
         for call in pending:
-            self._link.failures.record(f"publishing an event of run {call.run.meta.run_id}", error)
+            run_id = call.run.meta.run_id
+            self._link.failures.record(f"publishing an event of run {run_id}", error, run_id)
             self._calls.remove(call)
             self._give_up(call, BrokerError(
                 f"an event of run {call.run.meta.run_id} fails to be published, "

@@ -16,6 +16,7 @@ from arena_tui.broker.redis.link import Link
 from arena_tui.broker.redis.scripts import CONSUMERS, acks_key
 from arena_tui.broker.tasks import cancel_until_done
 from arena_tui.broker.timing import Timing
+from arena_tui.broker.warnings import Warnings
 from arena_tui.broker_url import BrokerUrl
 from arena_tui.events import LogEvent
 from tests.waiting import until
@@ -33,7 +34,7 @@ def client(redis_url: str) -> Iterator[Client]:
 async def test_a_consumer_added_while_acks_are_sent_is_acked_next(
     client: Client, redis_url: str
 ) -> None:
-    link = Link(BrokerUrl(redis_url), lambda _: None, QUICK)
+    link = Link(BrokerUrl(redis_url), Warnings(), QUICK)
     await link.check()
     acks = Acks(link, Limits(), QUICK)
     acks.add("one", "oldest")
@@ -96,7 +97,7 @@ async def test_a_consumer_whose_acks_are_refused_holds_up_no_other(
     client: Client, redis_url: str
 ) -> None:
     client.set(acks_key("one"), "somebody else's")
-    link = Link(BrokerUrl(redis_url), lambda _: None, QUICK)
+    link = Link(BrokerUrl(redis_url), Warnings(), QUICK)
     await link.check()
     acks = Acks(link, Limits(), QUICK)
     for name in ("one", "two"):

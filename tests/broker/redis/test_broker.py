@@ -110,7 +110,7 @@ async def everything(url: str, admin: redis.Redis) -> None:
 
 
 async def warns(broker: RedisBroker, text: str) -> bool:
-    return any(text in warning for warning in (await broker.stats()).warnings)
+    return any(text in str(warning) for warning in (await broker.stats()).warnings)
 
 
 def as_user(server: RedisServer, rules: str) -> str:
@@ -200,7 +200,7 @@ async def test_a_user_who_lacks_some_rights_is_told_which(
     url = as_user(make_server(), rules)
 
     async with broker_at(url) as broker:
-        warnings = (await broker.stats()).warnings
+        warnings = [str(each) for each in (await broker.stats()).warnings]
     risks = dict((await examine(BrokerUrl(url))).risks)
 
     [said] = [text for text in warnings if "does not permit" in text]

@@ -7,6 +7,7 @@ from redis.exceptions import ConnectionError, TimeoutError
 
 from arena_tui.broker.redis.link import Link
 from arena_tui.broker.timing import Timing
+from arena_tui.broker.warnings import Warnings
 from arena_tui.broker_url import BrokerUrl
 from tests.conftest import FakeClock
 
@@ -14,8 +15,8 @@ from tests.conftest import FakeClock
 async def test_a_link_was_away_from_the_first_failure_to_the_last_success(
     clock: FakeClock,
 ) -> None:
-    said: list[str] = []
-    link = Link(BrokerUrl("redis://127.0.0.1"), said.append, Timing(), clock)
+    warnings = Warnings()
+    link = Link(BrokerUrl("redis://127.0.0.1"), warnings, Timing(), clock)
 
     await link.on_failure("reader", TimeoutError(), 0)
     clock.now += 7
@@ -27,7 +28,7 @@ async def test_a_link_was_away_from_the_first_failure_to_the_last_success(
     link.on_success("acks")
 
     assert problem == "redis 127.0.0.1:6379 does not answer for 7 s"
-    assert said == [
+    assert [str(each) for each in warnings.newest()] == [
         "redis 127.0.0.1:6379 does not answer: trying again",
         "redis 127.0.0.1:6379 works again, after 11.0 s",
     ]
@@ -46,7 +47,7 @@ async def test_the_first_retry_is_the_soonest(monkeypatch: pytest.MonkeyPatch) -
         return "done"
 
     monkeypatch.setattr(Link, "on_failure", note)
-    link = Link(BrokerUrl("redis://127.0.0.1"), lambda _: None, Timing())
+    link = Link(BrokerUrl("redis://127.0.0.1"), Warnings(), Timing())
 
     assert await link.retry("test", work) == "done"
     assert attempts == [0, 1]

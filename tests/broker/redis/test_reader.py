@@ -67,11 +67,11 @@ async def test_a_reader_that_was_cut_off_and_reads_again_has_no_problem(redis_ur
     async def is_cut_off() -> bool:
         with redis.Redis.from_url(redis_url) as client:
             client.client_kill_filter(_type="normal", skipme=True)
-        return any("trying again" in each for each in (await broker.stats()).warnings)
+        return any("trying again" in str(each) for each in (await broker.stats()).warnings)
 
     async def works_again() -> bool:
         stats = await broker.stats()
-        return stats.link is None and any("works again" in each for each in stats.warnings)
+        return stats.link is None and any("works again" in str(each) for each in stats.warnings)
 
     await until(is_cut_off)
     await until(works_again, at_most_s=20)

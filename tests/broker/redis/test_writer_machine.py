@@ -23,6 +23,7 @@ from arena_tui.broker.redis.link import Link
 from arena_tui.broker.redis.writer import Writer
 from arena_tui.broker.tasks import cancel_until_done
 from arena_tui.broker.timing import Timing
+from arena_tui.broker.warnings import Warnings
 from arena_tui.broker_url import BrokerUrl
 from arena_tui.codec import sealed
 from arena_tui.events import LogEvent
@@ -84,7 +85,7 @@ class WriterMachine(RuleBasedStateMachine):
         self.refused = 0
 
     async def open(self) -> None:
-        self.link = UnreliableLink(BrokerUrl(self.at), lambda _: None, TIMING)
+        self.link = UnreliableLink(BrokerUrl(self.at), Warnings(), TIMING)
         await self.link.check()
         self.writer = Writer(self.link, Limits())
         self.task = asyncio.create_task(self.writer.run())
