@@ -85,10 +85,7 @@ class ScrollViews(App[None]):
     """
 
     DEFAULT_CSS = "Grid { grid-gutter: 0; }"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("l", "select(1)"),
-        Binding("h", "select(-1)"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("l", "select(1)"), Binding("h", "select(-1)")]
 
     def __init__(self, names: Sequence[str], frame_s: float) -> None:
         super().__init__()

@@ -17,11 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import msgspec
 
 from arena_tui.events import AgentInfo
-from arena_tui.games.specs import (
-    GameSpec,
-    Played,
-    derive_seed,
-)
+from arena_tui.games.specs import GameSpec, Played, derive_seed
 from arena_tui.games.synth import play_synth, synth_agents
 from arena_tui.producers.run import Run
 

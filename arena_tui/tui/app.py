@@ -139,10 +139,7 @@ class ArenaApp(App[int]):
         )
 
     def exit(
-        self,
-        result: int | None = None,
-        return_code: int = 0,
-        message: RenderableType | None = None,
+        self, result: int | None = None, return_code: int = 0, message: RenderableType | None = None
     ) -> None:
         """Exit the app; the message is printed once the terminal is restored."""
         self._on_leaving()

@@ -42,12 +42,7 @@ class RunHeader(Painted):
 
     def render_line(self, y: int) -> Strip:
         return paint_header(
-            self.instant,
-            self.position,
-            self.density,
-            self.palette,
-            self.size.width,
-            self._offset,
+            self.instant, self.position, self.density, self.palette, self.size.width, self._offset
         )
 
 
