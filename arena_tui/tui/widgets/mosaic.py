@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from itertools import chain
 from typing import ClassVar, TypeAlias
@@ -42,12 +43,11 @@ class Mosaic(Painted, can_focus=True):
         Binding("minus", "zoom(-1)", "smaller", show=False),
     ]
 
+    @dataclass
     class Opened(Message):
         """A pane was opened."""
 
-        def __init__(self, run_id: str) -> None:
-            self.run_id = run_id
-            super().__init__()
+        run_id: str
 
     def __init__(self, offset: timedelta) -> None:
         super().__init__()

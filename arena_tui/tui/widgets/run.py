@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
 
 from textual import events
@@ -16,12 +17,11 @@ from arena_tui.tui.render.run import paint_board, paint_header, paint_scrubber
 from arena_tui.tui.widgets.painted import Painted
 
 
+@dataclass
 class Goto(Message):
     """Go to this place in the run."""
 
-    def __init__(self, place: int) -> None:
-        self.place = place
-        super().__init__()
+    place: int
 
 
 class RunHeader(Painted):
