@@ -44,17 +44,6 @@ class BrokerUrl:
         problem: Why the URL is invalid and what to write instead, or None.
     """
 
-    __slots__ = (
-        "_after",
-        "_before",
-        "_password",
-        "is_encrypted",
-        "is_loopback",
-        "kind",
-        "place",
-        "problem",
-    )
-
     def __init__(self, text: str = "memory:", password: str | None = None) -> None:
         safe, own = split_password(text.strip())
         self.problem: str | None = None
