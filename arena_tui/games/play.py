@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import msgspec
+from msgspec.structs import asdict
 
 from arena_tui.events import AgentInfo
 from arena_tui.games.specs import GameSpec, Played, derive_seed
@@ -175,15 +176,7 @@ class Player:
             return GameResult(
                 index=index, run_id=run_id, seed=seed, status="crashed", reason=reason
             )
-        return GameResult(
-            index=index,
-            run_id=runs[0].id,
-            seed=seed,
-            status=played.status,
-            turns=played.turns,
-            outcome=played.outcome,
-            reason=played.reason,
-        )
+        return GameResult(index=index, run_id=runs[0].id, seed=seed, **asdict(played))
 
     def _play_match(self, index: int, seed: int, runs: list[Run]) -> Played:
         from arena_tui.games.open_spiel import Match  # noqa: PLC0415  (loads nothing for synth)
