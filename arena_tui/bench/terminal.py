@@ -109,7 +109,6 @@ class Terminal:
         return self.reported()
 
     def reported(self) -> str:
-        """The next line that the program reports."""
         deadline = time.perf_counter() + self._timeout_s
         while b"\n" not in self._lines:
             self._read(deadline)

@@ -45,7 +45,6 @@ class Ring(ScrollView):
         self.scroll_end(animate=False)
 
     def add(self, deliveries: Sequence[Delivery]) -> None:
-        """Append the deliveries and repaint."""
         self._entries.extend(deliveries)
         self.refresh()
 

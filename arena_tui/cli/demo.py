@@ -9,13 +9,11 @@ from arena_tui.cli.watch import add_looks, show_playing
 
 
 def add_arguments(parser: Parser) -> None:
-    """The arguments of `demo`."""
     parser.set_defaults(function=demo)
     add_looks(parser)
 
 
 def demo(arguments: argparse.Namespace) -> int:
-    """Show the dashboard with demo games, played continuously."""
     from arena_tui.games.specs import demo_specs
 
     return show_playing(arguments, demo_specs())

@@ -22,7 +22,6 @@ _FREE_MIN = 500_000_000
 
 
 def add_arguments(parser: Parser) -> None:
-    """The arguments of `doctor`."""
     parser.set_defaults(function=doctor)
 
 

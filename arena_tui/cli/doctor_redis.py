@@ -32,7 +32,6 @@ def redis_findings(url: BrokerUrl) -> list[Finding]:
 
 
 def findings_of(url: BrokerUrl, report: Report) -> Iterator[Finding]:
-    """Turn the report into findings."""
     facts = report.facts
     server = f"{facts.product} {facts.version}, answers in {report.ping_ms:.2f} ms"
     yield Finding("broker", True, f"{url}: {server}")

@@ -33,7 +33,6 @@ _FLUSH_POLL_S: Final = 0.05
 
 
 def add_arguments(parser: Parser) -> None:
-    """The arguments of `persist`."""
     parser.set_defaults(function=persist)
     add_record(parser)
 

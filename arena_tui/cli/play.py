@@ -23,7 +23,6 @@ from arena_tui.services.runtime import Runtime
 
 
 def add_arguments(parser: Parser) -> None:
-    """The arguments of `play`."""
     parser.set_defaults(function=play)
     parser.add_argument("game", help="a game of open_spiel, for example connect_four; or synth")
     parser.add_argument(
@@ -75,7 +74,6 @@ class _Report:
         self.problems: list[str] = []
 
     def add(self, result: GameResult, spec: GameSpec) -> None:
-        """Print the result of a finished game."""
         if self._json:
             say_json({"game": spec.game, "agents": spec.agents, **asdict(result)})
         else:

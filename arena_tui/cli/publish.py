@@ -24,7 +24,6 @@ _GIVE_UP_S: Final = 5.0
 
 
 def add_arguments(parser: Parser) -> None:
-    """The arguments of `publish`."""
     parser.set_defaults(function=publish)
     parser.add_argument("file", nargs="?", default="-", metavar="FILE", help="default -, stdin")
     parser.add_argument(

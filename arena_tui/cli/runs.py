@@ -20,7 +20,6 @@ _HEADER: Final = (
 
 
 def add_arguments(parser: Parser) -> None:
-    """The arguments of `runs`."""
     parser.set_defaults(function=runs)
     parser.add_argument("filter", nargs="*", help='game:chess err>0 cost>0.1 "rate limit"')
     parser.add_argument("--limit", type=whole_number, metavar="N", help="the newest N only")

@@ -15,7 +15,6 @@ from arena_tui.store.verify import Verdict, verify_store
 
 
 def add_arguments(parser: Parser) -> None:
-    """The arguments of `verify`."""
     parser.set_defaults(function=verify)
 
 
@@ -58,7 +57,6 @@ def _state(verdict: Verdict) -> str:
 
 
 def _summary(verdicts: Sequence[Verdict]) -> str:
-    """The verdicts in one line."""
     unsound = sum(bool(verdict.problems) for verdict in verdicts)
     unknown = sum(bool(verdict.lost_unknown) for verdict in verdicts)
     gaps = _sum(verdicts, "gaps")

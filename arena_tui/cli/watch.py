@@ -20,7 +20,6 @@ from arena_tui.services.games import Playable, parse_playable
 
 
 def add_arguments(parser: Parser) -> None:
-    """The arguments of `watch`."""
     parser.set_defaults(function=watch)
     parser.add_argument(
         "--play",
@@ -49,7 +48,6 @@ def add_looks(parser: Parser) -> None:
 
 
 def watch(arguments: argparse.Namespace) -> int:
-    """Show the dashboard until the user quits."""
     playables = [parse_playable(text) for text in arguments.play]
     return _show(arguments, playables, False, follow=arguments.follow, record=arguments.record)
 

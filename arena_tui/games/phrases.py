@@ -35,7 +35,6 @@ _THOUGHTS = {
 
 
 def prompt_text(turn: int, turns: int, coins: float, legal: Sequence[str]) -> str:
-    """The prompt of one turn."""
     return (
         f"Turn {turn} of {turns}. You hold {coins:.0f} coins. The map is above: $ is a chest, "
         f"# rock, ~ water.\nChoose one: {', '.join(legal)}."
@@ -43,12 +42,10 @@ def prompt_text(turn: int, turns: int, coins: float, legal: Sequence[str]) -> st
 
 
 def answer_text(move: Move, rng: random.Random) -> str:
-    """The model's answer."""
     return _sentence(_ANSWERS, move, rng)
 
 
 def reasoning_text(move: Move, rng: random.Random) -> str:
-    """The model's reasoning."""
     return _sentence(_THOUGHTS, move, rng)
 
 

@@ -118,7 +118,6 @@ class Player:
 
     @property
     def running(self) -> bool:
-        """Whether any worker is still running."""
         return any(thread.is_alive() for thread in self._threads)
 
     def start(self) -> None:

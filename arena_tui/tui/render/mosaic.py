@@ -32,7 +32,6 @@ class Grid(Struct, frozen=True, kw_only=True):
 
     @property
     def capacity(self) -> int:
-        """Number of panes visible at once."""
         return self.columns * self.rows
 
 

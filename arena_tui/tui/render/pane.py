@@ -54,7 +54,6 @@ def result_text(pane: Pane) -> str:
 
 
 def state_style_name(pane: Pane) -> str:
-    """Name of the palette's style that goes with `state_text`."""
     return (LOSING if pane.losing else LOOKS[pane.state]).style
 
 

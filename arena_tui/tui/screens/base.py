@@ -102,7 +102,6 @@ class ArenaScreen(Screen[None]):
             self.say_failed(event.worker.name, event.worker.error)
 
     def say_failed(self, what: str, error: BaseException | None) -> None:
-        """Log a failure and show it."""
         _log.error("%s failed", what, exc_info=error)
         self.notify(str(error) or type(error).__name__, severity="error")
 

@@ -61,7 +61,6 @@ class Mosaic(Painted, can_focus=True):
 
     @property
     def selected(self) -> Pane | None:
-        """The pane under the cursor."""
         if not self._panes:
             return None
         return self._panes[self._selected_index]
@@ -189,7 +188,6 @@ class _PaintedPanes:
         self._painted: dict[tuple[int, int], tuple[_Key, list[list[Piece]]]] = {}
 
     def clear(self) -> None:
-        """Invalidate the cache."""
         self._painted.clear()
 
     def lines(

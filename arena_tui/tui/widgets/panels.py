@@ -91,7 +91,6 @@ class RunPanels(Horizontal):
             inspector.scroll_home(animate=False)
 
     def take_focus(self) -> None:
-        """Focus the event list."""
         self.query_one(VirtualTable).focus()
 
     def zoom_out(self) -> bool:

@@ -91,12 +91,10 @@ class VirtualTable(Painted, can_focus=True):
 
     @property
     def cursor(self) -> int:
-        """Index of the row the cursor is on."""
         return self._cursor
 
     @property
     def visible_rows(self) -> int:
-        """Number of visible rows."""
         return max(1, self.size.height - 1)
 
     def show(self, count: int, sorted_by: tuple[str, bool] | None = None) -> None:
