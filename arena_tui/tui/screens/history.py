@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Any, ClassVar, Final, cast
 
 from textual import work
-from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.widget import Widget
-from textual.widgets import Input, Static
+from textual.widgets import Static
 
 from arena_tui.consumers.feed import Frame
-from arena_tui.errors import ArenaError, UsageError
+from arena_tui.errors import ArenaError
 from arena_tui.events import short_id
 from arena_tui.folds.totals import RunTotals, lost_text
 from arena_tui.folds.view import PaneState
@@ -22,10 +21,10 @@ from arena_tui.tui.render.clean import clean
 from arena_tui.tui.render.run import preview
 from arena_tui.tui.render.states import LOOKS
 from arena_tui.tui.render.text import cost, count, duration, short_count, stamp
-from arena_tui.tui.screens.base import ArenaScreen
+from arena_tui.tui.screens.base import FilteredScreen
 from arena_tui.tui.screens.confirm import ConfirmScreen
 from arena_tui.tui.screens.host import Host
-from arena_tui.tui.widgets.question import FILTER_HINT, Question
+from arena_tui.tui.widgets.question import Question
 from arena_tui.tui.widgets.table import Cell, Column, VirtualTable
 
 _PAGE: Final = 200
@@ -50,10 +49,9 @@ _EMPTY: Final = """Nothing is stored yet.
 Runs appear here as they are played: n starts a game."""
 
 
-class HistoryScreen(ArenaScreen):
+class HistoryScreen(FilteredScreen):
     """The table of stored runs beside a preview of the one under the cursor."""
 
-    NOT_WHILE_WRITING = frozenset({"filter"})
     DEFAULT_CSS = """
     HistoryScreen {
         #table { height: 1fr; }
@@ -76,7 +74,9 @@ class HistoryScreen(ArenaScreen):
         self._loaded_at = float("-inf")
 
     def body(self) -> list[Widget]:
-        return [_Parts(VirtualTable(_COLUMNS, self._row, _EMPTY)), Question()]
+        table = VirtualTable(_COLUMNS, self._row, _EMPTY)
+        beside = VerticalScroll(Static(markup=False), id="preview", can_focus=False)
+        return [Horizontal(table, beside, id="table"), Question()]
 
     def on_mount(self) -> None:
         self.query_one(VirtualTable).focus()
@@ -112,22 +112,12 @@ class HistoryScreen(ArenaScreen):
             self._pages.sort = cast("SortKey", message.key)
             self._reload()
 
-    def on_input_changed(self, event: Input.Changed) -> None:
-        try:
-            self._pages.where = parse_filter(event.value)
-        except UsageError as error:
-            self.query_one(Question).object_to(str(error))
-        else:
-            self.query_one(Question).object_to(None)
-            self._reload()
+    def take_filter(self, text: str) -> None:
+        self._pages.where = parse_filter(text)
+        self._reload()
 
-    def on_input_submitted(self) -> None:
-        question = self.query_one(Question)
-        question.display = bool(question.value)
+    def focus_runs(self) -> None:
         self.query_one(VirtualTable).focus()
-
-    def action_filter(self) -> None:
-        self.query_one(Question).ask("filter", FILTER_HINT)
 
     def action_sort(self) -> None:
         place = _SORTS.index(self._pages.sort) + 1
@@ -142,7 +132,7 @@ class HistoryScreen(ArenaScreen):
         question = self.query_one(Question)
         if question.display:
             question.clear()
-            self.query_one(VirtualTable).focus()
+            self.focus_runs()
         else:
             self.app.pop_screen()
 
@@ -268,19 +258,6 @@ class _Pages:
             )
             for page in pages
         }  # fmt: skip
-
-
-class _Parts(Horizontal):
-    """The table and the preview, side by side."""
-
-    def __init__(self, table: VirtualTable) -> None:
-        super().__init__(id="table")
-        self._table = table
-
-    def compose(self) -> ComposeResult:
-        yield self._table
-        with VerticalScroll(id="preview", can_focus=False):
-            yield Static(markup=False)
 
 
 def _style(status: PaneState) -> str:
