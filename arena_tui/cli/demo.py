@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from arena_tui.cli.arguments import Parser
-from arena_tui.cli.watch import add_looks, show_playing
+from arena_tui.cli.watch import add_looks, show
 
 
 def add_arguments(parser: Parser) -> None:
@@ -16,4 +16,4 @@ def add_arguments(parser: Parser) -> None:
 def demo(arguments: argparse.Namespace) -> int:
     from arena_tui.games.specs import demo_specs
 
-    return show_playing(arguments, demo_specs())
+    return show(arguments, demo_specs(), continuous=True)

@@ -5,13 +5,12 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import logging
 import threading
 from io import FileIO
 from typing import Final
 
 from arena_tui.cli.arguments import Parser
-from arena_tui.cli.output import begin_log, counted, say_json, tell
+from arena_tui.cli.output import Console, begin_log, counted, say_json, tell
 from arena_tui.config import Config, load_config
 from arena_tui.errors import ArenaError, BrokerError, UsageError
 from arena_tui.producers.lines import LineIntake, PacedSink
@@ -43,12 +42,12 @@ def publish(arguments: argparse.Namespace) -> int:
         )
     begin_log(arguments.debug)
     with _open(arguments.file) as source:
-        return asyncio.run(_publish(config, source, arguments.keep_open, arguments.json))
+        return asyncio.run(_publish(config, source, arguments))
 
 
-async def _publish(config: Config, source: FileIO, keep_open: bool, as_json: bool) -> int:
+async def _publish(config: Config, source: FileIO, arguments: argparse.Namespace) -> int:
     runtime = Runtime(config, producer=True, give_up_s=_GIVE_UP_S)
-    return await publish_from(source, runtime, keep_open, as_json)
+    return await publish_from(source, runtime, arguments.keep_open, arguments.json)
 
 
 async def publish_from(
@@ -64,7 +63,7 @@ async def publish_from(
     reader = _Reader(source, intake, paced)
     try:
         await runtime.open()
-        with _WarningsOnStderr():
+        with Console():
             await reader.run()
     finally:
         # Counted before closing publishes the ends of runs, which no line asked for.
@@ -128,26 +127,7 @@ class _Reader:
 
     def _end(self, error: Exception | None = None) -> None:
         if not self._ended.done():
-            if error is None:
-                self._ended.set_result(None)
-            else:
-                self._ended.set_exception(error)
-
-
-class _WarningsOnStderr(logging.Handler):
-    """Prints log warnings to stderr while its context is open."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-
-    def __enter__(self) -> None:
-        logging.getLogger("arena_tui").addHandler(self)
-
-    def __exit__(self, *_: object) -> None:
-        logging.getLogger("arena_tui").removeHandler(self)
-
-    def emit(self, record: logging.LogRecord) -> None:
-        tell(f"arena-tui: {record.getMessage()}")
+            self._ended.set_exception(error) if error else self._ended.set_result(None)
 
 
 def _open(name: str) -> FileIO:

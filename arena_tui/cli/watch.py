@@ -49,21 +49,17 @@ def add_looks(parser: Parser) -> None:
 
 def watch(arguments: argparse.Namespace) -> int:
     playables = [parse_playable(text) for text in arguments.play]
-    return _show(arguments, playables, False, follow=arguments.follow, record=arguments.record)
+    return show(arguments, playables, follow=arguments.follow, record=arguments.record)
 
 
-def show_playing(arguments: argparse.Namespace, playables: Sequence[Playable]) -> int:
-    """Show the dashboard with these games played continuously."""
-    return _show(arguments, playables, continuous=True)
-
-
-def _show(
+def show(
     arguments: argparse.Namespace,
     playables: Sequence[Playable],
-    continuous: bool,
+    continuous: bool = False,
     follow: Sequence[str] = (),
     record: str | None = None,
 ) -> int:
+    """Show the dashboard with these games, until the user quits."""
     config = load_config(arguments.broker, arguments.db, arguments.store, arguments.theme)
     files = [_followable(name, config) for name in follow]
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
@@ -76,13 +72,8 @@ def _show(
 
     last_resort = LastResort(os.ttyname(sys.stdout.fileno()), os.dup(sys.stderr.fileno()))
     with _own_terminal(log) as output:
-        session = Session(
-            config,
-            playables,
-            continuous,
-            follow=files,
-            consumers=[recording(Path(record))] if record else [],
-        )
+        consumers = [recording(Path(record))] if record else []
+        session = Session(config, playables, continuous, follow=files, consumers=consumers)
         last_resort.unsaved = session.unsaved
         app = ArenaApp(session, on_signal=output.leave, on_leaving=last_resort.begin)
         code = app.run()
