@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from arena_tui.events import AgentInfo
 from arena_tui.games.island import Island, Move
-from arena_tui.games.phrases import answer_text, prompt_text, reasoning_text
+from arena_tui.games.phrases import ANSWERS, THOUGHTS, prompt_text, sentence
 from arena_tui.games.specs import SYNTH_AGENTS, Played, derive_seed
 from arena_tui.producers.run import Run
 
@@ -159,10 +159,8 @@ class _Episode:
         latency_s = round(rng.lognormvariate(0.6, 0.5), 2)
         stall_s = rng.uniform(20.0, 60.0) if rng.random() < _STALL_PROBABILITY else 0.0
         yield 3.5, stall_s
-        answer = answer_text(move, rng)
-        self._respond(
-            name, prompt, answer, reasoning_text(move, rng), round(latency_s + stall_s, 2)
-        )
+        answer, reasoning = sentence(ANSWERS, move, rng), sentence(THOUGHTS, move, rng)
+        self._respond(name, prompt, answer, reasoning, round(latency_s + stall_s, 2))
 
     def _respond(
         self, name: str, prompt: str, answer: str, reasoning: str, latency_s: float
