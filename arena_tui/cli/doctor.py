@@ -19,6 +19,7 @@ from arena_tui.config import config_path, load_config, log_path
 from arena_tui.errors import StoreError, StoreLockedError
 
 _FREE_MIN = 500_000_000
+_NO_ENGINE = "no stockfish on PATH: the agent uci:PATH names an engine elsewhere"
 
 
 def add_arguments(parser: Parser) -> None:
@@ -29,14 +30,15 @@ def doctor(arguments: argparse.Namespace) -> int:
     """Print every finding; returns 1 when one is not ok."""
     config = load_config(arguments.broker, arguments.db)
     assert config.db is not None
+    settings = config_path()
     findings = [
         Finding("arena-tui", True, __version__),
         Finding("python", True, f"{platform.python_version()} {sys.executable}"),
         *(_package(name) for name in ("textual", "duckdb", "msgspec")),
         _games(),
-        _chess_engine(),
+        Finding("uci", True, shutil.which("stockfish") or _NO_ENGINE),
         *_broker(config.broker),
-        _settings(),
+        Finding("settings", True, f"{settings}{'' if settings.exists() else ' (none)'}"),
         _store(config.db),
         _disk(config.db),
         Finding("log", True, str(log_path())),
@@ -67,17 +69,6 @@ def _games() -> Finding:
         advice = 'pip install "arena-tui[games]" for a hundred real games'
         return Finding("games", True, "only synth: open_spiel is not installed", advice)
     return Finding("games", True, f"open_spiel {version('open_spiel')}")
-
-
-def _chess_engine() -> Finding:
-    path = shutil.which("stockfish")
-    missing = "no stockfish on PATH: the agent uci:PATH names an engine elsewhere"
-    return Finding("uci", True, path or missing)
-
-
-def _settings() -> Finding:
-    path = config_path()
-    return Finding("settings", True, f"{path}{'' if path.exists() else ' (none)'}")
 
 
 def _store(path: str) -> Finding:

@@ -59,7 +59,7 @@ async def publish_from(
     `_GIVE_UP_S` to publish what was read, and as long again to end the runs.
     """
     paced = PacedSink(runtime.sink)
-    intake = LineIntake(paced.emit, _report_refused)
+    intake = LineIntake(paced.emit, lambda number, why: tell(f"arena-tui: line {number}: {why}"))
     reader = _Reader(source, intake, paced)
     try:
         await runtime.open()
@@ -119,7 +119,8 @@ class _Reader:
             self._intake.take(LineSource(self._source).until_end(self._stop))
             self._paced.flush()
         except OSError as raised:
-            error = UsageError(f"cannot read {_name(self._source)}: {raised.strerror}")
+            name = "standard input" if self._source.name == 0 else self._source.name
+            error = UsageError(f"cannot read {name}: {raised.strerror}")
         except Exception as raised:  # noqa: BLE001 - raised again on the loop
             error = raised
         with contextlib.suppress(RuntimeError):  # given up before: the loop is closed
@@ -141,14 +142,6 @@ def _open(name: str) -> FileIO:
     if source.isatty():
         tell("arena-tui: reading JSON lines from the terminal: ctrl-d ends them")
     return source
-
-
-def _name(source: FileIO) -> str:
-    return "standard input" if source.name == 0 else str(source.name)
-
-
-def _report_refused(number: int, why: str) -> None:
-    tell(f"arena-tui: line {number}: {why}")
 
 
 async def _unsent(runtime: Runtime) -> int:

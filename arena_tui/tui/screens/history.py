@@ -201,20 +201,22 @@ class HistoryScreen(FilteredScreen):
         totals = self._pages.totals(index)
         if totals is None:
             return None
-        lost = totals.status == "running" and self.arena.session.feed.view(totals.run_id) is None
-        status: PaneState = "lost" if lost else totals.status
+        silent = totals.status == "running" and self.arena.session.feed.view(totals.run_id) is None
+        status: PaneState = "lost" if silent else totals.status
+        style = "text" if status == "finished" else LOOKS[status].style  # most of them are
+        lost = lost_text(totals.lost, totals.lost_unknown)
         return [
             (stamp(totals.started_at, self.arena.utc_offset)[5:], "dim"),
             (clean(totals.game, 40) or "–", "strong"),
             (clean(short_id(totals.run_id)), "accent"),
             (" vs ".join(clean(agent.id, 24) for agent in totals.agents), "text"),
-            (_outcome(totals, status), _style(status)),
+            (_outcome(totals, status), style),
             (str(totals.turns), "text"),
             (count(totals.events), "text"),
-            (short_count(_tokens(totals)), "text"),
+            (short_count(totals.tokens), "text"),
             (cost(totals.cost_usd), "text"),
             (str(totals.errors), "bad" if totals.errors else "dim"),
-            _lost(totals),
+            (lost, "dim" if lost == "0" else "bad"),
             (duration(totals.duration_s), "dim"),
         ]
 
@@ -260,11 +262,6 @@ class _Pages:
         }  # fmt: skip
 
 
-def _style(status: PaneState) -> str:
-    """Style of a status; `finished` stays plain, since most stored runs are."""
-    return "text" if status == "finished" else LOOKS[status].style
-
-
 def _outcome(totals: RunTotals, status: PaneState) -> str:
     glyph = LOOKS[status].sign
     if status != "finished":
@@ -273,14 +270,3 @@ def _outcome(totals: RunTotals, status: PaneState) -> str:
     if len(totals.winners) == 1:
         return f"{glyph} {clean(totals.winners[0], 24)} won"
     return f"{glyph} draw" if len(totals.outcome) > 1 else f"{glyph} finished"
-
-
-def _lost(totals: RunTotals) -> Cell:
-    text = lost_text(totals.lost, totals.lost_unknown)
-    return text, "dim" if text == "0" else "bad"
-
-
-def _tokens(totals: RunTotals) -> int | None:
-    if totals.input_tokens is None and totals.output_tokens is None:
-        return None
-    return (totals.input_tokens or 0) + (totals.output_tokens or 0)

@@ -21,8 +21,8 @@ from arena_tui.tui.render.palette import Palette
 from arena_tui.tui.render.pane import paint_pane
 from arena_tui.tui.widgets.painted import Painted
 
-_Key: TypeAlias = tuple[Pane | None, int, int, bool, Palette]
-"""All that the lines of a cell depend on."""
+_Cached: TypeAlias = tuple[Pane | None, Palette, tuple[int, int, bool], list[list[Piece]]]
+"""All that the lines of a cell depend on, and the lines."""
 
 
 class Mosaic(Painted, can_focus=True):
@@ -185,7 +185,7 @@ class _PaintedPanes:
 
     def __init__(self, offset: timedelta) -> None:
         self._offset = offset
-        self._painted: dict[tuple[int, int], tuple[_Key, list[list[Piece]]]] = {}
+        self._painted: dict[tuple[int, int], _Cached] = {}
 
     def clear(self) -> None:
         self._painted.clear()
@@ -195,18 +195,14 @@ class _PaintedPanes:
         selected: bool,
     ) -> list[list[Piece]]:  # fmt: skip
         """The lines of one cell, painted only if they would differ from the cached ones."""
-        key = (pane, width, height, selected, palette)
+        shape = (width, height, selected)
         known = self._painted.get(cell)
-        if known is not None and _same(known[0], key):
-            return known[1]
+        # An unchanged pane is the same object.
+        if known and known[0] is pane and known[1] is palette and known[2] == shape:
+            return known[3]
         if pane is None:
             lines = [[(" " * width, palette.text)]] * height
         else:
             lines = paint_pane(pane, palette, width, height, selected, self._offset)
-        self._painted[cell] = (key, lines)
+        self._painted[cell] = (pane, palette, shape, lines)
         return lines
-
-
-def _same(left: _Key, right: _Key) -> bool:
-    """Whether two keys are equal; panes by identity, as an unchanged one is the same object."""
-    return left[0] is right[0] and left[1:4] == right[1:4] and left[4] is right[4]
