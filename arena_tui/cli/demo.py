@@ -9,7 +9,7 @@ from arena_tui.cli.watch import add_looks, show
 
 
 def add_arguments(parser: Parser) -> None:
-    parser.set_defaults(function=demo)
+    parser.set_defaults(function=demo, follow=[], record=None)
     add_looks(parser)
 
 

@@ -21,22 +21,17 @@ from arena_tui.services.games import Playable, parse_playable
 
 def add_arguments(parser: Parser) -> None:
     parser.set_defaults(function=watch)
-    parser.add_argument(
-        "--play",
-        metavar="SPEC",
-        action="extend",
-        nargs="+",
-        default=[],
-        help='start these: "connect_four mcts:200 random games=4", or agent.py',
-    )
-    parser.add_argument(
-        "--follow",
-        metavar="FILE",
-        action="extend",
-        nargs="+",
-        default=[],
-        help="show and store the events in these files of JSON lines, as they grow",
-    )
+    for name, metavar, text in (
+        ("--play", "SPEC", 'start these: "connect_four mcts:200 random games=4", or agent.py'),
+        (
+            "--follow",
+            "FILE",
+            "show and store the events in files of JSON lines, as they grow",
+        ),
+    ):
+        parser.add_argument(
+            name, metavar=metavar, action="extend", nargs="+", default=[], help=text
+        )
     add_record(parser)
     add_looks(parser)
 
@@ -48,20 +43,15 @@ def add_looks(parser: Parser) -> None:
 
 
 def watch(arguments: argparse.Namespace) -> int:
-    playables = [parse_playable(text) for text in arguments.play]
-    return show(arguments, playables, follow=arguments.follow, record=arguments.record)
+    return show(arguments, [parse_playable(text) for text in arguments.play])
 
 
 def show(
-    arguments: argparse.Namespace,
-    playables: Sequence[Playable],
-    continuous: bool = False,
-    follow: Sequence[str] = (),
-    record: str | None = None,
+    arguments: argparse.Namespace, playables: Sequence[Playable], continuous: bool = False
 ) -> int:
     """Show the dashboard with these games, until the user quits."""
     config = load_config(arguments.broker, arguments.db, arguments.store, arguments.theme)
-    files = [_followable(name, config) for name in follow]
+    files = [_followable(name, config) for name in arguments.follow]
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError("the dashboard needs a terminal: use arena-tui play to play without one")
     log = begin_log(arguments.debug)
@@ -72,7 +62,7 @@ def show(
 
     last_resort = LastResort(os.ttyname(sys.stdout.fileno()), os.dup(sys.stderr.fileno()))
     with _own_terminal(log) as output:
-        consumers = [recording(Path(record))] if record else []
+        consumers = [recording(Path(arguments.record))] if arguments.record else []
         session = Session(config, playables, continuous, follow=files, consumers=consumers)
         last_resort.unsaved = session.unsaved
         app = ArenaApp(session, on_signal=output.leave, on_leaving=last_resort.begin)

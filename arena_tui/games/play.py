@@ -197,9 +197,7 @@ class Player:
     def _play_synth(self, index: int, seed: int, runs: list[Run]) -> Played:
         agents = synth_agents(self.spec.agents)
         with self._new_run(index, seed, self.spec.game, agents, runs) as run:
-            return play_synth(run, seed=seed, turns=self.spec.turn_limit, agents=self.spec.agents,
-                              rate_per_s=self.spec.rate_per_s, delay_s=self.spec.delay_s,
-                              wait=self._stop.wait)  # fmt: skip
+            return play_synth(run, self.spec, seed, self._stop.wait)
 
     def _new_run(
         self, index: int, seed: int, name: str, agents: Sequence[AgentInfo], runs: list[Run]
