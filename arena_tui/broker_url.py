@@ -44,17 +44,6 @@ class BrokerUrl:
         problem: Why the URL is invalid and what to write instead, or None.
     """
 
-    __slots__ = (
-        "_after",
-        "_before",
-        "_password",
-        "is_encrypted",
-        "is_loopback",
-        "kind",
-        "place",
-        "problem",
-    )
-
     def __init__(self, text: str = "memory:", password: str | None = None) -> None:
         safe, own = split_password(text.strip())
         self.problem: str | None = None
@@ -98,18 +87,10 @@ class BrokerUrl:
         return f"BrokerUrl({str(self)!r})"
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, BrokerUrl) and other.has_key(self._key)
+        return isinstance(other, BrokerUrl) and vars(self) == vars(other)
 
     def __hash__(self) -> int:
-        return hash(self._key)
-
-    def has_key(self, key: tuple[str, str, str | None]) -> bool:
-        """Whether it is the URL with these parts."""
-        return self._key == key
-
-    @property
-    def _key(self) -> tuple[str, str, str | None]:
-        return self._before, self._after, self._password
+        return hash((self._before, self._after, self._password))
 
     def _text(self, password: str | None) -> str:
         if password is not None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 import msgspec
 
@@ -43,12 +43,10 @@ _FOREIGN_ESCAPE: Final = re.compile(rb"\\[u/]")
 encoding, so JSON that contains them is encoded again."""
 
 
-class _Codec:
-    """Shared encoders and decoders; thread-safe, as only their whole-buffer calls are used."""
-
-    encoder: ClassVar = msgspec.json.Encoder()
-    known: ClassVar[msgspec.json.Decoder[KnownEvent]] = msgspec.json.Decoder(KnownEvent)
-    raw: ClassVar[msgspec.json.Decoder[dict[str, Any]]] = msgspec.json.Decoder(dict[str, Any])
+# Thread-safe, as only their whole-buffer calls are used.
+_ENCODER: Final = msgspec.json.Encoder()
+_KNOWN: Final[msgspec.json.Decoder[KnownEvent]] = msgspec.json.Decoder(KnownEvent)
+_RAW: Final[msgspec.json.Decoder[dict[str, Any]]] = msgspec.json.Decoder(dict[str, Any])
 
 
 def encode_event(event: Event) -> bytes:
@@ -60,14 +58,14 @@ def encode_event(event: Event) -> bytes:
     """
     try:
         if not event.extra and type(event) is not OtherEvent:
-            return _Codec.encoder.encode(event)
+            return _ENCODER.encode(event)
         fields: dict[str, Any] = msgspec.to_builtins(event)
         extra = fields.pop("__extra__", {})
         fields.pop("__name__", None)
         fields["kind"] = event.kind
         for key, value in extra.items():
             fields.setdefault(key, value)
-        return _Codec.encoder.encode(fields)
+        return _ENCODER.encode(fields)
     except RecursionError:
         raise EventTooLargeError(
             f"the {event.kind} event is nested over {_DEPTH_MAX} levels deep: flatten it"
@@ -96,7 +94,7 @@ def sealed(event: Event) -> tuple[Event, bytes]:
     if size > 2 * _DEPTH_MAX and raw.count(b"[") + raw.count(b"{") > _DEPTH_MAX:
         _check_depth(event.kind, raw)
     try:
-        known: Event = _Codec.known.decode(raw)
+        known: Event = _KNOWN.decode(raw)
     except msgspec.MsgspecError:
         if type(event) is Event:
             raise EventError("Event itself has no kind: publish one of its subclasses") from None
@@ -118,7 +116,7 @@ def received(raw: bytes) -> tuple[Event, bytes]:
     """
     _check_size(raw)
     try:
-        event: Event = _Codec.known.decode(raw)
+        event: Event = _KNOWN.decode(raw)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         pass
     else:
@@ -141,7 +139,7 @@ def decode_event(raw: bytes | str, *, strict: bool = False) -> Event:
     """
     _check_size(raw)
     try:
-        event = _Codec.known.decode(raw)
+        event = _KNOWN.decode(raw)
     except msgspec.ValidationError:
         pass
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
@@ -219,7 +217,7 @@ def _check_names(event: Event) -> None:
 
 def _decode_object(raw: bytes | str) -> dict[str, Any]:
     try:
-        return _Codec.raw.decode(raw)
+        return _RAW.decode(raw)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
         raise _not_json(error) from None
 

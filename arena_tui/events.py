@@ -36,16 +36,10 @@ def utc_now() -> datetime:
 
 
 class Event(
-    Struct,
-    frozen=True,
-    kw_only=True,
-    omit_defaults=True,
-    gc=False,
-    forbid_unknown_fields=True,
-    tag_field="kind",
-    tag="?",
-):
-    """Fields common to all kinds.
+    Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, forbid_unknown_fields=True,
+    tag_field="kind", tag="?",
+):  # fmt: skip
+    """Fields common to all kinds, which inherit how they are encoded.
 
     Attributes:
         ts: When it happened, UTC.
@@ -75,7 +69,7 @@ class AgentInfo(Struct, frozen=True, kw_only=True, omit_defaults=True):
     spec: str = ""
 
 
-class RunStart(Event, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag="run_start"):
+class RunStart(Event, frozen=True, kw_only=True, tag="run_start"):
     """A run begins: what is played, by whom, from which seed."""
 
     game: str = ""
@@ -86,16 +80,14 @@ class RunStart(Event, frozen=True, kw_only=True, omit_defaults=True, gc=False, t
     config: dict[str, Any] = field(default_factory=dict)
 
 
-class TurnStart(Event, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag="turn_start"):
+class TurnStart(Event, frozen=True, kw_only=True, tag="turn_start"):
     """A turn begins; `state` is the serialised game state, enough to replay or fork from."""
 
     player: str | None = None
     state: str | None = None
 
 
-class Observation(
-    Event, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag="observation"
-):
+class Observation(Event, frozen=True, kw_only=True, tag="observation"):
     """What the agent sees; a board is text."""
 
     text: str = ""
@@ -103,7 +95,7 @@ class Observation(
     data: Any = None
 
 
-class LlmPrompt(Event, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag="llm_prompt"):
+class LlmPrompt(Event, frozen=True, kw_only=True, tag="llm_prompt"):
     """What a model was asked."""
 
     model: str | None = None
@@ -111,9 +103,7 @@ class LlmPrompt(Event, frozen=True, kw_only=True, omit_defaults=True, gc=False, 
     text: str | None = None
 
 
-class LlmResponse(
-    Event, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag="llm_response"
-):
+class LlmResponse(Event, frozen=True, kw_only=True, tag="llm_response"):
     """What a model answered. `cost_usd` None means unknown, never free; `latency_s` in seconds."""
 
     text: str = ""
@@ -126,16 +116,14 @@ class LlmResponse(
     finish_reason: str | None = None
 
 
-class Action(Event, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag="action"):
+class Action(Event, frozen=True, kw_only=True, tag="action"):
     """What an agent does: text, or any JSON value."""
 
     index_in_turn: int = 0
     action: Any = None
 
 
-class ActionResult(
-    Event, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag="action_result"
-):
+class ActionResult(Event, frozen=True, kw_only=True, tag="action_result"):
     """The result of an action: accepted or not, whether the world changed, the reward."""
 
     index_in_turn: int = 0
@@ -145,9 +133,7 @@ class ActionResult(
     detail: Any = None
 
 
-class WorldMutation(
-    Event, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag="world_mutation"
-):
+class WorldMutation(Event, frozen=True, kw_only=True, tag="world_mutation"):
     """The world was changed from outside the rules (a chance event, an operator)."""
 
     before_summary: str | None = None
@@ -155,7 +141,7 @@ class WorldMutation(
     reason: str | None = None
 
 
-class Fork(Event, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag="fork"):
+class Fork(Event, frozen=True, kw_only=True, tag="fork"):
     """This run continues another one from an earlier event of it."""
 
     parent_run_id: str
@@ -163,7 +149,7 @@ class Fork(Event, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag="
     mutation_summary: str | None = None
 
 
-class Metric(Event, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag="metric"):
+class Metric(Event, frozen=True, kw_only=True, tag="metric"):
     """One measured number; None where the producer had no finite value."""
 
     name: str = ""
@@ -171,7 +157,7 @@ class Metric(Event, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag
     unit: str | None = None
 
 
-class ErrorEvent(Event, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag="error"):
+class ErrorEvent(Event, frozen=True, kw_only=True, tag="error"):
     """Something failed; `fatal` when the run cannot go on."""
 
     where: str | None = None
@@ -180,14 +166,14 @@ class ErrorEvent(Event, frozen=True, kw_only=True, omit_defaults=True, gc=False,
     fatal: bool = False
 
 
-class LogEvent(Event, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag="log"):
+class LogEvent(Event, frozen=True, kw_only=True, tag="log"):
     """A line of the producer's own log."""
 
     level: str = "info"
     text: str = ""
 
 
-class RunEnd(Event, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag="run_end"):
+class RunEnd(Event, frozen=True, kw_only=True, tag="run_end"):
     """The run's last event. `outcome` maps agent id to score (or rank); higher is better."""
 
     status: RunStatus = "finished"
@@ -195,7 +181,7 @@ class RunEnd(Event, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag
     reason: str | None = None
 
 
-class OtherEvent(Event, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag="__other__"):
+class OtherEvent(Event, frozen=True, kw_only=True, tag="__other__"):
     """An event of a kind this version does not know, or one that does not fit its kind.
 
     Attributes:
@@ -210,20 +196,9 @@ class OtherEvent(Event, frozen=True, kw_only=True, omit_defaults=True, gc=False,
 
 
 KnownEvent: TypeAlias = (
-    RunStart
-    | TurnStart
-    | Observation
-    | LlmPrompt
-    | LlmResponse
-    | Action
-    | ActionResult
-    | WorldMutation
-    | Fork
-    | Metric
-    | ErrorEvent
-    | LogEvent
-    | RunEnd
-)
+    RunStart | TurnStart | Observation | LlmPrompt | LlmResponse | Action | ActionResult
+    | WorldMutation | Fork | Metric | ErrorEvent | LogEvent | RunEnd
+)  # fmt: skip
 
 
 class Envelope(Struct, frozen=True, gc=False):

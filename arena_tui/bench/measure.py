@@ -42,12 +42,10 @@ class Goal(Struct, frozen=True, kw_only=True):
 
 
 def at_least(bound: float, on: Literal["value", "ratio"] = "ratio") -> Goal:
-    """A goal from below."""
     return Goal(on=on, sign="≥", bound=bound)
 
 
 def at_most(bound: float, on: Literal["value", "ratio"] = "value") -> Goal:
-    """A goal from above."""
     return Goal(on=on, sign="≤", bound=bound)
 
 

@@ -77,10 +77,7 @@ async def _own(plan: Plan, events: Sequence[Event]) -> float:
 
 
 async def _draw(
-    feed: Feed,
-    watching: Consumption[Feed],
-    storing: Consumption[Timed],
-    sink: MultiRunBrokerSink,
+    feed: Feed, watching: Consumption[Feed], storing: Consumption[Timed], sink: MultiRunBrokerSink
 ) -> None:
     """What the dashboard does but for painting, ten times a second."""
     while True:

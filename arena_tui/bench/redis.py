@@ -34,6 +34,7 @@ _EACH_SHARE: Final = 10
 """Awaiting every reply is so much slower that a tenth of the events is enough."""
 
 _Batches: TypeAlias = Sequence[Sequence[Outgoing]]
+_Done: TypeAlias = Awaitable[object]
 
 
 def measure_redis(plan: Plan) -> Iterator[Figure]:
@@ -82,9 +83,7 @@ async def _publish_all(server: RedisServer, batches: _Batches) -> float:
 
 
 async def _add(
-    server: RedisServer,
-    batches: _Batches,
-    add: Callable[[Redis, Sequence[Outgoing]], Awaitable[None]],
+    server: RedisServer, batches: _Batches, add: Callable[[Redis, Sequence[Outgoing]], _Done]
 ) -> float:
     await _flush_server(server)
     async with _client(server) as client:
@@ -99,9 +98,7 @@ async def _add_raw(server: RedisServer, batches: _Batches) -> float:
     return rate
 
 
-async def _rate(
-    publish: Callable[[Sequence[Outgoing]], Awaitable[object]], batches: _Batches
-) -> float:
+async def _rate(publish: Callable[[Sequence[Outgoing]], _Done], batches: _Batches) -> float:
     """Events a second, each batch awaited; the first one, which opens the runs, is not timed."""
     await publish(batches[0])
     started = time.perf_counter()

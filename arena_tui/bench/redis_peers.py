@@ -80,7 +80,6 @@ class RawClient:
                 count += len(entries)
 
     def close(self) -> None:
-        """Close the socket."""
         self._socket.close()
 
 

@@ -43,7 +43,6 @@ class ProducerLoad(Struct, frozen=True, kw_only=True):
 
     @property
     def streams(self) -> list[str]:
-        """The streams' names."""
         return run_ids(1 if self.way == "one stream" else self.runs)
 
 

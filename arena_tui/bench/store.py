@@ -14,16 +14,7 @@ from statistics import median
 from typing import Protocol
 
 from arena_tui.bench.load import RUNS, EmittingThread, batches_of, run_ids
-from arena_tui.bench.measure import (
-    OWN,
-    Figure,
-    Plan,
-    at_least,
-    at_most,
-    percentile,
-    race,
-    remove,
-)
+from arena_tui.bench.measure import OWN, Figure, Plan, at_least, at_most, percentile, race, remove
 from arena_tui.bench.store_peers import DuckdbRows, JsonLines, SqliteRows
 from arena_tui.broker.memory import InProcessBroker
 from arena_tui.broker.protocol import Cursor

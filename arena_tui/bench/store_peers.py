@@ -64,7 +64,6 @@ class SqliteRows:
         self._fold = Fold()
 
     def store(self, batch: Sequence[Envelope]) -> None:
-        """One transaction."""
         connection = self._connection
         connection.execute("BEGIN")
         connection.executemany(INSERT_EVENT, event_rows(batch, as_text=True))
@@ -72,7 +71,6 @@ class SqliteRows:
         connection.execute("COMMIT")
 
     def close(self) -> None:
-        """Let go of the file."""
         self._connection.close()
 
 
@@ -86,7 +84,6 @@ class DuckdbRows:
         self._fold = Fold()
 
     def store(self, batch: Sequence[Envelope]) -> None:
-        """One transaction."""
         self._connection.begin()
         self._insert("events", event_rows(batch))
         self._insert("runs", totals_rows(self._fold.add(batch)))
@@ -97,7 +94,6 @@ class DuckdbRows:
         self._connection.executemany(insert, list(rows))
 
     def close(self) -> None:
-        """Let go of the file."""
         self._connection.close()
 
 
@@ -113,7 +109,6 @@ class JsonLines:
         os.fsync(self._file.fileno())
 
     def close(self) -> None:
-        """Let go of the file."""
         self._file.close()
 
 

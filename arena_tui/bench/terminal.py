@@ -13,7 +13,6 @@ import termios
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
 
 from arena_tui.bench.measure import BenchError
 
@@ -58,7 +57,7 @@ class Terminal:
             pass_fds=[report],
             start_new_session=True,
             # Its controlling terminal: when this process dies, the hang-up ends the program.
-            preexec_fn=_take_terminal,  # noqa: PLW1509 - one system call, no lock
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509 - no lock
         )
         os.close(terminal)
         os.close(report)
@@ -66,12 +65,7 @@ class Terminal:
     def __enter__(self) -> Terminal:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._program.kill()
         self._program.wait()
         os.close(self._master)
@@ -109,7 +103,6 @@ class Terminal:
         return self.reported()
 
     def reported(self) -> str:
-        """The next line that the program reports."""
         deadline = time.perf_counter() + self._timeout_s
         while b"\n" not in self._lines:
             self._read(deadline)
@@ -147,10 +140,6 @@ class Terminal:
         text = _ESCAPES.sub(b" ", bytes(self._output)).decode(errors="replace")
         tail = " ".join(text.split())[-_TAIL_CHARS:]
         return BenchError(f"cannot measure {self._name}: it {what}: {tail or '(no output)'}")
-
-
-def _take_terminal() -> None:
-    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
 def _environment(folder: Path) -> dict[str, str]:

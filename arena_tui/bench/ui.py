@@ -53,7 +53,6 @@ class Case(Struct, frozen=True, kw_only=True):
 
     @property
     def peer(self) -> str:
-        """The peer's name."""
         return f"{self.panes} ScrollViews"
 
 

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from textual.app import App, ComposeResult
 from textual.widgets import Static
-
-TITLE: Final = "minimal"
 
 
 class Minimal(App[None]):
     """Shows one word."""
 
     def compose(self) -> ComposeResult:
-        yield Static(TITLE, markup=False)
+        yield Static("minimal", markup=False)
 
 
 if __name__ == "__main__":

@@ -45,7 +45,6 @@ class Ring(ScrollView):
         self.scroll_end(animate=False)
 
     def add(self, deliveries: Sequence[Delivery]) -> None:
-        """Append the deliveries and repaint."""
         self._entries.extend(deliveries)
         self.refresh()
 
@@ -85,10 +84,7 @@ class ScrollViews(App[None]):
     """
 
     DEFAULT_CSS = "Grid { grid-gutter: 0; }"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("l", "select(1)"),
-        Binding("h", "select(-1)"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("l", "select(1)"), Binding("h", "select(-1)")]
 
     def __init__(self, names: Sequence[str], frame_s: float) -> None:
         super().__init__()

@@ -11,34 +11,27 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Final, NamedTuple
+from typing import Final
 
 from arena_tui import __version__
 from arena_tui.cli.arguments import Parser, add_common
 from arena_tui.errors import ArenaError, UsageError
 
-
-class _Command(NamedTuple):
-    """One command; `module` is a file of this package."""
-
-    help_text: str
-    module: str
-
-
 _COMMANDS: Final = {
-    "watch": _Command("the dashboard (also without the word)", "watch"),
-    "demo": _Command("the dashboard with a set of real games already playing", "demo"),
-    "play": _Command("play games without a screen, and store them", "play"),
-    "runs": _Command("list stored runs", "runs"),
-    "show": _Command("one stored run", "show"),
-    "events": _Command("the events of a stored run", "events"),
-    "verify": _Command("check that the store is whole, but for known gaps", "verify"),
-    "publish": _Command("JSON lines to a broker: the way in for every language", "publish"),
-    "persist": _Command("store what other processes publish, without a screen", "persist"),
-    "redis": _Command("a Redis server for this machine, its data kept", "server"),
-    "doctor": _Command("check the installation and say where everything is", "doctor"),
-    "bench": _Command("measure this machine, beside floors and peers", "benching"),
+    "watch": ("watch", "the dashboard (also without the word)"),
+    "demo": ("demo", "the dashboard with a set of real games already playing"),
+    "play": ("play", "play games without a screen, and store them"),
+    "runs": ("runs", "list stored runs"),
+    "show": ("show", "one stored run"),
+    "events": ("events", "the events of a stored run"),
+    "verify": ("verify", "check that the store is whole, but for known gaps"),
+    "publish": ("publish", "JSON lines to a broker: the way in for every language"),
+    "persist": ("persist", "store what other processes publish, without a screen"),
+    "redis": ("server", "a Redis server for this machine, its data kept"),
+    "doctor": ("doctor", "check the installation and say where everything is"),
+    "bench": ("benching", "measure this machine, beside floors and peers"),
 }
+"""A command's file in this package, and what it does."""
 
 _EXAMPLES = """\
 examples:
@@ -119,7 +112,7 @@ def _parser(called: str) -> Parser:
     )
     parser.add_argument("--version", action="version", version=f"arena-tui {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", title="commands", required=True)
-    for name, (help_text, module) in _COMMANDS.items():
+    for name, (module, help_text) in _COMMANDS.items():
         description = help_text[0].upper() + help_text[1:]
         command = commands.add_parser(name, help=help_text, description=description)
         if name == called:

@@ -24,7 +24,6 @@ class Parser(argparse.ArgumentParser):
 
 
 def add_common(parser: Parser) -> None:
-    """The arguments of every command."""
     parser.add_argument(
         "--broker",
         metavar="URL",
@@ -42,7 +41,6 @@ def add_no_store(parser: Parser, help_text: str) -> None:
 
 
 def add_record(parser: Parser) -> None:
-    """`--record`."""
     parser.add_argument(
         "--record",
         metavar="FILE",

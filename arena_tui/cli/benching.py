@@ -22,13 +22,9 @@ _HEADER: Final = ("figure", "value", "beside", "value", "ratio", "goal", "")
 
 
 def add_arguments(parser: Parser) -> None:
-    """The arguments of `bench`."""
     parser.set_defaults(function=bench)
     parser.add_argument(
-        "what",
-        nargs="*",
-        metavar="WHAT",
-        help=f"{', '.join(_TARGETS)}; default all",
+        "what", nargs="*", metavar="WHAT", help=f"{', '.join(_TARGETS)}; default all"
     )
     parser.add_argument(
         "--rounds", type=int, default=5, metavar="N", help="medians are of N rounds"

@@ -5,17 +5,15 @@ from __future__ import annotations
 import argparse
 
 from arena_tui.cli.arguments import Parser
-from arena_tui.cli.watch import add_looks, show_playing
+from arena_tui.cli.watch import add_looks, show
 
 
 def add_arguments(parser: Parser) -> None:
-    """The arguments of `demo`."""
-    parser.set_defaults(function=demo)
+    parser.set_defaults(function=demo, follow=[], record=None)
     add_looks(parser)
 
 
 def demo(arguments: argparse.Namespace) -> int:
-    """Show the dashboard with demo games, played continuously."""
     from arena_tui.games.specs import demo_specs
 
-    return show_playing(arguments, demo_specs())
+    return show(arguments, demo_specs(), continuous=True)

@@ -19,10 +19,10 @@ from arena_tui.config import config_path, load_config, log_path
 from arena_tui.errors import StoreError, StoreLockedError
 
 _FREE_MIN = 500_000_000
+_NO_ENGINE = "no stockfish on PATH: the agent uci:PATH names an engine elsewhere"
 
 
 def add_arguments(parser: Parser) -> None:
-    """The arguments of `doctor`."""
     parser.set_defaults(function=doctor)
 
 
@@ -30,17 +30,18 @@ def doctor(arguments: argparse.Namespace) -> int:
     """Print every finding; returns 1 when one is not ok."""
     config = load_config(arguments.broker, arguments.db)
     assert config.db is not None
+    settings = config_path()
     findings = [
-        Finding(check="arena-tui", ok=True, detail=__version__),
-        _python(),
+        Finding("arena-tui", True, __version__),
+        Finding("python", True, f"{platform.python_version()} {sys.executable}"),
         *(_package(name) for name in ("textual", "duckdb", "msgspec")),
         _games(),
-        _chess_engine(),
+        Finding("uci", True, shutil.which("stockfish") or _NO_ENGINE),
         *_broker(config.broker),
-        _settings(),
+        Finding("settings", True, f"{settings}{'' if settings.exists() else ' (none)'}"),
         _store(config.db),
         _disk(config.db),
-        _log(),
+        Finding("log", True, str(log_path())),
         _terminal(),
     ]
     for finding in findings:
@@ -50,69 +51,47 @@ def doctor(arguments: argparse.Namespace) -> int:
 
 def _broker(url: BrokerUrl) -> list[Finding]:
     if url.kind == "memory":
-        return [Finding(check="broker", ok=True, detail=f"{url} (in this process)")]
+        return [Finding("broker", True, f"{url} (in this process)")]
     from arena_tui.cli.doctor_redis import redis_findings
 
     return redis_findings(url)
 
 
-def _python() -> Finding:
-    return Finding(check="python", ok=True, detail=f"{platform.python_version()} {sys.executable}")
-
-
 def _package(name: str) -> Finding:
     try:
-        return Finding(check=name, ok=True, detail=version(name))
+        return Finding(name, True, version(name))
     except PackageNotFoundError:
-        return Finding(check=name, ok=False, detail="not installed", advice="pip install arena-tui")
+        return Finding(name, False, "not installed", "pip install arena-tui")
 
 
 def _games() -> Finding:
     if find_spec("pyspiel") is None:
-        return Finding(
-            check="games",
-            ok=True,
-            detail="only synth: open_spiel is not installed",
-            advice='pip install "arena-tui[games]" for a hundred real games',
-        )
-    return Finding(check="games", ok=True, detail=f"open_spiel {version('open_spiel')}")
-
-
-def _chess_engine() -> Finding:
-    path = shutil.which("stockfish")
-    detail = path or "no stockfish on PATH: the agent uci:PATH names an engine elsewhere"
-    return Finding(check="uci", ok=True, detail=detail)
-
-
-def _settings() -> Finding:
-    path = config_path()
-    return Finding(check="settings", ok=True, detail=f"{path}{'' if path.exists() else ' (none)'}")
+        advice = 'pip install "arena-tui[games]" for a hundred real games'
+        return Finding("games", True, "only synth: open_spiel is not installed", advice)
+    return Finding("games", True, f"open_spiel {version('open_spiel')}")
 
 
 def _store(path: str) -> Finding:
     if path != ":memory:" and not Path(path).exists():
-        return Finding(check="store", ok=True, detail=f"{path} (none yet)")
+        return Finding("store", True, f"{path} (none yet)")
     from arena_tui.store.database import Database
     from arena_tui.store.schema import SCHEMA_VERSION
 
     try:
         database = Database(path)
     except StoreLockedError as error:
-        return Finding(check="store", ok=True, detail=str(error))
+        return Finding("store", True, str(error))
     except StoreError as error:
-        return Finding(check="store", ok=False, detail=str(error), advice="give another --db")
+        return Finding("store", False, str(error), "give another --db")
     try:
-        count = database.read_now(
-            lambda connection: connection.execute(
-                "SELECT count(*), sum(events) FROM runs"
-            ).fetchall()
-        )[0]
-        detail = f"{path}: {count[0]:,} runs, {count[1] or 0:,} events, "
+        query = "SELECT count(*), coalesce(sum(events), 0) FROM runs"
+        [(runs, events)] = database.read_now(lambda store: store.execute(query).fetchall())
+        detail = f"{path}: {runs:,} runs, {events:,} events, "
         detail += f"{database.size_bytes / 1e6:,.1f} MB, format {SCHEMA_VERSION}"
         notices = "; ".join(map(str, database.warnings.newest()))
     finally:
         database.close()
-    return Finding(check="store", ok=not notices, detail=detail, advice=notices)
+    return Finding("store", not notices, detail, notices)
 
 
 def _disk(path: str) -> Finding:
@@ -120,29 +99,16 @@ def _disk(path: str) -> Finding:
     while not folder.exists():
         folder = folder.parent
     free = shutil.disk_usage(folder).free
-    return Finding(
-        check="disk",
-        ok=free > _FREE_MIN,
-        detail=f"{free / 1e9:,.1f} GB free in {folder}",
-        advice="" if free > _FREE_MIN else "make room, or give another --db",
-    )
-
-
-def _log() -> Finding:
-    return Finding(check="log", ok=True, detail=str(log_path()))
+    advice = "" if free > _FREE_MIN else "make room, or give another --db"
+    return Finding("disk", not advice, f"{free / 1e9:,.1f} GB free in {folder}", advice)
 
 
 def _terminal() -> Finding:
     if not sys.stdout.isatty():
-        return Finding(check="terminal", ok=True, detail="not a terminal")
+        return Finding("terminal", True, "not a terminal")
     size = shutil.get_terminal_size()
     colours = os.environ.get("COLORTERM") or os.environ.get("TERM", "unknown")
     encoding = (sys.stdout.encoding or "").lower()
     ok = "utf" in encoding and size.columns >= 60 and size.lines >= 16
     advice = "" if ok else "use a UTF-8 terminal of at least 60 by 16"
-    return Finding(
-        check="terminal",
-        ok=ok,
-        advice=advice,
-        detail=f"{size.columns} by {size.lines}, {colours}, {encoding}",
-    )
+    return Finding("terminal", ok, f"{size.columns} by {size.lines}, {colours}, {encoding}", advice)

@@ -8,7 +8,7 @@ from typing import Final
 
 from arena_tui.broker.protocol import Limits
 from arena_tui.broker.redis.advice import Facts
-from arena_tui.broker.redis.examine import Report, Silent, StoreSeen, examine
+from arena_tui.broker.redis.examine import Report, StoreSeen, examine
 from arena_tui.broker.stream import HEARTBEAT_S
 from arena_tui.broker_url import BrokerUrl
 from arena_tui.cli.findings import Finding
@@ -27,22 +27,19 @@ def redis_findings(url: BrokerUrl) -> list[Finding]:
     try:
         report = asyncio.run(examine(url))
     except BrokerError as error:
-        return [Finding(check="broker", ok=False, detail=str(url), advice=str(error))]
+        return [Finding("broker", False, str(url), str(error))]
     return list(findings_of(url, report))
 
 
 def findings_of(url: BrokerUrl, report: Report) -> Iterator[Finding]:
-    """Turn the report into findings."""
     facts = report.facts
-    yield Finding(
-        check="broker", ok=True, detail=f"{url}: {facts.product} {facts.version}, "
-        f"answers in {report.ping_ms:.2f} ms",
-    )  # fmt: skip
+    server = f"{facts.product} {facts.version}, answers in {report.ping_ms:.2f} ms"
+    yield Finding("broker", True, f"{url}: {server}")
     yield _memory(facts)
     for risk, advice in report.risks:
-        yield Finding(check="risk", ok=False, detail=risk, advice=advice)
+        yield Finding("risk", False, risk, advice)
     if facts.aof:
-        yield Finding(check="kept", ok=True, detail="on disk (AOF): outlives the server's end")
+        yield Finding("kept", True, "on disk (AOF): outlives the server's end")
     yield _clock(report)
     yield _delivery(report)
     yield from _stores(report)
@@ -51,20 +48,15 @@ def findings_of(url: BrokerUrl, report: Report) -> Iterator[Finding]:
 
 def _memory(facts: Facts) -> Finding:
     if facts.memory is None or facts.memory_max is None:
-        return Finding(
-            check="memory", ok=True, detail="not told to this user",
-            advice="permit the command INFO to have memory, eviction and AOF looked at",
-        )  # fmt: skip
+        advice = "permit the command INFO to have memory, eviction and AOF looked at"
+        return Finding("memory", True, "not told to this user", advice)
     used = f"{facts.memory / 1e6:,.1f} MB used"
     if not facts.memory_max:
-        return Finding(check="memory", ok=True, detail=f"{used}, no limit (maxmemory 0)")
+        return Finding("memory", True, f"{used}, no limit (maxmemory 0)")
+    detail = f"{used} of {facts.memory_max / 1e6:,.1f} MB, {facts.policy} beyond it"
     full = facts.memory > _FULL_SHARE * facts.memory_max
-    return Finding(
-        check="memory",
-        ok=not full,
-        detail=f"{used} of {facts.memory_max / 1e6:,.1f} MB, {facts.policy} beyond it",
-        advice="nothing can be published once it is full: raise maxmemory" if full else "",
-    )
+    advice = "nothing can be published once it is full: raise maxmemory" if full else ""
+    return Finding("memory", not full, detail, advice)
 
 
 def _clock(report: Report) -> Finding:
@@ -74,38 +66,25 @@ def _clock(report: Report) -> Finding:
     else:
         detail = f"{abs(skew):,.1f} ms {'ahead' if skew > 0 else 'behind'} (± {error:.2f} ms)"
     bad = abs(skew) - error > _SKEW_MAX_MS
-    return Finding(
-        check="clock",
-        ok=not bad,
-        detail=f"the server's is {detail}",
-        advice="set both by NTP: runs of several machines are sorted by time" if bad else "",
-    )
+    advice = "set both by NTP: runs of several machines are sorted by time" if bad else ""
+    return Finding("clock", not bad, f"the server's is {detail}", advice)
 
 
 def _delivery(report: Report) -> Finding:
-    delivery_ms = report.delivery_ms
-    if delivery_ms is None:
+    if report.delivery_ms is None:
         problem = report.delivery_problem or ""
-        return Finding(
-            check="delivery", ok=False, detail="nothing can be published", advice=problem
-        )
-    slow = delivery_ms > _DELIVERY_MAX_MS
-    return Finding(
-        check="delivery",
-        ok=not slow,
-        detail=f"{delivery_ms:,.1f} ms from publishing to reading (median)",
-        advice="the network or the server is slow: use one nearer, or less busy" if slow else "",
-    )
+        return Finding("delivery", False, "nothing can be published", problem)
+    detail = f"{report.delivery_ms:,.1f} ms from publishing to reading (median)"
+    slow = report.delivery_ms > _DELIVERY_MAX_MS
+    advice = "the network or the server is slow: use one nearer, or less busy" if slow else ""
+    return Finding("delivery", not slow, detail, advice)
 
 
 def _stores(report: Report) -> Iterator[Finding]:
     if not report.stores:
-        yield Finding(
-            check="stores", ok=True, detail="none has been there within the hour",
-            advice="arena-tui persist stores what is published, and so does the dashboard",
-        )  # fmt: skip
-    for store in report.stores:
-        yield _store(store)
+        advice = "arena-tui persist stores what is published, and so does the dashboard"
+        yield Finding("stores", True, "none has been there within the hour", advice)
+    yield from map(_store, report.stores)
 
 
 def _store(store: StoreSeen) -> Finding:
@@ -118,29 +97,19 @@ def _store(store: StoreSeen) -> Finding:
         )
     elif store.lag_most >= _LAG_MAX:
         advice = "it cannot keep up, and is near to losing events: look at its disk and its log"
-    return Finding(
-        check="stores", ok=not advice, advice=advice,
-        detail=f"{store.name}: {seen}, {store.lag:,} events behind",
-    )  # fmt: skip
+    detail = f"{store.name}: {seen}, {store.lag:,} events behind"
+    return Finding("stores", not advice, detail, advice)
 
 
 def _runs(report: Report) -> Finding:
     silent = [each for each in report.open_runs if each.silent_s > _SILENT_S]
     detail = f"{len(report.open_runs):,} open, {report.runs_closed:,} closed"
     if not silent:
-        return Finding(check="runs", ok=True, detail=detail)
-    named = ", ".join(map(_silence, silent[:_NAMED_MAX]))
+        return Finding("runs", True, detail)
+    named = ", ".join(f"{run.run_id} (last {_ago(run.silent_s)})" for run in silent[:_NAMED_MAX])
     more = f" and {len(silent) - _NAMED_MAX:,} more" if len(silent) > _NAMED_MAX else ""
-    return Finding(
-        check="runs",
-        ok=False,
-        detail=f"{detail}; no sign of life: {named}{more}",
-        advice="look for their processes and machines: nothing but their producers can end them",
-    )
-
-
-def _silence(run: Silent) -> str:
-    return f"{run.run_id} (last {_ago(run.silent_s)})"
+    advice = "look for their processes and machines: nothing but their producers can end them"
+    return Finding("runs", False, f"{detail}; no sign of life: {named}{more}", advice)
 
 
 def _ago(seconds: float) -> str:

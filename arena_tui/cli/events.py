@@ -22,7 +22,6 @@ _SEQ_MAX = 2**53
 
 
 def add_arguments(parser: Parser) -> None:
-    """The arguments of `events`."""
     parser.set_defaults(function=events)
     parser.add_argument("run", nargs="?", help="its id, or a part; all runs when left out")
     parser.add_argument(

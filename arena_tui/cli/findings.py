@@ -7,7 +7,7 @@ from msgspec import Struct
 from arena_tui.cli.output import say, say_json
 
 
-class Finding(Struct, frozen=True, kw_only=True):
+class Finding(Struct, frozen=True):
     """Result of one check; `advice` says what to do when it is not `ok`."""
 
     check: str

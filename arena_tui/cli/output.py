@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -86,3 +87,42 @@ def begin_log(debug: bool = False) -> Path:
         handlers=[handler],
     )
     return path
+
+
+class Console(logging.Handler):
+    """Prints lines to stderr, above a status line that is updated in place; and log warnings,
+    while its context is open."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self._status = ""
+        self._is_terminal = sys.stderr.isatty()
+
+    def __enter__(self) -> Console:
+        logging.getLogger("arena_tui").addHandler(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.show_status("")
+        logging.getLogger("arena_tui").removeHandler(self)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.say(record.getMessage())
+
+    def say(self, text: str) -> None:
+        """Print one permanent line."""
+        self._write("\r\x1b[K" if self._status else "")
+        tell(f"arena-tui: {text}")
+        self._write(self._status)
+        sys.stderr.flush()
+
+    def show_status(self, text: str) -> None:
+        """Set the status line; does nothing without a terminal."""
+        if self._is_terminal:
+            self._status = harmless(text)[: shutil.get_terminal_size().columns - 1]
+            self._write(f"\r\x1b[K{self._status}")
+            sys.stderr.flush()
+
+    def _write(self, text: str) -> None:
+        if self._is_terminal:
+            sys.stderr.write(text)

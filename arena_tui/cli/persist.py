@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import logging
-import shutil
-import sys
 import time
 from contextlib import suppress
 from datetime import datetime
@@ -17,7 +14,7 @@ from msgspec.structs import asdict
 
 from arena_tui.broker.protocol import STORE
 from arena_tui.cli.arguments import Parser, add_record
-from arena_tui.cli.output import begin_log, harmless, local, say_json, tell
+from arena_tui.cli.output import Console, begin_log, local, say_json
 from arena_tui.config import Config, load_config
 from arena_tui.consumers.lines import recording
 from arena_tui.consumers.persister import PersisterStats
@@ -33,7 +30,6 @@ _FLUSH_POLL_S: Final = 0.05
 
 
 def add_arguments(parser: Parser) -> None:
-    """The arguments of `persist`."""
     parser.set_defaults(function=persist)
     add_record(parser)
 
@@ -86,30 +82,22 @@ def persist(arguments: argparse.Namespace) -> int:
 async def _persist(config: Config, record: str | None) -> _Report:
     since = utc_now()
     stopped = asyncio.Event()
-    _handle_signals(stopped)
-    console = _Console()
-    logging.getLogger("arena_tui").addHandler(console)
-    runtime = Runtime(config, consumers=[recording(Path(record))] if record else [])
-    try:
-        await _open(runtime)
-        console.say(f"storing what comes through {runtime.broker.name} in {config.db}")
-        await _watch(runtime, console, stopped, since)
-        await _flush(runtime, since)
-        report = await _report(runtime, since)
-    finally:
-        await runtime.aclose()
-        console.show_status("")
-        logging.getLogger("arena_tui").removeHandler(console)
+    for number in ending_signals():
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    with Console() as console:
+        runtime = Runtime(config, consumers=[recording(Path(record))] if record else [])
+        try:
+            await _open(runtime)
+            console.say(f"storing what comes through {runtime.broker.name} in {config.db}")
+            await _watch(runtime, console, stopped, since)
+            await _flush(runtime, since)
+            report = await _report(runtime, since)
+        finally:
+            await runtime.aclose()
     if report.error is not None:
         raise StoreError(f"not everything could be stored: {report.error}: {report}")
     console.say(f"{report}; what comes now is stored next time")
     return report
-
-
-def _handle_signals(stopped: asyncio.Event) -> None:
-    loop = asyncio.get_running_loop()
-    for number in ending_signals():
-        loop.add_signal_handler(number, stopped.set)
 
 
 async def _open(runtime: Runtime) -> None:
@@ -125,7 +113,7 @@ async def _open(runtime: Runtime) -> None:
 
 
 async def _watch(
-    runtime: Runtime, console: _Console, stopped: asyncio.Event, since: datetime
+    runtime: Runtime, console: Console, stopped: asyncio.Event, since: datetime
 ) -> None:
     """Print the account once a second until stopped."""
     report = await _report(runtime, since)
@@ -180,33 +168,3 @@ async def _report(runtime: Runtime, since: datetime) -> _Report:
         link=stats.link,
         error=store.last_error,
     )
-
-
-class _Console(logging.Handler):
-    """Prints lines and log warnings to stderr, above a status line that is updated in place."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self._status = ""
-        self._is_terminal = sys.stderr.isatty()
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.say(record.getMessage())
-
-    def say(self, text: str) -> None:
-        """Print one permanent line."""
-        self._write("\r\x1b[K" if self._status else "")
-        tell(f"arena-tui: {text}")
-        self._write(self._status)
-        sys.stderr.flush()
-
-    def show_status(self, text: str) -> None:
-        """Set the status line; does nothing without a terminal."""
-        if self._is_terminal:
-            self._status = harmless(text)[: shutil.get_terminal_size().columns - 1]
-            self._write(f"\r\x1b[K{self._status}")
-            sys.stderr.flush()
-
-    def _write(self, text: str) -> None:
-        if self._is_terminal:
-            sys.stderr.write(text)

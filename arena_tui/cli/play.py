@@ -8,6 +8,8 @@ import sys
 from functools import partial
 from pathlib import Path
 
+from msgspec.structs import asdict
+
 from arena_tui.cli.arguments import Parser, add_no_store, add_record
 from arena_tui.cli.output import begin_log, harmless, say, say_json, tell
 from arena_tui.config import Config, load_config
@@ -21,7 +23,6 @@ from arena_tui.services.runtime import Runtime
 
 
 def add_arguments(parser: Parser) -> None:
-    """The arguments of `play`."""
     parser.set_defaults(function=play)
     parser.add_argument("game", help="a game of open_spiel, for example connect_four; or synth")
     parser.add_argument(
@@ -58,7 +59,7 @@ def play(arguments: argparse.Namespace) -> int:
         rate_per_s=0.0,
     )
     log = begin_log(arguments.debug)
-    report = _Report(spec.games, arguments.json)
+    report = _Report(arguments.json)
     with quiet_fds(log):
         code = asyncio.run(_play(config, spec, report, arguments.record))
     report.end()
@@ -66,36 +67,26 @@ def play(arguments: argparse.Namespace) -> int:
 
 
 class _Report:
-    """Says how each game went, as it ends, and how many are done on a terminal."""
+    """Says how each game went, as it ends."""
 
-    def __init__(self, games: int, as_json: bool) -> None:
-        self._games = games
+    def __init__(self, as_json: bool) -> None:
         self._json = as_json
-        self._done = 0
-        self._bar = open(2, "w", closefd=False) if sys.stderr.isatty() else None  # noqa: SIM115
         self.problems: list[str] = []
 
     def add(self, result: GameResult, spec: GameSpec) -> None:
-        """Print the result of a finished game."""
-        self._done += 1
         if self._json:
-            say_json({"game": spec.game, "agents": spec.agents, **_fields(result)})
-            sys.stdout.flush()
+            say_json({"game": spec.game, "agents": spec.agents, **asdict(result)})
         else:
             scores = "  ".join(f"{agent} {score:g}" for agent, score in result.outcome.items())
             reason = f"  ({result.reason})" if result.reason else ""
             turns = f"{result.turns or 0:>4} turns"
             say(f"{result.run_id}  {result.status:<9} {turns}  {scores}{reason}")
-            sys.stdout.flush()
+        sys.stdout.flush()
 
     def end(self) -> None:
         """Print the problems, once all games are over and stored."""
         for problem in self.problems:
             tell(f"arena-tui: {harmless(problem)}")
-
-
-def _fields(result: GameResult) -> dict[str, object]:
-    return {name: getattr(result, name) for name in result.__struct_fields__}
 
 
 async def _play(config: Config, spec: GameSpec, report: _Report, record: str | None) -> int:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import logging
 import threading
 from io import FileIO
 from typing import Final
 
 from arena_tui.cli.arguments import Parser
-from arena_tui.cli.output import begin_log, counted, say_json, tell
+from arena_tui.cli.output import Console, begin_log, counted, say_json, tell
 from arena_tui.config import Config, load_config
 from arena_tui.errors import ArenaError, BrokerError, UsageError
 from arena_tui.producers.lines import LineIntake, PacedSink
@@ -24,7 +23,6 @@ _GIVE_UP_S: Final = 5.0
 
 
 def add_arguments(parser: Parser) -> None:
-    """The arguments of `publish`."""
     parser.set_defaults(function=publish)
     parser.add_argument("file", nargs="?", default="-", metavar="FILE", help="default -, stdin")
     parser.add_argument(
@@ -44,12 +42,12 @@ def publish(arguments: argparse.Namespace) -> int:
         )
     begin_log(arguments.debug)
     with _open(arguments.file) as source:
-        return asyncio.run(_publish(config, source, arguments.keep_open, arguments.json))
+        return asyncio.run(_publish(config, source, arguments))
 
 
-async def _publish(config: Config, source: FileIO, keep_open: bool, as_json: bool) -> int:
+async def _publish(config: Config, source: FileIO, arguments: argparse.Namespace) -> int:
     runtime = Runtime(config, producer=True, give_up_s=_GIVE_UP_S)
-    return await publish_from(source, runtime, keep_open, as_json)
+    return await publish_from(source, runtime, arguments.keep_open, arguments.json)
 
 
 async def publish_from(
@@ -61,11 +59,11 @@ async def publish_from(
     `_GIVE_UP_S` to publish what was read, and as long again to end the runs.
     """
     paced = PacedSink(runtime.sink)
-    intake = LineIntake(paced.emit, _report_refused)
+    intake = LineIntake(paced.emit, lambda number, why: tell(f"arena-tui: line {number}: {why}"))
     reader = _Reader(source, intake, paced)
     try:
         await runtime.open()
-        with _WarningsOnStderr():
+        with Console():
             await reader.run()
     finally:
         # Counted before closing publishes the ends of runs, which no line asked for.
@@ -121,7 +119,8 @@ class _Reader:
             self._intake.take(LineSource(self._source).until_end(self._stop))
             self._paced.flush()
         except OSError as raised:
-            error = UsageError(f"cannot read {_name(self._source)}: {raised.strerror}")
+            name = "standard input" if self._source.name == 0 else self._source.name
+            error = UsageError(f"cannot read {name}: {raised.strerror}")
         except Exception as raised:  # noqa: BLE001 - raised again on the loop
             error = raised
         with contextlib.suppress(RuntimeError):  # given up before: the loop is closed
@@ -129,26 +128,7 @@ class _Reader:
 
     def _end(self, error: Exception | None = None) -> None:
         if not self._ended.done():
-            if error is None:
-                self._ended.set_result(None)
-            else:
-                self._ended.set_exception(error)
-
-
-class _WarningsOnStderr(logging.Handler):
-    """Prints log warnings to stderr while its context is open."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-
-    def __enter__(self) -> None:
-        logging.getLogger("arena_tui").addHandler(self)
-
-    def __exit__(self, *_: object) -> None:
-        logging.getLogger("arena_tui").removeHandler(self)
-
-    def emit(self, record: logging.LogRecord) -> None:
-        tell(f"arena-tui: {record.getMessage()}")
+            self._ended.set_exception(error) if error else self._ended.set_result(None)
 
 
 def _open(name: str) -> FileIO:
@@ -162,14 +142,6 @@ def _open(name: str) -> FileIO:
     if source.isatty():
         tell("arena-tui: reading JSON lines from the terminal: ctrl-d ends them")
     return source
-
-
-def _name(source: FileIO) -> str:
-    return "standard input" if source.name == 0 else str(source.name)
-
-
-def _report_refused(number: int, why: str) -> None:
-    tell(f"arena-tui: line {number}: {why}")
 
 
 async def _unsent(runtime: Runtime) -> int:

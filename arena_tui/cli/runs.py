@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shlex
+from typing import Final
 
 from arena_tui.cli.arguments import Parser, whole_number
 from arena_tui.cli.output import local_time, say_json, say_table
@@ -13,9 +14,12 @@ from arena_tui.folds.totals import RunTotals, lost_text
 from arena_tui.store.filters import parse_filter
 from arena_tui.store.history import read_runs
 
+_HEADER: Final = (
+    "run", "started", "game", "agents", "status", "turns", "events", "err", "lost", "cost",
+)  # fmt: skip
+
 
 def add_arguments(parser: Parser) -> None:
-    """The arguments of `runs`."""
     parser.set_defaults(function=runs)
     parser.add_argument("filter", nargs="*", help='game:chess err>0 cost>0.1 "rate limit"')
     parser.add_argument("--limit", type=whole_number, metavar="N", help="the newest N only")
@@ -33,21 +37,7 @@ def runs(arguments: argparse.Namespace) -> int:
         for totals in found:
             say_json(run_fields(totals))
     else:
-        say_table(
-            (
-                "run",
-                "started",
-                "game",
-                "agents",
-                "status",
-                "turns",
-                "events",
-                "err",
-                "lost",
-                "cost",
-            ),
-            map(_run_cells, found),
-        )
+        say_table(_HEADER, map(_run_cells, found))
     return 0
 
 

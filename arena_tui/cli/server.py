@@ -15,7 +15,6 @@ from arena_tui.services.servers import RedisServer, server_name
 
 
 def add_arguments(parser: Parser) -> None:
-    """The arguments of `redis`."""
     parser.set_defaults(function=redis)
     parser.add_argument("--port", type=_port, default=6379, metavar="N", help="default 6379")
 

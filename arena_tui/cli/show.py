@@ -13,13 +13,11 @@ from arena_tui.store.history import read_run
 
 
 def add_arguments(parser: Parser) -> None:
-    """The arguments of `show`."""
     parser.set_defaults(function=show)
     parser.add_argument("run", help="its id, or the beginning or end of it")
 
 
 def show(arguments: argparse.Namespace) -> int:
-    """Print the fields of one run."""
     with open_store(arguments) as database:
         totals = database.read_now(lambda connection: read_run(connection, arguments.run))
     fields = run_fields(totals)

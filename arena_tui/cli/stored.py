@@ -17,6 +17,12 @@ from arena_tui.store.database import Database
 NO_LIMIT: Final = 2**31
 """More runs than any store has."""
 
+_FIELDS: Final = (
+    "run_id", "game", "label", "agents", "status", "outcome", "winners", "turns", "events",
+    "errors", "lost", "lost_unknown", "input_tokens", "output_tokens", "cost_usd", "started_at",
+    "ended_at", "duration_s", "parent_run_id", "seed", "tags", "reason",
+)  # fmt: skip
+
 
 @contextmanager
 def open_store(arguments: argparse.Namespace) -> Iterator[Database]:
@@ -40,30 +46,7 @@ def open_store(arguments: argparse.Namespace) -> Iterator[Database]:
 
 def run_fields(totals: RunTotals) -> dict[str, Any]:
     """The fields that `runs --json` guarantees, and some more."""
-    return {
-        "run_id": totals.run_id,
-        "game": totals.game,
-        "label": totals.label,
-        "agents": totals.agents,
-        "status": status_of(totals),
-        "outcome": totals.outcome,
-        "winners": totals.winners,
-        "turns": totals.turns,
-        "events": totals.events,
-        "errors": totals.errors,
-        "lost": totals.lost,
-        "lost_unknown": totals.lost_unknown,
-        "input_tokens": totals.input_tokens,
-        "output_tokens": totals.output_tokens,
-        "cost_usd": totals.cost_usd,
-        "started_at": totals.started_at,
-        "ended_at": totals.ended_at,
-        "duration_s": totals.duration_s,
-        "parent_run_id": totals.parent_run_id,
-        "seed": totals.seed,
-        "tags": totals.tags,
-        "reason": totals.reason,
-    }
+    return {name: getattr(totals, name) for name in _FIELDS} | {"status": status_of(totals)}
 
 
 def status_of(totals: RunTotals) -> str:

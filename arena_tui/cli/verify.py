@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
+from msgspec.structs import asdict
+
 from arena_tui.cli.arguments import Parser
 from arena_tui.cli.output import counted, say, say_json
 from arena_tui.cli.stored import open_store
@@ -13,7 +15,6 @@ from arena_tui.store.verify import Verdict, verify_store
 
 
 def add_arguments(parser: Parser) -> None:
-    """The arguments of `verify`."""
     parser.set_defaults(function=verify)
 
 
@@ -24,34 +25,20 @@ def verify(arguments: argparse.Namespace) -> int:
     bad = [verdict for verdict in verdicts if not verdict.ok]
     if arguments.json:
         for verdict in verdicts:
-            say_json(
-                {
-                    "run_id": verdict.run_id,
-                    "ok": verdict.ok,
-                    "events": verdict.events,
-                    "gaps": verdict.gaps,
-                    "lost": verdict.lost,
-                    "lost_unknown": verdict.lost_unknown,
-                    "problems": verdict.problems,
-                }
-            )
-        say_json(
-            {
-                "ok": not bad,
-                "runs": len(verdicts),
-                "events": sum(verdict.events for verdict in verdicts),
-                "gaps": sum(verdict.gaps for verdict in verdicts),
-                "lost": sum(verdict.lost for verdict in verdicts),
-                "lost_unknown": sum(verdict.lost_unknown for verdict in verdicts),
-                "runs_with_problems": sum(bool(verdict.problems) for verdict in verdicts),
-            }
-        )
+            say_json({"ok": verdict.ok, **asdict(verdict)})
+        counts = {name: _sum(verdicts, name) for name in ("events", "gaps", "lost", "lost_unknown")}
+        unsound = sum(bool(verdict.problems) for verdict in verdicts)
+        say_json({"ok": not bad, "runs": len(verdicts), **counts, "runs_with_problems": unsound})
     else:
         for verdict in verdicts:
             lost = f", {_lost(verdict)} lost in gaps" if _lost(verdict) != "0" else ""
             say(f"{verdict.run_id}  {verdict.events:>9,} events{lost}  {_state(verdict)}")
         say(_summary(verdicts))
     return 1 if bad else 0
+
+
+def _sum(verdicts: Sequence[Verdict], field: str) -> int:
+    return sum(getattr(verdict, field) for verdict in verdicts)
 
 
 def _lost(verdict: Verdict) -> str:
@@ -70,14 +57,13 @@ def _state(verdict: Verdict) -> str:
 
 
 def _summary(verdicts: Sequence[Verdict]) -> str:
-    """The verdicts in one line."""
     unsound = sum(bool(verdict.problems) for verdict in verdicts)
     unknown = sum(bool(verdict.lost_unknown) for verdict in verdicts)
-    gaps = sum(verdict.gaps for verdict in verdicts)
+    gaps = _sum(verdicts, "gaps")
     wrong = [f"{counted(unsound, 'run')} with problems"] if unsound else []
     wrong += [f"{counted(unknown, 'run')} with a loss of unknown length"] if unknown else []
     whole = f"whole but for {counted(gaps, 'known gap')}" if gaps else "all whole"
-    lost = lost_text(sum(verdict.lost for verdict in verdicts), unknown)
-    events = counted(sum(verdict.events for verdict in verdicts), "event")
+    lost = lost_text(_sum(verdicts, "lost"), unknown)
+    events = counted(_sum(verdicts, "events"), "event")
     runs = counted(len(verdicts), "run")
     return f"{runs}, {events}, {lost} lost in gaps: {', '.join(wrong) or whole}"

@@ -20,24 +20,18 @@ from arena_tui.services.games import Playable, parse_playable
 
 
 def add_arguments(parser: Parser) -> None:
-    """The arguments of `watch`."""
     parser.set_defaults(function=watch)
-    parser.add_argument(
-        "--play",
-        metavar="SPEC",
-        action="extend",
-        nargs="+",
-        default=[],
-        help='start these: "connect_four mcts:200 random games=4", or agent.py',
-    )
-    parser.add_argument(
-        "--follow",
-        metavar="FILE",
-        action="extend",
-        nargs="+",
-        default=[],
-        help="show and store the events in these files of JSON lines, as they grow",
-    )
+    for name, metavar, text in (
+        ("--play", "SPEC", 'start these: "connect_four mcts:200 random games=4", or agent.py'),
+        (
+            "--follow",
+            "FILE",
+            "show and store the events in files of JSON lines, as they grow",
+        ),
+    ):
+        parser.add_argument(
+            name, metavar=metavar, action="extend", nargs="+", default=[], help=text
+        )
     add_record(parser)
     add_looks(parser)
 
@@ -49,25 +43,15 @@ def add_looks(parser: Parser) -> None:
 
 
 def watch(arguments: argparse.Namespace) -> int:
-    """Show the dashboard until the user quits."""
-    playables = [parse_playable(text) for text in arguments.play]
-    return _show(arguments, playables, False, follow=arguments.follow, record=arguments.record)
+    return show(arguments, [parse_playable(text) for text in arguments.play])
 
 
-def show_playing(arguments: argparse.Namespace, playables: Sequence[Playable]) -> int:
-    """Show the dashboard with these games played continuously."""
-    return _show(arguments, playables, continuous=True)
-
-
-def _show(
-    arguments: argparse.Namespace,
-    playables: Sequence[Playable],
-    continuous: bool,
-    follow: Sequence[str] = (),
-    record: str | None = None,
+def show(
+    arguments: argparse.Namespace, playables: Sequence[Playable], continuous: bool = False
 ) -> int:
+    """Show the dashboard with these games, until the user quits."""
     config = load_config(arguments.broker, arguments.db, arguments.store, arguments.theme)
-    files = [_followable(name, config) for name in follow]
+    files = [_followable(name, config) for name in arguments.follow]
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError("the dashboard needs a terminal: use arena-tui play to play without one")
     log = begin_log(arguments.debug)
@@ -78,13 +62,8 @@ def _show(
 
     last_resort = LastResort(os.ttyname(sys.stdout.fileno()), os.dup(sys.stderr.fileno()))
     with _own_terminal(log) as output:
-        session = Session(
-            config,
-            playables,
-            continuous,
-            follow=files,
-            consumers=[recording(Path(record))] if record else [],
-        )
+        consumers = [recording(Path(arguments.record))] if arguments.record else []
+        session = Session(config, playables, continuous, follow=files, consumers=consumers)
         last_resort.unsaved = session.unsaved
         app = ArenaApp(session, on_signal=output.leave, on_leaving=last_resort.begin)
         code = app.run()

@@ -78,6 +78,13 @@ class RunTotals(Struct, kw_only=True):
     broker: str | None = None
 
     @property
+    def tokens(self) -> int | None:
+        """Input and output together."""
+        if self.input_tokens is None and self.output_tokens is None:
+            return None
+        return (self.input_tokens or 0) + (self.output_tokens or 0)
+
+    @property
     def duration_s(self) -> float | None:
         """Seconds from the first to the newest event."""
         if self.started_at is None or self.last_at is None:

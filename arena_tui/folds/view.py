@@ -216,7 +216,7 @@ class RunView:
             recent=tuple(self.recent),
             per_second=tuple(self._per_second),
             events=max(totals.seq, totals.events) if self.partial else totals.events,
-            tokens=_total_tokens(whole),
+            tokens=whole.tokens,
             cost_usd=whole.cost_usd,
             errors=whole.errors,
             last_error=self.last_error,
@@ -292,9 +292,3 @@ _FOLDED = frozenset({Observation, TurnStart, LlmPrompt, LlmResponse, Action, Err
 
 def _plus(total: int | None, count: int | None) -> int | None:
     return total if count is None else (total or 0) + count
-
-
-def _total_tokens(totals: RunTotals) -> int | None:
-    if totals.input_tokens is None and totals.output_tokens is None:
-        return None
-    return (totals.input_tokens or 0) + (totals.output_tokens or 0)

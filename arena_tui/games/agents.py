@@ -29,13 +29,6 @@ class AgentSpec(msgspec.Struct, frozen=True, kw_only=True):
     amount: int = 0
     path: str = ""
 
-    @property
-    def text(self) -> str:
-        """The spec with its default filled in; parses back to itself."""
-        if self.kind == "uci":
-            return f"uci:{self.path}" if self.path else "uci"
-        return f"{self.kind}:{self.amount}" if self.amount else self.kind
-
 
 class RandomAgent:
     """Picks a legal action uniformly at random."""
@@ -49,7 +42,7 @@ class RandomAgent:
 
     def choose(self, state: GameState, player: int) -> int:
         if self._closed:
-            raise AgentClosedError("the random agent was closed: make a new one")
+            raise AgentClosedError(self.name)
         return self._random.choice(state.legal_actions(player))
 
     def close(self) -> None:

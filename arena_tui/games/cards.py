@@ -74,11 +74,11 @@ def draw_matrix(text: str) -> str:
         row, column = int(played.group(1)), int(played.group(2))
         table[row][column] = f"[{table[row][column]}]"
     else:
-        names = [re.findall(r"\S+", _after(text, f"{side} actions:")) for side in ("Row", "Col")]
-        table = [
-            ["", *names[1]],
-            *([name, *row] for name, row in zip(names[0], table, strict=True)),
-        ]
+        rows, columns = (
+            text.partition(f"{side} actions:")[2].partition("\n")[0].split()
+            for side in ("Row", "Col")
+        )
+        table = [["", *columns], *([name, *row] for name, row in zip(rows, table, strict=True))]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     lines = (
         "  ".join(f"{cell:>{width}}" for cell, width in zip(row, widths, strict=True))
@@ -137,10 +137,6 @@ def _last_trick(text: str) -> str:
     row = rows.group(1).rstrip("\n").splitlines()[-1]
     cards = [(column // 3, row[column : column + 3].strip()) for column in range(0, len(row), 3)]
     return "  ".join(f"{_SEATS[seat % 4]} {card}" for seat, card in cards if card)
-
-
-def _after(text: str, head: str) -> str:
-    return text.partition(head)[2].partition("\n")[0]
 
 
 def _rank(card: int) -> str:

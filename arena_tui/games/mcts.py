@@ -19,7 +19,7 @@ from typing import Protocol
 from arena_tui.errors import UsageError
 from arena_tui.games.open_loop import OpenLoopAgent, check_resampling
 from arena_tui.games.protocol import Agent, AgentClosedError
-from arena_tui.games.spiel import GameState, LoadedGame, load_pyspiel
+from arena_tui.games.spiel import GameState, LoadedGame, load_pyspiel, sample_chance
 
 _EXPLORATION = 1.4
 _MEMORY_MAX_MB = 128
@@ -63,7 +63,11 @@ class SearchAgent:
     def __init__(self, game: LoadedGame, simulations: int, seed: int) -> None:
         self.spec = self.name = f"mcts:{simulations}"
         self._trees = math.ceil(simulations / _simulations_per_tree(game))
-        self._bot = _bot(game, math.ceil(simulations / self._trees), seed)
+        pyspiel = load_pyspiel()
+        self._bot: Bot = pyspiel.MCTSBot(
+            game.rules, pyspiel.RandomRolloutEvaluator(1, seed), _exploration(game),
+            math.ceil(simulations / self._trees), _MEMORY_MAX_MB, True, seed, False,
+        )  # fmt: skip
         self._answers: queue.SimpleQueue[int | Exception | None] = queue.SimpleQueue()
         self._closed = False
 
@@ -76,7 +80,7 @@ class SearchAgent:
                 raise answer
             if answer is not None and not self._closed:
                 return answer
-        raise AgentClosedError(f"{self.name} was closed while it was choosing")
+        raise AgentClosedError(self.name)
 
     def close(self) -> None:
         self._closed = True
@@ -131,24 +135,13 @@ class _Searches:
 _SEARCHES = _Searches()
 
 
-def _bot(game: LoadedGame, simulations: int, seed: int) -> Bot:
-    pyspiel = load_pyspiel()
-    bot: Bot = pyspiel.MCTSBot(
-        game.rules, pyspiel.RandomRolloutEvaluator(1, seed), _exploration(game), simulations,
-        _MEMORY_MAX_MB, True, seed, False,
-    )  # fmt: skip
-    return bot
-
-
 def _simulations_per_tree(game: LoadedGame) -> int:
     """Simulations that take about a second, by the length of a random game, not by a clock."""
     rng, state, moves = random.Random(0), game.rules.new_initial_state(), 1
     while not state.is_terminal():
-        if state.is_chance_node():
-            actions, weights = zip(*state.chance_outcomes(), strict=True)
-            state.apply_action(rng.choices(actions, weights)[0])
-        else:
-            state.apply_action(rng.choice(state.legal_actions()))
+        chance = state.is_chance_node()
+        legal = state.legal_actions()
+        state.apply_action(sample_chance(state, rng) if chance else rng.choice(legal))
         moves += 1
     return max(50, _MOVES_PER_TREE // moves)
 

@@ -63,7 +63,7 @@ class MinimaxAgent:
     ) -> float:
         """The state's value for the player, -1 to 1, exact only between alpha and beta."""
         if self._closed:
-            raise AgentClosedError(f"{self.name} was closed while it was choosing")
+            raise AgentClosedError(self.name)
         if state.is_terminal():
             return state.returns()[player] / self._max_utility * (1 + _EARLY_END_WEIGHT * depth)
         if depth <= 0:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from arena_tui.errors import UsageError
 from arena_tui.games.protocol import AgentClosedError
-from arena_tui.games.spiel import GameState, LoadedGame
+from arena_tui.games.spiel import GameState, LoadedGame, sample_chance
 
 _EXPLORATION = 1.0
 _TRUNCATED_ROLLOUT_MAX_MOVES = 40
@@ -41,7 +41,7 @@ class OpenLoopAgent:
         root = _Node(self._players)
         for _ in range(self._simulations):
             if self._closed:
-                raise AgentClosedError(f"{self.name} was closed while it was choosing")
+                raise AgentClosedError(self.name)
             self._simulate(root, self._determinize(state, player))
         return max(state.legal_actions(player), key=root.visits_of)
 
@@ -81,8 +81,7 @@ class OpenLoopAgent:
     def _resolve_chance(self, state: GameState) -> bool:
         """Sample chance up to the next decision or the end; return whether the game is over."""
         while state.is_chance_node():
-            actions, weights = zip(*state.chance_outcomes(), strict=True)
-            state.apply_action(self._random.choices(actions, weights)[0])
+            state.apply_action(sample_chance(state, self._random))
         return state.is_terminal()
 
 
@@ -137,8 +136,7 @@ def check_resampling(game: LoadedGame, seed: int) -> None:
     rng = random.Random(seed)
     state = game.rules.new_initial_state()
     while state.is_chance_node():
-        actions, weights = zip(*state.chance_outcomes(), strict=True)
-        state.apply_action(rng.choices(actions, weights)[0])
+        state.apply_action(sample_chance(state, rng))
     try:
         state.resample_from_infostate(state.current_player(), rng.random)
     except RuntimeError:

@@ -19,7 +19,7 @@ from arena_tui.games.boards import board_text, seat_names
 from arena_tui.games.cards import chance_text
 from arena_tui.games.protocol import Agent, AgentClosedError
 from arena_tui.games.specs import DEFAULT_MAX_TURNS, Played, derive_seed
-from arena_tui.games.spiel import CHANCE_PLAYER, GameState, load_game, serialize
+from arena_tui.games.spiel import CHANCE_PLAYER, GameState, load_game, sample_chance, serialize
 from arena_tui.producers.run import Run
 
 _LEGAL_ACTIONS_MAX = 256
@@ -41,8 +41,8 @@ class Match:
         MissingExtraError: open_spiel is not installed.
     """
 
-    def __init__(self, game: str, agents: Sequence[str | AgentSpec] = (), seed: int = 0) -> None:
-        specs = [parse_agent(agent) if isinstance(agent, str) else agent for agent in agents]
+    def __init__(self, game: str, agents: Sequence[str] = (), seed: int = 0) -> None:
+        specs = [parse_agent(agent) for agent in agents]
         self.game = load_game(game, len(specs), derive_seed(seed, "rules"))
         players = self.game.facts.players
         if len(specs) < 2:
@@ -108,10 +108,11 @@ class Match:
             self._move_together(run)
         else:
             player = state.current_player()
-            legal = _names(state, player)
+            legal = [_name(state, player, action) for action in state.legal_actions(player)]
+            cut = len(legal) > _LEGAL_ACTIONS_MAX
             run.turn(turn, player=self._id_by_player[player], state=position)
             run.observation(board_text(state), legal_actions=legal[:_LEGAL_ACTIONS_MAX],
-                            data=_truncation_note(legal))  # fmt: skip
+                            data={"legal_actions": len(legal)} if cut else None)  # fmt: skip
             self._move(run, player)
 
     def _move(self, run: Run, player: int) -> None:
@@ -143,8 +144,7 @@ class Match:
         """Sample chance up to the next decision or the end; return whether the game is over."""
         drawn: list[str] = []
         while self._state.is_chance_node() and not stop.is_set():
-            actions, weights = zip(*self._state.chance_outcomes(), strict=True)
-            action = self._random.choices(actions, weights)[0]
+            action = sample_chance(self._state, self._random)
             name = _name(self._state, CHANCE_PLAYER, action)
             drawn.append(chance_text(self.game.facts.name, name))
             self._state.apply_action(action)
@@ -191,19 +191,11 @@ def _unique(names: Sequence[str], index: int) -> str:
     return name if names.count(name) == 1 else f"{name}#{names[: index + 1].count(name)}"
 
 
-def _names(state: GameState, player: int) -> list[str]:
-    return [_name(state, player, action) for action in state.legal_actions(player)]
-
-
 def _name(state: GameState, player: int, action: int) -> str:
     try:
         return " ".join(state.action_to_string(player, action).split()) or str(action)
     except UnicodeDecodeError:
         return str(action)
-
-
-def _truncation_note(legal: Sequence[str]) -> dict[str, int] | None:
-    return {"legal_actions": len(legal)} if len(legal) > _LEGAL_ACTIONS_MAX else None
 
 
 def _check_legal(state: GameState, player: int, action: int) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from arena_tui.games.island import Move
 
-_ANSWERS = {
+ANSWERS = {
     "walk": (
         "The chest at {target} is the closest. {Action}.",
         "Nothing here worth digging for. {Action}, towards {target}.",
@@ -19,7 +19,7 @@ _ANSWERS = {
         "{Action}, and then I dig. Nobody is near enough to stop me.",
     ),
 }
-_THOUGHTS = {
+THOUGHTS = {
     "walk": (
         "Distances first. {target} is the nearest chest by the shortest path; the rocks make the "
         "others a detour. Nobody stands between it and me, so I simply walk.",
@@ -35,24 +35,14 @@ _THOUGHTS = {
 
 
 def prompt_text(turn: int, turns: int, coins: float, legal: Sequence[str]) -> str:
-    """The prompt of one turn."""
     return (
         f"Turn {turn} of {turns}. You hold {coins:.0f} coins. The map is above: $ is a chest, "
         f"# rock, ~ water.\nChoose one: {', '.join(legal)}."
     )
 
 
-def answer_text(move: Move, rng: random.Random) -> str:
-    """The model's answer."""
-    return _sentence(_ANSWERS, move, rng)
-
-
-def reasoning_text(move: Move, rng: random.Random) -> str:
-    """The model's reasoning."""
-    return _sentence(_THOUGHTS, move, rng)
-
-
-def _sentence(phrases: dict[str, tuple[str, ...]], move: Move, rng: random.Random) -> str:
+def sentence(phrases: dict[str, tuple[str, ...]], move: Move, rng: random.Random) -> str:
+    """One of `ANSWERS` or `THOUGHTS`, on this move."""
     return rng.choice(phrases[move.kind]).format(
         action=move.action, Action=move.action.capitalize(), target=move.target
     )

@@ -15,13 +15,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import msgspec
+from msgspec.structs import asdict
 
 from arena_tui.events import AgentInfo
-from arena_tui.games.specs import (
-    GameSpec,
-    Played,
-    derive_seed,
-)
+from arena_tui.games.specs import GameSpec, Played, derive_seed
 from arena_tui.games.synth import play_synth, synth_agents
 from arena_tui.producers.run import Run
 
@@ -121,7 +118,6 @@ class Player:
 
     @property
     def running(self) -> bool:
-        """Whether any worker is still running."""
         return any(thread.is_alive() for thread in self._threads)
 
     def start(self) -> None:
@@ -179,15 +175,7 @@ class Player:
             return GameResult(
                 index=index, run_id=run_id, seed=seed, status="crashed", reason=reason
             )
-        return GameResult(
-            index=index,
-            run_id=runs[0].id,
-            seed=seed,
-            status=played.status,
-            turns=played.turns,
-            outcome=played.outcome,
-            reason=played.reason,
-        )
+        return GameResult(index=index, run_id=runs[0].id, seed=seed, **asdict(played))
 
     def _play_match(self, index: int, seed: int, runs: list[Run]) -> Played:
         from arena_tui.games.open_spiel import Match  # noqa: PLC0415  (loads nothing for synth)
@@ -209,9 +197,7 @@ class Player:
     def _play_synth(self, index: int, seed: int, runs: list[Run]) -> Played:
         agents = synth_agents(self.spec.agents)
         with self._new_run(index, seed, self.spec.game, agents, runs) as run:
-            return play_synth(run, seed=seed, turns=self.spec.turn_limit, agents=self.spec.agents,
-                              rate_per_s=self.spec.rate_per_s, delay_s=self.spec.delay_s,
-                              wait=self._stop.wait)  # fmt: skip
+            return play_synth(run, self.spec, seed, self._stop.wait)
 
     def _new_run(
         self, index: int, seed: int, name: str, agents: Sequence[AgentInfo], runs: list[Run]

@@ -11,7 +11,10 @@ if TYPE_CHECKING:
 
 
 class AgentClosedError(ArenaError):
-    """The agent was closed while it was choosing."""
+    """The agent of this name was closed while it was choosing."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name} was closed while it was choosing")
 
 
 class Agent(Protocol):

@@ -86,7 +86,6 @@ class GameSpec(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_synth(self) -> bool:
-        """Whether it plays without open_spiel."""
         return self.game == SYNTH
 
     @property

@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 import functools
 import importlib
+import random
 import re
 import subprocess
 import sys
@@ -140,6 +141,12 @@ def load_game(text: str, seats: int = 0, seed: int = 0) -> LoadedGame:
     if "rng_seed" in rules.get_parameters() and "rng_seed" not in full:
         rules = pyspiel.load_game(_with_parameter(full, "rng_seed", seed))
     return LoadedGame(text=text, rules=rules, facts=_facts(pyspiel, rules))
+
+
+def sample_chance(state: GameState, rng: random.Random) -> int:
+    """One outcome of a chance node, by their probabilities."""
+    outcomes = state.chance_outcomes()
+    return rng.choices(outcomes, [weight for _, weight in outcomes])[0][0]
 
 
 def serialize(rules: SpielGame, state: GameState) -> str | None:

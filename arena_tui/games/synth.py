@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 
 from arena_tui.events import AgentInfo
 from arena_tui.games.island import Island, Move
-from arena_tui.games.phrases import answer_text, prompt_text, reasoning_text
-from arena_tui.games.specs import SYNTH_AGENTS, Played, derive_seed
+from arena_tui.games.phrases import ANSWERS, THOUGHTS, prompt_text, sentence
+from arena_tui.games.specs import SYNTH_AGENTS, GameSpec, Played, derive_seed
 from arena_tui.producers.run import Run
 
 Wait = Callable[[float], bool]
@@ -35,37 +35,24 @@ def synth_agents(names: Sequence[str] = ()) -> list[AgentInfo]:
 
 
 def play_synth(
-    run: Run,
-    *,
-    seed: int,
-    turns: int,
-    agents: Sequence[str] = (),
-    rate_per_s: float = 0.0,
-    delay_s: float = 0.0,
-    wait: Wait,
-    clock: Callable[[], float] = time.monotonic,
+    run: Run, spec: GameSpec, seed: int, wait: Wait, clock: Callable[[], float] = time.monotonic
 ) -> Played:
-    """Play `turns` turns, up to `run_end`.
+    """Play the spec's turns, up to `run_end`.
 
     Args:
         run: Where the events go; already entered.
+        spec: The models, two by default, the turns, and the pace. Up to 20 events per second,
+            answers take longer than other events and occasionally stall for many seconds.
         seed: Determines everything that happens.
-        turns: Number of turns to play.
-        agents: Names of models; two by default.
-        rate_per_s: Mean events per second, 0 for as fast as possible. Up to 20, answers take longer
-            than other events and occasionally stall for many seconds.
-        delay_s: Extra seconds between turns.
         wait: Called before every event.
         clock: Monotonic seconds; only read when a rate is given.
     """
-    names = [agent.id for agent in synth_agents(agents)]
+    names = [agent.id for agent in synth_agents(spec.agents)]
     rng = random.Random(derive_seed(seed, "synth"))
     island = Island(names, rng)
-    pace = _Pace(rate_per_s, delay_s, wait, clock)
+    pace = _Pace(spec, wait, clock)
     episode = _Episode(run, island, names, rng)
-    stopped = any(
-        pace.wait(episode.turn, weight, pause_s) for weight, pause_s in episode.events(turns)
-    )
+    stopped = any(pace.wait(episode.turn, *each) for each in episode.events(spec.turn_limit))
     run.observation(island.text())
     outcome = dict(island.purses)
     reason = "stopped" if stopped else None
@@ -77,15 +64,13 @@ def play_synth(
 class _Pace:
     """Paces the episode by deadlines, so that an overslept wait shortens the next one."""
 
-    def __init__(
-        self, rate_per_s: float, delay_s: float, wait: Wait, clock: Callable[[], float]
-    ) -> None:
-        self._rate_per_s = rate_per_s
-        self._delay_s = delay_s
+    def __init__(self, spec: GameSpec, wait: Wait, clock: Callable[[], float]) -> None:
+        self._rate_per_s = spec.rate_per_s
+        self._delay_s = spec.delay_s
         self._turn = 1
         self._wait = wait
         self._clock = clock
-        self._deadline = clock() if rate_per_s else 0.0
+        self._deadline = clock() if spec.rate_per_s else 0.0
 
     def wait(self, turn: int, weight: float, pause_s: float) -> bool:
         """Wait for the next event; return whether to stop."""
@@ -159,10 +144,8 @@ class _Episode:
         latency_s = round(rng.lognormvariate(0.6, 0.5), 2)
         stall_s = rng.uniform(20.0, 60.0) if rng.random() < _STALL_PROBABILITY else 0.0
         yield 3.5, stall_s
-        answer = answer_text(move, rng)
-        self._respond(
-            name, prompt, answer, reasoning_text(move, rng), round(latency_s + stall_s, 2)
-        )
+        answer, reasoning = sentence(ANSWERS, move, rng), sentence(THOUGHTS, move, rng)
+        self._respond(name, prompt, answer, reasoning, round(latency_s + stall_s, 2))
 
     def _respond(
         self, name: str, prompt: str, answer: str, reasoning: str, latency_s: float

@@ -65,7 +65,7 @@ class UciAgent:
             answer = self._engine.request(f"go nodes {_NODES}", "bestmove", _MOVE_TIMEOUT_S)
         except EngineError:
             if self._closed:
-                raise AgentClosedError(f"{self.name} was closed while it was choosing") from None
+                raise AgentClosedError(self.name) from None
             raise
         move = answer.split()[1] if len(answer.split()) > 1 else "nothing"
         try:

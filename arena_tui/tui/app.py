@@ -90,11 +90,9 @@ class ArenaApp(App[int]):
 
     @property
     def utc_offset(self) -> timedelta:
-        """The viewer's offset from UTC."""
         return self._clock().utcoffset() or timedelta()
 
     def clock_text(self) -> str:
-        """The time of day."""
         return clock_time(self._clock())
 
     async def on_mount(self) -> None:
@@ -118,7 +116,6 @@ class ArenaApp(App[int]):
             self.exit(error.exit_code, message=str(error))
 
     def open_run(self, run_id: str) -> None:
-        """Open the Run screen on one run, live or stored."""
         from arena_tui.tui.screens.run import RunScreen
 
         self.push_screen(RunScreen(self, self.session.player(run_id)))
@@ -139,10 +136,7 @@ class ArenaApp(App[int]):
         )
 
     def exit(
-        self,
-        result: int | None = None,
-        return_code: int = 0,
-        message: RenderableType | None = None,
+        self, result: int | None = None, return_code: int = 0, message: RenderableType | None = None
     ) -> None:
         """Exit the app; the message is printed once the terminal is restored."""
         self._on_leaving()

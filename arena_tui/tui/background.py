@@ -26,7 +26,6 @@ class AppTasks:
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self, work: Coroutine[Any, Any, None], name: str) -> None:
-        """Start a task."""
         task = asyncio.create_task(work, name=name)
         task.add_done_callback(self._ended)
         self._tasks.append(task)
@@ -67,7 +66,6 @@ class LeavingSignals:
                 self._handlers[number] = signal.signal(number, leave)
 
     def restore(self) -> None:
-        """Restore the previous handlers."""
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
 

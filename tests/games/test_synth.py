@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from arena_tui.games.specs import Played
+from arena_tui.games.specs import GameSpec, Played
 from arena_tui.games.synth import play_synth, synth_agents
 from arena_tui.producers.run import Run
 
@@ -28,11 +28,9 @@ def play(
     wait=None, agents=(),
 ):  # fmt: skip
     clock = Clock()
+    spec = GameSpec(game="synth", agents=agents, max_turns=turns, rate_per_s=rate, delay_s=delay_s)
     with Run(recorder.emit, "synth", synth_agents(agents), run_id="run") as run:
-        played = play_synth(
-            run, seed=seed, turns=turns, agents=agents, rate_per_s=rate,
-            delay_s=delay_s, wait=wait or clock.wait, clock=clock,
-        )  # fmt: skip
+        played = play_synth(run, spec, seed, wait or clock.wait, clock)
     return played, clock
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from rich.cells import cell_len
@@ -36,12 +37,9 @@ def paint_title(
         left.append((f" {here} ", palette.accent))
     if badge:
         left += [(" ", palette.dim), (f" {badge} ", palette.warn)]
-    live = sum(1 for pane in frame.panes if pane.state == "running")
-    stuck = sum(1 for pane in frame.panes if pane.state == "stuck")
-    lost = sum(1 for pane in frame.panes if pane.state == "lost")
-    state = f"{live} live"
-    state += f", {stuck} stuck" if stuck else ""
-    state += f", {lost} lost" if lost else ""
+    count = Counter(pane.state for pane in frame.panes)
+    bad = [f", {count[each]} {each}" for each in ("stuck", "lost") if count[each]]
+    state = "".join([f"{count['running']} live", *bad])
     right = [(f"{broker} · ", palette.dim), (state, palette.text), (f" · {clock} ", palette.dim)]
     if width < 60:
         right = right[1:2]
@@ -82,13 +80,10 @@ def paint_truth(
         left.append((f"  {clean(note, 200)}", palette.warn))
         return line(left, width, palette.dim)
     rate = truth.per_second[-1] if truth.per_second else 0
+    recent = (spark(truth.per_second, 12).lstrip(), palette.accent)
     right: list[list[Piece]] = [
         [(f"{fps:.0f} fps {paint_ms:.0f} ms ", palette.dim)],
-        [
-            (f"{rate:,} ev/s ", palette.text),
-            (spark(truth.per_second, 12).lstrip(), palette.accent),
-            ("  ", palette.dim),
-        ],
+        [(f"{rate:,} ev/s ", palette.text), recent, ("  ", palette.dim)],
     ]
     if truth.store != "off":
         late = palette.warn if truth.lag_s > _LATE_S else palette.dim
@@ -96,13 +91,10 @@ def paint_truth(
     if truth.queued or truth.behind:
         right.append([(f"queued {truth.queued + truth.behind:,}  ", palette.warn)])
     shown: list[Piece] = []
-    room = width - len(left[0][0]) - 2
     for pieces in right:
-        cells = sum(len(text) for text, _ in pieces)
-        if cells > room:
+        if width_of(left[:1]) + 2 + width_of(pieces) + width_of(shown) > width:
             break
         shown = [*pieces, *shown]
-        room -= cells
     return line(between(left, shown, width, palette.dim), width, palette.dim)
 
 

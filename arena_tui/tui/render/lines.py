@@ -11,6 +11,7 @@ from arena_tui.events import (
     Action,
     ActionResult,
     Delivery,
+    Envelope,
     ErrorEvent,
     Event,
     Fork,
@@ -30,19 +31,15 @@ from arena_tui.tui.render.clean import clean
 from arena_tui.tui.render.text import cost, count, duration, short_count
 
 _TAGS: Final = {
-    "run_start": "start",
-    "turn_start": "turn",
-    "observation": "obs",
-    "llm_prompt": "ask",
-    "llm_response": "llm",
-    "action": "act",
-    "action_result": "res",
-    "world_mutation": "world",
-    "fork": "fork",
-    "metric": "num",
-    "error": "err",
-    "log": "log",
-    "run_end": "end",
+    "run_start": "start", "turn_start": "turn", "observation": "obs", "llm_prompt": "ask",
+    "llm_response": "llm", "action": "act", "action_result": "res", "world_mutation": "world",
+    "fork": "fork", "metric": "num", "error": "err", "log": "log", "run_end": "end",
+}  # fmt: skip
+_LOSSES: Final = {
+    "reset": "lost when the stream was made anew",
+    "trimmed": "trimmed before stored",
+    "reaped": "run was reaped before read",
+    "quarantined": "could not be stored, kept in quarantine",
 }
 _HEADLINE_MAX: Final = 160
 
@@ -57,9 +54,11 @@ def tag(delivery: Delivery) -> str:
 
 def headline(delivery: Delivery) -> str:
     """What happened, in one line."""
-    if isinstance(delivery, Gap):
-        return _gap_line(delivery)
-    return clean(_say(delivery.event), _HEADLINE_MAX)
+    if isinstance(delivery, Envelope):
+        return clean(_say(delivery.event), _HEADLINE_MAX)
+    if delivery.unknown:
+        return "┄┄ gap: an unknown number of events lost ┄┄"
+    return f"┄┄ gap: {delivery.count:,} events {_LOSSES[delivery.reason]} ┄┄"
 
 
 def details(event: Event) -> list[tuple[str, str]]:
@@ -94,18 +93,6 @@ def _plain(name: str, value: Any) -> str:
     if isinstance(value, list) and all(isinstance(each, str) for each in value):
         return " ".join(value)
     return msgspec.json.format(msgspec.json.encode(value)).decode()
-
-
-def _gap_line(gap: Gap) -> str:
-    if gap.unknown:
-        return "┄┄ gap: an unknown number of events lost ┄┄"
-    why = {
-        "reset": "lost when the stream was made anew",
-        "trimmed": "trimmed before stored",
-        "reaped": "run was reaped before read",
-        "quarantined": "could not be stored, kept in quarantine",
-    }[gap.reason]
-    return f"┄┄ gap: {gap.count:,} events {why} ┄┄"
 
 
 def _say(event: Event) -> str:  # noqa: PLR0912 - one arm per kind

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final, Literal, TypeAlias
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Literal, TypeAlias
 
 from msgspec import Struct
 
@@ -11,12 +11,17 @@ from arena_tui.folds.conditions import Anywhere, Compared, Condition, Contained
 from arena_tui.folds.view import Pane
 
 Sort: TypeAlias = Literal["attention", "newest", "game", "rate"]
-SORTS: Final[tuple[Sort, ...]] = ("attention", "newest", "game", "rate")
-
 PANE_MIN: Final = (26, 8)
 PANE_BEST: Final = (42, 15)
 
 _RANK: Final = {"stuck": 0, "lost": 0, "crashed": 1, "running": 2, "finished": 2, "stopped": 2}
+_KEYS: Final[dict[Sort, Callable[[Pane], tuple[Any, ...]]]] = {
+    "attention": lambda pane: (_RANK[pane.state], pane.number),
+    "newest": lambda pane: (-pane.number,),
+    "game": lambda pane: (pane.game, pane.number),
+    "rate": lambda pane: (not pane.is_live, -round(pane.rate), pane.number),
+}
+SORTS: Final = tuple(_KEYS)
 
 
 class Grid(Struct, frozen=True, kw_only=True):
@@ -32,7 +37,6 @@ class Grid(Struct, frozen=True, kw_only=True):
 
     @property
     def capacity(self) -> int:
-        """Number of panes visible at once."""
         return self.columns * self.rows
 
 
@@ -70,13 +74,7 @@ def _badness(columns: int, count: int, width: int, height: int, tallest: int) ->
 
 def order(panes: Sequence[Pane], sort: Sort) -> list[Pane]:
     """Sort the panes. By attention: stuck, lost and crashed first, the rest in their order."""
-    if sort == "newest":
-        return sorted(panes, key=lambda pane: -pane.number)
-    if sort == "game":
-        return sorted(panes, key=lambda pane: (pane.game, pane.number))
-    if sort == "rate":
-        return sorted(panes, key=lambda pane: (not pane.is_live, -round(pane.rate), pane.number))
-    return sorted(panes, key=lambda pane: (_RANK[pane.state], pane.number))
+    return sorted(panes, key=_KEYS[sort])
 
 
 def matches(pane: Pane, conditions: Sequence[Condition]) -> bool:

@@ -49,12 +49,13 @@ def result_text(pane: Pane) -> str:
     if pane.state != "finished":
         return pane.state
     if len(pane.winners) == 1:
-        return f"{clean(_name(pane, pane.winners[0]), 16)} won"
+        winner = pane.winners[0]
+        names = {agent.id: agent.name for agent in pane.agents}
+        return f"{clean(names.get(winner) or winner, 16)} won"
     return "draw" if len(pane.outcome) > 1 else "finished"
 
 
 def state_style_name(pane: Pane) -> str:
-    """Name of the palette's style that goes with `state_text`."""
     return (LOSING if pane.losing else LOOKS[pane.state]).style
 
 
@@ -218,8 +219,3 @@ def _alarm(pane: Pane, palette: Palette) -> list[Piece] | None:
         if not (isinstance(newest, Envelope) and isinstance(newest.event, ErrorEvent)):
             return [(f"err {pane.errors}  {clean(pane.last_error, 120)}", palette.bad)]
     return None
-
-
-def _name(pane: Pane, agent_id: str) -> str:
-    found = next((agent for agent in pane.agents if agent.id == agent_id), None)
-    return (found.name if found else "") or agent_id

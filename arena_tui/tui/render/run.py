@@ -107,11 +107,7 @@ def event_cells(delivery: Delivery, offset: timedelta) -> list[tuple[str, str]]:
 
 
 def paint_scrubber(
-    density: Density | None,
-    position: Position,
-    palette: Palette,
-    width: int,
-    offset: timedelta,
+    density: Density | None, position: Position, palette: Palette, width: int, offset: timedelta
 ) -> Strip:
     """`12:01:10 ▕▁▂▂▃!▅▇┆▃◆┃▁▂▏ 12:06:31`: the run's events over time, and the position."""
     if density is None or density.first_at is None or density.last_at is None:

@@ -17,6 +17,7 @@ from arena_tui.consumers.feed import Frame
 from arena_tui.errors import ArenaError, UsageError
 from arena_tui.tui.screens.host import Host
 from arena_tui.tui.widgets.bars import KeyLine, TitleBar, TruthBar
+from arena_tui.tui.widgets.question import FILTER_HINT, Question
 
 _log = logging.getLogger(__name__)
 
@@ -102,12 +103,48 @@ class ArenaScreen(Screen[None]):
             self.say_failed(event.worker.name, event.worker.error)
 
     def say_failed(self, what: str, error: BaseException | None) -> None:
-        """Log a failure and show it."""
         _log.error("%s failed", what, exc_info=error)
         self.notify(str(error) or type(error).__name__, severity="error")
 
     def on_title_bar_screen_chosen(self, message: TitleBar.ScreenChosen) -> None:
         self.arena.action_go(message.name)
+
+
+class FilteredScreen(ArenaScreen):
+    """A screen of runs with a `Question` below that filters them as one types.
+
+    Subclasses define `take_filter` and `focus_runs`.
+    """
+
+    NOT_WHILE_WRITING = frozenset({"filter"})
+
+    def take_filter(self, text: str) -> None:
+        """Show the runs that match.
+
+        Raises:
+            UsageError: The text is no filter; what is shown stays.
+        """
+        raise NotImplementedError
+
+    def focus_runs(self) -> None:
+        """Focus what shows the runs."""
+        raise NotImplementedError
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        question = self.query_one(Question)
+        question.object_to(None)
+        try:
+            self.take_filter(event.value)
+        except UsageError as error:
+            question.object_to(str(error))
+
+    def on_input_submitted(self) -> None:
+        question = self.query_one(Question)
+        question.display = bool(question.value)
+        self.focus_runs()
+
+    def action_filter(self) -> None:
+        self.query_one(Question).ask("filter", FILTER_HINT)
 
 
 def _since(arena: Host) -> str:

@@ -34,9 +34,7 @@ _ELSEWHERE: Final = frozenset(
 class HelpScreen(ModalScreen[None]):
     """A list of keys; esc closes it."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,question_mark,q", "dismiss", "close"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,question_mark,q", "dismiss", "close")]
 
     def __init__(self, about: Screen[Any], tabs: Sequence[Tab]) -> None:
         super().__init__(classes="dialog")

@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Any, ClassVar, Final, cast
 
 from textual import work
-from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.widget import Widget
-from textual.widgets import Input, Static
+from textual.widgets import Static
 
 from arena_tui.consumers.feed import Frame
-from arena_tui.errors import ArenaError, UsageError
+from arena_tui.errors import ArenaError
 from arena_tui.events import short_id
 from arena_tui.folds.totals import RunTotals, lost_text
 from arena_tui.folds.view import PaneState
@@ -22,10 +21,10 @@ from arena_tui.tui.render.clean import clean
 from arena_tui.tui.render.run import preview
 from arena_tui.tui.render.states import LOOKS
 from arena_tui.tui.render.text import cost, count, duration, short_count, stamp
-from arena_tui.tui.screens.base import ArenaScreen
+from arena_tui.tui.screens.base import FilteredScreen
 from arena_tui.tui.screens.confirm import ConfirmScreen
 from arena_tui.tui.screens.host import Host
-from arena_tui.tui.widgets.question import FILTER_HINT, Question
+from arena_tui.tui.widgets.question import Question
 from arena_tui.tui.widgets.table import Cell, Column, VirtualTable
 
 _PAGE: Final = 200
@@ -50,10 +49,9 @@ _EMPTY: Final = """Nothing is stored yet.
 Runs appear here as they are played: n starts a game."""
 
 
-class HistoryScreen(ArenaScreen):
+class HistoryScreen(FilteredScreen):
     """The table of stored runs beside a preview of the one under the cursor."""
 
-    NOT_WHILE_WRITING = frozenset({"filter"})
     DEFAULT_CSS = """
     HistoryScreen {
         #table { height: 1fr; }
@@ -76,7 +74,9 @@ class HistoryScreen(ArenaScreen):
         self._loaded_at = float("-inf")
 
     def body(self) -> list[Widget]:
-        return [_Parts(VirtualTable(_COLUMNS, self._row, _EMPTY)), Question()]
+        table = VirtualTable(_COLUMNS, self._row, _EMPTY)
+        beside = VerticalScroll(Static(markup=False), id="preview", can_focus=False)
+        return [Horizontal(table, beside, id="table"), Question()]
 
     def on_mount(self) -> None:
         self.query_one(VirtualTable).focus()
@@ -112,22 +112,12 @@ class HistoryScreen(ArenaScreen):
             self._pages.sort = cast("SortKey", message.key)
             self._reload()
 
-    def on_input_changed(self, event: Input.Changed) -> None:
-        try:
-            self._pages.where = parse_filter(event.value)
-        except UsageError as error:
-            self.query_one(Question).object_to(str(error))
-        else:
-            self.query_one(Question).object_to(None)
-            self._reload()
+    def take_filter(self, text: str) -> None:
+        self._pages.where = parse_filter(text)
+        self._reload()
 
-    def on_input_submitted(self) -> None:
-        question = self.query_one(Question)
-        question.display = bool(question.value)
+    def focus_runs(self) -> None:
         self.query_one(VirtualTable).focus()
-
-    def action_filter(self) -> None:
-        self.query_one(Question).ask("filter", FILTER_HINT)
 
     def action_sort(self) -> None:
         place = _SORTS.index(self._pages.sort) + 1
@@ -142,7 +132,7 @@ class HistoryScreen(ArenaScreen):
         question = self.query_one(Question)
         if question.display:
             question.clear()
-            self.query_one(VirtualTable).focus()
+            self.focus_runs()
         else:
             self.app.pop_screen()
 
@@ -211,20 +201,22 @@ class HistoryScreen(ArenaScreen):
         totals = self._pages.totals(index)
         if totals is None:
             return None
-        lost = totals.status == "running" and self.arena.session.feed.view(totals.run_id) is None
-        status: PaneState = "lost" if lost else totals.status
+        silent = totals.status == "running" and self.arena.session.feed.view(totals.run_id) is None
+        status: PaneState = "lost" if silent else totals.status
+        style = "text" if status == "finished" else LOOKS[status].style  # most of them are
+        lost = lost_text(totals.lost, totals.lost_unknown)
         return [
             (stamp(totals.started_at, self.arena.utc_offset)[5:], "dim"),
             (clean(totals.game, 40) or "–", "strong"),
             (clean(short_id(totals.run_id)), "accent"),
             (" vs ".join(clean(agent.id, 24) for agent in totals.agents), "text"),
-            (_outcome(totals, status), _style(status)),
+            (_outcome(totals, status), style),
             (str(totals.turns), "text"),
             (count(totals.events), "text"),
-            (short_count(_tokens(totals)), "text"),
+            (short_count(totals.tokens), "text"),
             (cost(totals.cost_usd), "text"),
             (str(totals.errors), "bad" if totals.errors else "dim"),
-            _lost(totals),
+            (lost, "dim" if lost == "0" else "bad"),
             (duration(totals.duration_s), "dim"),
         ]
 
@@ -270,24 +262,6 @@ class _Pages:
         }  # fmt: skip
 
 
-class _Parts(Horizontal):
-    """The table and the preview, side by side."""
-
-    def __init__(self, table: VirtualTable) -> None:
-        super().__init__(id="table")
-        self._table = table
-
-    def compose(self) -> ComposeResult:
-        yield self._table
-        with VerticalScroll(id="preview", can_focus=False):
-            yield Static(markup=False)
-
-
-def _style(status: PaneState) -> str:
-    """Style of a status; `finished` stays plain, since most stored runs are."""
-    return "text" if status == "finished" else LOOKS[status].style
-
-
 def _outcome(totals: RunTotals, status: PaneState) -> str:
     glyph = LOOKS[status].sign
     if status != "finished":
@@ -296,14 +270,3 @@ def _outcome(totals: RunTotals, status: PaneState) -> str:
     if len(totals.winners) == 1:
         return f"{glyph} {clean(totals.winners[0], 24)} won"
     return f"{glyph} draw" if len(totals.outcome) > 1 else f"{glyph} finished"
-
-
-def _lost(totals: RunTotals) -> Cell:
-    text = lost_text(totals.lost, totals.lost_unknown)
-    return text, "dim" if text == "0" else "bad"
-
-
-def _tokens(totals: RunTotals) -> int | None:
-    if totals.input_tokens is None and totals.output_tokens is None:
-        return None
-    return (totals.input_tokens or 0) + (totals.output_tokens or 0)

@@ -13,21 +13,14 @@ from arena_tui.tui.tabs import Tab
 class Host(Protocol):
     """The app as its screens see it."""
 
-    @property
-    def session(self) -> Session:
-        """What is shown."""
-
-    @property
-    def tabs(self) -> Sequence[Tab]:
-        """The screens that the title line names."""
-
-    @property
-    def pace(self) -> tuple[float, float]:
-        """Frames per second, and how long one takes, in ms."""
-
-    @property
-    def began(self) -> tuple[datetime, float]:
-        """When this process began to count, by the wall clock and by `monotonic`."""
+    session: Session
+    """What is shown."""
+    tabs: Sequence[Tab]
+    """The screens that the title line names."""
+    pace: tuple[float, float]
+    """Frames per second, and how long one takes, in ms."""
+    began: tuple[datetime, float]
+    """When this process began to count, by the wall clock and by `monotonic`."""
 
     @property
     def utc_offset(self) -> timedelta:

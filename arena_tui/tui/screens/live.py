@@ -9,18 +9,17 @@ from textual.widget import Widget
 from textual.widgets import ContentSwitcher, Input, Static
 
 from arena_tui.consumers.feed import Frame
-from arena_tui.errors import UsageError
 from arena_tui.folds.conditions import Condition, read_conditions
 from arena_tui.folds.view import Pane
 from arena_tui.tui.render.clean import clean
 from arena_tui.tui.render.mosaic import SORTS, lay_out, matches, order
 from arena_tui.tui.render.pane import state_style_name, state_text, title_text
 from arena_tui.tui.render.text import cost, count, duration, short_count
-from arena_tui.tui.screens.base import ArenaScreen
+from arena_tui.tui.screens.base import FilteredScreen
 from arena_tui.tui.screens.host import Host
 from arena_tui.tui.widgets.bars import TitleBar
 from arena_tui.tui.widgets.mosaic import Mosaic
-from arena_tui.tui.widgets.question import FILTER_HINT, Question
+from arena_tui.tui.widgets.question import Question
 from arena_tui.tui.widgets.table import Cell, Column, VirtualTable
 
 _EMPTY: Final = """No games are being played.
@@ -46,10 +45,9 @@ _TABLE_FROM: Final = 3
 """The mosaic becomes a table at more than this many screenfuls of panes."""
 
 
-class LiveScreen(ArenaScreen):
+class LiveScreen(FilteredScreen):
     """The mosaic of all live runs."""
 
-    NOT_WHILE_WRITING = frozenset({"filter"})
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("n", "app.new_game", "new game"),
         Binding("space", "freeze", "freeze"),
@@ -94,21 +92,15 @@ class LiveScreen(ArenaScreen):
     def on_virtual_table_opened(self, message: VirtualTable.Opened) -> None:
         self.arena.open_run(self._panes[message.index].run_id)
 
-    def on_input_changed(self, event: Input.Changed) -> None:
-        question = self.query_one(Question)
-        try:
-            self._conditions = read_conditions(event.value)
-        except UsageError as error:
-            question.object_to(str(error))
-        else:
-            question.object_to(None)
-            self._needle = event.value.strip()
-            self._show_panes()
+    def take_filter(self, text: str) -> None:
+        self._conditions = read_conditions(text)
+        self._needle = text.strip()
+        self._show_panes()
 
-    def on_input_submitted(self) -> None:
-        question = self.query_one(Question)
-        question.display = bool(question.value)
-        self._focus_runs()
+    def focus_runs(self) -> None:
+        shown = self.query_one(ContentSwitcher).visible_content
+        if shown is not None and shown.can_focus:
+            shown.focus()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "back":
@@ -116,20 +108,15 @@ class LiveScreen(ArenaScreen):
         return super().check_action(action, parameters)
 
     def action_freeze(self) -> None:
-        if self._frozen_at is None:
-            self._frozen_at = self._frame.truth.account.published
-        else:
-            self._frozen_at = None
+        frozen = self._frozen_at is not None
+        self._frozen_at = None if frozen else self._frame.truth.account.published
 
     def action_unfreeze(self) -> None:
         self._frozen_at = None
 
-    def action_filter(self) -> None:
-        self.query_one(Question).ask("filter", FILTER_HINT)
-
     def action_back(self) -> None:
         self.query_one(Question).clear()
-        self._focus_runs()
+        self.focus_runs()
 
     def action_sort(self) -> None:
         self._sort = SORTS[(SORTS.index(self._sort) + 1) % len(SORTS)]
@@ -142,11 +129,6 @@ class LiveScreen(ArenaScreen):
 
     def action_clear(self) -> None:
         self.arena.session.feed.clear_finished()
-
-    def _focus_runs(self) -> None:
-        shown = self.query_one(ContentSwitcher).visible_content
-        if shown is not None and shown.can_focus:
-            shown.focus()
 
     def _show_panes(self) -> None:
         panes = [pane for pane in self._frame.panes if matches(pane, self._conditions)]
@@ -161,7 +143,7 @@ class LiveScreen(ArenaScreen):
         if switcher.current != shown:
             switcher.current = shown
             if not self.query_one(Input).has_focus:
-                self._focus_runs()
+                self.focus_runs()
         if shown == "mosaic":
             mosaic.show(self._panes)
         elif shown == "table":

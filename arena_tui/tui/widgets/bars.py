@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from rich.cells import cell_len
@@ -35,12 +36,11 @@ class TitleBar(Painted):
     badge: reactive[str] = reactive("")
     """Why the view is not the plain live one: frozen, filtered."""
 
+    @dataclass
     class ScreenChosen(Message):
         """The name of a screen was clicked."""
 
-        def __init__(self, name: str) -> None:
-            self.name = name
-            super().__init__()
+        name: str
 
     def __init__(self, here: str, tabs: Sequence[Tab], broker: str) -> None:
         super().__init__()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from itertools import chain
 from typing import ClassVar, TypeAlias
@@ -20,8 +21,8 @@ from arena_tui.tui.render.palette import Palette
 from arena_tui.tui.render.pane import paint_pane
 from arena_tui.tui.widgets.painted import Painted
 
-_Key: TypeAlias = tuple[Pane | None, int, int, bool, Palette]
-"""All that the lines of a cell depend on."""
+_Cached: TypeAlias = tuple[Pane | None, Palette, tuple[int, int, bool], list[list[Piece]]]
+"""All that the lines of a cell depend on, and the lines."""
 
 
 class Mosaic(Painted, can_focus=True):
@@ -42,12 +43,11 @@ class Mosaic(Painted, can_focus=True):
         Binding("minus", "zoom(-1)", "smaller", show=False),
     ]
 
+    @dataclass
     class Opened(Message):
         """A pane was opened."""
 
-        def __init__(self, run_id: str) -> None:
-            self.run_id = run_id
-            super().__init__()
+        run_id: str
 
     def __init__(self, offset: timedelta) -> None:
         super().__init__()
@@ -61,7 +61,6 @@ class Mosaic(Painted, can_focus=True):
 
     @property
     def selected(self) -> Pane | None:
-        """The pane under the cursor."""
         if not self._panes:
             return None
         return self._panes[self._selected_index]
@@ -186,10 +185,9 @@ class _PaintedPanes:
 
     def __init__(self, offset: timedelta) -> None:
         self._offset = offset
-        self._painted: dict[tuple[int, int], tuple[_Key, list[list[Piece]]]] = {}
+        self._painted: dict[tuple[int, int], _Cached] = {}
 
     def clear(self) -> None:
-        """Invalidate the cache."""
         self._painted.clear()
 
     def lines(
@@ -197,18 +195,14 @@ class _PaintedPanes:
         selected: bool,
     ) -> list[list[Piece]]:  # fmt: skip
         """The lines of one cell, painted only if they would differ from the cached ones."""
-        key = (pane, width, height, selected, palette)
+        shape = (width, height, selected)
         known = self._painted.get(cell)
-        if known is not None and _same(known[0], key):
-            return known[1]
+        # An unchanged pane is the same object.
+        if known and known[0] is pane and known[1] is palette and known[2] == shape:
+            return known[3]
         if pane is None:
             lines = [[(" " * width, palette.text)]] * height
         else:
             lines = paint_pane(pane, palette, width, height, selected, self._offset)
-        self._painted[cell] = (key, lines)
+        self._painted[cell] = (pane, palette, shape, lines)
         return lines
-
-
-def _same(left: _Key, right: _Key) -> bool:
-    """Whether two keys are equal; panes by identity, as an unchanged one is the same object."""
-    return left[0] is right[0] and left[1:4] == right[1:4] and left[4] is right[4]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
@@ -47,13 +48,12 @@ class RunPanels(Horizontal):
     }
     """
 
+    @dataclass
     class EventsNeeded(Message):
         """These events are visible but not loaded."""
 
-        def __init__(self, first: int, last: int) -> None:
-            self.first = first
-            self.last = last
-            super().__init__()
+        first: int
+        last: int
 
     def __init__(self, events: Callable[[int], Delivery | None], offset: timedelta) -> None:
         """`events` returns the delivery at a seq, or None until it is loaded."""
@@ -91,7 +91,6 @@ class RunPanels(Horizontal):
             inspector.scroll_home(animate=False)
 
     def take_focus(self) -> None:
-        """Focus the event list."""
         self.query_one(VirtualTable).focus()
 
     def zoom_out(self) -> bool:

@@ -45,7 +45,6 @@ class Question(Vertical):
 
     @property
     def value(self) -> str:
-        """The text in the input."""
         return self.query_one(Input).value
 
     def ask(self, what: str, hint: str) -> None:

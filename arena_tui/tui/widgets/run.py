@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
 
 from textual import events
@@ -16,12 +17,11 @@ from arena_tui.tui.render.run import paint_board, paint_header, paint_scrubber
 from arena_tui.tui.widgets.painted import Painted
 
 
+@dataclass
 class Goto(Message):
     """Go to this place in the run."""
 
-    def __init__(self, place: int) -> None:
-        self.place = place
-        super().__init__()
+    place: int
 
 
 class RunHeader(Painted):
@@ -42,12 +42,7 @@ class RunHeader(Painted):
 
     def render_line(self, y: int) -> Strip:
         return paint_header(
-            self.instant,
-            self.position,
-            self.density,
-            self.palette,
-            self.size.width,
-            self._offset,
+            self.instant, self.position, self.density, self.palette, self.size.width, self._offset
         )
 
 

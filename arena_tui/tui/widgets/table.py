@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import ClassVar, TypeAlias
 
 from msgspec import Struct
@@ -53,34 +54,30 @@ class VirtualTable(Painted, can_focus=True):
         Binding("enter", "open", "open"),
     ]
 
+    @dataclass
     class Moved(Message):
         """The cursor moved to another row."""
 
-        def __init__(self, index: int) -> None:
-            self.index = index
-            super().__init__()
+        index: int
 
+    @dataclass
     class Opened(Message):
         """A row was opened."""
 
-        def __init__(self, index: int) -> None:
-            self.index = index
-            super().__init__()
+        index: int
 
+    @dataclass
     class HeaderChosen(Message):
         """A column's header was clicked."""
 
-        def __init__(self, key: str) -> None:
-            self.key = key
-            super().__init__()
+        key: str
 
+    @dataclass
     class RowsNeeded(Message):
         """These rows are visible but not loaded."""
 
-        def __init__(self, first: int, last: int) -> None:
-            self.first = first
-            self.last = last
-            super().__init__()
+        first: int
+        last: int
 
     def __init__(self, columns: Sequence[Column], rows: RowSource, empty: str = "") -> None:
         super().__init__()
@@ -94,12 +91,10 @@ class VirtualTable(Painted, can_focus=True):
 
     @property
     def cursor(self) -> int:
-        """Index of the row the cursor is on."""
         return self._cursor
 
     @property
     def visible_rows(self) -> int:
-        """Number of visible rows."""
         return max(1, self.size.height - 1)
 
     def show(self, count: int, sorted_by: tuple[str, bool] | None = None) -> None:
