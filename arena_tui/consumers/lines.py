@@ -67,12 +67,7 @@ class Recorder(Consumer):
     durable = True
 
     def __init__(
-        self,
-        path: Path,
-        broker: str,
-        *,
-        batch_events: int = 1_000,
-        batch_interval_s: float = 0.5,
+        self, path: Path, broker: str, *, batch_events: int = 1_000, batch_interval_s: float = 0.5
     ) -> None:
         self.name = f"recorder of {path}"
         self.batch_events = batch_events

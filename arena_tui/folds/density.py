@@ -87,9 +87,7 @@ def with_losses(density: Density, deliveries: Iterable[Delivery]) -> Density:
     """The density, with the losses that the gaps among these deliveries stand for."""
     gaps = [each for each in deliveries if isinstance(each, Gap)]
     return replace(
-        density,
-        lost=sum(gap.count for gap in gaps),
-        lost_unknown=sum(gap.unknown for gap in gaps),
+        density, lost=sum(gap.count for gap in gaps), lost_unknown=sum(gap.unknown for gap in gaps)
     )
 
 

@@ -91,12 +91,7 @@ class RedisServer:
     """
 
     def __init__(
-        self,
-        folder: Path,
-        *,
-        port: int = 0,
-        aof: bool = True,
-        binary: Path | None = None,
+        self, folder: Path, *, port: int = 0, aof: bool = True, binary: Path | None = None
     ) -> None:
         """Prepare a server; starts nothing.
 

@@ -138,9 +138,7 @@ def _verdicts(connection: Connection) -> list[Verdict]:
     return sorted(verdicts, key=lambda verdict: verdict.run_id)
 
 
-def _check_seqs(
-    connection: Connection,
-) -> tuple[dict[str, list[str]], dict[str, tuple[int, int]]]:
+def _check_seqs(connection: Connection) -> tuple[dict[str, list[str]], dict[str, tuple[int, int]]]:
     """Problems with each run's seqs, and its newest (epoch, seq)."""
     problems: dict[str, list[str]] = {}
     newest: dict[str, tuple[int, int]] = {}

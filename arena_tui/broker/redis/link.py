@@ -13,10 +13,7 @@ from msgspec.structs import replace
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import (
-    NoPermissionError,
-    NoScriptError,
-)
+from redis.exceptions import NoPermissionError, NoScriptError
 
 from arena_tui.broker.redis.advice import COMMANDS, FAILURES, Advice, Facts, is_transient
 from arena_tui.broker.redis.connection import Line
