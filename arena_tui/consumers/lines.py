@@ -65,13 +65,10 @@ class Recorder(Consumer):
     """
 
     durable = True
+    batch_interval_s = 0.5
 
-    def __init__(
-        self, path: Path, broker: str, *, batch_events: int = 1_000, batch_interval_s: float = 0.5
-    ) -> None:
+    def __init__(self, path: Path, broker: str) -> None:
         self.name = f"recorder of {path}"
-        self.batch_events = batch_events
-        self.batch_interval_s = batch_interval_s
         self.identity = identity_in(path, "recorder")
         self._path = path
         self._broker = broker

@@ -47,13 +47,9 @@ class Persister(Consumer):
         self,
         database: Database,
         *,
-        batch_events: int = 1_000,
-        batch_interval_s: float = 0.2,
         clock: Callable[[], datetime] = utc_now,
         broker: str | None = None,
     ) -> None:
-        self.batch_events = batch_events
-        self.batch_interval_s = batch_interval_s
         self._database = database
         self._clock = clock
         self.identity = None if database.path == ":memory:" else identity_in(database.path, STORE)
@@ -97,11 +93,9 @@ class Persister(Consumer):
 
     def stats(self) -> PersisterStats:
         return PersisterStats(
-            stored=self._stored,
-            lost=self._lost,
-            quarantined=self._quarantined,
-            lost_unknown=self._lost_unknown,
-        )
+            stored=self._stored, quarantined=self._quarantined,
+            lost=self._lost, lost_unknown=self._lost_unknown,
+        )  # fmt: skip
 
     async def aclose(self) -> None:
         self._database.live_totals = {}

@@ -38,7 +38,6 @@ class Link:
         clock: Monotonic seconds.
 
     Attributes:
-        reconnects: Number of recovered outages.
         failures: Failures here, for no fault of the server: what would fail again is set aside.
         control: The connection for everything but publishing and reading events.
     """
@@ -51,7 +50,6 @@ class Link:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.advice = Advice(url)
-        self.reconnects = 0
         self.failures = Failures(warn)
         self._closing = False
         self._url = url
@@ -97,15 +95,15 @@ class Link:
             BrokerError: It cannot be reached, refuses, or is too old; contains the remedy.
         """
         try:
-            await self._ping()
-            facts = await self.facts()
+            await self.control.ping()
+            facts = await self._facts()
             await self._load()
             denied: list[bytes] = await self.call(DENIED, args=COMMANDS)
         except FAILURES as error:
             raise BrokerError(self.advice.refusal(error)) from None
         return replace(facts, denied=tuple(each.split()[0].decode() for each in denied))
 
-    async def facts(self) -> Facts:
+    async def _facts(self) -> Facts:
         """Fetch what the server reports of itself.
 
         Raises:
@@ -192,7 +190,6 @@ class Link:
     def on_success(self, role: str) -> None:
         """Clear the role's problem; announces recovery when it was the last one."""
         if self._problems.pop(role, None) is not None and not self._problems:
-            self.reconnects += 1
             away_s = self._clock() - self._down_since
             self._warn(f"{self.advice.place} works again, after {away_s:.1f} s")
 
@@ -204,9 +201,6 @@ class Link:
         """Close every connection, at once: one with unsent bytes waits for its timeout."""
         self._closing = True
         await asyncio.gather(*map(_close, self._clients))
-
-    async def _ping(self) -> None:
-        await self.control.ping()
 
     async def _load(self) -> None:
         for script in SCRIPTS:
