@@ -133,9 +133,9 @@ class Link:
             aof=bool(info.get("aof_enabled")),
         )
 
-    async def command(self, client: Redis, *words: str | bytes | int) -> Any:
-        """Execute a command on one of this link's clients."""
-        return await client.execute_command(*words)  # type: ignore[no-untyped-call]
+    async def command(self, *words: str | bytes | int) -> Any:
+        """Execute a command on the control connection."""
+        return await self.control.execute_command(*words)  # type: ignore[no-untyped-call]
 
     async def call(
         self, script: Script, keys: Sequence[str] = (), args: Sequence[str | int | bytes] = ()

@@ -101,17 +101,19 @@ class RunPositions:
     def apply(self, position: RunPosition, finding: Finding) -> None:
         """Act on what was found of a run."""
         match finding:
-            case Skipped(to_seq=to_seq):
+            case Skipped(to_seq):
                 self.skip_to(position, to_seq)
-            case Renewed(epoch=epoch, ended=ended):
+            case Renewed(epoch, ended):
                 self.renew(position, epoch, ended)
             case EndLost():
-                self.end_lost(position)
+                self._ledger.end(position.stream)
+                self.end(position)
             case EndLeft():
-                self.end_left(position)
+                position.stream.log.trim_to(position.stream.log.last)
+                self.end(position)
             case Back():
                 self.restore(position.run_id)
-            case GivenUp(lost=gap):
+            case GivenUp(gap):
                 self.give_up(position, gap)
 
     def follow(self, stream: RunStream, at: Cursor) -> None:
@@ -148,11 +150,7 @@ class RunPositions:
         position.read_to(Cursor(epoch, to_seq))
 
     def renew(self, position: RunPosition, epoch: int, ended: Sequence[Cursor]) -> None:
-        """Go on under a new epoch: the stream was lost on the server.
-
-        Args:
-            ended: Last cursors of the run's earlier streams, as recorded.
-        """
+        """Go on under a new epoch: the stream was lost on the server; see `Renewed`."""
         run_id = position.run_id
         if position.stream.closed:
             ended = (*ended, position.at)  # whether recorded or not
@@ -162,18 +160,6 @@ class RunPositions:
         unknown = any(gap.unknown for gap in resets)
         lost = "an unknown number of" if unknown else f"{sum(gap.count for gap in resets):,}"
         self._ledger.warn(f"run {run_id}: its stream was made anew in Redis, {lost} events lost")
-
-    def end_lost(self, position: RunPosition) -> None:
-        """Stop reading a run whose end was lost, as its producer has recorded."""
-        self._ledger.end(position.stream)
-        self.end(position)
-
-    def end_left(self, position: RunPosition) -> None:
-        """Stop reading a run that its producer has left, and hold none of it: every durable
-        consumer has all of it."""
-        log = position.stream.log
-        log.trim_to(log.last)
-        self.end(position)
 
     def mark_gone(self, position: RunPosition, now: float) -> None:
         """Stop reading a run that is missing from the server; it may be restored."""

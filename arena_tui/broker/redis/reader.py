@@ -118,7 +118,7 @@ class Reader:
         """The oldest entries from `first` to `last`; none when the key is no longer a stream."""
         words = "XRANGE", key, first, last, "COUNT", AT_ONCE
         try:
-            entries: list[RawEntry] = await self._link.command(self._link.control, *words)
+            entries: list[RawEntry] = await self._link.command(*words)
         except ResponseError as error:
             if str(error).startswith("WRONGTYPE"):
                 return []
