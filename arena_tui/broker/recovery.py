@@ -30,11 +30,7 @@ class Recovery:
 
     def event_count(self) -> int:
         """Number of events queued, those in gaps included."""
-        return sum(
-            each.last_seq - each.first_seq + 1
-            for deliveries in (self._ready, self._pending)
-            for each in deliveries
-        )
+        return sum(each.last_seq - each.first_seq + 1 for each in (*self._ready, *self._pending))
 
     def enqueue(self, batch: Sequence[Delivery]) -> None:
         """Queue deliveries read from the logs."""

@@ -112,21 +112,9 @@ class RunStream:
     """
 
     __slots__ = (
-        "alarm_at",
-        "alive_at",
-        "closed",
-        "ended_streams",
-        "followers",
-        "log",
-        "losses",
-        "markers",
-        "meta",
-        "predecessor",
-        "progress",
-        "reaped",
-        "resets",
-        "seen",
-    )
+        "alarm_at", "alive_at", "closed", "ended_streams", "followers", "log", "losses", "markers",
+        "meta", "predecessor", "progress", "reaped", "resets", "seen",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -235,34 +223,23 @@ class RunStream:
         silent_s = max(0.0, now - self.alive_at)
         lost = not self.closed and silent_s > 3 * heartbeat_s
         return RunInfo(
-            meta=self.meta,
-            epoch=log.epoch,
+            meta=self.meta, epoch=log.epoch, first_seq=log.first, last_seq=log.last,
             state="closed" if self.closed else "lost" if lost else "open",
-            first_seq=log.first,
-            last_seq=log.last,
-            silent_s=silent_s,
-            ended=self.ended_streams,
-        )
+            silent_s=silent_s, ended=self.ended_streams,
+        )  # fmt: skip
 
     def stats(self) -> RunStats:
         """A snapshot of its counters."""
         log = self.log
+        consumers = [
+            RunProgress(name=name, lag=(lag := self.lag(name)),
+                        lag_peak=max(each.lag_peak, lag), overflow=each.overflow)
+            for name, each in self.progress.items()
+        ]  # fmt: skip
         return RunStats(
-            run_id=log.run_id,
-            held=len(log),
-            high_water=log.high_water,
-            trimmed=log.trimmed,
-            overflow=self.losses.overflow,
-            consumers=tuple(
-                RunProgress(
-                    name=name,
-                    lag=(lag := self.lag(name)),
-                    lag_peak=max(each.lag_peak, lag),
-                    overflow=each.overflow,
-                )
-                for name, each in self.progress.items()
-            ),
-        )
+            run_id=log.run_id, held=len(log), high_water=log.high_water, trimmed=log.trimmed,
+            overflow=self.losses.overflow, consumers=tuple(consumers),
+        )  # fmt: skip
 
     def start_successor(self, log: RunLog, resets: Sequence[Gap], now: float) -> RunStream:
         """End this stream with these gaps; returns the stream that replaces it."""

@@ -218,16 +218,10 @@ class LedgerSubscription:
         """A snapshot of its counters."""
         lag = self._lag()
         return ConsumerStats(
-            name=self.name,
-            durable=self.durable,
-            delivered=self._delivered,
-            in_gaps=self._in_gaps,
-            skipped=self._ahead.skipped,
-            lag=lag,
-            lag_peak=max(self._lag_peak, lag),
-            lag_s=self._lag_s(),
-            overflow=self._overflow,
-        )
+            name=self.name, durable=self.durable, delivered=self._delivered, in_gaps=self._in_gaps,
+            skipped=self._ahead.skipped, lag=lag, lag_peak=max(self._lag_peak, lag),
+            lag_s=self._lag_s(), overflow=self._overflow,
+        )  # fmt: skip
 
     def _read(self, limit: int) -> list[Delivery]:
         """Read what is available after the start cursors: first the backlog, then the window."""
@@ -276,10 +270,7 @@ class LedgerSubscription:
 
     def _lag_s(self) -> float:
         """Age of the oldest event still held that it has not read, in seconds."""
-        oldest = self._backlog.oldest()
-        if self.position is not None:
-            oldest += [
-                each for each in self._window.read(self.position, 1) if isinstance(each, Envelope)
-            ]
-        stamps = [each.event.ts.timestamp() for each in oldest]
+        next_up = [] if self.position is None else self._window.read(self.position, 1)
+        held = [*self._backlog.oldest(), *next_up]
+        stamps = [each.event.ts.timestamp() for each in held if isinstance(each, Envelope)]
         return max(0.0, self._ledger.clock() - min(stamps)) if stamps else 0.0

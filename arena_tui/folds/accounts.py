@@ -39,9 +39,6 @@ def account_of(published: int, unacked: int, lost: int, lost_unknown: int = 0) -
     rest = max(0, published - lost)
     in_flight = min(unacked, rest)
     return Account(
-        published=published,
-        stored=rest - in_flight,
-        in_flight=in_flight,
-        lost=published - rest,
-        lost_unknown=lost_unknown,
-    )
+        published=published, stored=rest - in_flight, in_flight=in_flight,
+        lost=published - rest, lost_unknown=lost_unknown,
+    )  # fmt: skip

@@ -68,12 +68,9 @@ class Slices(Struct, frozen=True, kw_only=True):
         for index in range(self.count - 2, -1, -1):
             places[index] = min(places[index], places[index + 1])
         return Density(
-            counts=tuple(counts),
-            places=tuple(places),
-            marks=tuple(marks),
-            first_at=self.first_at,
-            last_at=self.last_at,
-        )
+            counts=tuple(counts), places=tuple(places), marks=tuple(marks),
+            first_at=self.first_at, last_at=self.last_at,
+        )  # fmt: skip
 
 
 def empty_density(slices: int) -> Density:

@@ -202,53 +202,31 @@ class RunView:
         whole = stored if self.partial and stored is not None else totals
         idle_s = max(0.0, now - self.arrived_at)
         return Pane(
-            run_id=totals.run_id,
-            number=self.number,
-            game=totals.game,
-            label=totals.label,
-            agents=tuple(totals.agents),
-            state=self._state(run_state, idle_s),
-            turn=totals.turns,
-            player=self.player,
-            board=self.board,
-            outcome=totals.outcome,
-            winners=tuple(totals.winners),
-            recent=tuple(self.recent),
-            per_second=tuple(self._per_second),
+            run_id=totals.run_id, number=self.number, game=totals.game, label=totals.label,
+            agents=tuple(totals.agents), state=self._state(run_state, idle_s),
+            turn=totals.turns, player=self.player, board=self.board,
+            outcome=totals.outcome, winners=tuple(totals.winners), reason=totals.reason,
+            recent=tuple(self.recent), per_second=tuple(self._per_second),
             events=max(totals.seq, totals.events) if self.partial else totals.events,
-            tokens=_total_tokens(whole),
-            cost_usd=whole.cost_usd,
-            errors=whole.errors,
-            last_error=self.last_error,
+            tokens=_total_tokens(whole), cost_usd=whole.cost_usd,
+            errors=whole.errors, last_error=self.last_error,
             waiting_s=None if self._prompted_at is None else max(0.0, now - self._prompted_at),
-            idle_s=idle_s,
-            duration_s=whole.duration_s or 0.0,
-            held=held,
-            capacity=capacity,
-            lag=lag,
-            lost=max(totals.lost, overflow),
+            idle_s=idle_s, duration_s=whole.duration_s or 0.0,
+            held=held, capacity=capacity, lag=lag, lost=max(totals.lost, overflow),
             lost_unknown=max(totals.lost_unknown, whole.lost_unknown),
-            reason=totals.reason,
             partial=self.partial and stored is None,
-        )
+        )  # fmt: skip
 
     def instant(self) -> Instant:
         """The run as it looks now; does not change with what is folded later."""
         totals = self.totals
         return Instant(
-            run_id=totals.run_id,
-            game=totals.game,
-            label=totals.label,
-            agents=tuple(totals.agents),
-            seed=totals.seed,
-            status=totals.status,
-            winners=tuple(totals.winners),
-            turn=totals.turns,
-            player=self.player,
-            board=self.board,
+            run_id=totals.run_id, game=totals.game, label=totals.label,
+            agents=tuple(totals.agents), seed=totals.seed, status=totals.status,
+            winners=tuple(totals.winners), turn=totals.turns, player=self.player, board=self.board,
             tallies={agent: replace(tally) for agent, tally in self.tallies.items()},
             last_error=self.last_error,
-        )
+        )  # fmt: skip
 
     def _state(self, run_state: RunState, idle_s: float) -> PaneState:
         if self.totals.status != "running":
@@ -258,9 +236,9 @@ class RunView:
         return "stuck" if idle_s >= STUCK_S else "running"
 
     def _fold(self, event: Event, now: float) -> None:
-        tally = self.tallies.get(event.agent_id or "")
-        if tally is None:
-            tally = self._new_tally(event.agent_id)
+        tally = self.tallies.get(event.agent_id or "") or AgentTally()
+        if event.agent_id:  # events of no agent are tallied for nobody
+            self.tallies[event.agent_id] = tally
         if isinstance(event, Observation):
             self.board = event.text or self.board
         elif isinstance(event, TurnStart):
@@ -278,13 +256,6 @@ class RunView:
         elif isinstance(event, ErrorEvent):
             self.last_error = event.message
             tally.errors += 1
-
-    def _new_tally(self, agent_id: str | None) -> AgentTally:
-        """Events of no agent are tallied for nobody."""
-        tally = AgentTally()
-        if agent_id:
-            self.tallies[agent_id] = tally
-        return tally
 
 
 _FOLDED = frozenset({Observation, TurnStart, LlmPrompt, LlmResponse, Action, ErrorEvent})

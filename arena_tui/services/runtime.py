@@ -256,17 +256,11 @@ class Runtime:
         await closing.save("publishing", self.sink.aclose(), self._left)
         if not self.broker.shared:
             runs = [info.meta.run_id for info in await self.broker.runs()]
-            await asyncio.gather(
-                *(
-                    closing.save(
-                        each.consumer.name,
-                        self.broker.settled(runs, each.consumer.name),
-                        partial(_unacked, each),
-                    )
-                    for each in self._consumptions
-                    if each.consumer.durable
-                )
-            )
+            durable = {e.consumer.name: e for e in self._consumptions if e.consumer.durable}
+            await asyncio.gather(*(
+                closing.save(name, self.broker.settled(runs, name), partial(_unacked, each))
+                for name, each in durable.items()
+            ))  # fmt: skip
 
     def _left(self) -> dict[str, int]:
         """What is not published, and what each durable consumer has not acked.

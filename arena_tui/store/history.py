@@ -61,11 +61,8 @@ class History:
 
     async def count(self, where: str = "TRUE", parameters: Sequence[Any] = ()) -> int:
         """Number of matching runs."""
-        return await self._database.read(
-            lambda connection: _scalar(
-                connection, f"SELECT count(*) FROM runs WHERE {where}", list(parameters)
-            )
-        )
+        query = f"SELECT count(*) FROM runs WHERE {where}"
+        return await self._database.read(partial(_scalar, query=query, parameters=parameters))
 
     def live_totals(self, run_id: str) -> RunTotals | None:
         """Totals of a run that is being stored at present, as stored; None of any other."""
@@ -192,12 +189,8 @@ def read_runs(
 def read_run(connection: Connection, run_id: str) -> RunTotals:
     """See `History.run`."""
     exact = read_runs(connection, "run_id = ?", [run_id])
-    found = exact or read_runs(
-        connection,
-        "starts_with(lower(run_id), lower(?)) OR ends_with(lower(run_id), lower(?))",
-        [run_id, run_id],
-        limit=3,
-    )
+    begins_or_ends = "starts_with(lower(run_id), lower(?)) OR ends_with(lower(run_id), lower(?))"
+    found = exact or read_runs(connection, begins_or_ends, [run_id, run_id], limit=3)
     if len(found) == 1:
         return found[0]
     if found:
@@ -205,6 +198,6 @@ def read_run(connection: Connection, run_id: str) -> RunTotals:
     raise UnknownRunError(f"the store has no run {run_id!r}: see arena-tui runs")
 
 
-def _scalar(connection: Connection, query: str, parameters: list[Any]) -> Any:
+def _scalar(connection: Connection, query: str, parameters: Sequence[Any]) -> Any:
     rows = connection.execute(query, parameters).fetchall()
     return rows[0][0] if rows else None

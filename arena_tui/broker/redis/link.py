@@ -68,14 +68,10 @@ class Link:
     def client(self, timeout_s: float | None) -> Redis:
         """A client with one connection, made at first use; None is no timeout."""
         client: Redis = Redis.from_url(
-            self._url.reveal(),
-            single_connection_client=True,
-            socket_timeout=timeout_s,
-            socket_connect_timeout=self._timing.command_s,
-            retry=Retry(NoBackoff(), 0),
-            protocol=2,
-            client_name="arena-tui",
-        )
+            self._url.reveal(), single_connection_client=True, socket_timeout=timeout_s,
+            socket_connect_timeout=self._timing.command_s, retry=Retry(NoBackoff(), 0),
+            protocol=2, client_name="arena-tui",
+        )  # fmt: skip
         client.set_response_callback("XRANGE", _unparsed)
         self._clients.append(client)
         return client
@@ -125,13 +121,10 @@ class Link:
                 f"the broker {place} is a Redis Cluster: use a single server (with replicas)"
             )
         return Facts(
-            product=product,
-            version=version,
-            memory=int(info.get("used_memory", 0)),
-            memory_max=int(info.get("maxmemory", 0)),
-            policy=str(info.get("maxmemory_policy", "")),
-            aof=bool(info.get("aof_enabled")),
-        )
+            product=product, version=version,
+            memory=int(info.get("used_memory", 0)), memory_max=int(info.get("maxmemory", 0)),
+            policy=str(info.get("maxmemory_policy", "")), aof=bool(info.get("aof_enabled")),
+        )  # fmt: skip
 
     async def command(self, *words: str | bytes | int) -> Any:
         """Execute a command on the control connection."""

@@ -83,12 +83,10 @@ class Player:
     def position(self) -> Position:
         """The current position."""
         delivery = self.delivery()
+        head, tape = self._head, self._tape
+        ts = delivery.event.ts if isinstance(delivery, Envelope) else None
         return Position(
-            mode=self._head.mode(self._tape.live),
-            at=self._head.at,
-            last=self._tape.last,
-            live=self._tape.live,
-            ts=delivery.event.ts if isinstance(delivery, Envelope) else None,
+            mode=head.mode(tape.live), at=head.at, last=tape.last, live=tape.live, ts=ts
         )
 
     @property

@@ -195,14 +195,10 @@ class RunTape:
         The gap for an earlier stream that the broker begins with is not: the store may have the
         events.
         """
-        return next(
-            (
-                self._places.first_of(each)
-                for each in self._hot
-                if self._history is None or not isinstance(each, Gap) or each.reason != "reset"
-            ),
-            self._places.last + 1,
-        )
+        for each in self._hot:
+            if self._history is None or not isinstance(each, Gap) or each.reason != "reset":
+                return self._places.first_of(each)
+        return self._places.last + 1
 
     def _hot_between(self, first: int, last: int) -> list[Delivery]:
         """What is at hand of these places, at most 1,000 deliveries."""
