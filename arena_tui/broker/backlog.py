@@ -104,7 +104,6 @@ class Backlog:
             self._runs.setdefault(stream.log.run_id, deque()).append(unread)
 
     def enqueue(self, stream: RunStream, count: int, marker: Gap | None = None) -> None:
-        """See `Follower.enqueue`."""
         unread = self._find(stream) or self._begin(stream, stream.log.last - count)
         unread.extend(marker)
 

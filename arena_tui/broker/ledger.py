@@ -282,11 +282,9 @@ class Ledger:
         self._readers.on_reaped()
 
     async def settled(self, run_ids: Iterable[str], consumer: str | None = None) -> None:
-        """See `BrokerProtocol.settled`."""
         await self._readers.settled(run_ids, consumer)
 
     def lags(self, consumer: str) -> dict[str, int]:
-        """See `BrokerProtocol.lags`."""
         return {
             run_id: lag
             for run_id, stream in self.streams.items()
@@ -294,7 +292,6 @@ class Ledger:
         }
 
     def stats(self) -> BrokerStats:
-        """A snapshot of all counters."""
         streams = self.streams.values()
         return BrokerStats(
             capacity=self.limits.capacity,

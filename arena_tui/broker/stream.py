@@ -56,7 +56,6 @@ class Progress:
         return True
 
     def lose(self, count: int) -> None:
-        """Count events that it lost."""
         self.overflow += count
 
     def set_alarm(self, last: int, capacity: int) -> None:
@@ -140,7 +139,6 @@ class RunStream:
         self.losses = Losses()
 
     def on_alive(self, at: float) -> None:
-        """Note a sign of life of the producer."""
         self.alive_at = max(self.alive_at, at)
 
     def discount_outage(self, away_s: float) -> None:
@@ -209,7 +207,6 @@ class RunStream:
         self.alarm_at = min((each.alarm_at for each in self.progress.values()), default=NEVER)
 
     def drop_consumer(self, name: str) -> None:
-        """Remove a durable consumer's progress."""
         for stream in self.chain():
             stream.progress.pop(name, None)
         self.drop_acked_predecessor()
@@ -229,7 +226,6 @@ class RunStream:
         )  # fmt: skip
 
     def stats(self) -> RunStats:
-        """A snapshot of its counters."""
         log = self.log
         consumers = [
             RunProgress(name=name, lag=(lag := self.lag(name)),

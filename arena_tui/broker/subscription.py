@@ -186,7 +186,6 @@ class LedgerSubscription:
         return begins
 
     def enqueue(self, stream: RunStream, count: int, marker: Gap | None = None) -> None:
-        """See `Follower.enqueue`."""
         self._backlog.enqueue(stream, count, marker)
 
     def fall_behind(self) -> None:
@@ -197,7 +196,6 @@ class LedgerSubscription:
         self.position = self._window.end
 
     def unread_in(self, stream: RunStream, first: int, last: int) -> int:
-        """See `Backlog.unread_in`."""
         log = stream.log
         return self._backlog.unread_in(
             stream, self._ahead.first_after(log.run_id, log.epoch, first), last
@@ -215,7 +213,6 @@ class LedgerSubscription:
             self._waiter.set_result(None)
 
     def stats(self) -> ConsumerStats:
-        """A snapshot of its counters."""
         lag = self._lag()
         return ConsumerStats(
             name=self.name, durable=self.durable, delivered=self._delivered, in_gaps=self._in_gaps,

@@ -74,7 +74,6 @@ class Slices(Struct, frozen=True, kw_only=True):
 
 
 def empty_density(slices: int) -> Density:
-    """The density of a run without events."""
     return Density(
         counts=(0,) * slices, places=(1,) * slices, marks=(), first_at=None, last_at=None
     )

@@ -144,7 +144,6 @@ class RunView:
         self._this_second = 0
 
     def add(self, delivery: Delivery, now: float = 0.0) -> None:
-        """Fold in the run's next delivery."""
         self.version += 1
         self.arrived_at = now
         self.recent.append(delivery)

@@ -79,7 +79,6 @@ class Follower:
 
     @property
     def refused(self) -> int:
-        """Bad lines so far."""
         return sum(file.refused for file in self._files)
 
     def start(self) -> None:
@@ -187,7 +186,6 @@ class _File:
         return False
 
     def close(self) -> None:
-        """Close the file."""
         if self._source is not None:
             self._source.file.close()
             self._source = None

@@ -126,7 +126,6 @@ class LineIntake:
         self._refuse = refuse
 
     def take(self, lines: Iterable[Line]) -> None:
-        """Publish the events of lines."""
         for line in lines:
             try:
                 run_id, event = line.decode()

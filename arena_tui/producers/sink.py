@@ -190,7 +190,6 @@ class MultiRunBrokerSink:
         await self._drained.wait()
 
     def stats(self) -> SinkStats:
-        """A snapshot of all counters."""
         return SinkStats(
             queued=len(self._fifo), queued_peak=self._fifo.peak, blocked_s=self._fifo.blocked_s,
             refused=self._refused, failures=self._failures.count,

@@ -154,7 +154,6 @@ class Connections:
         self._offered = runtime
 
     def withdraw(self, runtime: Runtime) -> None:
-        """Stop offering this runtime to new connections."""
         if self._offered is runtime:
             self._offered = None
 

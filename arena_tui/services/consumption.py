@@ -205,7 +205,6 @@ class Consumption(Generic[C]):
         self._recover()
 
     async def _insist(self, work: Callable[[], Coroutine[None, None, None]]) -> None:
-        """Retry `work` until it succeeds."""
         while True:
             try:
                 return await work()

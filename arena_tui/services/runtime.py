@@ -133,7 +133,6 @@ class Runtime:
         raise KeyError(name)
 
     def consumers(self) -> tuple[ConsumerInfo, ...]:
-        """A snapshot of every consumer."""
         return tuple(each.info() for each in self._consumptions)
 
     def follow(self, files: Sequence[Path]) -> None:

@@ -106,12 +106,10 @@ class RedisServer:
 
     @property
     def log(self) -> Path:
-        """The server's output; each start appends to it."""
         return self.folder / "server.log"
 
     @property
     def pid(self) -> int:
-        """Process id of the latest start."""
         assert self.process is not None, "it was not started"
         return self.process.pid
 

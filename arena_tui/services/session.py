@@ -60,17 +60,14 @@ class Session:
 
     @property
     def broker_name(self) -> str:
-        """The source of events."""
         return self.runtime.broker.name
 
     @property
     def history(self) -> History | None:
-        """The store; None while it is not open."""
         return self.runtime.history
 
     @property
     def games(self) -> Games:
-        """The games of this process."""
         return self.runtime.games
 
     @property
@@ -120,7 +117,6 @@ class Session:
         return Player(RunTape(run_id, self.runtime), self.history)
 
     def unsaved(self) -> str | None:
-        """What would be lost if the process ended now; see `Runtime.unsaved`."""
         return self.runtime.unsaved()
 
     async def aclose(self, within_s: float) -> str | None:

@@ -60,7 +60,6 @@ class History:
         )  # fmt: skip
 
     async def count(self, where: str = "TRUE", parameters: Sequence[Any] = ()) -> int:
-        """Number of matching runs."""
         query = f"SELECT count(*) FROM runs WHERE {where}"
         return await self._database.read(partial(_scalar, query=query, parameters=parameters))
 

@@ -103,7 +103,6 @@ def _connect_noting_losses(path: str) -> tuple[duckdb.DuckDBPyConnection, list[s
 
 
 def first_line(error: Exception) -> str:
-    """The first line of the error's message."""
     text = str(error).strip()
     return text.splitlines()[0] if text else type(error).__name__
 

@@ -85,19 +85,16 @@ class Acks:
         return max(filter(None, starts), default=NO_CURSOR)
 
     async def known(self) -> dict[str, bool]:
-        """See `BrokerProtocol.known_consumers`."""
         return {
             identity: bool(await self._link.control.exists(acks_key(identity)))
             for identity in await consumers(self._link)
         }
 
     async def forget(self, identity: str) -> None:
-        """See `BrokerProtocol.forget`."""
         await self._link.control.delete(acks_key(identity))
         await self._link.command("SREM", CONSUMERS, identity)
 
     async def run(self) -> None:
-        """Ack and sweep until cancelled."""
         while True:
             await asyncio.sleep(self._timing.ack_s)
             if self._consumers:

@@ -246,7 +246,6 @@ class RedisBroker:
                 await self._link.aclose()
 
     async def _recover(self, gap: Gap) -> tuple[list[Delivery], Gap | None]:
-        """See `Recover`."""
         stream = self._ledger.streams.get(gap.run_id)
         epochs = [] if stream is None else [end.epoch for end in stream.ended_streams]
         epochs += [] if stream is None else [stream.log.epoch]

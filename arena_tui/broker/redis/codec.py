@@ -128,7 +128,6 @@ def fill_gap(entries: Iterable[RawEntry], gap: Gap) -> list[Delivery]:
 
 
 def encode_meta(meta: RunMeta) -> bytes:
-    """Encode as JSON."""
     return _encoder.encode(meta)
 
 

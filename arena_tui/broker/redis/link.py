@@ -187,7 +187,6 @@ class Link:
             self._warn(f"{self.advice.place} works again, after {away_s:.1f} s")
 
     def stop_retrying(self) -> None:
-        """End all retries."""
         self._closing = True
 
     async def aclose(self) -> None:

@@ -67,11 +67,9 @@ class RunPosition:
         self.at = Cursor(stream.log.epoch, 0)
 
     def on_looked(self) -> None:
-        """It has been compared with the server."""
         self.looked_at = self.at
 
     def on_indexed(self, epoch: int) -> None:
-        """The index has told of the run under this epoch."""
         self.newest_epoch = epoch
 
     def is_overdue(self, now: float, gone_s: float) -> bool:
@@ -99,7 +97,6 @@ class RunPositions:
         self._forgotten_epoch = 0  # newest epoch of a run evicted from `ended`
 
     def apply(self, position: RunPosition, finding: Finding) -> None:
-        """Act on what was found of a run."""
         match finding:
             case Skipped(to_seq):
                 self.skip_to(position, to_seq)
@@ -117,7 +114,6 @@ class RunPositions:
                 self.give_up(position, gap)
 
     def follow(self, stream: RunStream, at: Cursor) -> None:
-        """Read a run from this cursor on."""
         self.read[stream.log.run_id] = RunPosition(stream, at)
 
     def end(self, position: RunPosition) -> None:

@@ -69,7 +69,6 @@ class Reader:
         self._line = link.line(timing.block_s)
 
     async def run(self) -> None:
-        """Read until cancelled."""
         attempt = 0
         away_at = 0.0
         while True:
@@ -90,7 +89,6 @@ class Reader:
                 attempt += 1
 
     async def catch_up(self) -> None:
-        """Discover the runs on the server."""
         await self._watcher.catch_up(self._line)
 
     async def recover(self, gap: Gap, next_epoch: int) -> tuple[list[Delivery], Gap | None]:

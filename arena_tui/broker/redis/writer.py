@@ -112,7 +112,6 @@ class Writer:
         return job.seq
 
     async def publish_all(self, batch: Sequence[Outgoing]) -> Refused:
-        """Publish a batch; returns how many events were refused."""
         self._check_open()
         if not batch:
             return Refused()
@@ -123,7 +122,6 @@ class Writer:
         return job.refused
 
     async def run(self) -> None:
-        """Write until cancelled."""
         attempt = 0
         while True:
             while not self._calls:

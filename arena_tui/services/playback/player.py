@@ -76,12 +76,10 @@ class Player:
         self._place(self._tape.last if self._tape.live else 1)
 
     def close(self) -> None:
-        """Stop reading."""
         self._tape.close()
 
     @property
     def position(self) -> Position:
-        """The current position."""
         delivery = self.delivery()
         head, tape = self._head, self._tape
         ts = delivery.event.ts if isinstance(delivery, Envelope) else None
@@ -226,7 +224,6 @@ class Player:
         self._view_due = not self._fold_on()
 
     async def density(self, slices: int) -> Density:
-        """The run's events over time, in `slices` slices."""
         return await self._tape.density(slices)
 
     async def bookmark(self) -> bool | None:

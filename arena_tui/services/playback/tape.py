@@ -138,7 +138,6 @@ class RunTape:
         return view
 
     async def density(self, slices: int) -> Density:
-        """The run's events over time, in `slices` slices."""
         if not self._complete and self._history is not None:
             return await self._history.density(self.run_id, slices)
         return density_of(self._hot, slices, self._places.first_of)
@@ -165,7 +164,6 @@ class RunTape:
         return self._nearest(lambda each: needle in each.raw.decode().lower(), after, backwards)
 
     def close(self) -> None:
-        """Stop reading."""
         if self._reading is not None:
             self._reading.close()
             self._reading = None
@@ -185,7 +183,6 @@ class RunTape:
 
     @property
     def _complete(self) -> bool:
-        """Whether the whole run is in memory."""
         return bool(self._hot) and self._hot_from == 1
 
     @property
