@@ -81,11 +81,7 @@ class Recorder(Consumer):
         self._lost_unknown = 0
 
     async def start(self) -> Mapping[str, Cursor]:
-        """Open the file, and truncate what a crash left half-written.
-
-        Raises:
-            RecordingError: The file is not a recording, is in use, or cannot be written.
-        """
+        """Open the file, and truncate what a crash left half-written; raises RecordingError."""
         self._thread = DaemonThreads(1, "recorder")
         await self._in_thread(self._open, "give another file")
         kept = self._kept
@@ -93,11 +89,7 @@ class Recorder(Consumer):
         return kept.cursors
 
     async def handle(self, batch: Sequence[Delivery]) -> Mapping[str, Cursor]:
-        """Write and sync the lines of a batch, then the cursors.
-
-        Raises:
-            RecordingError: The file cannot be written.
-        """
+        """Write and sync the lines of a batch, then the cursors; raises RecordingError."""
         cursors = await self._in_thread(lambda: self._append(batch), "make room there")
         runs = {each.run_id for each in batch}
         return {run_id: cursors[run_id] for run_id in runs if run_id in cursors}

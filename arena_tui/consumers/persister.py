@@ -70,11 +70,7 @@ class Persister(Consumer):
         return await self._database.read(load_cursors)
 
     async def handle(self, batch: Sequence[Delivery]) -> Mapping[str, Cursor]:
-        """Commit the batch, with a gap in place of each event that can never be stored.
-
-        Raises:
-            StoreError: The store cannot be written.
-        """
+        """Commit the batch, with a gap in place of each event that can never be stored."""
         aside: list[Quarantined] = []
         while True:
             try:

@@ -122,11 +122,7 @@ class Runtime:
         return consumption
 
     def running(self, name: str) -> Consumption[Any]:
-        """The consumer of that name as it runs.
-
-        Raises:
-            KeyError: There is none.
-        """
+        """The consumer of that name as it runs; raises KeyError if there is none."""
         for each in self._consumptions:
             if each.consumer.name == name:
                 return each
@@ -144,9 +140,7 @@ class Runtime:
     async def catch_up(self) -> None:
         """Hand every polled consumer its pending deliveries, and forget those that were closed.
 
-        Raises:
-            Exception: Whatever a consumer raised, after all others were served.
-        """
+        Whatever a consumer raises is raised after all others were served."""
         failed: Exception | None = None
         self._consumptions = [each for each in self._consumptions if not each.closed]
         for each in [each for each in self._consumptions if each.consumer.polled]:

@@ -118,11 +118,7 @@ class RedisServer:
         return self.process is not None and self.process.poll() is None
 
     def start(self) -> None:
-        """Start; returns once it has loaded its data and answers.
-
-        Raises:
-            BrokerError: The port is taken, or the server cannot run in that folder.
-        """
+        """Start; returns once it has loaded its data and answers, else raises BrokerError."""
         assert not self.running
         if self.port:
             self._start(self.port)

@@ -83,20 +83,14 @@ class Session:
     async def begin(self, monotonic: Callable[[], float]) -> None:
         """Do what is quick: take connections of this process, and fold their events.
 
-        Args:
-            monotonic: Clock in seconds, for durations.
-        """
+        `monotonic` is the clock for durations, in seconds."""
         self._monotonic = monotonic
         self.runtime = Runtime(self.config, consumers=self._consumers)
         PROCESS.offer(self.runtime)
         self.feed = (await self.runtime.consume(partial(Feed, clock=monotonic))).consumer
 
     async def open(self) -> None:
-        """Do what is slow: reach the broker, open the store, start following and playing.
-
-        Raises:
-            ArenaError: Some of it cannot be done; the message says why.
-        """
+        """Reach the broker, open the store, start following and playing; raises ArenaError."""
         await self.runtime.open()
         self.runtime.follow(self._follow)
         for playable in self._playables:

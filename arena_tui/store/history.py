@@ -68,11 +68,7 @@ class History:
         return self._database.live_totals.get(run_id)
 
     async def run(self, run_id: str) -> RunTotals:
-        """One run, by its id or an unambiguous prefix or suffix of it.
-
-        Raises:
-            UnknownRunError: No run matches, or several do.
-        """
+        """One run, by its id or an unambiguous prefix or suffix of it; raises UnknownRunError."""
         return await self._database.read(partial(read_run, run_id=run_id))
 
     async def window(self, run_id: str, from_seq: int, to_seq: int, epoch: int) -> list[Delivery]:
@@ -149,11 +145,7 @@ class History:
         return await self._database.write(toggle)
 
     async def delete(self, run_id: str) -> None:
-        """Delete a run with its events, gaps, quarantined entries and bookmarks.
-
-        Raises:
-            UsageError: The run is still being stored.
-        """
+        """Delete a run and all that is stored of it; raises UsageError while it is being stored."""
         if run_id in self._database.live_totals:
             raise UsageError(f"run {run_id} is not over: delete it when it has ended")
 

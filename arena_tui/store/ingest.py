@@ -118,9 +118,7 @@ class Ingest:
 def find_unstorable(envelopes: Sequence[Envelope], connection: Connection) -> list[Quarantined]:
     """The events that the store can never accept, found by bisecting the batch.
 
-    Raises:
-        duckdb.OperationalError: The store itself failed.
-    """
+    Raises OperationalError when the store itself fails."""
     connection.execute("CREATE TEMP TABLE IF NOT EXISTS trial AS FROM events LIMIT 0")
     try:
         append_events(connection, envelopes, "trial")

@@ -67,11 +67,7 @@ SCHEMA_VERSION: Final = len(_MIGRATIONS)
 
 
 def migrate(connection: duckdb.DuckDBPyConnection) -> None:
-    """Migrate the file to `SCHEMA_VERSION`, one transaction per step.
-
-    Raises:
-        StoreUnreadableError: The file was written by a newer version, or is not a store.
-    """
+    """Migrate the file, one transaction a step; raises StoreUnreadableError if it is no store."""
     version = _version(connection)
     if version > SCHEMA_VERSION:
         raise StoreUnreadableError(

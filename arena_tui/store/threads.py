@@ -29,11 +29,7 @@ class DaemonThreads:
             thread.start()
 
     def submit(self, work: Callable[[], T]) -> Future[T]:
-        """Queue `work`.
-
-        Raises:
-            RuntimeError: After `shutdown`.
-        """
+        """Queue `work`; raises RuntimeError after `shutdown`."""
         if self._ended:
             raise RuntimeError("the threads have ended")
         future: Future[T] = Future()

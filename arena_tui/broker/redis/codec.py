@@ -55,11 +55,7 @@ def parse_ended(raw: bytes) -> tuple[Cursor, ...]:
 
 
 def decode_entry(raw: RawEntry) -> Entry:
-    """Decode one entry.
-
-    Raises:
-        InvalidEntryError: It is not an event.
-    """
+    """Decode one entry; raises InvalidEntryError if it is not an event."""
     raw_id, fields = raw
     at = parse_id(raw_id)
     if at.seq == 0 or len(fields) < 2 or fields[0] != b"e":
@@ -132,11 +128,7 @@ def encode_meta(meta: RunMeta) -> bytes:
 
 
 def decode_meta(raw: bytes, run_id: str) -> RunMeta:
-    """Decode JSON; when it is malformed, the metadata has the run id only.
-
-    Raises:
-        EventError: The id is not usable.
-    """
+    """Decode JSON, or take the id only when it is malformed; raises EventError for a bad id."""
     check_run_id(run_id)
     try:
         return _meta_decoder.decode(raw)

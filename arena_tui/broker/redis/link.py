@@ -85,11 +85,7 @@ class Link:
         return f"{text} for {self._clock() - since:.0f} s"
 
     async def check(self) -> Facts:
-        """Connect, check the server, and load the scripts.
-
-        Raises:
-            BrokerError: It cannot be reached, refuses, or is too old; contains the remedy.
-        """
+        """Connect, check the server, and load the scripts; raises BrokerError with the remedy."""
         try:
             await self.control.ping()
             facts = await self._facts()
@@ -100,11 +96,7 @@ class Link:
         return replace(facts, denied=tuple(each.split()[0].decode() for each in denied))
 
     async def _facts(self) -> Facts:
-        """Fetch what the server reports of itself.
-
-        Raises:
-            BrokerError: It is too old, or a cluster.
-        """
+        """What the server reports of itself; raises BrokerError if it is too old, or a cluster."""
         try:
             info: dict[str, Any] = await self.control.info("everything")
         except NoPermissionError:

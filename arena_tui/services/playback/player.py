@@ -62,11 +62,7 @@ class Player:
         self._opened = False
 
     async def open(self) -> None:
-        """Find the run; go to its first event, or follow it if it is live. Idempotent.
-
-        Raises:
-            UnknownRunError: Neither the broker nor the store has it.
-        """
+        """Open the tape; go to the first event, or follow the run if it is live. Idempotent."""
         if self._opened:
             return
         await self._tape.open()

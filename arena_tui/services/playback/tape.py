@@ -68,11 +68,7 @@ class RunTape:
         self._meta: RunMeta | None = None
 
     async def open(self) -> None:
-        """Find the run.
-
-        Raises:
-            UnknownRunError: Neither the broker nor the store has it.
-        """
+        """Find the run; raises UnknownRunError if neither the broker nor the store has it."""
         held = {info.meta.run_id: info for info in await self._runtime.broker.runs()}
         if self.run_id in held:
             if self._history is not None:
