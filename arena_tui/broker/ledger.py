@@ -215,7 +215,7 @@ class Ledger:
 
     def count_unheld(self, stream: RunStream, gap: Gap) -> None:
         """Count a gap's events as published, though no log here ever held them."""
-        self.published += stream.losses.unheld.add(gap.epoch, gap.from_seq, gap.to_seq)
+        self.published += stream.unheld.add(gap)
 
     def subscribe(
         self,

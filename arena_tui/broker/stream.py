@@ -66,29 +66,6 @@ class Progress:
         self.alarm_at = self.acked + above
 
 
-class Losses:
-    """Events of a run that were lost, each counted once, however many consumers lost it.
-
-    Attributes:
-        overflow: Number of events that any durable consumer lost.
-        lost: Their seqs.
-        unheld: Seqs counted as published that no log here ever held.
-    """
-
-    __slots__ = ("lost", "overflow", "unheld")
-
-    def __init__(self) -> None:
-        self.overflow = 0
-        self.lost = SeqRanges()
-        self.unheld = SeqRanges()
-
-    def add(self, gap: Gap) -> int:
-        """Count a consumer's loss; returns how many of its events no consumer had lost before."""
-        new = self.lost.add(gap.epoch, gap.from_seq, gap.to_seq)
-        self.overflow += new
-        return new
-
-
 class RunStream:
     """State of one `(run, epoch)` in the ledger. Compared by identity.
 
@@ -98,7 +75,8 @@ class RunStream:
         reaped: Whether the ledger has evicted the run.
         markers: Losses of unknown length, where they lie in the log.
         resets: Gaps that end a stream which was lost upstream and replaced.
-        losses: Losses of the run, over all its epochs.
+        lost: Seqs of the run, in all its epochs, that any durable consumer lost.
+        unheld: Those counted as published that no log here ever held.
         predecessor: The stream that this one replaced, while a durable consumer has yet to ack all
             of it.
         alive_at: Last sign of life of the producer, seconds since 1970: a heartbeat, or a new event
@@ -111,8 +89,8 @@ class RunStream:
     """
 
     __slots__ = (
-        "alarm_at", "alive_at", "closed", "ended_streams", "followers", "log", "losses", "markers",
-        "meta", "predecessor", "progress", "reaped", "resets", "seen",
+        "alarm_at", "alive_at", "closed", "ended_streams", "followers", "log", "lost", "markers",
+        "meta", "predecessor", "progress", "reaped", "resets", "seen", "unheld",
     )  # fmt: skip
 
     def __init__(
@@ -136,7 +114,8 @@ class RunStream:
         self.followers: list[Follower] = []
         self.progress: dict[str, Progress] = {}
         self.alarm_at = NEVER
-        self.losses = Losses()
+        self.lost = SeqRanges()
+        self.unheld = SeqRanges()
 
     def on_alive(self, at: float) -> None:
         self.alive_at = max(self.alive_at, at)
@@ -189,7 +168,7 @@ class RunStream:
         """Record a durable consumer's loss; returns how many events no consumer had lost before."""
         if name in self.progress:
             self.progress[name].lose(gap.count)
-        return self.losses.add(gap)
+        return self.lost.add(gap)
 
     def alarms(self) -> list[tuple[str, int]]:
         """Durable consumers whose lag has crossed a high-water mark, and their lag."""
@@ -234,7 +213,7 @@ class RunStream:
         ]  # fmt: skip
         return RunStats(
             run_id=log.run_id, held=len(log), high_water=log.high_water, trimmed=log.trimmed,
-            overflow=self.losses.overflow, consumers=tuple(consumers),
+            overflow=self.lost.size, consumers=tuple(consumers),
         )  # fmt: skip
 
     def start_successor(self, log: RunLog, resets: Sequence[Gap], now: float) -> RunStream:
@@ -245,7 +224,7 @@ class RunStream:
             ended.append(Cursor(self.log.epoch, self.log.last))
         successor = RunStream(self.meta, log, now, ended)
         successor.followers, self.followers = self.followers, []
-        successor.losses = self.losses
+        successor.lost, successor.unheld = self.lost, self.unheld
         successor.predecessor = self
         for name, before in self.progress.items():
             progress = successor.progress[name] = Progress(0)

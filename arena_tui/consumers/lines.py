@@ -19,8 +19,7 @@ from msgspec import Struct
 
 from arena_tui.broker.protocol import Cursor
 from arena_tui.codec import encode_line
-from arena_tui.consumers.identity import identity_in
-from arena_tui.consumers.protocol import Consumer, ConsumerFactory, Counters
+from arena_tui.consumers.protocol import Consumer, ConsumerFactory, Counters, identity_in
 from arena_tui.errors import RecordingError
 from arena_tui.events import Delivery, Envelope, Gap, RunEnd
 from arena_tui.store.threads import DaemonThreads

@@ -13,8 +13,7 @@ from functools import partial
 
 from arena_tui.broker.protocol import STORE, Cursor
 from arena_tui.broker.timing import LEFT_RUN_KEPT_S
-from arena_tui.consumers.identity import identity_in
-from arena_tui.consumers.protocol import Consumer, Counters
+from arena_tui.consumers.protocol import Consumer, Counters, identity_in
 from arena_tui.errors import StoreError
 from arena_tui.events import Delivery, Envelope, Gap, utc_now
 from arena_tui.folds.totals import RunTotals

@@ -21,6 +21,8 @@ cancelled at shutdown; its batch then counts as not handled.
 
 from __future__ import annotations
 
+import os
+import socket
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
@@ -129,6 +131,11 @@ class Context:
         folder = consumers_path() / name
         folder.mkdir(parents=True, exist_ok=True)
         return folder
+
+
+def identity_in(path: str | os.PathLike[str], role: str) -> str:
+    """The identity of the consumer that keeps its cursors in this file of this machine."""
+    return f"{socket.gethostname()}:{os.path.realpath(path)} {role}"
 
 
 ConsumerFactory: TypeAlias = Callable[[Context], Consumer]

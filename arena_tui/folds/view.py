@@ -21,7 +21,7 @@ from arena_tui.events import (
     Observation,
     TurnStart,
 )
-from arena_tui.folds.totals import AgentTally, RunTotals, TotalsStatus
+from arena_tui.folds.totals import AgentTally, RunTotals, TotalsStatus, saturating_sum
 
 STUCK_S = 30.0
 """Seconds without an event after which an open run is called stuck."""
@@ -207,7 +207,7 @@ class RunView:
             outcome=totals.outcome, winners=tuple(totals.winners), reason=totals.reason,
             recent=tuple(self.recent), per_second=tuple(self._per_second),
             events=max(totals.seq, totals.events) if self.partial else totals.events,
-            tokens=_total_tokens(whole), cost_usd=whole.cost_usd,
+            tokens=saturating_sum(whole.input_tokens, whole.output_tokens), cost_usd=whole.cost_usd,
             errors=whole.errors, last_error=self.last_error,
             waiting_s=None if self._prompted_at is None else max(0.0, now - self._prompted_at),
             idle_s=idle_s, duration_s=whole.duration_s or 0.0,
@@ -246,8 +246,8 @@ class RunView:
             self._prompted_at = now
         elif isinstance(event, LlmResponse):
             self._prompted_at = None
-            tally.input_tokens = _plus(tally.input_tokens, event.input_tokens)
-            tally.output_tokens = _plus(tally.output_tokens, event.output_tokens)
+            tally.input_tokens = saturating_sum(tally.input_tokens, event.input_tokens)
+            tally.output_tokens = saturating_sum(tally.output_tokens, event.output_tokens)
             if event.cost_usd is not None:
                 tally.cost_usd = (tally.cost_usd or 0.0) + event.cost_usd
         elif isinstance(event, Action):
@@ -258,13 +258,3 @@ class RunView:
 
 
 _FOLDED = frozenset({Observation, TurnStart, LlmPrompt, LlmResponse, Action, ErrorEvent})
-
-
-def _plus(total: int | None, count: int | None) -> int | None:
-    return total if count is None else (total or 0) + count
-
-
-def _total_tokens(totals: RunTotals) -> int | None:
-    if totals.input_tokens is None and totals.output_tokens is None:
-        return None
-    return (totals.input_tokens or 0) + (totals.output_tokens or 0)

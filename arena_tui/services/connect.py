@@ -137,25 +137,23 @@ class Connections:
     file has one owner; and runtimes still open at exit must be closed by an exit handler.
 
     Thread-safe.
+
+    Attributes:
+        offered: The runtime that new connections join; None: they create their own.
     """
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
         self._own: dict[Config, _OwnRuntime] = {}
-        self._offered: Runtime | None = None
-
-    @property
-    def offered(self) -> Runtime | None:
-        """The runtime that new connections join; None: they create their own."""
-        return self._offered
+        self.offered: Runtime | None = None
 
     def offer(self, runtime: Runtime) -> None:
         """Let connections that name no other broker join this runtime, until `withdraw`."""
-        self._offered = runtime
+        self.offered = runtime
 
     def withdraw(self, runtime: Runtime) -> None:
-        if self._offered is runtime:
-            self._offered = None
+        if self.offered is runtime:
+            self.offered = None
 
     def connect(
         self,
@@ -173,7 +171,7 @@ class Connections:
             )
         if config.db is not None and config.db != ":memory:":
             config = replace(config, db=os.path.realpath(config.db))
-        offered = self._offered
+        offered = self.offered
         if offered is not None and broker in (None, offered.config.broker):
             offered.consume_from_thread(consumers)
             return Arena(offered.sink, lambda: None)

@@ -53,9 +53,9 @@ def open_store(path: str) -> tuple[duckdb.DuckDBPyConnection, list[str]]:
         except duckdb.Error as error:
             if _is_damage(error):
                 return _mend(path, error)
-            if not _is_empty(Path(path)):
+            if not os.path.exists(path) or os.path.getsize(path):
                 raise _refusal(path, error) from None
-            Path(path).unlink()  # DuckDB creates a file, but does not open an empty one
+            os.unlink(path)  # DuckDB creates a file, but does not open an empty one
             return open_store(path)
     except OSError as error:
         raise StoreError(
@@ -118,10 +118,6 @@ def _check_place(path: Path) -> None:
             raise StoreError(f"cannot write {place}: give another --db, or --no-store")
 
 
-def _is_empty(path: Path) -> bool:
-    return path.exists() and path.stat().st_size == 0
-
-
 def _is_damage(error: duckdb.Error) -> bool:
     text = str(error)
     if _ENVIRONMENT.search(text) or isinstance(error, duckdb.OutOfMemoryException):
@@ -179,21 +175,14 @@ def _cut_to_readable(path: str, wal: Path) -> int:
     while bad - good > 1:
         length = (good + bad) // 2
         wal.write_bytes(whole[:length])
-        if _opens(path):
-            good = length
-        else:
+        try:  # read-only, so that the log is not checkpointed
+            duckdb.connect(path, read_only=True, config=_CONFIG).close()
+        except duckdb.Error:
             bad = length
+        else:
+            good = length
     wal.write_bytes(whole[:good])
     return good
-
-
-def _opens(path: str) -> bool:
-    """Whether DuckDB can replay the log; read-only, so that it is not checkpointed."""
-    try:
-        duckdb.connect(path, read_only=True, config=_CONFIG).close()
-    except duckdb.Error:
-        return False
-    return True
 
 
 def _unused(path: Path) -> Path:
