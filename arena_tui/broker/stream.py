@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final, Protocol
 
+from msgspec import Struct
+
 from arena_tui.broker.protocol import Cursor, RunInfo, RunMeta
 from arena_tui.broker.ranges import SeqRanges
 from arena_tui.broker.ring import RunLog
@@ -26,10 +28,9 @@ class Follower(Protocol):
     def enqueue(self, stream: RunStream, count: int, marker: Gap | None = None) -> None:
         """Enqueue the stream's newest `count` seqs, the gaps that end it, and an empty gap that
         stands after its newest event."""
-        ...
 
 
-class Progress:
+class Progress(Struct):
     """How far one durable consumer has acked one stream, and what it lost of it.
 
     Attributes:
@@ -39,13 +40,10 @@ class Progress:
         overflow: Events of the run that it lost.
     """
 
-    __slots__ = ("acked", "alarm_at", "lag_peak", "overflow")
-
-    def __init__(self, acked: int) -> None:
-        self.acked = acked
-        self.alarm_at = NEVER
-        self.lag_peak = 0
-        self.overflow = 0
+    acked: int
+    alarm_at: int = NEVER
+    lag_peak: int = 0
+    overflow: int = 0
 
     def advance(self, acked: int, last: int) -> bool:
         """Record an ack; returns whether it acked anything new."""
@@ -227,8 +225,9 @@ class RunStream:
         successor.lost, successor.unheld = self.lost, self.unheld
         successor.predecessor = self
         for name, before in self.progress.items():
-            progress = successor.progress[name] = Progress(0)
-            progress.overflow, progress.lag_peak = before.overflow, before.lag_peak
+            successor.progress[name] = Progress(
+                0, lag_peak=before.lag_peak, overflow=before.overflow
+            )
         successor.drop_acked_predecessor()
         return successor
 

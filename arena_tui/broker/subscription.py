@@ -39,11 +39,9 @@ class AckSink(Protocol):
 
     def record(self, identity: str, cursors: Mapping[str, Cursor]) -> None:
         """Everything up to these cursors is acked."""
-        ...
 
     def remove(self, identity: str) -> None:
         """It is closed."""
-        ...
 
 
 class _Ledger(Protocol):

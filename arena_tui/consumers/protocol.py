@@ -83,7 +83,6 @@ class Consumer(Protocol):
     @abstractmethod
     async def start(self) -> Start:
         """Get ready; returns where to start: its own cursors, `oldest` or `newest`."""
-        ...
 
     @abstractmethod
     async def handle(self, batch: Sequence[Delivery]) -> Mapping[str, Cursor]:
@@ -92,7 +91,6 @@ class Consumer(Protocol):
         Raises:
             Exception: Of any type; the batch is retried.
         """
-        ...
 
     def stats(self) -> Counters:
         """Its current counters."""

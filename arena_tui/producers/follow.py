@@ -15,6 +15,8 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
+from msgspec import Struct
+
 from arena_tui.broker.protocol import BrokerProtocol, RunMeta
 from arena_tui.codec import sealed
 from arena_tui.errors import RunExistsError
@@ -30,6 +32,9 @@ _PAUSE_AT = 0.25
 _NOTICED_MAX = 3
 _LOGGED_MAX = 1_000
 """Bad lines of one file reported one by one, on the screen and in the log."""
+
+OpenRun: TypeAlias = Callable[[str, Event, int], None]
+"""Opens the run of this id, first event and epoch."""
 
 _log = logging.getLogger(__name__)
 
@@ -125,23 +130,12 @@ class Follower:
             asyncio.run_coroutine_threadsafe(opening, self._loop).result()
 
 
-_OpenRun: TypeAlias = Callable[[str, Event, int], None]
+class _Progress(Struct):
+    """How many events of a run one pass over a file has read, and an earlier one published."""
 
-
-class _Progress:
-    """How far one pass over a file has read a run.
-
-    Attributes:
-        seq: Events of the run read so far.
-        published: Events of the run that an earlier pass has published.
-    """
-
-    __slots__ = ("epoch", "published", "seq")
-
-    def __init__(self, epoch: int, published: int) -> None:
-        self.epoch = epoch
-        self.published = published
-        self.seq = 0
+    epoch: int
+    published: int
+    seq: int = 0
 
 
 class _File:
@@ -152,7 +146,7 @@ class _File:
         refused: Bad lines so far.
     """
 
-    def __init__(self, path: Path, open_run: _OpenRun, emit: Publish, notices: list[str]) -> None:
+    def __init__(self, path: Path, open_run: OpenRun, emit: Publish, notices: list[str]) -> None:
         self._path = path
         self.name = path.name
         self._open_run = open_run

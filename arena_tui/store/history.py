@@ -12,17 +12,10 @@ from arena_tui.errors import UnknownRunError, UsageError
 from arena_tui.events import Delivery, Envelope
 from arena_tui.folds.density import Density
 from arena_tui.folds.totals import AgentTally, RunTotals
+from arena_tui.store import windows
 from arena_tui.store.database import Connection, Database
 from arena_tui.store.rows import RUN_COLUMNS, as_in_payload, totals_of
-from arena_tui.store.windows import (
-    BEFORE,
-    WINDOW,
-    read_density,
-    read_keyframe,
-    read_lengths,
-    read_tallies,
-    read_window,
-)
+from arena_tui.store.windows import BEFORE, WINDOW
 
 SortKey: TypeAlias = Literal[
     "started_at", "game", "label", "status", "turns", "events", "input_tokens", "output_tokens",
@@ -75,7 +68,7 @@ class History:
         """Events and gaps of one epoch with `from_seq <= seq <= to_seq`, at most `WINDOW` seqs,
         in order."""
         return await self._database.read(
-            partial(read_window, run_id=run_id, from_seq=from_seq, to_seq=to_seq, epoch=epoch)
+            lambda connection: windows.read_window(connection, run_id, from_seq, to_seq, epoch)
         )
 
     async def lengths(self, run_id: str) -> dict[int, int]:
@@ -84,11 +77,13 @@ class History:
         A run has several if its stream was lost and recreated. An empty gap at the end of an epoch
         counts as one seq.
         """
-        return await self._database.read(partial(read_lengths, run_id=run_id))
+        return await self._database.read(partial(windows.read_lengths, run_id=run_id))
 
     async def density(self, run_id: str, slices: int) -> Density:
         """Histogram of a run's events over time in equal slices, with marks."""
-        return await self._database.read(partial(read_density, run_id=run_id, slices=slices))
+        return await self._database.read(
+            partial(windows.read_density, run_id=run_id, slices=slices)
+        )
 
     async def next_of_kind(self, run_id: str, kind: str, at: Cursor, step: int) -> Cursor | None:
         """Position of the next (`step` 1) or previous (-1) event of `kind` from `at`, or None."""
@@ -101,11 +96,11 @@ class History:
     async def keyframe(self, run_id: str, at: Cursor) -> list[Envelope]:
         """The run's state at a position: the newest event up to there of each kind that shows it
         (start, turn, observation, prompt, response, error, end of its epoch), in order."""
-        return await self._database.read(partial(read_keyframe, run_id=run_id, at=at))
+        return await self._database.read(partial(windows.read_keyframe, run_id=run_id, at=at))
 
     async def tallies(self, run_id: str, at: Cursor) -> dict[str, AgentTally]:
         """Actions, errors, tokens and cost of each agent up to a position."""
-        return await self._database.read(partial(read_tallies, run_id=run_id, at=at))
+        return await self._database.read(partial(windows.read_tallies, run_id=run_id, at=at))
 
     async def search(
         self, run_id: str, text: str, after: Cursor, backwards: bool = False

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
+
+import duckdb
 
 from arena_tui.errors import StoreUnreadableError
-
-if TYPE_CHECKING:
-    import duckdb
 
 CURSORS_VIEW: Final = "CREATE OR REPLACE VIEW cursors AS SELECT run_id, epoch, seq FROM runs"
 """Idempotent: also used as a write that changes nothing."""

@@ -72,7 +72,8 @@ class Link:
             socket_connect_timeout=self._timing.command_s, retry=Retry(NoBackoff(), 0),
             protocol=2, client_name="arena-tui",
         )  # fmt: skip
-        client.set_response_callback("XRANGE", _unparsed)
+        # Entries are left as lists: dictionaries would only cost time.
+        client.set_response_callback("XRANGE", lambda response, **_: response)
         self._clients.append(client)
         return client
 
@@ -194,11 +195,6 @@ class Link:
 async def _close(client: Redis) -> None:
     with contextlib.suppress(*FAILURES):
         await client.aclose()
-
-
-def _unparsed(response: Any, **_: Any) -> Any:
-    """Leave entries as lists: dictionaries would only cost time."""
-    return response
 
 
 def _numbers(version: str) -> tuple[int, ...]:

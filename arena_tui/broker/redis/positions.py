@@ -8,16 +8,8 @@ from typing import Final
 from arena_tui.broker.ledger import Ledger
 from arena_tui.broker.protocol import Cursor
 from arena_tui.broker.recent import Recent
+from arena_tui.broker.redis import findings
 from arena_tui.broker.redis.codec import NO_CURSOR
-from arena_tui.broker.redis.findings import (
-    Back,
-    EndLeft,
-    EndLost,
-    Finding,
-    GivenUp,
-    Renewed,
-    Skipped,
-)
 from arena_tui.broker.redis.scripts import events_key
 from arena_tui.broker.starting import reset_gaps
 from arena_tui.broker.stream import RunStream
@@ -96,21 +88,21 @@ class RunPositions:
         self._ledger = ledger
         self._forgotten_epoch = 0  # newest epoch of a run evicted from `ended`
 
-    def apply(self, position: RunPosition, finding: Finding) -> None:
+    def apply(self, position: RunPosition, finding: findings.Finding) -> None:
         match finding:
-            case Skipped(to_seq):
+            case findings.Skipped(to_seq):
                 self.skip_to(position, to_seq)
-            case Renewed(epoch, ended):
+            case findings.Renewed(epoch, ended):
                 self.renew(position, epoch, ended)
-            case EndLost():
+            case findings.EndLost():
                 self._ledger.end(position.stream)
                 self.end(position)
-            case EndLeft():
+            case findings.EndLeft():
                 position.stream.log.trim_to(position.stream.log.last)
                 self.end(position)
-            case Back():
+            case findings.Back():
                 self.restore(position.run_id)
-            case GivenUp(gap):
+            case findings.GivenUp(gap):
                 self.give_up(position, gap)
 
     def follow(self, stream: RunStream, at: Cursor) -> None:
