@@ -92,8 +92,10 @@ def _store_s(
 class Timed(Persister):
     """Notes how long each commit takes, in seconds."""
 
+    batch_events = _BATCH
+
     def __init__(self, database: Database) -> None:
-        super().__init__(database, batch_events=_BATCH)
+        super().__init__(database)
         self.commit_s: list[float] = []
 
     async def handle(self, batch: Sequence[Delivery]) -> Mapping[str, Cursor]:

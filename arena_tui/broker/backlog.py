@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from arena_tui.broker.stream import RunStream
 from arena_tui.broker.window import Window
-from arena_tui.events import Delivery, Envelope, Gap, GapReason
+from arena_tui.events import Delivery, Gap, GapReason
 
 _PER_RUN = 256
 """Most deliveries of one run in a batch before the next run gets its turn."""
@@ -104,7 +104,6 @@ class Backlog:
             self._runs.setdefault(stream.log.run_id, deque()).append(unread)
 
     def enqueue(self, stream: RunStream, count: int, marker: Gap | None = None) -> None:
-        """See `Follower.enqueue`."""
         unread = self._find(stream) or self._begin(stream, stream.log.last - count)
         unread.extend(marker)
 
@@ -141,13 +140,12 @@ class Backlog:
                 self._runs[run_id] = streams
         return batch
 
-    def oldest(self) -> list[Envelope]:
-        """The oldest unread event still held of each stream."""
+    def oldest(self) -> list[Delivery]:
+        """The oldest unread entry still held of each stream."""
         found = []
         for unread in (each for streams in self._runs.values() for each in streams):
             log = unread.stream.log
-            entries, _ = log.read(max(unread.read, log.first - 1), 1, unread.last)
-            found += [each for each in entries if isinstance(each, Envelope)]
+            found += log.read(max(unread.read, log.first - 1), 1, unread.last)[0]
         return found
 
     def _begin(

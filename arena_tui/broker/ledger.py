@@ -212,7 +212,7 @@ class Ledger:
 
     def count_unheld(self, stream: RunStream, gap: Gap) -> None:
         """Count a gap's events as published, though no log here ever held them."""
-        self.published += stream.losses.unheld.add(gap.epoch, gap.from_seq, gap.to_seq)
+        self.published += stream.unheld.add(gap)
 
     def subscribe(
         self,
@@ -279,11 +279,9 @@ class Ledger:
         self._readers.on_reaped()
 
     async def settled(self, run_ids: Iterable[str], consumer: str | None = None) -> None:
-        """See `BrokerProtocol.settled`."""
         await self._readers.settled(run_ids, consumer)
 
     def lags(self, consumer: str) -> dict[str, int]:
-        """See `BrokerProtocol.lags`."""
         return {
             run_id: lag
             for run_id, stream in self.streams.items()
@@ -291,7 +289,6 @@ class Ledger:
         }
 
     def stats(self) -> BrokerStats:
-        """A snapshot of all counters."""
         streams = self.streams.values()
         return BrokerStats(
             capacity=self.limits.capacity,

@@ -8,14 +8,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Iterable, Seque
 from threading import get_ident
 
 from arena_tui.broker.ledger import Ledger
-from arena_tui.broker.protocol import (
-    Limits,
-    Outgoing,
-    RunInfo,
-    RunMeta,
-    Start,
-    Subscription,
-)
+from arena_tui.broker.protocol import Limits, Outgoing, RunInfo, RunMeta, Start, Subscription
 from arena_tui.broker.refused import Refused
 from arena_tui.broker.stats import BrokerStats
 from arena_tui.broker.stream import HEARTBEAT_S

@@ -125,19 +125,15 @@ class Subscription(Protocol):
 
     def read_nowait(self, limit: int = 1_000) -> list[Delivery]:
         """Up to `limit` deliveries available now; empty when it is up to date."""
-        ...
 
     def ack(self, cursors: Mapping[str, Cursor]) -> None:
         """Acknowledge everything up to these cursors as committed; durable subscriptions only."""
-        ...
 
     def stats(self) -> ConsumerStats:
         """A snapshot of its counters."""
-        ...
 
     def close(self) -> None:
         """Unsubscribe; the broker no longer keeps events for this consumer. Idempotent."""
-        ...
 
 
 class BrokerProtocol(Protocol):
@@ -160,7 +156,6 @@ class BrokerProtocol(Protocol):
         Raises:
             BrokerError: The server cannot be reached, or is not supported.
         """
-        ...
 
     async def open_run(self, meta: RunMeta, epoch: int | None = None) -> RunInfo:
         """Create the run's stream.
@@ -171,7 +166,6 @@ class BrokerProtocol(Protocol):
         Raises:
             RunExistsError: The broker holds a run of that id.
         """
-        ...
 
     async def publish(self, run_id: str, event: Event) -> int:
         """Append one event, return its seq; never waits for a consumer.
@@ -181,18 +175,15 @@ class BrokerProtocol(Protocol):
             UnknownRunError: The run was never opened.
             RunClosedError: The run has ended.
         """
-        ...
 
     async def publish_all(self, batch: Sequence[Outgoing]) -> Refused:
         """Append sealed events in order; a run is opened by its first event.
 
         Returns how many can never be published, because their run has ended say; each is logged.
         """
-        ...
 
     async def heartbeat(self, run_ids: Iterable[str]) -> None:
         """Report that the producer of these runs is alive, though it may be silent."""
-        ...
 
     def subscribe(
         self,
@@ -215,7 +206,6 @@ class BrokerProtocol(Protocol):
             UnknownRunError: A run named in `runs` is not held.
             UsageError: There is a durable consumer of that name or identity here already.
         """
-        ...
 
     def stream(self, run_id: str, from_seq: int = 1) -> AsyncIterator[Delivery]:
         """Replay from `from_seq`, then the live tail; ends with the run.
@@ -226,7 +216,6 @@ class BrokerProtocol(Protocol):
             UnknownRunError: The broker holds no such run.
             BrokerError: `from_seq` is past the next event.
         """
-        ...
 
     async def close_run(
         self, run_id: str, status: RunStatus = "stopped", reason: str | None = None
@@ -236,27 +225,22 @@ class BrokerProtocol(Protocol):
         Raises:
             UnknownRunError: The broker holds no such run.
         """
-        ...
 
     async def settled(self, run_ids: Iterable[str], consumer: str | None = None) -> None:
         """Return when every durable consumer, or this one, has acked all events of these runs."""
-        ...
 
     def lags(self, consumer: str) -> dict[str, int]:
         """Events this durable consumer has yet to ack, by run; fully acked runs are left out."""
-        ...
 
     async def known_consumers(self) -> dict[str, bool]:
         """By identity, the durable consumers known across restarts; whether events are kept for
         each, or it has been silent for too long."""
-        ...
 
     async def forget(self, identity: str) -> None:
         """Keep nothing more for this durable consumer; does nothing when there is none.
 
         One that is running is known again from its next sign of life on.
         """
-        ...
 
     async def reap(self, run_id: str) -> None:
         """Evict a closed run; consumers that had not read all of it get a gap.
@@ -264,21 +248,16 @@ class BrokerProtocol(Protocol):
         Raises:
             BrokerError: The run is still open.
         """
-        ...
 
     async def runs(self) -> list[RunInfo]:
         """The open and recently closed runs, by start time."""
-        ...
 
     @property
     def unsent(self) -> int:
         """Events accepted from this process and not on the server yet; from any thread."""
-        ...
 
     async def stats(self) -> BrokerStats:
         """A snapshot of all counters."""
-        ...
 
     async def aclose(self) -> None:
         """End every iterator and release all resources. Idempotent."""
-        ...

@@ -35,7 +35,6 @@ class Readers:
         self._acked = asyncio.Event()
 
     def add(self, subscription: LedgerSubscription) -> None:
-        """Register a subscription."""
         self._all.append(subscription)
 
     def remove(self, subscription: LedgerSubscription) -> None:
@@ -56,11 +55,9 @@ class Readers:
         return [each for each in self._all if each.position is not None]
 
     def durable(self) -> list[LedgerSubscription]:
-        """Durable subscriptions: those that ack."""
         return [each for each in self._all if each.durable]
 
     def stats(self) -> tuple[ConsumerStats, ...]:
-        """A snapshot of each subscription's counters."""
         return tuple(each.stats() for each in self._all)
 
     def wake(self) -> None:
@@ -104,7 +101,6 @@ class Readers:
         self.wake()
 
     async def settled(self, run_ids: Iterable[str], consumer: str | None = None) -> None:
-        """See `BrokerProtocol.settled`."""
         wanted = list(run_ids)
         while not self._closed and any(self.has_unacked(run_id, consumer) for run_id in wanted):
             self._acked.clear()

@@ -30,14 +30,9 @@ class Recovery:
 
     def event_count(self) -> int:
         """Number of events queued, those in gaps included."""
-        return sum(
-            each.last_seq - each.first_seq + 1
-            for deliveries in (self._ready, self._pending)
-            for each in deliveries
-        )
+        return sum(each.last_seq - each.first_seq + 1 for each in (*self._ready, *self._pending))
 
     def enqueue(self, batch: Sequence[Delivery]) -> None:
-        """Queue deliveries read from the logs."""
         self._pending.extend(batch)
 
     def take(self, limit: int, unfilled: bool = False) -> list[Delivery]:
@@ -81,7 +76,6 @@ class Recovery:
             self._pending[0] = rest
 
     def cancel(self) -> None:
-        """Cancel the request in flight."""
         if self._answer is not None:
             self._answer.cancel()
 

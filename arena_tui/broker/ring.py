@@ -32,19 +32,9 @@ class RunLog:
     """
 
     __slots__ = (
-        "_capacity",
-        "_entries",
-        "_gaps",
-        "_head",
-        "_high_water",
-        "_max_bytes",
-        "born_at",
-        "bytes",
-        "epoch",
-        "first",
-        "last",
-        "run_id",
-    )
+        "_capacity", "_entries", "_gaps", "_head", "_high_water", "_max_bytes",
+        "born_at", "bytes", "epoch", "first", "last", "run_id",
+    )  # fmt: skip
 
     def __init__(self, run_id: str, epoch: int, limits: Limits, first: int = 1) -> None:
         self.run_id = run_id

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final, Protocol
 
+from msgspec import Struct
+
 from arena_tui.broker.protocol import Cursor, RunInfo, RunMeta
 from arena_tui.broker.ranges import SeqRanges
 from arena_tui.broker.ring import RunLog
@@ -26,10 +28,9 @@ class Follower(Protocol):
     def enqueue(self, stream: RunStream, count: int, marker: Gap | None = None) -> None:
         """Enqueue the stream's newest `count` seqs, the gaps that end it, and an empty gap that
         stands after its newest event."""
-        ...
 
 
-class Progress:
+class Progress(Struct):
     """How far one durable consumer has acked one stream, and what it lost of it.
 
     Attributes:
@@ -39,13 +40,10 @@ class Progress:
         overflow: Events of the run that it lost.
     """
 
-    __slots__ = ("acked", "alarm_at", "lag_peak", "overflow")
-
-    def __init__(self, acked: int) -> None:
-        self.acked = acked
-        self.alarm_at = NEVER
-        self.lag_peak = 0
-        self.overflow = 0
+    acked: int
+    alarm_at: int = NEVER
+    lag_peak: int = 0
+    overflow: int = 0
 
     def advance(self, acked: int, last: int) -> bool:
         """Record an ack; returns whether it acked anything new."""
@@ -56,7 +54,6 @@ class Progress:
         return True
 
     def lose(self, count: int) -> None:
-        """Count events that it lost."""
         self.overflow += count
 
     def set_alarm(self, last: int, capacity: int) -> None:
@@ -65,29 +62,6 @@ class Progress:
         marks = (max(1, int(mark * capacity)) for mark in _HIGH_WATER_MARKS)
         above = next((mark for mark in marks if mark > lag), NEVER)
         self.alarm_at = self.acked + above
-
-
-class Losses:
-    """Events of a run that were lost, each counted once, however many consumers lost it.
-
-    Attributes:
-        overflow: Number of events that any durable consumer lost.
-        lost: Their seqs.
-        unheld: Seqs counted as published that no log here ever held.
-    """
-
-    __slots__ = ("lost", "overflow", "unheld")
-
-    def __init__(self) -> None:
-        self.overflow = 0
-        self.lost = SeqRanges()
-        self.unheld = SeqRanges()
-
-    def add(self, gap: Gap) -> int:
-        """Count a consumer's loss; returns how many of its events no consumer had lost before."""
-        new = self.lost.add(gap.epoch, gap.from_seq, gap.to_seq)
-        self.overflow += new
-        return new
 
 
 class RunStream:
@@ -99,7 +73,8 @@ class RunStream:
         reaped: Whether the ledger has evicted the run.
         markers: Losses of unknown length, where they lie in the log.
         resets: Gaps that end a stream which was lost upstream and replaced.
-        losses: Losses of the run, over all its epochs.
+        lost: Seqs of the run, in all its epochs, that any durable consumer lost.
+        unheld: Those counted as published that no log here ever held.
         predecessor: The stream that this one replaced, while a durable consumer has yet to ack all
             of it.
         alive_at: Last sign of life of the producer, seconds since 1970: a heartbeat, or a new event
@@ -112,21 +87,9 @@ class RunStream:
     """
 
     __slots__ = (
-        "alarm_at",
-        "alive_at",
-        "closed",
-        "ended_streams",
-        "followers",
-        "log",
-        "losses",
-        "markers",
-        "meta",
-        "predecessor",
-        "progress",
-        "reaped",
-        "resets",
-        "seen",
-    )
+        "alarm_at", "alive_at", "closed", "ended_streams", "followers", "log", "lost", "markers",
+        "meta", "predecessor", "progress", "reaped", "resets", "seen", "unheld",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -149,10 +112,10 @@ class RunStream:
         self.followers: list[Follower] = []
         self.progress: dict[str, Progress] = {}
         self.alarm_at = NEVER
-        self.losses = Losses()
+        self.lost = SeqRanges()
+        self.unheld = SeqRanges()
 
     def on_alive(self, at: float) -> None:
-        """Note a sign of life of the producer."""
         self.alive_at = max(self.alive_at, at)
 
     def discount_outage(self, away_s: float) -> None:
@@ -203,7 +166,7 @@ class RunStream:
         """Record a durable consumer's loss; returns how many events no consumer had lost before."""
         if name in self.progress:
             self.progress[name].lose(gap.count)
-        return self.losses.add(gap)
+        return self.lost.add(gap)
 
     def alarms(self) -> list[tuple[str, int]]:
         """Durable consumers whose lag has crossed a high-water mark, and their lag."""
@@ -221,7 +184,6 @@ class RunStream:
         self.alarm_at = min((each.alarm_at for each in self.progress.values()), default=NEVER)
 
     def drop_consumer(self, name: str) -> None:
-        """Remove a durable consumer's progress."""
         for stream in self.chain():
             stream.progress.pop(name, None)
         self.drop_acked_predecessor()
@@ -235,34 +197,22 @@ class RunStream:
         silent_s = max(0.0, now - self.alive_at)
         lost = not self.closed and silent_s > 3 * heartbeat_s
         return RunInfo(
-            meta=self.meta,
-            epoch=log.epoch,
+            meta=self.meta, epoch=log.epoch, first_seq=log.first, last_seq=log.last,
             state="closed" if self.closed else "lost" if lost else "open",
-            first_seq=log.first,
-            last_seq=log.last,
-            silent_s=silent_s,
-            ended=self.ended_streams,
-        )
+            silent_s=silent_s, ended=self.ended_streams,
+        )  # fmt: skip
 
     def stats(self) -> RunStats:
-        """A snapshot of its counters."""
         log = self.log
+        consumers = [
+            RunProgress(name=name, lag=(lag := self.lag(name)),
+                        lag_peak=max(each.lag_peak, lag), overflow=each.overflow)
+            for name, each in self.progress.items()
+        ]  # fmt: skip
         return RunStats(
-            run_id=log.run_id,
-            held=len(log),
-            high_water=log.high_water,
-            trimmed=log.trimmed,
-            overflow=self.losses.overflow,
-            consumers=tuple(
-                RunProgress(
-                    name=name,
-                    lag=(lag := self.lag(name)),
-                    lag_peak=max(each.lag_peak, lag),
-                    overflow=each.overflow,
-                )
-                for name, each in self.progress.items()
-            ),
-        )
+            run_id=log.run_id, held=len(log), high_water=log.high_water, trimmed=log.trimmed,
+            overflow=self.lost.size, consumers=tuple(consumers),
+        )  # fmt: skip
 
     def start_successor(self, log: RunLog, resets: Sequence[Gap], now: float) -> RunStream:
         """End this stream with these gaps; returns the stream that replaces it."""
@@ -272,11 +222,12 @@ class RunStream:
             ended.append(Cursor(self.log.epoch, self.log.last))
         successor = RunStream(self.meta, log, now, ended)
         successor.followers, self.followers = self.followers, []
-        successor.losses = self.losses
+        successor.lost, successor.unheld = self.lost, self.unheld
         successor.predecessor = self
         for name, before in self.progress.items():
-            progress = successor.progress[name] = Progress(0)
-            progress.overflow, progress.lag_peak = before.overflow, before.lag_peak
+            successor.progress[name] = Progress(
+                0, lag_peak=before.lag_peak, overflow=before.overflow
+            )
         successor.drop_acked_predecessor()
         return successor
 

@@ -39,11 +39,9 @@ class AckSink(Protocol):
 
     def record(self, identity: str, cursors: Mapping[str, Cursor]) -> None:
         """Everything up to these cursors is acked."""
-        ...
 
     def remove(self, identity: str) -> None:
         """It is closed."""
-        ...
 
 
 class _Ledger(Protocol):
@@ -186,7 +184,6 @@ class LedgerSubscription:
         return begins
 
     def enqueue(self, stream: RunStream, count: int, marker: Gap | None = None) -> None:
-        """See `Follower.enqueue`."""
         self._backlog.enqueue(stream, count, marker)
 
     def fall_behind(self) -> None:
@@ -197,7 +194,6 @@ class LedgerSubscription:
         self.position = self._window.end
 
     def unread_in(self, stream: RunStream, first: int, last: int) -> int:
-        """See `Backlog.unread_in`."""
         log = stream.log
         return self._backlog.unread_in(
             stream, self._ahead.first_after(log.run_id, log.epoch, first), last
@@ -215,19 +211,12 @@ class LedgerSubscription:
             self._waiter.set_result(None)
 
     def stats(self) -> ConsumerStats:
-        """A snapshot of its counters."""
         lag = self._lag()
         return ConsumerStats(
-            name=self.name,
-            durable=self.durable,
-            delivered=self._delivered,
-            in_gaps=self._in_gaps,
-            skipped=self._ahead.skipped,
-            lag=lag,
-            lag_peak=max(self._lag_peak, lag),
-            lag_s=self._lag_s(),
-            overflow=self._overflow,
-        )
+            name=self.name, durable=self.durable, delivered=self._delivered, in_gaps=self._in_gaps,
+            skipped=self._ahead.skipped, lag=lag, lag_peak=max(self._lag_peak, lag),
+            lag_s=self._lag_s(), overflow=self._overflow,
+        )  # fmt: skip
 
     def _read(self, limit: int) -> list[Delivery]:
         """Read what is available after the start cursors: first the backlog, then the window."""
@@ -276,10 +265,7 @@ class LedgerSubscription:
 
     def _lag_s(self) -> float:
         """Age of the oldest event still held that it has not read, in seconds."""
-        oldest = self._backlog.oldest()
-        if self.position is not None:
-            oldest += [
-                each for each in self._window.read(self.position, 1) if isinstance(each, Envelope)
-            ]
-        stamps = [each.event.ts.timestamp() for each in oldest]
+        next_up = [] if self.position is None else self._window.read(self.position, 1)
+        held = [*self._backlog.oldest(), *next_up]
+        stamps = [each.event.ts.timestamp() for each in held if isinstance(each, Envelope)]
         return max(0.0, self._ledger.clock() - min(stamps)) if stamps else 0.0

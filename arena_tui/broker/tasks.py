@@ -7,7 +7,8 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, TypeAlias
 
 from arena_tui.broker.recent import Recent
 from arena_tui.broker.warnings import Warnings
@@ -21,6 +22,8 @@ _LASTED_S: Final = 60.0
 
 _REMEMBERED: Final = 1_000
 """Kinds of failing work that are remembered: there is one for each run."""
+
+_Handler: TypeAlias = Callable[[asyncio.AbstractEventLoop, dict[str, Any]], object]
 
 _log = logging.getLogger(__name__)
 
@@ -53,8 +56,8 @@ def keep_quiet_of_lost_connections(loop: asyncio.AbstractEventLoop) -> None:
     Idempotent.
     """
     before = loop.get_exception_handler()
-    if not isinstance(before, _QuietOfLostConnections):
-        loop.set_exception_handler(_QuietOfLostConnections(before))
+    if getattr(before, "func", None) is not _report_unless_lost:
+        loop.set_exception_handler(partial(_report_unless_lost, before))
 
 
 async def restart_on_failure(
@@ -116,19 +119,14 @@ class Failures:
             self._failing.pop(work, None)
 
 
-class _QuietOfLostConnections:
-    """A loop's exception handler in front of the one it had before, if any."""
-
-    def __init__(
-        self, before: Callable[[asyncio.AbstractEventLoop, dict[str, Any]], object] | None
-    ) -> None:
-        self._before = before
-
-    def __call__(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        error = context.get("exception")
-        if isinstance(error, ConnectionError) and "future" in context:
-            _log.info("a connection that was given up: %s", error)
-        elif self._before is not None:
-            self._before(loop, context)
-        else:
-            loop.default_exception_handler(context)
+def _report_unless_lost(
+    before: _Handler | None, loop: asyncio.AbstractEventLoop, context: dict[str, Any]
+) -> None:
+    """A loop's exception handler in front of the one it had `before`, if any."""
+    error = context.get("exception")
+    if isinstance(error, ConnectionError) and "future" in context:
+        _log.info("a connection that was given up: %s", error)
+    elif before is not None:
+        before(loop, context)
+    else:
+        loop.default_exception_handler(context)

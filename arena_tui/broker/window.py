@@ -61,7 +61,6 @@ class Window:
         return self.start + surplus
 
     def drop_before(self, position: int) -> None:
-        """Evict every entry before this position."""
         count = position - self.start
         self._bytes -= sum(self._sizes[:count])
         del self._deliveries[:count], self._streams[:count], self._sizes[:count]

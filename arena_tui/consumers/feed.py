@@ -124,12 +124,8 @@ class Feed(Consumer):
         """Let the next game of a series replace the finished one, which is in History."""
         for run_id, old in self._views.items():
             totals = old.totals
-            same = (totals.game, totals.label, totals.agents) == (
-                start.game,
-                start.label,
-                start.agents,
-            )
-            if same and totals.status == "finished":
+            was = totals.status, totals.game, totals.label, totals.agents
+            if was == ("finished", start.game, start.label, start.agents):
                 view.number = old.number
                 self._forget(run_id)
                 return
@@ -164,13 +160,9 @@ class Feed(Consumer):
             self._pane(view, by_run.get(run_id), stats.capacity, now, seconds > 0)
             for run_id, view in self._views.items()
         )
-        return Frame(
-            number=self._frames,
-            panes=panes,
-            truth=self._truth(stats, {each.name: each for each in consumers}, queued),
-            broker=stats,
-            consumers=tuple(consumers),
-        )
+        truth = self._truth(stats, {each.name: each for each in consumers}, queued)
+        return Frame(number=self._frames, panes=panes, truth=truth, broker=stats,
+                     consumers=tuple(consumers))  # fmt: skip
 
     def _truth(
         self, stats: BrokerStats, consumers: Mapping[str, ConsumerInfo], queued: int
@@ -187,12 +179,9 @@ class Feed(Consumer):
         if store is None:
             return truth
         return replace(
-            truth,
-            account=store.account(stats.published),
-            store=store.state,
-            store_error=store.last_error,
-            lag_s=store.lag_s,
-        )
+            truth, account=store.account(stats.published),
+            store=store.state, store_error=store.last_error, lag_s=store.lag_s,
+        )  # fmt: skip
 
     def _introduce(self, infos: Iterable[RunInfo]) -> None:
         """Fill in the metadata of runs whose `run_start` this consumer missed."""

@@ -19,8 +19,7 @@ from msgspec import Struct
 
 from arena_tui.broker.protocol import Cursor
 from arena_tui.codec import encode_line
-from arena_tui.consumers.identity import identity_in
-from arena_tui.consumers.protocol import Consumer, ConsumerFactory, Counters
+from arena_tui.consumers.protocol import Consumer, ConsumerFactory, Counters, identity_in
 from arena_tui.errors import RecordingError
 from arena_tui.events import Delivery, Envelope, Gap, RunEnd
 from arena_tui.store.threads import DaemonThreads
@@ -65,18 +64,10 @@ class Recorder(Consumer):
     """
 
     durable = True
+    batch_interval_s = 0.5
 
-    def __init__(
-        self,
-        path: Path,
-        broker: str,
-        *,
-        batch_events: int = 1_000,
-        batch_interval_s: float = 0.5,
-    ) -> None:
+    def __init__(self, path: Path, broker: str) -> None:
         self.name = f"recorder of {path}"
-        self.batch_events = batch_events
-        self.batch_interval_s = batch_interval_s
         self.identity = identity_in(path, "recorder")
         self._path = path
         self._broker = broker
@@ -89,11 +80,7 @@ class Recorder(Consumer):
         self._lost_unknown = 0
 
     async def start(self) -> Mapping[str, Cursor]:
-        """Open the file, and truncate what a crash left half-written.
-
-        Raises:
-            RecordingError: The file is not a recording, is in use, or cannot be written.
-        """
+        """Open the file, and truncate what a crash left half-written; raises RecordingError."""
         self._thread = DaemonThreads(1, "recorder")
         await self._in_thread(self._open, "give another file")
         kept = self._kept
@@ -101,11 +88,7 @@ class Recorder(Consumer):
         return kept.cursors
 
     async def handle(self, batch: Sequence[Delivery]) -> Mapping[str, Cursor]:
-        """Write and sync the lines of a batch, then the cursors.
-
-        Raises:
-            RecordingError: The file cannot be written.
-        """
+        """Write and sync the lines of a batch, then the cursors; raises RecordingError."""
         cursors = await self._in_thread(lambda: self._append(batch), "make room there")
         runs = {each.run_id for each in batch}
         return {run_id: cursors[run_id] for run_id in runs if run_id in cursors}

@@ -13,8 +13,7 @@ from functools import partial
 
 from arena_tui.broker.protocol import STORE, Cursor
 from arena_tui.broker.timing import LEFT_RUN_KEPT_S
-from arena_tui.consumers.identity import identity_in
-from arena_tui.consumers.protocol import Consumer, Counters
+from arena_tui.consumers.protocol import Consumer, Counters, identity_in
 from arena_tui.errors import StoreError
 from arena_tui.events import Delivery, Envelope, Gap, utc_now
 from arena_tui.folds.totals import RunTotals
@@ -47,13 +46,9 @@ class Persister(Consumer):
         self,
         database: Database,
         *,
-        batch_events: int = 1_000,
-        batch_interval_s: float = 0.2,
         clock: Callable[[], datetime] = utc_now,
         broker: str | None = None,
     ) -> None:
-        self.batch_events = batch_events
-        self.batch_interval_s = batch_interval_s
         self._database = database
         self._clock = clock
         self.identity = None if database.path == ":memory:" else identity_in(database.path, STORE)
@@ -74,11 +69,7 @@ class Persister(Consumer):
         return await self._database.read(load_cursors)
 
     async def handle(self, batch: Sequence[Delivery]) -> Mapping[str, Cursor]:
-        """Commit the batch, with a gap in place of each event that can never be stored.
-
-        Raises:
-            StoreError: The store cannot be written.
-        """
+        """Commit the batch, with a gap in place of each event that can never be stored."""
         aside: list[Quarantined] = []
         while True:
             try:
@@ -97,11 +88,9 @@ class Persister(Consumer):
 
     def stats(self) -> PersisterStats:
         return PersisterStats(
-            stored=self._stored,
-            lost=self._lost,
-            quarantined=self._quarantined,
-            lost_unknown=self._lost_unknown,
-        )
+            stored=self._stored, quarantined=self._quarantined,
+            lost=self._lost, lost_unknown=self._lost_unknown,
+        )  # fmt: skip
 
     async def aclose(self) -> None:
         self._database.live_totals = {}

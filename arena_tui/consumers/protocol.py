@@ -21,6 +21,8 @@ cancelled at shutdown; its batch then counts as not handled.
 
 from __future__ import annotations
 
+import os
+import socket
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
@@ -81,7 +83,6 @@ class Consumer(Protocol):
     @abstractmethod
     async def start(self) -> Start:
         """Get ready; returns where to start: its own cursors, `oldest` or `newest`."""
-        ...
 
     @abstractmethod
     async def handle(self, batch: Sequence[Delivery]) -> Mapping[str, Cursor]:
@@ -90,7 +91,6 @@ class Consumer(Protocol):
         Raises:
             Exception: Of any type; the batch is retried.
         """
-        ...
 
     def stats(self) -> Counters:
         """Its current counters."""
@@ -129,6 +129,11 @@ class Context:
         folder = consumers_path() / name
         folder.mkdir(parents=True, exist_ok=True)
         return folder
+
+
+def identity_in(path: str | os.PathLike[str], role: str) -> str:
+    """The identity of the consumer that keeps its cursors in this file of this machine."""
+    return f"{socket.gethostname()}:{os.path.realpath(path)} {role}"
 
 
 ConsumerFactory: TypeAlias = Callable[[Context], Consumer]

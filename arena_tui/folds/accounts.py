@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from arena_tui.broker.stats import RunStats
-
 
 class Account(Struct, frozen=True, kw_only=True):
     """What became of the events published to a durable consumer, in one run or in all:
@@ -41,17 +39,6 @@ def account_of(published: int, unacked: int, lost: int, lost_unknown: int = 0) -
     rest = max(0, published - lost)
     in_flight = min(unacked, rest)
     return Account(
-        published=published,
-        stored=rest - in_flight,
-        in_flight=in_flight,
-        lost=published - rest,
-        lost_unknown=lost_unknown,
-    )
-
-
-def run_account(stats: RunStats, consumer: str) -> Account:
-    """The account of one run, as far as this process has seen it."""
-    progress = next((each for each in stats.consumers if each.name == consumer), None)
-    if progress is None:
-        return Account(published=stats.held + stats.trimmed)
-    return account_of(stats.held + stats.trimmed, progress.lag, progress.overflow)
+        published=published, stored=rest - in_flight, in_flight=in_flight,
+        lost=published - rest, lost_unknown=lost_unknown,
+    )  # fmt: skip

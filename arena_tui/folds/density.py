@@ -68,16 +68,12 @@ class Slices(Struct, frozen=True, kw_only=True):
         for index in range(self.count - 2, -1, -1):
             places[index] = min(places[index], places[index + 1])
         return Density(
-            counts=tuple(counts),
-            places=tuple(places),
-            marks=tuple(marks),
-            first_at=self.first_at,
-            last_at=self.last_at,
-        )
+            counts=tuple(counts), places=tuple(places), marks=tuple(marks),
+            first_at=self.first_at, last_at=self.last_at,
+        )  # fmt: skip
 
 
 def empty_density(slices: int) -> Density:
-    """The density of a run without events."""
     return Density(
         counts=(0,) * slices, places=(1,) * slices, marks=(), first_at=None, last_at=None
     )
@@ -87,9 +83,7 @@ def with_losses(density: Density, deliveries: Iterable[Delivery]) -> Density:
     """The density, with the losses that the gaps among these deliveries stand for."""
     gaps = [each for each in deliveries if isinstance(each, Gap)]
     return replace(
-        density,
-        lost=sum(gap.count for gap in gaps),
-        lost_unknown=sum(gap.unknown for gap in gaps),
+        density, lost=sum(gap.count for gap in gaps), lost_unknown=sum(gap.unknown for gap in gaps)
     )
 
 

@@ -74,11 +74,9 @@ class Places:
         return range(before + delivery.first_seq, before + last + 1)
 
     def first_of(self, delivery: Delivery) -> int:
-        """The first place of a delivery."""
         return self.before(delivery.epoch) + delivery.first_seq
 
     def last_of(self, delivery: Delivery) -> int:
-        """The last place of a delivery."""
         return self.range_of(delivery)[-1]
 
     def cursor(self, place: int) -> Cursor:

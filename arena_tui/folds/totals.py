@@ -128,8 +128,8 @@ class RunTotals(Struct, kw_only=True):
 
     def _fold(self, event: Event) -> None:
         if isinstance(event, LlmResponse):
-            self.input_tokens = _saturating_sum(self.input_tokens, event.input_tokens)
-            self.output_tokens = _saturating_sum(self.output_tokens, event.output_tokens)
+            self.input_tokens = saturating_sum(self.input_tokens, event.input_tokens)
+            self.output_tokens = saturating_sum(self.output_tokens, event.output_tokens)
             if event.cost_usd is not None and math.isfinite(event.cost_usd):
                 self.cost_usd = (self.cost_usd or 0.0) + event.cost_usd
         elif isinstance(event, RunStart):
@@ -149,8 +149,9 @@ def lost_text(lost: int, unknown: int) -> str:
     return f"{'≥' if unknown else ''}{lost:,}"
 
 
-_FOLDED = frozenset({LlmResponse, RunStart, RunEnd, Fork, ErrorEvent})
-
-
-def _saturating_sum(total: int | None, count: int | None) -> int | None:
+def saturating_sum(total: int | None, count: int | None) -> int | None:
+    """Add token counts, of which None is unknown."""
     return total if count is None else min((total or 0) + count, BIGINT_MAX)
+
+
+_FOLDED = frozenset({LlmResponse, RunStart, RunEnd, Fork, ErrorEvent})

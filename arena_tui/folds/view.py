@@ -21,7 +21,7 @@ from arena_tui.events import (
     Observation,
     TurnStart,
 )
-from arena_tui.folds.totals import AgentTally, RunTotals, TotalsStatus
+from arena_tui.folds.totals import AgentTally, RunTotals, TotalsStatus, saturating_sum
 
 STUCK_S = 30.0
 """Seconds without an event after which an open run is called stuck."""
@@ -144,7 +144,6 @@ class RunView:
         self._this_second = 0
 
     def add(self, delivery: Delivery, now: float = 0.0) -> None:
-        """Fold in the run's next delivery."""
         self.version += 1
         self.arrived_at = now
         self.recent.append(delivery)
@@ -202,53 +201,31 @@ class RunView:
         whole = stored if self.partial and stored is not None else totals
         idle_s = max(0.0, now - self.arrived_at)
         return Pane(
-            run_id=totals.run_id,
-            number=self.number,
-            game=totals.game,
-            label=totals.label,
-            agents=tuple(totals.agents),
-            state=self._state(run_state, idle_s),
-            turn=totals.turns,
-            player=self.player,
-            board=self.board,
-            outcome=totals.outcome,
-            winners=tuple(totals.winners),
-            recent=tuple(self.recent),
-            per_second=tuple(self._per_second),
+            run_id=totals.run_id, number=self.number, game=totals.game, label=totals.label,
+            agents=tuple(totals.agents), state=self._state(run_state, idle_s),
+            turn=totals.turns, player=self.player, board=self.board,
+            outcome=totals.outcome, winners=tuple(totals.winners), reason=totals.reason,
+            recent=tuple(self.recent), per_second=tuple(self._per_second),
             events=max(totals.seq, totals.events) if self.partial else totals.events,
-            tokens=whole.tokens,
-            cost_usd=whole.cost_usd,
-            errors=whole.errors,
-            last_error=self.last_error,
+            tokens=whole.tokens, cost_usd=whole.cost_usd,
+            errors=whole.errors, last_error=self.last_error,
             waiting_s=None if self._prompted_at is None else max(0.0, now - self._prompted_at),
-            idle_s=idle_s,
-            duration_s=whole.duration_s or 0.0,
-            held=held,
-            capacity=capacity,
-            lag=lag,
-            lost=max(totals.lost, overflow),
+            idle_s=idle_s, duration_s=whole.duration_s or 0.0,
+            held=held, capacity=capacity, lag=lag, lost=max(totals.lost, overflow),
             lost_unknown=max(totals.lost_unknown, whole.lost_unknown),
-            reason=totals.reason,
             partial=self.partial and stored is None,
-        )
+        )  # fmt: skip
 
     def instant(self) -> Instant:
         """The run as it looks now; does not change with what is folded later."""
         totals = self.totals
         return Instant(
-            run_id=totals.run_id,
-            game=totals.game,
-            label=totals.label,
-            agents=tuple(totals.agents),
-            seed=totals.seed,
-            status=totals.status,
-            winners=tuple(totals.winners),
-            turn=totals.turns,
-            player=self.player,
-            board=self.board,
+            run_id=totals.run_id, game=totals.game, label=totals.label,
+            agents=tuple(totals.agents), seed=totals.seed, status=totals.status,
+            winners=tuple(totals.winners), turn=totals.turns, player=self.player, board=self.board,
             tallies={agent: replace(tally) for agent, tally in self.tallies.items()},
             last_error=self.last_error,
-        )
+        )  # fmt: skip
 
     def _state(self, run_state: RunState, idle_s: float) -> PaneState:
         if self.totals.status != "running":
@@ -258,9 +235,9 @@ class RunView:
         return "stuck" if idle_s >= STUCK_S else "running"
 
     def _fold(self, event: Event, now: float) -> None:
-        tally = self.tallies.get(event.agent_id or "")
-        if tally is None:
-            tally = self._new_tally(event.agent_id)
+        tally = self.tallies.get(event.agent_id or "") or AgentTally()
+        if event.agent_id:  # events of no agent are tallied for nobody
+            self.tallies[event.agent_id] = tally
         if isinstance(event, Observation):
             self.board = event.text or self.board
         elif isinstance(event, TurnStart):
@@ -269,8 +246,8 @@ class RunView:
             self._prompted_at = now
         elif isinstance(event, LlmResponse):
             self._prompted_at = None
-            tally.input_tokens = _plus(tally.input_tokens, event.input_tokens)
-            tally.output_tokens = _plus(tally.output_tokens, event.output_tokens)
+            tally.input_tokens = saturating_sum(tally.input_tokens, event.input_tokens)
+            tally.output_tokens = saturating_sum(tally.output_tokens, event.output_tokens)
             if event.cost_usd is not None:
                 tally.cost_usd = (tally.cost_usd or 0.0) + event.cost_usd
         elif isinstance(event, Action):
@@ -279,16 +256,5 @@ class RunView:
             self.last_error = event.message
             tally.errors += 1
 
-    def _new_tally(self, agent_id: str | None) -> AgentTally:
-        """Events of no agent are tallied for nobody."""
-        tally = AgentTally()
-        if agent_id:
-            self.tallies[agent_id] = tally
-        return tally
-
 
 _FOLDED = frozenset({Observation, TurnStart, LlmPrompt, LlmResponse, Action, ErrorEvent})
-
-
-def _plus(total: int | None, count: int | None) -> int | None:
-    return total if count is None else (total or 0) + count

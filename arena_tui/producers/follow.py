@@ -15,6 +15,8 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from msgspec import Struct
+
 from arena_tui.broker.protocol import BrokerProtocol, RunMeta
 from arena_tui.broker.warned import Warned
 from arena_tui.broker.warnings import Warnings
@@ -32,6 +34,9 @@ _PAUSE_AT = 0.25
 _WARNED_MAX = 3
 _LOGGED_MAX = 1_000
 """Bad lines of one file reported one by one: warned of, and in the log."""
+
+OpenRun: TypeAlias = Callable[[str, Event, int], None]
+"""Opens the run of this id, first event and epoch."""
 
 _log = logging.getLogger(__name__)
 
@@ -78,7 +83,6 @@ class Follower:
 
     @property
     def refused(self) -> int:
-        """Bad lines so far."""
         return sum(file.refused for file in self._files)
 
     def start(self) -> None:
@@ -123,23 +127,12 @@ class Follower:
             asyncio.run_coroutine_threadsafe(opening, self._loop).result()
 
 
-_OpenRun: TypeAlias = Callable[[str, Event, int], None]
+class _Progress(Struct):
+    """How many events of a run one pass over a file has read, and an earlier one published."""
 
-
-class _Progress:
-    """How far one pass over a file has read a run.
-
-    Attributes:
-        seq: Events of the run read so far.
-        published: Events of the run that an earlier pass has published.
-    """
-
-    __slots__ = ("epoch", "published", "seq")
-
-    def __init__(self, epoch: int, published: int) -> None:
-        self.epoch = epoch
-        self.published = published
-        self.seq = 0
+    epoch: int
+    published: int
+    seq: int = 0
 
 
 class _File:
@@ -150,7 +143,7 @@ class _File:
         refused: Bad lines so far.
     """
 
-    def __init__(self, path: Path, open_run: _OpenRun, emit: Publish, warnings: Warnings) -> None:
+    def __init__(self, path: Path, open_run: OpenRun, emit: Publish, warnings: Warnings) -> None:
         self._path = path
         self.name = path.name
         self._open_run = open_run
@@ -186,7 +179,6 @@ class _File:
         return False
 
     def close(self) -> None:
-        """Close the file."""
         if self._source is not None:
             self._source.file.close()
             self._source = None

@@ -42,11 +42,7 @@ class Line(NamedTuple):
     raw: bytes | None
 
     def decode(self) -> tuple[str, Event]:
-        """Run id and event.
-
-        Raises:
-            EventError: It is not an event of a run, or too long.
-        """
+        """Run id and event; raises EventError if it is not an event of a run, or too long."""
         if self.raw is None:
             raise EventError(f"longer than {LINE_MAX_BYTES:,} bytes: shorten the event")
         return decode_line(self.raw)
@@ -126,7 +122,6 @@ class LineIntake:
         self._refuse = refuse
 
     def take(self, lines: Iterable[Line]) -> None:
-        """Publish the events of lines."""
         for line in lines:
             try:
                 run_id, event = line.decode()

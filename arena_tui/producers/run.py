@@ -5,7 +5,6 @@ from __future__ import annotations
 import traceback
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
-from types import TracebackType
 from typing import Any, TypeAlias
 
 from msgspec.structs import replace
@@ -77,13 +76,9 @@ class Run:
         self.id = run_id or new_run_id()
         check_run_id(self.id)
         self._start = RunStart(
-            game=game,
-            agents=[AgentInfo(id=a) if isinstance(a, str) else a for a in agents],
-            seed=seed,
-            label=label,
-            tags=list(tags),
-            config=dict(config or {}),
-        )
+            game=game, agents=[AgentInfo(id=a) if isinstance(a, str) else a for a in agents],
+            seed=seed, label=label, tags=list(tags), config=dict(config or {}),
+        )  # fmt: skip
         self.ended = False
         self.room = room
         self._emit = emit
@@ -96,20 +91,13 @@ class Run:
         self.emit(self._start)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         if error is None:
             self.end()
         elif isinstance(error, Exception):
-            text = "".join(traceback.format_exception(kind, error, trace))
-            self.error(
-                _summary(error), where=type(error).__name__, traceback=text[-16_000:], fatal=True
-            )
-            self.end(status="crashed", reason=_summary(error))
+            text, why = "".join(traceback.format_exception(error)), _summary(error)
+            self.error(why, where=type(error).__name__, traceback=text[-16_000:], fatal=True)
+            self.end(status="crashed", reason=why)
         else:
             self.end(status="stopped", reason=type(error).__name__)
 
@@ -151,15 +139,10 @@ class Run:
     ) -> None:
         """Record what the agent sees; a board is text."""
         legal = None if legal_actions is None else list(legal_actions)
-        self.emit(
-            Observation(
-                turn=self._turn,
-                agent_id=agent_id or self._player,
-                text=text,
-                legal_actions=legal,
-                data=data,
-            )
-        )
+        self.emit(Observation(
+            turn=self._turn, agent_id=agent_id or self._player,
+            text=text, legal_actions=legal, data=data,
+        ))  # fmt: skip
 
     def llm_prompt(
         self,
@@ -169,15 +152,11 @@ class Run:
         agent_id: str | None = None,
     ) -> None:
         """Record the prompt to a model."""
-        self.emit(
-            LlmPrompt(
-                turn=self._turn,
-                agent_id=agent_id or self._player,
-                model=model,
-                text=text,
-                messages=None if messages is None else list(messages),
-            )
-        )
+        parts = None if messages is None else list(messages)
+        self.emit(LlmPrompt(
+            turn=self._turn, agent_id=agent_id or self._player,
+            model=model, text=text, messages=parts,
+        ))  # fmt: skip
 
     def llm_response(
         self,
@@ -193,32 +172,20 @@ class Run:
         agent_id: str | None = None,
     ) -> None:
         """Record a model's response; leave out what is not known."""
-        self.emit(
-            LlmResponse(
-                turn=self._turn,
-                agent_id=agent_id or self._player,
-                text=text,
-                reasoning=reasoning,
-                model=model,
-                input_tokens=input_tokens,
-                output_tokens=output_tokens,
-                cost_usd=cost_usd,
-                latency_s=latency_s,
-                finish_reason=finish_reason,
-            )
-        )
+        self.emit(LlmResponse(
+            turn=self._turn, agent_id=agent_id or self._player,
+            text=text, reasoning=reasoning, model=model,
+            input_tokens=input_tokens, output_tokens=output_tokens, cost_usd=cost_usd,
+            latency_s=latency_s, finish_reason=finish_reason,
+        ))  # fmt: skip
 
     def action(self, action: Any, agent_id: str | None = None) -> None:
         """Record an agent's action; numbered within the turn."""
         self._index_in_turn += 1
-        self.emit(
-            Action(
-                turn=self._turn,
-                agent_id=agent_id or self._player,
-                action=action,
-                index_in_turn=self._index_in_turn,
-            )
-        )
+        self.emit(Action(
+            turn=self._turn, agent_id=agent_id or self._player,
+            action=action, index_in_turn=self._index_in_turn,
+        ))  # fmt: skip
 
     def result(
         self,
@@ -230,33 +197,25 @@ class Run:
         agent_id: str | None = None,
     ) -> None:
         """Record the result of the last action."""
-        self.emit(
-            ActionResult(
-                turn=self._turn,
-                agent_id=agent_id or self._player,
-                ok=ok,
-                index_in_turn=self._index_in_turn,
-                changed=changed,
-                reward=reward,
-                detail=detail,
-            )
-        )
+        self.emit(ActionResult(
+            turn=self._turn, agent_id=agent_id or self._player,
+            index_in_turn=self._index_in_turn,
+            ok=ok, changed=changed, reward=reward, detail=detail,
+        ))  # fmt: skip
 
     def mutation(self, before: str | None, after: str | None, reason: str | None = None) -> None:
         """Record a change of the world outside the agents' actions."""
-        self.emit(
-            WorldMutation(
-                turn=self._turn, before_summary=before, after_summary=after, reason=reason
-            )
-        )
+        self.emit(WorldMutation(
+            turn=self._turn, before_summary=before, after_summary=after, reason=reason
+        ))  # fmt: skip
 
     def fork(
         self, parent_run_id: str, parent_seq: int | None = None, mutation: str | None = None
     ) -> None:
         """Record that this run continues another one from its event `parent_seq`."""
-        self.emit(
-            Fork(parent_run_id=parent_run_id, parent_seq=parent_seq, mutation_summary=mutation)
-        )
+        self.emit(Fork(
+            parent_run_id=parent_run_id, parent_seq=parent_seq, mutation_summary=mutation
+        ))  # fmt: skip
 
     def metric(self, name: str, value: float, unit: str | None = None) -> None:
         """Record one measured value."""
@@ -271,16 +230,10 @@ class Run:
         agent_id: str | None = None,
     ) -> None:
         """Record an error; the run goes on unless it is `fatal`."""
-        self.emit(
-            ErrorEvent(
-                turn=self._turn,
-                agent_id=agent_id or self._player,
-                where=where,
-                message=message,
-                traceback=traceback,
-                fatal=fatal,
-            )
-        )
+        self.emit(ErrorEvent(
+            turn=self._turn, agent_id=agent_id or self._player,
+            where=where, message=message, traceback=traceback, fatal=fatal,
+        ))  # fmt: skip
 
     def log(self, text: str, level: str = "info") -> None:
         """Record a line of the run's own log."""
@@ -295,9 +248,9 @@ class Run:
         """End the run; later calls do nothing."""
         if not self.ended:
             self.ended = True
-            self.emit(
-                RunEnd(turn=self._turn, status=status, outcome=dict(outcome or {}), reason=reason)
-            )
+            self.emit(RunEnd(
+                turn=self._turn, status=status, outcome=dict(outcome or {}), reason=reason
+            ))  # fmt: skip
 
 
 def _summary(error: BaseException) -> str:

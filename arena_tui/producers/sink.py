@@ -186,14 +186,10 @@ class MultiRunBrokerSink:
         await self._drained.wait()
 
     def stats(self) -> SinkStats:
-        """A snapshot of all counters."""
         return SinkStats(
-            queued=len(self._fifo),
-            queued_peak=self._fifo.peak,
-            blocked_s=self._fifo.blocked_s,
-            refused=self._refused,
-            failures=self._failures.count,
-        )
+            queued=len(self._fifo), queued_peak=self._fifo.peak, blocked_s=self._fifo.blocked_s,
+            refused=self._refused, failures=self._failures.count,
+        )  # fmt: skip
 
     def _signal(self) -> None:
         if self._fifo or not self._fifo.closed:  # a late signal must not wait for a stopped writer

@@ -9,7 +9,6 @@ import os
 import threading
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
-from types import TracebackType
 from typing import Any, Final, TypeVar
 
 from msgspec.structs import replace
@@ -49,12 +48,7 @@ class Arena:
     def __enter__(self) -> Arena:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def run(
@@ -143,26 +137,23 @@ class Connections:
     file has one owner; and runtimes still open at exit must be closed by an exit handler.
 
     Thread-safe.
+
+    Attributes:
+        offered: The runtime that new connections join; None: they create their own.
     """
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
         self._own: dict[Config, _OwnRuntime] = {}
-        self._offered: Runtime | None = None
-
-    @property
-    def offered(self) -> Runtime | None:
-        """The runtime that new connections join; None: they create their own."""
-        return self._offered
+        self.offered: Runtime | None = None
 
     def offer(self, runtime: Runtime) -> None:
         """Let connections that name no other broker join this runtime, until `withdraw`."""
-        self._offered = runtime
+        self.offered = runtime
 
     def withdraw(self, runtime: Runtime) -> None:
-        """Stop offering this runtime to new connections."""
-        if self._offered is runtime:
-            self._offered = None
+        if self.offered is runtime:
+            self.offered = None
 
     def connect(
         self,
@@ -180,7 +171,7 @@ class Connections:
             )
         if config.db is not None and config.db != ":memory:":
             config = replace(config, db=os.path.realpath(config.db))
-        offered = self._offered
+        offered = self.offered
         if offered is not None and broker in (None, offered.config.broker):
             offered.consume_from_thread(consumers)
             return Arena(offered.sink, lambda: None)

@@ -80,13 +80,9 @@ class Consumption(Generic[C]):
         if self._subscription is not None:
             self._reading, self._unacked = self._subscription.stats(), self.unacked
         return ConsumerInfo(
-            **asdict(self._reading),
-            state=self._state,
-            failures=self._failures,
-            last_error=self.last_error,
-            unacked=self._unacked,
-            stats=self.consumer.stats(),
-        )
+            **asdict(self._reading), state=self._state, failures=self._failures,
+            last_error=self.last_error, unacked=self._unacked, stats=self.consumer.stats(),
+        )  # fmt: skip
 
     async def start(self) -> None:
         """Start the consumer and subscribe: from then on the broker holds events for it.
@@ -204,7 +200,6 @@ class Consumption(Generic[C]):
         self._recover()
 
     async def _insist(self, work: Callable[[], Coroutine[None, None, None]]) -> None:
-        """Retry `work` until it succeeds."""
         while True:
             try:
                 return await work()

@@ -43,11 +43,7 @@ Playable: TypeAlias = Union["GameSpec", Script]
 
 
 def parse_playable(text: str) -> Playable:
-    """Parse a game spec, or the path of an existing Python file.
-
-    Raises:
-        UsageError: The text is neither; the message says what to write.
-    """
+    """Parse a game spec, or the path of an existing Python file; raises UsageError."""
     if text.endswith(".py"):
         try:
             path = Path(text).expanduser()
@@ -97,11 +93,7 @@ class Games:
             self._players.append(player)
 
     async def start_in_thread(self, playable: Playable, continuous: bool = False) -> None:
-        """Like `start`, without blocking the event loop while the game loads.
-
-        Raises:
-            ArenaError: It cannot be played; the message says why.
-        """
+        """Like `start`, without blocking the event loop while the game loads."""
         await asyncio.to_thread(self.start, playable, continuous)
 
     def stop(self, within_s: float) -> None:

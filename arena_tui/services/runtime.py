@@ -118,18 +118,13 @@ class Runtime:
         return consumption
 
     def running(self, name: str) -> Consumption[Any]:
-        """The consumer of that name as it runs.
-
-        Raises:
-            KeyError: There is none.
-        """
+        """The consumer of that name as it runs; raises KeyError if there is none."""
         for each in self._consumptions:
             if each.consumer.name == name:
                 return each
         raise KeyError(name)
 
     def consumers(self) -> tuple[ConsumerInfo, ...]:
-        """A snapshot of every consumer."""
         return tuple(each.info() for each in self._consumptions)
 
     def follow(self, files: Sequence[Path]) -> None:
@@ -141,9 +136,7 @@ class Runtime:
     async def catch_up(self) -> None:
         """Hand every polled consumer its pending deliveries, and forget those that were closed.
 
-        Raises:
-            Exception: Whatever a consumer raised, after all others were served.
-        """
+        Whatever a consumer raises is raised after all others were served."""
         failed: Exception | None = None
         self._consumptions = [each for each in self._consumptions if not each.closed]
         for each in [each for each in self._consumptions if each.consumer.polled]:
@@ -252,17 +245,11 @@ class Runtime:
         await closing.save("publishing", self.sink.aclose(), self._left)
         if not self.broker.shared:
             runs = [info.meta.run_id for info in await self.broker.runs()]
-            await asyncio.gather(
-                *(
-                    closing.save(
-                        each.consumer.name,
-                        self.broker.settled(runs, each.consumer.name),
-                        partial(_unacked, each),
-                    )
-                    for each in self._consumptions
-                    if each.consumer.durable
-                )
-            )
+            durable = {e.consumer.name: e for e in self._consumptions if e.consumer.durable}
+            await asyncio.gather(*(
+                closing.save(name, self.broker.settled(runs, name), partial(_unacked, each))
+                for name, each in durable.items()
+            ))  # fmt: skip
 
     def _left(self) -> dict[str, int]:
         """What is not published, and what each durable consumer has not acked.

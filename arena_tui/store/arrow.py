@@ -54,11 +54,9 @@ def event_columns(envelopes: Sequence[Envelope]) -> na.Array:
         _times([each.ts for each in events]),
         _payloads([each.raw for each in envelopes]),
     )
-    return na.Array(
-        na.c_array_from_buffers(
-            _EVENTS, count, (None,), 0, children=columns, validation_level="none", move=True
-        )
-    )
+    return na.Array(na.c_array_from_buffers(
+        _EVENTS, count, (None,), 0, children=columns, validation_level="none", move=True
+    ))  # fmt: skip
 
 
 def _integers(values: Sequence[int | None]) -> CArray:

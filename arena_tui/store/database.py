@@ -74,11 +74,8 @@ class Database:
     @property
     def size_bytes(self) -> int:
         """Bytes on disk, write-ahead log included; 0 in memory."""
-        return sum(
-            file.stat().st_size
-            for file in (Path(self.path), Path(self.path + ".wal"))
-            if self.path != ":memory:" and file.exists()
-        )
+        files = Path(self.path), Path(self.path + ".wal")
+        return sum(file.stat().st_size for file in files if file.exists())
 
     async def write(self, work: Callable[[Connection], T]) -> T:
         """Run `work` as one transaction in the writer thread.

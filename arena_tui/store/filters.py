@@ -22,11 +22,7 @@ _ANYWHERE: Final = (
 
 
 def parse_filter(text: str) -> tuple[str, list[Any]]:
-    """Compile a filter to an SQL condition on `runs` and its parameters.
-
-    Raises:
-        UsageError: A comparison with an unknown column or with a value that is not a number.
-    """
+    """Compile a filter to an SQL condition on `runs` and its parameters; see `read_conditions`."""
     conditions: list[str] = []
     parameters: list[Any] = []
     for condition in read_conditions(text):

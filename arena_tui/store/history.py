@@ -12,17 +12,10 @@ from arena_tui.errors import UnknownRunError, UsageError
 from arena_tui.events import Delivery, Envelope
 from arena_tui.folds.density import Density
 from arena_tui.folds.totals import AgentTally, RunTotals
+from arena_tui.store import windows
 from arena_tui.store.database import Connection, Database
 from arena_tui.store.rows import RUN_COLUMNS, as_in_payload, totals_of
-from arena_tui.store.windows import (
-    BEFORE,
-    WINDOW,
-    read_density,
-    read_keyframe,
-    read_lengths,
-    read_tallies,
-    read_window,
-)
+from arena_tui.store.windows import BEFORE, WINDOW
 
 SortKey: TypeAlias = Literal[
     "started_at", "game", "label", "status", "turns", "events", "input_tokens", "output_tokens",
@@ -60,30 +53,22 @@ class History:
         )  # fmt: skip
 
     async def count(self, where: str = "TRUE", parameters: Sequence[Any] = ()) -> int:
-        """Number of matching runs."""
-        return await self._database.read(
-            lambda connection: _scalar(
-                connection, f"SELECT count(*) FROM runs WHERE {where}", list(parameters)
-            )
-        )
+        query = f"SELECT count(*) FROM runs WHERE {where}"
+        return await self._database.read(partial(_scalar, query=query, parameters=parameters))
 
     def live_totals(self, run_id: str) -> RunTotals | None:
         """Totals of a run that is being stored at present, as stored; None of any other."""
         return self._database.live_totals.get(run_id)
 
     async def run(self, run_id: str) -> RunTotals:
-        """One run, by its id or an unambiguous prefix or suffix of it.
-
-        Raises:
-            UnknownRunError: No run matches, or several do.
-        """
+        """One run, by its id or an unambiguous prefix or suffix of it; raises UnknownRunError."""
         return await self._database.read(partial(read_run, run_id=run_id))
 
     async def window(self, run_id: str, from_seq: int, to_seq: int, epoch: int) -> list[Delivery]:
         """Events and gaps of one epoch with `from_seq <= seq <= to_seq`, at most `WINDOW` seqs,
         in order."""
         return await self._database.read(
-            partial(read_window, run_id=run_id, from_seq=from_seq, to_seq=to_seq, epoch=epoch)
+            lambda connection: windows.read_window(connection, run_id, from_seq, to_seq, epoch)
         )
 
     async def lengths(self, run_id: str) -> dict[int, int]:
@@ -92,11 +77,13 @@ class History:
         A run has several if its stream was lost and recreated. An empty gap at the end of an epoch
         counts as one seq.
         """
-        return await self._database.read(partial(read_lengths, run_id=run_id))
+        return await self._database.read(partial(windows.read_lengths, run_id=run_id))
 
     async def density(self, run_id: str, slices: int) -> Density:
         """Histogram of a run's events over time in equal slices, with marks."""
-        return await self._database.read(partial(read_density, run_id=run_id, slices=slices))
+        return await self._database.read(
+            partial(windows.read_density, run_id=run_id, slices=slices)
+        )
 
     async def next_of_kind(self, run_id: str, kind: str, at: Cursor, step: int) -> Cursor | None:
         """Position of the next (`step` 1) or previous (-1) event of `kind` from `at`, or None."""
@@ -109,11 +96,11 @@ class History:
     async def keyframe(self, run_id: str, at: Cursor) -> list[Envelope]:
         """The run's state at a position: the newest event up to there of each kind that shows it
         (start, turn, observation, prompt, response, error, end of its epoch), in order."""
-        return await self._database.read(partial(read_keyframe, run_id=run_id, at=at))
+        return await self._database.read(partial(windows.read_keyframe, run_id=run_id, at=at))
 
     async def tallies(self, run_id: str, at: Cursor) -> dict[str, AgentTally]:
         """Actions, errors, tokens and cost of each agent up to a position."""
-        return await self._database.read(partial(read_tallies, run_id=run_id, at=at))
+        return await self._database.read(partial(windows.read_tallies, run_id=run_id, at=at))
 
     async def search(
         self, run_id: str, text: str, after: Cursor, backwards: bool = False
@@ -153,11 +140,7 @@ class History:
         return await self._database.write(toggle)
 
     async def delete(self, run_id: str) -> None:
-        """Delete a run with its events, gaps, quarantined entries and bookmarks.
-
-        Raises:
-            UsageError: The run is still being stored.
-        """
+        """Delete a run and all that is stored of it; raises UsageError while it is being stored."""
         if run_id in self._database.live_totals:
             raise UsageError(f"run {run_id} is not over: delete it when it has ended")
 
@@ -192,12 +175,8 @@ def read_runs(
 def read_run(connection: Connection, run_id: str) -> RunTotals:
     """See `History.run`."""
     exact = read_runs(connection, "run_id = ?", [run_id])
-    found = exact or read_runs(
-        connection,
-        "starts_with(lower(run_id), lower(?)) OR ends_with(lower(run_id), lower(?))",
-        [run_id, run_id],
-        limit=3,
-    )
+    begins_or_ends = "starts_with(lower(run_id), lower(?)) OR ends_with(lower(run_id), lower(?))"
+    found = exact or read_runs(connection, begins_or_ends, [run_id, run_id], limit=3)
     if len(found) == 1:
         return found[0]
     if found:
@@ -205,6 +184,6 @@ def read_run(connection: Connection, run_id: str) -> RunTotals:
     raise UnknownRunError(f"the store has no run {run_id!r}: see arena-tui runs")
 
 
-def _scalar(connection: Connection, query: str, parameters: list[Any]) -> Any:
+def _scalar(connection: Connection, query: str, parameters: Sequence[Any]) -> Any:
     rows = connection.execute(query, parameters).fetchall()
     return rows[0][0] if rows else None

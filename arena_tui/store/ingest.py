@@ -14,15 +14,8 @@ import msgspec
 
 from arena_tui.events import Delivery, Envelope, Gap, utc_now
 from arena_tui.folds.totals import RunTotals
+from arena_tui.store import rows
 from arena_tui.store.database import Connection
-from arena_tui.store.rows import (
-    append_events,
-    insert_gap,
-    insert_quarantined,
-    insert_runs,
-    load_totals,
-    update_runs,
-)
 
 Quarantined: TypeAlias = tuple[Envelope, str]
 """An event that the store can never accept, and the reason."""
@@ -70,21 +63,23 @@ class Ingest:
                 totals.broker = self._broker or totals.broker
             if isinstance(each, Gap):
                 if gap := _new_part(connection, each, totals):
-                    insert_gap(connection, gap, noted_at)
+                    rows.insert_gap(connection, gap, noted_at)
                     totals.add_gap(gap)
                     if gap.raw is not None:
-                        insert_quarantined(connection, gap, gap.raw, "no event", noted_at)
+                        rows.insert_quarantined(connection, gap, gap.raw, "no event", noted_at)
             elif each.epoch > totals.epoch or (
                 each.epoch == totals.epoch and each.seq > totals.seq
             ):
                 new_events.append(each)
                 totals.add(each)
         if new_events:
-            append_events(connection, new_events, "events")
+            rows.append_events(connection, new_events, "events")
         for envelope, error in aside:
-            insert_quarantined(connection, envelope, envelope.raw, error, noted_at)
-        insert_runs(connection, [each for run_id, each in folded.items() if run_id not in stored])
-        update_runs(connection, [(each, folded[run_id]) for run_id, each in stored.items()])
+            rows.insert_quarantined(connection, envelope, envelope.raw, error, noted_at)
+        rows.insert_runs(
+            connection, [each for run_id, each in folded.items() if run_id not in stored]
+        )
+        rows.update_runs(connection, [(each, folded[run_id]) for run_id, each in stored.items()])
         for run_id in folded:
             before = stored[run_id].lost_unknown if run_id in stored else 0
             self._lost_unknown.setdefault(run_id, before)
@@ -112,18 +107,16 @@ class Ingest:
     def _stored(self, connection: Connection, run_ids: Collection[str]) -> dict[str, RunTotals]:
         """Totals of those of the runs that are stored, from the cache or from disk."""
         known = {run_id: self._totals[run_id] for run_id in run_ids if run_id in self._totals}
-        return known | load_totals(connection, [each for each in run_ids if each not in known])
+        return known | rows.load_totals(connection, [each for each in run_ids if each not in known])
 
 
 def find_unstorable(envelopes: Sequence[Envelope], connection: Connection) -> list[Quarantined]:
     """The events that the store can never accept, found by bisecting the batch.
 
-    Raises:
-        duckdb.OperationalError: The store itself failed.
-    """
+    Raises OperationalError when the store itself fails."""
     connection.execute("CREATE TEMP TABLE IF NOT EXISTS trial AS FROM events LIMIT 0")
     try:
-        append_events(connection, envelopes, "trial")
+        rows.append_events(connection, envelopes, "trial")
         for envelope in envelopes:
             RunTotals(run_id=envelope.run_id).add(envelope)
     except duckdb.OperationalError:

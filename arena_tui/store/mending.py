@@ -51,9 +51,9 @@ def open_store(path: str, warnings: Warnings) -> duckdb.DuckDBPyConnection:
         except duckdb.Error as error:
             if _is_damage(error):
                 return _mend(path, error, warnings)
-            if not _is_empty(Path(path)):
+            if not os.path.exists(path) or os.path.getsize(path):
                 raise _refusal(path, error) from None
-            Path(path).unlink()  # DuckDB creates a file, but does not open an empty one
+            os.unlink(path)  # DuckDB creates a file, but does not open an empty one
             return open_store(path, warnings)
     except OSError as error:
         raise StoreError(
@@ -99,7 +99,6 @@ def _connect_noting_losses(path: str, warnings: Warnings) -> duckdb.DuckDBPyConn
 
 
 def first_line(error: Exception) -> str:
-    """The first line of the error's message."""
     text = str(error).strip()
     return text.splitlines()[0] if text else type(error).__name__
 
@@ -113,10 +112,6 @@ def _check_place(path: Path) -> None:
         # `access`, not `open`: closing any descriptor of the file drops DuckDB's lock (fcntl(2)).
         if place.exists() and not os.access(place, os.R_OK | os.W_OK):
             raise StoreError(f"cannot write {place}: give another --db, or --no-store")
-
-
-def _is_empty(path: Path) -> bool:
-    return path.exists() and path.stat().st_size == 0
 
 
 def _is_damage(error: duckdb.Error) -> bool:
@@ -175,21 +170,14 @@ def _cut_to_readable(path: str, wal: Path) -> int:
     while bad - good > 1:
         length = (good + bad) // 2
         wal.write_bytes(whole[:length])
-        if _opens(path):
-            good = length
-        else:
+        try:  # read-only, so that the log is not checkpointed
+            duckdb.connect(path, read_only=True, config=_CONFIG).close()
+        except duckdb.Error:
             bad = length
+        else:
+            good = length
     wal.write_bytes(whole[:good])
     return good
-
-
-def _opens(path: str) -> bool:
-    """Whether DuckDB can replay the log; read-only, so that it is not checkpointed."""
-    try:
-        duckdb.connect(path, read_only=True, config=_CONFIG).close()
-    except duckdb.Error:
-        return False
-    return True
 
 
 def _unused(path: Path) -> Path:

@@ -30,7 +30,6 @@ def append_events(connection: Connection, envelopes: Sequence[Envelope], table: 
 
 
 def insert_gap(connection: Connection, gap: Gap, noted_at: datetime) -> None:
-    """Add a row to `gaps`."""
     row = (gap.run_id, gap.epoch, gap.from_seq, gap.to_seq, gap.reason, _naive(noted_at))
     connection.execute("INSERT INTO gaps VALUES (?, ?, ?, ?, ?, ?)", row)
 
@@ -45,7 +44,6 @@ def insert_quarantined(
 
 
 def insert_runs(connection: Connection, totals: Sequence[RunTotals]) -> None:
-    """Add a row to `runs` for each."""
     if totals:
         select, columns = _as_table(totals, _FIELDS)
         connection.execute(f"INSERT INTO runs ({RUN_COLUMNS}) {select}", columns)
@@ -83,7 +81,6 @@ def load_totals(connection: Connection, run_ids: Collection[str]) -> dict[str, R
 
 
 def load_cursors(connection: Connection) -> dict[str, Cursor]:
-    """The stored cursor of each run."""
     rows = connection.execute("SELECT run_id, epoch, seq FROM cursors").fetchall()
     return {run_id: Cursor(epoch, seq) for run_id, epoch, seq in rows}
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
+
+import duckdb
 
 from arena_tui.errors import StoreUnreadableError
-
-if TYPE_CHECKING:
-    import duckdb
 
 CURSORS_VIEW: Final = "CREATE OR REPLACE VIEW cursors AS SELECT run_id, epoch, seq FROM runs"
 """Idempotent: also used as a write that changes nothing."""
@@ -67,11 +66,7 @@ SCHEMA_VERSION: Final = len(_MIGRATIONS)
 
 
 def migrate(connection: duckdb.DuckDBPyConnection) -> None:
-    """Migrate the file to `SCHEMA_VERSION`, one transaction per step.
-
-    Raises:
-        StoreUnreadableError: The file was written by a newer version, or is not a store.
-    """
+    """Migrate the file, one transaction a step; raises StoreUnreadableError if it is no store."""
     version = _version(connection)
     if version > SCHEMA_VERSION:
         raise StoreUnreadableError(

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import Executor, Future
+from concurrent.futures import Future
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
 T = TypeVar("T")
 
 
-class DaemonThreads(Executor):
+class DaemonThreads:
     """A fixed-size pool of daemon threads; work starts in submission order.
 
     `ThreadPoolExecutor` stops accepting work before `atexit` functions run, and a program that did
@@ -28,20 +28,16 @@ class DaemonThreads(Executor):
         for thread in self._threads:
             thread.start()
 
-    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
-        """Queue `fn`.
-
-        Raises:
-            RuntimeError: After `shutdown`.
-        """
+    def submit(self, work: Callable[[], T]) -> Future[T]:
+        """Queue `work`; raises RuntimeError after `shutdown`."""
         if self._ended:
             raise RuntimeError("the threads have ended")
         future: Future[T] = Future()
-        self._queue.put((future, lambda: fn(*args, **kwargs)))
+        self._queue.put((future, work))
         return future
 
-    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Accept no more work, but finish what is queued. `cancel_futures` is not supported."""
+    def shutdown(self, wait: bool = True) -> None:
+        """Accept no more work, but finish what is queued."""
         if not self._ended:
             self._ended = True
             for _ in self._threads:

@@ -63,10 +63,10 @@ class Verdict(Struct, frozen=True, kw_only=True):
     """
 
     run_id: str
-    events: int
-    gaps: int
-    lost: int
-    lost_unknown: int
+    events: int = 0
+    gaps: int = 0
+    lost: int = 0
+    lost_unknown: int = 0
     problems: tuple[str, ...]
 
     @property
@@ -94,9 +94,8 @@ def _verdicts(connection: Connection) -> list[Verdict]:
     ends = {row[:2]: row[2] for row in connection.execute(_ENDS).fetchall()}
     gaps = {row[0]: row[1:] for row in connection.execute(_GAPS).fetchall()}
     verdicts = []
-    for run_id, epoch, seq, status, lost, unknown, *totals, cost in connection.execute(
-        _RUNS
-    ).fetchall():
+    stored_runs = connection.execute(_RUNS).fetchall()
+    for run_id, epoch, seq, status, lost, unknown, *totals, cost in stored_runs:
         found = problems.pop(run_id, [])
         known_gaps, missing, unknown_gaps = gaps.get(run_id, (0, 0, 0))
         *counted, cost_counted, cost_scale = recounts.get(run_id, _NO_EVENTS)
@@ -114,39 +113,23 @@ def _verdicts(connection: Connection) -> list[Verdict]:
             for name, stored, count in checks
             if stored != count
         ]
-        verdicts.append(
-            Verdict(
-                run_id=run_id,
-                events=totals[0],
-                gaps=known_gaps,
-                lost=lost,
-                lost_unknown=max(unknown or 0, unknown_gaps),
-                problems=tuple(found),
-            )
-        )
+        verdicts.append(Verdict(
+            run_id=run_id, events=totals[0], gaps=known_gaps, lost=lost,
+            lost_unknown=max(unknown or 0, unknown_gaps), problems=tuple(found),
+        ))  # fmt: skip
     verdicts += [
-        Verdict(
-            run_id=run_id,
-            events=0,
-            gaps=0,
-            lost=0,
-            lost_unknown=0,
-            problems=(*found, "events without a run"),
-        )
+        Verdict(run_id=run_id, problems=(*found, "events without a run"))
         for run_id, found in problems.items()
     ]
     return sorted(verdicts, key=lambda verdict: verdict.run_id)
 
 
-def _check_seqs(
-    connection: Connection,
-) -> tuple[dict[str, list[str]], dict[str, tuple[int, int]]]:
+def _check_seqs(connection: Connection) -> tuple[dict[str, list[str]], dict[str, tuple[int, int]]]:
     """Problems with each run's seqs, and its newest (epoch, seq)."""
     problems: dict[str, list[str]] = {}
     newest: dict[str, tuple[int, int]] = {}
-    for run_id, epoch, rows, seqs, missing, overlap, first, last in connection.execute(
-        _PER_STREAM
-    ).fetchall():
+    streams = connection.execute(_PER_STREAM).fetchall()
+    for run_id, epoch, rows, seqs, missing, overlap, first, last in streams:
         found = problems.setdefault(run_id, [])
         newest[run_id] = max(newest.get(run_id, (0, 0)), (epoch, last))
         if rows != seqs:

@@ -32,10 +32,7 @@ SELECT epoch, max(last) FROM (
 
 
 def read_lengths(connection: Connection, run_id: str) -> dict[int, int]:
-    """Newest seq of each epoch of a run, oldest epoch first; usually one.
-
-    An empty gap at the end of an epoch counts as one seq, so that windows include it.
-    """
+    """See `History.lengths`."""
     return dict(connection.execute(_LENGTHS, {"run": run_id}).fetchall())
 
 

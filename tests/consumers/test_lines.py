@@ -57,6 +57,8 @@ Path.replace = counted(Path.replace)
 
 class Telling(Recorder):
     # Prints how many events are recorded in all, each time that there are more.
+    batch_events, batch_interval_s = 20, 0.001
+
     async def start(self):
         self.at = dict(await super().start())
         return self.at
@@ -71,7 +73,7 @@ class Telling(Recorder):
 
 async def main():
     runtime = Runtime(Config(db=None), Limits(capacity=1_000_000))
-    recorder = Telling(Path(path), "in-process", batch_events=20, batch_interval_s=0.001)
+    recorder = Telling(Path(path), "in-process")
     await runtime.consume(lambda _: recorder)
     await runtime.open()
     settled = lambda: runtime.broker.settled(["run0", "run1", "run2"])

@@ -296,7 +296,8 @@ class Scene:
     def __init__(self, path: str, limits: Limits | None = None) -> None:
         self.broker = InProcessBroker(limits)
         self.database = Refusing(path)
-        self.persister = Persister(self.database, batch_interval_s=0.001)
+        self.persister = Persister(self.database)
+        self.persister.batch_interval_s = 0.001
         self.storing = Consumption(self.persister, self.broker, retry_s=(0.001,))
 
     async def __aenter__(self) -> Scene:

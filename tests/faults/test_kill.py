@@ -29,6 +29,8 @@ told = asyncio.Event()
 
 class Telling(Persister):
     # Prints what is stored, run by run, once it is.
+    batch_events, batch_interval_s = 200, 0.002
+
     async def handle(self, batch):
         cursors = await super().handle(batch)
         print(*(f"{run}={cursor.seq}" for run, cursor in cursors.items()), flush=True)
@@ -37,7 +39,7 @@ class Telling(Persister):
 
 async def main(path, number):
     broker = InProcessBroker()
-    telling = Telling(Database(path), batch_events=200, batch_interval_s=0.002)
+    telling = Telling(Database(path))
     await Consumption(telling, broker).start()
     sink = MultiRunBrokerSink(broker)
     turn = 0

@@ -46,7 +46,9 @@ def history(database: Database) -> History:
 async def broker(database: Database) -> AsyncIterator[InProcessBroker]:
     """A broker that holds three events per run, and a persister that keeps up."""
     made = InProcessBroker(Limits(capacity=1_000, retain=3, closed_runs=1))
-    storing = Consumption(Persister(database, batch_interval_s=0.001), made)
+    persister = Persister(database)
+    persister.batch_interval_s = 0.001
+    storing = Consumption(persister, made)
     await storing.start()
     yield made
     await made.aclose()

@@ -13,6 +13,7 @@ from redis.exceptions import ResponseError
 from arena_tui.broker.protocol import Cursor, Limits, Start
 from arena_tui.broker.redis.codec import NO_CURSOR
 from arena_tui.broker.redis.link import Link
+from arena_tui.broker.redis.lookup import consumers
 from arena_tui.broker.redis.scripts import ACK, CONSUMERS, SWEEP, acks_key
 from arena_tui.broker.starting import cursor_in
 from arena_tui.broker.stream import RunStream
@@ -84,21 +85,16 @@ class Acks:
         return max(filter(None, starts), default=NO_CURSOR)
 
     async def known(self) -> dict[str, bool]:
-        """See `BrokerProtocol.known_consumers`."""
-        control = self._link.control
-        names: Iterable[bytes] = await self._link.command(control, "SMEMBERS", CONSUMERS)
         return {
-            identity: bool(await control.exists(acks_key(identity)))
-            for identity in sorted(name.decode(errors="replace") for name in names)
+            identity: bool(await self._link.control.exists(acks_key(identity)))
+            for identity in await consumers(self._link)
         }
 
     async def forget(self, identity: str) -> None:
-        """See `BrokerProtocol.forget`."""
         await self._link.control.delete(acks_key(identity))
-        await self._link.command(self._link.control, "SREM", CONSUMERS, identity)
+        await self._link.command("SREM", CONSUMERS, identity)
 
     async def run(self) -> None:
-        """Ack and sweep until cancelled."""
         while True:
             await asyncio.sleep(self._timing.ack_s)
             if self._consumers:
@@ -144,11 +140,10 @@ class Acks:
 
     async def _sweep(self) -> None:
         limits = self._limits
-        kept = (
-            limits.closed_run_bytes, limits.closed_run_s, limits.silent_run_s, LEFT_RUN_KEPT_S
-        )  # fmt: skip
-        args = limits.retain, *kept, self._index, _SWEEP_RUNS
-        index, _ = await self._link.call(SWEEP, (), args)
+        index, _ = await self._link.call(SWEEP, (), (
+            limits.retain, limits.closed_run_bytes, limits.closed_run_s, limits.silent_run_s,
+            LEFT_RUN_KEPT_S, self._index, _SWEEP_RUNS,
+        ))  # fmt: skip
         self._index = index.decode()
 
 

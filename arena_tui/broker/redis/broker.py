@@ -10,13 +10,7 @@ import asyncio
 import contextlib
 import os
 import time
-from collections.abc import (
-    AsyncIterator,
-    Callable,
-    Collection,
-    Iterable,
-    Sequence,
-)
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 from functools import partial
 from threading import get_ident
 
@@ -251,7 +245,6 @@ class RedisBroker:
                 await self._link.aclose()
 
     async def _recover(self, gap: Gap) -> tuple[list[Delivery], Gap | None]:
-        """See `Recover`."""
         stream = self._ledger.streams.get(gap.run_id)
         epochs = [] if stream is None else [end.epoch for end in stream.ended_streams]
         epochs += [] if stream is None else [stream.log.epoch]

@@ -86,7 +86,6 @@ class PublishedRun:
             self.meta = meta
 
     def on_missing(self) -> None:
-        """Its stream is gone."""
         self.open = False
 
     def on_appended(self, count: int, at: Cursor) -> None:
@@ -125,7 +124,6 @@ class Call:
         self.may_open = True
 
     def add(self, job: Job, payload: bytes) -> None:
-        """Append one event."""
         self.jobs.append(job)
         self.payloads.append(payload)
         self.bytes += len(payload)

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from typing import Final, TypeAlias
 
 import msgspec
-from msgspec import Struct
 
 from arena_tui.broker.protocol import Cursor, RunMeta
 from arena_tui.codec import received
@@ -34,14 +33,6 @@ class InvalidEntryError(ValueError):
         self.has_seq = has_seq
 
 
-class Entry(Struct, frozen=True):
-    """One event of the stream: its cursor, and its JSON beside it."""
-
-    at: Cursor
-    event: Event
-    raw: bytes
-
-
 def parse_id(raw: bytes | str) -> Cursor:
     """Parse `b"1763-12"`; `NO_CURSOR` when it is empty or malformed."""
     epoch, _, seq = (raw if isinstance(raw, bytes) else raw.encode()).partition(b"-")
@@ -54,18 +45,14 @@ def parse_ended(raw: bytes) -> tuple[Cursor, ...]:
     return tuple(sorted(at for each in raw.split() if (at := parse_id(each)) != NO_CURSOR))
 
 
-def decode_entry(raw: RawEntry) -> Entry:
-    """Decode one entry.
-
-    Raises:
-        InvalidEntryError: It is not an event.
-    """
+def decode_entry(run_id: str, raw: RawEntry) -> Envelope:
+    """Decode one entry; raises InvalidEntryError if it is not an event."""
     raw_id, fields = raw
     at = parse_id(raw_id)
     if at.seq == 0 or len(fields) < 2 or fields[0] != b"e":
         raise InvalidEntryError("no event, but an entry of somebody else's", has_seq=False)
     try:
-        return Entry(at, *received(fields[1]))
+        return Envelope(run_id, *at, *received(fields[1]))
     except EventError as error:
         raise InvalidEntryError(str(error), has_seq=True) from None
 
@@ -114,8 +101,7 @@ def fill_gap(entries: Iterable[RawEntry], gap: Gap) -> list[Delivery]:
         try:
             if at.epoch != gap.epoch:
                 raise InvalidEntryError("an entry of another program", has_seq=False)
-            entry = decode_entry(raw)
-            delivery = Envelope(gap.run_id, gap.epoch, at.seq, entry.event, entry.raw)
+            delivery = decode_entry(gap.run_id, raw)
         except InvalidEntryError as error:
             first, last = (at.seq, at.seq) if error.has_seq else (seq + 1, seq)
             delivery = Gap(gap.run_id, gap.epoch, first, last, "quarantined", raw_bytes(raw))
@@ -128,16 +114,11 @@ def fill_gap(entries: Iterable[RawEntry], gap: Gap) -> list[Delivery]:
 
 
 def encode_meta(meta: RunMeta) -> bytes:
-    """Encode as JSON."""
     return _encoder.encode(meta)
 
 
 def decode_meta(raw: bytes, run_id: str) -> RunMeta:
-    """Decode JSON; when it is malformed, the metadata has the run id only.
-
-    Raises:
-        EventError: The id is not usable.
-    """
+    """Decode JSON, or take the id only when it is malformed; raises EventError for a bad id."""
     check_run_id(run_id)
     try:
         return _meta_decoder.decode(raw)

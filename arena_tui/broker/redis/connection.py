@@ -34,11 +34,7 @@ class Line:
         self._timeout_s = timeout_s
 
     async def ask(self, *command: str | bytes | int) -> Any:
-        """Send one command and return its answer.
-
-        Raises:
-            RedisError: There was no answer, or the server refused the command.
-        """
+        """Send one command and return its answer; raises RedisError for none, and for a refusal."""
         (answer,) = await self.exchange([command])
         if isinstance(answer, ResponseError):
             raise answer

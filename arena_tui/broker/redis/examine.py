@@ -6,17 +6,15 @@ import asyncio
 import contextlib
 import secrets
 import time
-from collections.abc import Iterable, Sequence
 from statistics import median
 from typing import Any, Final
 
 from msgspec import Struct
-from redis.asyncio import Redis
 
 from arena_tui.broker.redis.advice import FAILURES, Facts
 from arena_tui.broker.redis.link import Link
-from arena_tui.broker.redis.lookup import AT_ONCE, look_up, runs_in_index
-from arena_tui.broker.redis.scripts import CONSUMERS, INDEX, acks_key
+from arena_tui.broker.redis.lookup import AT_ONCE, Row, consumers, look_up, runs_in_index
+from arena_tui.broker.redis.scripts import INDEX, acks_key
 from arena_tui.broker.timing import Timing
 from arena_tui.broker.warnings import Warnings
 from arena_tui.broker_url import BrokerUrl
@@ -90,7 +88,7 @@ async def examine(url: BrokerUrl) -> Report:
         try:
             ping_ms, skew_ms = await _clock(link)
             rows = await _rows(link)
-            stores = [await _store(link, name, rows) for name in await _stores(link)]
+            stores = [await _store(link, name, rows) for name in await consumers(link)]
             delivery_ms, problem = await _delivery(link)
         except FAILURES as error:
             raise BrokerError(link.advice.refusal(error)) from None
@@ -100,17 +98,12 @@ async def examine(url: BrokerUrl) -> Report:
             if row[2] == b"open"
         ]
         return Report(
-            facts=facts,
-            risks=tuple(link.advice.risks(facts)),
-            ping_ms=ping_ms,
-            skew_ms=skew_ms,
-            skew_error_ms=ping_ms / 2,
-            stores=tuple(stores),
-            runs_closed=len(rows) - len(silent),
+            facts=facts, risks=tuple(link.advice.risks(facts)),
+            ping_ms=ping_ms, skew_ms=skew_ms, skew_error_ms=ping_ms / 2,
+            stores=tuple(stores), runs_closed=len(rows) - len(silent),
             open_runs=tuple(sorted(silent, key=lambda each: -each.silent_s)),
-            delivery_ms=delivery_ms,
-            delivery_problem=problem,
-        )
+            delivery_ms=delivery_ms, delivery_problem=problem,
+        )  # fmt: skip
     finally:
         await link.aclose()
 
@@ -127,13 +120,11 @@ async def _clock(link: Link) -> tuple[float, float]:
     return min(looks)
 
 
-async def _rows(link: Link) -> dict[str, Sequence[Any]]:
+async def _rows(link: Link) -> dict[str, Row]:
     """Every run in the index: epoch, seq, status, ms since its last sign of life."""
-    rows: dict[str, Sequence[Any]] = {}
+    rows: dict[str, Row] = {}
     after = b"-"
-    while entries := await link.command(
-        link.control, "XRANGE", INDEX, after, "+", "COUNT", AT_ONCE
-    ):
+    while entries := await link.command("XRANGE", INDEX, after, "+", "COUNT", AT_ONCE):
         after = b"(" + entries[-1][0]
         run_ids = runs_in_index(entries)
         found = await look_up(link, run_ids)
@@ -141,14 +132,8 @@ async def _rows(link: Link) -> dict[str, Sequence[Any]]:
     return rows
 
 
-async def _stores(link: Link) -> list[str]:
-    names: Iterable[bytes] = await link.command(link.control, "SMEMBERS", CONSUMERS)
-    return sorted(name.decode(errors="replace") for name in names)
-
-
-async def _store(link: Link, name: str, rows: dict[str, Sequence[Any]]) -> StoreSeen:
-    answer = await link.command(link.control, "HGETALL", acks_key(name))
-    acks: dict[bytes, bytes] = answer or {}
+async def _store(link: Link, name: str, rows: dict[str, Row]) -> StoreSeen:
+    acks: dict[bytes, bytes] = await link.command("HGETALL", acks_key(name))
     seconds, micros = await link.control.time()
     last = acks.pop(b"", None)
     lags = [0]
@@ -165,14 +150,16 @@ async def _delivery(link: Link) -> tuple[float | None, str | None]:
     reader = link.client(_BLOCK_MS / 1_000 + 1)
     took = []
     try:
-        last = await link.command(link.control, "XADD", key, "*", "e", "")
-        await link.command(link.control, "EXPIRE", key, _KEY_S)
+        last = await link.command("XADD", key, "*", "e", "")
+        await link.command("EXPIRE", key, _KEY_S)
         for _ in range(_DELIVERIES):
-            reading = asyncio.create_task(_read(link, reader, key, last))
+            reading: asyncio.Future[Any] = asyncio.ensure_future(
+                reader.xread({key: last}, count=1, block=_BLOCK_MS)
+            )
             try:
                 await asyncio.sleep(0)
                 before = time.perf_counter()
-                last = await link.command(link.control, "XADD", key, "*", "e", "")
+                last = await link.command("XADD", key, "*", "e", "")
                 if await reading:
                     took.append((time.perf_counter() - before) * 1_000)
             finally:
@@ -183,9 +170,3 @@ async def _delivery(link: Link) -> tuple[float | None, str | None]:
         with contextlib.suppress(*FAILURES):
             await link.control.delete(key)
     return (median(took), None) if took else (None, f"{link.advice.place} delivers nothing")
-
-
-async def _read(link: Link, client: Redis, key: str, after: bytes) -> Any:
-    return await link.command(
-        client, "XREAD", "COUNT", 1, "BLOCK", _BLOCK_MS, "STREAMS", key, after
-    )

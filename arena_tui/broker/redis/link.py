@@ -13,10 +13,7 @@ from msgspec.structs import replace
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import (
-    NoPermissionError,
-    NoScriptError,
-)
+from redis.exceptions import NoPermissionError, NoScriptError
 
 from arena_tui.broker.redis.advice import COMMANDS, FAILURES, Advice, Facts, is_transient
 from arena_tui.broker.redis.connection import Line
@@ -42,7 +39,6 @@ class Link:
         clock: Monotonic seconds.
 
     Attributes:
-        reconnects: Number of recovered outages.
         failures: Failures here, for no fault of the server: what would fail again is set aside.
         control: The connection for everything but publishing and reading events.
     """
@@ -55,7 +51,6 @@ class Link:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.advice = Advice(url)
-        self.reconnects = 0
         self.failures = Failures(warnings)
         self._closing = False
         self._url = url
@@ -74,15 +69,12 @@ class Link:
     def client(self, timeout_s: float | None) -> Redis:
         """A client with one connection, made at first use; None is no timeout."""
         client: Redis = Redis.from_url(
-            self._url.reveal(),
-            single_connection_client=True,
-            socket_timeout=timeout_s,
-            socket_connect_timeout=self._timing.command_s,
-            retry=Retry(NoBackoff(), 0),
-            protocol=2,
-            client_name="arena-tui",
-        )
-        client.set_response_callback("XRANGE", _unparsed)
+            self._url.reveal(), single_connection_client=True, socket_timeout=timeout_s,
+            socket_connect_timeout=self._timing.command_s, retry=Retry(NoBackoff(), 0),
+            protocol=2, client_name="arena-tui",
+        )  # fmt: skip
+        # Entries are left as lists: dictionaries would only cost time.
+        client.set_response_callback("XRANGE", lambda response, **_: response)
         self._clients.append(client)
         return client
 
@@ -95,26 +87,18 @@ class Link:
         return f"{text} for {self._clock() - since:.0f} s"
 
     async def check(self) -> Facts:
-        """Connect, check the server, and load the scripts.
-
-        Raises:
-            BrokerError: It cannot be reached, refuses, or is too old; contains the remedy.
-        """
+        """Connect, check the server, and load the scripts; raises BrokerError with the remedy."""
         try:
-            await self._ping()
-            facts = await self.facts()
+            await self.control.ping()
+            facts = await self._facts()
             await self._load()
             denied: list[bytes] = await self.call(DENIED, args=COMMANDS)
         except FAILURES as error:
             raise BrokerError(self.advice.refusal(error)) from None
         return replace(facts, denied=tuple(each.split()[0].decode() for each in denied))
 
-    async def facts(self) -> Facts:
-        """Fetch what the server reports of itself.
-
-        Raises:
-            BrokerError: It is too old, or a cluster.
-        """
+    async def _facts(self) -> Facts:
+        """What the server reports of itself; raises BrokerError if it is too old, or a cluster."""
         try:
             info: dict[str, Any] = await self.control.info("everything")
         except NoPermissionError:
@@ -131,17 +115,14 @@ class Link:
                 f"the broker {place} is a Redis Cluster: use a single server (with replicas)"
             )
         return Facts(
-            product=product,
-            version=version,
-            memory=int(info.get("used_memory", 0)),
-            memory_max=int(info.get("maxmemory", 0)),
-            policy=str(info.get("maxmemory_policy", "")),
-            aof=bool(info.get("aof_enabled")),
-        )
+            product=product, version=version,
+            memory=int(info.get("used_memory", 0)), memory_max=int(info.get("maxmemory", 0)),
+            policy=str(info.get("maxmemory_policy", "")), aof=bool(info.get("aof_enabled")),
+        )  # fmt: skip
 
-    async def command(self, client: Redis, *words: str | bytes | int) -> Any:
-        """Execute a command on one of this link's clients."""
-        return await client.execute_command(*words)  # type: ignore[no-untyped-call]
+    async def command(self, *words: str | bytes | int) -> Any:
+        """Execute a command on the control connection."""
+        return await self.control.execute_command(*words)  # type: ignore[no-untyped-call]
 
     async def call(
         self, script: Script, keys: Sequence[str] = (), args: Sequence[str | int | bytes] = ()
@@ -196,21 +177,16 @@ class Link:
     def on_success(self, role: str) -> None:
         """Clear the role's problem; announces recovery when it was the last one."""
         if self._problems.pop(role, None) is not None and not self._problems:
-            self.reconnects += 1
             away_s = self._clock() - self._down_since
             self._warnings.add("link_restored", place=self.advice.place, away_s=away_s)
 
     def stop_retrying(self) -> None:
-        """End all retries."""
         self._closing = True
 
     async def aclose(self) -> None:
         """Close every connection, at once: one with unsent bytes waits for its timeout."""
         self._closing = True
         await asyncio.gather(*map(_close, self._clients))
-
-    async def _ping(self) -> None:
-        await self.control.ping()
 
     async def _load(self) -> None:
         for script in SCRIPTS:
@@ -220,11 +196,6 @@ class Link:
 async def _close(client: Redis) -> None:
     with contextlib.suppress(*FAILURES):
         await client.aclose()
-
-
-def _unparsed(response: Any, **_: Any) -> Any:
-    """Leave entries as lists: dictionaries would only cost time."""
-    return response
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -8,16 +8,8 @@ from typing import Final
 from arena_tui.broker.ledger import Ledger
 from arena_tui.broker.protocol import Cursor
 from arena_tui.broker.recent import Recent
+from arena_tui.broker.redis import findings
 from arena_tui.broker.redis.codec import NO_CURSOR
-from arena_tui.broker.redis.findings import (
-    Back,
-    EndLeft,
-    EndLost,
-    Finding,
-    GivenUp,
-    Renewed,
-    Skipped,
-)
 from arena_tui.broker.redis.scripts import events_key
 from arena_tui.broker.starting import reset_gaps
 from arena_tui.broker.stream import RunStream
@@ -67,11 +59,9 @@ class RunPosition:
         self.at = Cursor(stream.log.epoch, 0)
 
     def on_looked(self) -> None:
-        """It has been compared with the server."""
         self.looked_at = self.at
 
     def on_indexed(self, epoch: int) -> None:
-        """The index has told of the run under this epoch."""
         self.newest_epoch = epoch
 
     def is_overdue(self, now: float, gone_s: float) -> bool:
@@ -98,24 +88,24 @@ class RunPositions:
         self._ledger = ledger
         self._forgotten_epoch = 0  # newest epoch of a run evicted from `ended`
 
-    def apply(self, position: RunPosition, finding: Finding) -> None:
-        """Act on what was found of a run."""
+    def apply(self, position: RunPosition, finding: findings.Finding) -> None:
         match finding:
-            case Skipped(to_seq=to_seq):
+            case findings.Skipped(to_seq):
                 self.skip_to(position, to_seq)
-            case Renewed(epoch=epoch, ended=ended):
+            case findings.Renewed(epoch, ended):
                 self.renew(position, epoch, ended)
-            case EndLost():
-                self.end_lost(position)
-            case EndLeft():
-                self.end_left(position)
-            case Back():
+            case findings.EndLost():
+                self._ledger.end(position.stream)
+                self.end(position)
+            case findings.EndLeft():
+                position.stream.log.trim_to(position.stream.log.last)
+                self.end(position)
+            case findings.Back():
                 self.restore(position.run_id)
-            case GivenUp(lost=gap):
+            case findings.GivenUp(gap):
                 self.give_up(position, gap)
 
     def follow(self, stream: RunStream, at: Cursor) -> None:
-        """Read a run from this cursor on."""
         self.read[stream.log.run_id] = RunPosition(stream, at)
 
     def end(self, position: RunPosition) -> None:
@@ -148,11 +138,7 @@ class RunPositions:
         position.read_to(Cursor(epoch, to_seq))
 
     def renew(self, position: RunPosition, epoch: int, ended: Sequence[Cursor]) -> None:
-        """Go on under a new epoch: the stream was lost on the server.
-
-        Args:
-            ended: Last cursors of the run's earlier streams, as recorded.
-        """
+        """Go on under a new epoch: the stream was lost on the server; see `Renewed`."""
         run_id = position.run_id
         if position.stream.closed:
             ended = (*ended, position.at)  # whether recorded or not
@@ -160,18 +146,6 @@ class RunPositions:
         resets = [gap for gap in resets if gap not in position.stream.markers]
         position.go_on_in(self._ledger.renew(position.stream, epoch, resets))
         self._ledger.warnings.add("stream_renewed", run_id, lost=_lost(resets))
-
-    def end_lost(self, position: RunPosition) -> None:
-        """Stop reading a run whose end was lost, as its producer has recorded."""
-        self._ledger.end(position.stream)
-        self.end(position)
-
-    def end_left(self, position: RunPosition) -> None:
-        """Stop reading a run that its producer has left, and hold none of it: every durable
-        consumer has all of it."""
-        log = position.stream.log
-        log.trim_to(log.last)
-        self.end(position)
 
     def mark_gone(self, position: RunPosition, now: float) -> None:
         """Stop reading a run that is missing from the server; it may be restored."""

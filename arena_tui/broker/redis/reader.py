@@ -17,7 +17,6 @@ from arena_tui.broker.ledger import Ledger
 from arena_tui.broker.protocol import Cursor
 from arena_tui.broker.redis.advice import FAILURES, is_transient
 from arena_tui.broker.redis.codec import (
-    Entry,
     InvalidEntryError,
     RawEntry,
     decode_contiguous,
@@ -69,7 +68,6 @@ class Reader:
         self._line = link.line(timing.block_s)
 
     async def run(self) -> None:
-        """Read until cancelled."""
         attempt = 0
         away_at = 0.0
         while True:
@@ -90,7 +88,6 @@ class Reader:
                 attempt += 1
 
     async def catch_up(self) -> None:
-        """Discover the runs on the server."""
         await self._watcher.catch_up(self._line)
 
     async def recover(self, gap: Gap, next_epoch: int) -> tuple[list[Delivery], Gap | None]:
@@ -118,7 +115,7 @@ class Reader:
         """The oldest entries from `first` to `last`; none when the key is no longer a stream."""
         words = "XRANGE", key, first, last, "COUNT", AT_ONCE
         try:
-            entries: list[RawEntry] = await self._link.command(self._link.control, *words)
+            entries: list[RawEntry] = await self._link.command(*words)
         except ResponseError as error:
             if str(error).startswith("WRONGTYPE"):
                 return []
@@ -192,26 +189,27 @@ class Reader:
         """Append entries of which some are missing, foreign, or of another epoch."""
         for raw in entries:
             try:
-                entry = decode_entry(raw)
+                entry = decode_entry(position.run_id, raw)
             except InvalidEntryError as error:
                 self._quarantine(position, raw, error)
                 position.read_entry(raw[0])
                 continue
-            if entry.at > position.at:  # else a gap has been delivered for it already
-                if entry.at.epoch != position.at.epoch:
-                    await self._renew(position, entry)
-                if entry.at.seq != position.at.seq + 1:
-                    self._positions.skip_to(position, entry.at.seq - 1)
+            at = Cursor(entry.epoch, entry.seq)
+            if at > position.at:  # else a gap has been delivered for it already
+                if at.epoch != position.at.epoch:
+                    await self._renew(position, at.epoch)
+                if at.seq != position.at.seq + 1:
+                    self._positions.skip_to(position, at.seq - 1)
                 self._ledger.append(position.stream, entry.event, entry.raw)
-                position.read_to(entry.at)
+                position.read_to(at)
             position.read_entry(raw[0])
             if position.stream.closed:
                 break
 
-    async def _renew(self, position: RunPosition, entry: Entry) -> None:
+    async def _renew(self, position: RunPosition, epoch: int) -> None:
         """Renew the stream: it was lost on the server, and continues under a new epoch."""
         (row,) = await look_up(self._link, [position.run_id])
-        self._positions.renew(position, entry.at.epoch, parse_ended(row[4]) if row else ())
+        self._positions.renew(position, epoch, parse_ended(row[4]) if row else ())
 
     def _quarantine(self, position: RunPosition, raw: RawEntry, error: InvalidEntryError) -> None:
         """Append a gap for an entry that is not an event; it takes a seq if its id is one."""

@@ -23,17 +23,14 @@ _SHARED: Final = (_LUA / "shared.lua").read_text(encoding="utf-8")
 
 
 def events_key(run_id: str) -> str:
-    """Key of the run's stream."""
     return f"arena:{run_id}:events"
 
 
 def meta_key(run_id: str) -> str:
-    """Key of the run's metadata hash."""
     return f"arena:{run_id}:meta"
 
 
 def acks_key(consumer: str) -> str:
-    """Key of a durable consumer's cursors."""
     return f"arena:acks:{consumer}"
 
 

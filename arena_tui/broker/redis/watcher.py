@@ -196,9 +196,7 @@ class Watcher:
         on under a new epoch that has none yet."""
         at = position.at
         after = f"({position.after.decode()}"
-        left = await self._link.command(
-            self._link.control, "XRANGE", position.key, after, "+", "COUNT", 1
-        )
+        left = await self._link.command("XRANGE", position.key, after, "+", "COUNT", 1)
         if not left and position.at == at and (stalled := find_stalled(at, seen)):
             self._positions.apply(position, stalled)
 

@@ -24,15 +24,7 @@ from arena_tui.broker.redis.calls import Call, Job, PublishedRun
 from arena_tui.broker.redis.codec import NO_CURSOR, encode_meta
 from arena_tui.broker.redis.connection import Command
 from arena_tui.broker.redis.link import Link
-from arena_tui.broker.redis.scripts import (
-    APPEND,
-    CLOSED,
-    INDEX,
-    NO_RUN,
-    OPEN,
-    events_key,
-    meta_key,
-)
+from arena_tui.broker.redis.scripts import APPEND, CLOSED, INDEX, NO_RUN, OPEN, events_key, meta_key
 from arena_tui.broker.refused import Refused
 from arena_tui.errors import BrokerError, RunClosedError, UnknownRunError
 from arena_tui.events import Event, RunEnd, RunStart
@@ -120,7 +112,6 @@ class Writer:
         return job.seq
 
     async def publish_all(self, batch: Sequence[Outgoing]) -> Refused:
-        """Publish a batch; returns how many events were refused."""
         self._check_open()
         if not batch:
             return Refused()
@@ -131,7 +122,6 @@ class Writer:
         return job.refused
 
     async def run(self) -> None:
-        """Write until cancelled."""
         attempt = 0
         while True:
             while not self._calls:

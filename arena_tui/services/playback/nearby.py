@@ -54,5 +54,4 @@ class Nearby:
             self._held = {at: each for at, each in self._held.items() if first <= at <= last}
 
     def clear(self) -> None:
-        """Evict everything."""
         self._held.clear()

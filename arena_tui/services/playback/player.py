@@ -62,11 +62,7 @@ class Player:
         self._opened = False
 
     async def open(self) -> None:
-        """Find the run; go to its first event, or follow it if it is live. Idempotent.
-
-        Raises:
-            UnknownRunError: Neither the broker nor the store has it.
-        """
+        """Open the tape; go to the first event, or follow the run if it is live. Idempotent."""
         if self._opened:
             return
         await self._tape.open()
@@ -76,19 +72,15 @@ class Player:
         self._place(self._tape.last if self._tape.live else 1)
 
     def close(self) -> None:
-        """Stop reading."""
         self._tape.close()
 
     @property
     def position(self) -> Position:
-        """The current position."""
         delivery = self.delivery()
+        head, tape = self._head, self._tape
+        ts = delivery.event.ts if isinstance(delivery, Envelope) else None
         return Position(
-            mode=self._head.mode(self._tape.live),
-            at=self._head.at,
-            last=self._tape.last,
-            live=self._tape.live,
-            ts=delivery.event.ts if isinstance(delivery, Envelope) else None,
+            mode=head.mode(tape.live), at=head.at, last=tape.last, live=tape.live, ts=ts
         )
 
     @property
@@ -228,7 +220,6 @@ class Player:
         self._view_due = not self._fold_on()
 
     async def density(self, slices: int) -> Density:
-        """The run's events over time, in `slices` slices."""
         return await self._tape.density(slices)
 
     async def bookmark(self) -> bool | None:

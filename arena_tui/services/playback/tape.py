@@ -68,11 +68,7 @@ class RunTape:
         self._meta: RunMeta | None = None
 
     async def open(self) -> None:
-        """Find the run.
-
-        Raises:
-            UnknownRunError: Neither the broker nor the store has it.
-        """
+        """Find the run; raises UnknownRunError if neither the broker nor the store has it."""
         held = {info.meta.run_id: info for info in await self._runtime.broker.runs()}
         if self.run_id in held:
             if self._history is not None:
@@ -138,7 +134,6 @@ class RunTape:
         return view
 
     async def density(self, slices: int) -> Density:
-        """The run's events over time, in `slices` slices."""
         if not self._complete and self._history is not None:
             return await self._history.density(self.run_id, slices)
         return density_of(self._hot, slices, self._places.first_of)
@@ -165,7 +160,6 @@ class RunTape:
         return self._nearest(lambda each: needle in each.raw.decode().lower(), after, backwards)
 
     def close(self) -> None:
-        """Stop reading."""
         if self._reading is not None:
             self._reading.close()
             self._reading = None
@@ -185,7 +179,6 @@ class RunTape:
 
     @property
     def _complete(self) -> bool:
-        """Whether the whole run is in memory."""
         return bool(self._hot) and self._hot_from == 1
 
     @property
@@ -195,14 +188,10 @@ class RunTape:
         The gap for an earlier stream that the broker begins with is not: the store may have the
         events.
         """
-        return next(
-            (
-                self._places.first_of(each)
-                for each in self._hot
-                if self._history is None or not isinstance(each, Gap) or each.reason != "reset"
-            ),
-            self._places.last + 1,
-        )
+        for each in self._hot:
+            if self._history is None or not isinstance(each, Gap) or each.reason != "reset":
+                return self._places.first_of(each)
+        return self._places.last + 1
 
     def _hot_between(self, first: int, last: int) -> list[Delivery]:
         """What is at hand of these places, at most 1,000 deliveries."""

@@ -7,7 +7,6 @@ import pytest
 from arena_tui.broker.protocol import Cursor, RunMeta
 from arena_tui.broker.redis.codec import (
     NO_CURSOR,
-    Entry,
     InvalidEntryError,
     RawEntry,
     decode_contiguous,
@@ -79,7 +78,7 @@ def test_an_id_is_a_cursor_and_nonsense_is_none(raw: bytes | str, cursor: Cursor
 def test_an_entry_is_an_event_with_its_place_and_its_json() -> None:
     payload = encode_event(event := LogEvent(text="hi"))
 
-    assert decode_entry((b"7-3", [b"e", payload])) == Entry(Cursor(7, 3), event, payload)
+    assert decode_entry("a", (b"7-3", [b"e", payload])) == Envelope("a", 7, 3, event, payload)
 
 
 def test_ended_streams_are_cursors_and_nonsense_is_left_out() -> None:
@@ -101,7 +100,7 @@ def test_ended_streams_are_cursors_and_nonsense_is_left_out() -> None:
 )
 def test_only_what_stands_where_an_event_would_takes_its_seq(raw: RawEntry, has_seq: bool) -> None:
     with pytest.raises(InvalidEntryError) as raised:
-        decode_entry(raw)
+        decode_entry("a", raw)
 
     assert raised.value.has_seq is has_seq
 

@@ -188,7 +188,7 @@ def test_a_run_whose_end_was_lost_is_read_no_more_and_closed() -> None:
     positions = RunPositions(ledger)
     positions.follow(ledger.attach(RunMeta(run_id="a"), 7, 1), Cursor(7, 0))
 
-    positions.end_lost(positions.read["a"])
+    positions.apply(positions.read["a"], EndLost())
 
     assert (list(positions.read), positions.ended["a"]) == ([], Cursor(7, 0))
     assert ledger.streams["a"].closed
