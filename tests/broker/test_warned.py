@@ -83,7 +83,7 @@ WORDS: dict[Code, tuple[dict[str, Figure], str]] = {
 
 
 def warned(code: Code, figures: dict[str, Figure]) -> Warned:
-    return Warned(number=1, time=0.0, code=code, run_id="a", consumer="store", figures=figures)
+    return Warned(1, 0.0, code, "a", "store", figures)
 
 
 def calls() -> Iterator[tuple[str, Code, set[str] | None]]:
