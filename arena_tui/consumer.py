@@ -14,7 +14,7 @@ from arena_tui.config import Config, load_config
 from arena_tui.consumers.protocol import Consumer, ConsumerFactory, Context, Counters
 from arena_tui.errors import ArenaError, UsageError
 from arena_tui.events import Delivery, Envelope, Gap
-from arena_tui.services.ending import ending_signals
+from arena_tui.services.ending import ending_event
 from arena_tui.services.runtime import Runtime
 
 __all__ = [
@@ -47,6 +47,8 @@ def run(*consumers: ConsumerFactory, broker: str | None = None) -> None:
     """
     try:
         config = load_config(broker, store=False)
+        if not consumers:
+            raise UsageError("there is no consumer to run: give one, or more")
         if config.broker.kind == "memory":
             raise UsageError(
                 "a process of consumers alone needs a shared broker: set ARENA_BROKER to "
@@ -59,9 +61,7 @@ def run(*consumers: ConsumerFactory, broker: str | None = None) -> None:
 
 
 async def _run(config: Config, consumers: tuple[ConsumerFactory, ...]) -> None:
-    stopped = asyncio.Event()
-    for number in ending_signals():
-        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    stopped = ending_event()
     runtime = Runtime(config, consumers=consumers)
     try:
         await runtime.open()

@@ -9,6 +9,7 @@ ArenaError                  exit code 1
 │   ├── RunClosedError      2   publish after `run_end`
 │   ├── RunExistsError      2   a run id that is already open
 │   └── UnknownRunError     2   a run id that does not exist
+├── ConsumerError           3   a consumer cannot be made or started
 ├── RecordingError          3   a file cannot be recorded into
 └── StoreError              3   the store cannot be opened, read or written
     ├── StoreLockedError    3   another process owns the file
@@ -67,6 +68,12 @@ class UnknownRunError(BrokerError):
     """No run has that id."""
 
     exit_code = 2
+
+
+class ConsumerError(ArenaError):
+    """A consumer cannot be made or started, or breaks its contract."""
+
+    exit_code = 3
 
 
 class RecordingError(ArenaError):

@@ -39,10 +39,6 @@ class RunStats(Struct, frozen=True, kw_only=True):
     overflow: int
     consumers: tuple[RunProgress, ...]
 
-    def lag(self, consumer: str) -> int:
-        """Events that this durable consumer has yet to ack; 0 when there is no such consumer."""
-        return next((each.lag for each in self.consumers if each.name == consumer), 0)
-
 
 class ConsumerStats(Struct, frozen=True, kw_only=True):
     """One consumer's progress in all its runs, in events.

@@ -21,61 +21,51 @@ Code: TypeAlias = Literal[
     "store_log_cut", "store_log_mended", "store_moved",
 ]  # fmt: skip
 
-_WORDS: Final[Mapping[Code, tuple[Severity, str]]] = {
-    "high_water": (
-        "warning",
-        "run {run_id}: {lag:,} events not yet acked by {consumer}, {percent} % of capacity",
-    ),
-    "overflow": ("warning", "run {run_id}: overflow, {consumer} is losing events"),
-    "read_too_late": ("warning", "run {run_id}: {events:,} events were gone before they were read"),
-    "stream_renewed": (
-        "warning", "run {run_id}: its stream was made anew in Redis, {lost:,} events lost",
-    ),
-    "stream_gone": ("warning", "run {run_id}: its stream is gone from Redis"),
-    "run_given_up": ("warning", "run {run_id}: it does not come back, {lost:,} events lost"),
-    "run_missing": (
-        "warning", "run {run_id}: it is no longer in Redis, and what {consumer} lacks is lost",
-    ),
-    "run_left_out": ("warning", "left a run out: {why}"),
-    "entry_set_aside": ("warning", "run {run_id}: set entry {entry} aside: {why}"),
-    "server_risk": ("warning", "{risk}: {advice}"),
-    "link_down": ("warning", "{why}: trying again"),
-    "link_restored": ("warning", "{place} works again, after {away_s:.1f} s"),
-    "task_restarted": ("error", "the {task} failed and is started again: {why}"),
-    "work_failed": ("error", "{work} failed and goes on: {why}: see the log"),
-    "events_unpublished": (
-        "error", "{events:,} events could not be published: {why}: see the log",
-    ),
-    "consumer_failed": ("error", "{consumer}: {why}; events are held and tried again"),
-    "consumer_restored": ("warning", "{consumer} works again"),
-    "consumer_not_closed": ("error", "{consumer} cannot be closed: {why}"),
-    "script_failed": ("error", "{script} failed: {why}: see the log"),
-    "file_missing": ("warning", "{file} does not exist yet: waiting for it"),
-    "file_unreadable": ("warning", "cannot read {file}: {why}: trying again"),
-    "file_replaced": ("warning", "{file} was replaced: reading it from its beginning"),
-    "file_cut_short": ("warning", "{file} was cut short: reading it from its beginning"),
-    "file_left": ("error", "{file} is no longer followed: see the log, start again"),
-    "line_refused": ("error", "{file} line {line}: {why}"),
-    "lines_refused": ("info", "{file}: {lines:,} lines are not events: see the log"),
-    "store_log_cut": (
-        "error",
-        "the store's write-ahead log was damaged: its last {bytes:,} bytes could not be read; "
-        "the damaged one is {kept}",
-    ),
-    "store_log_mended": (
-        "error",
-        "the store's write-ahead log was damaged: kept what was whole ({whole:,} of {bytes:,} "
-        "bytes); the damaged one is {kept}",
-    ),
-    "store_moved": (
-        "error",
-        "the store could not be read and was moved to {kept}; a new one was begun ({why})",
-    ),
+_ERRORS: Final[frozenset[Code]] = frozenset({
+    "task_restarted", "work_failed", "events_unpublished", "consumer_failed",
+    "consumer_not_closed", "script_failed", "file_left", "line_refused",
+    "store_log_cut", "store_log_mended", "store_moved",
+})  # fmt: skip
+
+_WORDS: Final[Mapping[Code, str]] = {
+    "high_water": "run {run_id}: {lag:,} events not yet acked by {consumer}, "
+                  "{percent} % of capacity",
+    "overflow": "run {run_id}: overflow, {consumer} is losing events",
+    "read_too_late": "run {run_id}: {events:,} events were gone before they were read",
+    "stream_renewed": "run {run_id}: its stream was made anew in Redis, {lost:,} events lost",
+    "stream_gone": "run {run_id}: its stream is gone from Redis",
+    "run_given_up": "run {run_id}: it does not come back, {lost:,} events lost",
+    "run_missing": "run {run_id}: it is no longer in Redis, and what {consumer} lacks is lost",
+    "run_left_out": "left a run out: {why}",
+    "entry_set_aside": "run {run_id}: set entry {entry} aside: {why}",
+    "server_risk": "{risk}: {advice}",
+    "link_down": "{why}: trying again",
+    "link_restored": "{place} works again, after {away_s:.1f} s",
+    "task_restarted": "the {task} failed and is started again: {why}",
+    "work_failed": "{work} failed and goes on: {why}: see the log",
+    "events_unpublished": "{events:,} events could not be published: {why}: see the log",
+    "consumer_failed": "{consumer}: {why}; events are held and tried again",
+    "consumer_restored": "{consumer} works again",
+    "consumer_not_closed": "{consumer} cannot be closed: {why}",
+    "script_failed": "{script} failed: {why}: see the log",
+    "file_missing": "{file} does not exist yet: waiting for it",
+    "file_unreadable": "cannot read {file}: {why}: trying again",
+    "file_replaced": "{file} was replaced: reading it from its beginning",
+    "file_cut_short": "{file} was cut short: reading it from its beginning",
+    "file_left": "{file} is no longer followed: see the log, start again",
+    "line_refused": "{file} line {line}: {why}",
+    "lines_refused": "{file}: {lines:,} lines are not events: see the log",
+    "store_log_cut": "the store's write-ahead log was damaged: its last {bytes:,} bytes could not "
+                     "be read; the damaged one is {kept}",
+    "store_log_mended": "the store's write-ahead log was damaged: kept what was whole "
+                        "({whole:,} of {bytes:,} bytes); the damaged one is {kept}",
+    "store_moved": "the store could not be read and was moved to {kept}; "
+                   "a new one was begun ({why})",
 }  # fmt: skip
-"""How severe each is, and a template for `str.format`."""
+"""Templates for `str.format`."""
 
 
-class Warned(Struct, frozen=True, kw_only=True):
+class Warned(Struct, frozen=True):
     """One warning. As a string it is worded, for whoever shows it; that may hold any characters.
 
     Attributes:
@@ -95,7 +85,9 @@ class Warned(Struct, frozen=True, kw_only=True):
     @property
     def severity(self) -> Severity:
         """How severe it is; its level in the log."""
-        return _WORDS[self.code][0]
+        if self.code == "lines_refused":  # each was an error before
+            return "info"
+        return "error" if self.code in _ERRORS else "warning"
 
     def __str__(self) -> str:
         return worded(self)
@@ -103,7 +95,7 @@ class Warned(Struct, frozen=True, kw_only=True):
 
 def worded(warned: Warned) -> str:
     """The one wording of a warning, the same in the log, on the screen and on stderr."""
-    template = _WORDS[warned.code][1]
+    template = _WORDS[warned.code]
     if warned.figures.get("lost", 0) is None:
         template = template.replace("{lost:,}", "an unknown number of")
     return template.format(run_id=warned.run_id, consumer=warned.consumer, **warned.figures)

@@ -47,16 +47,8 @@ class Warnings:
         """Log a warning, with the traceback of `error`; count it and keep it."""
         with self._lock:
             self._counts[code] += 1
-            warned = self._keep(
-                Warned(
-                    number=self._number + 1,
-                    time=self._clock(),
-                    code=code,
-                    run_id=run_id,
-                    consumer=consumer,
-                    figures=figures,
-                )
-            )
+            number, now = self._number + 1, self._clock()
+            warned = self._keep(Warned(number, now, code, run_id, consumer, figures))
         _log.log(_LEVELS[warned.severity], warned, exc_info=error)
         return warned
 
@@ -65,8 +57,8 @@ class Warnings:
         logged nor counted again."""
         with self._lock:
             self._drop(warned)
-            figures = {**warned.figures, **figures}
             number, now = self._number + 1, self._clock()
+            figures = {**warned.figures, **figures}
             return self._keep(replace(warned, number=number, time=now, figures=figures))
 
     def withdraw(self, warned: Warned | None) -> None:

@@ -72,6 +72,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(words: list[str]) -> int:
     arguments = _parser(words[0]).parse_args(words)
+    from logging import NullHandler, getLogger
+
+    # Else logging prints to stderr what a command without a log says by itself.
+    getLogger("arena_tui").addHandler(NullHandler())
     try:
         code = arguments.function(arguments)
         sys.stdout.flush()

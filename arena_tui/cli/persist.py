@@ -21,7 +21,7 @@ from arena_tui.consumers.persister import PersisterStats
 from arena_tui.errors import StoreError, StoreLockedError, UsageError
 from arena_tui.events import utc_now
 from arena_tui.folds.accounts import Account
-from arena_tui.services.ending import ending_signals
+from arena_tui.services.ending import ending_event
 from arena_tui.services.runtime import Runtime
 
 _REPORT_INTERVAL_S: Final = 1.0
@@ -81,9 +81,7 @@ def persist(arguments: argparse.Namespace) -> int:
 
 async def _persist(config: Config, record: str | None) -> _Report:
     since = utc_now()
-    stopped = asyncio.Event()
-    for number in ending_signals():
-        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    stopped = ending_event()
     with Console() as console:
         runtime = Runtime(config, consumers=[recording(Path(record))] if record else [])
         try:

@@ -14,7 +14,7 @@ from arena_tui.broker.protocol import STORE, Cursor, RunInfo, RunState
 from arena_tui.broker.stats import BrokerStats, RunStats
 from arena_tui.consumers.protocol import Consumer, ConsumerInfo, ConsumerState, Context
 from arena_tui.events import Delivery, Envelope, Gap, RunStart
-from arena_tui.folds.accounts import Account
+from arena_tui.folds.accounts import Account, run_account
 from arena_tui.folds.view import Pane, RunView
 
 _RUNS_EVERY_S = 1.0
@@ -198,7 +198,7 @@ class Feed(Consumer):
         held, lag, lost = 0, 0 if stores else None, 0
         if stats is not None:
             held, lost = stats.held, stats.overflow
-            lag = stats.lag(STORE) if stores else None
+            lag = run_account(stats, STORE).in_flight if stores else None
         state = self._states.get(run_id, "open")
         live = view.totals.status == "running"
         key = (view.version, held, lag, lost, state)

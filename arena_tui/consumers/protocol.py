@@ -26,13 +26,14 @@ import socket
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, runtime_checkable
 
 from msgspec import Struct
 
 from arena_tui.broker.protocol import BrokerProtocol, Cursor, Start
 from arena_tui.broker.stats import ConsumerStats
 from arena_tui.config import Config, consumers_path
+from arena_tui.errors import ConsumerError
 from arena_tui.events import Delivery
 from arena_tui.folds.accounts import Account, account_of
 
@@ -54,13 +55,15 @@ class Counters(Struct, frozen=True, kw_only=True):
     lost_unknown: int = 0
 
 
+@runtime_checkable
 class Consumer(Protocol):
     """Processes the events of all runs, or of some. See the module for the guarantees.
 
     Attributes:
         name: Used in logs and counters; unique among the durable consumers of a broker.
         durable: Whether the broker holds events, as long as it can, until they are acked.
-        runs: The runs to subscribe to; None: all, including future ones.
+        runs: The runs to subscribe to, which the broker must hold by then; None: all, including
+            future ones.
         polled: Whether deliveries are handled only when the runtime's `catch_up` is called.
         batch_events: A batch is handed over at this many events,
         batch_interval_s: or when its oldest event has waited this long.
@@ -125,7 +128,13 @@ class Context:
         return self._history()
 
     def folder(self, name: str) -> Path:
-        """The folder for the own state of the consumer of this name, made if missing."""
+        """The folder for the own state of the consumer of this name, made if missing.
+
+        Raises:
+            ConsumerError: The name is none of a folder.
+        """
+        if not name or name.startswith(".") or Path(name).name != name:
+            raise ConsumerError(f"{name!r} cannot be the name of a folder: use letters and digits")
         folder = consumers_path() / name
         folder.mkdir(parents=True, exist_ok=True)
         return folder

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from arena_tui.broker.stats import RunStats
+
 
 class Account(Struct, frozen=True, kw_only=True):
     """What became of the events published to a durable consumer, in one run or in all:
@@ -42,3 +44,12 @@ def account_of(published: int, unacked: int, lost: int, lost_unknown: int = 0) -
         published=published, stored=rest - in_flight, in_flight=in_flight,
         lost=published - rest, lost_unknown=lost_unknown,
     )  # fmt: skip
+
+
+def run_account(stats: RunStats, consumer: str) -> Account:
+    """The account of one run with a durable consumer, as far as this process has seen it."""
+    published = stats.held + stats.trimmed
+    for each in stats.consumers:
+        if each.name == consumer:
+            return account_of(published, each.lag, each.overflow)
+    return Account(published=published, stored=published)

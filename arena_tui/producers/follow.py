@@ -87,6 +87,8 @@ class Follower:
 
     def start(self) -> None:
         """Start the reading thread, if there are any files."""
+        for file in self._files:
+            _log.info("following %s", file.path)
         if self._files:
             self._thread.start()
 
@@ -139,12 +141,12 @@ class _File:
     """One followed file. Belongs to the follower's thread.
 
     Attributes:
-        name: The file's name, for messages.
+        path, name: Where it is, and its name for warnings.
         refused: Bad lines so far.
     """
 
     def __init__(self, path: Path, open_run: OpenRun, emit: Publish, warnings: Warnings) -> None:
-        self._path = path
+        self.path = path
         self.name = path.name
         self._open_run = open_run
         self._emit = emit
@@ -165,7 +167,7 @@ class _File:
         """Publish the next lines; False when there are none now."""
         try:
             if self._source is None:
-                file = open(self._path, "rb", buffering=0, opener=_open_nonblocking)  # noqa: SIM115
+                file = open(self.path, "rb", buffering=0, opener=_open_nonblocking)  # noqa: SIM115
                 self._source = LineSource(file)
             moved = self._read(self._source) or self._restart_if_replaced(self._source)
         except FileNotFoundError:
@@ -203,7 +205,7 @@ class _File:
     def _restart_if_replaced(self, source: LineSource) -> bool:
         """At the end of the file, restart if it was replaced or truncated; False if it was not."""
         try:
-            now = self._path.stat()
+            now = self.path.stat()
         except FileNotFoundError:
             return False  # moved away: keep reading it until another file replaces it
         if not os.path.samestat(now, os.fstat(source.file.fileno())):

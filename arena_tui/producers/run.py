@@ -116,8 +116,10 @@ class Run:
         For logs written earlier or elsewhere: `with arena.run("chess").at(begun) as run: …`.
 
         Raises:
-            EventError: The time has no time zone.
+            EventError: It is no time, or has no time zone.
         """
+        if not isinstance(ts, datetime | None):
+            raise EventError(f"{ts!r:.100} is no time: give a datetime with a time zone")
         if ts is not None and ts.utcoffset() is None:
             raise EventError(
                 f"{ts} has no time zone: give one, as in ts.replace(tzinfo=timezone.utc)"

@@ -21,6 +21,7 @@ from arena_tui.errors import ArenaError, BrokerError, StoreError, UsageError
 from arena_tui.events import AgentInfo
 from arena_tui.producers.run import Run
 from arena_tui.producers.sink import MultiRunBrokerSink
+from arena_tui.services.consumption import Consumption
 from arena_tui.services.runtime import Runtime
 
 _log = logging.getLogger(__name__)
@@ -115,12 +116,13 @@ def connect(
         url: The broker's URL.
         db: The store's file; default as for the command (`ARENA_DB`, or the user's data folder).
         store: False to store nothing.
-        consumers: Make consumers that run beside, in the broker of this process; closing waits for
-            the durable ones.
+        consumers: Make consumers that run in the broker of this process until the connection is
+            closed, which waits for the durable ones.
 
     Raises:
-        UsageError: The kind of broker is unknown, its URL is invalid, or there are `consumers` and
-            the broker is shared.
+        UsageError: The kind of broker is unknown, its URL is invalid, there are `consumers` and
+            the broker is shared, or a durable one of the same name runs already.
+        ConsumerError: One of the consumers cannot be made or started.
         BrokerError: The server cannot be reached.
         StoreError: The store cannot be opened, for instance because another process holds it.
     """
@@ -164,19 +166,20 @@ class Connections:
     ) -> Arena:
         """See `connect`."""
         config = load_config(broker=broker, db=db, store=store)
-        if consumers and config.broker.kind != "memory":
+        if config.db is not None and config.db != ":memory:":
+            config = replace(config, db=os.path.realpath(config.db))
+        offered = self.offered
+        joins = offered if broker is None or (offered and broker == offered.config.broker) else None
+        if consumers and (joins.config if joins else config).broker.kind != "memory":
             raise UsageError(
                 "consumers of a shared broker run in a process of their own: "
                 "use arena_tui.consumer.run(…) there"
             )
-        if config.db is not None and config.db != ":memory:":
-            config = replace(config, db=os.path.realpath(config.db))
-        offered = self.offered
-        if offered is not None and broker in (None, offered.config.broker):
-            offered.consume_from_thread(consumers)
-            return Arena(offered.sink, lambda: None)
+        if joins is not None:
+            return Arena(joins.sink, partial(_take_back, joins, joins.lend(consumers)))
         with self._lock:
             own = self._own.get(config)
+            lent: list[Consumption[Any]] = []
             if own is None:
                 own = self._own[config] = _OwnRuntime(config, consumers)
                 # Only now that DuckDB is imported: exit handlers run last to first, and those of
@@ -184,9 +187,9 @@ class Connections:
                 atexit.unregister(self.close_forgotten)
                 atexit.register(self.close_forgotten)
             else:
-                own.runtime.consume_from_thread(consumers)
+                lent = own.runtime.lend(consumers)
             own.users += 1
-            return Arena(own.runtime.sink, partial(self._leave, own))
+            return Arena(own.runtime.sink, partial(self._leave, own, lent))
 
     def close_forgotten(self) -> None:
         """Close the runtimes still open at exit; failures are logged."""
@@ -196,16 +199,23 @@ class Connections:
             except Exception as error:  # noqa: BLE001 - the others must be closed, too
                 _log.error("%s", error, exc_info=None if isinstance(error, ArenaError) else error)
 
-    def _leave(self, own: _OwnRuntime) -> None:
+    def _leave(self, own: _OwnRuntime, lent: Sequence[Consumption[Any]]) -> None:
         """Release a runtime; the last connection closes it, and new ones wait meanwhile."""
         with self._lock:
             own.users -= 1
             if own.users == 0:
                 self._close(own)
+            else:
+                _take_back(own.runtime, lent)
 
     def _close(self, own: _OwnRuntime) -> None:
         self._own.pop(own.config, None)
         own.close()
+
+
+def _take_back(runtime: Runtime, lent: Sequence[Consumption[Any]]) -> None:
+    if lent and (unkept := runtime.take_back(lent)):
+        raise BrokerError(unkept)
 
 
 class _OwnRuntime:

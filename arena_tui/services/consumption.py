@@ -8,15 +8,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
-from typing import Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from msgspec.structs import asdict
 
 from arena_tui.broker.protocol import BrokerProtocol, Subscription
 from arena_tui.broker.stats import ConsumerStats
 from arena_tui.broker.warned import Code
-from arena_tui.consumers.protocol import Consumer, ConsumerInfo, ConsumerState
-from arena_tui.errors import ArenaError
+from arena_tui.consumers.checked import checked_acks, checked_start
+from arena_tui.consumers.protocol import Consumer, ConsumerInfo, ConsumerState, Counters
+from arena_tui.errors import ArenaError, BrokerError, ConsumerError
 from arena_tui.events import Delivery
 
 RETRY_S: Final = (0.5, 1.0, 2.0, 5.0)
@@ -29,6 +30,7 @@ _CATCH_UP_MAX: Final = 50_000
 """Most deliveries handled by one `catch_up`; the rest stays in the broker."""
 
 C = TypeVar("C", bound=Consumer)
+T = TypeVar("T")
 
 
 class Consumption(Generic[C]):
@@ -59,6 +61,8 @@ class Consumption(Generic[C]):
         self._in_hand: list[Delivery] = []
         self._reading = ConsumerStats(name=consumer.name, durable=consumer.durable)
         self._unacked = 0
+        self._counters = Counters()
+        self._stopping = False
         self.last_error: str | None = None
         self._failures = 0
         self._attempt = 0
@@ -77,26 +81,36 @@ class Consumption(Generic[C]):
 
     def info(self) -> ConsumerInfo:
         """A snapshot; once it is stopped, with the figures of that time."""
-        if self._subscription is not None:
-            self._reading, self._unacked = self._subscription.stats(), self.unacked
+        self._note_figures()
+        try:
+            self._counters = self.consumer.stats()
+        except Exception as error:  # noqa: BLE001 - its own counters are no reason to stop
+            if self._state == "ok":
+                self._fail(error)
         return ConsumerInfo(
             **asdict(self._reading), state=self._state, failures=self._failures,
-            last_error=self.last_error, unacked=self._unacked, stats=self.consumer.stats(),
+            last_error=self.last_error, unacked=self._unacked, stats=self._counters,
         )  # fmt: skip
 
     async def start(self) -> None:
         """Start the consumer and subscribe: from then on the broker holds events for it.
 
+        Nothing is left open when it fails.
+
         Raises:
-            Exception: Whatever the consumer's `start` raises; nothing is left open.
+            ArenaError: The consumer cannot start.
             UnknownRunError: The broker does not hold one of the runs.
             UsageError: A durable consumer of that name already exists.
         """
+        self._stopping = False
         try:
             self._subscription = await self._subscribe()
-        except BaseException:
+        except BaseException as error:
             await self._close_consumer()
-            raise
+            if isinstance(error, ArenaError) or not isinstance(error, Exception):
+                raise
+            why = str(error) or type(error).__name__
+            raise ConsumerError(f"{self.consumer.name} cannot start: {why}") from error
         self._recover()
         if not self.consumer.polled:
             self._task = asyncio.create_task(self._run(), name=self.consumer.name)
@@ -124,8 +138,9 @@ class Consumption(Generic[C]):
 
     def close(self) -> None:
         """Close the subscription; enough for a polled consumer without `aclose`. Idempotent."""
+        self._stopping = True
+        self._note_figures()
         if self._subscription is not None:
-            self._reading, self._unacked = self._subscription.stats(), self.unacked
             self._subscription.close()
             self._subscription = None
         self._state = "stopped"
@@ -177,15 +192,18 @@ class Consumption(Generic[C]):
         return batch
 
     async def _hand_over(self, batch: list[Delivery]) -> None:
-        cursors = await self.consumer.handle(batch)
+        kept = await self._uninterrupted(self.consumer.handle(batch))
         if self.consumer.durable and self._subscription is not None:
-            self._subscription.ack(cursors)
+            self._subscription.ack(checked_acks(self.consumer.name, kept))
         self._attempt = 0
         self._recover()
 
     async def _subscribe(self) -> Subscription:
         """Start the consumer and subscribe; an old subscription is closed only after `start`."""
-        start = await self.consumer.start()
+        given = await self._uninterrupted(self.consumer.start())
+        start = checked_start(self.consumer.name, given)
+        if self._stopping:
+            raise BrokerError(f"{self.consumer.name} was stopped while it started")
         if self._subscription is not None:
             self._subscription.close()
         consumer = self.consumer
@@ -193,6 +211,22 @@ class Consumption(Generic[C]):
             consumer.name, consumer.runs, start, consumer.durable, consumer.unfinished,
             consumer.identity,
         )  # fmt: skip
+
+    async def _uninterrupted(self, work: Coroutine[Any, Any, T]) -> T:
+        """Await the consumer's own code; to exit or to cancel itself is a failure like any other."""
+        try:
+            return await work
+        except SystemExit as error:
+            raise ConsumerError(f"it exits: {error}") from error
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            raise ConsumerError("what it awaits was cancelled") from error
+
+    def _note_figures(self) -> None:
+        if self._subscription is not None:
+            self._reading, self._unacked = self._subscription.stats(), self.unacked
 
     async def _restart(self) -> None:
         await self._close_consumer()
@@ -226,7 +260,7 @@ class Consumption(Generic[C]):
 
     async def _close_consumer(self) -> None:
         try:
-            await self.consumer.aclose()
+            await self._uninterrupted(self.consumer.aclose())
         except Exception as error:  # noqa: BLE001 - the others must be closed, too
             self._failures += 1
             self._warn("consumer_not_closed", error, why=str(error))

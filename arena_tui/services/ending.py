@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 from collections.abc import Iterator
 
@@ -11,3 +12,11 @@ def ending_signals() -> Iterator[signal.Signals]:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:
             yield number
+
+
+def ending_event() -> asyncio.Event:
+    """An event of the running loop that any of the signals sets."""
+    ending = asyncio.Event()
+    for number in ending_signals():
+        asyncio.get_running_loop().add_signal_handler(number, ending.set)
+    return ending

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from functools import partial
@@ -16,7 +17,9 @@ from arena_tui.broker.refused import Refused
 from arena_tui.broker.tasks import keep_quiet_of_lost_connections
 from arena_tui.broker.timing import Timing
 from arena_tui.config import Config
+from arena_tui.consumers.checked import made
 from arena_tui.consumers.protocol import Consumer, ConsumerFactory, ConsumerInfo, Context
+from arena_tui.errors import BrokerError
 from arena_tui.producers.follow import Follower
 from arena_tui.producers.sink import MultiRunBrokerSink
 from arena_tui.services.closing import Closing
@@ -31,6 +34,7 @@ _GIVE_UP_S = 10.0
 _GAMES_STOP_S = 5.0
 
 C = TypeVar("C", bound=Consumer)
+T = TypeVar("T")
 
 
 class Runtime:
@@ -71,18 +75,20 @@ class Runtime:
         self._follower: Follower | None = None
         self._storing_here = config.db is not None and not (producer and self.broker.shared)
         self._loop = asyncio.get_running_loop()
+        self._thread = threading.get_ident()
+        self._closed = False
         self._opening = asyncio.Lock()
         self._started = False
         self._give_up_s = give_up_s
         self._context = Context(self.broker, config, lambda: self.history)
         self._consumptions: list[Consumption[Any]] = []
-        self._to_start = deque(self._add(make) for make in consumers)
+        self._to_start = deque(self._add(partial(made, make)) for make in consumers)
 
     async def open(self) -> None:
         """Start the consumers, open the configured store, and start the broker. Idempotent.
 
         Raises:
-            Exception: Whatever the `start` of a consumer raises.
+            ConsumerError: One of the consumers cannot start.
             BrokerError: The broker cannot be reached.
             StoreError: The store cannot be opened; the broker runs without it.
         """
@@ -97,7 +103,9 @@ class Runtime:
         is made: once started, the broker reaps closed runs that no durable consumer waits for.
 
         Raises:
-            Exception: Whatever its `start` or `broker.subscribe` raises.
+            ConsumerError: It cannot start.
+            UsageError: A durable consumer of that name runs already.
+            BrokerError: The runtime is closed.
         """
         consumption = self._add(make)
         try:
@@ -107,12 +115,49 @@ class Runtime:
             raise
         return consumption
 
-    def consume_from_thread(self, makers: Iterable[ConsumerFactory]) -> None:
-        """`consume` each, from a thread other than the loop's."""
-        for make in makers:
-            asyncio.run_coroutine_threadsafe(self.consume(make), self._loop).result()
+    def lend(self, makers: Iterable[ConsumerFactory]) -> list[Consumption[Any]]:
+        """Run consumers of somebody else, all or none; from a thread other than the loop's."""
+        return self._from_thread(self._lend(makers))
+
+    def take_back(self, lent: Iterable[Consumption[Any]]) -> str | None:
+        """Stop what was lent, once it has all that was published; from another thread.
+
+        Returns what the durable ones could not keep, or None.
+        """
+        return self._from_thread(self._take_back(lent))
+
+    def _from_thread(self, work: Coroutine[Any, Any, T]) -> T:
+        if threading.get_ident() == self._thread:
+            work.close()
+            raise RuntimeError("this would wait for its own loop: call it from another thread")
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    async def _lend(self, makers: Iterable[ConsumerFactory]) -> list[Consumption[Any]]:
+        lent: list[Consumption[Any]] = []
+        try:
+            for make in makers:
+                lent.append(await self.consume(partial(made, make)))
+        except BaseException:
+            await self._drop(lent)
+            raise
+        return lent
+
+    async def _take_back(self, lent: Iterable[Consumption[Any]]) -> str | None:
+        closing = Closing(self._give_up_s)
+        await closing.save("publishing", self.sink.flush(), self._left)
+        await self._await_acks(closing, lent)
+        await self._drop(lent)
+        return "; ".join(self._unkept(closing.why, lent)) or None
+
+    async def _drop(self, lent: Iterable[Consumption[Any]]) -> None:
+        closing = Closing(self._give_up_s)
+        for each in lent:
+            await closing.let_go(f"the consumer {each.consumer.name}", each.stop())
+            self._consumptions.remove(each)
 
     def _add(self, make: Callable[[Context], C]) -> Consumption[C]:
+        if self._closed:
+            raise BrokerError("the runtime is closed: nothing more can be consumed")
         consumption = Consumption(make(self._context), self.broker)
         self._consumptions.append(consumption)
         return consumption
@@ -198,6 +243,7 @@ class Runtime:
         step that fails is logged and the next begins. Events that other processes published to a
         shared broker stay there for the next start, and storing them keeps nothing open.
         """
+        self._closed = True
         closing = Closing(self._give_up_s, within_s)
         if self._follower is not None:
             await closing.save("following files", self._follower.aclose(), self._left)
@@ -226,7 +272,7 @@ class Runtime:
             refused = refused.plus(*sink.stats().refused)
         if refused:
             told.append(f"{refused.events:,} events were refused: {refused.why}")
-        return "; ".join([*told, *self._unkept(closing.why)]) or None
+        return "; ".join([*told, *self._unkept(closing.why, self._consumptions)]) or None
 
     @property
     def unsent(self) -> int:
@@ -238,18 +284,28 @@ class Runtime:
         while the loop goes on."""
         unsent = self.unsent
         told = [f"{unsent:,} events are not published"] if unsent else []
-        return "; ".join([*told, *self._unkept("it took too long")]) or None
+        return "; ".join([*told, *self._unkept("it took too long", self._consumptions)]) or None
 
     async def _settle(self, closing: Closing) -> None:
         """Publish everything and end the runs; wait for all acks unless the broker is shared."""
         await closing.save("publishing", self.sink.aclose(), self._left)
         if not self.broker.shared:
-            runs = [info.meta.run_id for info in await self.broker.runs()]
-            durable = {e.consumer.name: e for e in self._consumptions if e.consumer.durable}
-            await asyncio.gather(*(
-                closing.save(name, self.broker.settled(runs, name), partial(_unacked, each))
-                for name, each in durable.items()
-            ))  # fmt: skip
+            await self._await_acks(closing, self._consumptions)
+
+    async def _await_acks(self, closing: Closing, some: Iterable[Consumption[Any]]) -> None:
+        """Wait until these consumers, if durable, have acked all that was published."""
+        runs = [info.meta.run_id for info in await self.broker.runs()]
+        durable = [each for each in some if each.consumer.durable]
+        await asyncio.gather(
+            *(
+                closing.save(
+                    each.consumer.name,
+                    self.broker.settled(runs, each.consumer.name),
+                    partial(_unacked, each),
+                )
+                for each in durable
+            )
+        )
 
     def _left(self) -> dict[str, int]:
         """What is not published, and what each durable consumer has not acked.
@@ -267,11 +323,11 @@ class Runtime:
                 left[consumer.name] = sum(own)
         return left
 
-    def _unkept(self, why: str | None) -> list[str]:
+    def _unkept(self, why: str | None, some: Iterable[Consumption[Any]]) -> list[str]:
         """A message for each durable consumer that has not acked some events, for a reason: of a
         shared broker, which keeps them, it may just not have come to that."""
         told = []
-        for each in self._consumptions:
+        for each in some:
             name, unacked = each.consumer.name, each.unacked
             reason = each.last_error or why
             done = "stored" if name == STORE else f"kept by {name}"

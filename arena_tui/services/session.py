@@ -86,8 +86,8 @@ class Session:
         `monotonic` is the clock for durations, in seconds."""
         self._monotonic = monotonic
         self.runtime = Runtime(self.config, consumers=self._consumers)
-        PROCESS.offer(self.runtime)
         self.feed = (await self.runtime.consume(partial(Feed, clock=monotonic))).consumer
+        PROCESS.offer(self.runtime)
 
     async def open(self) -> None:
         """Reach the broker, open the store, start following and playing; raises ArenaError."""
@@ -111,9 +111,11 @@ class Session:
         return Player(RunTape(run_id, self.runtime), self.history)
 
     def unsaved(self) -> str | None:
-        return self.runtime.unsaved()
+        return self.runtime.unsaved() if hasattr(self, "runtime") else None
 
     async def aclose(self, within_s: float) -> str | None:
         """End the games, store what they played, and close; see `Runtime.aclose`."""
+        if not hasattr(self, "runtime"):
+            return None
         PROCESS.withdraw(self.runtime)
         return await self.runtime.aclose(within_s)

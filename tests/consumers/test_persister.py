@@ -36,6 +36,7 @@ from arena_tui.events import (
     RunStart,
     TurnStart,
 )
+from arena_tui.folds.accounts import run_account
 from arena_tui.folds.totals import RunTotals
 from arena_tui.services.consumption import Consumption
 from arena_tui.store import ingest
@@ -330,7 +331,7 @@ async def test_a_refused_commit_is_tried_again_and_said(
         await scene.publish(5)
         await until(lambda: scene.storing.info().failures >= 3)
         refused, stored = scene.storing.info(), scene.persister.stats().stored
-        held = (await scene.broker.stats()).runs[0].lag("persister")
+        held = run_account((await scene.broker.stats()).runs[0], "persister").in_flight
         scene.database.refusing = ""
         await scene.settled()
 

@@ -8,9 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from arena_tui.broker.protocol import STORE, Cursor, Limits, RunMeta
-from arena_tui.broker.stats import RunStats
 from arena_tui.events import LogEvent
-from arena_tui.folds.accounts import Account, account_of
+from arena_tui.folds.accounts import Account, account_of, run_account
 from arena_tui.services.consumption import Consumption
 from tests.conftest import MakeBroker, arrived
 from tests.own_consumers import Onlooker
@@ -37,11 +36,6 @@ def test_it_reads_as_an_equation() -> None:
     assert str(account_of(1, 0, 0, 2)).endswith(" + lost 0, and an unknown number")
 
 
-def account_of_run(stats: RunStats) -> Account:
-    (store,) = stats.consumers
-    return account_of(stats.held + stats.trimmed, store.lag, store.overflow)
-
-
 async def test_a_run_and_all_runs_add_up_while_events_are_lost(make_broker: MakeBroker) -> None:
     broker = await make_broker(Limits(capacity=10, retain=3))
     store = broker.subscribe(STORE, durable=True)
@@ -56,7 +50,7 @@ async def test_a_run_and_all_runs_add_up_while_events_are_lost(make_broker: Make
 
     stats = await broker.stats()
 
-    runs = {each.run_id: account_of_run(each) for each in stats.runs}
+    runs = {each.run_id: run_account(each, STORE) for each in stats.runs}
     assert runs["b"] == Account(published=5, stored=4, in_flight=1)
     assert runs["a"] == Account(published=25, in_flight=10, lost=15)
     own = store.stats()

@@ -68,7 +68,9 @@ def paint_truth(
     """
     style = palette.bad if truth.account.lost or truth.account.lost_unknown else palette.text
     text = f" {truth_text(truth)}"
-    if since and cell_len(text) + len(since) + 8 <= width:
+    note = clean(note, 200) if note else ""
+    beside = cell_len(note) + 2 if note else 0
+    if since and cell_len(text) + len(since) + 8 + beside <= width:
         text = f" since {since}:{text}"
     left: list[Piece] = [(text, style)]
     if wrong := _wrong(truth, width - width_of(left)):
@@ -77,7 +79,7 @@ def paint_truth(
     if truth.store == "starting":
         left.append(("  opening the store …", palette.warn))
     if note:
-        left.append((f"  {clean(note, 200)}", palette.warn))
+        left.append((f"  {note}", palette.warn))
         return line(left, width, palette.dim)
     rate = truth.per_second[-1] if truth.per_second else 0
     recent = (spark(truth.per_second, 12).lstrip(), palette.accent)

@@ -96,6 +96,23 @@ def test_the_bar_says_since_when_it_counts_where_there_is_room(width: int, text:
     assert strip.text.startswith(text)
 
 
+@pytest.mark.parametrize(
+    ("width", "text"),
+    [
+        (80, " published 90,312 = stored 90,201 + in flight 111 + lost 0  it is waited for"),
+        (88, " published 90,312 = stored 90,201 + in flight 111 + lost 0  it is waited for"),
+        (89, " since 12:03: published 90,312 = stored 90,201 + in flight 111 + lost 0"
+             "  it is waited for"),
+    ],
+)  # fmt: skip
+def test_since_when_it_counts_makes_room_for_a_note(width: int, text: str) -> None:
+    truth = Truth(account=EVENTS, store="ok")
+
+    strip = paint_truth(truth, 10.0, 3.0, "it is waited for", Palette(), width, since="12:03")
+
+    assert strip.text.rstrip() == text
+
+
 @pytest.mark.parametrize("width", [1, 20, 57, 60, 80, 200])
 def test_what_is_wrong_never_breaks_the_bar(width: int) -> None:
     for fields in ({}, {"store": "error", "store_error": "漢字\x1b[31m" * 40}):

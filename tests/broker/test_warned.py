@@ -1,0 +1,131 @@
+"""Every warning has words of its own, and is given the figures they need."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+import arena_tui
+from arena_tui.broker.warned import Code, Figure, Warned, worded
+
+CODES = get_args(Code)
+
+WORDS: dict[Code, tuple[dict[str, Figure], str]] = {
+    "high_water": (
+        {"lag": 8_000, "percent": 80},
+        "run a: 8,000 events not yet acked by store, 80 % of capacity",
+    ),
+    "overflow": ({}, "run a: overflow, store is losing events"),
+    "read_too_late": ({"events": 1_200}, "run a: 1,200 events were gone before they were read"),
+    "stream_renewed": (
+        {"lost": 1_200}, "run a: its stream was made anew in Redis, 1,200 events lost",
+    ),
+    "stream_gone": ({}, "run a: its stream is gone from Redis"),
+    "run_given_up": (
+        {"lost": None}, "run a: it does not come back, an unknown number of events lost",
+    ),
+    "run_missing": ({}, "run a: it is no longer in Redis, and what store lacks is lost"),
+    "run_left_out": ({"why": "run a has no game"}, "left a run out: run a has no game"),
+    "entry_set_aside": (
+        {"entry": "7-1", "why": "no payload"}, "run a: set entry 7-1 aside: no payload",
+    ),
+    "server_risk": (
+        {"risk": "redis x forgets everything", "advice": "CONFIG SET appendonly yes"},
+        "redis x forgets everything: CONFIG SET appendonly yes",
+    ),
+    "link_down": ({"why": "no connection to redis x"}, "no connection to redis x: trying again"),
+    "link_restored": (
+        {"place": "redis x", "away_s": 2.04}, "redis x works again, after 2.0 s",
+    ),
+    "task_restarted": (
+        {"task": "reader of redis x", "why": "KeyError(1)"},
+        "the reader of redis x failed and is started again: KeyError(1)",
+    ),
+    "work_failed": (
+        {"work": "the heartbeat", "why": "KeyError(1)"},
+        "the heartbeat failed and goes on: KeyError(1): see the log",
+    ),
+    "events_unpublished": (
+        {"events": 2_000, "why": "no"}, "2,000 events could not be published: no: see the log",
+    ),
+    "consumer_failed": ({"why": "no"}, "store: no; events are held and tried again"),
+    "consumer_restored": ({}, "store works again"),
+    "consumer_not_closed": ({"why": "no"}, "store cannot be closed: no"),
+    "script_failed": ({"script": "x.py", "why": "no"}, "x.py failed: no: see the log"),
+    "file_missing": ({"file": "x"}, "x does not exist yet: waiting for it"),
+    "file_unreadable": (
+        {"file": "x", "why": "Is a directory"}, "cannot read x: Is a directory: trying again",
+    ),
+    "file_replaced": ({"file": "x"}, "x was replaced: reading it from its beginning"),
+    "file_cut_short": ({"file": "x"}, "x was cut short: reading it from its beginning"),
+    "file_left": ({"file": "x"}, "x is no longer followed: see the log, start again"),
+    "line_refused": ({"file": "x", "line": 1_200, "why": "no"}, "x line 1200: no"),
+    "lines_refused": ({"file": "x", "lines": 1_200}, "x: 1,200 lines are not events: see the log"),
+    "store_log_cut": (
+        {"bytes": 1_200, "kept": "b"},
+        "the store's write-ahead log was damaged: its last 1,200 bytes could not be read; "
+        "the damaged one is b",
+    ),
+    "store_log_mended": (
+        {"whole": 1_100, "bytes": 1_200, "kept": "b"},
+        "the store's write-ahead log was damaged: kept what was whole (1,100 of 1,200 bytes); "
+        "the damaged one is b",
+    ),
+    "store_moved": (
+        {"kept": "b", "why": "no"},
+        "the store could not be read and was moved to b; a new one was begun (no)",
+    ),
+}  # fmt: skip
+
+
+def warned(code: Code, figures: dict[str, Figure]) -> Warned:
+    return Warned(1, 0.0, code, "a", "store", figures)
+
+
+def calls() -> Iterator[tuple[str, Code, set[str] | None]]:
+    """Where the package warns: the place, the code, and the names of the figures, None where they
+    are added further on."""
+    for path in Path(arena_tui.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            match node:
+                case ast.Call(
+                    func=ast.Attribute(attr=called),
+                    args=[ast.Constant(value=str(code)), *_],
+                    keywords=keywords,
+                ) if code in CODES:
+                    figures = {each.arg for each in keywords if each.arg}
+                    at_once = called in ("add", "_warn")
+                    yield f"{path.name}:{node.lineno}", code, figures if at_once else None
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_every_warning_is_worded_in_one_line_with_its_figures(code: Code) -> None:
+    figures, words = WORDS[code]
+
+    assert worded(warned(code, figures)) == str(warned(code, figures)) == words
+
+
+def test_every_warning_is_given_the_figures_that_its_words_need() -> None:
+    lacking = [
+        f"{place}: {code} lacks {', '.join(sorted(lacks))}"
+        for place, code, given in calls()
+        if given is not None and (lacks := WORDS[code][0].keys() - given)
+    ]
+
+    assert lacking == []
+
+
+def test_every_warning_is_given_somewhere() -> None:
+    given = {code for _, code, _ in calls()}
+
+    assert set(CODES) - given == set()
+
+
+def test_what_a_user_wrote_is_no_template() -> None:
+    told = warned("run_left_out", {"why": "{lost:,} {why}"})
+
+    assert str(told) == "left a run out: {lost:,} {why}"
