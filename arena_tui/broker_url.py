@@ -51,7 +51,9 @@ class BrokerUrl:
             found = _parse(safe)
         except ValueError as error:
             self.problem = str(error)
-            found = _Parts(scheme=_known_scheme(safe), user="", after=safe, place="…", local=False)
+            scheme = safe.partition("://")[0]
+            known = scheme if scheme in _SCHEMES else "unknown"
+            found = _Parts(scheme=known, user="", after=safe, place="…", local=False)
         in_process = found.scheme == "memory"
         self.kind: Literal["memory", "redis"] = "memory" if in_process else "redis"
         self.place = found.place
@@ -158,13 +160,8 @@ def _decoded(text: str) -> str:
         return text
 
 
-def _known_scheme(text: str) -> str:
-    scheme = text.partition("://")[0]
-    return scheme if scheme in _SCHEMES else "unknown"
-
-
 def _parse(text: str) -> _Parts:
-    """Parse a URL that has no password.
+    """Parse what `split_password` returned.
 
     Raises:
         ValueError: The URL is invalid; the message says why and quotes at most its scheme.
@@ -177,19 +174,15 @@ def _parse(text: str) -> _Parts:
             f"unknown broker {_scheme_shown(text)!r}: "
             "use memory:, redis://host:6379/0, rediss://… or unix:///path"
         )
-    user, at, server = rest.rpartition("@") if scheme != "unix" else _split_path(rest)
+    named = "@" in rest and not rest.startswith("/")  # `split_password` quotes the user
+    user, server = rest.split("@", 1) if named else ("", rest)
     server, _, query = server.partition("?")
     options = {name.lower(): value for name, value in parse_qsl(query, keep_blank_values=True)}
-    user = user if at else quote(options.pop("username", ""), safe="")
+    user = user if named else quote(options.pop("username", ""), safe="")
     options.pop("username", None)
     if scheme == "unix":
         return _parse_path(server, user, options)
     return _parse_server(scheme, server, user, options)
-
-
-def _split_path(rest: str) -> tuple[str, str, str]:
-    at = _end_of_credentials(rest, is_path=True)
-    return (rest[:at], "@", rest[at + 1 :]) if at >= 0 else ("", "", rest)
 
 
 def _parse_path(server: str, user: str, options: dict[str, str]) -> _Parts:

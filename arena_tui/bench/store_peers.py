@@ -57,10 +57,8 @@ class SqliteRows:
 
     def __init__(self, path: Path) -> None:
         self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        self._connection.execute("PRAGMA journal_mode=WAL")
-        self._connection.execute("PRAGMA synchronous=FULL")
-        self._connection.execute(EVENTS)
-        self._connection.execute(RUNS)
+        for statement in ("PRAGMA journal_mode=WAL", "PRAGMA synchronous=FULL", EVENTS, RUNS):
+            self._connection.execute(statement)
         self._fold = Fold()
 
     def store(self, batch: Sequence[Envelope]) -> None:

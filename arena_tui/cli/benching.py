@@ -99,17 +99,10 @@ def _say_figures(target: str, figures: list[Figure]) -> None:
     for each in figures:
         repeated = each.figure == previous
         previous = each.figure
-        rows.append(
-            (
-                "" if repeated else each.figure,
-                "" if repeated else _text(each.value, each.unit),
-                each.peer,
-                _text(each.peer_value, each.unit),
-                _ratio(each.ratio),
-                each.goal or "",
-                {True: "met", False: "not met", None: ""}[each.met],
-            )
-        )
+        own = ("", "") if repeated else (each.figure, _text(each.value, each.unit))
+        peer = (each.peer, _text(each.peer_value, each.unit), _ratio(each.ratio))
+        met = {True: "met", False: "not met", None: ""}[each.met]
+        rows.append((*own, *peer, each.goal or "", met))
     say_table(_HEADER, rows)
     say()
 

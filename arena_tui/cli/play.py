@@ -11,7 +11,7 @@ from pathlib import Path
 from msgspec.structs import asdict
 
 from arena_tui.cli.arguments import Parser, add_no_store, add_record
-from arena_tui.cli.output import begin_log, harmless, say, say_json, tell
+from arena_tui.cli.output import begin_log, say, say_json, tell
 from arena_tui.config import Config, load_config
 from arena_tui.consumers.lines import recording
 from arena_tui.errors import ArenaError, BrokerError, StoreError, UsageError
@@ -59,49 +59,40 @@ def play(arguments: argparse.Namespace) -> int:
         rate_per_s=0.0,
     )
     log = begin_log(arguments.debug)
-    report = _Report(arguments.json)
     with quiet_fds(log):
-        code = asyncio.run(_play(config, spec, report, arguments.record))
-    report.end()
+        code, problems = asyncio.run(_play(config, spec, arguments))
+    for problem in problems:
+        tell(f"arena-tui: {problem}")
     return code
 
 
-class _Report:
-    """Says how each game went, as it ends."""
-
-    def __init__(self, as_json: bool) -> None:
-        self._json = as_json
-        self.problems: list[str] = []
-
-    def add(self, result: GameResult, spec: GameSpec) -> None:
-        if self._json:
-            say_json({"game": spec.game, "agents": spec.agents, **asdict(result)})
-        else:
-            scores = "  ".join(f"{agent} {score:g}" for agent, score in result.outcome.items())
-            reason = f"  ({result.reason})" if result.reason else ""
-            turns = f"{result.turns or 0:>4} turns"
-            say(f"{result.run_id}  {result.status:<9} {turns}  {scores}{reason}")
-        sys.stdout.flush()
-
-    def end(self) -> None:
-        """Print the problems, once all games are over and stored."""
-        for problem in self.problems:
-            tell(f"arena-tui: {harmless(problem)}")
+def _say_result(result: GameResult, spec: GameSpec, as_json: bool) -> None:
+    if as_json:
+        say_json({"game": spec.game, "agents": spec.agents, **asdict(result)})
+    else:
+        scores = "  ".join(f"{agent} {score:g}" for agent, score in result.outcome.items())
+        reason = f"  ({result.reason})" if result.reason else ""
+        turns = f"{result.turns or 0:>4} turns"
+        say(f"{result.run_id}  {result.status:<9} {turns}  {scores}{reason}")
+    sys.stdout.flush()
 
 
-async def _play(config: Config, spec: GameSpec, report: _Report, record: str | None) -> int:
+async def _play(
+    config: Config, spec: GameSpec, arguments: argparse.Namespace
+) -> tuple[int, list[str]]:
+    """The exit code, and the problems to tell once all games are over and stored."""
     loop = asyncio.get_running_loop()
-    consumers = [recording(Path(record))] if record else []
+    consumers = [recording(Path(arguments.record))] if arguments.record else []
     runtime = Runtime(config, producer=True, consumers=consumers)
     player: Player | None = None
     signalled: list[int] = []
     try:
         await runtime.open()
         warnings = runtime.broker.warnings.newest()
-        report.problems += [str(each) for each in warnings if each.severity == "error"]
+        notices = [str(each) for each in warnings if each.severity == "error"]
 
         def finished(result: GameResult) -> None:
-            loop.call_soon_threadsafe(report.add, result, spec)
+            loop.call_soon_threadsafe(_say_result, result, spec, arguments.json)
 
         player = await asyncio.to_thread(
             partial(Player, spec, runtime.sink.run, on_finished=finished)
@@ -120,8 +111,10 @@ async def _play(config: Config, spec: GameSpec, report: _Report, record: str | N
     if unsaved:
         raise StoreError(unsaved) if runtime.database else BrokerError(unsaved)
     if signalled:
-        return 128 + signalled[0]
-    crashed = [result for result in player.results if result.status == "crashed"]
-    for result in crashed:
-        report.problems.append(f"game {result.index} crashed: {result.reason}")
-    return ArenaError.exit_code if crashed else 0
+        return 128 + signalled[0], notices
+    crashed = [
+        f"game {result.index} crashed: {result.reason}"
+        for result in player.results
+        if result.status == "crashed"
+    ]
+    return (ArenaError.exit_code if crashed else 0), [*notices, *crashed]

@@ -128,7 +128,10 @@ class _Reader:
 
     def _end(self, error: Exception | None = None) -> None:
         if not self._ended.done():
-            self._ended.set_exception(error) if error else self._ended.set_result(None)
+            if error is None:
+                self._ended.set_result(None)
+            else:
+                self._ended.set_exception(error)
 
 
 def _open(name: str) -> FileIO:

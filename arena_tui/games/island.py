@@ -73,13 +73,10 @@ class Island:
 
     def state(self) -> str:
         """Positions, chests and purses as JSON."""
-        return msgspec.json.encode(
-            {
-                "at": {name: _cell(cell) for name, cell in self._at.items()},
-                "chests": {_cell(cell): coins for cell, coins in self._chests.items()},
-                "purses": self.purses,
-            }
-        ).decode()
+        at = {name: _cell(cell) for name, cell in self._at.items()}
+        chests = {_cell(cell): coins for cell, coins in self._chests.items()}
+        state = {"at": at, "chests": chests, "purses": self.purses}
+        return msgspec.json.encode(state).decode()
 
     def tide(self) -> tuple[str, str]:
         """Replace one chest by another elsewhere; returns a description of each."""
@@ -140,9 +137,7 @@ def _letters(names: Sequence[str]) -> list[str]:
     """A distinct letter per name: the first of its own that is still free."""
     letters: list[str] = []
     for name in names:
-        wanted = [
-            letter for letter in f"{name}ABCDEFGHIJKLMNOPQRSTUVWXYZ".upper() if letter.isalpha()
-        ]
+        wanted = filter(str.isalpha, f"{name}ABCDEFGHIJKLMNOPQRSTUVWXYZ".upper())
         letters.append(next((letter for letter in wanted if letter not in letters), "?"))
     return letters
 

@@ -134,20 +134,18 @@ def derive_seed(seed: int, *parts: str | int) -> int:
     return int.from_bytes(hashlib.blake2b(text, digest_size=4).digest(), "big") >> 1
 
 
-DEMO_SPECS: Final = tuple(
-    GameSpec.parse(text)
-    for text in (
-        "connect_four mcts:400 mcts:100 delay=0.8",
-        "chess minimax:2 mcts:30 delay=1.0 max_turns=300",
-        "2048 mcts:60 delay=0.4",
-        "othello mcts:60 minimax:1 delay=0.7",
-        "go(board_size=9) mcts:60 mcts:30 delay=0.6 max_turns=160",
-        "hex(board_size=7) mcts:300 mcts:100 delay=0.7",
-        "backgammon mcts:20 random delay=0.9",
-        "leduc_poker mcts:200 random delay=1.1",
-        "synth agents=3 rate=3",
-    )
-)
+_DEMO: Final = """\
+connect_four mcts:400 mcts:100 delay=0.8
+chess minimax:2 mcts:30 delay=1.0 max_turns=300
+2048 mcts:60 delay=0.4
+othello mcts:60 minimax:1 delay=0.7
+go(board_size=9) mcts:60 mcts:30 delay=0.6 max_turns=160
+hex(board_size=7) mcts:300 mcts:100 delay=0.7
+backgammon mcts:20 random delay=0.9
+leduc_poker mcts:200 random delay=1.1
+synth agents=3 rate=3
+"""
+DEMO_SPECS: Final = tuple(map(GameSpec.parse, _DEMO.splitlines()))
 """Games at a pace people can follow, light enough to run side by side."""
 
 _DEMO_WITHOUT_GAMES: Final = tuple(

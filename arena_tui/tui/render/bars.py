@@ -107,7 +107,7 @@ def _wrong(truth: Truth, room: int) -> str:
         wrong.append(f"store failing: {clean(truth.store_error, 160)}")
     if truth.link:
         wrong.append(clean(truth.link, 160))
-    room -= sum(2 for _ in wrong)
+    room -= 2 * len(wrong)
     text = ""
     for left, each in zip(range(len(wrong), 0, -1), wrong, strict=True):
         others = sum(map(cell_len, wrong[len(wrong) - left + 1 :]))

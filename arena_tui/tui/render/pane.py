@@ -79,17 +79,11 @@ def _top(pane: Pane, palette: Palette, width: int, edge: Style) -> list[Piece]:
     if len(title) > room:
         title = fit(title.rstrip(), max(0, room - 1)) + " " if room > 3 else ""
     name = palette.accent if edge is palette.accent else palette.strong
-    return fitted(
-        [
-            ("╭─"[: 1 if len(title) >= room else 2], edge),
-            (title, name),
-            ("─" * (width - 2 - len(title) - len(state) - (0 if len(title) >= room else 1)), edge),
-            (state, getattr(palette, state_style_name(pane))),
-            ("╮", edge),
-        ],
-        width,
-        edge,
-    )
+    corner = "╭" if len(title) >= room else "╭─"
+    rule = "─" * (width - 1 - len(corner) - len(title) - len(state))
+    style = getattr(palette, state_style_name(pane))
+    pieces = [(corner, edge), (title, name), (rule, edge), (state, style), ("╮", edge)]
+    return fitted(pieces, width, edge)
 
 
 def _bottom(pane: Pane, palette: Palette, width: int, edge: Style) -> list[Piece]:
