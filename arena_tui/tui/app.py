@@ -18,7 +18,7 @@ from textual.screen import Screen
 
 from arena_tui.errors import ArenaError, UsageError
 from arena_tui.services.session import Session
-from arena_tui.tui.background import AppTasks, LeavingSignals
+from arena_tui.tui.background import AppTasks, LeavingSignals, save_picture
 from arena_tui.tui.driver import TerminalDriver
 from arena_tui.tui.frames import FrameLoop
 from arena_tui.tui.render.clean import clean
@@ -150,6 +150,7 @@ class ArenaApp(App[int]):
         yield SystemCommand("New game", "Start a game here", self.action_new_game)
         yield SystemCommand("Help", "All keys", self.action_help)
         yield SystemCommand("Theme", "Change the colours", self.action_change_theme)
+        yield SystemCommand("Picture", "Save the screen as an SVG", partial(save_picture, self))
         yield SystemCommand("Quit", "End the games played here and leave", self.action_quit)
         if isinstance(screen, ArenaScreen):
             yield from screen.commands()

@@ -1,4 +1,4 @@
-"""What the app does beside its screens: background tasks and signals."""
+"""What the app does beside its screens: background tasks, signals and screenshots."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import contextlib
 import logging
 import signal
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import Any
 
 from textual.app import App
@@ -67,3 +68,13 @@ class LeavingSignals:
     def restore(self) -> None:
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
+
+
+def save_picture(app: App[int]) -> None:
+    """Save the screen as an SVG in the working directory, and say where."""
+    try:
+        path = app.save_screenshot(path=str(Path.cwd()))
+    except OSError as error:
+        app.notify(f"cannot save here: {error.strerror}", severity="error")
+    else:
+        app.notify(f"saved {path}")
