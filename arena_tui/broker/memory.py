@@ -80,14 +80,10 @@ class InProcessBroker:
                 stream.on_alive(self._clock())
 
     def subscribe(
-        self,
-        name: str,
-        runs: Collection[str] | None = None,
-        start: Start = "oldest",
-        durable: bool = False,
-        unfinished: Collection[str] = (),  # a process has no runs of an earlier one
-        identity: str | None = "",
-    ) -> Subscription:
+        self, name: str, runs: Collection[str] | None = None, start: Start = "oldest",
+        durable: bool = False, unfinished: Collection[str] = (), identity: str | None = "",
+    ) -> Subscription:  # fmt: skip
+        # None is unfinished: a process has no runs of an earlier one.
         return self._ledger.subscribe(name, runs, start, durable, identity=identity or name)
 
     def stream(self, run_id: str, from_seq: int = 1) -> AsyncIterator[Delivery]:

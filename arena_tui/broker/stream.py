@@ -92,13 +92,9 @@ class RunStream:
     )  # fmt: skip
 
     def __init__(
-        self,
-        meta: RunMeta,
-        log: RunLog,
-        alive_at: float,
-        ended_streams: Sequence[Cursor] = (),
+        self, meta: RunMeta, log: RunLog, alive_at: float, ended_streams: Sequence[Cursor] = (),
         newest: int = 0,
-    ) -> None:
+    ) -> None:  # fmt: skip
         self.meta = meta
         self.log = log
         self.ended_streams = tuple(ended_streams)
@@ -145,10 +141,6 @@ class RunStream:
             for stream in self.chain()
             if name in stream.progress
         )
-
-    def acked_by_all(self) -> int:
-        """The seq up to which every durable consumer has acked this stream."""
-        return min((each.acked for each in self.progress.values()), default=self.log.born_at - 1)
 
     def ack(self, name: str, cursor: Cursor) -> bool:
         """Record a durable consumer's ack; returns whether it acked anything new."""

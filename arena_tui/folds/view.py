@@ -187,15 +187,9 @@ class RunView:
         return self._first_seq > 1
 
     def pane(
-        self,
-        now: float,
-        run_state: RunState,
-        held: int,
-        capacity: int,
-        lag: int | None,
-        overflow: int,
-        stored: RunTotals | None = None,
-    ) -> Pane:
+        self, now: float, run_state: RunState, held: int, capacity: int, lag: int | None,
+        overflow: int, stored: RunTotals | None = None,
+    ) -> Pane:  # fmt: skip
         """Snapshot the run; `stored`: the totals of the whole run, if the store has them."""
         totals = self.totals
         whole = stored if self.partial and stored is not None else totals

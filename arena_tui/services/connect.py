@@ -156,12 +156,9 @@ class Connections:
             self.offered = None
 
     def connect(
-        self,
-        broker: BrokerUrl | None,
-        db: str | None,
-        store: bool,
+        self, broker: BrokerUrl | None, db: str | None, store: bool,
         consumers: Sequence[ConsumerFactory] = (),
-    ) -> Arena:
+    ) -> Arena:  # fmt: skip
         """See `connect`."""
         config = load_config(broker=broker, db=db, store=store)
         if consumers and config.broker.kind != "memory":

@@ -53,15 +53,10 @@ class Runtime:
     """
 
     def __init__(
-        self,
-        config: Config,
-        limits: Limits | None = None,
-        *,
-        consumers: Iterable[ConsumerFactory] = (),
-        producer: bool = False,
-        give_up_s: float = _GIVE_UP_S,
-        timing: Timing | None = None,
-    ) -> None:
+        self, config: Config, limits: Limits | None = None, *,
+        consumers: Iterable[ConsumerFactory] = (), producer: bool = False,
+        give_up_s: float = _GIVE_UP_S, timing: Timing | None = None,
+    ) -> None:  # fmt: skip
         self.config = config
         self.broker = _broker(config, limits, producer, timing)
         self.notices: list[str] = []

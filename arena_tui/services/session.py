@@ -42,13 +42,9 @@ class Session:
     feed: Feed
 
     def __init__(
-        self,
-        config: Config,
-        playables: Sequence[Playable] = (),
-        continuous: bool = False,
-        follow: Sequence[Path] = (),
-        consumers: Sequence[ConsumerFactory] = (),
-    ) -> None:
+        self, config: Config, playables: Sequence[Playable] = (), continuous: bool = False,
+        follow: Sequence[Path] = (), consumers: Sequence[ConsumerFactory] = (),
+    ) -> None:  # fmt: skip
         self.config = config
         self.frame = Frame()
         self._playables = playables

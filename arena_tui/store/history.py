@@ -37,15 +37,9 @@ class History:
         self._database = database
 
     async def runs(
-        self,
-        where: str = "TRUE",
-        parameters: Sequence[Any] = (),
-        *,
-        sort: SortKey = "started_at",
-        descending: bool = True,
-        limit: int = WINDOW,
-        offset: int = 0,
-    ) -> list[RunTotals]:
+        self, where: str = "TRUE", parameters: Sequence[Any] = (), *, sort: SortKey = "started_at",
+        descending: bool = True, limit: int = WINDOW, offset: int = 0,
+    ) -> list[RunTotals]:  # fmt: skip
         """One page of the matching runs, sorted; `parse_filter` makes `where` and `parameters`."""
         return await self._database.read(
             partial(read_runs, where=where, parameters=parameters, sort=sort,
@@ -152,15 +146,9 @@ class History:
 
 
 def read_runs(
-    connection: Connection,
-    where: str = "TRUE",
-    parameters: Sequence[Any] = (),
-    *,
-    sort: SortKey = "started_at",
-    descending: bool = True,
-    limit: int = WINDOW,
-    offset: int = 0,
-) -> list[RunTotals]:
+    connection: Connection, where: str = "TRUE", parameters: Sequence[Any] = (), *,
+    sort: SortKey = "started_at", descending: bool = True, limit: int = WINDOW, offset: int = 0,
+) -> list[RunTotals]:  # fmt: skip
     """See `History.runs`."""
     direction = "DESC" if descending else "ASC"
     by = _SORTED_BY.get(sort, sort)

@@ -148,14 +148,9 @@ class RedisBroker:
             await self._beats.send(runs)
 
     def subscribe(
-        self,
-        name: str,
-        runs: Collection[str] | None = None,
-        start: Start = "oldest",
-        durable: bool = False,
-        unfinished: Collection[str] = (),
-        identity: str | None = "",
-    ) -> Subscription:
+        self, name: str, runs: Collection[str] | None = None, start: Start = "oldest",
+        durable: bool = False, unfinished: Collection[str] = (), identity: str | None = "",
+    ) -> Subscription:  # fmt: skip
         if not durable:
             return self._ledger.subscribe(name, runs, start, durable, self._recover)
         known_as = f"{self._own} {name}" if identity is None else identity or name

@@ -39,15 +39,10 @@ class Watcher:
     """
 
     def __init__(
-        self,
-        link: Link,
-        ledger: Ledger,
-        positions: RunPositions,
-        timing: Timing,
-        furthest: Callable[[str], Cursor],
-        on_attach: Callable[[RunStream], None],
+        self, link: Link, ledger: Ledger, positions: RunPositions, timing: Timing,
+        furthest: Callable[[str], Cursor], on_attach: Callable[[RunStream], None],
         arrived: asyncio.Event,
-    ) -> None:
+    ) -> None:  # fmt: skip
         self.index = b"0-0"
         self._link = link
         self._ledger = ledger
