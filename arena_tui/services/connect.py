@@ -52,16 +52,10 @@ class Arena:
         self.close()
 
     def run(
-        self,
-        game: str,
-        agents: Sequence[str | AgentInfo] = (),
-        *,
-        run_id: str | None = None,
-        seed: int | None = None,
-        label: str | None = None,
-        tags: Sequence[str] = (),
+        self, game: str, agents: Sequence[str | AgentInfo] = (), *, run_id: str | None = None,
+        seed: int | None = None, label: str | None = None, tags: Sequence[str] = (),
         config: Mapping[str, Any] | None = None,
-    ) -> Run:
+    ) -> Run:  # fmt: skip
         """Create a run, a context manager: `run_start` on entering, `run_end` on leaving.
 
         Args:
