@@ -23,10 +23,6 @@ class InProcessBroker:
     """See `BrokerProtocol`. All methods must be called on the thread of the loop that made it.
 
     Other threads publish through `MultiRunBrokerSink`; a call from one raises RuntimeError.
-
-    Args:
-        limits: How much is held.
-        clock: Seconds since 1970; injected in tests.
     """
 
     def __init__(

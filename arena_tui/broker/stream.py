@@ -70,7 +70,6 @@ class RunStream:
     Attributes:
         ended_streams: Last cursor of each earlier stream of the run, as recorded upstream.
         closed: Whether `run_end` is in the log.
-        reaped: Whether the ledger has evicted the run.
         markers: Losses of unknown length, where they lie in the log.
         resets: Gaps that end a stream which was lost upstream and replaced.
         lost: Seqs of the run, in all its epochs, that any durable consumer lost.
@@ -82,7 +81,6 @@ class RunStream:
         seen: Newest seq when `info` was last called. Of a run attached from upstream: its newest
             seq at that time, for reading old events is no sign of life.
         followers: Subscriptions to specific runs that include this one.
-        progress: By name of durable consumer.
         alarm_at: Newest seq at which any durable consumer's lag crosses its next high-water mark.
     """
 

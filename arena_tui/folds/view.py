@@ -120,10 +120,8 @@ class RunView:
     """Folds one run's deliveries, in order; `now` is in seconds, from any monotonic clock.
 
     Attributes:
-        totals: The run's totals.
         board: Text of the newest observation.
         player: Whose turn it is.
-        tallies: Tallies by agent id.
         recent: The newest deliveries, newest last.
         version: Increases with every change.
     """

@@ -59,7 +59,6 @@ class Arena:
         """Create a run, a context manager: `run_start` on entering, `run_end` on leaving.
 
         Args:
-            game: Name of the game.
             agents: The players: ids, or ids with names and specs.
             run_id: A unique id, 1 to 128 of `A-Z a-z 0-9 . _ : -`; None generates one.
         """
@@ -106,7 +105,6 @@ def connect(
     blocks. Once it is back they are published in order, each once.
 
     Args:
-        url: The broker's URL.
         db: The store's file; default as for the command (`ARENA_DB`, or the user's data folder).
         store: False to store nothing.
         consumers: Make consumers that run beside, in the broker of this process; closing waits for
@@ -200,12 +198,7 @@ class Connections:
 
 
 class _OwnRuntime:
-    """A runtime on an event loop in its own thread, shared by connections of the same config.
-
-    Attributes:
-        config: The settings it was opened with.
-        users: Number of open connections.
-    """
+    """A runtime on an event loop in its own thread, shared by connections of the same config."""
 
     def __init__(self, config: Config, consumers: Sequence[ConsumerFactory]) -> None:
         self.config = config

@@ -41,7 +41,6 @@ class Consumption(Generic[C]):
         on_failure: Called with a message when the consumer starts to fail, once until it recovers.
 
     Attributes:
-        consumer: The consumer being run.
         last_error: Why the last attempt failed; None once one succeeded.
     """
 

@@ -37,14 +37,11 @@ class Runtime:
     """Everything behind the screen. Create and use it on one event loop; `aclose` it at the end.
 
     Args:
-        config: The settings in force.
         producer: Whether this process only publishes: with a shared broker it then neither stores
             nor reads.
-        limits: How much the broker holds.
         consumers: Make consumers that run from `open` until `aclose`.
         give_up_s: How long `aclose` waits while nothing is published and no durable consumer
             makes progress.
-        timing: Intervals and timeouts of a shared broker's background work.
 
     Attributes:
         broker, sink, games: Set from the start.

@@ -27,7 +27,6 @@ class Session:
     It may be created anywhere; everything else happens on one event loop.
 
     Args:
-        config: Settings.
         playables: Games and scripts to start on opening.
         continuous: Whether a new game starts when one of `playables` ends.
         follow: JSON Lines files to show as they grow.
