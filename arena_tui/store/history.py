@@ -109,14 +109,13 @@ class History:
         """Position of the first event after `at`, or the last before, that meets the condition."""
         beyond, direction = (BEFORE, "DESC") if backwards else (f"NOT {BEFORE}", "ASC")
         seq = at.seq if backwards else at.seq + 1
-        rows = await self._database.read(
-            lambda connection: connection.execute(
-                f"SELECT epoch, seq FROM events WHERE run_id = $run AND {beyond} AND {condition} "
-                f"ORDER BY epoch {direction}, seq {direction} LIMIT 1",
-                {"run": run_id, "wanted": wanted, "epoch": at.epoch, "seq": seq},
-            ).fetchall()
+        query = (
+            f"SELECT epoch, seq FROM events WHERE run_id = $run AND {beyond} AND {condition} "
+            f"ORDER BY epoch {direction}, seq {direction} LIMIT 1"
         )
-        return Cursor(*rows[0]) if rows else None
+        values = {"run": run_id, "wanted": wanted, "epoch": at.epoch, "seq": seq}
+        found = await self._database.read(lambda each: each.execute(query, values).fetchone())
+        return Cursor(*found) if found else None
 
     async def bookmark(self, run_id: str, epoch: int, seq: int, note: str, at: datetime) -> bool:
         """Toggle a bookmark; returns whether it is now set."""
@@ -173,5 +172,5 @@ def read_run(connection: Connection, run_id: str) -> RunTotals:
 
 
 def _scalar(connection: Connection, query: str, parameters: Sequence[Any]) -> Any:
-    rows = connection.execute(query, parameters).fetchall()
-    return rows[0][0] if rows else None
+    ((value,),) = connection.execute(query, parameters).fetchall()
+    return value
