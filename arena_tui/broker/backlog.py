@@ -20,12 +20,9 @@ class _Unread:
     __slots__ = ("last", "leading_gaps", "markers", "read", "stream", "trailing_gaps")
 
     def __init__(
-        self,
-        stream: RunStream,
-        read: int,
-        leading_gaps: Iterable[Gap] = (),
+        self, stream: RunStream, read: int, leading_gaps: Iterable[Gap] = (),
         trailing_gaps: Sequence[Gap] | None = None,
-    ) -> None:
+    ) -> None:  # fmt: skip
         self.stream = stream
         self.read = read
         self.last = stream.log.last

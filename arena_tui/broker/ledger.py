@@ -109,15 +109,9 @@ class Ledger:
         return self._register(stream, "opened")
 
     def attach(
-        self,
-        meta: RunMeta,
-        epoch: int,
-        first: int,
-        ended_streams: Sequence[Cursor] = (),
-        newest: int = 0,
-        origin: Origin = "new",
-        silent_s: float = 0.0,
-    ) -> RunStream:
+        self, meta: RunMeta, epoch: int, first: int, ended_streams: Sequence[Cursor] = (),
+        newest: int = 0, origin: Origin = "new", silent_s: float = 0.0,
+    ) -> RunStream:  # fmt: skip
         """Cache an upstream stream from its event `first` on, of those up to `newest` that it has
         already; readers fetch earlier events from upstream. `silent_s`: see `RunInfo`."""
         log = RunLog(meta.run_id, epoch, self._held, first)
@@ -215,16 +209,10 @@ class Ledger:
         self.published += stream.unheld.add(gap)
 
     def subscribe(
-        self,
-        name: str,
-        runs: Collection[str] | None,
-        start: Start,
-        durable: bool,
-        recover: Recover | None = None,
-        acks: AckSink | None = None,
-        identity: str = "",
+        self, name: str, runs: Collection[str] | None, start: Start, durable: bool,
+        recover: Recover | None = None, acks: AckSink | None = None, identity: str = "",
         unfinished: Iterable[str] = (),
-    ) -> LedgerSubscription:
+    ) -> LedgerSubscription:  # fmt: skip
         """See `BrokerProtocol.subscribe` and `LedgerSubscription`."""
         self.check_thread()
         for each in self._readers.durable() if durable else ():

@@ -23,10 +23,6 @@ class InProcessBroker:
     """See `BrokerProtocol`. All methods must be called on the thread of the loop that made it.
 
     Other threads publish through `MultiRunBrokerSink`; a call from one raises RuntimeError.
-
-    Args:
-        limits: How much is held.
-        clock: Seconds since 1970; injected in tests.
     """
 
     def __init__(
@@ -81,14 +77,10 @@ class InProcessBroker:
                 stream.on_alive(self._clock())
 
     def subscribe(
-        self,
-        name: str,
-        runs: Collection[str] | None = None,
-        start: Start = "oldest",
-        durable: bool = False,
-        unfinished: Collection[str] = (),  # a process has no runs of an earlier one
-        identity: str | None = "",
-    ) -> Subscription:
+        self, name: str, runs: Collection[str] | None = None, start: Start = "oldest",
+        durable: bool = False, unfinished: Collection[str] = (), identity: str | None = "",
+    ) -> Subscription:  # fmt: skip
+        # None is unfinished: a process has no runs of an earlier one.
         return self._ledger.subscribe(name, runs, start, durable, identity=identity or name)
 
     def stream(self, run_id: str, from_seq: int = 1) -> AsyncIterator[Delivery]:

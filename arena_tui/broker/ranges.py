@@ -20,7 +20,7 @@ class SeqRanges:
 
     def add(self, gap: Gap) -> int:
         """Add the seqs of a gap; returns how many of them were not in the set."""
-        new = self._add(gap.epoch, gap.from_seq, gap.to_seq) if gap.count else 0
+        new = self._add(gap.epoch, gap.from_seq, gap.to_seq) if gap.count > 0 else 0
         self.size += new
         return new
 

@@ -92,8 +92,8 @@ class Readers:
         """
         stream.set_alarms(self._limits.capacity)
         if stream.progress:
-            log = stream.log
-            log.trim_to(min(stream.acked_by_all(), log.last - self._limits.retain))
+            acked_by_all = min(each.acked for each in stream.progress.values())
+            stream.log.trim_to(min(acked_by_all, stream.log.last - self._limits.retain))
 
     def on_reaped(self) -> None:
         """Release those who wait for a run that was reaped."""

@@ -70,7 +70,6 @@ class RunStream:
     Attributes:
         ended_streams: Last cursor of each earlier stream of the run, as recorded upstream.
         closed: Whether `run_end` is in the log.
-        reaped: Whether the ledger has evicted the run.
         markers: Losses of unknown length, where they lie in the log.
         resets: Gaps that end a stream which was lost upstream and replaced.
         lost: Seqs of the run, in all its epochs, that any durable consumer lost.
@@ -82,7 +81,6 @@ class RunStream:
         seen: Newest seq when `info` was last called. Of a run attached from upstream: its newest
             seq at that time, for reading old events is no sign of life.
         followers: Subscriptions to specific runs that include this one.
-        progress: By name of durable consumer.
         alarm_at: Newest seq at which any durable consumer's lag crosses its next high-water mark.
     """
 
@@ -92,13 +90,9 @@ class RunStream:
     )  # fmt: skip
 
     def __init__(
-        self,
-        meta: RunMeta,
-        log: RunLog,
-        alive_at: float,
-        ended_streams: Sequence[Cursor] = (),
+        self, meta: RunMeta, log: RunLog, alive_at: float, ended_streams: Sequence[Cursor] = (),
         newest: int = 0,
-    ) -> None:
+    ) -> None:  # fmt: skip
         self.meta = meta
         self.log = log
         self.ended_streams = tuple(ended_streams)
@@ -145,10 +139,6 @@ class RunStream:
             for stream in self.chain()
             if name in stream.progress
         )
-
-    def acked_by_all(self) -> int:
-        """The seq up to which every durable consumer has acked this stream."""
-        return min((each.acked for each in self.progress.values()), default=self.log.born_at - 1)
 
     def ack(self, name: str, cursor: Cursor) -> bool:
         """Record a durable consumer's ack; returns whether it acked anything new."""

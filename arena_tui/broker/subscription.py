@@ -71,20 +71,11 @@ class LedgerSubscription:
     """
 
     def __init__(
-        self,
-        ledger: _Ledger,
-        window: Window,
-        streams: Mapping[str, RunStream],
-        readers: _Readers,
-        name: str,
-        position: int | None,
-        durable: bool,
-        start: Start,
-        recover: Recover | None = None,
-        acks: AckSink | None = None,
-        identity: str = "",
+        self, ledger: _Ledger, window: Window, streams: Mapping[str, RunStream], readers: _Readers,
+        name: str, position: int | None, durable: bool, start: Start,
+        recover: Recover | None = None, acks: AckSink | None = None, identity: str = "",
         unfinished: Iterable[str] = (),
-    ) -> None:
+    ) -> None:  # fmt: skip
         self.name = name
         self.identity = identity or name
         self.position = position

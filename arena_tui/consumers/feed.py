@@ -170,12 +170,9 @@ class Feed(Consumer):
         own, store = consumers.get(self.name), consumers.get(STORE)
         truth = Truth(
             account=Account(published=stats.published, in_flight=stats.published),
-            store="off" if self._context.config.db is None else "starting",
-            queued=queued,
-            behind=own.lag if own else 0,
-            per_second=tuple(self._per_second),
-            link=stats.link,
-        )
+            store="off" if self._context.config.db is None else "starting", queued=queued,
+            behind=own.lag if own else 0, per_second=tuple(self._per_second), link=stats.link,
+        )  # fmt: skip
         if store is None:
             return truth
         return replace(

@@ -21,7 +21,7 @@ from arena_tui.broker.protocol import Cursor
 from arena_tui.codec import encode_line
 from arena_tui.consumers.protocol import Consumer, ConsumerFactory, Counters, identity_in
 from arena_tui.errors import RecordingError
-from arena_tui.events import Delivery, Envelope, Gap, RunEnd
+from arena_tui.events import Delivery, Gap, RunEnd
 from arena_tui.store.threads import DaemonThreads
 
 T = TypeVar("T")
@@ -75,9 +75,7 @@ class Recorder(Consumer):
         self._thread: DaemonThreads | None = None
         self._descriptor = -1
         self._kept = _Kept()
-        self._recorded = 0
-        self._lost = 0
-        self._lost_unknown = 0
+        self._counters = RecorderStats(recorded=0)
 
     async def start(self) -> Mapping[str, Cursor]:
         """Open the file, and truncate what a crash left half-written; raises RecordingError."""
@@ -94,9 +92,7 @@ class Recorder(Consumer):
         return {run_id: cursors[run_id] for run_id in runs if run_id in cursors}
 
     def stats(self) -> RecorderStats:
-        return RecorderStats(
-            recorded=self._recorded, lost=self._lost, lost_unknown=self._lost_unknown
-        )
+        return self._counters
 
     async def aclose(self) -> None:
         if self._thread is not None:
@@ -165,10 +161,12 @@ class Recorder(Consumer):
             view, offset = view[written:], offset + written
         os.fsync(self._descriptor)
         self._keep(_Kept(offset, cursors, self._unfinished_after(news), frozenset(lost)))
-        self._recorded += sum(1 for each in news if isinstance(each, Envelope))
-        gaps = [each for each in news if isinstance(each, Gap)]
-        self._lost += sum(gap.count for gap in gaps)
-        self._lost_unknown += sum(gap.unknown for gap in gaps)
+        gaps, before = [each for each in news if isinstance(each, Gap)], self._counters
+        self._counters = RecorderStats(
+            recorded=before.recorded + len(news) - len(gaps),
+            lost=before.lost + sum(gap.count for gap in gaps),
+            lost_unknown=before.lost_unknown + sum(gap.unknown for gap in gaps),
+        )
         return cursors
 
     def _unfinished_after(self, news: Sequence[Delivery]) -> dict[str, str]:

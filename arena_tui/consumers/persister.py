@@ -43,21 +43,15 @@ class Persister(Consumer):
     durable = True
 
     def __init__(
-        self,
-        database: Database,
-        *,
-        clock: Callable[[], datetime] = utc_now,
+        self, database: Database, *, clock: Callable[[], datetime] = utc_now,
         broker: str | None = None,
-    ) -> None:
+    ) -> None:  # fmt: skip
         self._database = database
         self._clock = clock
         self.identity = None if database.path == ":memory:" else identity_in(database.path, STORE)
         self._broker = broker
         self._ingest = Ingest(clock, broker)
-        self._stored = 0
-        self._lost = 0
-        self._lost_unknown = 0
-        self._quarantined = 0
+        self._counters = PersisterStats(stored=0, quarantined=0)
 
     async def start(self) -> Mapping[str, Cursor]:
         self._ingest.forget()
@@ -87,10 +81,7 @@ class Persister(Consumer):
                 return {run_id: Cursor(each.epoch, each.seq) for run_id, each in folded.items()}
 
     def stats(self) -> PersisterStats:
-        return PersisterStats(
-            stored=self._stored, quarantined=self._quarantined,
-            lost=self._lost, lost_unknown=self._lost_unknown,
-        )  # fmt: skip
+        return self._counters
 
     async def aclose(self) -> None:
         self._database.live_totals = {}
@@ -104,10 +95,13 @@ class Persister(Consumer):
         for envelope, reason in aside:
             _log.error("quarantined event %d of run %s: %s", envelope.seq, envelope.run_id, reason)
         gaps = [each for each in batch if isinstance(each, Gap)]
-        self._stored += len(batch) - len(gaps)
-        self._lost += sum(gap.count for gap in gaps)
-        self._lost_unknown += self._ingest.remember(folded)
-        self._quarantined += len(aside)
+        before = self._counters
+        self._counters = PersisterStats(
+            stored=before.stored + len(batch) - len(gaps),
+            quarantined=before.quarantined + len(aside),
+            lost=before.lost + sum(gap.count for gap in gaps),
+            lost_unknown=before.lost_unknown + self._ingest.remember(folded),
+        )
         self._database.live_totals = self._ingest.live
 
     async def _unstorable(self, batch: Sequence[Delivery]) -> list[Quarantined]:

@@ -68,22 +68,17 @@ def read_conditions(text: str) -> list[Condition]:
 
 
 def _read(word: str) -> Condition:
-    if comparison := _COMPARISON.match(word):
-        return _compared(comparison)
+    if found := _COMPARISON.match(word):
+        if found[1].lower() not in _NUMBERS:
+            raise UsageError(f"no number {found[1]!r} to compare: use one of {', '.join(_NUMBERS)}")
+        try:
+            return Compared(_NUMBERS[found[1].lower()], found[2], float(found[3]))
+        except ValueError:
+            raise UsageError(f"{found[3]!r} is not a number") from None
     name, colon, value = word.partition(":")
     if colon and name.lower() in _TEXTS:
         return Contained(_TEXTS[name.lower()], value)
     return Anywhere(word)
-
-
-def _compared(found: re.Match[str]) -> Compared:
-    name = _NUMBERS.get(found[1].lower())
-    if name is None:
-        raise UsageError(f"no number {found[1]!r} to compare: use one of {', '.join(_NUMBERS)}")
-    try:
-        return Compared(name, found[2], float(found[3]))
-    except ValueError:
-        raise UsageError(f"{found[3]!r} is not a number") from None
 
 
 def _words(text: str) -> list[str]:

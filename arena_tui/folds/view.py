@@ -120,10 +120,8 @@ class RunView:
     """Folds one run's deliveries, in order; `now` is in seconds, from any monotonic clock.
 
     Attributes:
-        totals: The run's totals.
         board: Text of the newest observation.
         player: Whose turn it is.
-        tallies: Tallies by agent id.
         recent: The newest deliveries, newest last.
         version: Increases with every change.
     """
@@ -187,15 +185,9 @@ class RunView:
         return self._first_seq > 1
 
     def pane(
-        self,
-        now: float,
-        run_state: RunState,
-        held: int,
-        capacity: int,
-        lag: int | None,
-        overflow: int,
-        stored: RunTotals | None = None,
-    ) -> Pane:
+        self, now: float, run_state: RunState, held: int, capacity: int, lag: int | None,
+        overflow: int, stored: RunTotals | None = None,
+    ) -> Pane:  # fmt: skip
         """Snapshot the run; `stored`: the totals of the whole run, if the store has them."""
         totals = self.totals
         whole = stored if self.partial and stored is not None else totals

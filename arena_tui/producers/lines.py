@@ -145,12 +145,9 @@ class PacedSink:
     """
 
     def __init__(
-        self,
-        sink: MultiRunBrokerSink,
-        published: Callable[[], Awaitable[object]] | None = None,
-        *,
+        self, sink: MultiRunBrokerSink, published: Callable[[], Awaitable[object]] | None = None, *,
         owned: bool = True,
-    ) -> None:
+    ) -> None:  # fmt: skip
         self._sink = sink
         self._owned = owned
         self._published = published

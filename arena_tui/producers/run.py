@@ -9,27 +9,9 @@ from typing import Any, TypeAlias
 
 from msgspec.structs import replace
 
+from arena_tui import events
 from arena_tui.errors import EventError
-from arena_tui.events import (
-    Action,
-    ActionResult,
-    AgentInfo,
-    ErrorEvent,
-    Event,
-    Fork,
-    LlmPrompt,
-    LlmResponse,
-    LogEvent,
-    Metric,
-    Observation,
-    RunEnd,
-    RunStart,
-    RunStatus,
-    TurnStart,
-    WorldMutation,
-    check_run_id,
-    new_run_id,
-)
+from arena_tui.events import AgentInfo, Event, RunStatus, check_run_id, new_run_id
 
 Emit: TypeAlias = Callable[[str, Event], None]
 """Publishes one event of a run; raises EventError when it cannot be accepted."""
@@ -61,21 +43,13 @@ class Run:
     """
 
     def __init__(
-        self,
-        emit: Emit,
-        game: str,
-        agents: Sequence[str | AgentInfo] = (),
-        *,
-        room: Room = _always,
-        run_id: str | None = None,
-        seed: int | None = None,
-        label: str | None = None,
-        tags: Sequence[str] = (),
-        config: Mapping[str, Any] | None = None,
-    ) -> None:
+        self, emit: Emit, game: str, agents: Sequence[str | AgentInfo] = (), *,
+        room: Room = _always, run_id: str | None = None, seed: int | None = None,
+        label: str | None = None, tags: Sequence[str] = (), config: Mapping[str, Any] | None = None,
+    ) -> None:  # fmt: skip
         self.id = run_id or new_run_id()
         check_run_id(self.id)
-        self._start = RunStart(
+        self._start = events.RunStart(
             game=game, agents=[AgentInfo(id=a) if isinstance(a, str) else a for a in agents],
             seed=seed, label=label, tags=list(tags), config=dict(config or {}),
         )  # fmt: skip
@@ -130,51 +104,38 @@ class Run:
     def turn(self, turn: int, player: str | None = None, state: str | None = None) -> None:
         """Begin a turn; later events carry its number and player."""
         self._turn, self._player, self._index_in_turn = turn, player, 0
-        self.emit(TurnStart(turn=turn, agent_id=player, player=player, state=state))
+        self.emit(events.TurnStart(turn=turn, agent_id=player, player=player, state=state))
 
     def observation(
-        self,
-        text: str,
-        legal_actions: Sequence[str] | None = None,
-        data: Any = None,
+        self, text: str, legal_actions: Sequence[str] | None = None, data: Any = None,
         agent_id: str | None = None,
-    ) -> None:
+    ) -> None:  # fmt: skip
         """Record what the agent sees; a board is text."""
         legal = None if legal_actions is None else list(legal_actions)
-        self.emit(Observation(
+        self.emit(events.Observation(
             turn=self._turn, agent_id=agent_id or self._player,
             text=text, legal_actions=legal, data=data,
         ))  # fmt: skip
 
     def llm_prompt(
-        self,
-        text: str | None = None,
-        messages: Sequence[Any] | None = None,
-        model: str | None = None,
-        agent_id: str | None = None,
-    ) -> None:
+        self, text: str | None = None, messages: Sequence[Any] | None = None,
+        model: str | None = None, agent_id: str | None = None,
+    ) -> None:  # fmt: skip
         """Record the prompt to a model."""
         parts = None if messages is None else list(messages)
-        self.emit(LlmPrompt(
+        self.emit(events.LlmPrompt(
             turn=self._turn, agent_id=agent_id or self._player,
             model=model, text=text, messages=parts,
         ))  # fmt: skip
 
     def llm_response(
-        self,
-        text: str,
-        *,
-        model: str | None = None,
-        reasoning: str | None = None,
-        input_tokens: int | None = None,
-        output_tokens: int | None = None,
-        cost_usd: float | None = None,
-        latency_s: float | None = None,
-        finish_reason: str | None = None,
-        agent_id: str | None = None,
-    ) -> None:
+        self, text: str, *, model: str | None = None, reasoning: str | None = None,
+        input_tokens: int | None = None, output_tokens: int | None = None,
+        cost_usd: float | None = None, latency_s: float | None = None,
+        finish_reason: str | None = None, agent_id: str | None = None,
+    ) -> None:  # fmt: skip
         """Record a model's response; leave out what is not known."""
-        self.emit(LlmResponse(
+        self.emit(events.LlmResponse(
             turn=self._turn, agent_id=agent_id or self._player,
             text=text, reasoning=reasoning, model=model,
             input_tokens=input_tokens, output_tokens=output_tokens, cost_usd=cost_usd,
@@ -184,22 +145,17 @@ class Run:
     def action(self, action: Any, agent_id: str | None = None) -> None:
         """Record an agent's action; numbered within the turn."""
         self._index_in_turn += 1
-        self.emit(Action(
+        self.emit(events.Action(
             turn=self._turn, agent_id=agent_id or self._player,
             action=action, index_in_turn=self._index_in_turn,
         ))  # fmt: skip
 
     def result(
-        self,
-        ok: bool = True,
-        *,
-        changed: bool | None = None,
-        reward: float | None = None,
-        detail: Any = None,
-        agent_id: str | None = None,
-    ) -> None:
+        self, ok: bool = True, *, changed: bool | None = None, reward: float | None = None,
+        detail: Any = None, agent_id: str | None = None,
+    ) -> None:  # fmt: skip
         """Record the result of the last action."""
-        self.emit(ActionResult(
+        self.emit(events.ActionResult(
             turn=self._turn, agent_id=agent_id or self._player,
             index_in_turn=self._index_in_turn,
             ok=ok, changed=changed, reward=reward, detail=detail,
@@ -207,7 +163,7 @@ class Run:
 
     def mutation(self, before: str | None, after: str | None, reason: str | None = None) -> None:
         """Record a change of the world outside the agents' actions."""
-        self.emit(WorldMutation(
+        self.emit(events.WorldMutation(
             turn=self._turn, before_summary=before, after_summary=after, reason=reason
         ))  # fmt: skip
 
@@ -215,31 +171,29 @@ class Run:
         self, parent_run_id: str, parent_seq: int | None = None, mutation: str | None = None
     ) -> None:
         """Record that this run continues another one from its event `parent_seq`."""
-        self.emit(Fork(
+        self.emit(events.Fork(
             parent_run_id=parent_run_id, parent_seq=parent_seq, mutation_summary=mutation
         ))  # fmt: skip
 
     def metric(self, name: str, value: float, unit: str | None = None) -> None:
         """Record one measured value."""
-        self.emit(Metric(turn=self._turn, agent_id=self._player, name=name, value=value, unit=unit))
+        self.emit(
+            events.Metric(turn=self._turn, agent_id=self._player, name=name, value=value, unit=unit)
+        )
 
     def error(
-        self,
-        message: str,
-        where: str | None = None,
-        traceback: str | None = None,
-        fatal: bool = False,
-        agent_id: str | None = None,
-    ) -> None:
+        self, message: str, where: str | None = None, traceback: str | None = None,
+        fatal: bool = False, agent_id: str | None = None,
+    ) -> None:  # fmt: skip
         """Record an error; the run goes on unless it is `fatal`."""
-        self.emit(ErrorEvent(
+        self.emit(events.ErrorEvent(
             turn=self._turn, agent_id=agent_id or self._player,
             where=where, message=message, traceback=traceback, fatal=fatal,
         ))  # fmt: skip
 
     def log(self, text: str, level: str = "info") -> None:
         """Record a line of the run's own log."""
-        self.emit(LogEvent(turn=self._turn, agent_id=self._player, level=level, text=text))
+        self.emit(events.LogEvent(turn=self._turn, agent_id=self._player, level=level, text=text))
 
     def end(
         self,
@@ -250,7 +204,7 @@ class Run:
         """End the run; later calls do nothing."""
         if not self.ended:
             self.ended = True
-            self.emit(RunEnd(
+            self.emit(events.RunEnd(
                 turn=self._turn, status=status, outcome=dict(outcome or {}), reason=reason
             ))  # fmt: skip
 

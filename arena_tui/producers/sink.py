@@ -62,7 +62,6 @@ class MultiRunBrokerSink:
     store that makes no progress is not waited for.
 
     Args:
-        broker: Receives the events.
         bound: Most events queued before producers wait.
         patience_s: How long the store may go without progress before it is not waited for.
         pause_at: Fraction of what the broker holds that may be unstored before publishing pauses.

@@ -53,20 +53,13 @@ class Arena:
         self.close()
 
     def run(
-        self,
-        game: str,
-        agents: Sequence[str | AgentInfo] = (),
-        *,
-        run_id: str | None = None,
-        seed: int | None = None,
-        label: str | None = None,
-        tags: Sequence[str] = (),
+        self, game: str, agents: Sequence[str | AgentInfo] = (), *, run_id: str | None = None,
+        seed: int | None = None, label: str | None = None, tags: Sequence[str] = (),
         config: Mapping[str, Any] | None = None,
-    ) -> Run:
+    ) -> Run:  # fmt: skip
         """Create a run, a context manager: `run_start` on entering, `run_end` on leaving.
 
         Args:
-            game: Name of the game.
             agents: The players: ids, or ids with names and specs.
             run_id: A unique id, 1 to 128 of `A-Z a-z 0-9 . _ : -`; None generates one.
         """
@@ -113,7 +106,6 @@ def connect(
     blocks. Once it is back they are published in order, each once.
 
     Args:
-        url: The broker's URL.
         db: The store's file; default as for the command (`ARENA_DB`, or the user's data folder).
         store: False to store nothing.
         consumers: Make consumers that run in the broker of this process until the connection is
@@ -158,12 +150,9 @@ class Connections:
             self.offered = None
 
     def connect(
-        self,
-        broker: BrokerUrl | None,
-        db: str | None,
-        store: bool,
+        self, broker: BrokerUrl | None, db: str | None, store: bool,
         consumers: Sequence[ConsumerFactory] = (),
-    ) -> Arena:
+    ) -> Arena:  # fmt: skip
         """See `connect`."""
         config = load_config(broker=broker, db=db, store=store)
         if config.db is not None and config.db != ":memory:":
@@ -176,7 +165,7 @@ class Connections:
                 "use arena_tui.consumer.run(…) there"
             )
         if joins is not None:
-            return Arena(joins.sink, partial(_take_back, joins, joins.lend(consumers)))
+            return Arena(joins.sink, partial(_take_back, joins, _lent(joins, consumers)))
         with self._lock:
             own = self._own.get(config)
             lent: list[Consumption[Any]] = []
@@ -187,7 +176,7 @@ class Connections:
                 atexit.unregister(self.close_forgotten)
                 atexit.register(self.close_forgotten)
             else:
-                lent = own.runtime.lend(consumers)
+                lent = _lent(own.runtime, consumers)
             own.users += 1
             return Arena(own.runtime.sink, partial(self._leave, own, lent))
 
@@ -213,18 +202,17 @@ class Connections:
         own.close()
 
 
+def _lent(runtime: Runtime, consumers: Sequence[ConsumerFactory]) -> list[Consumption[Any]]:
+    return runtime.lend(consumers) if consumers else []
+
+
 def _take_back(runtime: Runtime, lent: Sequence[Consumption[Any]]) -> None:
     if lent and (unkept := runtime.take_back(lent)):
         raise BrokerError(unkept)
 
 
 class _OwnRuntime:
-    """A runtime on an event loop in its own thread, shared by connections of the same config.
-
-    Attributes:
-        config: The settings it was opened with.
-        users: Number of open connections.
-    """
+    """A runtime on an event loop in its own thread, shared by connections of the same config."""
 
     def __init__(self, config: Config, consumers: Sequence[ConsumerFactory]) -> None:
         self.config = config

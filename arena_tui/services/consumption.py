@@ -40,7 +40,6 @@ class Consumption(Generic[C]):
         retry_s: Delays between retries, in seconds; the last one repeats.
 
     Attributes:
-        consumer: The consumer being run.
         last_error: Why the last attempt failed; None once one succeeded.
     """
 

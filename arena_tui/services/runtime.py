@@ -41,14 +41,11 @@ class Runtime:
     """Everything behind the screen. Create and use it on one event loop; `aclose` it at the end.
 
     Args:
-        config: The settings in force.
         producer: Whether this process only publishes: with a shared broker it then neither stores
             nor reads.
-        limits: How much the broker holds.
         consumers: Make consumers that run from `open` until `aclose`.
         give_up_s: How long `aclose` waits while nothing is published and no durable consumer
             makes progress.
-        timing: Intervals and timeouts of a shared broker's background work.
 
     Attributes:
         broker, sink, games: Set from the start.
@@ -56,15 +53,10 @@ class Runtime:
     """
 
     def __init__(
-        self,
-        config: Config,
-        limits: Limits | None = None,
-        *,
-        consumers: Iterable[ConsumerFactory] = (),
-        producer: bool = False,
-        give_up_s: float = _GIVE_UP_S,
-        timing: Timing | None = None,
-    ) -> None:
+        self, config: Config, limits: Limits | None = None, *,
+        consumers: Iterable[ConsumerFactory] = (), producer: bool = False,
+        give_up_s: float = _GIVE_UP_S, timing: Timing | None = None,
+    ) -> None:  # fmt: skip
         self.config = config
         self.broker = _broker(config, limits, producer, timing)
         self.sink = MultiRunBrokerSink(self.broker)

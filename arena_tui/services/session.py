@@ -27,7 +27,6 @@ class Session:
     It may be created anywhere; everything else happens on one event loop.
 
     Args:
-        config: Settings.
         playables: Games and scripts to start on opening.
         continuous: Whether a new game starts when one of `playables` ends.
         follow: JSON Lines files to show as they grow.
@@ -42,13 +41,9 @@ class Session:
     feed: Feed
 
     def __init__(
-        self,
-        config: Config,
-        playables: Sequence[Playable] = (),
-        continuous: bool = False,
-        follow: Sequence[Path] = (),
-        consumers: Sequence[ConsumerFactory] = (),
-    ) -> None:
+        self, config: Config, playables: Sequence[Playable] = (), continuous: bool = False,
+        follow: Sequence[Path] = (), consumers: Sequence[ConsumerFactory] = (),
+    ) -> None:  # fmt: skip
         self.config = config
         self.frame = Frame()
         self._playables = playables

@@ -37,15 +37,9 @@ class History:
         self._database = database
 
     async def runs(
-        self,
-        where: str = "TRUE",
-        parameters: Sequence[Any] = (),
-        *,
-        sort: SortKey = "started_at",
-        descending: bool = True,
-        limit: int = WINDOW,
-        offset: int = 0,
-    ) -> list[RunTotals]:
+        self, where: str = "TRUE", parameters: Sequence[Any] = (), *, sort: SortKey = "started_at",
+        descending: bool = True, limit: int = WINDOW, offset: int = 0,
+    ) -> list[RunTotals]:  # fmt: skip
         """One page of the matching runs, sorted; `parse_filter` makes `where` and `parameters`."""
         return await self._database.read(
             partial(read_runs, where=where, parameters=parameters, sort=sort,
@@ -115,14 +109,13 @@ class History:
         """Position of the first event after `at`, or the last before, that meets the condition."""
         beyond, direction = (BEFORE, "DESC") if backwards else (f"NOT {BEFORE}", "ASC")
         seq = at.seq if backwards else at.seq + 1
-        rows = await self._database.read(
-            lambda connection: connection.execute(
-                f"SELECT epoch, seq FROM events WHERE run_id = $run AND {beyond} AND {condition} "
-                f"ORDER BY epoch {direction}, seq {direction} LIMIT 1",
-                {"run": run_id, "wanted": wanted, "epoch": at.epoch, "seq": seq},
-            ).fetchall()
+        query = (
+            f"SELECT epoch, seq FROM events WHERE run_id = $run AND {beyond} AND {condition} "
+            f"ORDER BY epoch {direction}, seq {direction} LIMIT 1"
         )
-        return Cursor(*rows[0]) if rows else None
+        values = {"run": run_id, "wanted": wanted, "epoch": at.epoch, "seq": seq}
+        found = await self._database.read(lambda each: each.execute(query, values).fetchone())
+        return Cursor(*found) if found else None
 
     async def bookmark(self, run_id: str, epoch: int, seq: int, note: str, at: datetime) -> bool:
         """Toggle a bookmark; returns whether it is now set."""
@@ -152,15 +145,9 @@ class History:
 
 
 def read_runs(
-    connection: Connection,
-    where: str = "TRUE",
-    parameters: Sequence[Any] = (),
-    *,
-    sort: SortKey = "started_at",
-    descending: bool = True,
-    limit: int = WINDOW,
-    offset: int = 0,
-) -> list[RunTotals]:
+    connection: Connection, where: str = "TRUE", parameters: Sequence[Any] = (), *,
+    sort: SortKey = "started_at", descending: bool = True, limit: int = WINDOW, offset: int = 0,
+) -> list[RunTotals]:  # fmt: skip
     """See `History.runs`."""
     direction = "DESC" if descending else "ASC"
     by = _SORTED_BY.get(sort, sort)
@@ -185,5 +172,5 @@ def read_run(connection: Connection, run_id: str) -> RunTotals:
 
 
 def _scalar(connection: Connection, query: str, parameters: Sequence[Any]) -> Any:
-    rows = connection.execute(query, parameters).fetchall()
-    return rows[0][0] if rows else None
+    ((value,),) = connection.execute(query, parameters).fetchall()
+    return value

@@ -26,9 +26,6 @@ class Ingest:
 
     Call `commit` in the writer thread, within a transaction. If the transaction commits, `remember`
     the returned totals; if it fails, `forget` the cache: a failed commit may still be on disk.
-
-    Args:
-        broker: Name of the broker that delivers the events.
     """
 
     def __init__(self, clock: Callable[[], datetime] = utc_now, broker: str | None = None) -> None:

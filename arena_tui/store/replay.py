@@ -19,12 +19,9 @@ _FIRST_EPOCH = 0
 
 
 async def replay(
-    history: History,
-    broker: BrokerProtocol | None,
-    run_id: str,
-    from_seq: int = 1,
+    history: History, broker: BrokerProtocol | None, run_id: str, from_seq: int = 1,
     epoch: int = _FIRST_EPOCH,
-) -> AsyncIterator[Delivery]:
+) -> AsyncIterator[Delivery]:  # fmt: skip
     """Every event from `from_seq` of `epoch` on, once and in order; ends with the run.
 
     Events that the broker has trimmed are read from the store; a `Gap` stands for events that

@@ -63,7 +63,6 @@ class Facts(Struct, frozen=True, kw_only=True):
     Attributes:
         product, version: `redis` `7.0.15`, `valkey` `9.1.2`.
         memory, memory_max: Bytes; a `memory_max` of 0 is no limit.
-        policy: `maxmemory-policy`.
         aof: Whether it writes an append-only file.
         denied: Commands this user may not run.
     """

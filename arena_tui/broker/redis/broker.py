@@ -51,13 +51,9 @@ class RedisBroker:
     """See `BrokerProtocol`. All methods must be called on the thread of the loop that made it.
 
     Args:
-        url: The server's URL.
-        limits: How much the server holds of a run.
         held: How much of a run this process caches; a consumer that is further behind, and awaits
             its batches, is served from the server.
         reading: False for a process that only publishes.
-        timing: Intervals and timeouts of the background work.
-        clock: Seconds since 1970; injected in tests.
     """
 
     def __init__(
@@ -147,14 +143,9 @@ class RedisBroker:
             await self._beats.send(runs)
 
     def subscribe(
-        self,
-        name: str,
-        runs: Collection[str] | None = None,
-        start: Start = "oldest",
-        durable: bool = False,
-        unfinished: Collection[str] = (),
-        identity: str | None = "",
-    ) -> Subscription:
+        self, name: str, runs: Collection[str] | None = None, start: Start = "oldest",
+        durable: bool = False, unfinished: Collection[str] = (), identity: str | None = "",
+    ) -> Subscription:  # fmt: skip
         if not durable:
             return self._ledger.subscribe(name, runs, start, durable, self._recover)
         known_as = f"{self._own} {name}" if identity is None else identity or name

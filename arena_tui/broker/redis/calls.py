@@ -17,7 +17,6 @@ class Job:
     Attributes:
         strict: A refusal is the caller's error, and the runs must be open already.
         waiting: Events without an answer.
-        refused: Events refused, and why the last one was.
         seq: Seq of its last answered event.
     """
 
@@ -60,7 +59,6 @@ class PublishedRun:
             have appended them, so that their numbers cannot be used again.
         at: Cursor of the newest of them; `NO_CURSOR` before the first answer.
         meta: What to open the run with, if this producer opens it.
-        keys: Its keys on the server: meta and events.
     """
 
     __slots__ = ("acked", "at", "keys", "meta", "next", "open", "producer")

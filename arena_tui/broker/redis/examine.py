@@ -56,7 +56,6 @@ class Report(Struct, frozen=True, kw_only=True):
         ping_ms: Shortest round trip.
         skew_ms: How far the server's clock is ahead of this machine's, give or take
             `skew_error_ms`: half the round trip in which it was read.
-        runs_closed: Number of closed runs the server holds.
         open_runs: The open runs it holds, the longest silent first.
         delivery_ms: Median time from publishing an entry until a blocked reader has it.
         delivery_problem: Why nothing can be published; None when it can.

@@ -33,9 +33,6 @@ class Link:
     """See the module. Belongs to one event loop.
 
     Args:
-        url: The server's URL.
-        warnings: Takes what the user is to know.
-        timing: Timeouts, and delays before retries.
         clock: Monotonic seconds.
 
     Attributes:
@@ -106,7 +103,8 @@ class Link:
         place = self.advice.place
         product = str(info.get("server_name") or "redis")
         version = str(info.get(f"{product}_version") or info.get("redis_version") or "0")
-        if _numbers(str(info.get("redis_version", "0"))) < _VERSION_MIN:
+        numbers = str(info.get("redis_version", "0")).split(".")
+        if tuple(int(part) for part in numbers if part.isdigit()) < _VERSION_MIN:
             raise BrokerError(
                 f"the broker {place} is {product} {version}: use Redis 7.0 or newer, or Valkey"
             )
@@ -196,7 +194,3 @@ class Link:
 async def _close(client: Redis) -> None:
     with contextlib.suppress(*FAILURES):
         await client.aclose()
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in version.split(".") if part.isdigit())

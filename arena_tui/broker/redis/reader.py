@@ -51,14 +51,9 @@ class Reader:
     """
 
     def __init__(
-        self,
-        link: Link,
-        ledger: Ledger,
-        positions: RunPositions,
-        watcher: Watcher,
-        timing: Timing,
+        self, link: Link, ledger: Ledger, positions: RunPositions, watcher: Watcher, timing: Timing,
         arrived: asyncio.Event,
-    ) -> None:
+    ) -> None:  # fmt: skip
         self.arrived = arrived
         self._link = link
         self._ledger = ledger
@@ -196,8 +191,10 @@ class Reader:
                 continue
             at = Cursor(entry.epoch, entry.seq)
             if at > position.at:  # else a gap has been delivered for it already
-                if at.epoch != position.at.epoch:
-                    await self._renew(position, at.epoch)
+                if at.epoch != position.at.epoch:  # the stream before was lost on the server
+                    (row,) = await look_up(self._link, [position.run_id])
+                    ended = parse_ended(row[4]) if row else ()
+                    self._positions.renew(position, at.epoch, ended)
                 if at.seq != position.at.seq + 1:
                     self._positions.skip_to(position, at.seq - 1)
                 self._ledger.append(position.stream, entry.event, entry.raw)
@@ -205,11 +202,6 @@ class Reader:
             position.read_entry(raw[0])
             if position.stream.closed:
                 break
-
-    async def _renew(self, position: RunPosition, epoch: int) -> None:
-        """Renew the stream: it was lost on the server, and continues under a new epoch."""
-        (row,) = await look_up(self._link, [position.run_id])
-        self._positions.renew(position, epoch, parse_ended(row[4]) if row else ())
 
     def _quarantine(self, position: RunPosition, raw: RawEntry, error: InvalidEntryError) -> None:
         """Append a gap for an entry that is not an event; it takes a seq if its id is one."""

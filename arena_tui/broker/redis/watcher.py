@@ -40,15 +40,10 @@ class Watcher:
     """
 
     def __init__(
-        self,
-        link: Link,
-        ledger: Ledger,
-        positions: RunPositions,
-        timing: Timing,
-        furthest: Callable[[str], Cursor],
-        on_attach: Callable[[RunStream], None],
+        self, link: Link, ledger: Ledger, positions: RunPositions, timing: Timing,
+        furthest: Callable[[str], Cursor], on_attach: Callable[[RunStream], None],
         arrived: asyncio.Event,
-    ) -> None:
+    ) -> None:  # fmt: skip
         self.index = b"0-0"
         self._link = link
         self._ledger = ledger
@@ -129,12 +124,9 @@ class Watcher:
             was_read = max(parse_ended(ended)) <= positions.ended.get(run_id, NO_CURSOR)
             if was_read or (known is not None and known.closed):
                 return  # read to its end, which the server has lost since
-        if (
-            status == b"left"
-            and not oldest
-            and not self._ledger.is_lacked(run_id, Cursor(epoch, last_seq))
-        ):
-            return  # nothing is left of it but word of its end
+        only_word_left = status == b"left" and not oldest
+        if only_word_left and not self._ledger.is_lacked(run_id, Cursor(epoch, last_seq)):
+            return
         if known is not None:
             if run_id in positions.gone:
                 positions.restore(run_id)
