@@ -212,7 +212,7 @@ class Consumption(Generic[C]):
         )  # fmt: skip
 
     async def _uninterrupted(self, work: Coroutine[Any, Any, T]) -> T:
-        """Await the consumer's own code; to exit or to cancel itself is a failure like any other."""
+        """Await the consumer's own code; that it exits or cancels itself is a failure like any."""
         try:
             return await work
         except SystemExit as error:
