@@ -15,7 +15,7 @@ from arena_tui.broker.memory import InProcessBroker
 from arena_tui.broker.protocol import STORE, Limits, RunMeta, Start, Subscription
 from arena_tui.config import Config
 from arena_tui.consumers.feed import Feed
-from arena_tui.errors import UsageError
+from arena_tui.errors import ConsumerError, UsageError
 from arena_tui.events import Delivery, Gap, LogEvent
 from arena_tui.folds.accounts import Account
 from arena_tui.producers.follow import Follower
@@ -371,7 +371,7 @@ async def test_one_that_cannot_start_leaves_nothing_behind(
     damaged = tmp_path / "tally"
     damaged.write_text("{")
     first = Consumption(Tally(damaged), broker)
-    with pytest.raises(ValueError, match="Expecting"):
+    with pytest.raises(ConsumerError, match="tally cannot start: Expecting"):
         await first.start()
 
     second = Consumption(Tally(tmp_path / "other"), broker)
