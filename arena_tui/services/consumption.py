@@ -191,7 +191,7 @@ class Consumption(Generic[C]):
         return batch
 
     async def _hand_over(self, batch: list[Delivery]) -> None:
-        kept = await self._uninterrupted(self.consumer.handle(batch))
+        kept = await _uninterrupted(self.consumer.handle(batch))
         if self.consumer.durable and self._subscription is not None:
             self._subscription.ack(checked_acks(self.consumer.name, kept))
         self._attempt = 0
@@ -199,7 +199,7 @@ class Consumption(Generic[C]):
 
     async def _subscribe(self) -> Subscription:
         """Start the consumer and subscribe; an old subscription is closed only after `start`."""
-        given = await self._uninterrupted(self.consumer.start())
+        given = await _uninterrupted(self.consumer.start())
         start = checked_start(self.consumer.name, given)
         if self._stopping:
             raise BrokerError(f"{self.consumer.name} was stopped while it started")
@@ -210,18 +210,6 @@ class Consumption(Generic[C]):
             consumer.name, consumer.runs, start, consumer.durable, consumer.unfinished,
             consumer.identity,
         )  # fmt: skip
-
-    async def _uninterrupted(self, work: Coroutine[Any, Any, T]) -> T:
-        """Await the consumer's own code; that it exits or cancels itself is a failure like any."""
-        try:
-            return await work
-        except SystemExit as error:
-            raise ConsumerError(f"it exits: {error}") from error
-        except asyncio.CancelledError as error:
-            task = asyncio.current_task()
-            if task is None or task.cancelling():
-                raise
-            raise ConsumerError("what it awaits was cancelled") from error
 
     def _note_figures(self) -> None:
         if self._subscription is not None:
@@ -259,10 +247,23 @@ class Consumption(Generic[C]):
 
     async def _close_consumer(self) -> None:
         try:
-            await self._uninterrupted(self.consumer.aclose())
+            await _uninterrupted(self.consumer.aclose())
         except Exception as error:  # noqa: BLE001 - the others must be closed, too
             self._failures += 1
             self._warn("consumer_not_closed", error, why=str(error))
 
     def _warn(self, code: Code, error: BaseException | None = None, **figures: str) -> None:
         self._broker.warnings.add(code, None, self.consumer.name, error, **figures)
+
+
+async def _uninterrupted(work: Coroutine[Any, Any, T]) -> T:
+    """Await the consumer's own code; that it exits or cancels itself is a failure like any."""
+    try:
+        return await work
+    except SystemExit as error:
+        raise ConsumerError(f"it exits: {error}") from error
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        raise ConsumerError("what it awaits was cancelled") from error

@@ -25,6 +25,7 @@ from arena_tui.producers.sink import MultiRunBrokerSink
 from arena_tui.services.closing import Closing
 from arena_tui.services.consumption import Consumption
 from arena_tui.services.games import Games
+from arena_tui.services.running import Running
 
 if TYPE_CHECKING:
     from arena_tui.store.database import Database
@@ -72,9 +73,8 @@ class Runtime:
         self._opening = asyncio.Lock()
         self._started = False
         self._give_up_s = give_up_s
-        self._context = Context(self.broker, config, lambda: self.history)
-        self._consumptions: list[Consumption[Any]] = []
-        self._to_start = deque(self._add(partial(made, make)) for make in consumers)
+        self._running = Running(self.broker, Context(self.broker, config, lambda: self.history))
+        self._to_start = deque(self._running.add(partial(made, make)) for make in consumers)
 
     async def open(self) -> None:
         """Start the consumers, open the configured store, and start the broker. Idempotent.
@@ -99,17 +99,13 @@ class Runtime:
             UsageError: A durable consumer of that name runs already.
             BrokerError: The runtime is closed.
         """
-        consumption = self._add(make)
-        try:
-            await consumption.start()
-        except BaseException:
-            self._consumptions.remove(consumption)
-            raise
-        return consumption
+        if self._closed:
+            raise BrokerError("the runtime is closed: nothing more can be consumed")
+        return await self._running.consume(make)
 
     def lend(self, makers: Iterable[ConsumerFactory]) -> list[Consumption[Any]]:
         """Run consumers of somebody else, all or none; from a thread other than the loop's."""
-        return self._from_thread(self._lend(makers))
+        return self._from_thread(self._running.lend(makers))
 
     def take_back(self, lent: Iterable[Consumption[Any]]) -> str | None:
         """Stop what was lent, once it has all that was published; from another thread.
@@ -124,45 +120,21 @@ class Runtime:
             raise RuntimeError("this would wait for its own loop: call it from another thread")
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
-    async def _lend(self, makers: Iterable[ConsumerFactory]) -> list[Consumption[Any]]:
-        lent: list[Consumption[Any]] = []
-        try:
-            for make in makers:
-                lent.append(await self.consume(partial(made, make)))
-        except BaseException:
-            await self._drop(lent)
-            raise
-        return lent
-
     async def _take_back(self, lent: Iterable[Consumption[Any]]) -> str | None:
         closing = Closing(self._give_up_s)
         await closing.save("publishing", self.sink.flush(), self._left)
-        await self._await_acks(closing, lent)
-        await self._drop(lent)
-        return "; ".join(self._unkept(closing.why, lent)) or None
-
-    async def _drop(self, lent: Iterable[Consumption[Any]]) -> None:
-        closing = Closing(self._give_up_s)
+        await self._running.settle(closing, lent)
         for each in lent:
-            await closing.let_go(f"the consumer {each.consumer.name}", each.stop())
-            self._consumptions.remove(each)
-
-    def _add(self, make: Callable[[Context], C]) -> Consumption[C]:
-        if self._closed:
-            raise BrokerError("the runtime is closed: nothing more can be consumed")
-        consumption = Consumption(make(self._context), self.broker)
-        self._consumptions.append(consumption)
-        return consumption
+            await closing.let_go(f"the consumer {each.consumer.name}", self._running.drop(each))
+        return "; ".join(self._running.unkept(closing.why, lent)) or None
 
     def running(self, name: str) -> Consumption[Any]:
         """The consumer of that name as it runs; raises KeyError if there is none."""
-        for each in self._consumptions:
-            if each.consumer.name == name:
-                return each
-        raise KeyError(name)
+        return self._running.get(name)
 
     def consumers(self) -> tuple[ConsumerInfo, ...]:
-        return tuple(each.info() for each in self._consumptions)
+        """A snapshot of every consumer."""
+        return self._running.infos()
 
     def follow(self, files: Sequence[Path]) -> None:
         """Publish the lines of these JSON Lines files, and lines appended later."""
@@ -171,18 +143,8 @@ class Runtime:
         self._follower.start()
 
     async def catch_up(self) -> None:
-        """Hand every polled consumer its pending deliveries, and forget those that were closed.
-
-        Whatever a consumer raises is raised after all others were served."""
-        failed: Exception | None = None
-        self._consumptions = [each for each in self._consumptions if not each.closed]
-        for each in [each for each in self._consumptions if each.consumer.polled]:
-            try:
-                await each.catch_up()
-            except Exception as error:  # noqa: BLE001 - raised after the last
-                failed = error
-        if failed is not None:
-            raise failed
+        """See `Running.catch_up`."""
+        await self._running.catch_up()
 
     async def _open(self) -> None:
         while self._to_start:
@@ -222,8 +184,7 @@ class Runtime:
     async def _close_store(self) -> None:
         if self.database is not None:
             storing = self.running(STORE)
-            await storing.stop()
-            self._consumptions.remove(storing)
+            await self._running.drop(storing)
             await self.database.aclose()
             self.database = self.history = None
 
@@ -250,7 +211,7 @@ class Runtime:
         link = (await self.broker.stats()).link
         unsent = self.unsent
         await closing.let_go("the broker", self.broker.aclose(), share=0.5)
-        for each in self._consumptions:
+        for each in self._running:
             await closing.let_go(f"the consumer {each.consumer.name}", each.stop(), share=0.5)
         told = []
         if self.database is not None and not await closing.let_go(
@@ -264,7 +225,7 @@ class Runtime:
             refused = refused.plus(*sink.stats().refused)
         if refused:
             told.append(f"{refused.events:,} events were refused: {refused.why}")
-        return "; ".join([*told, *self._unkept(closing.why, self._consumptions)]) or None
+        return "; ".join([*told, *self._running.unkept(closing.why, self._running)]) or None
 
     @property
     def unsent(self) -> int:
@@ -276,28 +237,13 @@ class Runtime:
         while the loop goes on."""
         unsent = self.unsent
         told = [f"{unsent:,} events are not published"] if unsent else []
-        return "; ".join([*told, *self._unkept("it took too long", self._consumptions)]) or None
+        return "; ".join([*told, *self._running.unkept("it took too long", self._running)]) or None
 
     async def _settle(self, closing: Closing) -> None:
         """Publish everything and end the runs; wait for all acks unless the broker is shared."""
         await closing.save("publishing", self.sink.aclose(), self._left)
         if not self.broker.shared:
-            await self._await_acks(closing, self._consumptions)
-
-    async def _await_acks(self, closing: Closing, some: Iterable[Consumption[Any]]) -> None:
-        """Wait until these consumers, if durable, have acked all that was published."""
-        runs = [info.meta.run_id for info in await self.broker.runs()]
-        durable = [each for each in some if each.consumer.durable]
-        await asyncio.gather(
-            *(
-                closing.save(
-                    each.consumer.name,
-                    self.broker.settled(runs, each.consumer.name),
-                    partial(_unacked, each),
-                )
-                for each in durable
-            )
-        )
+            await self._running.settle(closing, self._running)
 
     def _left(self) -> dict[str, int]:
         """What is not published, and what each durable consumer has not acked.
@@ -306,7 +252,7 @@ class Runtime:
         any other run others may publish, so that its figure falls for ever.
         """
         left = {"": self.unsent}
-        for consumer in [each.consumer for each in self._consumptions if each.consumer.durable]:
+        for consumer in [each.consumer for each in self._running.durable()]:
             lags = self.broker.lags(consumer.name)
             if not self.broker.shared:
                 left[consumer.name] = sum(lags.values())
@@ -314,27 +260,6 @@ class Runtime:
                 own = [lag for run_id, lag in lags.items() if run_id in self.sink.ended]
                 left[consumer.name] = sum(own)
         return left
-
-    def _unkept(self, why: str | None, some: Iterable[Consumption[Any]]) -> list[str]:
-        """A message for each durable consumer that has not acked some events, for a reason: of a
-        shared broker, which keeps them, it may just not have come to that."""
-        told = []
-        for each in some:
-            name, unacked = each.consumer.name, each.unacked
-            reason = each.last_error or why
-            done = "stored" if name == STORE else f"kept by {name}"
-            if not unacked or (self.broker.shared and reason is None):
-                continue
-            if self.broker.shared:
-                told.append(f"{unacked:,} events stay on {self.broker.name}, "
-                            f"not {done} yet: {reason}")  # fmt: skip
-            else:
-                told.append(f"{unacked:,} events could not be {done}: {reason}")
-        return told
-
-
-def _unacked(consumption: Consumption[Any]) -> dict[str, int]:
-    return {consumption.consumer.name: consumption.unacked}
 
 
 async def _finished(opening: Coroutine[None, None, Database]) -> Database:

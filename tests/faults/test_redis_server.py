@@ -325,10 +325,18 @@ async def test_runs_that_were_evicted_go_on(make_redis: MakeRedis, tmp_path: Pat
             for run_id in "abcde":
                 await producer.publish(run_id, 20, " " + "x" * 2_000)
 
+        with redis.Redis.from_url(server.url) as client:
+            client.config_set("maxmemory", 0)  # what is evicted last, nobody comes to tell of
+            for run_id in "abcde":
+                await producer.publish(run_id, 20)
         for run_id in "abcde":
-            await station.has(run_id, 800)
+            await station.has(run_id, 820)
             account = await station.account(run_id)
-            account.check(800)
+            # Evicted again before it was read, a run takes the end of its stream before with it.
+            if not any(reason == "unknown" for _, _, reason in account.gaps):
+                account.check(820)
+            assert account.numbers == sorted(set(account.numbers))
+            assert account.stored + account.lost <= 820
         with redis.Redis.from_url(server.url) as client:
             print("evicted keys:", client.info("stats")["evicted_keys"])
             assert client.exists(*(events_key(run_id) for run_id in "abcde"))

@@ -1,0 +1,126 @@
+"""The consumers that a runtime runs: one set, in which each has its own task and state."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from typing import Any, TypeVar
+
+from arena_tui.broker.protocol import STORE, BrokerProtocol
+from arena_tui.consumers.checked import made
+from arena_tui.consumers.protocol import Consumer, ConsumerFactory, ConsumerInfo, Context
+from arena_tui.services.closing import Closing
+from arena_tui.services.consumption import Consumption
+
+C = TypeVar("C", bound=Consumer)
+
+
+class Running:
+    """All consumers of one broker. Belongs to its loop."""
+
+    def __init__(self, broker: BrokerProtocol, context: Context) -> None:
+        self._broker = broker
+        self._context = context
+        self._all: list[Consumption[Any]] = []
+
+    def __iter__(self) -> Iterator[Consumption[Any]]:
+        return iter(list(self._all))
+
+    def add(self, make: Callable[[Context], C]) -> Consumption[C]:
+        """Make a consumer that is yet to be started."""
+        consumption = Consumption(make(self._context), self._broker)
+        self._all.append(consumption)
+        return consumption
+
+    async def consume(self, make: Callable[[Context], C]) -> Consumption[C]:
+        """Make a consumer and start it; it is forgotten if it cannot start."""
+        consumption = self.add(make)
+        try:
+            await consumption.start()
+        except BaseException:
+            self._all.remove(consumption)
+            raise
+        return consumption
+
+    async def lend(self, makers: Iterable[ConsumerFactory]) -> list[Consumption[Any]]:
+        """Make and start consumers of somebody else, all or none."""
+        lent: list[Consumption[Any]] = []
+        try:
+            for make in makers:
+                lent.append(await self.consume(partial(made, make)))
+        except BaseException:
+            for each in lent:
+                await self.drop(each)
+            raise
+        return lent
+
+    async def drop(self, consumption: Consumption[Any]) -> None:
+        """Stop a consumer and forget it."""
+        try:
+            await consumption.stop()
+        finally:
+            self._all.remove(consumption)
+
+    def get(self, name: str) -> Consumption[Any]:
+        """The consumer of that name; raises KeyError if there is none."""
+        for each in self._all:
+            if each.consumer.name == name:
+                return each
+        raise KeyError(name)
+
+    def durable(self) -> list[Consumption[Any]]:
+        """Those that ack."""
+        return [each for each in self._all if each.consumer.durable]
+
+    def infos(self) -> tuple[ConsumerInfo, ...]:
+        """A snapshot of each."""
+        return tuple(each.info() for each in self._all)
+
+    async def catch_up(self) -> None:
+        """Hand every polled consumer its pending deliveries, and forget those that were closed.
+
+        Raises:
+            Exception: Whatever a consumer raised, after all others were served.
+        """
+        failed: Exception | None = None
+        self._all = [each for each in self._all if not each.closed]
+        for each in [each for each in self._all if each.consumer.polled]:
+            try:
+                await each.catch_up()
+            except Exception as error:  # noqa: BLE001 - raised after the last
+                failed = error
+        if failed is not None:
+            raise failed
+
+    async def settle(self, closing: Closing, some: Iterable[Consumption[Any]]) -> None:
+        """Wait until those of them that are durable have acked all that was published."""
+        runs = [info.meta.run_id for info in await self._broker.runs()]
+        names = {each.consumer.name: each for each in some if each.consumer.durable}
+        await asyncio.gather(
+            *(
+                closing.save(name, self._broker.settled(runs, name), partial(_unacked, each))
+                for name, each in names.items()
+            )
+        )
+
+    def unkept(self, why: str | None, some: Iterable[Consumption[Any]]) -> list[str]:
+        """A message for each of these that has not acked some events, for a reason: of a shared
+        broker, which keeps them, it may just not have come to that."""
+        told = []
+        for each in some:
+            name, unacked = each.consumer.name, each.unacked
+            reason = each.last_error or why
+            done = "stored" if name == STORE else f"kept by {name}"
+            if not unacked or (self._broker.shared and reason is None):
+                continue
+            if self._broker.shared:
+                told.append(f"{unacked:,} events stay on {self._broker.name}, "
+                            f"not {done} yet: {reason}")  # fmt: skip
+            else:
+                told.append(f"{unacked:,} events could not be {done}: {reason}")
+        return told
+
+
+def _unacked(consumption: Consumption[Any]) -> dict[str, int]:
+    return {consumption.consumer.name: consumption.unacked}
