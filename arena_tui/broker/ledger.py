@@ -132,6 +132,9 @@ class Ledger:
         if stream.closed:
             self._closed_runs.remove(log.run_id)
         successor = stream.start_successor(log, resets, self.clock())
+        for reader in self._readers.durable():
+            if progress := successor.progress.get(reader.name):
+                progress.advance(reader.starting.first_after(log.run_id, epoch, 1) - 1, 0)
         self._trimmed_before += stream.log.trimmed
         for gap in resets:
             self.count_unheld(stream, gap)

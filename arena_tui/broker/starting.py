@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 from msgspec.structs import replace
 
 from arena_tui.broker.protocol import Cursor, Start
-from arena_tui.broker.stream import RunStream
+from arena_tui.broker.stream import NEVER, RunStream
 from arena_tui.events import Delivery, Gap, GapReason
 
 Origin: TypeAlias = Literal["held", "opened", "found", "new"]
@@ -36,11 +36,12 @@ class StartCursors:
         self._ahead[run_id] = cursor
 
     def first_after(self, run_id: str, epoch: int, first: int) -> int:
-        """The first seq from `first` on that is not skipped."""
+        """The first seq from `first` on that is not skipped; `NEVER` in an epoch before that of
+        the cursor."""
         cursor = self._ahead.get(run_id)
         if cursor is None or cursor.epoch < epoch:
             return first
-        return max(first, cursor.seq + 1)
+        return NEVER if cursor.epoch > epoch else max(first, cursor.seq + 1)
 
     def skip(self, batch: Sequence[Delivery]) -> list[Delivery]:
         """The deliveries after the start cursors; a gap around one is cut there."""
@@ -50,10 +51,9 @@ class StartCursors:
             if cursor is None:
                 kept.append(each)
                 continue
-            newest = Cursor(each.epoch, max(each.first_seq, each.last_seq))
-            if newest >= cursor:
+            if (each.epoch, each.last_seq) >= cursor:
                 del self._ahead[each.run_id]
-            if newest <= cursor:
+            if (each.epoch, max(each.first_seq, each.last_seq)) <= cursor:
                 self.skipped += each.last_seq - each.first_seq + 1
             elif isinstance(each, Gap) and each.epoch == cursor.epoch and each.count:
                 first = max(each.from_seq, cursor.seq + 1)

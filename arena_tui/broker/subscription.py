@@ -68,6 +68,7 @@ class LedgerSubscription:
 
     Attributes:
         unfinished: Runs it was reading when it stopped last, that were not found yet.
+        starting: Its start cursors that it has yet to reach.
     """
 
     def __init__(
@@ -99,7 +100,7 @@ class LedgerSubscription:
         self._streams = streams
         self._readers = readers
         self._backlog = Backlog()
-        self._ahead = StartCursors()
+        self.starting = StartCursors()
         self._recovery = None if recover is None else Recovery(recover)
         self._chosen: set[str] = set()
         self._waiter: asyncio.Future[None] | None = None
@@ -162,7 +163,7 @@ class LedgerSubscription:
         self.unfinished.discard(log.run_id)
         at, before = start_in(stream, self.start, origin)
         if at > (log.epoch, log.last):
-            self._ahead.add(log.run_id, at)
+            self.starting.add(log.run_id, at)
         read = log.last if at.epoch > log.epoch else min(at.seq, log.last)
         if self.position is None:
             self._chosen.add(log.run_id)
@@ -196,7 +197,7 @@ class LedgerSubscription:
     def unread_in(self, stream: RunStream, first: int, last: int) -> int:
         log = stream.log
         return self._backlog.unread_in(
-            stream, self._ahead.first_after(log.run_id, log.epoch, first), last
+            stream, self.starting.first_after(log.run_id, log.epoch, first), last
         )
 
     def end(self) -> None:
@@ -214,7 +215,7 @@ class LedgerSubscription:
         lag = self._lag()
         return ConsumerStats(
             name=self.name, durable=self.durable, delivered=self._delivered, in_gaps=self._in_gaps,
-            skipped=self._ahead.skipped, lag=lag, lag_peak=max(self._lag_peak, lag),
+            skipped=self.starting.skipped, lag=lag, lag_peak=max(self._lag_peak, lag),
             lag_s=self._lag_s(), overflow=self._overflow,
         )  # fmt: skip
 
@@ -230,9 +231,9 @@ class LedgerSubscription:
                 news = self._window.read(self.position, limit - len(batch))
                 self.position += len(news)
                 batch = batch + news if batch else news
-            if not batch or not self._ahead:
+            if not batch or not self.starting:
                 return batch
-            if batch := self._ahead.skip(batch):
+            if batch := self.starting.skip(batch):
                 return batch
 
     def _count(self, batch: Sequence[Delivery]) -> None:
