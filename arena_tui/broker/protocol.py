@@ -127,7 +127,11 @@ class Subscription(Protocol):
         """Up to `limit` deliveries available now; empty when it is up to date."""
 
     def ack(self, cursors: Mapping[str, Cursor]) -> None:
-        """Acknowledge everything up to these cursors as committed; durable subscriptions only."""
+        """Acknowledge everything up to these cursors as committed; durable subscriptions only.
+
+        Only what the broker holds is acked: a cursor beyond a run's newest event counts as one at
+        it, and one of an unknown run is left out.
+        """
 
     def stats(self) -> ConsumerStats:
         """A snapshot of its counters."""

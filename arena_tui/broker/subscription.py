@@ -143,12 +143,16 @@ class LedgerSubscription:
         return batch
 
     def ack(self, cursors: Mapping[str, Cursor]) -> None:
+        held: dict[str, Cursor] = {}
         for run_id, cursor in cursors.items():
             stream = self._streams.get(run_id)
-            if stream is not None and stream.ack(self.name, cursor):
+            if stream is None:
+                continue
+            held[run_id] = min(cursor, Cursor(stream.log.epoch, stream.log.last))
+            if stream.ack(self.name, cursor):
                 self._readers.on_ack(stream)
         if self._acks is not None and not self._closed:
-            self._acks.record(self.identity, cursors)
+            self._acks.record(self.identity, held)
 
     def close(self) -> None:
         if self._acks is not None and not self._closed:

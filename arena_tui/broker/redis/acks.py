@@ -70,7 +70,7 @@ class Acks:
 
     def record(self, identity: str, cursors: Mapping[str, Cursor]) -> None:
         """Queue a consumer's ack of everything up to these cursors."""
-        self._consumers[identity].pending.update(cursors)
+        _record(self._consumers[identity], cursors)
 
     def resend(self, stream: RunStream) -> None:
         """Ack the start cursors of all consumers in a stream again: the last acks before a restart
@@ -150,4 +150,9 @@ class Acks:
 def _resend(consumer: _Consumer, stream: RunStream) -> None:
     cursor = cursor_in(consumer.start, stream.log.run_id)
     if cursor is not None and cursor.epoch == stream.log.epoch:
-        consumer.pending[stream.log.run_id] = cursor
+        _record(consumer, {stream.log.run_id: cursor})
+
+
+def _record(consumer: _Consumer, cursors: Mapping[str, Cursor]) -> None:
+    for run_id, cursor in cursors.items():
+        consumer.pending[run_id] = max(cursor, consumer.pending.get(run_id, NO_CURSOR))
