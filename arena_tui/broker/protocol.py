@@ -243,7 +243,7 @@ class BrokerProtocol(Protocol):
     async def forget(self, identity: str) -> None:
         """Keep nothing more for this durable consumer; does nothing when there is none.
 
-        One that is running is known again from its next sign of life on.
+        One that is running is known again from its next sign of life on, with what it has acked.
         """
 
     async def reap(self, run_id: str) -> None:
