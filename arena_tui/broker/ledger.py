@@ -227,11 +227,15 @@ class Ledger:
         acks: AckSink | None = None,
         identity: str = "",
         unfinished: Iterable[str] = (),
+        replace: bool = False,
     ) -> LedgerSubscription:
         """See `BrokerProtocol.subscribe` and `LedgerSubscription`."""
         self.check_thread()
+        replaced: LedgerSubscription | None = None
         for each in self._readers.durable() if durable else ():
-            if each.name == name or each.identity == (identity or name):
+            if replace and each.name == name:
+                replaced = each
+            elif each.name == name or each.identity == (identity or name):
                 raise UsageError(
                     f"there is a durable consumer {each.name!r}, known as {each.identity!r}, "
                     "already: give another name"
@@ -242,6 +246,8 @@ class Ledger:
             self, self.window, self.streams, self._readers,
             name, position, durable, start, recover, acks, identity, unfinished,
         )  # fmt: skip
+        for stream in self.streams.values() if replaced is not None else ():
+            stream.drop_consumer(name)  # what was held for it is trimmed once it is closed
         for stream in followed if runs is not None else self.streams.values():
             read = subscription.begin(stream)
             if durable:
@@ -250,6 +256,8 @@ class Ledger:
         for stream in followed:
             stream.followers.append(subscription)
         self._readers.add(subscription)
+        if replaced is not None:
+            replaced.close()
         return subscription
 
     async def stream(

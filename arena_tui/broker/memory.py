@@ -88,8 +88,12 @@ class InProcessBroker:
         durable: bool = False,
         unfinished: Collection[str] = (),  # a process has no runs of an earlier one
         identity: str | None = "",
+        replace: bool = False,
     ) -> Subscription:
-        return self._ledger.subscribe(name, runs, start, durable, identity=identity or name)
+        known_as = identity or name
+        return self._ledger.subscribe(
+            name, runs, start, durable, identity=known_as, replace=replace
+        )
 
     def stream(self, run_id: str, from_seq: int = 1) -> AsyncIterator[Delivery]:
         return self._ledger.stream(run_id, from_seq)

@@ -197,6 +197,7 @@ class BrokerProtocol(Protocol):
         durable: bool = False,
         unfinished: Collection[str] = (),
         identity: str | None = "",
+        replace: bool = False,
     ) -> Subscription:
         """Create a cursor on these runs, or on all present and future ones.
 
@@ -205,6 +206,10 @@ class BrokerProtocol(Protocol):
 
         Its `identity` is the name by which a server knows it across restarts; empty: `name`. None:
         it does not outlive its subscription, and is forgotten when that is closed.
+
+        With `replace`, a durable subscription of this name here is closed, and what is held for it
+        is held for the new one. Had its caller closed it before, events that all others have acked
+        would be trimmed in between, and be a gap.
 
         Raises:
             UnknownRunError: A run named in `runs` is not held.

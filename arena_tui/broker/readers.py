@@ -38,15 +38,18 @@ class Readers:
         self._all.append(subscription)
 
     def remove(self, subscription: LedgerSubscription) -> None:
-        """Unregister a subscription; what it alone had not acked becomes trimmable."""
+        """Unregister a subscription; what it alone had not acked becomes trimmable, unless another
+        one of its name has taken its place."""
         if subscription not in self._all:
             return
         self._all.remove(subscription)
+        replaced = subscription.name in [each.name for each in self.durable()]
         for stream in self._streams.values():
             if subscription in stream.followers:
                 stream.followers.remove(subscription)
             if subscription.durable:
-                stream.drop_consumer(subscription.name)
+                if not replaced:
+                    stream.drop_consumer(subscription.name)
                 self.trim_acked(stream)
         self._acked.set()
 

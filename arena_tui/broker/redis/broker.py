@@ -154,13 +154,14 @@ class RedisBroker:
         durable: bool = False,
         unfinished: Collection[str] = (),
         identity: str | None = "",
+        replace: bool = False,
     ) -> Subscription:
         if not durable:
             return self._ledger.subscribe(name, runs, start, durable, self._recover)
         known_as = f"{self._own} {name}" if identity is None else identity or name
         missing = () if isinstance(start, str) else start.keys() & set(unfinished)
         subscription = self._ledger.subscribe(
-            name, runs, start, durable, self._recover, self._acks, known_as, missing
+            name, runs, start, durable, self._recover, self._acks, known_as, missing, replace
         )
         held = self._ledger.streams.values()
         self._acks.add(known_as, start, held, lasting=identity is not None)
