@@ -23,7 +23,7 @@ from arena_tui.broker.readers import Readers
 from arena_tui.broker.recent import Recent
 from arena_tui.broker.recovery import Recover
 from arena_tui.broker.ring import RunLog
-from arena_tui.broker.starting import Origin, cursor_in
+from arena_tui.broker.starting import Origin
 from arena_tui.broker.stats import BrokerStats
 from arena_tui.broker.stream import Progress, RunStream
 from arena_tui.broker.subscription import AckSink, LedgerSubscription
@@ -101,7 +101,7 @@ class Ledger:
             raise BrokerError("the broker is closed: nothing more can be published")
         newest = self._epochs.pop(run_id, 0)
         for reader in self._readers.durable():
-            if at := cursor_in(reader.start, run_id):
+            if at := reader.starting.of(run_id):
                 newest = max(newest, at.epoch)
         if epoch < newest:
             epoch = newest + 1
@@ -195,7 +195,7 @@ class Ledger:
         is not held: whether events are lost, nobody knows."""
         for reader in self._readers.durable():
             for run_id in reader.unfinished - self.streams.keys():
-                epoch, seq = cursor_in(reader.start, run_id) or Cursor(0, 0)
+                epoch, seq = reader.starting.of(run_id) or Cursor(0, 0)
                 gap = Gap(run_id, epoch, seq + 1, seq, "unknown")
                 log = RunLog(run_id, epoch, self._held, gap.from_seq)
                 reader.enqueue(RunStream(RunMeta(run_id=run_id), log, self.clock()), 0, gap)
@@ -208,7 +208,7 @@ class Ledger:
         it is not missing for them."""
         lacked = False
         for reader in self._readers.durable():
-            at = cursor_in(reader.start, run_id)
+            at = reader.starting.of(run_id)
             lacked |= at is not None and at < newest
             reader.unfinished.discard(run_id)
         return lacked
@@ -287,6 +287,9 @@ class Ledger:
         self._trimmed_before += stream.log.trimmed
         stream.reap()
         self._epochs[run_id] = stream.log.epoch
+        at = Cursor(stream.log.epoch, stream.log.last)
+        for reader in self._readers.following_all_runs():
+            reader.starting.leave(run_id, at)
         self._readers.on_reaped()
 
     async def settled(self, run_ids: Iterable[str], consumer: str | None = None) -> None:

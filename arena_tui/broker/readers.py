@@ -138,8 +138,7 @@ class Readers:
     ) -> None:
         """Count a gap that upstream could not fill as a durable consumer's loss, unless the events
         were gone before it subscribed."""
-        start = subscription.start
-        came_before = not isinstance(start, str) and gap.run_id in start
+        came_before = subscription.starting.of(gap.run_id) is not None
         had_it = came_before or gap.from_seq >= stream.log.born_at
         if had_it and gap.count and gap.reason != "quarantined":
             self._count_overflow(subscription, stream, gap)

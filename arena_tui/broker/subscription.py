@@ -9,7 +9,7 @@ from typing import Protocol
 from arena_tui.broker.backlog import Backlog
 from arena_tui.broker.protocol import Cursor, Start
 from arena_tui.broker.recovery import Recover, Recovery
-from arena_tui.broker.starting import Origin, StartCursors, start_in
+from arena_tui.broker.starting import Origin, StartCursors
 from arena_tui.broker.stats import ConsumerStats
 from arena_tui.broker.stream import NEVER, RunStream
 from arena_tui.broker.window import Window
@@ -68,7 +68,7 @@ class LedgerSubscription:
 
     Attributes:
         unfinished: Runs it was reading when it stopped last, that were not found yet.
-        starting: Its start cursors that it has yet to reach.
+        starting: Where it starts in a run.
     """
 
     def __init__(
@@ -90,7 +90,6 @@ class LedgerSubscription:
         self.identity = identity or name
         self.position = position
         self.durable = durable
-        self.start = start
         self._overflowing: set[str] = set()
         self._overflow = 0
         self.unfinished = set(unfinished)
@@ -100,7 +99,7 @@ class LedgerSubscription:
         self._streams = streams
         self._readers = readers
         self._backlog = Backlog()
-        self.starting = StartCursors()
+        self.starting = StartCursors(start)
         self._recovery = None if recover is None else Recovery(recover)
         self._chosen: set[str] = set()
         self._waiter: asyncio.Future[None] | None = None
@@ -165,14 +164,14 @@ class LedgerSubscription:
         """Start reading a stream; returns the seq after which it reads."""
         log = stream.log
         self.unfinished.discard(log.run_id)
-        at, before = start_in(stream, self.start, origin)
+        at, before = self.starting.enter(stream, origin)
         if at > (log.epoch, log.last):
             self.starting.add(log.run_id, at)
         read = log.last if at.epoch > log.epoch else min(at.seq, log.last)
         if self.position is None:
             self._chosen.add(log.run_id)
         self._backlog.add(stream, read, before)
-        for marker in () if self.start == "newest" else stream.markers:
+        for marker in () if self.starting.start == "newest" else stream.markers:
             if marker.from_seq > read:
                 self._backlog.enqueue(stream, stream.log.last - read, marker)
         if self.durable:

@@ -579,6 +579,31 @@ async def test_reaping_tells_unfinished_readers_what_they_miss(make_broker: Make
     assert await broker.runs() == []
 
 
+async def test_a_run_of_an_id_that_was_reaped_is_new_to_who_had_all_of_the_old_one(
+    make_broker: MakeBroker,
+) -> None:
+    broker = await make_broker()
+    await opened(broker, "a")
+    await publish(broker, "a", 5)
+    (old,) = await broker.runs()
+    start = {"a": Cursor(old.epoch, 2)}
+    reader = broker.subscribe("reader", start=start, durable=True)
+    await broker.close_run("a")
+    await arrived(broker)
+    before = await read_to(reader, 6)
+    reader.ack({"a": Cursor(old.epoch, 6)})
+    await broker.reap("a")
+
+    await opened(broker, "a")
+    await publish(broker, "a", 2)
+
+    assert seqs(before) == [3, 4, 5, 6]
+    assert seqs(await read_to(reader, 2)) == [1, 2]
+    (new,) = await broker.runs()
+    assert new.epoch > old.epoch
+    assert broker.lags("reader") == {"a": 2}
+
+
 async def test_old_closed_runs_are_reaped_but_never_before_they_are_stored(
     make_broker: MakeBroker,
 ) -> None:
