@@ -20,7 +20,6 @@ from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mappi
 
 from arena_tui.broker.protocol import Cursor, Limits, RunMeta, Start
 from arena_tui.broker.readers import Readers
-from arena_tui.broker.recent import Recent
 from arena_tui.broker.recovery import Recover
 from arena_tui.broker.ring import RunLog
 from arena_tui.broker.starting import Origin
@@ -31,9 +30,6 @@ from arena_tui.broker.warnings import Warnings
 from arena_tui.broker.window import Window
 from arena_tui.errors import BrokerError, RunExistsError, UnknownRunError, UsageError
 from arena_tui.events import Delivery, Envelope, Event, Gap, RunEnd, check_run_id
-
-_EPOCHS_KEPT = 10_000
-"""Reaped runs whose epoch is remembered, in case one is opened again."""
 
 
 class Ledger:
@@ -74,7 +70,6 @@ class Ledger:
         self._held = held or limits
         self._closed_runs: deque[str] = deque()
         self._trimmed_before = 0  # of streams that were reaped or renewed
-        self._epochs: Recent[str, int] = Recent(_EPOCHS_KEPT)
 
     def check_thread(self) -> None:
         """Raise RuntimeError when called from a thread other than the owner's."""
@@ -99,7 +94,7 @@ class Ledger:
             raise RunExistsError(f"run {run_id} is already open: use another id")
         if self.closed:
             raise BrokerError("the broker is closed: nothing more can be published")
-        newest = self._epochs.pop(run_id, 0)
+        newest = self._readers.let_go.epoch(run_id)
         for reader in self._readers.durable():
             if at := reader.starting.of(run_id):
                 newest = max(newest, at.epoch)
@@ -246,8 +241,8 @@ class Ledger:
             self, self.window, self.streams, self._readers,
             name, position, durable, start, recover, acks, identity, unfinished,
         )  # fmt: skip
-        for stream in self.streams.values() if replaced is not None else ():
-            stream.drop_consumer(name)  # what was held for it is trimmed once it is closed
+        if replaced is not None:
+            self._readers.drop_consumer(name)  # what was held for it is trimmed once it is closed
         for stream in followed if runs is not None else self.streams.values():
             read = subscription.begin(stream)
             if durable:
@@ -256,6 +251,8 @@ class Ledger:
         for stream in followed:
             stream.followers.append(subscription)
         self._readers.add(subscription)
+        if durable and runs is None and not self._is_cache:
+            self._readers.let_go.tell(subscription, start)
         if replaced is not None:
             replaced.close()
         return subscription
@@ -286,7 +283,7 @@ class Ledger:
         self._closed_runs.remove(run_id)
         self._trimmed_before += stream.log.trimmed
         stream.reap()
-        self._epochs[run_id] = stream.log.epoch
+        self._readers.let_go.add(stream)
         at = Cursor(stream.log.epoch, stream.log.last)
         for reader in self._readers.following_all_runs():
             reader.starting.leave(run_id, at)
@@ -296,11 +293,8 @@ class Ledger:
         await self._readers.settled(run_ids, consumer)
 
     def lags(self, consumer: str) -> dict[str, int]:
-        return {
-            run_id: lag
-            for run_id, stream in self.streams.items()
-            if consumer in stream.progress and (lag := stream.lag(consumer))
-        }
+        streams = (*self.streams.values(), *self._readers.let_go.unacked.values())
+        return {each.log.run_id: lag for each in streams if (lag := each.lag(consumer))}
 
     def stats(self) -> BrokerStats:
         streams = self.streams.values()
@@ -323,6 +317,7 @@ class Ledger:
     def _register(self, stream: RunStream, origin: Origin | None = None) -> RunStream:
         """Hold a stream; unless it goes on with a run, its readers begin to read it."""
         if origin is not None:
+            self._readers.let_go.take_back(stream)
             for reader in self._readers.following_all_runs():
                 read = reader.begin(stream, origin)
                 if reader.durable:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping
 
+from arena_tui.broker.let_go import LetGo
 from arena_tui.broker.protocol import Limits
 from arena_tui.broker.stats import ConsumerStats
 from arena_tui.broker.stream import RunStream
@@ -20,6 +21,7 @@ class Readers:
     Attributes:
         sleeping: Subscriptions waiting for something to read.
         overflow: Events that any durable consumer lost, each counted once.
+        let_go: Runs held no longer, and who has yet to ack them.
     """
 
     def __init__(
@@ -27,6 +29,7 @@ class Readers:
     ) -> None:
         self.sleeping: set[LedgerSubscription] = set()
         self.overflow = 0
+        self.let_go = LetGo()
         self._limits = limits
         self._warnings = warnings
         self._streams = streams
@@ -43,15 +46,20 @@ class Readers:
         if subscription not in self._all:
             return
         self._all.remove(subscription)
-        replaced = subscription.name in [each.name for each in self.durable()]
+        if subscription.durable and subscription.name not in [each.name for each in self.durable()]:
+            self.drop_consumer(subscription.name)
         for stream in self._streams.values():
             if subscription in stream.followers:
                 stream.followers.remove(subscription)
             if subscription.durable:
-                if not replaced:
-                    stream.drop_consumer(subscription.name)
                 self.trim_acked(stream)
         self._acked.set()
+
+    def drop_consumer(self, name: str) -> None:
+        """Forget what a durable consumer has acked, and trim nothing yet."""
+        for stream in self._streams.values():
+            stream.drop_consumer(name)
+        self.let_go.drop_consumer(name)
 
     def following_all_runs(self) -> list[LedgerSubscription]:
         """Subscriptions to all present and future runs."""
@@ -86,6 +94,7 @@ class Readers:
     def on_ack(self, stream: RunStream) -> None:
         """Trim the stream and wake `settled` after an ack."""
         self.trim_acked(stream)
+        self.let_go.on_ack(stream)
         self._acked.set()
 
     def trim_acked(self, stream: RunStream) -> None:

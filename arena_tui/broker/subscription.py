@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from arena_tui.broker.backlog import Backlog
+from arena_tui.broker.let_go import LetGo
 from arena_tui.broker.protocol import Cursor, Start
 from arena_tui.broker.recovery import Recover, Recovery
 from arena_tui.broker.starting import Origin, StartCursors
@@ -24,6 +25,7 @@ class _Readers(Protocol):
     """What a subscription needs of the set of all subscriptions."""
 
     sleeping: set[LedgerSubscription]
+    let_go: LetGo
 
     def remove(self, subscription: LedgerSubscription) -> None: ...
 
@@ -145,10 +147,10 @@ class LedgerSubscription:
         held: dict[str, Cursor] = {}
         for run_id, cursor in cursors.items():
             stream = self._streams.get(run_id)
-            if stream is None:
-                continue
-            held[run_id] = min(cursor, Cursor(stream.log.epoch, stream.log.last))
-            if stream.ack(self.name, cursor):
+            if stream is not None:
+                held[run_id] = min(cursor, Cursor(stream.log.epoch, stream.log.last))
+            stream = stream or self._readers.let_go.unacked.get(run_id)
+            if stream is not None and stream.ack(self.name, cursor):
                 self._readers.on_ack(stream)
         if self._acks is not None and not self._closed:
             self._acks.record(self.identity, held)
