@@ -20,10 +20,9 @@ from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mappi
 
 from arena_tui.broker.protocol import Cursor, Limits, RunMeta, Start
 from arena_tui.broker.readers import Readers
-from arena_tui.broker.recent import Recent
 from arena_tui.broker.recovery import Recover
 from arena_tui.broker.ring import RunLog
-from arena_tui.broker.starting import Origin, cursor_in
+from arena_tui.broker.starting import Origin
 from arena_tui.broker.stats import BrokerStats
 from arena_tui.broker.stream import Progress, RunStream
 from arena_tui.broker.subscription import AckSink, LedgerSubscription
@@ -31,9 +30,6 @@ from arena_tui.broker.warnings import Warnings
 from arena_tui.broker.window import Window
 from arena_tui.errors import BrokerError, RunExistsError, UnknownRunError, UsageError
 from arena_tui.events import Delivery, Envelope, Event, Gap, RunEnd, check_run_id
-
-_EPOCHS_KEPT = 10_000
-"""Reaped runs whose epoch is remembered, in case one is opened again."""
 
 
 class Ledger:
@@ -74,7 +70,6 @@ class Ledger:
         self._held = held or limits
         self._closed_runs: deque[str] = deque()
         self._trimmed_before = 0  # of streams that were reaped or renewed
-        self._epochs: Recent[str, int] = Recent(_EPOCHS_KEPT)
 
     def check_thread(self) -> None:
         """Raise RuntimeError when called from a thread other than the owner's."""
@@ -99,9 +94,9 @@ class Ledger:
             raise RunExistsError(f"run {run_id} is already open: use another id")
         if self.closed:
             raise BrokerError("the broker is closed: nothing more can be published")
-        newest = self._epochs.pop(run_id, 0)
+        newest = self._readers.let_go.epoch(run_id)
         for reader in self._readers.durable():
-            if at := cursor_in(reader.start, run_id):
+            if at := reader.starting.of(run_id):
                 newest = max(newest, at.epoch)
         if epoch < newest:
             epoch = newest + 1
@@ -126,6 +121,9 @@ class Ledger:
         if stream.closed:
             self._closed_runs.remove(log.run_id)
         successor = stream.start_successor(log, resets, self.clock())
+        for reader in self._readers.durable():
+            if progress := successor.progress.get(reader.name):
+                progress.advance(reader.starting.first_after(log.run_id, epoch, 1) - 1, 0)
         self._trimmed_before += stream.log.trimmed
         for gap in resets:
             self.count_unheld(stream, gap)
@@ -186,7 +184,7 @@ class Ledger:
         is not held: whether events are lost, nobody knows."""
         for reader in self._readers.durable():
             for run_id in reader.unfinished - self.streams.keys():
-                epoch, seq = cursor_in(reader.start, run_id) or Cursor(0, 0)
+                epoch, seq = reader.starting.of(run_id) or Cursor(0, 0)
                 gap = Gap(run_id, epoch, seq + 1, seq, "unknown")
                 log = RunLog(run_id, epoch, self._held, gap.from_seq)
                 reader.enqueue(RunStream(RunMeta(run_id=run_id), log, self.clock()), 0, gap)
@@ -199,7 +197,7 @@ class Ledger:
         it is not missing for them."""
         lacked = False
         for reader in self._readers.durable():
-            at = cursor_in(reader.start, run_id)
+            at = reader.starting.of(run_id)
             lacked |= at is not None and at < newest
             reader.unfinished.discard(run_id)
         return lacked
@@ -209,14 +207,24 @@ class Ledger:
         self.published += stream.unheld.add(gap)
 
     def subscribe(
-        self, name: str, runs: Collection[str] | None, start: Start, durable: bool,
-        recover: Recover | None = None, acks: AckSink | None = None, identity: str = "",
+        self,
+        name: str,
+        runs: Collection[str] | None,
+        start: Start,
+        durable: bool,
+        recover: Recover | None = None,
+        acks: AckSink | None = None,
+        identity: str = "",
         unfinished: Iterable[str] = (),
-    ) -> LedgerSubscription:  # fmt: skip
+        replace: bool = False,
+    ) -> LedgerSubscription:
         """See `BrokerProtocol.subscribe` and `LedgerSubscription`."""
         self.check_thread()
+        replaced: LedgerSubscription | None = None
         for each in self._readers.durable() if durable else ():
-            if each.name == name or each.identity == (identity or name):
+            if replace and each.name == name:
+                replaced = each
+            elif each.name == name or each.identity == (identity or name):
                 raise UsageError(
                     f"there is a durable consumer {each.name!r}, known as {each.identity!r}, "
                     "already: give another name"
@@ -227,6 +235,8 @@ class Ledger:
             self, self.window, self.streams, self._readers,
             name, position, durable, start, recover, acks, identity, unfinished,
         )  # fmt: skip
+        if replaced is not None:
+            self._readers.drop_consumer(name)  # what was held for it is trimmed once it is closed
         for stream in followed if runs is not None else self.streams.values():
             read = subscription.begin(stream)
             if durable:
@@ -235,6 +245,10 @@ class Ledger:
         for stream in followed:
             stream.followers.append(subscription)
         self._readers.add(subscription)
+        if durable and runs is None and not self._is_cache:
+            self._readers.let_go.tell(subscription, start)
+        if replaced is not None:
+            replaced.close()
         return subscription
 
     async def stream(
@@ -263,18 +277,18 @@ class Ledger:
         self._closed_runs.remove(run_id)
         self._trimmed_before += stream.log.trimmed
         stream.reap()
-        self._epochs[run_id] = stream.log.epoch
+        self._readers.let_go.add(stream)
+        at = Cursor(stream.log.epoch, stream.log.last)
+        for reader in self._readers.following_all_runs():
+            reader.starting.leave(run_id, at)
         self._readers.on_reaped()
 
     async def settled(self, run_ids: Iterable[str], consumer: str | None = None) -> None:
         await self._readers.settled(run_ids, consumer)
 
     def lags(self, consumer: str) -> dict[str, int]:
-        return {
-            run_id: lag
-            for run_id, stream in self.streams.items()
-            if consumer in stream.progress and (lag := stream.lag(consumer))
-        }
+        streams = (*self.streams.values(), *self._readers.let_go.unacked.values())
+        return {each.log.run_id: lag for each in streams if (lag := each.lag(consumer))}
 
     def stats(self) -> BrokerStats:
         streams = self.streams.values()
@@ -297,6 +311,7 @@ class Ledger:
     def _register(self, stream: RunStream, origin: Origin | None = None) -> RunStream:
         """Hold a stream; unless it goes on with a run, its readers begin to read it."""
         if origin is not None:
+            self._readers.let_go.take_back(stream)
             for reader in self._readers.following_all_runs():
                 read = reader.begin(stream, origin)
                 if reader.durable:

@@ -79,9 +79,12 @@ class InProcessBroker:
     def subscribe(
         self, name: str, runs: Collection[str] | None = None, start: Start = "oldest",
         durable: bool = False, unfinished: Collection[str] = (), identity: str | None = "",
+        replace: bool = False,
     ) -> Subscription:  # fmt: skip
         # None is unfinished: a process has no runs of an earlier one.
-        return self._ledger.subscribe(name, runs, start, durable, identity=identity or name)
+        return self._ledger.subscribe(
+            name, runs, start, durable, identity=identity or name, replace=replace
+        )
 
     def stream(self, run_id: str, from_seq: int = 1) -> AsyncIterator[Delivery]:
         return self._ledger.stream(run_id, from_seq)

@@ -127,7 +127,11 @@ class Subscription(Protocol):
         """Up to `limit` deliveries available now; empty when it is up to date."""
 
     def ack(self, cursors: Mapping[str, Cursor]) -> None:
-        """Acknowledge everything up to these cursors as committed; durable subscriptions only."""
+        """Acknowledge everything up to these cursors as committed; durable subscriptions only.
+
+        Only what the broker holds is acked: a cursor beyond a run's newest event counts as one at
+        it, and one of an unknown run is left out.
+        """
 
     def stats(self) -> ConsumerStats:
         """A snapshot of its counters."""
@@ -193,6 +197,7 @@ class BrokerProtocol(Protocol):
         durable: bool = False,
         unfinished: Collection[str] = (),
         identity: str | None = "",
+        replace: bool = False,
     ) -> Subscription:
         """Create a cursor on these runs, or on all present and future ones.
 
@@ -201,6 +206,10 @@ class BrokerProtocol(Protocol):
 
         Its `identity` is the name by which a server knows it across restarts; empty: `name`. None:
         it does not outlive its subscription, and is forgotten when that is closed.
+
+        With `replace`, a durable subscription of this name here is closed, and what is held for it
+        is held for the new one. Had its caller closed it before, events that all others have acked
+        would be trimmed in between, and be a gap.
 
         Raises:
             UnknownRunError: A run named in `runs` is not held.
@@ -239,7 +248,7 @@ class BrokerProtocol(Protocol):
     async def forget(self, identity: str) -> None:
         """Keep nothing more for this durable consumer; does nothing when there is none.
 
-        One that is running is known again from its next sign of life on.
+        One that is running is known again from its next sign of life on, with what it has acked.
         """
 
     async def reap(self, run_id: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping
 
+from arena_tui.broker.let_go import LetGo
 from arena_tui.broker.protocol import Limits
 from arena_tui.broker.stats import ConsumerStats
 from arena_tui.broker.stream import RunStream
@@ -20,6 +21,7 @@ class Readers:
     Attributes:
         sleeping: Subscriptions waiting for something to read.
         overflow: Events that any durable consumer lost, each counted once.
+        let_go: Runs held no longer, and who has yet to ack them.
     """
 
     def __init__(
@@ -27,6 +29,7 @@ class Readers:
     ) -> None:
         self.sleeping: set[LedgerSubscription] = set()
         self.overflow = 0
+        self.let_go = LetGo()
         self._limits = limits
         self._warnings = warnings
         self._streams = streams
@@ -38,17 +41,25 @@ class Readers:
         self._all.append(subscription)
 
     def remove(self, subscription: LedgerSubscription) -> None:
-        """Unregister a subscription; what it alone had not acked becomes trimmable."""
+        """Unregister a subscription; what it alone had not acked becomes trimmable, unless another
+        one of its name has taken its place."""
         if subscription not in self._all:
             return
         self._all.remove(subscription)
+        if subscription.durable and subscription.name not in [each.name for each in self.durable()]:
+            self.drop_consumer(subscription.name)
         for stream in self._streams.values():
             if subscription in stream.followers:
                 stream.followers.remove(subscription)
             if subscription.durable:
-                stream.drop_consumer(subscription.name)
                 self.trim_acked(stream)
         self._acked.set()
+
+    def drop_consumer(self, name: str) -> None:
+        """Forget what a durable consumer has acked, and trim nothing yet."""
+        for stream in self._streams.values():
+            stream.drop_consumer(name)
+        self.let_go.drop_consumer(name)
 
     def following_all_runs(self) -> list[LedgerSubscription]:
         """Subscriptions to all present and future runs."""
@@ -83,6 +94,7 @@ class Readers:
     def on_ack(self, stream: RunStream) -> None:
         """Trim the stream and wake `settled` after an ack."""
         self.trim_acked(stream)
+        self.let_go.on_ack(stream)
         self._acked.set()
 
     def trim_acked(self, stream: RunStream) -> None:
@@ -135,8 +147,7 @@ class Readers:
     ) -> None:
         """Count a gap that upstream could not fill as a durable consumer's loss, unless the events
         were gone before it subscribed."""
-        start = subscription.start
-        came_before = not isinstance(start, str) and gap.run_id in start
+        came_before = subscription.starting.of(gap.run_id) is not None
         had_it = came_before or gap.from_seq >= stream.log.born_at
         if had_it and gap.count and gap.reason != "quarantined":
             self._count_overflow(subscription, stream, gap)

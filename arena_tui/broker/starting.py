@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from msgspec.structs import replace
 
 from arena_tui.broker.protocol import Cursor, Start
-from arena_tui.broker.stream import RunStream
+from arena_tui.broker.recent import Recent
+from arena_tui.broker.stream import NEVER, RunStream
 from arena_tui.events import Delivery, Gap, GapReason
 
 Origin: TypeAlias = Literal["held", "opened", "found", "new"]
@@ -16,31 +17,58 @@ Origin: TypeAlias = Literal["held", "opened", "found", "new"]
 upstream on connecting, or has appeared upstream since."""
 
 
+_LEFT_KEPT: Final = 10_000
+"""Runs let go of which a subscription remembers how far it had come."""
+
+
 class StartCursors:
-    """The start cursors of one subscription that it has yet to reach: what a log holds may begin
-    before them, or not be there yet.
+    """Where one subscription starts in each run, and the start cursors that it has yet to reach:
+    what a log holds may begin before them, or not be there yet.
 
     Attributes:
-        skipped: Events before them, those in gaps included.
+        start: Where it started at first.
+        skipped: Events before start cursors, those in gaps included.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, start: Start = "oldest") -> None:
+        self.start = start
         self.skipped = 0
         self._ahead: dict[str, Cursor] = {}
+        self._left: Recent[str, Cursor] = Recent(_LEFT_KEPT)
 
     def __bool__(self) -> bool:
         return bool(self._ahead)
+
+    def of(self, run_id: str) -> Cursor | None:
+        """Its start cursor in this run, or how far it had come when the run was let go here; None
+        when it has none."""
+        cursor, left = cursor_in(self.start, run_id), self._left.get(run_id)
+        return max(filter(None, (cursor, left)), default=None)
+
+    def leave(self, run_id: str, at: Cursor) -> None:
+        """Should a run come back that is let go now, go on after its end."""
+        self._left[run_id] = at
+
+    def enter(self, stream: RunStream, origin: Origin) -> tuple[Cursor, list[Gap]]:
+        """See `start_in`; of a run let go here, nothing is told twice, nor that it has ended."""
+        run_id = stream.log.run_id
+        left, at = self._left.get(run_id), self.of(run_id)
+        if left is None or at is None:
+            return start_in(stream, self.start, origin)
+        at, gaps = start_in(stream, {run_id: at}, origin, (left, *stream.ended_streams))
+        return at, [gap for gap in gaps if gap.count]
 
     def add(self, run_id: str, cursor: Cursor) -> None:
         """Skip everything of this run up to the cursor."""
         self._ahead[run_id] = cursor
 
     def first_after(self, run_id: str, epoch: int, first: int) -> int:
-        """The first seq from `first` on that is not skipped."""
+        """The first seq from `first` on that is not skipped; `NEVER` in an epoch before that of
+        the cursor."""
         cursor = self._ahead.get(run_id)
         if cursor is None or cursor.epoch < epoch:
             return first
-        return max(first, cursor.seq + 1)
+        return NEVER if cursor.epoch > epoch else max(first, cursor.seq + 1)
 
     def skip(self, batch: Sequence[Delivery]) -> list[Delivery]:
         """The deliveries after the start cursors; a gap around one is cut there."""
@@ -50,10 +78,9 @@ class StartCursors:
             if cursor is None:
                 kept.append(each)
                 continue
-            newest = Cursor(each.epoch, max(each.first_seq, each.last_seq))
-            if newest >= cursor:
+            if (each.epoch, each.last_seq) >= cursor:
                 del self._ahead[each.run_id]
-            if newest <= cursor:
+            if (each.epoch, max(each.first_seq, each.last_seq)) <= cursor:
                 self.skipped += each.last_seq - each.first_seq + 1
             elif isinstance(each, Gap) and each.epoch == cursor.epoch and each.count:
                 first = max(each.from_seq, cursor.seq + 1)
@@ -69,10 +96,13 @@ def cursor_in(start: Start, run_id: str) -> Cursor | None:
     return None if isinstance(start, str) else start.get(run_id)
 
 
-def start_in(stream: RunStream, start: Start, origin: Origin) -> tuple[Cursor, list[Gap]]:
+def start_in(
+    stream: RunStream, start: Start, origin: Origin, ended: Sequence[Cursor] | None = None
+) -> tuple[Cursor, list[Gap]]:
     """The cursor after which a subscription reads the stream, and gaps for what it missed of
-    earlier streams of the run."""
+    earlier streams of the run, which had `ended` there (None: where upstream says)."""
     log = stream.log
+    ended = stream.ended_streams if ended is None else ended
     if start == "newest":
         seq = max(log.last, stream.seen) if origin in ("held", "found") else 0
         return Cursor(log.epoch, seq), []
@@ -80,14 +110,14 @@ def start_in(stream: RunStream, start: Start, origin: Origin) -> tuple[Cursor, l
         return Cursor(log.epoch, log.first - 1 if origin == "held" else 0), []
     cursor = start.get(log.run_id)
     if cursor is None:
-        ends = [end for end in stream.ended_streams if end.seq]
+        ends = [end for end in ended if end.seq]
         gaps = [Gap(log.run_id, end.epoch, 1, end.seq, "reset") for end in ends]
         return Cursor(log.epoch, 0), gaps
     if cursor.epoch >= log.epoch:
         return cursor, []
     if origin == "opened":
         return Cursor(log.epoch, 0), []
-    return Cursor(log.epoch, 0), reset_gaps(log.run_id, cursor, stream.ended_streams, log.epoch)
+    return Cursor(log.epoch, 0), reset_gaps(log.run_id, cursor, ended, log.epoch)
 
 
 def reset_gaps(run_id: str, at: Cursor, ended: Sequence[Cursor], epoch: int) -> list[Gap]:

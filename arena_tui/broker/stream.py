@@ -74,8 +74,8 @@ class RunStream:
         resets: Gaps that end a stream which was lost upstream and replaced.
         lost: Seqs of the run, in all its epochs, that any durable consumer lost.
         unheld: Those counted as published that no log here ever held.
-        predecessor: The stream that this one replaced, while a durable consumer has yet to ack all
-            of it.
+        predecessor: The stream of the run before this one, while a durable consumer has yet to ack
+            all of it.
         alive_at: Last sign of life of the producer, seconds since 1970: a heartbeat, or a new event
             found by `info` (reading the clock for each event would cost more than appending it).
         seen: Newest seq when `info` was last called. Of a run attached from upstream: its newest
@@ -213,13 +213,17 @@ class RunStream:
         successor = RunStream(self.meta, log, now, ended)
         successor.followers, self.followers = self.followers, []
         successor.lost, successor.unheld = self.lost, self.unheld
-        successor.predecessor = self
+        successor.succeed(self)
         for name, before in self.progress.items():
             successor.progress[name] = Progress(
                 0, lag_peak=before.lag_peak, overflow=before.overflow
             )
         successor.drop_acked_predecessor()
         return successor
+
+    def succeed(self, stream: RunStream) -> None:
+        """Note what of the run's stream before this one is not acked."""
+        self.predecessor = stream
 
     def drop_acked_predecessor(self) -> None:
         """Drop the predecessor once every durable consumer has acked all of it."""

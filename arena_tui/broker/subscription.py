@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from arena_tui.broker.backlog import Backlog
+from arena_tui.broker.let_go import LetGo
 from arena_tui.broker.protocol import Cursor, Start
 from arena_tui.broker.recovery import Recover, Recovery
-from arena_tui.broker.starting import Origin, StartCursors, start_in
+from arena_tui.broker.starting import Origin, StartCursors
 from arena_tui.broker.stats import ConsumerStats
 from arena_tui.broker.stream import NEVER, RunStream
 from arena_tui.broker.window import Window
@@ -24,6 +25,7 @@ class _Readers(Protocol):
     """What a subscription needs of the set of all subscriptions."""
 
     sleeping: set[LedgerSubscription]
+    let_go: LetGo
 
     def remove(self, subscription: LedgerSubscription) -> None: ...
 
@@ -68,6 +70,7 @@ class LedgerSubscription:
 
     Attributes:
         unfinished: Runs it was reading when it stopped last, that were not found yet.
+        starting: Where it starts in a run.
     """
 
     def __init__(
@@ -80,7 +83,6 @@ class LedgerSubscription:
         self.identity = identity or name
         self.position = position
         self.durable = durable
-        self.start = start
         self._overflowing: set[str] = set()
         self._overflow = 0
         self.unfinished = set(unfinished)
@@ -90,7 +92,7 @@ class LedgerSubscription:
         self._streams = streams
         self._readers = readers
         self._backlog = Backlog()
-        self._ahead = StartCursors()
+        self.starting = StartCursors(start)
         self._recovery = None if recover is None else Recovery(recover)
         self._chosen: set[str] = set()
         self._waiter: asyncio.Future[None] | None = None
@@ -133,12 +135,16 @@ class LedgerSubscription:
         return batch
 
     def ack(self, cursors: Mapping[str, Cursor]) -> None:
+        held: dict[str, Cursor] = {}
         for run_id, cursor in cursors.items():
             stream = self._streams.get(run_id)
+            if stream is not None:
+                held[run_id] = min(cursor, Cursor(stream.log.epoch, stream.log.last))
+            stream = stream or self._readers.let_go.unacked.get(run_id)
             if stream is not None and stream.ack(self.name, cursor):
                 self._readers.on_ack(stream)
         if self._acks is not None and not self._closed:
-            self._acks.record(self.identity, cursors)
+            self._acks.record(self.identity, held)
 
     def close(self) -> None:
         if self._acks is not None and not self._closed:
@@ -151,14 +157,14 @@ class LedgerSubscription:
         """Start reading a stream; returns the seq after which it reads."""
         log = stream.log
         self.unfinished.discard(log.run_id)
-        at, before = start_in(stream, self.start, origin)
+        at, before = self.starting.enter(stream, origin)
         if at > (log.epoch, log.last):
-            self._ahead.add(log.run_id, at)
+            self.starting.add(log.run_id, at)
         read = log.last if at.epoch > log.epoch else min(at.seq, log.last)
         if self.position is None:
             self._chosen.add(log.run_id)
         self._backlog.add(stream, read, before)
-        for marker in () if self.start == "newest" else stream.markers:
+        for marker in () if self.starting.start == "newest" else stream.markers:
             if marker.from_seq > read:
                 self._backlog.enqueue(stream, stream.log.last - read, marker)
         if self.durable:
@@ -187,7 +193,7 @@ class LedgerSubscription:
     def unread_in(self, stream: RunStream, first: int, last: int) -> int:
         log = stream.log
         return self._backlog.unread_in(
-            stream, self._ahead.first_after(log.run_id, log.epoch, first), last
+            stream, self.starting.first_after(log.run_id, log.epoch, first), last
         )
 
     def end(self) -> None:
@@ -205,7 +211,7 @@ class LedgerSubscription:
         lag = self._lag()
         return ConsumerStats(
             name=self.name, durable=self.durable, delivered=self._delivered, in_gaps=self._in_gaps,
-            skipped=self._ahead.skipped, lag=lag, lag_peak=max(self._lag_peak, lag),
+            skipped=self.starting.skipped, lag=lag, lag_peak=max(self._lag_peak, lag),
             lag_s=self._lag_s(), overflow=self._overflow,
         )  # fmt: skip
 
@@ -221,9 +227,9 @@ class LedgerSubscription:
                 news = self._window.read(self.position, limit - len(batch))
                 self.position += len(news)
                 batch = batch + news if batch else news
-            if not batch or not self._ahead:
+            if not batch or not self.starting:
                 return batch
-            if batch := self._ahead.skip(batch):
+            if batch := self.starting.skip(batch):
                 return batch
 
     def _count(self, batch: Sequence[Delivery]) -> None:

@@ -198,17 +198,17 @@ class Consumption(Generic[C]):
         self._recover()
 
     async def _subscribe(self) -> Subscription:
-        """Start the consumer and subscribe; an old subscription is closed only after `start`."""
+        """Start the consumer and subscribe, in place of an old subscription after a failure."""
         given = await _uninterrupted(self.consumer.start())
         start = checked_start(self.consumer.name, given)
         if self._stopping:
             raise BrokerError(f"{self.consumer.name} was stopped while it started")
-        if self._subscription is not None:
-            self._subscription.close()
-        consumer = self.consumer
+        consumer, replaced = self.consumer, self._subscription
+        if replaced is not None and not consumer.durable:
+            replaced.close()
         return self._broker.subscribe(
             consumer.name, consumer.runs, start, consumer.durable, consumer.unfinished,
-            consumer.identity,
+            consumer.identity, replace=replaced is not None,
         )  # fmt: skip
 
     def _note_figures(self) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from arena_tui.broker.ledger import Ledger
-from arena_tui.broker.protocol import Cursor, Limits, RunMeta
+from arena_tui.broker.protocol import Cursor, Limits, RunMeta, Start
 from arena_tui.broker.starting import reset_gaps
 from arena_tui.broker.stream import RunStream
 from arena_tui.codec import sealed
@@ -253,3 +254,71 @@ def test_a_stream_is_ended_once() -> None:
         ledger.append(ledger.attach(RunMeta(run_id=run_id), 7, 1), *sealed(RunEnd()))
 
     assert list(ledger.streams) == ["c"]
+
+
+@pytest.mark.parametrize("start", ["oldest", "newest", {"a": Cursor(7, 5)}, {}])
+def test_a_run_that_was_let_go_and_comes_back_goes_on_where_its_readers_were(start: Start) -> None:
+    ledger = cache()
+    reader = ledger.subscribe("c", None, start, True)
+    stream = ledger.attach(RunMeta(run_id="a"), 7, 1)
+    append(ledger, stream, 10)
+    reader.read_nowait()
+    reader.ack({"a": Cursor(7, 10)})
+    ledger.end(stream)
+    ledger.reap("a")
+
+    append(ledger, ledger.attach(RunMeta(run_id="a"), 7, 11, newest=10), 2)
+
+    assert spans(reader.read_nowait()) == [(11, 11), (12, 12)]
+    assert ledger.lags("c") == {"a": 2}
+
+
+@pytest.mark.parametrize("start", ["oldest", {"a": Cursor(7, 5)}])
+@pytest.mark.parametrize(
+    ("ended", "missed"),
+    [
+        ([], []),
+        ([Cursor(7, 10)], []),
+        ([Cursor(7, 12), Cursor(8, 3)], [(11, 12), (1, 3)]),
+    ],
+)
+def test_a_run_begun_anew_after_its_end_tells_of_what_came_in_between_alone(
+    start: Start, ended: list[Cursor], missed: list[tuple[int, int]]
+) -> None:
+    ledger = cache()
+    reader = ledger.subscribe("c", None, start, False)
+    stream = ledger.attach(RunMeta(run_id="a"), 7, 1)
+    append(ledger, stream, 10)
+    reader.read_nowait()
+    ledger.end(stream)
+    ledger.reap("a")
+
+    append(ledger, ledger.attach(RunMeta(run_id="a"), 9, 1, ended))
+
+    assert spans(reader.read_nowait()) == [*missed, (1, 1)]
+
+
+def test_who_comes_after_a_run_was_let_go_starts_at_its_own_cursor() -> None:
+    ledger = cache()
+    stream = ledger.attach(RunMeta(run_id="a"), 7, 1)
+    append(ledger, stream, 10)
+    ledger.end(stream)
+    ledger.reap("a")
+    reader = ledger.subscribe("c", None, {"a": Cursor(7, 5)}, False)
+
+    append(ledger, ledger.attach(RunMeta(run_id="a"), 7, 11, newest=10))
+
+    assert spans(reader.read_nowait()) == [(6, 10), (11, 11)]
+
+
+def test_a_run_let_go_in_the_middle_of_a_start_cursor_still_waits_for_it() -> None:
+    ledger = cache()
+    reader = ledger.subscribe("c", None, {"a": Cursor(7, 12)}, False)
+    stream = ledger.attach(RunMeta(run_id="a"), 7, 1)
+    append(ledger, stream, 10)
+    ledger.end(stream)
+    ledger.reap("a")
+
+    append(ledger, ledger.attach(RunMeta(run_id="a"), 7, 11, newest=10), 3)
+
+    assert spans(reader.read_nowait()) == [(13, 13)]

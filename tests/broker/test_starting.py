@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from arena_tui.broker.ledger import Ledger
 from arena_tui.broker.protocol import Cursor, Limits, RunMeta, Start
 from arena_tui.broker.ring import RunLog
 from arena_tui.broker.starting import Origin, StartCursors, start_in
-from arena_tui.broker.stream import RunStream
-from arena_tui.events import Envelope, Gap, LogEvent
+from arena_tui.broker.stream import NEVER, RunStream
+from arena_tui.codec import sealed
+from arena_tui.events import Envelope, Gap, GapReason, LogEvent
 from tests.envelopes import envelope
 
 EVENT = LogEvent()
@@ -69,12 +71,50 @@ def test_a_newer_epoch_is_after_any_cursor_of_an_older_one() -> None:
     assert not ahead
 
 
+@pytest.mark.parametrize("reason", ["quarantined", "unknown"])
+def test_an_empty_gap_just_before_the_cursor_does_not_reach_it(reason: GapReason) -> None:
+    ahead = at(3)
+
+    kept = ahead.skip([Gap("a", 7, 3, 2, reason), event(3), event(4)])
+
+    assert kept == [event(4)]
+    assert ahead.skipped == 1
+
+
 @pytest.mark.parametrize(
-    ("run_id", "epoch", "first"), [("a", 7, 4), ("a", 6, 4), ("a", 8, 1), ("b", 7, 1)]
+    ("run_id", "epoch", "first", "later"),
+    [("a", 7, 4, 9), ("a", 6, NEVER, NEVER), ("a", 8, 1, 9), ("b", 7, 1, 9)],
 )
-def test_it_says_what_comes_first_after_it(run_id: str, epoch: int, first: int) -> None:
+def test_it_says_what_comes_first_after_it(run_id: str, epoch: int, first: int, later: int) -> None:
     assert at(3).first_after(run_id, epoch, 1) == first
-    assert at(3).first_after(run_id, epoch, 9) == 9
+    assert at(3).first_after(run_id, epoch, 9) == later
+
+
+def test_what_a_cursor_of_a_newer_epoch_skips_is_no_overflow() -> None:
+    ledger = Ledger(Limits(capacity=4, retain=2), lambda: 0.0)
+    stream = ledger.open(RunMeta(run_id="a"), 7)
+    reader = ledger.subscribe("c", None, {"a": Cursor(8, 2)}, True)
+
+    for _ in range(10):
+        ledger.append(stream, *sealed(EVENT))
+
+    assert reader.read_nowait() == []
+    assert ledger.stats().overflow == reader.stats().overflow == 0
+
+
+def test_a_stream_renewed_to_the_epoch_of_a_cursor_is_acked_up_to_it() -> None:
+    ledger = Ledger(Limits(), lambda: 0.0, held=Limits())
+    reader = ledger.subscribe("c", None, {"a": Cursor(8, 5)}, True)
+    before = ledger.attach(RunMeta(run_id="a"), 7, 1)
+    ledger.append(before, *sealed(EVENT))
+    renewed = ledger.renew(before, 8, [])
+    for _ in range(5):
+        ledger.append(renewed, *sealed(EVENT))
+
+    assert reader.read_nowait() == []
+    assert ledger.lags("c") == {}
+    ledger.append(renewed, *sealed(EVENT))
+    assert ledger.lags("c") == {"a": 1}
 
 
 def stream(ended: tuple[Cursor, ...] = ()) -> RunStream:

@@ -421,6 +421,70 @@ async def test_two_durable_consumers_of_one_identity_are_refused(make_broker: Ma
     assert second.name == "two"
 
 
+async def test_what_is_held_for_a_durable_consumer_stays_held_for_the_one_that_replaces_it(
+    make_broker: MakeBroker,
+) -> None:
+    broker = await make_broker(Limits(capacity=100, retain=3))
+    slow, fast = (broker.subscribe(name, durable=True) for name in ("slow", "fast"))
+    await opened(broker, "a")
+    await publish(broker, "a", 50)
+    (run,) = await broker.runs()
+    fast.ack({"a": Cursor(run.epoch, 50)})
+
+    start = {"a": Cursor(run.epoch, 5)}
+    new = broker.subscribe("slow", start=start, durable=True, replace=True)
+    lags = broker.lags("slow")
+    got = await read_to(new, 50)
+    with pytest.raises(StopAsyncIteration):
+        await anext(slow)
+    slow.close()
+
+    assert seqs(got) == list(range(6, 51))
+    assert lags == broker.lags("slow") == {"a": 45}
+    new.ack({"a": Cursor(run.epoch, 50)})
+    assert broker.lags("slow") == {}
+    assert [each.name for each in (await broker.stats()).consumers] == ["fast", "slow"]
+
+
+async def test_replacing_takes_no_identity_from_another_consumer(make_broker: MakeBroker) -> None:
+    broker = await make_broker()
+    for name in ("one", "two"):
+        broker.subscribe(name, durable=True)
+
+    with pytest.raises(UsageError, match="'two', known as 'two', already"):
+        broker.subscribe("one", durable=True, identity="two", replace=True)
+
+    names = [each.name for each in (await broker.stats()).consumers]
+    assert names == ["one", "two"]
+
+
+async def test_there_need_not_be_one_to_replace(make_broker: MakeBroker) -> None:
+    broker = await make_broker()
+    await opened(broker, "a")
+    await publish(broker, "a", 2)
+
+    new = broker.subscribe("one", durable=True, replace=True)
+
+    assert seqs(await read_to(new, 2)) == [1, 2]
+
+
+@pytest.mark.parametrize("make_broker", ["memory"], indirect=True)
+async def test_what_was_trimmed_while_a_durable_consumer_was_away_is_a_gap_from_its_cursor(
+    make_broker: MakeBroker,
+) -> None:
+    broker = await make_broker(Limits(capacity=100, retain=3))
+    slow, fast = (broker.subscribe(name, durable=True) for name in ("slow", "fast"))
+    await opened(broker, "a")
+    await publish(broker, "a", 50)
+    (run,) = await broker.runs()
+    fast.ack({"a": Cursor(run.epoch, 50)})
+
+    slow.close()
+    later = broker.subscribe("slow", start={"a": Cursor(run.epoch, 5)}, durable=True)
+
+    assert drain(later) == [Gap("a", run.epoch, 6, 47, "trimmed"), *drain(broker.subscribe("any"))]
+
+
 async def test_forgetting_who_is_not_known_does_nothing(make_broker: MakeBroker) -> None:
     broker = await make_broker()
 
@@ -513,6 +577,31 @@ async def test_reaping_tells_unfinished_readers_what_they_miss(make_broker: Make
 
     assert seqs(drain(reader)) == [(3, 6)]
     assert await broker.runs() == []
+
+
+async def test_a_run_of_an_id_that_was_reaped_is_new_to_who_had_all_of_the_old_one(
+    make_broker: MakeBroker,
+) -> None:
+    broker = await make_broker()
+    await opened(broker, "a")
+    await publish(broker, "a", 5)
+    (old,) = await broker.runs()
+    start = {"a": Cursor(old.epoch, 2)}
+    reader = broker.subscribe("reader", start=start, durable=True)
+    await broker.close_run("a")
+    await arrived(broker)
+    before = await read_to(reader, 6)
+    reader.ack({"a": Cursor(old.epoch, 6)})
+    await broker.reap("a")
+
+    await opened(broker, "a")
+    await publish(broker, "a", 2)
+
+    assert seqs(before) == [3, 4, 5, 6]
+    assert seqs(await read_to(reader, 2)) == [1, 2]
+    (new,) = await broker.runs()
+    assert new.epoch > old.epoch
+    assert broker.lags("reader") == {"a": 2}
 
 
 async def test_old_closed_runs_are_reaped_but_never_before_they_are_stored(

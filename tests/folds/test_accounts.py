@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from arena_tui.broker.protocol import STORE, Cursor, Limits, RunMeta
-from arena_tui.events import LogEvent
+from arena_tui.broker.protocol import STORE, BrokerProtocol, Cursor, Limits, RunMeta
+from arena_tui.events import Envelope, Gap, LogEvent
 from arena_tui.folds.accounts import Account, account_of, run_account
 from arena_tui.services.consumption import Consumption
 from tests.conftest import MakeBroker, arrived
@@ -55,6 +56,61 @@ async def test_a_run_and_all_runs_add_up_while_events_are_lost(make_broker: Make
     assert runs["a"] == Account(published=25, in_flight=10, lost=15)
     own = store.stats()
     assert own.delivered + own.in_gaps + own.skipped + own.lag == stats.published == 30
+
+
+async def account_of_store(broker: BrokerProtocol, lost: int = 0) -> Account:
+    return account_of((await broker.stats()).published, sum(broker.lags(STORE).values()), lost)
+
+
+async def test_what_is_let_go_before_it_is_acked_is_in_flight_until_its_gap_is_acked(
+    make_broker: MakeBroker,
+) -> None:
+    broker = await make_broker(Limits(decoded=2))
+    store = broker.subscribe(STORE, durable=True)
+    info = await broker.open_run(RunMeta(run_id="a"))
+    for _ in range(5):
+        await broker.publish("a", LogEvent())
+    await broker.close_run("a")
+    await arrived(broker)
+    await broker.reap("a")
+
+    before = await account_of_store(broker)
+    got = await asyncio.wait_for(anext(store), 20)
+    while got[-1].last_seq < 6:
+        got += await asyncio.wait_for(anext(store), 20)
+    lost = sum(each.count for each in got if isinstance(each, Gap))
+    handed = await account_of_store(broker)
+    store.ack({"a": Cursor(info.epoch, 6)})
+    acked = await account_of_store(broker, lost)
+
+    assert got[0] == Gap("a", info.epoch, 1, lost, "reaped")
+    assert before == handed == Account(published=6, in_flight=6)
+    assert acked == Account(published=6, stored=6 - lost, lost=lost)
+
+
+@pytest.mark.parametrize("make_broker", ["memory"], indirect=True)
+async def test_what_was_let_go_before_a_durable_consumer_came_is_a_gap_to_it(
+    make_broker: MakeBroker,
+) -> None:
+    broker = await make_broker(Limits(closed_runs=1))
+    epochs = {}
+    for run_id in "abc":
+        epochs[run_id] = (await broker.open_run(RunMeta(run_id=run_id))).epoch
+        await broker.publish(run_id, LogEvent())
+        await broker.close_run(run_id)
+
+    store = broker.subscribe(STORE, start={"b": Cursor(epochs["b"], 1)}, durable=True)
+    before = await account_of_store(broker)
+    got = store.read_nowait()
+    store.ack({run_id: Cursor(epoch, 2) for run_id, epoch in epochs.items()})
+
+    assert before == Account(published=6, stored=1, in_flight=5)
+    assert [each for each in got if isinstance(each, Gap)] == [
+        Gap("a", epochs["a"], 1, 2, "reaped"),
+        Gap("b", epochs["b"], 2, 2, "reaped"),
+    ]
+    assert [each.run_id for each in got if isinstance(each, Envelope)] == ["c", "c"]
+    assert await account_of_store(broker, lost=3) == Account(published=6, stored=3, lost=3)
 
 
 async def test_a_consumer_adds_up_at_any_moment(make_broker: MakeBroker) -> None:

@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 from redis.exceptions import ResponseError
 
 from arena_tui.broker.protocol import Cursor, Limits, Start
+from arena_tui.broker.recent import Recent
 from arena_tui.broker.redis.codec import NO_CURSOR
 from arena_tui.broker.redis.link import Link
 from arena_tui.broker.redis.lookup import consumers
@@ -24,14 +25,38 @@ _SWEEP_RUNS: Final = 500
 _CONSUMER_TTL_S: Final = 3_600
 """A consumer silent for an hour no longer keeps events from being trimmed."""
 
+_SENT_KEPT: Final = 10_000
+"""Runs of a consumer whose ack is remembered, in case the server forgets it."""
+
 
 class _Consumer(NamedTuple):
     """One durable consumer: where it started, whether its identity outlives its subscription, and
-    its acks to be sent."""
+    its acks to be sent and sent last."""
 
     start: Start
     lasting: bool
     pending: dict[str, Cursor]
+    sent: Recent[str, Cursor]
+
+    def record(self, cursors: Mapping[str, Cursor]) -> None:
+        """Queue acks, behind none that is further."""
+        for run_id, cursor in cursors.items():
+            self.pending[run_id] = max(cursor, self.pending.get(run_id, NO_CURSOR))
+
+    def resend(self, stream: RunStream) -> None:
+        """Queue its start cursor in this stream."""
+        cursor = cursor_in(self.start, stream.log.run_id)
+        if cursor is not None and cursor.epoch == stream.log.epoch:
+            self.record({stream.log.run_id: cursor})
+
+    def on_sent(self, cursors: Mapping[str, Cursor], is_new: bool) -> None:
+        """Note what the server has; nothing of it before this, if it had forgotten the consumer."""
+        if is_new:
+            self.record(self.sent)
+        for run_id, cursor in cursors.items():
+            if self.pending[run_id] == cursor:
+                del self.pending[run_id]
+            self.sent[run_id] = cursor
 
 
 class Acks:
@@ -56,12 +81,12 @@ class Acks:
 
         Its start cursors in the streams `held` here are acked again, as by `resend`.
         """
-        before = self._consumers.get(identity)
-        pending = {} if before is None else before.pending
-        consumer = self._consumers[identity] = _Consumer(start, lasting, pending)
+        new = _Consumer(start, lasting, {}, Recent(_SENT_KEPT))
+        before = self._consumers.get(identity, new)
+        consumer = self._consumers[identity] = before._replace(start=start, lasting=lasting)
         self._leaving.discard(identity)
         for stream in held:
-            _resend(consumer, stream)
+            consumer.resend(stream)
 
     def remove(self, identity: str) -> None:
         """Unregister a consumer, once its pending acks are sent; the server keeps events for it as
@@ -70,14 +95,14 @@ class Acks:
 
     def record(self, identity: str, cursors: Mapping[str, Cursor]) -> None:
         """Queue a consumer's ack of everything up to these cursors."""
-        self._consumers[identity].pending.update(cursors)
+        self._consumers[identity].record(cursors)
 
     def resend(self, stream: RunStream) -> None:
         """Ack the start cursors of all consumers in a stream again: the last acks before a restart
         may not have reached the server."""
         for identity, consumer in self._consumers.items():
             if identity not in self._leaving:
-                _resend(consumer, stream)
+                consumer.resend(stream)
 
     def furthest_start(self, run_id: str) -> Cursor:
         """The newest of the consumers' start cursors in this run."""
@@ -113,7 +138,7 @@ class Acks:
         refusal: ResponseError | None = None
         for identity, consumer in list(self._consumers.items()):  # `add` may be called meanwhile
             try:
-                await self._send(identity, consumer.pending)
+                await self._send(identity, consumer)
             except ResponseError as error:  # no reason for other consumers to wait
                 refusal = error
         for identity in [each for each in self._leaving if not self._consumers[each].pending]:
@@ -128,15 +153,13 @@ class Acks:
         if refusal is not None:
             raise refusal
 
-    async def _send(self, identity: str, pending: dict[str, Cursor]) -> None:
-        cursors = dict(islice(pending.items(), _ACK_RUNS))
+    async def _send(self, identity: str, consumer: _Consumer) -> None:
+        cursors = dict(islice(consumer.pending.items(), _ACK_RUNS))
         args: list[str | int] = [identity, _CONSUMER_TTL_S]
         for run_id, cursor in cursors.items():
             args += [run_id, *cursor]
-        await self._link.call(ACK, (), args)
-        for run_id, cursor in cursors.items():
-            if pending[run_id] == cursor:
-                del pending[run_id]
+        is_new = await self._link.call(ACK, (), args)
+        consumer.on_sent(cursors, bool(is_new))
 
     async def _sweep(self) -> None:
         limits = self._limits
@@ -145,9 +168,3 @@ class Acks:
             LEFT_RUN_KEPT_S, self._index, _SWEEP_RUNS,
         ))  # fmt: skip
         self._index = index.decode()
-
-
-def _resend(consumer: _Consumer, stream: RunStream) -> None:
-    cursor = cursor_in(consumer.start, stream.log.run_id)
-    if cursor is not None and cursor.epoch == stream.log.epoch:
-        consumer.pending[stream.log.run_id] = cursor

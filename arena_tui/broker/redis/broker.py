@@ -145,13 +145,14 @@ class RedisBroker:
     def subscribe(
         self, name: str, runs: Collection[str] | None = None, start: Start = "oldest",
         durable: bool = False, unfinished: Collection[str] = (), identity: str | None = "",
+        replace: bool = False,
     ) -> Subscription:  # fmt: skip
         if not durable:
             return self._ledger.subscribe(name, runs, start, durable, self._recover)
         known_as = f"{self._own} {name}" if identity is None else identity or name
         missing = () if isinstance(start, str) else start.keys() & set(unfinished)
         subscription = self._ledger.subscribe(
-            name, runs, start, durable, self._recover, self._acks, known_as, missing
+            name, runs, start, durable, self._recover, self._acks, known_as, missing, replace
         )
         held = self._ledger.streams.values()
         self._acks.add(known_as, start, held, lasting=identity is not None)

@@ -13,7 +13,9 @@ from arena_tui.broker.protocol import Cursor, Limits, RunMeta
 from arena_tui.broker.redis.acks import Acks
 from arena_tui.broker.redis.broker import RedisBroker
 from arena_tui.broker.redis.link import Link
-from arena_tui.broker.redis.scripts import CONSUMERS, acks_key
+from arena_tui.broker.redis.scripts import CONSUMERS, acks_key, meta_key
+from arena_tui.broker.ring import RunLog
+from arena_tui.broker.stream import RunStream
 from arena_tui.broker.tasks import cancel_until_done
 from arena_tui.broker.timing import Timing
 from arena_tui.broker.warnings import Warnings
@@ -68,6 +70,68 @@ async def test_a_second_consumer_takes_back_no_ack_of_the_first(
 
     found = [client.hget(acks_key(name), "a") for name in ("first", "second")]
     assert found == [f"{epoch}-3", f"{epoch}-2"]
+
+
+async def test_an_ack_speaks_for_no_event_that_is_not_there_yet(
+    client: Client, redis_url: str
+) -> None:
+    broker = RedisBroker(BrokerUrl(redis_url), timing=QUICK)
+    await broker.start()
+    epoch = (await broker.open_run(RunMeta(run_id="a"))).epoch
+    newer = (await broker.open_run(RunMeta(run_id="b"))).epoch
+    for run_id in "aab":
+        await broker.publish(run_id, LogEvent())
+    await broker.arrived()
+
+    one = broker.subscribe("one", durable=True)
+    one.ack({"a": Cursor(epoch, 1_000), "b": Cursor(newer + 1, 1), "unknown": Cursor(epoch, 1)})
+    await broker.aclose()
+
+    found = client.hgetall(acks_key("one"))
+    assert (found["a"], found["b"]) == (f"{epoch}-2", f"{newer}-1")
+    assert "unknown" not in found
+
+
+async def test_an_older_ack_takes_back_none_that_is_not_sent_yet(
+    client: Client, redis_url: str
+) -> None:
+    link = Link(BrokerUrl(redis_url), Warnings(), QUICK)
+    await link.check()
+    acks = Acks(link, Limits(), QUICK)
+    acks.add("one", {"a": Cursor(7, 1)})
+    acks.record("one", {"a": Cursor(7, 3)})
+    stream = RunStream(RunMeta(run_id="a"), RunLog("a", 7, Limits()), 0.0)
+
+    acks.resend(stream)
+    acks.record("one", {"a": Cursor(7, 2)})
+    await acks.aclose()
+    await link.aclose()
+
+    assert client.hget(acks_key("one"), "a") == "7-3"
+
+
+@pytest.mark.parametrize("elsewhere", [True, False], ids=["elsewhere", "here"])
+async def test_a_running_consumer_that_was_forgotten_holds_no_run_that_it_has(
+    client: Client, redis_url: str, elsewhere: bool
+) -> None:
+    broker = RedisBroker(BrokerUrl(redis_url), timing=QUICK)
+    await broker.start()
+    one, two = (broker.subscribe(name, durable=True) for name in ("one", "two"))
+    epoch = (await broker.open_run(RunMeta(run_id="a"))).epoch
+    await broker.close_run("a")
+    await broker.arrived()
+    one.ack({"a": Cursor(epoch, 1)})
+    await until(lambda: client.hexists(acks_key("one"), "a"))
+    forgetting = RedisBroker(BrokerUrl(redis_url), reading=False) if elsewhere else broker
+    await forgetting.start()
+
+    await forgetting.forget("one")
+    await until(lambda: client.hget(acks_key("one"), "a") == f"{epoch}-1")
+
+    two.ack({"a": Cursor(epoch, 1)})
+    await until(lambda: client.ttl(meta_key("a")) > 0)
+    for each in (forgetting, broker):
+        await each.aclose()
 
 
 async def test_the_server_keeps_nothing_for_a_consumer_without_identity_that_has_left(

@@ -443,6 +443,23 @@ def test_an_ack_of_another_epoch_trims_nothing(server: Server) -> None:
     assert server.seqs(epoch) == [1, 2, 3, 4, 5, 6, 7, 8]
 
 
+def test_an_older_ack_takes_nothing_back(server: Server) -> None:
+    found = []
+    for epoch, seq in ((8, 9), (8, 10), (8, 9), (7, 99), (10, 1), (9, 50)):
+        server.ack("one", ("r", epoch, seq))
+        found.append(server.client.hget(acks_key("one"), "r"))
+
+    assert found == ["8-9", "8-10", "8-10", "8-10", "10-1", "10-1"]
+
+
+def test_an_ack_takes_the_place_of_garbage(server: Server) -> None:
+    server.client.hset(acks_key("one"), "r", "garbage")
+
+    server.ack("one", ("r", 8, 9))
+
+    assert server.client.hget(acks_key("one"), "r") == "8-9"
+
+
 def test_without_a_consumer_nothing_is_swept(server: Server) -> None:
     _, epoch = server.open()
     server.append(1, *"abcdefgh", ends=True)
