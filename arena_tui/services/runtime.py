@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import threading
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -176,8 +176,8 @@ class Runtime:
         database = await _finished(opening)
         try:
             await self.consume(lambda context: Persister(database, broker=context.broker.name))
-        except BaseException:
-            await database.aclose()
+        except BaseException:  # its threads must not be in DuckDB when the interpreter ends
+            await _to_the_end(database.aclose())
             raise
         self.database, self.history = database, History(database)
 
@@ -268,12 +268,18 @@ async def _finished(opening: Coroutine[None, None, Database]) -> Database:
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
-        while not task.done():
-            with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.wait([task])
-        if task.exception() is None:
-            task.result().close()
+        with contextlib.suppress(Exception):
+            (await _to_the_end(task)).close()
         raise
+
+
+async def _to_the_end(work: Awaitable[T]) -> T:
+    """Await work to its end, however often this is cancelled meanwhile."""
+    task = asyncio.ensure_future(work)
+    while not task.done():
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.wait([task])
+    return task.result()
 
 
 def _broker(
