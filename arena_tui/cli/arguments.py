@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from arena_tui.errors import UsageError
 
 if TYPE_CHECKING:
     from arena_tui.broker_url import BrokerUrl
+    from arena_tui.consumers.protocol import ConsumerFactory
 
 
 class Parser(argparse.ArgumentParser):
@@ -40,12 +42,23 @@ def add_no_store(parser: Parser, help_text: str) -> None:
     parser.add_argument("--no-store", dest="store", action="store_false", help=help_text)
 
 
-def add_record(parser: Parser) -> None:
+def add_consumers(parser: Parser) -> None:
+    """`--record`, which adds a factory to the list `consumers`."""
     parser.add_argument(
         "--record",
+        dest="consumers",
+        action="append",
+        default=[],
+        type=_recording,
         metavar="FILE",
         help="append every event to this file, too, as a JSON line; goes on where it stopped",
     )
+
+
+def _recording(file: str) -> ConsumerFactory:
+    from arena_tui.consumers.lines import recording
+
+    return recording(Path(file))
 
 
 def whole_number(text: str) -> int:

@@ -9,7 +9,7 @@ from arena_tui.cli.watch import add_looks, show
 
 
 def add_arguments(parser: Parser) -> None:
-    parser.set_defaults(function=demo, follow=[], record=None)
+    parser.set_defaults(function=demo, follow=[], consumers=[])
     add_looks(parser)
 
 

@@ -5,19 +5,19 @@ from __future__ import annotations
 import argparse
 import asyncio
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
-from pathlib import Path
 from typing import Final
 
 from msgspec.structs import asdict
 
 from arena_tui.broker.protocol import STORE
-from arena_tui.cli.arguments import Parser, add_record
+from arena_tui.cli.arguments import Parser, add_consumers
 from arena_tui.cli.output import Console, begin_log, local, say_json
 from arena_tui.config import Config, load_config
-from arena_tui.consumers.lines import recording
 from arena_tui.consumers.persister import PersisterStats
+from arena_tui.consumers.protocol import ConsumerFactory
 from arena_tui.errors import StoreError, StoreLockedError, UsageError
 from arena_tui.events import utc_now
 from arena_tui.folds.accounts import Account
@@ -31,7 +31,7 @@ _FLUSH_POLL_S: Final = 0.05
 
 def add_arguments(parser: Parser) -> None:
     parser.set_defaults(function=persist)
-    add_record(parser)
+    add_consumers(parser)
 
 
 class _Report(Account, frozen=True, kw_only=True):
@@ -73,17 +73,17 @@ def persist(arguments: argparse.Namespace) -> int:
     if config.db == ":memory:":
         raise UsageError("persist in :memory: would keep nothing: give a file with --db")
     begin_log(arguments.debug)
-    report = asyncio.run(_persist(config, arguments.record))
+    report = asyncio.run(_persist(config, arguments.consumers))
     if arguments.json:
         say_json(report)
     return 0
 
 
-async def _persist(config: Config, record: str | None) -> _Report:
+async def _persist(config: Config, consumers: Sequence[ConsumerFactory]) -> _Report:
     since = utc_now()
     stopped = ending_event()
     with Console() as console:
-        runtime = Runtime(config, consumers=[recording(Path(record))] if record else [])
+        runtime = Runtime(config, consumers=consumers)
         try:
             await _open(runtime)
             console.say(f"storing what comes through {runtime.broker.name} in {config.db}")

@@ -6,14 +6,12 @@ import argparse
 import asyncio
 import sys
 from functools import partial
-from pathlib import Path
 
 from msgspec.structs import asdict
 
-from arena_tui.cli.arguments import Parser, add_no_store, add_record
+from arena_tui.cli.arguments import Parser, add_consumers, add_no_store
 from arena_tui.cli.output import begin_log, say, say_json, tell
 from arena_tui.config import Config, load_config
-from arena_tui.consumers.lines import recording
 from arena_tui.errors import ArenaError, BrokerError, StoreError, UsageError
 from arena_tui.games.play import GameResult, Player
 from arena_tui.games.quiet import quiet_fds
@@ -37,13 +35,13 @@ def add_arguments(parser: Parser) -> None:
     )
     parser.add_argument("--label", metavar="L", help="shown with the runs")
     add_no_store(parser, "keep nothing")
-    add_record(parser)
+    add_consumers(parser)
 
 
 def play(arguments: argparse.Namespace) -> int:
     """Play the games; returns 1 when one crashed, 128 + n when signal n ended them."""
     config = load_config(arguments.broker, arguments.db, arguments.store)
-    if arguments.record and config.broker.kind != "memory":
+    if arguments.consumers and config.broker.kind != "memory":
         raise UsageError(
             "play only publishes to a shared broker: give --record to arena-tui persist or watch"
         )
@@ -82,8 +80,7 @@ async def _play(
 ) -> tuple[int, list[str]]:
     """The exit code, and the problems to tell once all games are over and stored."""
     loop = asyncio.get_running_loop()
-    consumers = [recording(Path(arguments.record))] if arguments.record else []
-    runtime = Runtime(config, producer=True, consumers=consumers)
+    runtime = Runtime(config, producer=True, consumers=arguments.consumers)
     player: Player | None = None
     signalled: list[int] = []
     try:

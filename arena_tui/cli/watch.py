@@ -9,12 +9,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from arena_tui.cli.arguments import Parser, add_no_store, add_record
+from arena_tui.cli.arguments import Parser, add_consumers, add_no_store
 from arena_tui.cli.last_resort import LastResort
 from arena_tui.cli.output import begin_log, tell
 from arena_tui.cli.terminal import Output, text_output
 from arena_tui.config import Config, load_config
-from arena_tui.consumers.lines import recording
 from arena_tui.errors import UsageError
 from arena_tui.services.games import Playable, parse_playable
 
@@ -32,7 +31,7 @@ def add_arguments(parser: Parser) -> None:
         parser.add_argument(
             name, metavar=metavar, action="extend", nargs="+", default=[], help=text
         )
-    add_record(parser)
+    add_consumers(parser)
     add_looks(parser)
 
 
@@ -62,8 +61,7 @@ def show(
 
     last_resort = LastResort(os.ttyname(sys.stdout.fileno()), os.dup(sys.stderr.fileno()))
     with _own_terminal(log) as output:
-        consumers = [recording(Path(arguments.record))] if arguments.record else []
-        session = Session(config, playables, continuous, follow=files, consumers=consumers)
+        session = Session(config, playables, continuous, files, arguments.consumers)
         last_resort.unsaved = session.unsaved
         app = ArenaApp(session, on_signal=output.leave, on_leaving=last_resort.begin)
         code = app.run()

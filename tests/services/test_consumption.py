@@ -321,8 +321,9 @@ class Breaking(InProcessBroker):
         durable: bool = False,
         unfinished: Collection[str] = (),
         identity: str | None = "",
+        replace: bool = False,
     ) -> Subscription:
-        subscription = super().subscribe(name, runs, start, durable, unfinished, identity)
+        subscription = super().subscribe(name, runs, start, durable, unfinished, identity, replace)
         self.subscriptions += 1
         return _Broken(subscription) if self.subscriptions == 1 else subscription
 
