@@ -227,9 +227,11 @@ class RunView:
         return "stuck" if idle_s >= STUCK_S else "running"
 
     def _fold(self, event: Event, now: float) -> None:
-        tally = self.tallies.get(event.agent_id or "") or AgentTally()
-        if event.agent_id:  # events of no agent are tallied for nobody
-            self.tallies[event.agent_id] = tally
+        tally = self.tallies.get(event.agent_id or "")
+        if tally is None:
+            tally = AgentTally()
+            if event.agent_id:  # events of no agent are tallied for nobody
+                self.tallies[event.agent_id] = tally
         if isinstance(event, Observation):
             self.board = event.text or self.board
         elif isinstance(event, TurnStart):

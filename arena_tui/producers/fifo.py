@@ -62,10 +62,13 @@ class Fifo(deque[Outgoing]):
         """Dequeue up to `count` events, until their JSON has `size_bytes`; wakes the waiting."""
         self.peak = max(self.peak, len(self))
         batch: list[Outgoing] = []
-        while self and size_bytes > 0 and len(batch) < count:
-            outgoing = self.popleft()
-            batch.append(outgoing)
+        dequeue, add = self.popleft, batch.append
+        for _ in range(min(count, len(self))):
+            outgoing = dequeue()
+            add(outgoing)
             size_bytes -= len(outgoing[2])
+            if size_bytes <= 0:
+                break
         self._wake()
         return batch
 
