@@ -17,6 +17,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import aclosing
 
 from arena_tui.broker.protocol import Cursor, Limits, RunMeta, Start
 from arena_tui.broker.readers import Readers
@@ -25,7 +26,7 @@ from arena_tui.broker.ring import RunLog
 from arena_tui.broker.starting import Origin
 from arena_tui.broker.stats import BrokerStats
 from arena_tui.broker.stream import Progress, RunStream
-from arena_tui.broker.subscription import AckSink, LedgerSubscription
+from arena_tui.broker.subscription import AckSink, LedgerSubscription, one_by_one
 from arena_tui.broker.warnings import Warnings
 from arena_tui.broker.window import Window
 from arena_tui.errors import BrokerError, RunExistsError, UnknownRunError, UsageError
@@ -261,12 +262,9 @@ class Ledger:
             raise BrokerError(f"run {run_id} has events 1 to {newest}: cannot start at {from_seq}")
         start = {run_id: Cursor(stream.log.epoch, from_seq - 1)}
         subscription = self.subscribe(f"stream {run_id}", [run_id], start, False, recover)
-        try:
-            async for batch in subscription:
-                for delivery in batch:
-                    yield delivery
-        finally:
-            subscription.close()
+        async with aclosing(one_by_one(subscription)) as deliveries:
+            async for delivery in deliveries:
+                yield delivery
 
     def reap(self, run_id: str) -> None:
         """Evict a closed run; see `BrokerProtocol.reap`."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from arena_tui.broker.backlog import Backlog
 from arena_tui.broker.let_go import LetGo
-from arena_tui.broker.protocol import Cursor, Start
+from arena_tui.broker.protocol import Cursor, Start, Subscription
 from arena_tui.broker.recovery import Recover, Recovery
 from arena_tui.broker.starting import Origin, StartCursors
 from arena_tui.broker.stats import ConsumerStats
@@ -53,6 +53,16 @@ class _Ledger(Protocol):
     clock: Callable[[], float]
 
     def count_unheld(self, stream: RunStream, gap: Gap) -> None: ...
+
+
+async def one_by_one(subscription: Subscription) -> AsyncGenerator[Delivery, None]:
+    """The deliveries of a subscription, which is closed with the iterator."""
+    try:
+        async for batch in subscription:
+            for delivery in batch:
+                yield delivery
+    finally:
+        subscription.close()
 
 
 class LedgerSubscription:

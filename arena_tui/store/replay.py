@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncIterator
 from contextlib import aclosing
 
 from msgspec.structs import replace
 
 from arena_tui.broker.protocol import BrokerProtocol, Cursor, RunInfo
+from arena_tui.broker.subscription import one_by_one
 from arena_tui.errors import UnknownRunError
 from arena_tui.events import Delivery, Envelope, Gap, RunEnd
 from arena_tui.folds.places import Places
@@ -48,7 +49,8 @@ async def replay(
             break
         behind = False
         try:
-            async with aclosing(_read_broker(broker, run_id, cursor)) as deliveries:
+            rest = broker.subscribe(f"replay {run_id}", [run_id], {run_id: cursor})
+            async with aclosing(one_by_one(rest)) as deliveries:
                 async for delivery in deliveries:
                     if not _is_news(delivery, cursor, told):
                         continue
@@ -85,18 +87,6 @@ async def read_stored(
             elif is_start and isinstance(each, Gap):
                 yield replace(each, from_seq=span.first)
         is_start = False
-
-
-async def _read_broker(
-    broker: BrokerProtocol, run_id: str, after: Cursor
-) -> AsyncGenerator[Delivery, None]:
-    subscription = broker.subscribe(f"replay {run_id}", [run_id], {run_id: after})
-    try:
-        async for batch in subscription:
-            for delivery in batch:
-                yield delivery
-    finally:
-        subscription.close()
 
 
 async def _live_info(broker: BrokerProtocol | None, run_id: str) -> RunInfo | None:
