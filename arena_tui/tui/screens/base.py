@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from abc import abstractmethod
 from collections.abc import Callable, Coroutine, Iterator
 from functools import partial, wraps
 from typing import Any, ClassVar, Concatenate, Final, ParamSpec, TypeVar
@@ -118,17 +119,17 @@ class FilteredScreen(ArenaScreen):
 
     NOT_WHILE_WRITING = frozenset({"filter"})
 
+    @abstractmethod
     def take_filter(self, text: str) -> None:
         """Show the runs that match.
 
         Raises:
             UsageError: The text is no filter; what is shown stays.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def focus_runs(self) -> None:
         """Focus what shows the runs."""
-        raise NotImplementedError
 
     def on_input_changed(self, event: Input.Changed) -> None:
         question = self.query_one(Question)
