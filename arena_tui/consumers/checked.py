@@ -51,8 +51,10 @@ def checked_acks(name: str, acks: Any) -> Mapping[str, Cursor]:
     return _cursors(f"{name}: handle() must return the cursors it has kept", acks)
 
 
-def _cursors(what: str, given: Any) -> dict[str, Cursor]:
+def _cursors(what: str, given: Any) -> Mapping[str, Cursor]:
     try:
+        if all(type(at) is Cursor for at in given.values()):
+            return given  # type: ignore[no-any-return]
         return {str(run_id): Cursor(int(at[0]), int(at[1])) for run_id, at in given.items()}
     except (AttributeError, TypeError, ValueError, LookupError):
         raise ConsumerError(f"{what} by run id, not {given!r:.100}") from None
