@@ -23,7 +23,7 @@ from arena_tui.events import (
     RunStart,
     TurnStart,
 )
-from arena_tui.producers.run import Emit
+from arena_tui.producers.record import Emit
 
 RUNS: Final = 50
 """Runs open at once, unless a figure says otherwise."""

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 import traceback
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, TypeAlias
-
-from msgspec.structs import replace
+from typing import Any, Final, TypeAlias
 
 from arena_tui import events
-from arena_tui.errors import EventError
-from arena_tui.events import AgentInfo, Event, RunStatus, check_run_id, new_run_id
+from arena_tui.errors import ArenaError, EventError
+from arena_tui.events import AgentInfo, RunStatus, check_run_id, new_run_id
+from arena_tui.producers.record import Emit, Record
+from arena_tui.producers.turns import Turns
 
-Emit: TypeAlias = Callable[[str, Event], None]
-"""Publishes one event of a run; raises EventError when it cannot be accepted."""
+_TRACEBACK_CHARS: Final = 16_000
+_SUMMARY_CHARS: Final = 500
 
 Room: TypeAlias = Callable[[], Awaitable[None]]
 """Returns once events can be published without blocking."""
+
+_log = logging.getLogger(__name__)
 
 
 async def _always() -> None:
@@ -25,64 +28,73 @@ async def _always() -> None:
 
 
 class Run:
-    """One run, from `run_start` to `run_end`, as a context manager.
+    """One run, from `run_start` to `run_end`. Thread-safe.
 
-    Entering emits `run_start`; leaving emits `run_end`: `finished`, or after an exception an
-    `error` event and `crashed`, or `stopped` on KeyboardInterrupt and SystemExit. Events carry the
-    current turn and, unless told otherwise, the current player as `agent_id`. Use one `Run` from
-    one thread at a time; different runs may live in different threads.
+    `run_start` is emitted on entering, or with the first event of a run that is never entered.
+    Leaving emits `run_end`: `finished`, or after an exception an `error` event and `crashed`, or
+    `stopped` on KeyboardInterrupt, SystemExit and cancellation; that exception is never replaced.
+    Events carry the current turn and, unless told otherwise, the current player as `agent_id`.
+    Threads and tasks that begin turns of their own each have their own current turn.
+
+    A call that raises has recorded nothing and changed nothing.
 
     A coroutine awaits `room` before it records something: while the queue is full, other calls
     block their thread, and with it its loop.
 
     Attributes:
+        id: The run id; sortable by start time unless given.
+        emit: Publishes any event of this run; see `Record.add`.
         room: Awaited, returns once events can be queued; safe to cancel. Raises BrokerError when
             the connection is closed.
-        id: The run id; sortable by start time unless given.
-        ended: Whether `run_end` was emitted.
     """
 
     def __init__(
-        self, emit: Emit, game: str, agents: Sequence[str | AgentInfo] = (), *,
+        self, emit: Emit, game: str, agents: str | AgentInfo | Sequence[str | AgentInfo] = (), *,
         room: Room = _always, run_id: str | None = None, seed: int | None = None,
         label: str | None = None, tags: Sequence[str] = (), config: Mapping[str, Any] | None = None,
     ) -> None:  # fmt: skip
         self.id = run_id or new_run_id()
         check_run_id(self.id)
-        self._start = events.RunStart(
-            game=game, agents=[AgentInfo(id=a) if isinstance(a, str) else a for a in agents],
-            seed=seed, label=label, tags=list(tags), config=dict(config or {}),
-        )  # fmt: skip
-        self.ended = False
+        self._record = Record(emit, self.id, events.RunStart(
+            game=game, agents=_players(agents), seed=seed, label=label, tags=list(tags),
+            config=dict(config or {}),
+        ))  # fmt: skip
+        self._turns = Turns()
+        self.emit = self._record.add
         self.room = room
-        self._emit = emit
-        self._ts: datetime | None = None
-        self._turn: int | None = None
-        self._player: str | None = None
-        self._index_in_turn = 0
+
+    @property
+    def ended(self) -> bool:
+        """Whether `run_end` was emitted."""
+        return self._record.ended
 
     def __enter__(self) -> Run:
-        self.emit(self._start)
+        self._record.begin()
         return self
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         if error is None:
             self.end()
-        elif isinstance(error, Exception):
-            text, why = "".join(traceback.format_exception(error)), _summary(error)
-            self.error(why, where=type(error).__name__, traceback=text[-16_000:], fatal=True)
-            self.end(status="crashed", reason=why)
-        else:
-            self.end(status="stopped", reason=type(error).__name__)
+            return
+        status: RunStatus = "stopped"
+        why = type(error).__name__
+        try:  # what is raised in here would take the place of their exception
+            if isinstance(error, Exception):
+                status, why = "crashed", _summary(error)
+                self.error(error, fatal=True)
+        except ArenaError as ours:
+            _log.error("run %s: its last error is not recorded: %s", self.id, ours)
+        try:
+            self.end(status=status, reason=why)
+        except ArenaError as ours:
+            _log.error("run %s: its end is not recorded: %s", self.id, ours)
 
-    def emit(self, event: Event) -> None:
-        """Publish any event of this run.
+    async def __aenter__(self) -> Run:
+        await self.room()
+        return self.__enter__()
 
-        Raises:
-            EventError: The event cannot be accepted; the run goes on.
-            RunClosedError: The run has ended.
-        """
-        self._emit(self.id, event if self._ts is None else replace(event, ts=self._ts))
+    async def __aexit__(self, *raised: Any) -> None:
+        self.__exit__(*raised)
 
     def at(self, ts: datetime | None) -> Run:
         """Say when everything recorded from here on happened, its end too; None: as it is recorded.
@@ -98,22 +110,40 @@ class Run:
             raise EventError(
                 f"{ts} has no time zone: give one, as in ts.replace(tzinfo=timezone.utc)"
             )
-        self._ts = ts
+        self._record.ts = ts
         return self
 
     def turn(self, turn: int, player: str | None = None, state: str | None = None) -> None:
-        """Begin a turn; later events carry its number and player."""
-        self._turn, self._player, self._index_in_turn = turn, player, 0
+        """Begin a turn; later events of this thread or task carry its number and player."""
         self.emit(events.TurnStart(turn=turn, agent_id=player, player=player, state=state))
+        self._turns.begin(turn, player)
+
+    def step(
+        self, action: Any, player: str | None = None, *, observation: str | None = None,
+        ok: bool = True, reward: float | None = None, detail: Any = None,
+    ) -> None:  # fmt: skip
+        """Record a whole turn, the one after this: what the player sees and does, and its result.
+
+        Args:
+            observation: What the player sees; None to record none.
+            ok, reward, detail: As for `result`, recorded when one of them says something.
+        """
+        self.turn((self._turns.now().number or 0) + 1, player)
+        if observation is not None:
+            self.observation(observation)
+        self.action(action)
+        if not ok or reward is not None or detail is not None:
+            self.result(ok, reward=reward, detail=detail)
 
     def observation(
         self, text: str, legal_actions: Sequence[str] | None = None, data: Any = None,
         agent_id: str | None = None,
     ) -> None:  # fmt: skip
         """Record what the agent sees; a board is text."""
+        now = self._turns.now()
         legal = None if legal_actions is None else list(legal_actions)
         self.emit(events.Observation(
-            turn=self._turn, agent_id=agent_id or self._player,
+            turn=now.number, agent_id=agent_id or now.player,
             text=text, legal_actions=legal, data=data,
         ))  # fmt: skip
 
@@ -122,9 +152,10 @@ class Run:
         model: str | None = None, agent_id: str | None = None,
     ) -> None:  # fmt: skip
         """Record the prompt to a model."""
+        now = self._turns.now()
         parts = None if messages is None else list(messages)
         self.emit(events.LlmPrompt(
-            turn=self._turn, agent_id=agent_id or self._player,
+            turn=now.number, agent_id=agent_id or now.player,
             model=model, text=text, messages=parts,
         ))  # fmt: skip
 
@@ -135,8 +166,9 @@ class Run:
         finish_reason: str | None = None, agent_id: str | None = None,
     ) -> None:  # fmt: skip
         """Record a model's response; leave out what is not known."""
+        now = self._turns.now()
         self.emit(events.LlmResponse(
-            turn=self._turn, agent_id=agent_id or self._player,
+            turn=now.number, agent_id=agent_id or now.player,
             text=text, reasoning=reasoning, model=model,
             input_tokens=input_tokens, output_tokens=output_tokens, cost_usd=cost_usd,
             latency_s=latency_s, finish_reason=finish_reason,
@@ -144,27 +176,29 @@ class Run:
 
     def action(self, action: Any, agent_id: str | None = None) -> None:
         """Record an agent's action; numbered within the turn."""
-        self._index_in_turn += 1
+        now = self._turns.now()
+        index = now.actions + 1
         self.emit(events.Action(
-            turn=self._turn, agent_id=agent_id or self._player,
-            action=action, index_in_turn=self._index_in_turn,
+            turn=now.number, agent_id=agent_id or now.player, action=action, index_in_turn=index,
         ))  # fmt: skip
+        now.actions = index
 
     def result(
         self, ok: bool = True, *, changed: bool | None = None, reward: float | None = None,
         detail: Any = None, agent_id: str | None = None,
     ) -> None:  # fmt: skip
         """Record the result of the last action."""
+        now = self._turns.now()
         self.emit(events.ActionResult(
-            turn=self._turn, agent_id=agent_id or self._player,
-            index_in_turn=self._index_in_turn,
+            turn=now.number, agent_id=agent_id or now.player, index_in_turn=now.actions,
             ok=ok, changed=changed, reward=reward, detail=detail,
         ))  # fmt: skip
 
     def mutation(self, before: str | None, after: str | None, reason: str | None = None) -> None:
         """Record a change of the world outside the agents' actions."""
         self.emit(events.WorldMutation(
-            turn=self._turn, before_summary=before, after_summary=after, reason=reason
+            turn=self._turns.now().number,
+            before_summary=before, after_summary=after, reason=reason,
         ))  # fmt: skip
 
     def fork(
@@ -177,23 +211,30 @@ class Run:
 
     def metric(self, name: str, value: float, unit: str | None = None) -> None:
         """Record one measured value."""
-        self.emit(
-            events.Metric(turn=self._turn, agent_id=self._player, name=name, value=value, unit=unit)
-        )
+        now = self._turns.now()
+        self.emit(events.Metric(
+            turn=now.number, agent_id=now.player, name=name, value=value, unit=unit
+        ))  # fmt: skip
 
     def error(
-        self, message: str, where: str | None = None, traceback: str | None = None,
+        self, message: str | BaseException, where: str | None = None, traceback: str | None = None,
         fatal: bool = False, agent_id: str | None = None,
     ) -> None:  # fmt: skip
-        """Record an error; the run goes on unless it is `fatal`."""
+        """Record an error, in words or as the exception; the run goes on unless it is `fatal`."""
+        if isinstance(message, BaseException):
+            where = where or type(message).__name__
+            traceback = traceback or _traceback(message)
+            message = _summary(message)
+        now = self._turns.now()
         self.emit(events.ErrorEvent(
-            turn=self._turn, agent_id=agent_id or self._player,
+            turn=now.number, agent_id=agent_id or now.player,
             where=where, message=message, traceback=traceback, fatal=fatal,
         ))  # fmt: skip
 
     def log(self, text: str, level: str = "info") -> None:
         """Record a line of the run's own log."""
-        self.emit(events.LogEvent(turn=self._turn, agent_id=self._player, level=level, text=text))
+        now = self._turns.now()
+        self.emit(events.LogEvent(turn=now.number, agent_id=now.player, level=level, text=text))
 
     def end(
         self,
@@ -202,13 +243,33 @@ class Run:
         reason: str | None = None,
     ) -> None:
         """End the run; later calls do nothing."""
-        if not self.ended:
-            self.ended = True
-            self.emit(events.RunEnd(
-                turn=self._turn, status=status, outcome=dict(outcome or {}), reason=reason
-            ))  # fmt: skip
+        self._record.end(events.RunEnd(
+            turn=self._turns.now().number, status=status, outcome=dict(outcome or {}),
+            reason=reason,
+        ))  # fmt: skip
+
+
+def _players(agents: str | AgentInfo | Iterable[str | AgentInfo]) -> list[AgentInfo]:
+    each = [agents] if isinstance(agents, str | AgentInfo) else agents
+    return [AgentInfo(id=agent) if isinstance(agent, str) else agent for agent in each]
 
 
 def _summary(error: BaseException) -> str:
-    text = str(error) or type(error).__name__
-    return text if len(text) <= 500 else text[:499] + "…"
+    try:
+        text = _encodable(str(error)) or type(error).__name__
+    except Exception:  # noqa: BLE001 - it is theirs, and may do anything
+        text = f"{type(error).__name__}, whose text cannot be had"
+    return text if len(text) <= _SUMMARY_CHARS else text[: _SUMMARY_CHARS - 1] + "…"
+
+
+def _traceback(error: BaseException) -> str:
+    """Its traceback, of which the end says most."""
+    try:
+        return _encodable("".join(traceback.format_exception(error)))[-_TRACEBACK_CHARS:]
+    except Exception as ours:  # noqa: BLE001 - it is theirs, and may do anything
+        return f"its traceback cannot be had: {type(ours).__name__}"
+
+
+def _encodable(text: str) -> str:
+    """The text with lone surrogates, which UTF-8 does not have, written as escapes."""
+    return text.encode("utf-8", "backslashreplace").decode()

@@ -7,7 +7,8 @@ import atexit
 import logging
 import os
 import threading
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -52,15 +53,21 @@ class Arena:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    async def __aenter__(self) -> Arena:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await asyncio.to_thread(self.close)
+
     def run(
-        self, game: str, agents: Sequence[str | AgentInfo] = (), *, run_id: str | None = None,
-        seed: int | None = None, label: str | None = None, tags: Sequence[str] = (),
-        config: Mapping[str, Any] | None = None,
+        self, game: str, agents: str | AgentInfo | Sequence[str | AgentInfo] = (), *,
+        run_id: str | None = None, seed: int | None = None, label: str | None = None,
+        tags: Sequence[str] = (), config: Mapping[str, Any] | None = None,
     ) -> Run:  # fmt: skip
         """Create a run, a context manager: `run_start` on entering, `run_end` on leaving.
 
         Args:
-            agents: The players: ids, or ids with names and specs.
+            agents: The players: ids, or ids with names and specs; one alone needs no list.
             run_id: A unique id, 1 to 128 of `A-Z a-z 0-9 . _ : -`; None generates one.
         """
         run = self._sink.run(game, agents, run_id=run_id, seed=seed, label=label, tags=tags,
@@ -72,7 +79,8 @@ class Arena:
     def close(self) -> None:
         """End the open runs and close the connection. Idempotent.
 
-        Always ends: what makes no progress for ten seconds is given up.
+        Always ends, and closes everything: what makes no progress for ten seconds is given up, and
+        what fails is raised at the end.
 
         Raises:
             BrokerError: Some events were refused, or could not be published to a server;
@@ -82,10 +90,17 @@ class Arena:
             if self._closed:
                 return
             self._closed = True
+            failed: list[Exception] = []
             for run in self._runs:
                 if self._sink.is_open(run.id):
-                    run.end(status="stopped", reason="its connection was closed")
-            self._leave()
+                    with _collected(failed):
+                        run.end(status="stopped", reason="its connection was closed")
+            with _collected(failed):
+                self._leave()
+        if len(failed) == 1:
+            raise failed[0]
+        if failed:
+            raise BrokerError("; ".join(map(str, failed))) from failed[0]
 
 
 def connect(
@@ -200,6 +215,14 @@ class Connections:
     def _close(self, own: _OwnRuntime) -> None:
         self._own.pop(own.config, None)
         own.close()
+
+
+@contextmanager
+def _collected(failed: list[Exception]) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - raised when all else is closed
+        failed.append(error)
 
 
 def _lent(runtime: Runtime, consumers: Sequence[ConsumerFactory]) -> list[Consumption[Any]]:

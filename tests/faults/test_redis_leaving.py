@@ -230,7 +230,7 @@ def test_a_program_that_does_not_close_ends_and_says_what_is_missing(
     )  # fmt: skip
 
     assert done.returncode == 0
-    assert f"101 {NO_CONNECTION}" in done.stderr
+    assert f"102 {NO_CONNECTION}" in done.stderr  # with its start and its end
     assert "Traceback" not in done.stderr
 
 

@@ -101,6 +101,33 @@ def test_threads_share_one_connection_or_make_their_own(path: str) -> None:
     assert {(totals.events, totals.status) for totals in runs} == {(22, "finished")}
 
 
+def test_a_run_that_cannot_be_ended_keeps_nothing_else_open(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(**_: str) -> None:
+        raise BrokerError("the end of this run is refused")
+
+    arena = arena_tui.connect(db=path)
+    poisoned, good = arena.run("g", run_id="a"), arena.run("g", run_id="b")
+    for run in (poisoned, good):
+        run.action("e4")
+    monkeypatch.setattr(poisoned, "end", refuse)
+
+    with pytest.raises(BrokerError, match="the end of this run is refused"):
+        arena.close()
+
+    assert good.ended
+    assert [(totals.run_id, totals.events) for totals in stored(path)] == [("a", 3), ("b", 3)]
+
+
+async def test_a_connection_is_an_async_context_too(path: str) -> None:
+    async with arena_tui.connect(db=path) as arena, arena.run("g", run_id="r") as run:
+        await run.room()
+        run.action("e4")
+
+    assert [(totals.run_id, totals.status) for totals in stored(path)] == [("r", "finished")]
+
+
 def test_closing_one_of_two_connections_leaves_the_other_working(path: str) -> None:
     first, second = arena_tui.connect(db=path), arena_tui.connect(db=path)
     forgotten = first.run("g", run_id="forgotten").__enter__()
