@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from math import isfinite
 from typing import Any, Final
 
 import msgspec
 
 from arena_tui.errors import EventError, EventTooLargeError
 from arena_tui.events import (
+    EVENT_CEILING_BYTES,
     EVENT_MAX_BYTES,
     KNOWN_KINDS,
     Delivery,
@@ -25,14 +27,14 @@ from arena_tui.events import (
     check_run_id,
 )
 
-_INCOMING_MAX_BYTES: Final = EVENT_MAX_BYTES + 16 * 1024
+_INCOMING_MAX_BYTES: Final = EVENT_CEILING_BYTES + 16 * 1024
 """Input may be longer than an accepted event, because a line has fields of its own."""
 
 _DEPTH_MAX: Final = 200
 """Maximum nesting depth. The codec recurses on the caller's stack (about 1,000 levels in all):
 without a lower limit, a thread with less stack left could not decode what another encoded."""
 
-_LINE_KEYS: Final = ("run_id", "epoch", "seq")
+LINE_KEYS: Final = ("run_id", "epoch", "seq")
 
 _GAP_LINE: Final = (
     b'{"run_id":"%s","epoch":%d,"kind":"gap","from_seq":%d,"to_seq":%d,"reason":"%s"}'
@@ -70,13 +72,11 @@ def encode_event(event: Event) -> bytes:
         raise EventTooLargeError(
             f"the {event.kind} event is nested over {_DEPTH_MAX} levels deep: flatten it"
         ) from None
-    except (TypeError, ValueError, OverflowError) as error:
-        raise EventError(
-            f"the {event.kind} event cannot be written as JSON: {error}: use plain values"
-        ) from None
+    except Exception as error:  # noqa: BLE001 - encoding calls methods of the values
+        raise _unwritable(event, error) from None
 
 
-def sealed(event: Event) -> tuple[Event, bytes]:
+def sealed(event: Event, max_bytes: int = EVENT_MAX_BYTES) -> tuple[Event, bytes]:
     """Validate an event; returns a copy as all consumers will see it, and its JSON.
 
     The copy is made by encoding and decoding: live and stored events are the same, and a list that
@@ -85,12 +85,14 @@ def sealed(event: Event) -> tuple[Event, bytes]:
 
     Raises:
         EventError: A field has a value that its kind does not allow or that has no JSON form.
-        EventTooLargeError: Over `EVENT_MAX_BYTES`, or nested too deep.
+        EventTooLargeError: Over `max_bytes` of JSON, or nested too deep.
     """
     raw = encode_event(event)
+    if b"null" in raw:  # what is not finite is encoded as null
+        _check_finite(event)
     size = len(raw)
-    if size > EVENT_MAX_BYTES:
-        raise _too_large(event.kind, size)
+    if size > max_bytes:
+        raise _too_large(event.kind, size, max_bytes)
     if size > 2 * _DEPTH_MAX and raw.count(b"[") + raw.count(b"{") > _DEPTH_MAX:
         _check_depth(event.kind, raw)
     try:
@@ -112,7 +114,7 @@ def received(raw: bytes) -> tuple[Event, bytes]:
 
     Raises:
         EventError: Not a JSON object with a `kind`.
-        EventTooLargeError: Over `EVENT_MAX_BYTES`, or nested too deep.
+        EventTooLargeError: Over `EVENT_CEILING_BYTES`, or nested too deep.
     """
     _check_size(raw)
     try:
@@ -135,7 +137,7 @@ def decode_event(raw: bytes | str, *, strict: bool = False) -> Event:
 
     Raises:
         EventError: Not a JSON object with a `kind`; with `strict` also a field of the wrong type.
-        EventTooLargeError: Over `EVENT_MAX_BYTES`, or nested too deep.
+        EventTooLargeError: Over `EVENT_CEILING_BYTES`, or nested too deep.
     """
     _check_size(raw)
     try:
@@ -165,7 +167,7 @@ def decode_line(raw: bytes | str) -> tuple[str, Event]:
 
     Raises:
         EventError: Not a JSON object with `run_id` and `kind`, or a field of the wrong type.
-        EventTooLargeError: Over `EVENT_MAX_BYTES`, or nested too deep.
+        EventTooLargeError: Over `EVENT_CEILING_BYTES`, or nested too deep.
     """
     _check_size(raw)
     fields = _decode_object(raw)
@@ -173,7 +175,7 @@ def decode_line(raw: bytes | str) -> tuple[str, Event]:
     if not isinstance(run_id, str):
         raise EventError('the line has no "run_id": give the run it belongs to, as text')
     check_run_id(run_id)
-    for key in _LINE_KEYS:
+    for key in LINE_KEYS:
         fields.pop(key, None)
     return run_id, _event_of(fields, strict=True)
 
@@ -181,14 +183,42 @@ def decode_line(raw: bytes | str) -> tuple[str, Event]:
 def _check_size(raw: bytes | str) -> None:
     size = len(raw) if isinstance(raw, bytes) else len(raw.encode("utf-8", "surrogatepass"))
     if size > _INCOMING_MAX_BYTES:
-        raise _too_large("incoming", size)
+        raise _too_large("incoming", size, EVENT_CEILING_BYTES)
 
 
-def _too_large(what: str, size: int) -> EventTooLargeError:
+def _too_large(what: str, size: int, limit: int) -> EventTooLargeError:
     return EventTooLargeError(
-        f"the {what} event has {size:,} bytes, over the limit of {EVENT_MAX_BYTES:,}: "
+        f"the {what} event has {size:,} bytes, over the limit of {limit:,}: "
         "shorten it or keep the long part elsewhere"
     )
+
+
+def _unwritable(event: object, error: Exception) -> EventError:
+    if not isinstance(event, Event):
+        return EventError(f"a {type(event).__name__} is no event: use arena_tui.events")
+    ours = isinstance(error, msgspec.MsgspecError) or error.__class__.__module__ == "builtins"
+    why = str(error) if ours else type(error).__name__
+    return EventError(f"the {event.kind} event cannot be written as JSON: {why}: use plain values")
+
+
+def _is_finite(value: Any) -> bool:
+    """Whether no number in it is infinite or NaN."""
+    if isinstance(value, float):
+        return isfinite(value)
+    if isinstance(value, dict):
+        return all(map(_is_finite, value.values()))
+    if isinstance(value, list | tuple | set | frozenset):
+        return all(map(_is_finite, value))
+    return True
+
+
+def _check_finite(event: Event) -> None:
+    for name in event.__struct_fields__:
+        if not _is_finite(getattr(event, name)):
+            raise EventError(
+                f"the {event.kind} event has a number that is not finite - at `$.{name}`: "
+                "leave it out"
+            )
 
 
 def _check_depth(kind: str, raw: bytes) -> None:
@@ -208,7 +238,7 @@ def _check_depth(kind: str, raw: bytes) -> None:
 
 
 def _check_names(event: Event) -> None:
-    for name in _LINE_KEYS:
+    for name in LINE_KEYS:
         if name in event.extra:
             raise EventError(
                 f'the {event.kind} event has a field "{name}", which is the broker\'s: rename it'

@@ -17,9 +17,11 @@ from platformdirs import PlatformDirs
 
 from arena_tui.broker_url import BrokerUrl
 from arena_tui.errors import UsageError
+from arena_tui.events import EVENT_CEILING_BYTES, EVENT_MAX_BYTES
 
 _DIRS: Final = PlatformDirs("arena-tui", appauthor=False)
-_KEYS: Final = ("broker", "db", "theme")
+_KEYS: Final = ("broker", "db", "theme", "event_max_bytes")
+_EVENT_LEAST_BYTES: Final = 64 * 1024
 
 
 class Config(Struct, frozen=True, kw_only=True):
@@ -29,11 +31,13 @@ class Config(Struct, frozen=True, kw_only=True):
         broker: URL of the broker.
         db: The store's file, or `:memory:`; None: no store, live only.
         theme: Name of a Textual theme; None: the app's own.
+        event_max_bytes: Largest event that producers may publish, in bytes of JSON.
     """
 
     broker: BrokerUrl = BrokerUrl()
     db: str | None = None
     theme: str | None = None
+    event_max_bytes: int = EVENT_MAX_BYTES
 
 
 def store_path() -> Path:
@@ -91,7 +95,8 @@ def _load(
     path = config_path(environment)
     given = {key: environment.get(f"ARENA_{key.upper()}") for key in _KEYS}
     origin = ""
-    settings: dict[str, Any] = {"broker": "memory:", "db": str(store_path()), "theme": None}
+    settings: dict[str, Any] = {"broker": "memory:", "db": str(store_path()), "theme": None,
+                                "event_max_bytes": EVENT_MAX_BYTES}  # fmt: skip
     for name, source in (
         (f"{path}: ", _read_file(path)),
         ("REDIS_URL: ", {"broker": environment.get("REDIS_URL")}),
@@ -109,7 +114,21 @@ def _load(
         settings["db"] = None
     elif settings["db"] != ":memory:":
         settings["db"] = str(Path(settings["db"]).expanduser())
+    settings["event_max_bytes"] = _event_max_bytes(settings["event_max_bytes"])
     return Config(**settings)
+
+
+def _event_max_bytes(given: int | str) -> int:
+    try:
+        value = int(given)
+    except ValueError:
+        value = 0
+    if not _EVENT_LEAST_BYTES <= value <= EVENT_CEILING_BYTES:
+        raise UsageError(
+            f"event_max_bytes {given!r:.40} is not usable: give a number of bytes from "
+            f"{_EVENT_LEAST_BYTES:,} to {EVENT_CEILING_BYTES:,}, without commas"
+        )
+    return value
 
 
 def _read_file(path: Path) -> dict[str, Any]:
@@ -121,6 +140,7 @@ def _read_file(path: Path) -> dict[str, Any]:
     except (OSError, tomllib.TOMLDecodeError) as error:
         raise UsageError(f"cannot read {path}: {error}: mend or remove it") from None
     for key, value in settings.items():
-        if key not in _KEYS or not isinstance(value, str):
+        wanted = int | str if key == "event_max_bytes" else str
+        if key not in _KEYS or not isinstance(value, wanted):
             raise UsageError(f"{path}: no setting {key!r} as text: use {', '.join(_KEYS)}")
     return settings

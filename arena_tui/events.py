@@ -5,6 +5,7 @@ Knows nothing of JSON (see `codec`), brokers, stores or screens.
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 import time
 from datetime import UTC, datetime
@@ -16,11 +17,14 @@ from msgspec import Meta, Struct, field
 from arena_tui.errors import EventError
 
 EVENT_MAX_BYTES: Final = 256 * 1024
-"""Largest accepted event, in bytes of JSON."""
+"""Largest accepted event, in bytes of JSON, unless a setting raises it."""
+
+EVENT_CEILING_BYTES: Final = 4 * 1024 * 1024
+"""As far as the limit can be raised; what others have published is read up to this size."""
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _RUN_ID_MAX_CHARS = 128
-_RUN_ID_CHARS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:-")
+_RUN_ID_CHARS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:/-")
 
 Timestamp: TypeAlias = Annotated[datetime, Meta(tz=True)]
 Count: TypeAlias = Annotated[int, Meta(ge=0, le=2**53)]
@@ -103,10 +107,20 @@ class LlmPrompt(Event, frozen=True, kw_only=True, tag="llm_prompt"):
     text: str | None = None
 
 
-class LlmResponse(Event, frozen=True, kw_only=True, tag="llm_response"):
-    """What a model answered. `cost_usd` None means unknown, never free; `latency_s` in seconds."""
+class ToolCall(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One call of a tool that a model asked for: its id, the tool, and a JSON value."""
 
-    text: str = ""
+    id: str | None = None
+    name: str = ""
+    arguments: Any = None
+
+
+class LlmResponse(Event, frozen=True, kw_only=True, tag="llm_response"):
+    """What a model answered, `text` or `tool_calls` or both. `cost_usd` None means unknown, never
+    free; `latency_s` in seconds."""
+
+    text: str | None = None
+    tool_calls: list[ToolCall] | None = None
     reasoning: str | None = None
     model: str | None = None
     input_tokens: Count | None = None
@@ -275,12 +289,25 @@ KNOWN_KINDS: Final[dict[str, type[Event]]] = {
 
 
 def check_run_id(run_id: str) -> None:
-    """Raise EventError unless the id is 1 to 128 of `A-Z a-z 0-9 . _ : -`."""
+    """Raise EventError unless the id is 1 to 128 of `A-Z a-z 0-9 . _ : / -`."""
     if not 0 < len(run_id) <= _RUN_ID_MAX_CHARS or not _RUN_ID_CHARS.issuperset(run_id):
         raise EventError(
             f"run id {run_id[:40]!r} is not usable: "
-            f"give 1 to {_RUN_ID_MAX_CHARS} of A-Z a-z 0-9 . _ : -"
+            f"give 1 to {_RUN_ID_MAX_CHARS} of A-Z a-z 0-9 . _ : / -"
         )
+
+
+def run_id_of(value: object) -> str:
+    """A usable run id for whatever names a run, always the same: text that is one is kept, other
+    characters become `-`, and a few digits of a hash keep such ids apart."""
+    text = str(value)
+    try:
+        check_run_id(text)
+    except EventError:
+        usable = "".join(each if each in _RUN_ID_CHARS else "-" for each in text)
+        digest = hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()[:8]
+        return f"{usable[: _RUN_ID_MAX_CHARS - 9]}-{digest}"
+    return text
 
 
 def new_run_id(now_ms: int | None = None) -> str:

@@ -50,6 +50,19 @@ def test_the_home_folder_is_known_and_memory_is_not_a_file(nowhere: dict[str, st
     assert load_config(db=":memory:", environment=nowhere).db == ":memory:"
 
 
+def test_the_limit_of_an_event_is_a_number_of_bytes(nowhere: dict[str, str]) -> None:
+    def limit(given: str) -> int:
+        return load_config(environment=nowhere | {"ARENA_EVENT_MAX_BYTES": given}).event_max_bytes
+
+    assert load_config(environment=nowhere).event_max_bytes == 262_144
+    assert limit("1000000") == 1_000_000
+    for given in ("a lot", "1000", "5000000", "-1"):
+        with pytest.raises(UsageError, match="from 65,536 to 4,194,304"):
+            limit(given)
+    Path(nowhere["ARENA_CONFIG"]).write_text("event_max_bytes = 2_000_000")
+    assert load_config(environment=nowhere).event_max_bytes == 2_000_000
+
+
 def test_a_broker_comes_from_flag_or_environment_or_file(nowhere: dict[str, str]) -> None:
     found = [load_config(environment=nowhere).broker]
     write(nowhere, 'broker = "redis://file"')

@@ -17,14 +17,14 @@ Code: TypeAlias = Literal[
     "task_restarted", "work_failed", "events_unpublished",
     "consumer_failed", "consumer_restored", "consumer_not_closed", "script_failed",
     "file_missing", "file_unreadable", "file_replaced", "file_cut_short", "file_left",
-    "line_refused", "lines_refused",
+    "line_refused", "lines_refused", "values_coerced", "events_refused",
     "store_log_cut", "store_log_mended", "store_moved",
 ]  # fmt: skip
 
 _ERRORS: Final[frozenset[Code]] = frozenset({
     "task_restarted", "work_failed", "events_unpublished", "consumer_failed",
     "consumer_not_closed", "script_failed", "file_left", "line_refused",
-    "store_log_cut", "store_log_mended", "store_moved",
+    "events_refused", "store_log_cut", "store_log_mended", "store_moved",
 })  # fmt: skip
 
 _WORDS: Final[Mapping[Code, str]] = {
@@ -55,6 +55,9 @@ _WORDS: Final[Mapping[Code, str]] = {
     "file_left": "{file} is no longer followed: see the log, start again",
     "line_refused": "{file} line {line}: {why}",
     "lines_refused": "{file}: {lines:,} lines are not events: see the log",
+    "values_coerced": "run {run_id}: an event could not be kept as given ({field}: {why}): see "
+                      "its field coerced; {events:,} such events so far",
+    "events_refused": "run {run_id}: an event was refused ({why}); {events:,} so far",
     "store_log_cut": "the store's write-ahead log was damaged: its last {bytes:,} bytes could not "
                      "be read; the damaged one is {kept}",
     "store_log_mended": "the store's write-ahead log was damaged: kept what was whole "

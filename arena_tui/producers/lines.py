@@ -15,10 +15,10 @@ from msgspec import Struct
 
 from arena_tui.codec import decode_line
 from arena_tui.errors import EventError, RunClosedError
-from arena_tui.events import EVENT_MAX_BYTES, Event
+from arena_tui.events import EVENT_CEILING_BYTES, Event
 from arena_tui.producers.sink import MultiRunBrokerSink
 
-LINE_MAX_BYTES: Final = EVENT_MAX_BYTES + 16 * 1024
+LINE_MAX_BYTES: Final = EVENT_CEILING_BYTES + 16 * 1024
 """Longest line accepted: an event, plus the line's own fields and white space."""
 
 _AHEAD_EVENTS: Final = 500

@@ -9,10 +9,20 @@ from typing import TypeAlias
 
 from msgspec.structs import replace
 
+from arena_tui.errors import ArenaError, EventError
 from arena_tui.events import Event, RunEnd, RunStart, utc_now
 
 Emit: TypeAlias = Callable[[str, Event], None]
 """Publishes one event of a run; raises EventError when it cannot be accepted."""
+
+Refused: TypeAlias = Callable[[str, Event, ArenaError], Event]
+"""Called with an event that was not accepted, and why. Returns what was emitted instead of it, or
+the event itself if nothing was; or raises."""
+
+
+def strictly(_: str, __: Event, error: ArenaError) -> Event:
+    """Raise the error into the program."""
+    raise error
 
 
 class Record:
@@ -20,14 +30,16 @@ class Record:
 
     Attributes:
         ended: Whether `run_end` was emitted.
-        ts: When what is added happened; None: now.
     """
 
-    def __init__(self, emit: Emit, run_id: str, start: RunStart) -> None:
+    def __init__(
+        self, emit: Emit, run_id: str, start: RunStart, refused: Refused = strictly
+    ) -> None:
         self.ended = False
-        self.ts: datetime | None = None
+        self._ts: datetime | None = None
         self._emit = emit
         self._run_id = run_id
+        self._refused = refused
         self._start: RunStart | None = start
         self._lock = threading.RLock()  # of beginning and ending
 
@@ -35,30 +47,55 @@ class Record:
         """Emit `run_start`, unless it was; one given takes the place of its own."""
         with self._lock:
             if start is None and self._start is not None:
-                start = replace(self._start, ts=self.ts or utc_now())
+                start = replace(self._start, ts=self._ts or utc_now())
             if start is not None:
-                self._emit(self._run_id, start)
+                self._send(start)
                 self._start = None
 
-    def add(self, event: Event) -> None:
-        """Publish any event of this run; a `run_start` as its first takes the place of its own.
+    def at(self, ts: datetime | None) -> None:
+        """Set when what is added from here on happened.
+
+        Raises:
+            EventError: It is no time, or has no time zone, and the run is strict.
+        """
+        problem = None
+        if not isinstance(ts, datetime | None):
+            problem = f"{ts!r:.100} is no time: give a datetime with a time zone"
+        elif ts is not None and ts.utcoffset() is None:
+            problem = f"{ts} has no time zone: give one, as in ts.replace(tzinfo=timezone.utc)"
+        if problem is not None and self._refused is strictly:
+            raise EventError(problem)
+        self._ts = ts
+
+    def add(self, event: Event) -> Event:
+        """Publish any event of this run, and return it as it was published.
+
+        A `run_start` as its first takes the place of its own.
 
         Raises:
             EventError: The event cannot be accepted; the run goes on.
             RunClosedError: The run has ended.
         """
-        if self.ts is not None:
-            event = replace(event, ts=self.ts)
+        if self._ts is not None and isinstance(event, Event):
+            event = replace(event, ts=self._ts)
         if self._start is not None:
             self.begin(event if type(event) is RunStart else None)
             if type(event) is RunStart:
-                return
-        self._emit(self._run_id, event)
+                return event
+        event = self._send(event)
         if type(event) is RunEnd:
             self.ended = True
+        return event
 
     def end(self, event: RunEnd) -> None:
         """Add the last event, unless the run has ended."""
         with self._lock:
             if not self.ended:
                 self.add(event)
+
+    def _send(self, event: Event) -> Event:
+        try:
+            self._emit(self._run_id, event)
+        except ArenaError as error:
+            return self._refused(self._run_id, event, error)
+        return event

@@ -6,13 +6,16 @@ import logging
 import traceback
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from itertools import islice
 from typing import Any, Final, TypeAlias
 
 from arena_tui import events
-from arena_tui.errors import ArenaError, EventError
-from arena_tui.events import AgentInfo, RunStatus, check_run_id, new_run_id
-from arena_tui.producers.record import Emit, Record
+from arena_tui.errors import ArenaError
+from arena_tui.events import AgentInfo, RunStatus, check_run_id, new_run_id, run_id_of
+from arena_tui.producers.messages import messages_of, tool_calls_of
+from arena_tui.producers.record import Emit, Record, Refused, strictly
 from arena_tui.producers.turns import Turns
+from arena_tui.producers.values import NODES_MAX, encodable_text, text_of
 
 _TRACEBACK_CHARS: Final = 16_000
 _SUMMARY_CHARS: Final = 500
@@ -36,7 +39,9 @@ class Run:
     Events carry the current turn and, unless told otherwise, the current player as `agent_id`.
     Threads and tasks that begin turns of their own each have their own current turn.
 
-    A call that raises has recorded nothing and changed nothing.
+    Unless it is `strict`, a run takes whatever values a game has, and never raises: what does not
+    fit is recorded as near as it goes, and marked; what cannot be recorded is counted, and raised
+    when the connection is closed. A call of a strict run that raises has changed nothing.
 
     A coroutine awaits `room` before it records something: while the queue is full, other calls
     block their thread, and with it its loop.
@@ -50,15 +55,19 @@ class Run:
 
     def __init__(
         self, emit: Emit, game: str, agents: str | AgentInfo | Sequence[str | AgentInfo] = (), *,
-        room: Room = _always, run_id: str | None = None, seed: int | None = None,
-        label: str | None = None, tags: Sequence[str] = (), config: Mapping[str, Any] | None = None,
+        room: Room = _always, refused: Refused = strictly, run_id: object = None,
+        seed: int | None = None, label: str | None = None, tags: Sequence[str] = (),
+        config: Mapping[str, Any] | None = None,
     ) -> None:  # fmt: skip
-        self.id = run_id or new_run_id()
-        check_run_id(self.id)
+        self.id = new_run_id() if run_id is None else text_of(run_id) or new_run_id()
+        if refused is strictly:
+            check_run_id(self.id)
+        else:
+            self.id = run_id_of(self.id)
         self._record = Record(emit, self.id, events.RunStart(
-            game=game, agents=_players(agents), seed=seed, label=label, tags=list(tags),
-            config=dict(config or {}),
-        ))  # fmt: skip
+            game=game, agents=_players(agents), seed=seed, label=label,
+            tags=_listed(tags), config={} if config is None else config,  # type: ignore[arg-type]
+        ), refused)  # fmt: skip
         self._turns = Turns()
         self.emit = self._record.add
         self.room = room
@@ -102,21 +111,15 @@ class Run:
         For logs written earlier or elsewhere: `with arena.run("chess").at(begun) as run: …`.
 
         Raises:
-            EventError: It is no time, or has no time zone.
+            EventError: It is no time, or has no time zone, and the run is strict.
         """
-        if not isinstance(ts, datetime | None):
-            raise EventError(f"{ts!r:.100} is no time: give a datetime with a time zone")
-        if ts is not None and ts.utcoffset() is None:
-            raise EventError(
-                f"{ts} has no time zone: give one, as in ts.replace(tzinfo=timezone.utc)"
-            )
-        self._record.ts = ts
+        self._record.at(ts)
         return self
 
     def turn(self, turn: int, player: str | None = None, state: str | None = None) -> None:
         """Begin a turn; later events of this thread or task carry its number and player."""
-        self.emit(events.TurnStart(turn=turn, agent_id=player, player=player, state=state))
-        self._turns.begin(turn, player)
+        begun = self.emit(events.TurnStart(turn=turn, agent_id=player, player=player, state=state))
+        self._turns.begin(begun.turn, begun.agent_id)
 
     def step(
         self, action: Any, player: str | None = None, *, observation: str | None = None,
@@ -139,37 +142,47 @@ class Run:
         self, text: str, legal_actions: Sequence[str] | None = None, data: Any = None,
         agent_id: str | None = None,
     ) -> None:  # fmt: skip
-        """Record what the agent sees; a board is text."""
+        """Record what the agent sees; a board is text, what has fields is kept as JSON."""
         now = self._turns.now()
-        legal = None if legal_actions is None else list(legal_actions)
         self.emit(events.Observation(
-            turn=now.number, agent_id=agent_id or now.player,
-            text=text, legal_actions=legal, data=data,
+            turn=now.number, agent_id=now.player if agent_id is None else agent_id,
+            text=_text(text), legal_actions=_listed(legal_actions), data=data,
         ))  # fmt: skip
 
     def llm_prompt(
         self, text: str | None = None, messages: Sequence[Any] | None = None,
         model: str | None = None, agent_id: str | None = None,
     ) -> None:  # fmt: skip
-        """Record the prompt to a model."""
+        """Record the prompt to a model.
+
+        Args:
+            messages: As OpenAI, Anthropic, LangChain or pydantic-ai have them; images and other
+                files become a placeholder with their size.
+        """
         now = self._turns.now()
-        parts = None if messages is None else list(messages)
         self.emit(events.LlmPrompt(
-            turn=now.number, agent_id=agent_id or now.player,
-            model=model, text=text, messages=parts,
+            turn=now.number, agent_id=now.player if agent_id is None else agent_id,
+            model=model, text=_text(text), messages=_shaped(messages_of, messages),
         ))  # fmt: skip
 
     def llm_response(
-        self, text: str, *, model: str | None = None, reasoning: str | None = None,
+        self, text: str | None = None, *, tool_calls: Sequence[Any] | None = None,
+        model: str | None = None, reasoning: str | None = None,
         input_tokens: int | None = None, output_tokens: int | None = None,
         cost_usd: float | None = None, latency_s: float | None = None,
         finish_reason: str | None = None, agent_id: str | None = None,
     ) -> None:  # fmt: skip
-        """Record a model's response; leave out what is not known."""
+        """Record a model's response; leave out what is not known.
+
+        Args:
+            tool_calls: What it calls instead of answering, or beside; as OpenAI, Anthropic,
+                LangChain or pydantic-ai have them.
+        """
         now = self._turns.now()
         self.emit(events.LlmResponse(
-            turn=now.number, agent_id=agent_id or now.player,
-            text=text, reasoning=reasoning, model=model,
+            turn=now.number, agent_id=now.player if agent_id is None else agent_id,
+            text=_text(text), tool_calls=_shaped(tool_calls_of, tool_calls),
+            reasoning=reasoning, model=model,
             input_tokens=input_tokens, output_tokens=output_tokens, cost_usd=cost_usd,
             latency_s=latency_s, finish_reason=finish_reason,
         ))  # fmt: skip
@@ -179,7 +192,8 @@ class Run:
         now = self._turns.now()
         index = now.actions + 1
         self.emit(events.Action(
-            turn=now.number, agent_id=agent_id or now.player, action=action, index_in_turn=index,
+            turn=now.number, agent_id=now.player if agent_id is None else agent_id,
+            action=_text(action), index_in_turn=index,
         ))  # fmt: skip
         now.actions = index
 
@@ -190,8 +204,8 @@ class Run:
         """Record the result of the last action."""
         now = self._turns.now()
         self.emit(events.ActionResult(
-            turn=now.number, agent_id=agent_id or now.player, index_in_turn=now.actions,
-            ok=ok, changed=changed, reward=reward, detail=detail,
+            turn=now.number, agent_id=now.player if agent_id is None else agent_id,
+            index_in_turn=now.actions, ok=ok, changed=changed, reward=reward, detail=detail,
         ))  # fmt: skip
 
     def mutation(self, before: str | None, after: str | None, reason: str | None = None) -> None:
@@ -227,14 +241,16 @@ class Run:
             message = _summary(message)
         now = self._turns.now()
         self.emit(events.ErrorEvent(
-            turn=now.number, agent_id=agent_id or now.player,
+            turn=now.number, agent_id=now.player if agent_id is None else agent_id,
             where=where, message=message, traceback=traceback, fatal=fatal,
         ))  # fmt: skip
 
     def log(self, text: str, level: str = "info") -> None:
         """Record a line of the run's own log."""
         now = self._turns.now()
-        self.emit(events.LogEvent(turn=now.number, agent_id=now.player, level=level, text=text))
+        self.emit(
+            events.LogEvent(turn=now.number, agent_id=now.player, level=level, text=_text(text))
+        )
 
     def end(
         self,
@@ -244,19 +260,46 @@ class Run:
     ) -> None:
         """End the run; later calls do nothing."""
         self._record.end(events.RunEnd(
-            turn=self._turns.now().number, status=status, outcome=dict(outcome or {}),
-            reason=reason,
+            turn=self._turns.now().number, status=status, reason=reason,
+            outcome={} if outcome is None else outcome,  # type: ignore[arg-type]
         ))  # fmt: skip
 
 
-def _players(agents: str | AgentInfo | Iterable[str | AgentInfo]) -> list[AgentInfo]:
-    each = [agents] if isinstance(agents, str | AgentInfo) else agents
-    return [AgentInfo(id=agent) if isinstance(agent, str) else agent for agent in each]
+def _players(agents: Any) -> Any:
+    """The players as their event has them, unless that needs fitting; one alone is a list, too."""
+    if isinstance(agents, str | AgentInfo):
+        agents = [agents]
+    agents = _listed(agents)
+    if not isinstance(agents, list):
+        return agents
+    return [AgentInfo(id=agent) if type(agent) is str else agent for agent in agents]
+
+
+def _listed(values: Any) -> Any:
+    """The values as a list of their own, whatever they come in; as they are, if that is not one."""
+    if type(values) in (list, tuple):
+        return list(values)
+    if isinstance(values, str | bytes | Mapping) or not isinstance(values, Iterable):
+        return values
+    return _shaped(lambda each: list(islice(each, NODES_MAX)), values)
+
+
+def _text(value: Any) -> Any:
+    """The value; bytes, which JSON would have as base64, as text."""
+    return text_of(value) if isinstance(value, bytes | bytearray) else value
+
+
+def _shaped(shape: Callable[[Any], Any], value: Any) -> Any:
+    """The value in our shape; as it is, if it cannot be had in it."""
+    try:
+        return shape(value)
+    except Exception:  # noqa: BLE001 - the program's values may raise anything
+        return value
 
 
 def _summary(error: BaseException) -> str:
     try:
-        text = _encodable(str(error)) or type(error).__name__
+        text = encodable_text(str(error)) or type(error).__name__
     except Exception:  # noqa: BLE001 - it is theirs, and may do anything
         text = f"{type(error).__name__}, whose text cannot be had"
     return text if len(text) <= _SUMMARY_CHARS else text[: _SUMMARY_CHARS - 1] + "…"
@@ -265,11 +308,6 @@ def _summary(error: BaseException) -> str:
 def _traceback(error: BaseException) -> str:
     """Its traceback, of which the end says most."""
     try:
-        return _encodable("".join(traceback.format_exception(error)))[-_TRACEBACK_CHARS:]
+        return encodable_text("".join(traceback.format_exception(error)))[-_TRACEBACK_CHARS:]
     except Exception as ours:  # noqa: BLE001 - it is theirs, and may do anything
         return f"its traceback cannot be had: {type(ours).__name__}"
-
-
-def _encodable(text: str) -> str:
-    """The text with lone surrogates, which UTF-8 does not have, written as escapes."""
-    return text.encode("utf-8", "backslashreplace").decode()

@@ -16,8 +16,9 @@ from arena_tui.broker.stream import HEARTBEAT_S
 from arena_tui.broker.tasks import Failures
 from arena_tui.codec import sealed
 from arena_tui.errors import BrokerError, RunClosedError
-from arena_tui.events import ErrorEvent, Event, RunEnd, check_run_id
+from arena_tui.events import EVENT_MAX_BYTES, ErrorEvent, Event, RunEnd, check_run_id
 from arena_tui.producers.fifo import Fifo
+from arena_tui.producers.lenient import Lenient
 from arena_tui.producers.pacing import StorePacing
 from arena_tui.producers.run import Run
 
@@ -39,6 +40,7 @@ class SinkStats(Struct, frozen=True, kw_only=True):
         queued_peak: Most ever queued when the writer looked.
         blocked_s: Seconds that producers have waited for room, those waiting now included.
         refused: Events that can never be published: their run had ended, or the broker failed.
+        coerced: Events that lost something because their values did not fit.
         failures: How often pacing or a heartbeat failed; both go on.
     """
 
@@ -46,6 +48,7 @@ class SinkStats(Struct, frozen=True, kw_only=True):
     queued_peak: int
     blocked_s: float
     refused: Refused
+    coerced: int
     failures: int
 
 
@@ -65,9 +68,10 @@ class MultiRunBrokerSink:
         bound: Most events queued before producers wait.
         patience_s: How long the store may go without progress before it is not waited for.
         pause_at: Fraction of what the broker holds that may be unstored before publishing pauses.
+        event_max_bytes: Largest event accepted, in bytes of JSON.
 
     Attributes:
-        run: Creates a `Run` that emits into this sink.
+        run: Creates a `Run` that emits into this sink; never raises into a game unless `strict`.
         ended: The runs that ended through it, as far as they are remembered.
     """
 
@@ -78,6 +82,7 @@ class MultiRunBrokerSink:
         patience_s: float = _PATIENCE_S,
         *,
         pause_at: float = 0.5,
+        event_max_bytes: int = EVENT_MAX_BYTES,
     ) -> None:
         self._broker = broker
         self._batch = max(1, min(_BATCH, broker.limits.capacity // 4))
@@ -98,7 +103,9 @@ class MultiRunBrokerSink:
         self._closing: asyncio.Task[None] | None = None
         self._refused = Refused()
         self._failures = Failures(broker.warnings)
-        self.run = partial(Run, self.emit, room=self.room)
+        self._event_max_bytes = event_max_bytes
+        self._lenient = Lenient(self.emit, broker.warnings, event_max_bytes)
+        self.run = partial(Run, self.emit, room=self.room, refused=self._lenient)
         self._tasks = [
             self._loop.create_task(self._write(), name="sink writer"),
             self._loop.create_task(self._beat(), name="sink heartbeat"),
@@ -118,7 +125,7 @@ class MultiRunBrokerSink:
             BrokerError: The sink is closed, or full and called on the loop's own thread without
                 awaiting `room` before.
         """
-        event, raw = sealed(event)
+        event, raw = sealed(event, self._event_max_bytes)
         fifo = self._fifo
         if len(fifo) >= fifo.bound:
             self._wait_for_room(event)
@@ -187,7 +194,8 @@ class MultiRunBrokerSink:
     def stats(self) -> SinkStats:
         return SinkStats(
             queued=len(self._fifo), queued_peak=self._fifo.peak, blocked_s=self._fifo.blocked_s,
-            refused=self._refused, failures=self._failures.count,
+            refused=self._refused.plus(*self._lenient.refused), coerced=self._lenient.coerced,
+            failures=self._failures.count,
         )  # fmt: skip
 
     def _signal(self) -> None:

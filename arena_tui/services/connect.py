@@ -20,6 +20,7 @@ from arena_tui.config import Config, load_config
 from arena_tui.consumers.protocol import ConsumerFactory
 from arena_tui.errors import ArenaError, BrokerError, StoreError, UsageError
 from arena_tui.events import AgentInfo
+from arena_tui.producers.record import strictly
 from arena_tui.producers.run import Run
 from arena_tui.producers.sink import MultiRunBrokerSink
 from arena_tui.services.consumption import Consumption
@@ -39,13 +40,26 @@ class Arena:
     everything is stored. Connections still open at exit are closed then.
     """
 
-    def __init__(self, sink: MultiRunBrokerSink, leave: Callable[[], None]) -> None:
+    def __init__(
+        self, sink: MultiRunBrokerSink, leave: Callable[[], None], strict: bool = False
+    ) -> None:
         self._sink = sink
+        self._run = partial(sink.run, refused=strictly) if strict else sink.run
         self._leave = leave
         self._runs: list[Run] = []
         self._adding = threading.Lock()
         self._closing = threading.Lock()
         self._closed = False
+
+    @property
+    def coerced(self) -> int:
+        """Events that lost something because their values did not fit; all of this broker's."""
+        return self._sink.stats().coerced
+
+    @property
+    def refused(self) -> int:
+        """Events that were not published, and never will be; all of this broker's."""
+        return self._sink.stats().refused.events
 
     def __enter__(self) -> Arena:
         return self
@@ -61,17 +75,23 @@ class Arena:
 
     def run(
         self, game: str, agents: str | AgentInfo | Sequence[str | AgentInfo] = (), *,
-        run_id: str | None = None, seed: int | None = None, label: str | None = None,
+        run_id: object = None, seed: int | None = None, label: str | None = None,
         tags: Sequence[str] = (), config: Mapping[str, Any] | None = None,
     ) -> Run:  # fmt: skip
         """Create a run, a context manager: `run_start` on entering, `run_end` on leaving.
 
         Args:
             agents: The players: ids, or ids with names and specs; one alone needs no list.
-            run_id: A unique id, 1 to 128 of `A-Z a-z 0-9 . _ : -`; None generates one.
+            run_id: A unique id; None generates one. Text, a number or a UUID: other characters than
+                `A-Z a-z 0-9 . _ : / -` are replaced, so see the run's `id`.
+
+        Raises:
+            BrokerError: The connection is closed.
         """
-        run = self._sink.run(game, agents, run_id=run_id, seed=seed, label=label, tags=tags,
-                             config=config)  # fmt: skip
+        if self._closed:
+            raise BrokerError("the connection is closed: connect again")
+        run = self._run(game, agents, run_id=run_id, seed=seed, label=label, tags=tags,
+                        config=config)  # fmt: skip
         with self._adding:
             self._runs = [*(each for each in self._runs if not each.ended), run]
         return run
@@ -109,6 +129,7 @@ def connect(
     db: str | None = None,
     store: bool = True,
     consumers: Sequence[ConsumerFactory] = (),
+    strict: bool = False,
 ) -> Arena:
     """Connect to a broker: `url`, else `ARENA_BROKER` or `REDIS_URL`, else `memory:`.
 
@@ -125,6 +146,9 @@ def connect(
         store: False to store nothing.
         consumers: Make consumers that run in the broker of this process until the connection is
             closed, which waits for the durable ones.
+        strict: True to raise EventError for values that events do not have, and for calls after a
+            run's end. Otherwise what a game records never raises: values are recorded as near as
+            it goes, the event's field `coerced` says what they lost, and the first is warned of.
 
     Raises:
         UsageError: The kind of broker is unknown, its URL is invalid, there are `consumers` and
@@ -135,7 +159,7 @@ def connect(
     """
     broker = None if url is None else BrokerUrl(url)
     del url  # keeps the password out of tracebacks that show local variables
-    return PROCESS.connect(broker, db, store, consumers)
+    return PROCESS.connect(broker, db, store, consumers, strict)
 
 
 class Connections:
@@ -166,7 +190,7 @@ class Connections:
 
     def connect(
         self, broker: BrokerUrl | None, db: str | None, store: bool,
-        consumers: Sequence[ConsumerFactory] = (),
+        consumers: Sequence[ConsumerFactory] = (), strict: bool = False,
     ) -> Arena:  # fmt: skip
         """See `connect`."""
         config = load_config(broker=broker, db=db, store=store)
@@ -180,7 +204,7 @@ class Connections:
                 "use arena_tui.consumer.run(…) there"
             )
         if joins is not None:
-            return Arena(joins.sink, partial(_take_back, joins, _lent(joins, consumers)))
+            return Arena(joins.sink, partial(_take_back, joins, _lent(joins, consumers)), strict)
         with self._lock:
             own = self._own.get(config)
             lent: list[Consumption[Any]] = []
@@ -193,7 +217,7 @@ class Connections:
             else:
                 lent = _lent(own.runtime, consumers)
             own.users += 1
-            return Arena(own.runtime.sink, partial(self._leave, own, lent))
+            return Arena(own.runtime.sink, partial(self._leave, own, lent), strict)
 
     def close_forgotten(self) -> None:
         """Close the runtimes still open at exit; failures are logged."""

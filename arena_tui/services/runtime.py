@@ -60,7 +60,7 @@ class Runtime:
     ) -> None:  # fmt: skip
         self.config = config
         self.broker = _broker(config, limits, producer, timing)
-        self.sink = MultiRunBrokerSink(self.broker)
+        self.sink = MultiRunBrokerSink(self.broker, event_max_bytes=config.event_max_bytes)
         self._sinks = [self.sink]
         self.database: Database | None = None
         self.history: History | None = None

@@ -65,6 +65,15 @@ WORDS: dict[Code, tuple[dict[str, Figure], str]] = {
     "file_left": ({"file": "x"}, "x is no longer followed: see the log, start again"),
     "line_refused": ({"file": "x", "line": 1_200, "why": "no"}, "x line 1200: no"),
     "lines_refused": ({"file": "x", "lines": 1_200}, "x: 1,200 lines are not events: see the log"),
+    "values_coerced": (
+        {"field": "data.x", "why": "nan", "events": 1_200},
+        "run a: an event could not be kept as given (data.x: nan): see its field coerced; "
+        "1,200 such events so far",
+    ),
+    "events_refused": (
+        {"why": "it has ended", "events": 1_200},
+        "run a: an event was refused (it has ended); 1,200 so far",
+    ),
     "store_log_cut": (
         {"bytes": 1_200, "kept": "b"},
         "the store's write-ahead log was damaged: its last 1,200 bytes could not be read; "

@@ -120,6 +120,17 @@ def test_a_run_that_cannot_be_ended_keeps_nothing_else_open(
     assert [(totals.run_id, totals.events) for totals in stored(path)] == [("a", 3), ("b", 3)]
 
 
+def test_a_setting_raises_the_limit_of_an_event(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    prompt = "x" * 1_000_000
+    monkeypatch.setenv("ARENA_EVENT_MAX_BYTES", "2000000")
+
+    with arena_tui.connect(db=path) as arena, arena.run("g") as run:
+        run.llm_prompt(prompt)
+        run.llm_prompt(prompt * 3)
+
+        assert arena.coerced == 1
+
+
 async def test_a_connection_is_an_async_context_too(path: str) -> None:
     async with arena_tui.connect(db=path) as arena, arena.run("g", run_id="r") as run:
         await run.room()
@@ -173,7 +184,7 @@ def test_nothing_is_accepted_after_closing(path: str) -> None:
     arena.close()
 
     with pytest.raises(BrokerError, match="closed"):
-        arena.run("g").__enter__()
+        arena.run("g")
 
 
 def test_without_a_store_it_works_and_keeps_nothing(path: str) -> None:

@@ -112,7 +112,9 @@ def _say(event: Event) -> str:  # noqa: PLR0912 - one arm per kind
         case LlmResponse():
             used = event.output_tokens or event.input_tokens
             tokens = f"{short_count(used)} tok" if used else None
-            return _join(f"“{_first_line(event.text)}”", tokens)
+            said = f"“{_first_line(event.text)}”" if event.text else None
+            calls = [f"{call.name}({_compact(call.arguments)})" for call in event.tool_calls or []]
+            return _join(said, *calls, tokens)
         case Action():
             text = event.action if isinstance(event.action, str) else _compact(event.action)
             return _join(event.agent_id, text)
