@@ -10,7 +10,14 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from arena_tui.codec import decode_event, decode_line, encode_event, encode_line, sealed
+from arena_tui.codec import (
+    check_finite,
+    decode_event,
+    decode_line,
+    encode_event,
+    encode_line,
+    sealed,
+)
 from arena_tui.errors import EventError, EventTooLargeError
 from arena_tui.events import (
     EVENT_MAX_BYTES,
@@ -125,6 +132,7 @@ def test_times_come_back_in_utc() -> None:
 @pytest.mark.parametrize(
     ("built", "seen"),
     [
+        (Metric(ts=AT, value=float("nan")), Metric(ts=AT, value=None)),
         (Action(ts=AT, action=("e2", "e4")), Action(ts=AT, action=["e2", "e4"])),
         (Observation(ts=AT, data={1: {2}}), Observation(ts=AT, data={"1": [2]})),
         (LlmResponse(ts=AT, cost_usd=1), LlmResponse(ts=AT, cost_usd=1.0)),
@@ -132,7 +140,7 @@ def test_times_come_back_in_utc() -> None:
         (LogEvent(ts=AT, text="a", extra={"text": "b"}), LogEvent(ts=AT, text="a")),
         (RunStart(ts=AT, agents=({"id": "a"},)), RunStart(ts=AT, agents=[{"id": "a"}])),  # type: ignore[arg-type]
     ],
-    ids=["tuple", "set", "int", "other", "declared", "agents"],
+    ids=["nan", "tuple", "set", "int", "other", "declared", "agents"],
 )
 def test_every_consumer_sees_what_the_store_will_hold(built: Event, seen: Event) -> None:
     event, _ = sealed(built)
@@ -160,9 +168,6 @@ def test_what_a_producer_changes_later_changes_nothing() -> None:
         (LogEvent(ts=datetime(2026, 1, 1)), r"`\$\.ts`"),
         (LogEvent(ts=datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=14)))), r"`\$\.ts`"),
         (RunEnd(outcome={"a": float("nan")}), r"`\$\.outcome"),
-        (Metric(value=float("nan")), r"not finite - at `\$\.value`"),
-        (Action(action={"to": [{"x": float("-inf")}, None]}), r"not finite - at `\$\.action`"),
-        (LogEvent(extra={"x": (float("inf"),)}), r"not finite - at `\$\.extra`"),
         (RunEnd(status="won"), r"`\$\.status`"),  # type: ignore[arg-type]
         (RunStart(seed=2**63), r"`\$\.seed`"),
         (Fork(parent_run_id=None), r"`\$\.parent_run_id`"),  # type: ignore[arg-type]
@@ -218,6 +223,26 @@ def test_the_size_limit_is_exact_and_a_line_of_that_size_comes_back() -> None:
     assert sealed(LogEvent(text="x" * (room + 1)), 2 * EVENT_MAX_BYTES)
     with pytest.raises(EventTooLargeError, match="4,194,304"):
         decode_line(b'{"run_id": "r", "kind": "log", "text": "' + b"x" * 5_000_000 + b'"}')
+
+
+@pytest.mark.parametrize(
+    ("event", "named"),
+    [
+        (Metric(value=float("nan")), "value"),
+        (Action(action={"to": [{"x": float("-inf")}, None]}), "action"),
+        (LogEvent(extra={"x": (float("inf"),)}), "extra"),
+        (RunEnd(outcome={"a": float("nan")}), "outcome"),
+        (OtherEvent(name="x", extra={"a": float("nan")}), "extra"),
+    ],
+)
+def test_a_number_that_is_not_finite_is_found_wherever_it_is(event: Event, named: str) -> None:
+    with pytest.raises(EventError, match=rf"not finite - at `\$\.{named}`"):
+        check_finite(event)
+
+
+def test_a_number_that_is_finite_may_be_anywhere() -> None:
+    check_finite(Action(action={"a": [0.5, None, {"b": (1, 1e308)}]}))
+    check_finite(LogEvent(text="nan"))
 
 
 def nested(levels: int) -> Any:

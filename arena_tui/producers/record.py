@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 from msgspec.structs import replace
 
+from arena_tui.codec import check_finite
 from arena_tui.errors import ArenaError, EventError
 from arena_tui.events import Event, RunEnd, RunStart, utc_now
 
@@ -49,7 +50,11 @@ class Record:
             if start is None and self._start is not None:
                 start = replace(self._start, ts=self._ts or utc_now())
             if start is not None:
-                self._send(start)
+                try:
+                    check_finite(start)
+                    self._emit(self._run_id, start)
+                except ArenaError as error:
+                    self._refused(self._run_id, start, error)
                 self._start = None
 
     def at(self, ts: datetime | None) -> None:
@@ -67,7 +72,7 @@ class Record:
             raise EventError(problem)
         self._ts = ts
 
-    def add(self, event: Event) -> Event:
+    def emit(self, event: Event) -> Event:
         """Publish any event of this run, and return it as it was published.
 
         A `run_start` as its first takes the place of its own.
@@ -76,13 +81,26 @@ class Record:
             EventError: The event cannot be accepted; the run goes on.
             RunClosedError: The run has ended.
         """
+        try:
+            check_finite(event)
+        except EventError as error:
+            return self.add(event, error)
+        return self.add(event)
+
+    def add(self, event: Event, problem: EventError | None = None) -> Event:
+        """`emit` for an event without numbers that may not be finite, or with that problem."""
         if self._ts is not None and isinstance(event, Event):
             event = replace(event, ts=self._ts)
         if self._start is not None:
             self.begin(event if type(event) is RunStart else None)
             if type(event) is RunStart:
                 return event
-        event = self._send(event)
+        try:
+            if problem is not None:
+                raise problem
+            self._emit(self._run_id, event)
+        except ArenaError as error:
+            event = self._refused(self._run_id, event, error)
         if type(event) is RunEnd:
             self.ended = True
         return event
@@ -92,10 +110,3 @@ class Record:
         with self._lock:
             if not self.ended:
                 self.add(event)
-
-    def _send(self, event: Event) -> Event:
-        try:
-            self._emit(self._run_id, event)
-        except ArenaError as error:
-            return self._refused(self._run_id, event, error)
-        return event

@@ -48,7 +48,7 @@ class Run:
 
     Attributes:
         id: The run id; sortable by start time unless given.
-        emit: Publishes any event of this run; see `Record.add`.
+        emit: Publishes any event of this run; see `Record.emit`.
         room: Awaited, returns once events can be queued; safe to cancel. Raises BrokerError when
             the connection is closed.
     """
@@ -69,7 +69,8 @@ class Run:
             tags=_listed(tags), config={} if config is None else config,  # type: ignore[arg-type]
         ), refused)  # fmt: skip
         self._turns = Turns()
-        self.emit = self._record.add
+        self.emit = self._record.emit
+        self._add = self._record.add
         self.room = room
 
     @property
@@ -144,7 +145,7 @@ class Run:
     ) -> None:  # fmt: skip
         """Record what the agent sees; a board is text, what has fields is kept as JSON."""
         now = self._turns.now()
-        self.emit(events.Observation(
+        (self._add if data is None else self.emit)(events.Observation(
             turn=now.number, agent_id=now.player if agent_id is None else agent_id,
             text=_text(text), legal_actions=_listed(legal_actions), data=data,
         ))  # fmt: skip
@@ -189,11 +190,13 @@ class Run:
 
     def action(self, action: Any, agent_id: str | None = None) -> None:
         """Record an agent's action; numbered within the turn."""
+        if type(action) is bytes:  # in JSON it would be base64
+            action = text_of(action)
         now = self._turns.now()
         index = now.actions + 1
-        self.emit(events.Action(
+        (self._add if type(action) is str else self.emit)(events.Action(
             turn=now.number, agent_id=now.player if agent_id is None else agent_id,
-            action=_text(action), index_in_turn=index,
+            action=action, index_in_turn=index,
         ))  # fmt: skip
         now.actions = index
 
@@ -210,7 +213,7 @@ class Run:
 
     def mutation(self, before: str | None, after: str | None, reason: str | None = None) -> None:
         """Record a change of the world outside the agents' actions."""
-        self.emit(events.WorldMutation(
+        self._add(events.WorldMutation(
             turn=self._turns.now().number,
             before_summary=before, after_summary=after, reason=reason,
         ))  # fmt: skip
@@ -219,7 +222,7 @@ class Run:
         self, parent_run_id: str, parent_seq: int | None = None, mutation: str | None = None
     ) -> None:
         """Record that this run continues another one from its event `parent_seq`."""
-        self.emit(events.Fork(
+        self._add(events.Fork(
             parent_run_id=parent_run_id, parent_seq=parent_seq, mutation_summary=mutation
         ))  # fmt: skip
 
@@ -240,7 +243,7 @@ class Run:
             traceback = traceback or _traceback(message)
             message = _summary(message)
         now = self._turns.now()
-        self.emit(events.ErrorEvent(
+        self._add(events.ErrorEvent(
             turn=now.number, agent_id=now.player if agent_id is None else agent_id,
             where=where, message=message, traceback=traceback, fatal=fatal,
         ))  # fmt: skip
