@@ -13,6 +13,7 @@ ArenaError                  exit code 1
 ├── RecordingError          3   a file cannot be recorded into
 └── StoreError              3   the store cannot be opened, read or written
     ├── StoreLockedError    3   another process owns the file
+    ├── StoreReadOnlyError  3   the file may be read at most
     └── StoreUnreadableError 3  the file is damaged or not a store
 """
 
@@ -98,6 +99,10 @@ class StoreLockedError(StoreError):
     def __init__(self, message: str, pid: int | None = None) -> None:
         super().__init__(message)
         self.pid = pid
+
+
+class StoreReadOnlyError(StoreError):
+    """The store's file or folder may not be written."""
 
 
 class StoreUnreadableError(StoreError):

@@ -18,13 +18,13 @@ Code: TypeAlias = Literal[
     "consumer_failed", "consumer_restored", "consumer_not_closed", "script_failed",
     "file_missing", "file_unreadable", "file_replaced", "file_cut_short", "file_left",
     "line_refused", "lines_refused",
-    "store_log_cut", "store_log_mended", "store_moved",
+    "store_log_cut", "store_log_mended", "store_log_left", "store_moved",
 ]  # fmt: skip
 
 _ERRORS: Final[frozenset[Code]] = frozenset({
     "task_restarted", "work_failed", "events_unpublished", "consumer_failed",
     "consumer_not_closed", "script_failed", "file_left", "line_refused",
-    "store_log_cut", "store_log_mended", "store_moved",
+    "store_log_cut", "store_log_mended", "store_log_left", "store_moved",
 })  # fmt: skip
 
 _WORDS: Final[Mapping[Code, str]] = {
@@ -61,6 +61,8 @@ _WORDS: Final[Mapping[Code, str]] = {
                         "({whole:,} of {bytes:,} bytes); the damaged one is {kept}",
     "store_moved": "the store could not be read and was moved to {kept}; "
                    "a new one was begun ({why})",
+    "store_log_left": "no store was at {path}, but a write-ahead log: it is {kept} now, put it "
+                      "beside its store",
 }  # fmt: skip
 """Templates for `str.format`."""
 

@@ -7,7 +7,7 @@ import shlex
 from typing import Final
 
 from arena_tui.cli.arguments import Parser, whole_number
-from arena_tui.cli.output import local_time, say_json, say_table
+from arena_tui.cli.output import local_time, say, say_json, say_table
 from arena_tui.cli.stored import NO_LIMIT, open_store, run_fields, status_of
 from arena_tui.events import short_id
 from arena_tui.folds.totals import RunTotals, lost_text
@@ -36,6 +36,8 @@ def runs(arguments: argparse.Namespace) -> int:
     if arguments.json:
         for totals in found:
             say_json(run_fields(totals))
+    elif not found and not arguments.filter:
+        say("no runs yet")
     else:
         say_table(_HEADER, map(_run_cells, found))
     return 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,9 +13,10 @@ from typing import Final, TypeVar
 import duckdb
 
 from arena_tui.broker.warnings import Warnings
-from arena_tui.errors import StoreError
+from arena_tui.errors import StoreError, StoreReadOnlyError
 from arena_tui.folds.totals import RunTotals
-from arena_tui.store.mending import connect, first_line, open_store
+from arena_tui.store.mending import connect, first_line, open_store, open_to_read
+from arena_tui.store.place import MEMORY
 from arena_tui.store.threads import DaemonThreads
 
 Connection = duckdb.DuckDBPyConnection
@@ -45,24 +47,31 @@ class Database:
     """An open store. `write` runs in the one writer thread, `read` in a few others.
 
     Attributes:
-        path: The file, or `:memory:`.
+        path: The file, without symbolic links, or `:memory:`.
         warnings: Takes what was repaired on opening.
         live_totals: Totals of the runs being stored, as stored.
     """
 
-    def __init__(self, path: str, warnings: Warnings | None = None) -> None:
+    def __init__(
+        self, path: str, warnings: Warnings | None = None, *, only_read: bool = False
+    ) -> None:
         """Open or create the file, and repair what a crash left; blocks for some tens of ms.
 
-        A damaged file is moved aside, never deleted.
+        A damaged file is moved aside, never deleted. With `only_read` nothing is created or
+        repaired, and `write` fails.
 
         Raises:
             StoreLockedError: Another process has it open.
-            StoreUnreadableError: It is not a store.
-            StoreError: It cannot be created or written here.
+            StoreReadOnlyError: It may not be written.
+            StoreUnreadableError: It is not a store, or is damaged and only to be read.
+            StoreError: It cannot be created here, is not a regular file, or does not exist and is
+                only to be read.
         """
-        self.path = path
+        self.path = path if path == MEMORY else os.path.realpath(path)
         self.warnings = warnings or Warnings()
-        self._connection = open_store(path, self.warnings)
+        self._only_read = only_read
+        opened = open_to_read if only_read and path != MEMORY else open_store
+        self._connection = opened(self.path, self.warnings)
         self.live_totals: Mapping[str, RunTotals] = {}
         self._invalid = False
         self._commits = 0
@@ -167,6 +176,8 @@ class Database:
             loop.call_later(_INTERRUPT_S, self._interrupt, reading, loop)
 
     def _commit(self, work: Callable[[Connection], T]) -> T:
+        if self._only_read:
+            raise StoreReadOnlyError(f"cannot write the store {self.path}: it is open to be read")
         try:
             connection = self._valid_connection()
             connection.begin()
@@ -194,7 +205,7 @@ class Database:
         Skipped during reads, which might run out of memory under the lowered limit.
         """
         with self._may_begin:
-            if self._under_way or self.path == ":memory:":
+            if self._under_way or self.path == MEMORY:
                 return
             with contextlib.suppress(duckdb.OutOfMemoryException):  # the rest is in use
                 self._connection.execute(f"SET memory_limit = '{_CACHE_MAX}'")

@@ -79,6 +79,10 @@ WORDS: dict[Code, tuple[dict[str, Figure], str]] = {
         {"kept": "b", "why": "no"},
         "the store could not be read and was moved to b; a new one was begun (no)",
     ),
+    "store_log_left": (
+        {"path": "a", "kept": "b"},
+        "no store was at a, but a write-ahead log: it is b now, put it beside its store",
+    ),
 }  # fmt: skip
 
 
