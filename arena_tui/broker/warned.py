@@ -19,12 +19,14 @@ Code: TypeAlias = Literal[
     "file_missing", "file_unreadable", "file_replaced", "file_cut_short", "file_left",
     "line_refused", "lines_refused",
     "store_log_cut", "store_log_mended", "store_log_left", "store_moved",
+    "store_rewritten",
 ]  # fmt: skip
 
 _ERRORS: Final[frozenset[Code]] = frozenset({
     "task_restarted", "work_failed", "events_unpublished", "consumer_failed",
     "consumer_not_closed", "script_failed", "file_left", "line_refused",
     "store_log_cut", "store_log_mended", "store_log_left", "store_moved",
+    "store_rewritten",
 })  # fmt: skip
 
 _WORDS: Final[Mapping[Code, str]] = {
@@ -63,6 +65,7 @@ _WORDS: Final[Mapping[Code, str]] = {
                    "a new one was begun ({why})",
     "store_log_left": "no store was at {path}, but a write-ahead log: it is {kept} now, put it "
                       "beside its store",
+    "store_rewritten": "the store's file was gone: {path} was written anew with all it held",
 }  # fmt: skip
 """Templates for `str.format`."""
 

@@ -19,7 +19,7 @@ from arena_tui.broker.timing import Timing
 from arena_tui.config import Config
 from arena_tui.consumers.checked import made
 from arena_tui.consumers.protocol import Consumer, ConsumerFactory, ConsumerInfo, Context
-from arena_tui.errors import BrokerError
+from arena_tui.errors import BrokerError, StoreError
 from arena_tui.producers.follow import Follower
 from arena_tui.producers.sink import MultiRunBrokerSink
 from arena_tui.services.closing import Closing
@@ -185,7 +185,7 @@ class Runtime:
         if self.database is not None:
             storing = self.running(STORE)
             await self._running.drop(storing)
-            await self.database.aclose()
+            await _close(self.database, [])
             self.database = self.history = None
 
     async def aclose(self, within_s: float | None = None) -> str | None:
@@ -213,9 +213,9 @@ class Runtime:
         await closing.let_go("the broker", self.broker.aclose(), share=0.5)
         for each in self._running:
             await closing.let_go(f"the consumer {each.consumer.name}", each.stop(), share=0.5)
-        told = []
+        told: list[str] = []
         if self.database is not None and not await closing.let_go(
-            "the store", self.database.aclose()
+            "the store", _close(self.database, told)
         ):
             closing.why = closing.why or "the store does not answer"
         if unsent:
@@ -271,6 +271,14 @@ async def _finished(opening: Coroutine[None, None, Database]) -> Database:
         with contextlib.suppress(Exception):
             (await _to_the_end(task)).close()
         raise
+
+
+async def _close(database: Database, told: list[str]) -> None:
+    """Close the store, and add to what is told what became of a file that is not in its place."""
+    try:
+        await database.aclose()
+    except StoreError as error:
+        told.append(str(error))
 
 
 async def _to_the_end(work: Awaitable[T]) -> T:

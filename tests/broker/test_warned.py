@@ -83,6 +83,9 @@ WORDS: dict[Code, tuple[dict[str, Figure], str]] = {
         {"path": "a", "kept": "b"},
         "no store was at a, but a write-ahead log: it is b now, put it beside its store",
     ),
+    "store_rewritten": (
+        {"path": "a"}, "the store's file was gone: a was written anew with all it held",
+    ),
 }  # fmt: skip
 
 
