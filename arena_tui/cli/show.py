@@ -27,6 +27,8 @@ def show(arguments: argparse.Namespace) -> int:
         for name, value in fields.items():
             if name == "agents":
                 value = ", ".join(agent.id for agent in totals.agents)  # noqa: PLW2901
+            elif isinstance(value, list):
+                value = ", ".join(value)  # noqa: PLW2901
             elif isinstance(value, datetime):
                 value = local_time(value)  # noqa: PLW2901
             elif isinstance(value, dict):
