@@ -11,6 +11,7 @@ ArenaError                  exit code 1
 │   └── UnknownRunError     2   a run id that does not exist
 ├── ConsumerError           3   a consumer cannot be made or started
 ├── RecordingError          3   a file cannot be recorded into
+├── OutputError             3   standard output cannot be written
 └── StoreError              3   the store cannot be opened, read or written
     ├── StoreLockedError    3   another process owns the file
     ├── StoreReadOnlyError  3   the file may be read at most
@@ -79,6 +80,12 @@ class ConsumerError(ArenaError):
 
 class RecordingError(ArenaError):
     """A file cannot be recorded into."""
+
+    exit_code = 3
+
+
+class OutputError(ArenaError):
+    """Standard output is closed, or its disk is full."""
 
     exit_code = 3
 

@@ -9,7 +9,7 @@ from functools import partial
 
 from msgspec.structs import asdict
 
-from arena_tui.cli.arguments import Parser, add_consumers, add_no_store
+from arena_tui.cli.arguments import Parser, add_consumers, add_no_store, as_text
 from arena_tui.cli.output import begin_log, say, say_json, tell
 from arena_tui.config import Config, load_config
 from arena_tui.errors import ArenaError, BrokerError, StoreError, UsageError
@@ -33,7 +33,7 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument(
         "--delay", type=float, default=0.0, metavar="S", help="seconds between turns"
     )
-    parser.add_argument("--label", metavar="L", help="shown with the runs")
+    parser.add_argument("--label", type=as_text, metavar="L", help="shown with the runs")
     add_no_store(parser, "keep nothing")
     add_consumers(parser)
 

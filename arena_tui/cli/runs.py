@@ -6,7 +6,7 @@ import argparse
 import shlex
 from typing import Final
 
-from arena_tui.cli.arguments import Parser, whole_number
+from arena_tui.cli.arguments import Parser, as_text, whole_number
 from arena_tui.cli.output import local_time, say, say_json, say_table
 from arena_tui.cli.stored import NO_LIMIT, open_store, run_fields, status_of
 from arena_tui.events import short_id
@@ -22,7 +22,9 @@ _HEADER: Final = (
 
 def add_arguments(parser: Parser) -> None:
     parser.set_defaults(function=runs)
-    parser.add_argument("filter", nargs="*", help='game:chess err>0 cost>0.1 "rate limit"')
+    parser.add_argument(
+        "filter", nargs="*", type=as_text, help='game:chess err>0 cost>0.1 "rate limit"'
+    )
     parser.add_argument("--limit", type=whole_number, metavar="N", help="the newest N only")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from datetime import datetime
 
-from arena_tui.cli.arguments import Parser
+from arena_tui.cli.arguments import Parser, as_text
 from arena_tui.cli.output import local_time, say, say_json
 from arena_tui.cli.stored import open_store, run_fields
 from arena_tui.folds.totals import lost_text
@@ -14,7 +14,7 @@ from arena_tui.store.history import read_run
 
 def add_arguments(parser: Parser) -> None:
     parser.set_defaults(function=show)
-    parser.add_argument("run", help="its id, or the beginning or end of it")
+    parser.add_argument("run", type=as_text, help="its id, or the beginning or end of it")
 
 
 def show(arguments: argparse.Namespace) -> int:
