@@ -57,7 +57,7 @@ def play(arguments: argparse.Namespace) -> int:
         rate_per_s=0.0,
     )
     log = begin_log(arguments.debug)
-    with quiet_fds(log):
+    with quiet_fds(log.path):
         code, problems = asyncio.run(_play(config, spec, arguments))
     for problem in problems:
         tell(f"arena-tui: {problem}")

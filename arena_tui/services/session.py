@@ -31,6 +31,7 @@ class Session:
         continuous: Whether a new game starts when one of `playables` ends.
         follow: JSON Lines files to show as they grow.
         consumers: Make what else consumes the events, a recorder say.
+        no_log: Why nothing is logged, and what to do; None if all is well.
 
     Attributes:
         runtime, feed: Set by `begin`.
@@ -43,6 +44,7 @@ class Session:
     def __init__(
         self, config: Config, playables: Sequence[Playable] = (), continuous: bool = False,
         follow: Sequence[Path] = (), consumers: Sequence[ConsumerFactory] = (),
+        no_log: str | None = None,
     ) -> None:  # fmt: skip
         self.config = config
         self.frame = Frame()
@@ -50,6 +52,7 @@ class Session:
         self._continuous = continuous
         self._follow = follow
         self._consumers = consumers
+        self._no_log = no_log
         self._noticed = 0  # the number of the newest warning
         self._noticed_at = 0.0
 
@@ -81,6 +84,8 @@ class Session:
         `monotonic` is the clock for durations, in seconds."""
         self._monotonic = monotonic
         self.runtime = Runtime(self.config, consumers=self._consumers)
+        if self._no_log is not None:
+            self.runtime.broker.warnings.add("no_log", why=self._no_log)
         self.feed = (await self.runtime.consume(partial(Feed, clock=monotonic))).consumer
         PROCESS.offer(self.runtime)
 
