@@ -19,7 +19,7 @@ Code: TypeAlias = Literal[
     "file_missing", "file_unreadable", "file_replaced", "file_cut_short", "file_left",
     "line_refused", "lines_refused",
     "store_log_cut", "store_log_mended", "store_log_left", "store_moved",
-    "store_rewritten", "no_log",
+    "store_rewritten", "store_read_only", "no_log",
 ]  # fmt: skip
 
 _ERRORS: Final[frozenset[Code]] = frozenset({
@@ -66,6 +66,7 @@ _WORDS: Final[Mapping[Code, str]] = {
     "store_log_left": "no store was at {path}, but a write-ahead log: it is {kept} now, put it "
                       "beside its store",
     "store_rewritten": "the store's file was gone: {path} was written anew with all it held",
+    "store_read_only": "the store {path} may only be read: nothing is stored",
     "no_log": "{why}",
 }  # fmt: skip
 """Templates for `str.format`."""

@@ -7,12 +7,15 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from msgspec.structs import replace
+
 from arena_tui.config import Config
 from arena_tui.consumers.feed import Feed, Frame
 from arena_tui.consumers.protocol import ConsumerFactory
 from arena_tui.services.connect import PROCESS
 from arena_tui.services.games import Games, Playable
 from arena_tui.services.runtime import Runtime
+from arena_tui.store.place import may_only_be_read
 
 if TYPE_CHECKING:
     from arena_tui.services.playback.player import Player
@@ -83,11 +86,22 @@ class Session:
 
         `monotonic` is the clock for durations, in seconds."""
         self._monotonic = monotonic
-        self.runtime = Runtime(self.config, consumers=self._consumers)
+        config, read_from = self.config, self._store_to_read()
+        if read_from is not None:
+            config = replace(config, db=None)
+        self.runtime = Runtime(config, consumers=self._consumers, read_from=read_from)
+        if read_from is not None:
+            self.runtime.broker.warnings.add("store_read_only", path=read_from)
         if self._no_log is not None:
             self.runtime.broker.warnings.add("no_log", why=self._no_log)
         self.feed = (await self.runtime.consume(partial(Feed, clock=monotonic))).consumer
         PROCESS.offer(self.runtime)
+
+    def _store_to_read(self) -> str | None:
+        """The store, if it may only be read and nothing is to be stored in it at once."""
+        path = self.config.db
+        nothing_to_store = not (self._playables or self._follow)
+        return path if path and nothing_to_store and may_only_be_read(path) else None
 
     async def open(self) -> None:
         """Reach the broker, open the store, start following and playing; raises ArenaError."""

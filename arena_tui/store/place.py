@@ -70,6 +70,14 @@ def file_size(path: str) -> int | None:
     return size
 
 
+def may_only_be_read(path: str) -> bool:
+    """Whether there is a store's file that this user can read, but not write."""
+    real = os.path.realpath(path)
+    if path == MEMORY or not (os.path.isfile(real) and os.access(real, os.R_OK)):
+        return False
+    return not all(os.access(each, os.W_OK) for each in (real, os.path.dirname(real)))
+
+
 def unused(path: Path, why: str) -> Path:
     """An unused name beside `path` with the time and the reason."""
     stamp = time.strftime("%Y%m%d-%H%M%S")

@@ -86,6 +86,7 @@ WORDS: dict[Code, tuple[dict[str, Figure], str]] = {
     "store_rewritten": (
         {"path": "a"}, "the store's file was gone: a was written anew with all it held",
     ),
+    "store_read_only": ({"path": "a"}, "the store a may only be read: nothing is stored"),
     "no_log": ({"why": "cannot write the log x"}, "cannot write the log x"),
 }  # fmt: skip
 

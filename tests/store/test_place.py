@@ -233,10 +233,10 @@ def test_an_older_one_that_may_only_be_read_is_one_line(by_another_user: Path) -
     assert "cannot write" in done.stderr
 
 
-def as_other_user(*words: str) -> subprocess.CompletedProcess[str]:
+def as_other_user(*words: str, script: str = OTHER_USER) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "HOME": "/nonexistent", "ARENA_CONFIG": "/nonexistent/config"}
     return subprocess.run(
-        [sys.executable, "-c", OTHER_USER, *words], capture_output=True, text=True, check=False,
+        [sys.executable, "-c", script, *words], capture_output=True, text=True, check=False,
         timeout=60, env=environment, cwd="/",
     )  # fmt: skip
 
@@ -248,3 +248,46 @@ def test_writing_to_one_that_is_only_read_is_refused(tmp_path: Path) -> None:
         asyncio.run(store(database, [envelope("other", 1, 1, RunEnd())]))
 
     database.close()
+
+
+DASHBOARD = """
+import asyncio, concurrent.futures.thread, os, sys
+from arena_tui.config import Config
+from arena_tui.errors import ArenaError
+from arena_tui.games.specs import GameSpec
+from arena_tui.services.session import Session
+from arena_tui.store import database, history, verify
+from arena_tui.consumers import persister
+
+async def main(playables):
+    session = Session(Config(db=sys.argv[1]), playables)
+    await session.begin(lambda: 0.0)
+    try:
+        await session.open()
+        frame = await session.sample()
+        runs = await session.history.runs()
+        print(session.note, frame.truth.store, [run.run_id for run in runs])
+        await session.history.delete("run")
+    except ArenaError as error:
+        print(error)
+    await session.aclose(5)
+
+os.setgroups([])
+os.setgid(65534)
+os.setuid(65534)
+asyncio.run(main([GameSpec(game="synth")] if sys.argv[2:] else []))
+"""
+
+
+def test_a_dashboard_shows_what_is_in_a_store_that_may_only_be_read(by_another_user: Path) -> None:
+    path = by_another_user / "x"
+    made(path).chmod(0o444)
+
+    shown = as_other_user(str(path), script=DASHBOARD).stdout.splitlines()
+    with_games = as_other_user(str(path), "playing", script=DASHBOARD).stdout.splitlines()
+
+    assert shown == [
+        f"the store {path} may only be read: nothing is stored off ['run']",
+        f"cannot write the store {path}: it is open to be read",
+    ]
+    assert [line.partition(":")[0] for line in with_games] == [f"cannot write {path}"]
