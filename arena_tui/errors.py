@@ -11,8 +11,10 @@ ArenaError                  exit code 1
 │   └── UnknownRunError     2   a run id that does not exist
 ├── ConsumerError           3   a consumer cannot be made or started
 ├── RecordingError          3   a file cannot be recorded into
+├── OutputError             3   standard output cannot be written
 └── StoreError              3   the store cannot be opened, read or written
     ├── StoreLockedError    3   another process owns the file
+    ├── StoreReadOnlyError  3   the file may be read at most
     └── StoreUnreadableError 3  the file is damaged or not a store
 """
 
@@ -82,6 +84,12 @@ class RecordingError(ArenaError):
     exit_code = 3
 
 
+class OutputError(ArenaError):
+    """Standard output is closed, or its disk is full."""
+
+    exit_code = 3
+
+
 class StoreError(ArenaError):
     """The store cannot be opened, read or written."""
 
@@ -98,6 +106,10 @@ class StoreLockedError(StoreError):
     def __init__(self, message: str, pid: int | None = None) -> None:
         super().__init__(message)
         self.pid = pid
+
+
+class StoreReadOnlyError(StoreError):
+    """The store's file or folder may not be written."""
 
 
 class StoreUnreadableError(StoreError):

@@ -172,3 +172,22 @@ def test_a_password_is_never_shown(url: str, shown: str) -> None:
 def test_the_settings_file_has_a_place_of_its_own() -> None:
     assert config_path({}).name == "config.toml"
     assert config_path({"ARENA_CONFIG": "/x.toml"}) == Path("/x.toml")
+
+
+def test_a_settings_file_may_begin_with_a_byte_order_mark(nowhere: dict[str, str]) -> None:
+    Path(nowhere["ARENA_CONFIG"]).write_bytes(b'\xef\xbb\xbfdb = "/b\xc3\xa4r.duckdb"\r\n')
+
+    assert load_config(environment=nowhere).db == "/bär.duckdb"
+
+
+@pytest.mark.parametrize("content", ['db = "/bär"'.encode("latin-1"), 'db = "x"'.encode("utf-16")])
+def test_a_settings_file_of_another_encoding_is_one_line(
+    nowhere: dict[str, str], content: bytes
+) -> None:
+    Path(nowhere["ARENA_CONFIG"]).write_bytes(content)
+
+    with pytest.raises(UsageError, match="UTF-8") as raised:
+        load_config(environment=nowhere)
+
+    assert nowhere["ARENA_CONFIG"] in str(raised.value)
+    assert "\n" not in str(raised.value)

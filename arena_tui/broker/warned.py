@@ -18,13 +18,15 @@ Code: TypeAlias = Literal[
     "consumer_failed", "consumer_restored", "consumer_not_closed", "script_failed",
     "file_missing", "file_unreadable", "file_replaced", "file_cut_short", "file_left",
     "line_refused", "lines_refused", "values_coerced", "events_refused",
-    "store_log_cut", "store_log_mended", "store_moved",
+    "store_log_cut", "store_log_mended", "store_log_left", "store_moved",
+    "store_rewritten", "store_read_only", "no_log",
 ]  # fmt: skip
 
 _ERRORS: Final[frozenset[Code]] = frozenset({
     "task_restarted", "work_failed", "events_unpublished", "consumer_failed",
     "consumer_not_closed", "script_failed", "file_left", "line_refused",
-    "events_refused", "store_log_cut", "store_log_mended", "store_moved",
+    "events_refused", "store_log_cut", "store_log_mended", "store_log_left", "store_moved",
+    "store_rewritten",
 })  # fmt: skip
 
 _WORDS: Final[Mapping[Code, str]] = {
@@ -64,6 +66,11 @@ _WORDS: Final[Mapping[Code, str]] = {
                         "({whole:,} of {bytes:,} bytes); the damaged one is {kept}",
     "store_moved": "the store could not be read and was moved to {kept}; "
                    "a new one was begun ({why})",
+    "store_log_left": "no store was at {path}, but a write-ahead log: it is {kept} now, put it "
+                      "beside its store",
+    "store_rewritten": "the store's file was gone: {path} was written anew with all it held",
+    "store_read_only": "the store {path} may only be read: nothing is stored",
+    "no_log": "{why}",
 }  # fmt: skip
 """Templates for `str.format`."""
 

@@ -7,15 +7,16 @@ command runs, or its own help is asked for.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 from typing import Final
 
 from arena_tui import __version__
 from arena_tui.cli.arguments import Parser, add_common
-from arena_tui.errors import ArenaError, UsageError
+from arena_tui.cli.streams import make_safe
+from arena_tui.errors import ArenaError, OutputError, UsageError
 
 _COMMANDS: Final = {
     "watch": ("watch", "the dashboard (also without the word)"),
@@ -52,22 +53,37 @@ _COMMON = {"--broker": 2, "--db": 2, "--json": 1, "--debug": 1, "--no-store": 1,
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
-    words = list(sys.argv[1:] if argv is None else argv)
-    if argv is None and any("://" in word for word in words):
+    if argv is not None:
+        return _run(_with_command(list(argv)))
+    output = make_safe()
+    try:
+        code = _run_hidden(sys.argv[1:])
+    except OSError:
+        if output.error is None:
+            raise
+        code = 0
+    except SystemExit as error:  # of argparse, which swallows what happens to its output
+        code = int(error.code or 0)
+    except KeyboardInterrupt:
+        return 130
+    with suppress(OSError):
+        sys.stdout.flush()
+    if output.error is None or isinstance(output.error, BrokenPipeError):
+        return code  # a reader that closed the pipe (head, less) has seen enough
+    refused = OutputError(f"cannot write the output: {output.error.strerror}")
+    return code or _report_error(refused)
+
+
+def _run_hidden(words: list[str]) -> int:
+    """Run a command, its arguments without passwords."""
+    if any("://" in word for word in words):
         from arena_tui.cli.secrets import hide_passwords
 
         try:
             hide_passwords()
         except UsageError as error:
             return _report_error(error)
-    try:
-        return _run(_with_command(words))
-    except BrokenPipeError:
-        # The reader (head, less) closed the pipe; keep the interpreter from complaining at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except KeyboardInterrupt:
-        return 130
+    return _run(_with_command(words))
 
 
 def _run(words: list[str]) -> int:
@@ -78,7 +94,6 @@ def _run(words: list[str]) -> int:
     getLogger("arena_tui").addHandler(NullHandler())
     try:
         code = arguments.function(arguments)
-        sys.stdout.flush()
     except ArenaError as error:
         if arguments.debug:
             import traceback

@@ -61,6 +61,11 @@ def _recording(file: str) -> ConsumerFactory:
     return recording(Path(file))
 
 
+def as_text(word: str) -> str:
+    """A type of argument: text in UTF-8, whatever the locale takes it for; not for paths."""
+    return word.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
 def whole_number(text: str) -> int:
     """A type of argument: a number from 0."""
     if not text.isascii() or not text.isdigit():

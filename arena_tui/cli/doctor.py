@@ -78,7 +78,7 @@ def _store(path: str) -> Finding:
     from arena_tui.store.schema import SCHEMA_VERSION
 
     try:
-        database = Database(path)
+        database = Database(path, only_read=True)
     except StoreLockedError as error:
         return Finding("store", True, str(error))
     except StoreError as error:

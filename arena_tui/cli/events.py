@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from arena_tui.broker.protocol import Cursor
-from arena_tui.cli.arguments import Parser, whole_number
+from arena_tui.cli.arguments import Parser, as_text, whole_number
 from arena_tui.cli.output import local, say
 from arena_tui.cli.stored import NO_LIMIT, open_store
 from arena_tui.codec import encode_event, encode_line
@@ -23,7 +23,9 @@ _SEQ_MAX = 2**53
 
 def add_arguments(parser: Parser) -> None:
     parser.set_defaults(function=events)
-    parser.add_argument("run", nargs="?", help="its id, or a part; all runs when left out")
+    parser.add_argument(
+        "run", nargs="?", type=as_text, help="its id, or a part; all runs when left out"
+    )
     parser.add_argument(
         "--from",
         dest="first",

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from arena_tui.config import log_path
-from arena_tui.errors import UsageError
 
 _LOG_BYTES = 2_000_000
 _LOG_FILES = 3
@@ -67,26 +68,41 @@ def harmless(text: str) -> str:
     return "".join(char if char.isprintable() else "�" for char in text)
 
 
-def begin_log(debug: bool = False) -> Path:
-    """Send log records to the user's log file.
+class Log(NamedTuple):
+    """Where log records go.
 
-    Raises:
-        UsageError: The file cannot be written.
+    Attributes:
+        path: The file; the null device if none can be written.
+        problem: Why none can be written, and what to do; None if all is well.
     """
-    path = log_path()
+
+    path: Path
+    problem: str | None
+
+
+def begin_log(debug: bool = False) -> Log:
+    """Send log records to the user's log file; if that cannot be written, say so and log nothing.
+
+    A record that cannot be written later on, since the disk is full, is dropped.
+    """
+    path, problem = log_path(), None
+    handler: logging.Handler = logging.NullHandler()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_fifo():  # opening it would wait for a reader
+            raise OSError(errno.EINVAL, "it is a pipe")
         handler = RotatingFileHandler(path, maxBytes=_LOG_BYTES, backupCount=_LOG_FILES)
     except OSError as error:
-        raise UsageError(
-            f"cannot write the log {path}: {error.strerror}: set ARENA_LOG to another file"
-        ) from None
+        problem = f"cannot write the log {path}: {error.strerror}: set ARENA_LOG to another file"
+        tell(f"arena-tui: {problem}")
+        path = Path(os.devnull)
+    logging.raiseExceptions = False
     logging.basicConfig(
         level=logging.DEBUG if debug else logging.INFO,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
         handlers=[handler],
     )
-    return path
+    return Log(path, problem)
 
 
 class Console(logging.Handler):

@@ -91,9 +91,10 @@ async def _persist(config: Config, consumers: Sequence[ConsumerFactory]) -> _Rep
             await _flush(runtime, since)
             report = await _report(runtime, since)
         finally:
-            await runtime.aclose()
-    if report.error is not None:
-        raise StoreError(f"not everything could be stored: {report.error}: {report}")
+            unsaved = await runtime.aclose()
+    if report.error is not None or unsaved:
+        why = "; ".join(dict.fromkeys(filter(None, (report.error, unsaved))))
+        raise StoreError(f"not everything could be stored: {why}: {report}")
     console.say(f"{report}; what comes now is stored next time")
     return report
 

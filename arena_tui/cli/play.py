@@ -9,7 +9,7 @@ from functools import partial
 
 from msgspec.structs import asdict
 
-from arena_tui.cli.arguments import Parser, add_consumers, add_no_store
+from arena_tui.cli.arguments import Parser, add_consumers, add_no_store, as_text
 from arena_tui.cli.output import begin_log, say, say_json, tell
 from arena_tui.config import Config, load_config
 from arena_tui.errors import ArenaError, BrokerError, StoreError, UsageError
@@ -33,7 +33,7 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument(
         "--delay", type=float, default=0.0, metavar="S", help="seconds between turns"
     )
-    parser.add_argument("--label", metavar="L", help="shown with the runs")
+    parser.add_argument("--label", type=as_text, metavar="L", help="shown with the runs")
     add_no_store(parser, "keep nothing")
     add_consumers(parser)
 
@@ -57,7 +57,7 @@ def play(arguments: argparse.Namespace) -> int:
         rate_per_s=0.0,
     )
     log = begin_log(arguments.debug)
-    with quiet_fds(log):
+    with quiet_fds(log.path):
         code, problems = asyncio.run(_play(config, spec, arguments))
     for problem in problems:
         tell(f"arena-tui: {problem}")

@@ -6,10 +6,11 @@ import argparse
 import shlex
 from typing import Final
 
-from arena_tui.cli.arguments import Parser, whole_number
-from arena_tui.cli.output import local_time, say_json, say_table
+from arena_tui.cli.arguments import Parser, as_text, whole_number
+from arena_tui.cli.output import local_time, say, say_json, say_table
 from arena_tui.cli.stored import NO_LIMIT, open_store, run_fields, status_of
 from arena_tui.events import short_id
+from arena_tui.folds.result import result_text
 from arena_tui.folds.totals import RunTotals, lost_text
 from arena_tui.store.filters import parse_filter
 from arena_tui.store.history import read_runs
@@ -21,7 +22,9 @@ _HEADER: Final = (
 
 def add_arguments(parser: Parser) -> None:
     parser.set_defaults(function=runs)
-    parser.add_argument("filter", nargs="*", help='game:chess err>0 cost>0.1 "rate limit"')
+    parser.add_argument(
+        "filter", nargs="*", type=as_text, help='game:chess err>0 cost>0.1 "rate limit"'
+    )
     parser.add_argument("--limit", type=whole_number, metavar="N", help="the newest N only")
 
 
@@ -36,6 +39,8 @@ def runs(arguments: argparse.Namespace) -> int:
     if arguments.json:
         for totals in found:
             say_json(run_fields(totals))
+    elif not found and not arguments.filter:
+        say("no runs yet")
     else:
         say_table(_HEADER, map(_run_cells, found))
     return 0
@@ -50,13 +55,13 @@ def _filter_text(words: list[str]) -> str:
 
 def _run_cells(totals: RunTotals) -> list[str]:
     started = "–" if totals.started_at is None else local_time(totals.started_at)
-    won = f" · {', '.join(totals.winners)} won" if totals.winners else ""
+    status, result = status_of(totals), result_text(totals.agents, totals.outcome)
     return [
         short_id(totals.run_id),
         started,
         totals.game,
         " vs ".join(agent.id for agent in totals.agents),
-        status_of(totals) + won,
+        status if status != "finished" or result == status else f"{status} · {result}",
         str(totals.turns),
         str(totals.events),
         str(totals.errors),

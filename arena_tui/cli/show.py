@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from datetime import datetime
 
-from arena_tui.cli.arguments import Parser
+from arena_tui.cli.arguments import Parser, as_text
 from arena_tui.cli.output import local_time, say, say_json
 from arena_tui.cli.stored import open_store, run_fields
 from arena_tui.folds.totals import lost_text
@@ -14,7 +14,7 @@ from arena_tui.store.history import read_run
 
 def add_arguments(parser: Parser) -> None:
     parser.set_defaults(function=show)
-    parser.add_argument("run", help="its id, or the beginning or end of it")
+    parser.add_argument("run", type=as_text, help="its id, or the beginning or end of it")
 
 
 def show(arguments: argparse.Namespace) -> int:
@@ -27,6 +27,8 @@ def show(arguments: argparse.Namespace) -> int:
         for name, value in fields.items():
             if name == "agents":
                 value = ", ".join(agent.id for agent in totals.agents)  # noqa: PLW2901
+            elif isinstance(value, list):
+                value = ", ".join(value)  # noqa: PLW2901
             elif isinstance(value, datetime):
                 value = local_time(value)  # noqa: PLW2901
             elif isinstance(value, dict):

@@ -5,12 +5,10 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, Final
 
 from arena_tui.cli.output import tell
 from arena_tui.config import load_config
-from arena_tui.errors import StoreError
 from arena_tui.folds.totals import RunTotals
 from arena_tui.store.database import Database
 
@@ -26,16 +24,14 @@ _FIELDS: Final = (
 
 @contextmanager
 def open_store(arguments: argparse.Namespace) -> Iterator[Database]:
-    """Open the configured store, which must exist.
+    """Open the configured store, which must exist, to read it.
 
     Raises:
         StoreError: It does not exist or cannot be opened.
     """
     path = load_config(arguments.broker, arguments.db).db
     assert path is not None
-    if path != ":memory:" and not Path(path).exists():
-        raise StoreError(f"no store at {path}: play something first, or give --db")
-    database = Database(path)
+    database = Database(path, only_read=True)
     try:
         for warned in database.warnings.newest():
             tell(f"arena-tui: {warned}")

@@ -60,8 +60,8 @@ def show(
     from arena_tui.tui.app import ArenaApp
 
     last_resort = LastResort(os.ttyname(sys.stdout.fileno()), os.dup(sys.stderr.fileno()))
-    with _own_terminal(log) as output:
-        session = Session(config, playables, continuous, files, arguments.consumers)
+    with _own_terminal(log.path) as output:
+        session = Session(config, playables, continuous, files, arguments.consumers, log.problem)
         last_resort.unsaved = session.unsaved
         app = ArenaApp(session, on_signal=output.leave, on_leaving=last_resort.begin)
         code = app.run()
@@ -69,7 +69,8 @@ def show(
     if app.exit_message:
         tell(f"arena-tui: {app.exit_message}")
     elif code == 1:
-        tell(f"arena-tui: an internal error, see {log}: what was played is stored")
+        where = "not logged" if log.problem else f"see {log.path}"
+        tell(f"arena-tui: an internal error, {where}: what was played is stored")
     last_resort.done(code)
     return code
 

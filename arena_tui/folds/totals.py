@@ -20,6 +20,7 @@ from arena_tui.events import (
     RunStart,
     RunStatus,
 )
+from arena_tui.folds.result import winners_of
 
 TotalsStatus: TypeAlias = Literal["running"] | RunStatus
 
@@ -93,10 +94,8 @@ class RunTotals(Struct, kw_only=True):
 
     @property
     def winners(self) -> list[str]:
-        """Agents with the best outcome; empty if several agents are all equal (a draw)."""
-        best = max(self.outcome.values(), default=0.0)
-        winners = [agent for agent, score in self.outcome.items() if score == best]
-        return winners if len(winners) < len(self.outcome) or len(winners) == 1 else []
+        """See `winners_of`."""
+        return winners_of(self.agents, self.outcome)
 
     def add(self, envelope: Envelope) -> None:
         """Fold in the run's next event."""

@@ -19,7 +19,7 @@ from arena_tui.broker.timing import Timing
 from arena_tui.config import Config
 from arena_tui.consumers.checked import made
 from arena_tui.consumers.protocol import Consumer, ConsumerFactory, ConsumerInfo, Context
-from arena_tui.errors import BrokerError
+from arena_tui.errors import BrokerError, StoreError
 from arena_tui.producers.follow import Follower
 from arena_tui.producers.sink import MultiRunBrokerSink
 from arena_tui.services.closing import Closing
@@ -45,6 +45,7 @@ class Runtime:
         producer: Whether this process only publishes: with a shared broker it then neither stores
             nor reads.
         consumers: Make consumers that run from `open` until `aclose`.
+        read_from: A store to read only, when the config names none to store in.
         give_up_s: How long `aclose` waits while nothing is published and no durable consumer
             makes progress.
 
@@ -56,7 +57,7 @@ class Runtime:
     def __init__(
         self, config: Config, limits: Limits | None = None, *,
         consumers: Iterable[ConsumerFactory] = (), producer: bool = False,
-        give_up_s: float = _GIVE_UP_S, timing: Timing | None = None,
+        read_from: str | None = None, give_up_s: float = _GIVE_UP_S, timing: Timing | None = None,
     ) -> None:  # fmt: skip
         self.config = config
         self.broker = _broker(config, limits, producer, timing)
@@ -67,6 +68,7 @@ class Runtime:
         self.games = Games(self.sink, self.broker.warnings)
         self._follower: Follower | None = None
         self._storing_here = config.db is not None and not (producer and self.broker.shared)
+        self._read_from = read_from
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
         self._closed = False
@@ -151,7 +153,7 @@ class Runtime:
             await self._to_start[0].start()
             self._to_start.popleft()
         refused: Exception | None = None
-        if self._storing_here and self.database is None:
+        if (self._storing_here or self._read_from) and self.database is None:
             # Before the broker: a shared one reaps closed runs that no durable consumer waits for.
             try:
                 await self._open_store()
@@ -167,15 +169,17 @@ class Runtime:
             raise refused
 
     async def _open_store(self) -> None:
-        assert self.config.db is not None
+        path, only_read = self._read_from or self.config.db, self._read_from is not None
+        assert path is not None
         from arena_tui.consumers.persister import Persister
         from arena_tui.store.database import Database
         from arena_tui.store.history import History
 
-        opening = asyncio.to_thread(Database, self.config.db, self.broker.warnings)
+        opening = asyncio.to_thread(Database, path, self.broker.warnings, only_read=only_read)
         database = await _finished(opening)
         try:
-            await self.consume(lambda context: Persister(database, broker=context.broker.name))
+            if not only_read:
+                await self.consume(lambda context: Persister(database, broker=context.broker.name))
         except BaseException:  # its threads must not be in DuckDB when the interpreter ends
             await _to_the_end(database.aclose())
             raise
@@ -183,9 +187,9 @@ class Runtime:
 
     async def _close_store(self) -> None:
         if self.database is not None:
-            storing = self.running(STORE)
-            await self._running.drop(storing)
-            await self.database.aclose()
+            if self._read_from is None:
+                await self._running.drop(self.running(STORE))
+            await _close(self.database, [])
             self.database = self.history = None
 
     async def aclose(self, within_s: float | None = None) -> str | None:
@@ -213,9 +217,9 @@ class Runtime:
         await closing.let_go("the broker", self.broker.aclose(), share=0.5)
         for each in self._running:
             await closing.let_go(f"the consumer {each.consumer.name}", each.stop(), share=0.5)
-        told = []
+        told: list[str] = []
         if self.database is not None and not await closing.let_go(
-            "the store", self.database.aclose()
+            "the store", _close(self.database, told)
         ):
             closing.why = closing.why or "the store does not answer"
         if unsent:
@@ -271,6 +275,14 @@ async def _finished(opening: Coroutine[None, None, Database]) -> Database:
         with contextlib.suppress(Exception):
             (await _to_the_end(task)).close()
         raise
+
+
+async def _close(database: Database, told: list[str]) -> None:
+    """Close the store, and add to what is told what became of a file that is not in its place."""
+    try:
+        await database.aclose()
+    except StoreError as error:
+        told.append(str(error))
 
 
 async def _to_the_end(work: Awaitable[T]) -> T:

@@ -7,12 +7,15 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from msgspec.structs import replace
+
 from arena_tui.config import Config
 from arena_tui.consumers.feed import Feed, Frame
 from arena_tui.consumers.protocol import ConsumerFactory
 from arena_tui.services.connect import PROCESS
 from arena_tui.services.games import Games, Playable
 from arena_tui.services.runtime import Runtime
+from arena_tui.store.place import may_only_be_read
 
 if TYPE_CHECKING:
     from arena_tui.services.playback.player import Player
@@ -31,6 +34,7 @@ class Session:
         continuous: Whether a new game starts when one of `playables` ends.
         follow: JSON Lines files to show as they grow.
         consumers: Make what else consumes the events, a recorder say.
+        no_log: Why nothing is logged, and what to do; None if all is well.
 
     Attributes:
         runtime, feed: Set by `begin`.
@@ -43,6 +47,7 @@ class Session:
     def __init__(
         self, config: Config, playables: Sequence[Playable] = (), continuous: bool = False,
         follow: Sequence[Path] = (), consumers: Sequence[ConsumerFactory] = (),
+        no_log: str | None = None,
     ) -> None:  # fmt: skip
         self.config = config
         self.frame = Frame()
@@ -50,6 +55,7 @@ class Session:
         self._continuous = continuous
         self._follow = follow
         self._consumers = consumers
+        self._no_log = no_log
         self._noticed = 0  # the number of the newest warning
         self._noticed_at = 0.0
 
@@ -80,9 +86,22 @@ class Session:
 
         `monotonic` is the clock for durations, in seconds."""
         self._monotonic = monotonic
-        self.runtime = Runtime(self.config, consumers=self._consumers)
+        config, read_from = self.config, self._store_to_read()
+        if read_from is not None:
+            config = replace(config, db=None)
+        self.runtime = Runtime(config, consumers=self._consumers, read_from=read_from)
+        if read_from is not None:
+            self.runtime.broker.warnings.add("store_read_only", path=read_from)
+        if self._no_log is not None:
+            self.runtime.broker.warnings.add("no_log", why=self._no_log)
         self.feed = (await self.runtime.consume(partial(Feed, clock=monotonic))).consumer
         PROCESS.offer(self.runtime)
+
+    def _store_to_read(self) -> str | None:
+        """The store, if it may only be read and nothing is to be stored in it at once."""
+        path = self.config.db
+        nothing_to_store = not (self._playables or self._follow)
+        return path if path and nothing_to_store and may_only_be_read(path) else None
 
     async def open(self) -> None:
         """Reach the broker, open the store, start following and playing; raises ArenaError."""

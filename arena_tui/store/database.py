@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, TypeVar
 
 import duckdb
 
 from arena_tui.broker.warnings import Warnings
-from arena_tui.errors import StoreError
+from arena_tui.errors import StoreError, StoreReadOnlyError
 from arena_tui.folds.totals import RunTotals
-from arena_tui.store.mending import connect, first_line, open_store
+from arena_tui.store.mending import connect, first_line, open_store, open_to_read
+from arena_tui.store.place import MEMORY, Place
+from arena_tui.store.rescue import keep_beside, write_anew
 from arena_tui.store.threads import DaemonThreads
 
 Connection = duckdb.DuckDBPyConnection
@@ -45,24 +48,32 @@ class Database:
     """An open store. `write` runs in the one writer thread, `read` in a few others.
 
     Attributes:
-        path: The file, or `:memory:`.
+        path: The file, without symbolic links, or `:memory:`.
         warnings: Takes what was repaired on opening.
         live_totals: Totals of the runs being stored, as stored.
     """
 
-    def __init__(self, path: str, warnings: Warnings | None = None) -> None:
+    def __init__(
+        self, path: str, warnings: Warnings | None = None, *, only_read: bool = False
+    ) -> None:
         """Open or create the file, and repair what a crash left; blocks for some tens of ms.
 
-        A damaged file is moved aside, never deleted.
+        A damaged file is moved aside, never deleted. With `only_read` nothing is created or
+        repaired, and `write` fails.
 
         Raises:
             StoreLockedError: Another process has it open.
-            StoreUnreadableError: It is not a store.
-            StoreError: It cannot be created or written here.
+            StoreReadOnlyError: It may not be written.
+            StoreUnreadableError: It is not a store, or is damaged and only to be read.
+            StoreError: It cannot be created here, is not a regular file, or does not exist and is
+                only to be read.
         """
-        self.path = path
+        self.path = path if path == MEMORY else os.path.realpath(path)
         self.warnings = warnings or Warnings()
-        self._connection = open_store(path, self.warnings)
+        self._only_read = only_read
+        opened = open_to_read if only_read and path != MEMORY else open_store
+        self._connection = opened(self.path, self.warnings)
+        self._place = None if only_read or path == MEMORY else Place(self.path)
         self.live_totals: Mapping[str, RunTotals] = {}
         self._invalid = False
         self._commits = 0
@@ -80,10 +91,12 @@ class Database:
     async def write(self, work: Callable[[Connection], T]) -> T:
         """Run `work` as one transaction in the writer thread.
 
-        Cancelling does not stop a transaction that has begun.
+        What was written is in the file at the path: one that is gone meanwhile is written anew,
+        with all that it held. Cancelling does not stop a transaction that has begun.
 
         Raises:
-            StoreError: The write failed; the transaction was rolled back.
+            StoreError: The write failed, and the transaction was rolled back; or another file is
+                at the path, and what was written may have to be written again.
             duckdb.Error: A value was rejected; the transaction was rolled back.
         """
         return await self._in(self._writer, lambda: self._commit(work))
@@ -108,9 +121,13 @@ class Database:
     async def aclose(self) -> None:
         """`close` without blocking the loop; if cancelled, the writer thread still closes it."""
         loop, ended = asyncio.get_running_loop(), asyncio.Event()
+        failed: list[StoreError] = []
 
         def end() -> None:
-            self._end()
+            try:
+                self._end()
+            except StoreError as error:
+                failed.append(error)
             with contextlib.suppress(RuntimeError):  # the loop is gone
                 loop.call_soon_threadsafe(ended.set)
 
@@ -119,21 +136,71 @@ class Database:
             self._writer.shutdown(wait=False)
             await ended.wait()
             self._writer.shutdown()
+        if failed:
+            raise failed[0]
 
     def close(self) -> None:
-        """Finish queued work, checkpoint, and release the file. Idempotent."""
-        with contextlib.suppress(RuntimeError):
-            self._writer.submit(self._end).result()
-        self._writer.shutdown()
+        """Finish queued work, checkpoint, and release the file. Idempotent.
+
+        Raises:
+            StoreError: The file is gone and cannot be written anew, or another one is at its path:
+                the message says where its contents are, or that they are lost.
+        """
+        try:
+            with contextlib.suppress(RuntimeError):
+                self._writer.submit(self._end).result()
+        finally:
+            self._writer.shutdown()
 
     def _end(self) -> None:
-        for reading in [each for each in self._under_way if each.cancelled]:
+        self._end_reads([each for each in self._under_way if each.cancelled])
+        self._readers.shutdown()
+        failed: StoreError | None = None
+        try:
+            self._keep_file()
+        except StoreError as error:
+            failed = self._keep_contents(error)
+        with contextlib.suppress(duckdb.Error):
+            self._connection.close()
+        if failed is not None:
+            raise failed
+
+    def _end_reads(self, readings: Sequence[_Reading]) -> None:
+        for reading in readings:
             while reading.connection is not None and not reading.ended.wait(_INTERRUPT_S):
                 with contextlib.suppress(duckdb.Error):
                     reading.connection.interrupt()
-        self._readers.shutdown()
-        with contextlib.suppress(duckdb.Error):
-            self._connection.close()
+
+    def _keep_file(self) -> None:
+        """Write the file anew if it is gone; raises StoreError if that cannot be."""
+        place = self._place
+        if place is None or place.is_kept():
+            return
+        if place.is_taken():
+            raise StoreError(
+                f"the store {self.path} was replaced by another file: move that one away"
+            )
+        if self._invalid:
+            raise StoreError(f"the store {self.path} is gone, and cannot be read any more")
+        with self._may_begin:  # all cursors of the old file must be closed for it to be closed
+            self._end_reads(list(self._under_way))
+            write_anew(self._connection, place)
+            with contextlib.suppress(duckdb.Error):
+                self._connection.close()
+            self._place, self._invalid = Place(self.path), True  # it is opened by the next access
+            self._connection = self._valid_connection()
+        self.warnings.add("store_rewritten", path=self.path)
+
+    def _keep_contents(self, why: StoreError) -> StoreError:
+        """Write what the open file holds beside the other one; returns what to say of it."""
+        assert self._place is not None
+        try:
+            if self._invalid:
+                return StoreError(f"{why}: what this process stored is lost")
+            kept = keep_beside(self._connection, self._place)
+        except StoreError as error:
+            return StoreError(f"{why}: what it held is lost: {error}")
+        return StoreError(f"{why}; what it held is in {kept}")
 
     async def _in(self, threads: DaemonThreads, work: Callable[[], T]) -> T:
         try:
@@ -144,17 +211,17 @@ class Database:
 
     def _query(self, work: Callable[[Connection], T], reading: _Reading) -> T:
         try:
-            with self._connection.cursor() as connection:
-                reading.connection = connection
-                with self._may_begin:
-                    self._under_way.add(reading)
-                try:
-                    if reading.cancelled:
-                        raise StoreError("the read was cancelled")
-                    return work(connection)
-                finally:
-                    reading.ended.set()
-                    self._under_way.discard(reading)
+            with self._may_begin:
+                connection = reading.connection = self._connection.cursor()
+                self._under_way.add(reading)
+            try:
+                if reading.cancelled:
+                    raise StoreError("the read was cancelled")
+                return work(connection)
+            finally:
+                connection.close()
+                reading.ended.set()
+                self._under_way.discard(reading)
         except duckdb.Error as error:
             raise StoreError(f"cannot read the store: {first_line(error)}") from error
 
@@ -167,6 +234,9 @@ class Database:
             loop.call_later(_INTERRUPT_S, self._interrupt, reading, loop)
 
     def _commit(self, work: Callable[[Connection], T]) -> T:
+        if self._only_read:
+            raise StoreReadOnlyError(f"cannot write the store {self.path}: it is open to be read")
+        self._keep_file()
         try:
             connection = self._valid_connection()
             connection.begin()
@@ -183,6 +253,7 @@ class Database:
             if isinstance(error, duckdb.FatalException | duckdb.ConnectionException):
                 self._invalid = True
             raise StoreError(f"cannot write the store: {first_line(error)}") from error
+        self._keep_file()
         self._commits += 1
         if self._commits % _EVICT_EVERY == 0:
             self._evict_cache()
@@ -194,7 +265,7 @@ class Database:
         Skipped during reads, which might run out of memory under the lowered limit.
         """
         with self._may_begin:
-            if self._under_way or self.path == ":memory:":
+            if self._under_way or self.path == MEMORY:
                 return
             with contextlib.suppress(duckdb.OutOfMemoryException):  # the rest is in use
                 self._connection.execute(f"SET memory_limit = '{_CACHE_MAX}'")

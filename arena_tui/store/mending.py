@@ -9,16 +9,21 @@ import contextlib
 import os
 import re
 import shutil
-import time
+import stat
 from pathlib import Path
 
 import duckdb
 
 from arena_tui.broker.warnings import Warnings
-from arena_tui.errors import StoreError, StoreLockedError, StoreUnreadableError
-from arena_tui.store.schema import CURSORS_VIEW, migrate
+from arena_tui.errors import (
+    StoreError,
+    StoreLockedError,
+    StoreReadOnlyError,
+    StoreUnreadableError,
+)
+from arena_tui.store.place import MEMORY, file_size, unused
+from arena_tui.store.schema import CURSORS_VIEW, is_older, migrate
 
-_MEMORY = ":memory:"
 _CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": False,  # else opening an SQLite file downloads an extension
     "autoload_known_extensions": False,
@@ -37,28 +42,70 @@ _OWNER = re.compile(r"PID (\d+)")
 def open_store(path: str, warnings: Warnings) -> duckdb.DuckDBPyConnection:
     """Open the store; create, migrate or repair it as needed, and warn of what was repaired.
 
+    The path is one without symbolic links: DuckDB keeps the log beside the file they lead to.
+
     Raises:
         StoreLockedError: Another process has it open.
+        StoreReadOnlyError: It may not be written.
         StoreUnreadableError: It is not a store, or its format is newer; it is left unchanged.
-        StoreError: It cannot be created or written here.
+        StoreError: It cannot be created here, or is not a regular file.
     """
-    if path == _MEMORY:
+    if path == MEMORY:
         return connect(path)
     try:
+        size = file_size(path)
         _check_place(Path(path))
+        if not size:
+            _set_log_aside(path, warnings)
+        if size == 0:
+            _fill_empty(Path(path))
         try:
             return _connect_noting_losses(path, warnings)
         except duckdb.Error as error:
             if _is_damage(error):
                 return _mend(path, error, warnings)
-            if not os.path.exists(path) or os.path.getsize(path):
-                raise _refusal(path, error) from None
-            os.unlink(path)  # DuckDB creates a file, but does not open an empty one
-            return open_store(path, warnings)
+            raise _refusal(path, error) from None
     except OSError as error:
-        raise StoreError(
-            f"cannot use {path}: {error.strerror or error}: give another --db, or --no-store"
-        ) from None
+        raise _unusable(path, error) from None
+
+
+def open_to_read(path: str, warnings: Warnings) -> duckdb.DuckDBPyConnection:
+    """Open the store only to read it: nothing is created, moved or repaired, and one of an older
+    format is migrated. An empty file is a store without runs.
+
+    Raises:
+        StoreLockedError: Another process has it open.
+        StoreUnreadableError: It is damaged, not a store, or its format is newer.
+        StoreError: It does not exist, or is not a regular file.
+    """
+    try:
+        size = file_size(path)
+    except OSError as error:
+        raise _unusable(path, error) from None
+    if size is None:
+        raise StoreError(f"no store at {path}: play something first, or give --db")
+    if size == 0:
+        return connect(MEMORY)
+    try:
+        connection = duckdb.connect(path, read_only=True, config=_CONFIG)
+        try:
+            older = is_older(connection)
+            if not older:
+                _read_all_runs(connection)
+        except BaseException:
+            connection.close()
+            raise
+    except duckdb.Error as error:
+        if _is_damage(error):
+            raise StoreUnreadableError(
+                f"the store {path} is damaged ({first_line(error)[:120]}): start arena-tui, which "
+                "keeps what can be read, and the damaged file beside it"
+            ) from None
+        raise _refusal(path, error) from None
+    if older:
+        connection.close()
+        return open_store(path, warnings)
+    return connection
 
 
 def connect(path: str) -> duckdb.DuckDBPyConnection:
@@ -66,11 +113,36 @@ def connect(path: str) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect(path, config=_CONFIG)
     try:
         migrate(connection)
-        connection.execute("SELECT max(COLUMNS(*)) FROM runs").fetchall()
+        _read_all_runs(connection)
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _read_all_runs(connection: duckdb.DuckDBPyConnection) -> None:
+    connection.execute("SELECT max(COLUMNS(*)) FROM runs").fetchall()
+
+
+def _set_log_aside(path: str, warnings: Warnings) -> None:
+    """Keep a log whose store is elsewhere: DuckDB deletes it when it creates a file there."""
+    wal = Path(path + ".wal")
+    if wal.exists():
+        kept = f"{unused(Path(path), 'left')}.wal"
+        os.rename(wal, kept)
+        warnings.add("store_log_left", path=path, kept=kept)
+
+
+def _fill_empty(path: Path) -> None:
+    """Replace an empty file, which DuckDB does not open, by a new store of the same owner and
+    permissions."""
+    status = path.stat()
+    fresh = unused(path, "new")
+    connect(str(fresh)).close()
+    os.chmod(fresh, stat.S_IMODE(status.st_mode))
+    with contextlib.suppress(PermissionError):
+        os.chown(fresh, status.st_uid, status.st_gid)
+    os.replace(fresh, path)
 
 
 def _connect_noting_losses(path: str, warnings: Warnings) -> duckdb.DuckDBPyConnection:
@@ -92,7 +164,7 @@ def _connect_noting_losses(path: str, warnings: Warnings) -> duckdb.DuckDBPyConn
         commits -= 1
     if commits <= 0:
         return connection
-    kept = Path(f"{_unused(Path(path))}.wal")
+    kept = Path(f"{unused(Path(path), 'damaged')}.wal")
     kept.write_bytes(whole)
     warnings.add("store_log_cut", bytes=len(cut_off), kept=str(kept))
     return connection
@@ -106,12 +178,10 @@ def first_line(error: Exception) -> str:
 def _check_place(path: Path) -> None:
     """Raise if the place is not writable, before anything is created or repaired in it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    if path.is_dir():
-        raise StoreError(f"{path} is a folder: give a file with --db")
     for place in (path, path.parent):
         # `access`, not `open`: closing any descriptor of the file drops DuckDB's lock (fcntl(2)).
         if place.exists() and not os.access(place, os.R_OK | os.W_OK):
-            raise StoreError(f"cannot write {place}: give another --db, or --no-store")
+            raise StoreReadOnlyError(f"cannot write {place}: give another --db, or --no-store")
 
 
 def _is_damage(error: duckdb.Error) -> bool:
@@ -120,6 +190,11 @@ def _is_damage(error: duckdb.Error) -> bool:
         return False
     internal = (duckdb.FatalException, duckdb.InternalException, duckdb.SerializationException)
     return isinstance(error, internal) or _DAMAGE.search(text) is not None
+
+
+def _unusable(path: str, error: OSError) -> StoreError:
+    why = error.strerror or error
+    return StoreError(f"cannot use {path}: {why}: give another --db, or --no-store")
 
 
 def _refusal(path: str, error: duckdb.Error) -> StoreError:
@@ -141,7 +216,7 @@ def _refusal(path: str, error: duckdb.Error) -> StoreError:
 def _mend(path: str, error: duckdb.Error, warnings: Warnings) -> duckdb.DuckDBPyConnection:
     """Open what is readable of a damaged store; the damaged files are kept beside it."""
     main, wal = Path(path), Path(path + ".wal")
-    aside = _unused(main)
+    aside, mode = unused(main, "damaged"), stat.S_IMODE(main.stat().st_mode)
     if _WAL_DAMAGE in str(error) and wal.exists():
         kept = Path(f"{aside}.wal")
         shutil.copy2(wal, kept)
@@ -156,6 +231,7 @@ def _mend(path: str, error: duckdb.Error, warnings: Warnings) -> duckdb.DuckDBPy
         if each.exists():
             shutil.move(each, f"{aside}{each.name.removeprefix(main.name)}")
     connection = connect(path)
+    os.chmod(path, mode)
     warnings.add("store_moved", kept=str(aside), why=first_line(error)[:120])
     return connection
 
@@ -178,14 +254,3 @@ def _cut_to_readable(path: str, wal: Path) -> int:
             good = length
     wal.write_bytes(whole[:good])
     return good
-
-
-def _unused(path: Path) -> Path:
-    """An unused name beside `path` with the time at which it was found damaged."""
-    stamp = time.strftime("%Y%m%d-%H%M%S")
-    number = 0
-    while True:
-        name = path.with_name(f"{path.name}.damaged-{stamp}" + (f"-{number}" if number else ""))
-        if not (name.exists() or Path(f"{name}.wal").exists()):
-            return name
-        number += 1

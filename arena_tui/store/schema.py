@@ -68,16 +68,16 @@ SCHEMA_VERSION: Final = len(_MIGRATIONS)
 def migrate(connection: duckdb.DuckDBPyConnection) -> None:
     """Migrate the file, one transaction a step; raises StoreUnreadableError if it is no store."""
     version = _version(connection)
-    if version > SCHEMA_VERSION:
-        raise StoreUnreadableError(
-            f"the store has format {version}, this version reads up to {SCHEMA_VERSION}: "
-            "upgrade arena-tui, or give another --db"
-        )
     for number, script in enumerate(_MIGRATIONS[version:], start=version + 1):
         connection.begin()
         connection.execute(script)
         connection.execute("UPDATE meta SET schema_version = ?", [number])
         connection.commit()
+
+
+def is_older(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Whether the file needs migrating; raises StoreUnreadableError if it is no store."""
+    return _version(connection) < SCHEMA_VERSION
 
 
 def _version(connection: duckdb.DuckDBPyConnection) -> int:
@@ -91,4 +91,10 @@ def _version(connection: duckdb.DuckDBPyConnection) -> int:
             "the file is a DuckDB database of something else: give another --db"
         )
     rows = connection.execute("SELECT schema_version FROM meta").fetchall()
-    return int(rows[0][0]) if rows else 0
+    version = int(rows[0][0]) if rows else 0
+    if version > SCHEMA_VERSION:
+        raise StoreUnreadableError(
+            f"the store has format {version}, this version reads up to {SCHEMA_VERSION}: "
+            "upgrade arena-tui, or give another --db"
+        )
+    return version

@@ -88,6 +88,15 @@ WORDS: dict[Code, tuple[dict[str, Figure], str]] = {
         {"kept": "b", "why": "no"},
         "the store could not be read and was moved to b; a new one was begun (no)",
     ),
+    "store_log_left": (
+        {"path": "a", "kept": "b"},
+        "no store was at a, but a write-ahead log: it is b now, put it beside its store",
+    ),
+    "store_rewritten": (
+        {"path": "a"}, "the store's file was gone: a was written anew with all it held",
+    ),
+    "store_read_only": ({"path": "a"}, "the store a may only be read: nothing is stored"),
+    "no_log": ({"why": "cannot write the log x"}, "cannot write the log x"),
 }  # fmt: skip
 
 

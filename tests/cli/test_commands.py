@@ -311,7 +311,9 @@ def test_help_imports_no_command() -> None:
     loaded = imported_by("--help")
 
     own = {module for module in loaded if module.startswith("arena_tui.")}
-    assert own == {"arena_tui.cli", "arena_tui.cli.arguments", "arena_tui.errors"}
+    assert own == {
+        "arena_tui.cli", "arena_tui.cli.arguments", "arena_tui.cli.streams", "arena_tui.errors",
+    }  # fmt: skip
     assert not loaded & {"msgspec", "duckdb", "textual", "pyspiel", "asyncio"}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -186,6 +187,63 @@ def test_a_store_that_refuses_is_said_and_ends_it_with_an_error(
     again.terminate()
     again.communicate(timeout=60)
     assert stored(tmp_path) == {"large": (302, "finished")}
+
+
+@pytest.mark.parametrize("again", ["more comes", "nothing more comes"])
+def test_a_folder_that_is_deleted_is_there_again_with_all_that_was_stored(
+    redis_url: str, persist: Persist, tmp_path: Path, again: str
+) -> None:
+    db = tmp_path / "sub" / "arena.duckdb"
+    child = persist(redis_url, "--db", str(db))
+    publish(redis_url, "before", 50)
+    wait_until_stored(redis_url, "before", 52)
+
+    shutil.rmtree(db.parent)
+    if again == "more comes":
+        publish(redis_url, "after", 3)
+        wait_until_stored(redis_url, "after", 5)
+    child.terminate()
+    _, said = child.communicate(timeout=60)
+
+    assert child.returncode == 0
+    assert "was written anew" in said
+    assert arena(tmp_path, "verify", "--db", str(db)).returncode == 0
+    runs = lines(arena(tmp_path, "runs", "--json", "--db", str(db)).stdout)
+    expected = {"before": 52} | ({"after": 5} if again == "more comes" else {})
+    assert {run["run_id"]: run["events"] for run in runs} == expected
+
+
+@pytest.mark.parametrize("again", ["more comes", "nothing more comes"])
+def test_another_file_in_the_store_s_place_ends_it_with_an_error_and_nothing_is_lost(
+    redis_url: str, persist: Persist, tmp_path: Path, again: str
+) -> None:
+    db = tmp_path / "arena.duckdb"
+    child = persist(redis_url)
+    publish(redis_url, "before", 50)
+    wait_until_stored(redis_url, "before", 52)
+
+    (tmp_path / "other").write_bytes(b"another file")
+    os.replace(tmp_path / "other", db)
+    if again == "more comes":
+        publish(redis_url, "after", 3)
+        line_with(child, "replaced by another file")
+    child.terminate()
+    _, said = child.communicate(timeout=60)
+
+    (kept,) = tmp_path.glob("arena.duckdb.kept-*")
+    assert child.returncode == 3
+    assert str(kept) in said.splitlines()[-1]
+    assert db.read_bytes() == b"another file"
+    kept.rename(db)
+    goes_on = persist(redis_url)
+    publish(redis_url, "then", 3)
+    wait_until_stored(redis_url, "then", 5)
+    goes_on.terminate()
+    goes_on.communicate(timeout=60)
+    expected = {"before": (52, "finished"), "then": (5, "finished")}
+    assert stored(tmp_path) == expected | (
+        {"after": (5, "finished")} if again == "more comes" else {}
+    )
 
 
 def test_a_second_one_on_the_same_store_names_the_first_and_goes(

@@ -42,10 +42,16 @@ def test_what_play_says_of_a_damaged_store_is_what_it_logs(damaged: Path, tmp_pa
 
 
 @pytest.mark.parametrize("command", ["runs", "doctor"])
-def test_a_command_without_a_log_says_it_once(damaged: Path, tmp_path: Path, command: str) -> None:
+def test_a_command_that_reads_says_it_once_and_mends_nothing(
+    damaged: Path, tmp_path: Path, command: str
+) -> None:
+    before = damaged.read_bytes()
+
     done = arena(tmp_path, command)
 
-    assert (done.stdout + done.stderr).count(MOVED) == 1
+    assert (done.stdout + done.stderr).count("is damaged") == 1
+    assert done.returncode == (1 if command == "doctor" else 3)
+    assert damaged.read_bytes() == before
 
 
 async def test_what_publish_says_is_what_it_logs(

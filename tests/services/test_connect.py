@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -41,6 +43,32 @@ def stored(path: str) -> list[RunTotals]:
     runs = database.read_now(lambda c: read_runs(c, sort="run_id", descending=False))
     database.close()
     return runs
+
+
+def test_closing_raises_when_another_file_took_the_store_s_place(path: str, tmp_path: Path) -> None:
+    arena = arena_tui.connect(db=path)
+    with arena.run("g", run_id="r") as run:
+        run.turn(1)
+    (tmp_path / "other").write_bytes(b"another file")
+    os.replace(tmp_path / "other", path)
+
+    with pytest.raises(StoreError, match="replaced by another file"):
+        arena.close()
+
+    (kept,) = tmp_path.glob("arena.duckdb.kept-*")
+    assert Path(path).read_bytes() == b"another file"
+    assert kept.exists()
+
+
+def test_a_store_whose_folder_is_deleted_is_there_after_closing(path: str, tmp_path: Path) -> None:
+    path = str(tmp_path / "sub" / "arena.duckdb")
+
+    with arena_tui.connect(db=path) as arena, arena.run("g", run_id="r") as run:
+        run.turn(1)
+        shutil.rmtree(Path(path).parent)
+
+    (totals,) = stored(path)
+    assert (totals.run_id, totals.events) == ("r", 3)
 
 
 def run_script(script: str, path: str) -> subprocess.CompletedProcess[str]:

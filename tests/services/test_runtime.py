@@ -179,10 +179,10 @@ async def test_a_store_that_is_not_waited_for_is_closed_again(
     begun, may_end = threading.Event(), threading.Event()
     made: list[Database] = []
 
-    def open_slowly(path: str, warnings: Warnings) -> Database:
+    def open_slowly(path: str, warnings: Warnings, *, only_read: bool) -> Database:
         begun.set()
         may_end.wait(30)
-        made.append(Database(path, warnings))
+        made.append(Database(path, warnings, only_read=only_read))
         return made[0]
 
     monkeypatch.setattr("arena_tui.store.database.Database", open_slowly)

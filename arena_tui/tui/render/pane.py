@@ -7,6 +7,7 @@ from datetime import timedelta
 from rich.style import Style
 
 from arena_tui.events import Delivery, Envelope, ErrorEvent, Gap, short_id
+from arena_tui.folds.result import result_text as result
 from arena_tui.folds.totals import lost_text
 from arena_tui.folds.view import Pane
 from arena_tui.tui.render.board import board_lines, board_size
@@ -45,14 +46,11 @@ def state_text(pane: Pane) -> str:
 
 
 def result_text(pane: Pane) -> str:
-    """`x won`, `draw`, `crashed`, `stopped`."""
+    """`x won`, `draw`, `random -1`, `crashed`, `stopped`."""
     if pane.state != "finished":
         return pane.state
-    if len(pane.winners) == 1:
-        winner = pane.winners[0]
-        names = {agent.id: agent.name for agent in pane.agents}
-        return f"{clean(names.get(winner) or winner, 16)} won"
-    return "draw" if len(pane.outcome) > 1 else "finished"
+    names = {agent.id: agent.name for agent in pane.agents}
+    return result(pane.agents, pane.outcome, lambda agent: clean(names.get(agent) or agent, 16))
 
 
 def state_style_name(pane: Pane) -> str:

@@ -12,6 +12,7 @@ from textual.strip import Strip
 from arena_tui.codec import encode_event
 from arena_tui.events import Delivery, ErrorEvent, Event, Gap, short_id
 from arena_tui.folds.density import Density
+from arena_tui.folds.result import scores_of
 from arena_tui.folds.totals import AgentTally, RunTotals, lost_text
 from arena_tui.folds.view import Instant
 from arena_tui.services.playback.playhead import Position
@@ -160,9 +161,10 @@ def preview(totals: RunTotals, density: Density | None, width: int, offset: time
         Content.styled(clean(totals.run_id), "$text-muted"),
         Content(""),
     ]
+    winners, scores = totals.winners, scores_of(totals.agents, totals.outcome)
     for agent in totals.agents:
-        won = "★ " if agent.id in totals.winners else "  "
-        score = totals.outcome.get(agent.id)
+        won = "★ " if agent.id in winners else "  "
+        score = scores.get(agent.id)
         rows.append(
             Content(f"{won}{clean(agent.id, 30):<24}{'' if score is None else f'{score:g}'}")
         )

@@ -13,6 +13,7 @@ from textual.widgets import Static
 from arena_tui.consumers.feed import Frame
 from arena_tui.errors import ArenaError
 from arena_tui.events import short_id
+from arena_tui.folds.result import result_text
 from arena_tui.folds.totals import RunTotals, lost_text
 from arena_tui.folds.view import PaneState
 from arena_tui.store.filters import parse_filter
@@ -267,6 +268,4 @@ def _outcome(totals: RunTotals, status: PaneState) -> str:
     if status != "finished":
         reason = "" if totals.reason == status else totals.reason
         return f"{glyph} {status}" + (f": {clean(reason, 60)}" if reason else "")
-    if len(totals.winners) == 1:
-        return f"{glyph} {clean(totals.winners[0], 24)} won"
-    return f"{glyph} draw" if len(totals.outcome) > 1 else f"{glyph} finished"
+    return f"{glyph} {result_text(totals.agents, totals.outcome, lambda each: clean(each, 24))}"

@@ -65,7 +65,10 @@ def beginning(turns: int = TURNS) -> list[Event]:
 
 
 def game(turns: int = TURNS) -> list[Event]:
-    return [*beginning(turns), RunEnd(ts=START + timedelta(seconds=turns), outcome={"x": 1.0})]
+    return [
+        *beginning(turns),
+        RunEnd(ts=START + timedelta(seconds=turns), outcome={"x": 1.0, "y": 0.0}),
+    ]
 
 
 async def publish(runtime: Runtime, events: Sequence[Event]) -> None:
