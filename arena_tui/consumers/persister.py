@@ -95,12 +95,13 @@ class Persister(Consumer):
         for envelope, reason in aside:
             _log.error("quarantined event %d of run %s: %s", envelope.seq, envelope.run_id, reason)
         gaps = [each for each in batch if isinstance(each, Gap)]
-        before = self._counters
+        before, new, events = self._counters, self._ingest.remember(folded), len(batch) - len(gaps)
         self._counters = PersisterStats(
-            stored=before.stored + len(batch) - len(gaps),
+            stored=before.stored + events,
             quarantined=before.quarantined + len(aside),
             lost=before.lost + sum(gap.count for gap in gaps),
-            lost_unknown=before.lost_unknown + self._ingest.remember(folded),
+            lost_unknown=before.lost_unknown + new.lost_unknown,
+            repeated=before.repeated + events - new.events,
         )
         self._database.live_totals = self._ingest.live
 

@@ -15,10 +15,11 @@ import msgspec
 import pytest
 
 from arena_tui.broker.memory import InProcessBroker
-from arena_tui.broker.protocol import Limits, RunMeta
+from arena_tui.broker.protocol import STORE, Limits, RunMeta
 from arena_tui.config import Config
 from arena_tui.errors import BrokerError
 from arena_tui.events import Envelope, LogEvent, RunEnd
+from arena_tui.folds.accounts import Account
 from arena_tui.producers.follow import Follower
 from arena_tui.producers.lines import LINE_MAX_BYTES
 from arena_tui.services.runtime import Runtime
@@ -508,6 +509,21 @@ async def test_a_file_followed_again_is_stored_once(tmp_path: Path, timeless: bo
         "a": (1_800, "running"), "b1": (10, "running"), "b2": (10, "running"),
         "b3": (10, "running"),
     }  # fmt: skip
+
+
+async def test_what_is_stored_already_is_counted_as_that(tmp_path: Path) -> None:
+    path, db = tmp_path / "x.jsonl", tmp_path / "arena.duckdb"
+    path.write_bytes(lines("a", range(5)))
+    async with storing(path, db) as runtime:
+        await published(runtime, 5)
+
+    append(path, lines("a", range(5, 7)))
+    async with storing(path, db) as runtime:
+        await published(runtime, 7)
+        await until(lambda: not runtime.running(STORE).unacked)
+        account = runtime.running(STORE).info().account(7)
+
+    assert account == Account(published=7, stored=2, already_stored=5)
 
 
 async def test_a_file_followed_again_goes_on_where_it_was_left_in_the_middle(
