@@ -14,7 +14,7 @@ from arena_tui.broker.stats import BrokerStats
 from arena_tui.broker.stream import HEARTBEAT_S
 from arena_tui.codec import sealed
 from arena_tui.errors import RunClosedError
-from arena_tui.events import Delivery, Event, RunEnd, RunStatus
+from arena_tui.events import Delivery, Event, Gap, RunEnd, RunStatus
 
 _log = logging.getLogger(__name__)
 
@@ -39,9 +39,30 @@ class InProcessBroker:
     async def start(self) -> None:
         """Do nothing: there is no server to connect to."""
 
-    async def open_run(self, meta: RunMeta, epoch: int | None = None) -> RunInfo:
-        stream = self._ledger.open(meta, self._next_epoch() if epoch is None else epoch)
+    async def open_run(self, meta: RunMeta, epoch: int | None = None, first: int = 1) -> RunInfo:
+        """See `BrokerProtocol.open_run`; `first`: the seq of its first event here, for one whose
+        earlier events are stored and do not come again."""
+        stream = self._ledger.open(meta, self._next_epoch() if epoch is None else epoch, first)
         return stream.info(self._clock(), HEARTBEAT_S)
+
+    async def begin_again(self, meta: RunMeta, epoch: int) -> None:
+        """Go on with a run, ended or not, under a new epoch: at least `epoch`, or the next one.
+
+        Raises:
+            UnknownRunError: The broker holds no such run.
+        """
+        self._ledger.check_thread()
+        stream = self._ledger.get(meta.run_id)
+        self._ledger.renew(stream, max(epoch, stream.log.epoch + 1), meta=meta)
+
+    async def tell_loss(self, run_id: str) -> None:
+        """Deliver a gap of unknown length after the newest event of an open run."""
+        self._ledger.check_thread()
+        stream = self._ledger.get(run_id)
+        if not stream.closed:
+            log = stream.log
+            gap = Gap(run_id, log.epoch, log.last + 1, log.last, "unknown")
+            self._ledger.append_gap(stream, gap)
 
     async def publish(self, run_id: str, event: Event) -> int:
         ledger = self._ledger
