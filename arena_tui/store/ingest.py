@@ -12,6 +12,7 @@ from typing import NamedTuple, TypeAlias
 import duckdb
 import msgspec
 
+from arena_tui.broker.chain import Chain, Traced
 from arena_tui.events import Delivery, Envelope, Gap, utc_now
 from arena_tui.folds.totals import RunTotals
 from arena_tui.store import rows
@@ -61,6 +62,7 @@ class Ingest:
         stored = self._stored(connection, {each.run_id for each in batch})
         folded: dict[str, RunTotals] = {}
         new_events: list[Envelope] = []
+        chains: dict[tuple[str, str], Chain] = {}
         for each in batch:
             totals = folded.get(each.run_id)
             if totals is None:
@@ -77,8 +79,11 @@ class Ingest:
             ):
                 new_events.append(each)
                 totals.add(each)
+                if type(each.raw) is Traced:
+                    chains[each.run_id, each.raw.chain.id] = each.raw.chain
         if new_events:
             rows.append_events(connection, new_events, "events")
+        rows.upsert_chains(connection, [(run_id, each) for (run_id, _), each in chains.items()])
         for envelope, error in aside:
             rows.insert_quarantined(connection, envelope, envelope.raw, error, noted_at)
         rows.insert_runs(
