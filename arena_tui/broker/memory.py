@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 from threading import get_ident
 
+from arena_tui.broker.forwarded import Forwarded
 from arena_tui.broker.ledger import Ledger
 from arena_tui.broker.protocol import Limits, Outgoing, RunInfo, RunMeta, Start, Subscription
 from arena_tui.broker.refused import Refused
@@ -14,7 +15,7 @@ from arena_tui.broker.stats import BrokerStats
 from arena_tui.broker.stream import HEARTBEAT_S
 from arena_tui.codec import sealed
 from arena_tui.errors import RunClosedError
-from arena_tui.events import Delivery, Event, Gap, RunEnd, RunStatus
+from arena_tui.events import Delivery, Event, RunEnd, RunStatus
 
 _log = logging.getLogger(__name__)
 
@@ -23,6 +24,9 @@ class InProcessBroker:
     """See `BrokerProtocol`. All methods must be called on the thread of the loop that made it.
 
     Other threads publish through `MultiRunBrokerSink`; a call from one raises RuntimeError.
+
+    Attributes:
+        forwarded: For whoever forwards runs, and knows more of them than the broker.
     """
 
     def __init__(
@@ -34,6 +38,7 @@ class InProcessBroker:
         self._clock = clock
         self._ledger = Ledger(self.limits, clock)
         self.warnings = self._ledger.warnings
+        self.forwarded = Forwarded(self._ledger)
         self._epoch = 0
 
     async def start(self) -> None:
@@ -44,25 +49,6 @@ class InProcessBroker:
         earlier events are stored and do not come again."""
         stream = self._ledger.open(meta, self._next_epoch() if epoch is None else epoch, first)
         return stream.info(self._clock(), HEARTBEAT_S)
-
-    async def begin_again(self, meta: RunMeta, epoch: int) -> None:
-        """Go on with a run, ended or not, under a new epoch: at least `epoch`, or the next one.
-
-        Raises:
-            UnknownRunError: The broker holds no such run.
-        """
-        self._ledger.check_thread()
-        stream = self._ledger.get(meta.run_id)
-        self._ledger.renew(stream, max(epoch, stream.log.epoch + 1), meta=meta)
-
-    async def tell_loss(self, run_id: str) -> None:
-        """Deliver a gap of unknown length after the newest event of an open run."""
-        self._ledger.check_thread()
-        stream = self._ledger.get(run_id)
-        if not stream.closed:
-            log = stream.log
-            gap = Gap(run_id, log.epoch, log.last + 1, log.last, "unknown")
-            self._ledger.append_gap(stream, gap)
 
     async def publish(self, run_id: str, event: Event) -> int:
         ledger = self._ledger

@@ -16,7 +16,8 @@ Code: TypeAlias = Literal[
     "server_risk", "link_down", "link_restored",
     "task_restarted", "work_failed", "events_unpublished",
     "consumer_failed", "consumer_restored", "consumer_not_closed", "script_failed",
-    "file_missing", "file_unreadable", "file_replaced", "file_cut_short", "file_left",
+    "file_missing", "file_unreadable", "file_replaced", "file_cut_short",
+    "file_rewritten", "file_left",
     "line_refused", "lines_refused",
     "store_log_cut", "store_log_mended", "store_moved",
 ]  # fmt: skip
@@ -52,6 +53,7 @@ _WORDS: Final[Mapping[Code, str]] = {
     "file_unreadable": "cannot read {file}: {why}: trying again",
     "file_replaced": "{file} was replaced: reading it from its beginning",
     "file_cut_short": "{file} was cut short: reading it from its beginning",
+    "file_rewritten": "{file} was written anew: reading it from its beginning",
     "file_left": "{file} is no longer followed: see the log, start again",
     "line_refused": "{file} line {line}: {why}",
     "lines_refused": "{file}: {lines:,} lines are not events: see the log",

@@ -19,7 +19,7 @@ from arena_tui.broker.timing import Timing
 from arena_tui.config import Config
 from arena_tui.consumers.checked import made
 from arena_tui.consumers.protocol import Consumer, ConsumerFactory, ConsumerInfo, Context
-from arena_tui.errors import BrokerError
+from arena_tui.errors import BrokerError, UsageError
 from arena_tui.producers.follow import Follower
 from arena_tui.producers.sink import MultiRunBrokerSink
 from arena_tui.services.closing import Closing
@@ -138,7 +138,12 @@ class Runtime:
 
     def follow(self, files: Sequence[Path]) -> None:
         """Publish the lines of these JSON Lines files, and lines appended later."""
-        self._follower = Follower(self.broker, files, self.catch_up)
+        if not files:
+            return
+        if not isinstance(self.broker, InProcessBroker):
+            raise UsageError("files are followed into a broker of this process only")
+        known = None if self.history is None else self.history.known
+        self._follower = Follower(self.broker, files, self.catch_up, known=known)
         self._sinks.append(self._follower.sink)
         self._follower.start()
 

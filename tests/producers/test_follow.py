@@ -466,10 +466,8 @@ async def storing(path: Path, db: Path) -> AsyncIterator[Runtime]:
     """Follow the file into a store while the block runs."""
     runtime = Runtime(Config(db=str(db)))
     await runtime.open()
-    follower = Follower(runtime.broker, [path], poll_s=POLL_S)
-    follower.start()
+    runtime.follow([path])
     yield runtime
-    await follower.aclose()
     assert await runtime.aclose() is None
 
 
@@ -556,6 +554,7 @@ async def test_a_big_file_is_read_without_a_warning_and_nobody_misses_any_of_it(
             seen.extend(each.seq for each in batch if isinstance(each, Envelope))
 
     await runtime.open()
+    assert isinstance(runtime.broker, InProcessBroker)
     follower = Follower(runtime.broker, [path], read, poll_s=POLL_S)
     follower.start()
     await published(runtime, 30_000)

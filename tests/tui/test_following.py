@@ -82,7 +82,10 @@ def test_killed_while_it_reads_a_big_file_it_goes_on_where_it_was(
         assert stored(db)["hanoi-1"][0] > 0
 
     terminal = open_terminal(command)
-    terminal.wait_for(f"= stored {EVENTS:,} ")
+    terminal.wait_for_pattern(
+        rf"published {EVENTS:,} = stored [0-9,]+ \+ already stored [0-9,]+ \+"
+        " in flight 0 "
+    )
     terminal.wait_for(f"turn {EVENTS - 1}")
     terminal.press(b"q")
 

@@ -1,4 +1,4 @@
-"""What only the in-process broker can do: go on with a run that a file holds."""
+"""What a forwarder can tell of a run: that it goes on, begins again, or has lost something."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ async def test_a_run_that_begins_again_is_a_new_epoch_and_loses_nothing(ended: b
     await broker.open_run(RunMeta(run_id="a"), 7)
     await broker.publish("a", RunEnd() if ended else LogEvent())
 
-    await broker.begin_again(RunMeta(run_id="a", game="chess"), 3)
+    await broker.forwarded.begin_again(RunMeta(run_id="a", game="chess"), 3)
     await broker.publish("a", LogEvent())
 
     assert told(store.read_nowait()) == [(7, 1), (8, 1)]
@@ -50,7 +50,7 @@ async def test_a_run_that_begins_again_is_a_new_epoch_and_loses_nothing(ended: b
 
 async def test_only_a_run_that_is_held_begins_again() -> None:
     with pytest.raises(UnknownRunError):
-        await InProcessBroker().begin_again(RunMeta(run_id="a"), 1)
+        await InProcessBroker().forwarded.begin_again(RunMeta(run_id="a"), 1)
 
 
 async def test_a_loss_is_told_where_it_lies_and_not_of_a_run_that_has_ended() -> None:
@@ -59,9 +59,9 @@ async def test_a_loss_is_told_where_it_lies_and_not_of_a_run_that_has_ended() ->
     await broker.open_run(RunMeta(run_id="a"), 7)
     await broker.publish("a", LogEvent())
 
-    await broker.tell_loss("a")
+    await broker.forwarded.tell_loss("a")
     await broker.publish("a", RunEnd())
-    await broker.tell_loss("a")
+    await broker.forwarded.tell_loss("a")
 
     gaps = [each for each in store.read_nowait() if isinstance(each, Gap)]
     assert gaps == [Gap("a", 7, 2, 1, "unknown")]
