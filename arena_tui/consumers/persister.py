@@ -80,6 +80,10 @@ class Persister(Consumer):
                 self._count(batch, aside, folded)
                 return {run_id: Cursor(each.epoch, each.seq) for run_id, each in folded.items()}
 
+    def forget(self, run_id: str) -> None:
+        """Keep nothing of a run in memory: it is deleted, and no more of it is on its way."""
+        self._ingest.forget(run_id)
+
     def stats(self) -> PersisterStats:
         return self._counters
 

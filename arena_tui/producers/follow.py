@@ -10,18 +10,23 @@ import asyncio
 import logging
 import os
 import threading
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from arena_tui.broker.chain import Known, KnownRun
 from arena_tui.broker.memory import InProcessBroker
 from arena_tui.broker.stream import HEARTBEAT_S
+from arena_tui.errors import UsageError
 from arena_tui.producers.followed_file import FollowedFile
 from arena_tui.producers.followed_runs import FollowedRuns
 from arena_tui.producers.lines import PacedSink
 from arena_tui.producers.sink import MultiRunBrokerSink
 
 _POLL_S = 0.25
+_HOLD_S = 2.0
+"""How long a file may be read on before a run is not deleted."""
+
 _PAUSE_AT = 0.25
 """A file can wait: reading pauses long before the broker warns of a lagging store."""
 
@@ -66,6 +71,7 @@ class Follower:
         paced = PacedSink(self.sink, published, owned=False)
         self._runs = FollowedRuns(broker, self.sink, paced.emit)
         self._stop = threading.Event()
+        self._reading = threading.Lock()
         self._files = [
             FollowedFile(path, self._runs, broker.warnings, self._stop)
             for path in {os.path.realpath(path): path for path in paths}.values()
@@ -94,6 +100,31 @@ class Follower:
         if self._thread.ident is not None:
             await asyncio.to_thread(self._thread.join)
 
+    def is_silent(self, run_id: str) -> bool:
+        """Whether it forwards this run, which has not ended, and nothing more arrives of it."""
+        if run_id not in self._runs.beating():
+            return False
+        return all(file.idle for file in self._files if file.has(run_id))
+
+    @asynccontextmanager
+    async def letting_go(self, run_id: str) -> AsyncIterator[None]:
+        """Read no file while a silent run is deleted; what arrives of it later is a new epoch.
+
+        Raises:
+            UsageError: More of it arrives, or is not stored yet.
+        """
+        refusal = UsageError(f"run {run_id} is not over: delete it when nothing more arrives")
+        if not await asyncio.to_thread(self._reading.acquire, timeout=_HOLD_S):
+            raise refusal
+        try:
+            await self.sink.flush()
+            if not (self.is_silent(run_id) and await self._broker.forwarded.drop(run_id)):
+                raise refusal
+            self._runs.forget(run_id)
+            yield
+        finally:
+            self._reading.release()
+
     def _follow(self) -> None:
         files = list(self._files)
         if not self._load():
@@ -108,10 +139,11 @@ class Follower:
     def _read_more(self, file: FollowedFile, files: list[FollowedFile]) -> bool:
         """Read on in one of the files; one that fails is told of and left, the others go on."""
         try:
-            moved = file.read_more()
-            while file.replaying and not self._stop.is_set():
-                moved |= file.read_more()
-            return moved
+            with self._reading:
+                moved = file.read_more()
+                while file.replaying and not self._stop.is_set():
+                    moved |= file.read_more()
+                return moved
         except Exception as error:  # noqa: BLE001 - nothing else reports a thread's error
             if not self._stop.is_set():  # else: a closed sink refused the line in hand
                 self._broker.warnings.add("file_left", error=error, file=file.name)

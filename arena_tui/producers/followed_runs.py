@@ -155,9 +155,8 @@ class FollowedRuns:
             run.replaying, run.over = None, True
 
     def forget(self, run_id: str) -> None:
-        """Know nothing more of a run: it was deleted."""
-        self._runs.pop(run_id, None)
-        self._sink.begin_again(run_id)
+        """Know nothing more of a run than that it was: it was deleted, and let go of."""
+        self._runs[run_id] = _Run(self._runs[run_id].epoch, 0, True, {})
 
     def _stand(self, run_id: str, run: _Run | None, event: Event, line: Line) -> _Run:
         """Make the run ready for its next new event."""

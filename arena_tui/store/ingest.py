@@ -113,9 +113,12 @@ class Ingest:
                 self._totals.pop(run_id, None)
         return Counted(events, lost_unknown)
 
-    def forget(self) -> None:
-        """Clear the cache; totals are loaded from disk again."""
-        self._totals.clear()
+    def forget(self, run_id: str | None = None) -> None:
+        """Clear the cache, or one run's part of it; totals are loaded from disk again."""
+        if run_id is None:
+            self._totals.clear()
+        else:
+            self._totals.pop(run_id, None)
 
     def _stored(self, connection: Connection, run_ids: Collection[str]) -> dict[str, RunTotals]:
         """Totals of those of the runs that are stored, from the cache or from disk."""

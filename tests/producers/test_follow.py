@@ -20,6 +20,7 @@ from arena_tui.config import Config
 from arena_tui.errors import BrokerError
 from arena_tui.events import Envelope, LogEvent, RunEnd
 from arena_tui.folds.accounts import Account
+from arena_tui.producers import follow as follow_module
 from arena_tui.producers.follow import Follower
 from arena_tui.producers.lines import LINE_MAX_BYTES
 from arena_tui.services.runtime import Runtime
@@ -566,3 +567,23 @@ async def test_a_big_file_is_read_without_a_warning_and_nobody_misses_any_of_it(
     assert seen == list(range(1, 30_001))
     assert warnings == ()
     assert stored(db) == {"a": (30_000, "running")}
+
+
+async def test_a_run_whose_file_is_silent_is_not_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, now = tmp_path / "x.jsonl", [1_000.0]
+    path.write_bytes(line("a", 0))
+    monkeypatch.setattr(follow_module, "HEARTBEAT_S", 0.001)
+    broker = InProcessBroker(clock=lambda: now[0])
+    follower = Follower(broker, [path], poll_s=POLL_S)
+    follower.start()
+    await until(broker.runs)
+
+    now[0] += 3_600
+
+    async def is_open() -> bool:
+        return [info.state for info in await broker.runs()] == ["open"]
+
+    await until(is_open)
+    await follower.aclose()

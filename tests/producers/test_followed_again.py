@@ -10,8 +10,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from arena_tui.broker.protocol import STORE
+from arena_tui.broker.protocol import STORE, RunMeta
 from arena_tui.config import Config
+from arena_tui.errors import UsageError
+from arena_tui.events import LogEvent
 from arena_tui.folds.accounts import Account
 from arena_tui.services.runtime import Runtime
 from arena_tui.store.database import Database
@@ -40,6 +42,21 @@ class Session:
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
+
+    async def delete(self, run_id: str) -> None:
+        await self._runtime.delete(run_id)
+
+    def is_silent(self, run_id: str) -> bool:
+        follower = self._runtime.follower
+        return follower is not None and follower.is_silent(run_id)
+
+    async def play(self, run_id: str) -> None:
+        await self._runtime.broker.open_run(RunMeta(run_id=run_id))
+        await self._runtime.broker.publish(run_id, LogEvent())
+
+    async def state(self, run_id: str) -> str:
+        states = {each.meta.run_id: each.state for each in await self._runtime.broker.runs()}
+        return states.get(run_id, "gone")
 
     async def account(self) -> Account:
         published = (await self._runtime.broker.stats()).published
@@ -319,3 +336,47 @@ async def test_a_file_rotated_twice_between_two_looks_is_read_with_the_one_in_be
         await session.has(3)
 
     assert scene.turns() == [[0, 1, 2]]
+
+
+async def test_an_open_run_at_the_end_of_its_file_can_be_deleted_and_come_back(
+    scene: Scene,
+) -> None:
+    scene.path.write_bytes(line(0) + line(1) + line(7, run_id="b"))
+    async with scene.session() as session:
+        await session.has(3)
+        await until(lambda: session.is_silent("a"))
+
+        await session.delete("a")
+        gone = await session.state("a")
+        append(scene.path, line(2) + line(8, run_id="b"))
+        await session.has(5)
+
+    append(scene.path, line(3))
+    async with scene.session() as session:
+        await session.has(1, already=2)  # of b
+
+    assert gone == "gone"
+    assert scene.turns() == [[2, 3]]
+    assert scene.turns("b") == [[7, 8]]
+
+
+async def test_a_deleted_run_that_is_silent_for_good_leaves_nothing_behind(scene: Scene) -> None:
+    scene.path.write_bytes(line(0) + line(7, run_id="b"))
+    async with scene.session() as session:
+        await session.has(2)
+        await until(lambda: session.is_silent("a"))
+        await session.delete("a")
+
+    assert scene.turns() == []
+    assert scene.turns("b") == [[7]]
+
+
+async def test_a_run_that_others_play_is_not_deleted(scene: Scene) -> None:
+    scene.path.write_bytes(line(0))
+    async with scene.session() as session:
+        await session.has(1)
+        await session.play("b")
+        await session.has(2)
+
+        with pytest.raises(UsageError, match="run b is not over"):
+            await session.delete("b")
