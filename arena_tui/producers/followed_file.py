@@ -10,6 +10,7 @@ import os
 import stat
 import threading
 from collections.abc import Iterable
+from glob import escape
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
@@ -116,7 +117,12 @@ class FollowedFile:
 
     def _open(self) -> LineSource:
         path = self._between[0] if self._between else self.path
-        file = open(path, "rb", buffering=0, opener=_open_nonblocking)  # noqa: SIM115
+        try:
+            file = open(path, "rb", buffering=0, opener=_open_nonblocking)  # noqa: SIM115
+        except OSError:
+            if self._between:  # moved once more: the file in its place is tried next
+                self._between.pop(0)
+            raise
         try:
             self._scanned = scan(file, self._runs, self._stop)
         except BaseException:
@@ -170,8 +176,11 @@ class FollowedFile:
         """The files beside it that took its place and were moved away before they were seen, oldest
         first, and whether any of them is packed: written after the old one, before the new one."""
         found: list[tuple[int, Path]] = []
-        for beside in self.path.parent.glob(f"{self.path.name}?*"):
-            status = beside.stat(follow_symlinks=False)
+        for beside in self.path.parent.glob(f"{escape(self.path.name)}?*"):
+            try:
+                status = beside.stat(follow_symlinks=False)
+            except FileNotFoundError:  # moved once more
+                continue
             if (
                 stat.S_ISREG(status.st_mode)
                 and not os.path.samestat(status, old)
