@@ -525,6 +525,23 @@ async def test_what_is_stored_already_is_counted_as_that(tmp_path: Path) -> None
     assert account == Account(published=7, stored=2, already_stored=5)
 
 
+async def test_what_an_earlier_version_stored_is_told_by_its_times(tmp_path: Path) -> None:
+    path, db = tmp_path / "x.jsonl", tmp_path / "arena.duckdb"
+    path.write_bytes(lines("a", range(5)))
+    async with storing(path, db) as runtime:
+        await published(runtime, 5)
+    database = Database(str(db))
+    await database.write(lambda connection: connection.execute("DELETE FROM chains").fetchall())
+    database.close()
+
+    append(path, lines("a", range(5, 7)))
+    for _ in range(2):
+        async with storing(path, db) as runtime:
+            await published(runtime, 7)
+
+    assert stored(db) == {"a": (7, "running")}
+
+
 async def test_a_file_followed_again_goes_on_where_it_was_left_in_the_middle(
     tmp_path: Path,
 ) -> None:
