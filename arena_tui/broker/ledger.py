@@ -79,8 +79,8 @@ class Ledger:
                 "the broker belongs to its loop's thread: publish through MultiRunBrokerSink"
             )
 
-    def open(self, meta: RunMeta, epoch: int) -> RunStream:
-        """Create an empty stream.
+    def open(self, meta: RunMeta, epoch: int, first: int = 1) -> RunStream:
+        """Create an empty stream, whose next event has the seq `first`.
 
         Its epoch is at least the newest one of this run that was held here or is stored.
 
@@ -100,8 +100,8 @@ class Ledger:
             if at := reader.starting.of(run_id):
                 newest = max(newest, at.epoch)
         if epoch < newest:
-            epoch = newest + 1
-        stream = RunStream(meta, RunLog(run_id, epoch, self._held), self.clock())
+            epoch, first = newest + 1, 1
+        stream = RunStream(meta, RunLog(run_id, epoch, self._held, first), self.clock())
         return self._register(stream, "opened")
 
     def attach(
@@ -116,12 +116,15 @@ class Ledger:
         self._readers.wake()
         return stream
 
-    def renew(self, stream: RunStream, epoch: int, resets: Sequence[Gap]) -> RunStream:
-        """End a stream lost upstream with these gaps, and continue the run under a new epoch."""
+    def renew(
+        self, stream: RunStream, epoch: int, resets: Sequence[Gap] = (), meta: RunMeta | None = None
+    ) -> RunStream:
+        """End a stream, one lost upstream with these gaps, and continue the run under a new epoch;
+        with other metadata if it begins again."""
         log = RunLog(stream.log.run_id, epoch, self._held)
         if stream.closed:
             self._closed_runs.remove(log.run_id)
-        successor = stream.start_successor(log, resets, self.clock())
+        successor = stream.start_successor(log, resets, self.clock(), meta)
         for reader in self._readers.durable():
             if progress := successor.progress.get(reader.name):
                 progress.advance(reader.starting.first_after(log.run_id, epoch, 1) - 1, 0)

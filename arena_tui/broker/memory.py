@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 from threading import get_ident
 
+from arena_tui.broker.forwarded import Forwarded
 from arena_tui.broker.ledger import Ledger
 from arena_tui.broker.protocol import Limits, Outgoing, RunInfo, RunMeta, Start, Subscription
 from arena_tui.broker.refused import Refused
@@ -23,6 +24,9 @@ class InProcessBroker:
     """See `BrokerProtocol`. All methods must be called on the thread of the loop that made it.
 
     Other threads publish through `MultiRunBrokerSink`; a call from one raises RuntimeError.
+
+    Attributes:
+        forwarded: For whoever forwards runs, and knows more of them than the broker.
     """
 
     def __init__(
@@ -34,13 +38,16 @@ class InProcessBroker:
         self._clock = clock
         self._ledger = Ledger(self.limits, clock)
         self.warnings = self._ledger.warnings
+        self.forwarded = Forwarded(self._ledger)
         self._epoch = 0
 
     async def start(self) -> None:
         """Do nothing: there is no server to connect to."""
 
-    async def open_run(self, meta: RunMeta, epoch: int | None = None) -> RunInfo:
-        stream = self._ledger.open(meta, self._next_epoch() if epoch is None else epoch)
+    async def open_run(self, meta: RunMeta, epoch: int | None = None, first: int = 1) -> RunInfo:
+        """See `BrokerProtocol.open_run`; `first`: the seq of its first event here, for one whose
+        earlier events are stored and do not come again."""
+        stream = self._ledger.open(meta, self._next_epoch() if epoch is None else epoch, first)
         return stream.info(self._clock(), HEARTBEAT_S)
 
     async def publish(self, run_id: str, event: Event) -> int:

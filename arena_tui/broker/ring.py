@@ -110,7 +110,7 @@ class RunLog:
             self._high_water = held
         head, end = self._head, self._head + count
         gone = self._entries[head:end]
-        raws = [each for each in gone if type(each) is bytes] if self._gaps else gone
+        raws = [each for each in gone if isinstance(each, bytes)] if self._gaps else gone
         self.bytes -= sum(map(len, raws))  # type: ignore[arg-type]
         self._gaps -= len(gone) - len(raws)
         self.first += count

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from arena_tui.broker.protocol import Cursor, Start
 from arena_tui.broker.recent import Recent
+from arena_tui.broker.ring import RunLog
 from arena_tui.broker.stream import NEVER, RunStream
 from arena_tui.events import Delivery, Gap, GapReason
 
@@ -104,10 +105,11 @@ def start_in(
     log = stream.log
     ended = stream.ended_streams if ended is None else ended
     if start == "newest":
-        seq = max(log.last, stream.seen) if origin in ("held", "found") else 0
+        seq = max(log.last, stream.seen) if origin in ("held", "found") else _before(log, origin)
         return Cursor(log.epoch, seq), []
     if start == "oldest":
-        return Cursor(log.epoch, log.first - 1 if origin == "held" else 0), []
+        seq = log.first - 1 if origin == "held" else _before(log, origin)
+        return Cursor(log.epoch, seq), []
     cursor = start.get(log.run_id)
     if cursor is None:
         ends = [end for end in ended if end.seq]
@@ -118,6 +120,11 @@ def start_in(
     if origin == "opened":
         return Cursor(log.epoch, 0), []
     return Cursor(log.epoch, 0), reset_gaps(log.run_id, cursor, ended, log.epoch)
+
+
+def _before(log: RunLog, origin: Origin) -> int:
+    """The seq before the first of a run that has appeared: of one continued here, where it is."""
+    return log.born_at - 1 if origin == "opened" else 0
 
 
 def reset_gaps(run_id: str, at: Cursor, ended: Sequence[Cursor], epoch: int) -> list[Gap]:

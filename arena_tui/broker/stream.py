@@ -204,13 +204,15 @@ class RunStream:
             overflow=self.lost.size, consumers=tuple(consumers),
         )  # fmt: skip
 
-    def start_successor(self, log: RunLog, resets: Sequence[Gap], now: float) -> RunStream:
+    def start_successor(
+        self, log: RunLog, resets: Sequence[Gap], now: float, meta: RunMeta | None = None
+    ) -> RunStream:
         """End this stream with these gaps; returns the stream that replaces it."""
         self.resets = tuple(resets)
         ended = list(self.ended_streams)
         if not self.markers and not any(gap.unknown for gap in resets):
             ended.append(Cursor(self.log.epoch, self.log.last))
-        successor = RunStream(self.meta, log, now, ended)
+        successor = RunStream(meta or self.meta, log, now, ended)
         successor.followers, self.followers = self.followers, []
         successor.lost, successor.unheld = self.lost, self.unheld
         successor.succeed(self)

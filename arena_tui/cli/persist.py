@@ -145,7 +145,7 @@ async def _flush(runtime: Runtime, since: datetime) -> None:
     with suppress(TimeoutError):
         async with asyncio.timeout(_FLUSH_TIMEOUT_S):
             while (report := await _report(runtime, since)).error is None:
-                if report.stored + report.lost >= target:
+                if report.published - report.in_flight >= target:
                     return
                 await asyncio.sleep(_FLUSH_POLL_S)
 

@@ -102,7 +102,7 @@ class Feed(Consumer):
         for delivery in batch:
             view = self._views.get(delivery.run_id)
             if isinstance(delivery, Gap) and delivery.reason == "reaped":
-                self._forget(delivery.run_id)  # it ended unseen, and is in History
+                self.forget(delivery.run_id)  # it ended unseen, and is in History
                 continue
             if view is None:
                 self._runs_seen += 1
@@ -127,14 +127,19 @@ class Feed(Consumer):
             was = totals.status, totals.game, totals.label, totals.agents
             if was == ("finished", start.game, start.label, start.agents):
                 view.number = old.number
-                self._forget(run_id)
+                self.forget(run_id)
                 return
+
+    def forget(self, run_id: str) -> None:
+        """Show a run no longer, until more of it arrives."""
+        self._views.pop(run_id, None)
+        self._panes.pop(run_id, None)
 
     def clear_finished(self) -> None:
         """Drop the runs that have ended; they stay in the store."""
         for run_id, view in list(self._views.items()):
             if view.totals.status != "running":
-                self._forget(run_id)
+                self.forget(run_id)
 
     async def frame(self, consumers: Sequence[ConsumerInfo] = (), queued: int = 0) -> Frame:
         """Sample a frame; panes that did not change are the same objects as before."""
@@ -211,8 +216,4 @@ class Feed(Consumer):
     def _limit_finished(self) -> None:
         over = [run for run, view in self._views.items() if view.totals.status != "running"]
         for run_id in over[:-_FINISHED_KEPT]:
-            self._forget(run_id)
-
-    def _forget(self, run_id: str) -> None:
-        self._views.pop(run_id, None)
-        self._panes.pop(run_id, None)
+            self.forget(run_id)

@@ -80,6 +80,10 @@ class Persister(Consumer):
                 self._count(batch, aside, folded)
                 return {run_id: Cursor(each.epoch, each.seq) for run_id, each in folded.items()}
 
+    def forget(self, run_id: str) -> None:
+        """Keep nothing of a run in memory: it is deleted, and no more of it is on its way."""
+        self._ingest.forget(run_id)
+
     def stats(self) -> PersisterStats:
         return self._counters
 
@@ -95,12 +99,13 @@ class Persister(Consumer):
         for envelope, reason in aside:
             _log.error("quarantined event %d of run %s: %s", envelope.seq, envelope.run_id, reason)
         gaps = [each for each in batch if isinstance(each, Gap)]
-        before = self._counters
+        before, new, events = self._counters, self._ingest.remember(folded), len(batch) - len(gaps)
         self._counters = PersisterStats(
-            stored=before.stored + len(batch) - len(gaps),
+            stored=before.stored + events,
             quarantined=before.quarantined + len(aside),
             lost=before.lost + sum(gap.count for gap in gaps),
-            lost_unknown=before.lost_unknown + self._ingest.remember(folded),
+            lost_unknown=before.lost_unknown + new.lost_unknown,
+            repeated=before.repeated + events - new.events,
         )
         self._database.live_totals = self._ingest.live
 

@@ -49,10 +49,12 @@ class Counters(Struct, frozen=True, kw_only=True):
     Attributes:
         lost: Events in the gaps it has handled.
         lost_unknown: Gaps of unknown length; none of their events is in `lost`.
+        repeated: Events it was handed and had already.
     """
 
     lost: int = 0
     lost_unknown: int = 0
+    repeated: int = 0
 
 
 @runtime_checkable
@@ -178,4 +180,6 @@ class ConsumerInfo(ConsumerStats, frozen=True, kw_only=True):
 
     def account(self, published: int) -> Account:
         """Where `published` events are, by what this durable consumer has of them."""
-        return account_of(published, self.unacked, self.stats.lost, self.stats.lost_unknown)
+        own = self.stats
+        already = self.skipped + own.repeated
+        return account_of(published, self.unacked, own.lost, own.lost_unknown, already)

@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 import msgspec
 from msgspec import Struct
 
+from arena_tui.broker.chain import Chain
 from arena_tui.codec import decode_line
 from arena_tui.errors import EventError, RunClosedError
 from arena_tui.events import EVENT_CEILING_BYTES, Event
@@ -155,9 +156,9 @@ class PacedSink:
         self._events = 0
         self._bytes = 0
 
-    def emit(self, run_id: str, event: Event, line: Line) -> None:
+    def emit(self, run_id: str, event: Event, line: Line, chain: Chain | None = None) -> None:
         """Emit a line's event; see `MultiRunBrokerSink.emit`."""
-        self._sink.emit(run_id, event, owned=self._owned)
+        self._sink.emit(run_id, event, owned=self._owned, chain=chain)
         self._events += 1
         self._bytes += len(line.raw or b"")
         if self._events >= _AHEAD_EVENTS or self._bytes >= _AHEAD_BYTES:

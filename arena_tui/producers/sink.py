@@ -9,6 +9,7 @@ from functools import partial
 
 from msgspec import Struct
 
+from arena_tui.broker.chain import Chain, Traced
 from arena_tui.broker.protocol import BrokerProtocol, Outgoing
 from arena_tui.broker.recent import Recent
 from arena_tui.broker.refused import Refused
@@ -111,13 +112,16 @@ class MultiRunBrokerSink:
             self._loop.create_task(self._beat(), name="sink heartbeat"),
         ]
 
-    def emit(self, run_id: str, event: Event, owned: bool = True) -> None:
+    def emit(
+        self, run_id: str, event: Event, owned: bool = True, chain: Chain | None = None
+    ) -> None:
         """Queue one event; its first event opens a run, `run_end` closes it.
 
         Args:
             owned: Whether the run lives and ends with the sink; its first event decides. Of a run
                 whose events are only forwarded nobody here can know: it has no heartbeat, and
                 closing the sink neither ends it nor waits until it is stored.
+            chain: What of a file's lines this event completes, for the store to remember.
 
         Raises:
             EventError: The event, or the run's id, cannot be accepted.
@@ -126,6 +130,8 @@ class MultiRunBrokerSink:
                 awaiting `room` before.
         """
         event, raw = sealed(event, self._event_max_bytes)
+        if chain is not None:
+            raw = Traced(raw, chain)
         fifo = self._fifo
         if len(fifo) >= fifo.bound:
             self._wait_for_room(event)
@@ -161,6 +167,10 @@ class MultiRunBrokerSink:
         """Only forward these runs from now on, so that closing leaves them to other producers."""
         for run_id in self._open.keys() & run_ids:
             self._open[run_id] = False
+
+    def begin_again(self, run_id: str) -> None:
+        """Take events of a run again that has ended."""
+        self.ended.pop(run_id, None)
 
     def is_open(self, run_id: str) -> bool:
         """Whether the run was opened through this sink and has not ended."""

@@ -19,7 +19,7 @@ from arena_tui.broker.timing import Timing
 from arena_tui.config import Config
 from arena_tui.consumers.checked import made
 from arena_tui.consumers.protocol import Consumer, ConsumerFactory, ConsumerInfo, Context
-from arena_tui.errors import BrokerError, StoreError
+from arena_tui.errors import BrokerError, StoreError, UsageError
 from arena_tui.producers.follow import Follower
 from arena_tui.producers.sink import MultiRunBrokerSink
 from arena_tui.services.closing import Closing
@@ -52,6 +52,7 @@ class Runtime:
     Attributes:
         broker, sink, games: Set from the start.
         database, history: Set once `open` has returned, if there is a store.
+        follower: Set once files are followed.
     """
 
     def __init__(
@@ -66,7 +67,7 @@ class Runtime:
         self.database: Database | None = None
         self.history: History | None = None
         self.games = Games(self.sink, self.broker.warnings)
-        self._follower: Follower | None = None
+        self.follower: Follower | None = None
         self._storing_here = config.db is not None and not (producer and self.broker.shared)
         self._read_from = read_from
         self._loop = asyncio.get_running_loop()
@@ -140,9 +141,29 @@ class Runtime:
 
     def follow(self, files: Sequence[Path]) -> None:
         """Publish the lines of these JSON Lines files, and lines appended later."""
-        self._follower = Follower(self.broker, files, self.catch_up)
-        self._sinks.append(self._follower.sink)
-        self._follower.start()
+        if not files:
+            return
+        if not isinstance(self.broker, InProcessBroker):
+            raise UsageError("files are followed into a broker of this process only")
+        known = None if self.history is None else self.history.known
+        self.follower = Follower(self.broker, files, self.catch_up, known=known)
+        self._sinks.append(self.follower.sink)
+        self.follower.start()
+
+    async def delete(self, run_id: str) -> None:
+        """Delete a stored run; one that a file has left open is let go of first.
+
+        Raises:
+            UsageError: More of it arrives.
+            StoreError: It cannot be deleted.
+        """
+        if self.history is None:
+            raise StoreError("no store is open")
+        async with contextlib.AsyncExitStack() as stack:
+            if self.follower is not None and self.follower.is_silent(run_id):
+                await stack.enter_async_context(self.follower.letting_go(run_id))
+                self.running(STORE).consumer.forget(run_id)
+            await self.history.delete(run_id)
 
     async def catch_up(self) -> None:
         """See `Running.catch_up`."""
@@ -202,8 +223,8 @@ class Runtime:
         """
         self._closed = True
         closing = Closing(self._give_up_s, within_s)
-        if self._follower is not None:
-            await closing.save("following files", self._follower.aclose(), self._left)
+        if self.follower is not None:
+            await closing.save("following files", self.follower.aclose(), self._left)
         if self.games.playing:
             patience_s = _GAMES_STOP_S if within_s is None else min(_GAMES_STOP_S, within_s / 3)
             stopping = asyncio.to_thread(self.games.stop, patience_s)

@@ -124,6 +124,17 @@ class Session:
 
         return Player(RunTape(run_id, self.runtime), self.history)
 
+    def is_played(self, run_id: str) -> bool:
+        """Whether more of an unended run may arrive here, as far as is known."""
+        follower = self.runtime.follower
+        silent = follower is not None and follower.is_silent(run_id)
+        return self.feed.view(run_id) is not None and not silent
+
+    async def delete(self, run_id: str) -> None:
+        """Delete a stored run; see `Runtime.delete`."""
+        await self.runtime.delete(run_id)
+        self.feed.forget(run_id)
+
     def unsaved(self) -> str | None:
         return self.runtime.unsaved() if hasattr(self, "runtime") else None
 

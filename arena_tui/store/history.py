@@ -7,6 +7,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any, Final, Literal, TypeAlias
 
+from arena_tui.broker.chain import KnownRun
 from arena_tui.broker.protocol import Cursor
 from arena_tui.errors import UnknownRunError, UsageError
 from arena_tui.events import Delivery, Envelope
@@ -14,7 +15,7 @@ from arena_tui.folds.density import Density
 from arena_tui.folds.totals import AgentTally, RunTotals
 from arena_tui.store import windows
 from arena_tui.store.database import Connection, Database
-from arena_tui.store.rows import RUN_COLUMNS, as_in_payload, totals_of
+from arena_tui.store.rows import RUN_COLUMNS, as_in_payload, load_known, totals_of
 from arena_tui.store.windows import BEFORE, WINDOW
 
 SortKey: TypeAlias = Literal[
@@ -132,13 +133,17 @@ class History:
 
         return await self._database.write(toggle)
 
+    async def known(self) -> dict[str, KnownRun]:
+        """How far each run is stored, and what files its lines came from."""
+        return await self._database.read(load_known)
+
     async def delete(self, run_id: str) -> None:
         """Delete a run and all that is stored of it; raises UsageError while it is being stored."""
         if run_id in self._database.live_totals:
             raise UsageError(f"run {run_id} is not over: delete it when it has ended")
 
         def remove(connection: Connection) -> None:
-            for table in ("events", "gaps", "quarantine", "bookmarks", "runs"):
+            for table in ("events", "gaps", "quarantine", "bookmarks", "chains", "runs"):
                 connection.execute(f"DELETE FROM {table} WHERE run_id = ?", [run_id])
 
         await self._database.write(remove)

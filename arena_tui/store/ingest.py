@@ -7,15 +7,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import duckdb
 import msgspec
 
+from arena_tui.broker.chain import Chain, Traced
 from arena_tui.events import Delivery, Envelope, Gap, utc_now
 from arena_tui.folds.totals import RunTotals
 from arena_tui.store import rows
 from arena_tui.store.database import Connection
+
+
+class Counted(NamedTuple):
+    """Events, and gaps of unknown length."""
+
+    events: int = 0
+    lost_unknown: int = 0
+
 
 Quarantined: TypeAlias = tuple[Envelope, str]
 """An event that the store can never accept, and the reason."""
@@ -32,7 +41,7 @@ class Ingest:
         self._clock = clock
         self._broker = broker
         self._totals: dict[str, RunTotals] = {}
-        self._lost_unknown: dict[str, int] = {}  # counts before the commits not remembered yet
+        self._before: dict[str, Counted] = {}  # before the commits not remembered yet
 
     @property
     def live(self) -> Mapping[str, RunTotals]:
@@ -53,6 +62,7 @@ class Ingest:
         stored = self._stored(connection, {each.run_id for each in batch})
         folded: dict[str, RunTotals] = {}
         new_events: list[Envelope] = []
+        chains: dict[tuple[str, str], Chain] = {}
         for each in batch:
             totals = folded.get(each.run_id)
             if totals is None:
@@ -69,8 +79,11 @@ class Ingest:
             ):
                 new_events.append(each)
                 totals.add(each)
+                if type(each.raw) is Traced:
+                    chains[each.run_id, each.raw.chain.id] = each.raw.chain
         if new_events:
             rows.append_events(connection, new_events, "events")
+        rows.upsert_chains(connection, [(run_id, each) for (run_id, _), each in chains.items()])
         for envelope, error in aside:
             rows.insert_quarantined(connection, envelope, envelope.raw, error, noted_at)
         rows.insert_runs(
@@ -78,28 +91,34 @@ class Ingest:
         )
         rows.update_runs(connection, [(each, folded[run_id]) for run_id, each in stored.items()])
         for run_id in folded:
-            before = stored[run_id].lost_unknown if run_id in stored else 0
-            self._lost_unknown.setdefault(run_id, before)
+            before = stored.get(run_id)
+            counted = Counted(before.events, before.lost_unknown) if before else Counted()
+            self._before.setdefault(run_id, counted)
         return folded
 
-    def remember(self, folded: Mapping[str, RunTotals]) -> int:
+    def remember(self, folded: Mapping[str, RunTotals]) -> Counted:
         """Cache the totals that `commit` returned, once they are on disk.
 
-        Returns the number of new gaps of unknown length, those of an earlier commit included that
-        was reported as failed but is on disk.
+        Returns how many events and gaps of unknown length are new, those of an earlier commit
+        included that was reported as failed but is on disk.
         """
-        lost_unknown = 0
+        events = lost_unknown = 0
         for run_id, totals in folded.items():
-            lost_unknown += totals.lost_unknown - self._lost_unknown.pop(run_id)
+            before = self._before.pop(run_id)
+            events += totals.events - before.events
+            lost_unknown += totals.lost_unknown - before.lost_unknown
             if totals.status == "running":
                 self._totals[run_id] = totals
             else:
                 self._totals.pop(run_id, None)
-        return lost_unknown
+        return Counted(events, lost_unknown)
 
-    def forget(self) -> None:
-        """Clear the cache; totals are loaded from disk again."""
-        self._totals.clear()
+    def forget(self, run_id: str | None = None) -> None:
+        """Clear the cache, or one run's part of it; totals are loaded from disk again."""
+        if run_id is None:
+            self._totals.clear()
+        else:
+            self._totals.pop(run_id, None)
 
     def _stored(self, connection: Connection, run_ids: Collection[str]) -> dict[str, RunTotals]:
         """Totals of those of the runs that are stored, from the cache or from disk."""

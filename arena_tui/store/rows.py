@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
+from arena_tui.broker.chain import Chain, KnownRun
 from arena_tui.broker.protocol import Cursor
 from arena_tui.events import Delivery, Envelope, Gap
 from arena_tui.folds.totals import RunTotals
@@ -83,6 +84,30 @@ def load_totals(connection: Connection, run_ids: Collection[str]) -> dict[str, R
 def load_cursors(connection: Connection) -> dict[str, Cursor]:
     rows = connection.execute("SELECT run_id, epoch, seq FROM cursors").fetchall()
     return {run_id: Cursor(epoch, seq) for run_id, epoch, seq in rows}
+
+
+def upsert_chains(connection: Connection, newest: Collection[tuple[str, Chain]]) -> None:
+    """Note how far these chains of runs are stored; in the transaction of their events."""
+    for run_id, chain in newest:
+        connection.execute(
+            "INSERT INTO chains VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (run_id, chain) "
+            "DO UPDATE SET lines = excluded.lines, digest = excluded.digest",
+            [run_id, chain.id, chain.epoch, chain.lines, chain.first, chain.digest],
+        )
+
+
+def load_known(connection: Connection) -> dict[str, KnownRun]:
+    """How far each run is stored, and the chains of lines that it came from."""
+    chains: dict[str, list[Chain]] = {}
+    for run_id, *chain in connection.execute(
+        "SELECT run_id, chain, epoch, lines, first, digest FROM chains"
+    ).fetchall():
+        chains.setdefault(run_id, []).append(Chain(*chain))
+    rows = connection.execute("SELECT run_id, epoch, seq, status != 'running' FROM runs").fetchall()
+    return {
+        run_id: KnownRun(epoch, seq, over, tuple(chains.get(run_id, ())))
+        for run_id, epoch, seq, over in rows
+    }
 
 
 def load_unfinished(connection: Connection, broker: str, since: datetime) -> list[str]:

@@ -61,7 +61,16 @@ UPDATE runs SET lost_unknown = found.count FROM (
 ) AS found WHERE runs.run_id = found.run_id;
 """
 
-_MIGRATIONS: Final = (_V1, _V2)
+_V3 = """
+-- How much is stored of each chain of a followed file's lines; see producers/origin.py. `epoch` is
+-- the run's when the chain began.
+CREATE TABLE chains (
+    run_id VARCHAR NOT NULL, chain VARCHAR NOT NULL, epoch BIGINT NOT NULL, lines BIGINT NOT NULL,
+    first BLOB NOT NULL, digest BLOB NOT NULL, PRIMARY KEY (run_id, chain)
+);
+"""
+
+_MIGRATIONS: Final = (_V1, _V2, _V3)
 SCHEMA_VERSION: Final = len(_MIGRATIONS)
 
 

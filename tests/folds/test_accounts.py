@@ -18,12 +18,22 @@ from tests.own_consumers import Onlooker
 counts = st.integers(0, 10**12)
 
 
-@given(published=counts, unacked=counts, lost=counts)
-def test_it_adds_up_whatever_was_read_when(published: int, unacked: int, lost: int) -> None:
-    account = account_of(published, unacked, lost)
+@given(published=counts, unacked=counts, lost=counts, already=counts)
+def test_it_adds_up_whatever_was_read_when(
+    published: int, unacked: int, lost: int, already: int
+) -> None:
+    account = account_of(published, unacked, lost, already=already)
 
-    assert account.published == account.stored + account.in_flight + account.lost
-    assert min(account.stored, account.in_flight, account.lost) >= 0
+    parts = account.stored, account.already_stored, account.in_flight, account.lost
+    assert account.published == sum(parts)
+    assert min(parts) >= 0
+
+
+def test_what_was_stored_before_is_not_counted_as_stored() -> None:
+    account = account_of(10, 3, 2, already=4)
+
+    assert account == Account(published=10, stored=1, already_stored=4, in_flight=3, lost=2)
+    assert str(account) == "published 10 = stored 1 + already stored 4 + in flight 3 + lost 2"
 
 
 def test_what_is_neither_acked_nor_lost_is_in_flight() -> None:

@@ -15,10 +15,12 @@ import msgspec
 import pytest
 
 from arena_tui.broker.memory import InProcessBroker
-from arena_tui.broker.protocol import Limits, RunMeta
+from arena_tui.broker.protocol import STORE, Limits, RunMeta
 from arena_tui.config import Config
 from arena_tui.errors import BrokerError
 from arena_tui.events import Envelope, LogEvent, RunEnd
+from arena_tui.folds.accounts import Account
+from arena_tui.producers import follow as follow_module
 from arena_tui.producers.follow import Follower
 from arena_tui.producers.lines import LINE_MAX_BYTES
 from arena_tui.services.runtime import Runtime
@@ -465,10 +467,8 @@ async def storing(path: Path, db: Path) -> AsyncIterator[Runtime]:
     """Follow the file into a store while the block runs."""
     runtime = Runtime(Config(db=str(db)))
     await runtime.open()
-    follower = Follower(runtime.broker, [path], poll_s=POLL_S)
-    follower.start()
+    runtime.follow([path])
     yield runtime
-    await follower.aclose()
     assert await runtime.aclose() is None
 
 
@@ -510,6 +510,38 @@ async def test_a_file_followed_again_is_stored_once(tmp_path: Path, timeless: bo
     }  # fmt: skip
 
 
+async def test_what_is_stored_already_is_counted_as_that(tmp_path: Path) -> None:
+    path, db = tmp_path / "x.jsonl", tmp_path / "arena.duckdb"
+    path.write_bytes(lines("a", range(5)))
+    async with storing(path, db) as runtime:
+        await published(runtime, 5)
+
+    append(path, lines("a", range(5, 7)))
+    async with storing(path, db) as runtime:
+        await published(runtime, 7)
+        await until(lambda: not runtime.running(STORE).unacked)
+        account = runtime.running(STORE).info().account(7)
+
+    assert account == Account(published=7, stored=2, already_stored=5)
+
+
+async def test_what_an_earlier_version_stored_is_told_by_its_times(tmp_path: Path) -> None:
+    path, db = tmp_path / "x.jsonl", tmp_path / "arena.duckdb"
+    path.write_bytes(lines("a", range(5)))
+    async with storing(path, db) as runtime:
+        await published(runtime, 5)
+    database = Database(str(db))
+    await database.write(lambda connection: connection.execute("DELETE FROM chains").fetchall())
+    database.close()
+
+    append(path, lines("a", range(5, 7)))
+    for _ in range(2):
+        async with storing(path, db) as runtime:
+            await published(runtime, 7)
+
+    assert stored(db) == {"a": (7, "running")}
+
+
 async def test_a_file_followed_again_goes_on_where_it_was_left_in_the_middle(
     tmp_path: Path,
 ) -> None:
@@ -540,6 +572,7 @@ async def test_a_big_file_is_read_without_a_warning_and_nobody_misses_any_of_it(
             seen.extend(each.seq for each in batch if isinstance(each, Envelope))
 
     await runtime.open()
+    assert isinstance(runtime.broker, InProcessBroker)
     follower = Follower(runtime.broker, [path], read, poll_s=POLL_S)
     follower.start()
     await published(runtime, 30_000)
@@ -551,3 +584,23 @@ async def test_a_big_file_is_read_without_a_warning_and_nobody_misses_any_of_it(
     assert seen == list(range(1, 30_001))
     assert warnings == ()
     assert stored(db) == {"a": (30_000, "running")}
+
+
+async def test_a_run_whose_file_is_silent_is_not_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, now = tmp_path / "x.jsonl", [1_000.0]
+    path.write_bytes(line("a", 0))
+    monkeypatch.setattr(follow_module, "HEARTBEAT_S", 0.001)
+    broker = InProcessBroker(clock=lambda: now[0])
+    follower = Follower(broker, [path], poll_s=POLL_S)
+    follower.start()
+    await until(broker.runs)
+
+    now[0] += 3_600
+
+    async def is_open() -> bool:
+        return [info.state for info in await broker.runs()] == ["open"]
+
+    await until(is_open)
+    await follower.aclose()

@@ -82,9 +82,34 @@ def test_killed_while_it_reads_a_big_file_it_goes_on_where_it_was(
         assert stored(db)["hanoi-1"][0] > 0
 
     terminal = open_terminal(command)
-    terminal.wait_for(f"= stored {EVENTS:,} ")
+    terminal.wait_for_pattern(
+        rf"published {EVENTS:,} = stored [0-9,]+ \+ already stored [0-9,]+ \+"
+        " in flight 0 "
+    )
     terminal.wait_for(f"turn {EVENTS - 1}")
     terminal.press(b"q")
 
     assert terminal.wait() == 0
     assert stored(db) == {"hanoi-1": (EVENTS, "running")}
+
+
+def test_a_run_that_its_file_left_open_can_be_deleted_in_history(
+    tmp_path: Path, open_terminal: OpenTerminal
+) -> None:
+    db, path = tmp_path / "arena.duckdb", tmp_path / "x.jsonl"
+    append(path, line(0, "run_start", game="towers"), line(1))
+
+    terminal = open_terminal([*ARENA, "--db", str(db), "--follow", str(path)])
+    terminal.wait_for("= stored 2 + in flight 0")
+    terminal.press(b"2")
+    terminal.wait_for("▶ running")
+    terminal.press(b"d")
+    terminal.wait_for("Delete towers")
+    terminal.press(b"y")
+    terminal.wait_for("Nothing is stored yet.")
+    append(path, line(2))
+    terminal.wait_for("= stored 3 + in flight 0")
+    terminal.press(b"q")
+
+    assert terminal.wait() == 0
+    assert stored(db) == {"hanoi-1": (1, "running")}

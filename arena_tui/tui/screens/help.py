@@ -19,7 +19,8 @@ _LEGEND: Final = """\
 {running} running   {stuck} stuck: no event for 30 s   {lost} no sign of life
 {finished} finished  {crashed} crashed   {stopped} stopped   {losing} events were lost
 
-published = stored + in flight + lost says where every event is since this process began.
+published = stored + already stored + in flight + lost
+says where every event is since this process began.
 Lost is real loss: the store could not keep up.""".format(
     losing=LOSING.sign, **{state: look.sign for state, look in LOOKS.items()}
 )

@@ -142,7 +142,7 @@ class HistoryScreen(FilteredScreen):
         history = self.arena.session.history
         if totals is None or history is None:
             return
-        if totals.status == "running" and self.arena.session.feed.view(totals.run_id) is not None:
+        if totals.status == "running" and self.arena.session.is_played(totals.run_id):
             self.notify("it is still being played", severity="warning")
             return
         name = f"{clean(totals.game, 40)} · {clean(short_id(totals.run_id))}"
@@ -150,7 +150,7 @@ class HistoryScreen(FilteredScreen):
 
         async def delete() -> None:
             try:
-                await history.delete(totals.run_id)
+                await self.arena.session.delete(totals.run_id)
             except ArenaError as error:
                 self.notify(str(error), severity="error")
             self._reload()

@@ -70,7 +70,7 @@ class TitleBar(Painted):
 
 
 class TruthBar(Painted):
-    """Accounts for every event since the process began: published = stored + in flight + lost."""
+    """Where every event since the process began is; see `folds.accounts`."""
 
     DEFAULT_CSS = "TruthBar { height: 1; background: $panel; }"
 
