@@ -19,7 +19,7 @@ EVENT_MAX_BYTES: Final = 256 * 1024
 """Largest accepted event, in bytes of JSON."""
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-_RUN_ID_MAX_CHARS = 128
+RUN_ID_MAX_CHARS = 128
 _RUN_ID_CHARS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:-")
 
 Timestamp: TypeAlias = Annotated[datetime, Meta(tz=True)]
@@ -276,10 +276,10 @@ KNOWN_KINDS: Final[dict[str, type[Event]]] = {
 
 def check_run_id(run_id: str) -> None:
     """Raise EventError unless the id is 1 to 128 of `A-Z a-z 0-9 . _ : -`."""
-    if not 0 < len(run_id) <= _RUN_ID_MAX_CHARS or not _RUN_ID_CHARS.issuperset(run_id):
+    if not 0 < len(run_id) <= RUN_ID_MAX_CHARS or not _RUN_ID_CHARS.issuperset(run_id):
         raise EventError(
             f"run id {run_id[:40]!r} is not usable: "
-            f"give 1 to {_RUN_ID_MAX_CHARS} of A-Z a-z 0-9 . _ : -"
+            f"give 1 to {RUN_ID_MAX_CHARS} of A-Z a-z 0-9 . _ : -"
         )
 
 

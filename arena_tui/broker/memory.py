@@ -9,12 +9,16 @@ from threading import get_ident
 
 from arena_tui.broker.ledger import Ledger
 from arena_tui.broker.protocol import Limits, Outgoing, RunInfo, RunMeta, Start, Subscription
+from arena_tui.broker.recent import Recent
 from arena_tui.broker.refused import Refused
 from arena_tui.broker.stats import BrokerStats
 from arena_tui.broker.stream import HEARTBEAT_S
 from arena_tui.codec import sealed
 from arena_tui.errors import RunClosedError
 from arena_tui.events import Delivery, Event, RunEnd, RunStatus
+
+_CLAIMED_KEPT = 100_000
+"""Run ids that are remembered as taken when their runs have been reaped."""
 
 _log = logging.getLogger(__name__)
 
@@ -35,6 +39,7 @@ class InProcessBroker:
         self._ledger = Ledger(self.limits, clock)
         self.warnings = self._ledger.warnings
         self._epoch = 0
+        self._claimed: Recent[str, None] = Recent(_CLAIMED_KEPT)
 
     async def start(self) -> None:
         """Do nothing: there is no server to connect to."""
@@ -42,6 +47,13 @@ class InProcessBroker:
     async def open_run(self, meta: RunMeta, epoch: int | None = None) -> RunInfo:
         stream = self._ledger.open(meta, self._next_epoch() if epoch is None else epoch)
         return stream.info(self._clock(), HEARTBEAT_S)
+
+    async def claim(self, run_id: str) -> bool:
+        self._ledger.check_thread()
+        if run_id in self._claimed or run_id in self._ledger.streams:
+            return False
+        self._claimed[run_id] = None
+        return True
 
     async def publish(self, run_id: str, event: Event) -> int:
         ledger = self._ledger

@@ -159,6 +159,10 @@ class MultiRunBrokerSink:
         """Whether the run was opened through this sink and has not ended."""
         return run_id in self._open
 
+    def knows(self, run_id: str) -> bool:
+        """Whether a run of this id is open here, or has ended here, as far as is remembered."""
+        return run_id in self._open or run_id in self.ended
+
     def close_all(self) -> None:
         """End every run it owns after all queued events, wait until they are stored, and reap them.
 

@@ -21,7 +21,6 @@ from arena_tui.consumers.protocol import ConsumerFactory
 from arena_tui.errors import ArenaError, BrokerError, StoreError, UsageError
 from arena_tui.events import AgentInfo
 from arena_tui.producers.run import Run
-from arena_tui.producers.sink import MultiRunBrokerSink
 from arena_tui.services.consumption import Consumption
 from arena_tui.services.runtime import Runtime
 
@@ -39,8 +38,9 @@ class Arena:
     everything is stored. Connections still open at exit are closed then.
     """
 
-    def __init__(self, sink: MultiRunBrokerSink, leave: Callable[[], None]) -> None:
-        self._sink = sink
+    def __init__(self, runtime: Runtime, leave: Callable[[], None]) -> None:
+        self._runtime = runtime
+        self._sink = runtime.sink
         self._leave = leave
         self._runs: list[Run] = []
         self._adding = threading.Lock()
@@ -68,8 +68,13 @@ class Arena:
 
         Args:
             agents: The players: ids, or ids with names and specs; one alone needs no list.
-            run_id: A unique id, 1 to 128 of `A-Z a-z 0-9 . _ : -`; None generates one.
+            run_id: An id, 1 to 128 of `A-Z a-z 0-9 . _ : -`; None generates one. One that is taken
+                (by a run that goes on, here or elsewhere, or by one that has ended) gets a number,
+                `id-2`, which is warned of: `run.id` is the id in force. A run whose process died
+                before its end goes on under its id.
         """
+        if run_id is not None:
+            run_id = self._runtime.name_run(run_id)
         run = self._sink.run(game, agents, run_id=run_id, seed=seed, label=label, tags=tags,
                              config=config)  # fmt: skip
         with self._adding:
@@ -180,7 +185,7 @@ class Connections:
                 "use arena_tui.consumer.run(…) there"
             )
         if joins is not None:
-            return Arena(joins.sink, partial(_take_back, joins, _lent(joins, consumers)))
+            return Arena(joins, partial(_take_back, joins, _lent(joins, consumers)))
         with self._lock:
             own = self._own.get(config)
             lent: list[Consumption[Any]] = []
@@ -193,7 +198,7 @@ class Connections:
             else:
                 lent = _lent(own.runtime, consumers)
             own.users += 1
-            return Arena(own.runtime.sink, partial(self._leave, own, lent))
+            return Arena(own.runtime, partial(self._leave, own, lent))
 
     def close_forgotten(self) -> None:
         """Close the runtimes still open at exit; failures are logged."""

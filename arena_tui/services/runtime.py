@@ -25,6 +25,7 @@ from arena_tui.producers.sink import MultiRunBrokerSink
 from arena_tui.services.closing import Closing
 from arena_tui.services.consumption import Consumption
 from arena_tui.services.games import Games
+from arena_tui.services.names import Names
 from arena_tui.services.running import Running
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ class Runtime:
         self._sinks = [self.sink]
         self.database: Database | None = None
         self.history: History | None = None
+        self._names = Names(self.broker, self.sink, lambda: self.history)
         self.games = Games(self.sink, self.broker.warnings)
         self._follower: Follower | None = None
         self._storing_here = config.db is not None and not (producer and self.broker.shared)
@@ -113,6 +115,13 @@ class Runtime:
         Returns what the durable ones could not keep, or None.
         """
         return self._from_thread(self._take_back(lent))
+
+    def name_run(self, wanted: str) -> str:
+        """An id of its own for a new run, see `Names.claim`; on the loop's own thread, which cannot
+        wait, it is `wanted`."""
+        if threading.get_ident() == self._thread:
+            return wanted
+        return self._from_thread(self._names.claim(wanted))
 
     def _from_thread(self, work: Coroutine[Any, Any, T]) -> T:
         if threading.get_ident() == self._thread:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
@@ -31,6 +32,7 @@ from arena_tui.broker.redis.advice import FAILURES
 from arena_tui.broker.redis.beats import Beats
 from arena_tui.broker.redis.codec import NO_CURSOR
 from arena_tui.broker.redis.link import Link
+from arena_tui.broker.redis.names import claim
 from arena_tui.broker.redis.positions import RunPositions
 from arena_tui.broker.redis.reader import Reader
 from arena_tui.broker.redis.scripts import REAP, meta_key
@@ -44,7 +46,9 @@ from arena_tui.broker.timing import Timing
 from arena_tui.broker_url import BrokerUrl
 from arena_tui.codec import sealed
 from arena_tui.errors import BrokerError, RunClosedError, RunExistsError
-from arena_tui.events import Delivery, Event, Gap, RunEnd, RunStatus, check_run_id
+from arena_tui.events import Delivery, Event, RunEnd, RunStatus, check_run_id
+
+_log = logging.getLogger(__name__)
 
 
 class RedisBroker:
@@ -124,6 +128,14 @@ class RedisBroker:
                 self._positions.follow(stream, Cursor(given, 0))
         return stream.info(self._clock(), HEARTBEAT_S)
 
+    async def claim(self, run_id: str) -> bool:
+        self._ledger.check_thread()
+        try:
+            return await claim(self._link, run_id)
+        except FAILURES as error:
+            _log.warning("run id %s is used unseen: %s", run_id, self._link.advice.explain(error))
+            return True
+
     async def publish(self, run_id: str, event: Event) -> int:
         if get_ident() != self._ledger.thread:
             self._ledger.check_thread()
@@ -148,18 +160,18 @@ class RedisBroker:
         replace: bool = False,
     ) -> Subscription:  # fmt: skip
         if not durable:
-            return self._ledger.subscribe(name, runs, start, durable, self._recover)
+            return self._ledger.subscribe(name, runs, start, durable, self._reader.recover)
         known_as = f"{self._own} {name}" if identity is None else identity or name
         missing = () if isinstance(start, str) else start.keys() & set(unfinished)
         subscription = self._ledger.subscribe(
-            name, runs, start, durable, self._recover, self._acks, known_as, missing, replace
+            name, runs, start, durable, self._reader.recover, self._acks, known_as, missing, replace
         )
         held = self._ledger.streams.values()
         self._acks.add(known_as, start, held, lasting=identity is not None)
         return subscription
 
     def stream(self, run_id: str, from_seq: int = 1) -> AsyncIterator[Delivery]:
-        return self._ledger.stream(run_id, from_seq, self._recover)
+        return self._ledger.stream(run_id, from_seq, self._reader.recover)
 
     async def close_run(
         self, run_id: str, status: RunStatus = "stopped", reason: str | None = None
@@ -235,18 +247,6 @@ class RedisBroker:
                     await self._acks.aclose()
             finally:
                 await self._link.aclose()
-
-    async def _recover(self, gap: Gap) -> tuple[list[Delivery], Gap | None]:
-        stream = self._ledger.streams.get(gap.run_id)
-        epochs = [] if stream is None else [end.epoch for end in stream.ended_streams]
-        epochs += [] if stream is None else [stream.log.epoch]
-        next_epoch = min((each for each in epochs if each > gap.epoch), default=gap.epoch + 1)
-        if gap.unknown and stream is not None and gap.epoch == stream.log.epoch:
-            return [gap], None  # should the stream come back, it is read on here
-        found, rest = await self._reader.recover(gap, next_epoch)
-        if gap.unknown and found and stream is not None:
-            self._ledger.count_unheld(stream, replace(gap, to_seq=found[-1].last_seq))
-        return found, rest
 
 
 def _furthest(writer: Writer, acks: Acks, run_id: str) -> Cursor:

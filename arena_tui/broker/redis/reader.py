@@ -85,10 +85,23 @@ class Reader:
     async def catch_up(self) -> None:
         await self._watcher.catch_up(self._line)
 
-    async def recover(self, gap: Gap, next_epoch: int) -> tuple[list[Delivery], Gap | None]:
-        """See `Recover`. A reset is filled with everything before the stream of `next_epoch`: the
-        rest of its own stream and any foreign entries. An empty one, and one of unknown length, is
-        returned after these."""
+    async def recover(self, gap: Gap) -> tuple[list[Delivery], Gap | None]:
+        """See `Recover`."""
+        stream = self._ledger.streams.get(gap.run_id)
+        epochs = [] if stream is None else [end.epoch for end in stream.ended_streams]
+        epochs += [] if stream is None else [stream.log.epoch]
+        next_epoch = min((each for each in epochs if each > gap.epoch), default=gap.epoch + 1)
+        if gap.unknown and stream is not None and gap.epoch == stream.log.epoch:
+            return [gap], None  # should the stream come back, it is read on here
+        found, rest = await self._fetch(gap, next_epoch)
+        if gap.unknown and found and stream is not None:
+            self._ledger.count_unheld(stream, replace(gap, to_seq=found[-1].last_seq))
+        return found, rest
+
+    async def _fetch(self, gap: Gap, next_epoch: int) -> tuple[list[Delivery], Gap | None]:
+        """What the server has of a gap. A reset is filled with everything before the stream of
+        `next_epoch`: the rest of its own stream and any foreign entries. An empty one, and one of
+        unknown length, is returned after these."""
         first, last = f"{gap.epoch}-{gap.from_seq}", f"{gap.epoch}-{gap.to_seq}"
         ends_stream = gap.reason in ("reset", "unknown")
         if ends_stream:

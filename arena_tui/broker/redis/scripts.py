@@ -3,8 +3,9 @@
 Keys: `arena:<run>:events` is a run's stream, with entry ids `<epoch>-<seq>`. `arena:<run>:meta` is
 a hash: `run`, `epoch`, `seq`, `status` (open, closed, or left: open, but its producer has long gone
 and every consumer has it), `alive` in ms, `ended` (the cursors of earlier streams) and
-`p:<producer>`. `arena:runs` is the index, a stream that names every run once. `arena:consumers` is
-the set of durable consumers, `arena:acks:<consumer>` a hash of one consumer's cursors.
+`p:<producer>`. `arena:<run>:name` has the `owner` of a run id that was asked for by name.
+`arena:runs` is the index, a stream that names every run once. `arena:consumers` is the set
+of durable consumers, `arena:acks:<consumer>` a hash of one consumer's cursors.
 """
 
 from __future__ import annotations
@@ -30,6 +31,10 @@ def meta_key(run_id: str) -> str:
     return f"arena:{run_id}:meta"
 
 
+def name_key(run_id: str) -> str:
+    return f"arena:{run_id}:name"
+
+
 def acks_key(consumer: str) -> str:
     return f"arena:acks:{consumer}"
 
@@ -50,6 +55,7 @@ class Script:
 
 
 OPEN: Final = Script("open")
+CLAIM: Final = Script("claim")
 APPEND: Final = Script("append")
 RENEW: Final = Script("renew", "allow-oom")
 BEAT: Final = Script("beat", "allow-oom")
@@ -59,4 +65,4 @@ SWEEP: Final = Script("sweep", "allow-oom")
 REAP: Final = Script("reap", "allow-oom")
 DENIED: Final = Script("denied", "no-writes")
 
-SCRIPTS: Final = (OPEN, APPEND, RENEW, BEAT, LOOK, ACK, SWEEP, REAP, DENIED)
+SCRIPTS: Final = (OPEN, CLAIM, APPEND, RENEW, BEAT, LOOK, ACK, SWEEP, REAP, DENIED)
