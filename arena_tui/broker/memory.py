@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Sequence
 from threading import get_ident
 
 from arena_tui.broker.ledger import Ledger
@@ -38,14 +38,14 @@ class InProcessBroker:
         self._clock = clock
         self._ledger = Ledger(self.limits, clock)
         self.warnings = self._ledger.warnings
-        self._epoch = 0
+        self._epochs = _epochs(clock)
         self._claimed: Recent[str, None] = Recent(_CLAIMED_KEPT)
 
     async def start(self) -> None:
         """Do nothing: there is no server to connect to."""
 
     async def open_run(self, meta: RunMeta, epoch: int | None = None) -> RunInfo:
-        stream = self._ledger.open(meta, self._next_epoch() if epoch is None else epoch)
+        stream = self._ledger.open(meta, next(self._epochs) if epoch is None else epoch)
         return stream.info(self._clock(), HEARTBEAT_S)
 
     async def claim(self, run_id: str) -> bool:
@@ -73,7 +73,7 @@ class InProcessBroker:
             try:
                 stream = ledger.streams.get(run_id)
                 if stream is None:
-                    stream = ledger.open(RunMeta.of(run_id, event), self._next_epoch())
+                    stream = ledger.open(RunMeta.of(run_id, event), next(self._epochs))
                 if stream.closed:
                     raise RunClosedError(run_id)
                 ledger.append(stream, event, raw)
@@ -129,6 +129,9 @@ class InProcessBroker:
         now = self._clock()
         return [stream.info(now, HEARTBEAT_S) for stream in self._ledger.streams.values()]
 
+    async def flush(self) -> None:
+        """Do nothing: what is published is here."""
+
     @property
     def unsent(self) -> int:
         return 0
@@ -139,7 +142,10 @@ class InProcessBroker:
     async def aclose(self) -> None:
         self._ledger.close()
 
-    def _next_epoch(self) -> int:
-        """Milliseconds since 1970, strictly increasing."""
-        self._epoch = max(int(self._clock() * 1000), self._epoch + 1)
-        return self._epoch
+
+def _epochs(clock: Callable[[], float]) -> Iterator[int]:
+    """Milliseconds since 1970, strictly increasing."""
+    epoch = 0
+    while True:
+        epoch = max(int(clock() * 1000), epoch + 1)
+        yield epoch

@@ -243,6 +243,12 @@ class BrokerProtocol(Protocol):
             UnknownRunError: The broker holds no such run.
         """
 
+    async def flush(self) -> None:
+        """Return when all that was published here has reached the server, or was refused for good.
+
+        `publish_all` does not wait for the events of a run that the server refuses for a while.
+        """
+
     async def settled(self, run_ids: Iterable[str], consumer: str | None = None) -> None:
         """Return when every durable consumer, or this one, has acked all events of these runs."""
 

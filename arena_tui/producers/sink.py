@@ -187,6 +187,7 @@ class MultiRunBrokerSink:
         if self._fifo and not self._fifo.closed:
             self._signal()
         await self._drained.wait()
+        await self._broker.flush()
 
     def stats(self) -> SinkStats:
         return SinkStats(
@@ -226,6 +227,7 @@ class MultiRunBrokerSink:
         try:
             if publish:
                 await self._end_runs()
+                await self._broker.flush()
                 if own := {run_id for run_id, owned in list(self.ended.items()) if owned}:
                     await self._broker.settled(own)
                     await self._reap(own)

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from arena_tui.broker.memory import InProcessBroker
 from arena_tui.broker.protocol import STORE, BrokerProtocol, Limits
-from arena_tui.broker.refused import Refused
 from arena_tui.broker.tasks import keep_quiet_of_lost_connections
 from arena_tui.broker.timing import Timing
 from arena_tui.config import Config
@@ -217,7 +216,7 @@ class Runtime:
             await self._settle(closing)
         else:
             await self.sink.aclose(publish=False)
-        link = (await self.broker.stats()).link
+        stats = await self.broker.stats()
         unsent = self.unsent
         await closing.let_go("the broker", self.broker.aclose(), share=0.5)
         for each in self._running:
@@ -228,8 +227,8 @@ class Runtime:
         ):
             closing.why = closing.why or "the store does not answer"
         if unsent:
-            told.append(f"{unsent:,} events could not be published: {link or closing.why}")
-        refused = Refused()
+            told.append(f"{unsent:,} events could not be published: {stats.link or closing.why}")
+        refused = stats.refused
         for sink in self._sinks:
             refused = refused.plus(*sink.stats().refused)
         if refused:

@@ -99,7 +99,7 @@ class Advice:
             return f"{self.place} is a read-only replica"
         if isinstance(error, ConnectionError | OSError):
             return f"no connection to {self.place}"
-        if _is_denied(error):
+        if is_denied(error):
             return f"{self.place} does not permit this user all that is needed"
         return f"{self.place} refuses: {_one_line(error)}"
 
@@ -178,10 +178,15 @@ def is_transient(error: BaseException) -> bool:
 
 def is_mendable(error: BaseException) -> bool:
     """Whether the same call may succeed later, if need be once the user is permitted it."""
-    return is_transient(error) or _is_denied(error)
+    return is_transient(error) or is_denied(error)
 
 
-def _is_denied(error: BaseException) -> bool:
+def is_withheld(error: BaseException) -> bool:
+    """Whether the events of one run may be refused so, while those of others are taken."""
+    return is_denied(error) or _word(error) == "WRONGTYPE"
+
+
+def is_denied(error: BaseException) -> bool:
     return isinstance(error, NoPermissionError) or any(
         text in str(error) for text in _DENIED_IN_SCRIPT
     )

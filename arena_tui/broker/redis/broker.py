@@ -80,7 +80,7 @@ class RedisBroker:
         )
         self.warnings = self._ledger.warnings
         self._link = Link(url, self.warnings, timing)
-        self._writer = Writer(self._link, self.limits)
+        self._writer = Writer(self._link, self.limits, timing)
         self._beats = Beats(self._link, self._writer)
         self._positions = RunPositions(self._ledger)
         self._acks = Acks(self._link, self.limits, timing)
@@ -182,15 +182,17 @@ class RedisBroker:
     async def settled(self, run_ids: Iterable[str], consumer: str | None = None) -> None:
         wanted = list(run_ids)
         if self._acks:
-            await self.arrived(wanted)
+            await self.flush(wanted)
             await self._ledger.settled(wanted, consumer)
 
     def lags(self, consumer: str) -> dict[str, int]:
         return self._ledger.lags(consumer)
 
-    async def arrived(self, run_ids: Iterable[str] | None = None) -> None:
-        """Return when all that this process published to these runs (None: all) can be read, or
-        the broker is closed."""
+    async def flush(self, run_ids: Iterable[str] | None = None) -> None:
+        """Return when all that this process published, of these runs (None: all), is on the server
+        and has been read here, or the broker is closed."""
+        if run_ids is None:
+            await self._writer.flush()
         wanted = [*self._writer.runs, *self._writer.closed] if run_ids is None else list(run_ids)
 
         def has_arrived(run_id: str) -> bool:
@@ -231,7 +233,11 @@ class RedisBroker:
     async def stats(self) -> BrokerStats:
         stats = self._ledger.stats()
         return replace(
-            stats, link=self._link.problem, unsent=self.unsent, failures=self._link.failures.count
+            stats,
+            link=self._link.problem,
+            unsent=self.unsent,
+            refused=self._writer.late.refused,
+            failures=self._link.failures.count,
         )
 
     async def aclose(self) -> None:

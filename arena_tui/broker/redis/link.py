@@ -159,18 +159,21 @@ class Link:
 
     async def on_failure(self, role: str, error: BaseException, attempt: int) -> None:
         """Record a failure, and wait before the next attempt: exponential backoff with jitter."""
-        text = self.advice.explain(error)
-        if not self._problems:
-            self._down_since = self._clock()
-            self._warnings.add("link_down", why=text)
-        since, _ = self._problems.get(role, (self._clock(), ""))
-        self._problems[role] = since, text
+        self.note_failure(role, self.advice.explain(error))
         if isinstance(error, NoScriptError):
             with contextlib.suppress(*FAILURES):
                 await self._load()
                 return
         least, most = self._timing.backoff_s
         await asyncio.sleep(random.uniform(0.5, 1.0) * min(most, least * 2**attempt))
+
+    def note_failure(self, role: str, text: str) -> None:
+        """Record a failure, and warn of the first."""
+        if not self._problems:
+            self._down_since = self._clock()
+            self._warnings.add("link_down", why=text)
+        since, _ = self._problems.get(role, (self._clock(), ""))
+        self._problems[role] = since, text
 
     def on_success(self, role: str) -> None:
         """Clear the role's problem; announces recovery when it was the last one."""
