@@ -135,7 +135,8 @@ def connect(
         UsageError: The kind of broker is unknown, its URL is invalid, there are `consumers` and
             the broker is shared, or a durable one of the same name runs already.
         ConsumerError: One of the consumers cannot be made or started.
-        BrokerError: The server cannot be reached.
+        BrokerError: The server cannot be reached, or takes no events: a wrong password, a right
+            that this user lacks, a replica, too old a version.
         StoreError: The store cannot be opened, for instance because another process holds it.
     """
     broker = None if url is None else BrokerUrl(url)

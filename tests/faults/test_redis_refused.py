@@ -129,6 +129,32 @@ async def end_elsewhere(url: str, run_id: str) -> None:
     await broker.aclose()
 
 
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        ("REPLICAOF 127.0.0.1 1", "is a read-only replica"),
+        ("CONFIG SET maxmemory 1", "is full (maxmemory)"),
+    ],
+    ids=["replica", "full"],
+)
+def test_leaving_says_how_many_events_a_server_did_not_take(
+    make_redis: MakeRedis, fault: str, told: str
+) -> None:
+    server = make_redis()
+    arena = arena_tui.connect(server.url, store=False)
+    with redis.Redis.from_url(server.url) as admin, arena.run("synth", run_id="r0") as run:
+        until_blocking(lambda: kept(server, 1) == [["run_start"]])
+        admin.execute_command(*fault.split())
+        for number in range(50):
+            run.log(str(number))
+
+    with pytest.raises(BrokerError) as raised:
+        arena.close()
+
+    assert str(raised.value).startswith("51 events could not be published: ")
+    assert told in str(raised.value)
+
+
 def test_what_is_not_permitted_is_tried_again_until_it_is(make_redis: MakeRedis) -> None:
     server = make_redis()
     with redis.Redis.from_url(server.url) as admin:

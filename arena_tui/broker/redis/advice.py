@@ -7,6 +7,7 @@ import re
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 from redis.exceptions import (
     AuthenticationError,
     BusyLoadingError,
@@ -39,6 +40,12 @@ COMMANDS: Final = (
 )  # fmt: skip
 """Every command sent to a server, except EVALSHA."""
 
+PUBLISHING: Final = (
+    "exists", "expire", "hdel", "hget", "hmget", "hset", "persist", "time", "xadd", "xinfo|stream",
+    "xrange",
+)  # fmt: skip
+"""Those of them that publishing needs; with fewer nothing is published."""
+
 ACL_RULES: Final = " ".join(
     ["~arena:*", "+evalsha", *(f"+{command.split()[0]}" for command in COMMANDS)]
 )
@@ -64,6 +71,7 @@ class Facts(Struct, frozen=True, kw_only=True):
         product, version: `redis` `7.0.15`, `valkey` `9.1.2`.
         memory, memory_max: Bytes; a `memory_max` of 0 is no limit.
         aof: Whether it writes an append-only file.
+        is_replica: Whether it is a replica that takes no writes.
         denied: Commands this user may not run.
     """
 
@@ -73,6 +81,7 @@ class Facts(Struct, frozen=True, kw_only=True):
     memory_max: int | None = None
     policy: str | None = None
     aof: bool | None = None
+    is_replica: bool = False
     denied: tuple[str, ...] = ()
 
 
@@ -116,6 +125,8 @@ class Advice:
                 f"{self.place} forgets everything when it ends (no AOF)",
                 "CONFIG SET appendonly yes, or use `arena-tui redis`",
             ))  # fmt: skip
+        if facts.is_replica:
+            found.append((f"{self.place} is a read-only replica", "give the URL of its primary"))
         if facts.denied:
             found.append((
                 f"{self.place} does not permit this user all that is needed",
@@ -127,6 +138,15 @@ class Advice:
                 "use rediss://, or a tunnel",
             ))  # fmt: skip
         return found
+
+    def obstacle(self, facts: Facts) -> str | None:
+        """Why nothing can be published here, with a remedy; None when nothing is known of."""
+        if facts.is_replica:
+            return f"{self.place} is a read-only replica: give the URL of its primary"
+        needed = replace(facts, denied=tuple(each for each in facts.denied if each in PUBLISHING))
+        if not needed.denied:
+            return None
+        return ": ".join(next(each for each in self.risks(needed) if "permit" in each[0]))
 
     def refusal(self, error: BaseException) -> str:
         """Why the server cannot be used, with a remedy."""

@@ -101,6 +101,8 @@ class RedisBroker:
         if self._tasks:
             return
         facts = await self._link.check()
+        if not self._reading and (why := self._link.advice.obstacle(facts)):
+            raise BrokerError(why)
         for risk, advice in self._link.advice.risks(facts):
             self.warnings.add("server_risk", risk=risk, advice=advice)
         work = {"writer": self._writer.run}

@@ -116,6 +116,7 @@ class Link:
             product=product, version=version,
             memory=int(info.get("used_memory", 0)), memory_max=int(info.get("maxmemory", 0)),
             policy=str(info.get("maxmemory_policy", "")), aof=bool(info.get("aof_enabled")),
+            is_replica=info.get("role") == "slave" and bool(info.get("slave_read_only", 1)),
         )  # fmt: skip
 
     async def command(self, *words: str | bytes | int) -> Any:
