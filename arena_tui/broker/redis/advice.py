@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from redis.exceptions import (
     AuthenticationError,
     BusyLoadingError,
+    ClusterCrossSlotError,
     ClusterDownError,
     ConnectionError,
     InvalidResponse,
@@ -90,11 +91,15 @@ class Advice:
 
     Attributes:
         place: The server's display name.
+        commands: Every command sent to it, with a key.
     """
 
     def __init__(self, url: BrokerUrl) -> None:
         self.place = f"redis {url.place}"
         self._url = url
+        root = f"{url.prefix}arena:"
+        self.commands = tuple(each.replace("arena:", root) for each in COMMANDS)
+        self._pattern = f"~{url.prefix}*" if url.prefix else "~arena:*"
 
     def explain(self, error: BaseException) -> str:
         """What is wrong, without a remedy: for errors that are retried."""
@@ -110,6 +115,8 @@ class Advice:
             return f"no connection to {self.place}"
         if is_denied(error):
             return f"{self.place} does not permit this user all that is needed"
+        if isinstance(error, ClusterCrossSlotError):
+            return f"{self.place} is a Redis Cluster: use a single server (with replicas)"
         return f"{self.place} refuses: {_one_line(error)}"
 
     def risks(self, facts: Facts) -> list[tuple[str, str]]:
@@ -130,7 +137,7 @@ class Advice:
         if facts.denied:
             found.append((
                 f"{self.place} does not permit this user all that is needed",
-                f"ACL SETUSER … ~arena:* {' '.join(f'+{command}' for command in facts.denied)}",
+                f"ACL SETUSER … {self._pattern} {_permitting(facts.denied)}",
             ))  # fmt: skip
         if not self._url.is_loopback and not self._url.is_encrypted:
             found.append((
@@ -160,7 +167,7 @@ class Advice:
         if isinstance(error, NoPermissionError):
             return (
                 f"{self.place} does not permit it ({_one_line(error)}): "
-                f"permit this user {ACL_RULES}"
+                f"permit this user {ACL_RULES.replace('~arena:*', self._pattern)}"
             )
         if isinstance(error, InvalidResponse):
             return f"{self.place} is no Redis server: give the host and port of one"
@@ -185,6 +192,10 @@ class Advice:
         if "DB index" in str(error):
             return f"{self.place} has no database of that number: give another one in the URL"
         return self.explain(error)
+
+
+def _permitting(commands: tuple[str, ...]) -> str:
+    return " ".join(f"+{command}" for command in commands)
 
 
 def is_transient(error: BaseException) -> bool:

@@ -13,7 +13,7 @@ from arena_tui.broker.redis.advice import is_denied, is_mendable
 from arena_tui.broker.redis.codec import NO_CURSOR
 from arena_tui.broker.redis.link import Link
 from arena_tui.broker.redis.lookup import batched
-from arena_tui.broker.redis.scripts import BEAT, events_key, meta_key
+from arena_tui.broker.redis.scripts import BEAT
 from arena_tui.broker.redis.writer import Writer
 
 _WORD_KEPT_S: Final = 3_600
@@ -58,7 +58,7 @@ class Beats:
         keys: list[str] = []
         words: list[str | int] = [_WORD_KEPT_S]
         for run_id, (at, ended) in runs.items():
-            keys += [meta_key(run_id), events_key(run_id)]
+            keys += [self._link.keys.meta(run_id), self._link.keys.events(run_id)]
             words += [run_id, *at, int(ended)]
         answers = await self._link.call(BEAT, keys, words)
         for (run_id, (at, ended)), answer in zip(runs.items(), answers, strict=True):

@@ -35,7 +35,7 @@ from arena_tui.broker.redis.link import Link
 from arena_tui.broker.redis.names import claim
 from arena_tui.broker.redis.positions import RunPositions
 from arena_tui.broker.redis.reader import Reader
-from arena_tui.broker.redis.scripts import REAP, meta_key
+from arena_tui.broker.redis.scripts import REAP
 from arena_tui.broker.redis.watcher import Watcher
 from arena_tui.broker.redis.writer import Writer
 from arena_tui.broker.refused import Refused
@@ -82,7 +82,7 @@ class RedisBroker:
         self._link = Link(url, self.warnings, timing)
         self._writer = Writer(self._link, self.limits, timing)
         self._beats = Beats(self._link, self._writer)
-        self._positions = RunPositions(self._ledger)
+        self._positions = RunPositions(self._ledger, self._link.keys)
         self._acks = Acks(self._link, self.limits, timing)
         self._arrived = asyncio.Event()
         self._watcher = Watcher(
@@ -217,7 +217,8 @@ class RedisBroker:
         stream = self._ledger.get(run_id)
         if not stream.closed:
             raise BrokerError(f"run {run_id} is still open: close it first")
-        await self._link.retry("reap", lambda: self._link.call(REAP, [meta_key(run_id)], [run_id]))
+        keys = [self._link.keys.meta(run_id)]
+        await self._link.retry("reap", lambda: self._link.call(REAP, keys, [run_id]))
         self._writer.ended.pop(run_id, None)  # it is gone because it was to go
         if run_id in self._ledger.streams:
             self._ledger.reap(run_id)

@@ -7,7 +7,7 @@ import secrets
 
 from arena_tui.broker.protocol import Cursor, RunMeta
 from arena_tui.broker.redis.codec import NO_CURSOR
-from arena_tui.broker.redis.scripts import events_key, meta_key
+from arena_tui.broker.redis.scripts import Keys
 from arena_tui.broker.refused import Refused
 
 
@@ -67,10 +67,10 @@ class PublishedRun:
 
     __slots__ = ("acked", "at", "keys", "meta", "next", "open", "producer")
 
-    def __init__(self, meta: RunMeta) -> None:
+    def __init__(self, meta: RunMeta, keys: Keys | None = None) -> None:
         self.producer = secrets.token_hex(8)
         self.meta = meta
-        self.keys = meta_key(meta.run_id), events_key(meta.run_id)
+        self.keys = (keys or Keys()).of(meta.run_id)
         self.at = NO_CURSOR
         self.acked = 0
         self.next = 1

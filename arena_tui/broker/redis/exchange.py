@@ -11,10 +11,11 @@ from arena_tui.broker.redis.advice import is_denied
 from arena_tui.broker.redis.calls import Call, PublishedRun
 from arena_tui.broker.redis.codec import encode_meta
 from arena_tui.broker.redis.connection import Command, Line
-from arena_tui.broker.redis.scripts import APPEND, INDEX, OPEN
+from arena_tui.broker.redis.link import Link
+from arena_tui.broker.redis.scripts import APPEND, OPEN
 
 
-async def exchange(line: Line, calls: Sequence[Call], capacity: int) -> list[Any]:
+async def exchange(link: Link, line: Line, calls: Sequence[Call], capacity: int) -> list[Any]:
     """One answer per call: the row the script returned, or the error it raised.
 
     Raises:
@@ -23,7 +24,9 @@ async def exchange(line: Line, calls: Sequence[Call], capacity: int) -> list[Any
     opening = [call for call in calls if call.may_open and not call.run.open]
     commands: list[Command] = []
     for run in (call.run for call in opening):
-        commands.append(("EVALSHA", OPEN.sha, 3, *run.keys, INDEX, *opening_of(run)))
+        commands.append(
+            ("EVALSHA", link.sha(OPEN), 3, *run.keys, link.keys.index, *opening_of(run))
+        )
     keys: list[str] = []
     words: list[str | int | bytes] = [capacity]
     for call in calls:
@@ -31,11 +34,11 @@ async def exchange(line: Line, calls: Sequence[Call], capacity: int) -> list[Any
         keys += run.keys
         words += [run.producer, *run.at, run.acked, run.next, int(call.ends), len(payloads)]
         words += payloads
-    commands.append(("EVALSHA", APPEND.sha, len(keys), *keys, *words))
+    commands.append(("EVALSHA", link.sha(APPEND), len(keys), *keys, *words))
     *opened, rows = await line.exchange(commands)
     if isinstance(rows, RedisError) and is_denied(rows) and len(calls) > 1:
         # The keys of one run may be all that is not permitted.
-        return [(await exchange(line, [call], capacity))[0] for call in calls]
+        return [(await exchange(link, line, [call], capacity))[0] for call in calls]
     answers: list[Any] = [rows] * len(calls) if isinstance(rows, RedisError) else rows
     refusals = {
         call.run: refusal

@@ -15,9 +15,9 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import NoPermissionError, NoScriptError
 
-from arena_tui.broker.redis.advice import COMMANDS, FAILURES, Advice, Facts, is_transient
+from arena_tui.broker.redis.advice import FAILURES, Advice, Facts, is_transient
 from arena_tui.broker.redis.connection import Line
-from arena_tui.broker.redis.scripts import DENIED, SCRIPTS, Script
+from arena_tui.broker.redis.scripts import DENIED, SCRIPTS, Keys, Script
 from arena_tui.broker.tasks import Failures
 from arena_tui.broker.timing import Timing
 from arena_tui.broker.warnings import Warnings
@@ -36,6 +36,7 @@ class Link:
         clock: Monotonic seconds.
 
     Attributes:
+        keys: The names of the keys on this server.
         failures: Failures here, for no fault of the server: what would fail again is set aside.
         control: The connection for everything but publishing and reading events.
     """
@@ -48,6 +49,8 @@ class Link:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.advice = Advice(url)
+        self.keys = Keys(url.prefix)
+        self._scripts = {each: each.under(url.prefix) for each in SCRIPTS}
         self.failures = Failures(warnings)
         self._closing = False
         self._url = url
@@ -89,7 +92,7 @@ class Link:
             await self.control.ping()
             facts = await self._facts()
             await self._load()
-            denied: list[bytes] = await self.call(DENIED, args=COMMANDS)
+            denied: list[bytes] = await self.call(DENIED, args=self.advice.commands)
         except FAILURES as error:
             raise BrokerError(self.advice.refusal(error)) from None
         return replace(facts, denied=tuple(each.split()[0].decode() for each in denied))
@@ -123,15 +126,20 @@ class Link:
         """Execute a command on the control connection."""
         return await self.control.execute_command(*words)  # type: ignore[no-untyped-call]
 
+    def sha(self, script: Script) -> str:
+        """Digest of the script as this server has it."""
+        return self._scripts[script].sha
+
     async def call(
         self, script: Script, keys: Sequence[str] = (), args: Sequence[str | int | bytes] = ()
     ) -> Any:
         """Run a script on the control connection, loading it if the server has lost it."""
+        sha = self.sha(script)
         try:
-            return await self.control.evalsha(script.sha, len(keys), *keys, *args)
+            return await self.control.evalsha(sha, len(keys), *keys, *args)
         except NoScriptError:
             await self._load()
-            return await self.control.evalsha(script.sha, len(keys), *keys, *args)
+            return await self.control.evalsha(sha, len(keys), *keys, *args)
 
     async def retry(
         self, role: str, work: Callable[[], Awaitable[T]], *, forever: bool = False
@@ -191,7 +199,7 @@ class Link:
         await asyncio.gather(*map(_close, self._clients))
 
     async def _load(self) -> None:
-        for script in SCRIPTS:
+        for script in self._scripts.values():
             await self.control.script_load(script.text)
 
 

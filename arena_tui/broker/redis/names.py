@@ -6,7 +6,7 @@ from typing import Final
 
 from arena_tui.broker.owner import is_gone, own_name
 from arena_tui.broker.redis.link import Link
-from arena_tui.broker.redis.scripts import CLAIM, meta_key, name_key
+from arena_tui.broker.redis.scripts import CLAIM
 from arena_tui.broker.stream import HEARTBEAT_S
 
 _NAME_KEPT_S: Final = 30 * 24 * 3_600
@@ -21,7 +21,7 @@ async def claim(link: Link, run_id: str) -> bool:
     A run whose producer is gone without having ended it goes on. On this machine that is looked
     for; elsewhere, or of a run that nobody claimed, silence says so.
     """
-    keys, owner = (name_key(run_id), meta_key(run_id)), own_name()
+    keys, owner = (link.keys.name(run_id), link.keys.meta(run_id)), own_name()
     claimed, *found = await link.call(CLAIM, keys, (owner, "", _NAME_KEPT_S))
     if claimed:
         return True

@@ -29,7 +29,6 @@ from arena_tui.broker.redis.codec import (
 from arena_tui.broker.redis.link import Link
 from arena_tui.broker.redis.lookup import AT_ONCE, look_up
 from arena_tui.broker.redis.positions import RunPosition, RunPositions
-from arena_tui.broker.redis.scripts import INDEX, events_key
 from arena_tui.broker.redis.watcher import Watcher
 from arena_tui.broker.timing import Timing
 from arena_tui.events import Delivery, Envelope, Gap, RunEnd
@@ -107,7 +106,9 @@ class Reader:
         if ends_stream:
             last = f"({next_epoch}-0"
         entries = await self._link.retry(
-            "fetch", lambda: self._range(events_key(gap.run_id), first, last), forever=True
+            "fetch",
+            lambda: self._range(self._link.keys.events(gap.run_id), first, last),
+            forever=True,
         )
         found = fill_gap(entries, gap)
         seq = found[-1].last_seq if found else gap.from_seq - 1
@@ -133,13 +134,14 @@ class Reader:
     async def _poll(self) -> None:
         positions = {position.key.encode(): position for position in self._positions.read.values()}
         count = max(_PER_RUN, _REPLY_EVENTS // (len(positions) + 1))
+        index = self._link.keys.index
         reply = await self._line.ask(
             "XREAD", "COUNT", count, "BLOCK", self._block_ms, "STREAMS",
-            *positions, INDEX, *[each.after for each in positions.values()], self._watcher.index,
+            *positions, index, *[each.after for each in positions.values()], self._watcher.index,
         )  # fmt: skip
         taken = 0
         for key, entries in reply or ():
-            if key == INDEX.encode():
+            if key == index.encode():
                 await self._watcher.take_index(entries)
                 continue
             position = positions[key]

@@ -23,7 +23,7 @@ from arena_tui.broker.redis.calls import Call, Job, PublishedRun
 from arena_tui.broker.redis.codec import NO_CURSOR, encode_meta
 from arena_tui.broker.redis.exchange import exchange, opening_of
 from arena_tui.broker.redis.link import Link
-from arena_tui.broker.redis.scripts import CLOSED, INDEX, NO_RUN, OPEN, events_key, meta_key
+from arena_tui.broker.redis.scripts import CLOSED, NO_RUN, OPEN
 from arena_tui.broker.redis.withheld import Withheld
 from arena_tui.broker.refused import Refused
 from arena_tui.broker.timing import Timing
@@ -61,6 +61,7 @@ class Writer:
     def __init__(self, link: Link, limits: Limits, timing: Timing | None = None) -> None:
         self._link = link
         self._capacity = limits.capacity
+        self._keys = link.keys
         self._line = link.line()
         self._queue: deque[tuple[Job, Outgoing]] = deque()
         self._has_work = asyncio.Event()
@@ -97,20 +98,20 @@ class Writer:
     async def open(self, meta: RunMeta, epoch: int | None) -> int | None:
         """Create the run; returns its epoch, or None when a run of that id exists."""
         nonce = secrets.token_hex(8)
-        keys = (meta_key(meta.run_id), events_key(meta.run_id), INDEX)
+        keys = (*self._keys.of(meta.run_id), self._keys.index)
         args = (meta.run_id, encode_meta(meta), nonce, epoch or 0, 0, 0)
         opened, given = await self._link.retry("open", lambda: self._link.call(OPEN, keys, args))
         if not opened:
             return None
         self.closed.pop(meta.run_id, None)
         self.ended.pop(meta.run_id, None)
-        self.runs.setdefault(meta.run_id, PublishedRun(meta)).on_opened(meta)
+        self.runs.setdefault(meta.run_id, PublishedRun(meta, self._keys)).on_opened(meta)
         return int(given)
 
     async def open_again(self, run_id: str) -> None:
         """Open a run that the server has lost, recording there how far it had come."""
         if run := self.runs.get(run_id):
-            await self._link.call(OPEN, (*run.keys, INDEX), opening_of(run))
+            await self._link.call(OPEN, (*run.keys, self._keys.index), opening_of(run))
 
     async def publish(self, run_id: str, event: Event, raw: bytes) -> int:
         """Publish one event; returns its seq.
@@ -198,7 +199,7 @@ class Writer:
                 if call is None:
                     run = self.runs.get(run_id)
                     if run is None:
-                        run = self.runs[run_id] = PublishedRun(RunMeta(run_id=run_id))
+                        run = self.runs[run_id] = PublishedRun(RunMeta(run_id=run_id), self._keys)
                     call = calls[run_id] = Call(run)
                 if type(event) is RunStart:
                     call.run.on_start(RunMeta.of(run_id, event))
@@ -271,7 +272,7 @@ class Writer:
         failure: BaseException | None = None
         answers: list[Any] = []
         try:
-            answers = await exchange(self._line, calls, self._capacity)
+            answers = await exchange(self._link, self._line, calls, self._capacity)
         except FAILURES as error:
             # On a link or server too slow for the timeout, send smaller calls.
             self._share = max(_SHARE_MIN, self._share * _SHRINK)
