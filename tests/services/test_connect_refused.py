@@ -67,6 +67,14 @@ def test_a_user_who_may_only_publish_is_not_refused(server: OwnServer) -> None:
         assert client.xlen("arena:r:events") == 3
 
 
+def test_a_cluster_is_refused_at_once(make_redis: MakeRedis, redis_binary: Path) -> None:
+    server = make_redis(binary=redis_binary, extra=("--cluster-enabled", "yes"))
+
+    said = refusal(server.url)
+
+    assert said.endswith("is a Redis Cluster: use a single server (with replicas)")
+
+
 def test_a_replica_is_refused_at_once(
     server: OwnServer, make_redis: MakeRedis, redis_binary: Path
 ) -> None:
