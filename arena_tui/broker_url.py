@@ -15,13 +15,24 @@ _TLS_OPTIONS: Final = (
     "ssl_cert_reqs", "ssl_ca_certs", "ssl_ca_path", "ssl_certfile", "ssl_keyfile",
     "ssl_check_hostname",
 )  # fmt: skip
+_PREFIX: Final = re.compile(r"[A-Za-z0-9._:-]{1,64}")
+_ELSEWHERE: Final = re.compile(
+    r"(?:redis[a-z]*|valkey[a-z]*)?[+-]?(?P<kind>sentinel|cluster)s?:", re.IGNORECASE
+)
 _CERT_REQS: Final = ("none", "optional", "required")
 _QUERY: Final = re.compile(
-    rf"\?(?=(?:\w+=[^&]*&)*(?:db|username|password|{'|'.join(_TLS_OPTIONS)})=)", re.IGNORECASE
+    rf"\?(?=(?:\w+=[^&]*&)*(?:db|prefix|username|password|{'|'.join(_TLS_OPTIONS)})=)",
+    re.IGNORECASE,
 )
 _HOST: Final = re.compile(r"(?:\[(?P<six>[^\]]+)\]|(?P<name>[^\s:%\[\]\\#]+))(?::(?P<port>.*))?")
 _PASSWORD: Final = re.compile(r"(://[^:@\s]*:).*@", re.DOTALL)
 _QUERY_PASSWORD: Final = re.compile(r"([?&]password=)[^&]*", re.IGNORECASE)
+_OTHER_KINDS: Final = {
+    "sentinel": "the broker is not looked up by Sentinel: "
+                "give the URL of the primary itself, redis://host:6379/0",
+    "cluster": "the broker cannot be a Redis Cluster: "
+               "give a single server (with replicas), redis://host:6379/0",
+}  # fmt: skip
 _EXAMPLE: Final = "write {}://user:password@host:6379/0, with only the host needed"
 
 
@@ -29,7 +40,9 @@ class BrokerUrl:
     """The broker of this process, `memory:`, or the URL of a Redis server.
 
     `redis://[user[:password]@]host[:port][/db]`, the same with `rediss:` for TLS, and
-    `unix://[user:password@]/path[?db=n]`. The password may be percent-encoded or literal. Only
+    `unix://[user:password@]/path[?db=n]`. `?prefix=team1:`
+    begins the names of all keys, on a server that others use, too. The password may be
+    percent-encoded or literal. Only
     `reveal` returns it: str, repr and format mask it, and no message contains it. Equal by value.
 
     Args:
@@ -38,6 +51,7 @@ class BrokerUrl:
 
     Attributes:
         kind: `memory` or `redis`.
+        prefix: What the names of all keys on the server begin with; empty for nothing.
         place: Human-readable location: `127.0.0.1:6379`, a socket's path, `in-process`.
         is_loopback: Whether it is on this machine.
         is_encrypted: Whether the connection uses TLS.
@@ -53,10 +67,11 @@ class BrokerUrl:
             self.problem = str(error)
             scheme = safe.partition("://")[0]
             known = scheme if scheme in _SCHEMES else "unknown"
-            found = _Parts(scheme=known, user="", after=safe, place="…", local=False)
+            found = _Parts(known, "", safe, "…", local=False, prefix="")
         in_process = found.scheme == "memory"
         self.kind: Literal["memory", "redis"] = "memory" if in_process else "redis"
-        self.place = found.place
+        self.prefix = found.prefix
+        self.place = f"{found.place}?prefix={found.prefix}" if found.prefix else found.place
         self.is_loopback = found.local
         self.is_encrypted = found.scheme == "rediss"
         self._before = "memory:" if in_process else f"{found.scheme}://{found.user}"
@@ -64,7 +79,8 @@ class BrokerUrl:
         self._password = None if in_process else own or password or None
 
     def reveal(self) -> str:
-        """The URL with its password, percent-encoded, as Redis clients expect it.
+        """The URL with its password, percent-encoded, and without the prefix, as Redis clients
+        expect it.
 
         Raises:
             UsageError: The URL is invalid.
@@ -78,12 +94,13 @@ class BrokerUrl:
         """This URL, with `password` when it is a server's and has none."""
         if not password or self._password or self.problem or self.kind == "memory":
             return self
-        return BrokerUrl(self.reveal(), password)
+        return BrokerUrl(str(self), password)
 
     def __str__(self) -> str:
         if self.problem is not None:
             return f"{self._before}…"
-        return self._text(None if self._password is None else "…")
+        text = self._text(None if self._password is None else "…")
+        return f"{text}{'&' if '?' in text else '?'}prefix={self.prefix}" if self.prefix else text
 
     def __repr__(self) -> str:
         return f"BrokerUrl({str(self)!r})"
@@ -92,7 +109,7 @@ class BrokerUrl:
         return isinstance(other, BrokerUrl) and vars(self) == vars(other)
 
     def __hash__(self) -> int:
-        return hash((self._before, self._after, self._password))
+        return hash((self._before, self._after, self._password, self.prefix))
 
     def _text(self, password: str | None) -> str:
         if password is not None:
@@ -109,6 +126,7 @@ class _Parts(NamedTuple):
     after: str
     place: str
     local: bool
+    prefix: str
 
 
 def redacted(text: str) -> str:
@@ -168,7 +186,9 @@ def _parse(text: str) -> _Parts:
     """
     scheme, mark, rest = text.partition("://")
     if text == "memory:":
-        return _Parts("memory", "", "", "in-process", local=True)
+        return _Parts("memory", "", "", "in-process", local=True, prefix="")
+    if found := _ELSEWHERE.match(text):
+        raise ValueError(_OTHER_KINDS[found["kind"].lower()])
     if not mark or scheme not in _SCHEMES:
         raise ValueError(
             f"unknown broker {_scheme_shown(text)!r}: "
@@ -180,9 +200,15 @@ def _parse(text: str) -> _Parts:
     options = {name.lower(): value for name, value in parse_qsl(query, keep_blank_values=True)}
     user = user if named else quote(options.pop("username", ""), safe="")
     options.pop("username", None)
+    prefix = options.pop("prefix", "")
+    if prefix and not _PREFIX.fullmatch(prefix):
+        raise ValueError(
+            "the broker's prefix has other characters than A-Z a-z 0-9 . _ : -, or over 64: "
+            "write ?prefix=team1:"
+        )
     if scheme == "unix":
-        return _parse_path(server, user, options)
-    return _parse_server(scheme, server, user, options)
+        return _parse_path(server, user, options)._replace(prefix=prefix)
+    return _parse_server(scheme, server, user, options)._replace(prefix=prefix)
 
 
 def _parse_path(server: str, user: str, options: dict[str, str]) -> _Parts:
@@ -192,7 +218,7 @@ def _parse_path(server: str, user: str, options: dict[str, str]) -> _Parts:
     db = _number_of_db(options.pop("db", ""), "unix:///path?db=0")
     _refuse(options, "unix", ("db",))
     after = quote(path, errors="surrogateescape") + (f"?db={db}" if db else "")
-    return _Parts("unix", user, after, path, local=True)
+    return _Parts("unix", user, after, path, local=True, prefix="")
 
 
 def _parse_server(scheme: str, server: str, user: str, options: dict[str, str]) -> _Parts:
@@ -217,7 +243,7 @@ def _parse_server(scheme: str, server: str, user: str, options: dict[str, str]) 
     _refuse(options, scheme, ("db", *_TLS_OPTIONS) if scheme == "rediss" else ("db",))
     place = f"{host}:{int(port)}"
     query = f"?{urlencode(sorted(options.items()))}" if options else ""
-    return _Parts(scheme, user, f"{place}/{number}{query}", place, _is_loopback(host))
+    return _Parts(scheme, user, f"{place}/{number}{query}", place, _is_loopback(host), "")
 
 
 def _number_of_db(text: str, example: str) -> int:
@@ -228,9 +254,8 @@ def _number_of_db(text: str, example: str) -> int:
 
 def _refuse(options: dict[str, str], scheme: str, known: tuple[str, ...]) -> None:
     if not options.keys() <= set(known):
-        raise ValueError(
-            f"the broker's URL has an option that {scheme}:// does not: use {', '.join(known)}"
-        )
+        usable = ", ".join((*known, "prefix"))
+        raise ValueError(f"the broker's URL has an option that {scheme}:// does not: use {usable}")
 
 
 def _is_loopback(host: str) -> bool:

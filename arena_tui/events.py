@@ -23,7 +23,7 @@ EVENT_CEILING_BYTES: Final = 4 * 1024 * 1024
 """As far as the limit can be raised; what others have published is read up to this size."""
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-_RUN_ID_MAX_CHARS = 128
+RUN_ID_MAX_CHARS: Final = 128
 _RUN_ID_CHARS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:/-")
 
 Timestamp: TypeAlias = Annotated[datetime, Meta(tz=True)]
@@ -290,10 +290,10 @@ KNOWN_KINDS: Final[dict[str, type[Event]]] = {
 
 def check_run_id(run_id: str) -> None:
     """Raise EventError unless the id is 1 to 128 of `A-Z a-z 0-9 . _ : / -`."""
-    if not 0 < len(run_id) <= _RUN_ID_MAX_CHARS or not _RUN_ID_CHARS.issuperset(run_id):
+    if not 0 < len(run_id) <= RUN_ID_MAX_CHARS or not _RUN_ID_CHARS.issuperset(run_id):
         raise EventError(
             f"run id {run_id[:40]!r} is not usable: "
-            f"give 1 to {_RUN_ID_MAX_CHARS} of A-Z a-z 0-9 . _ : / -"
+            f"give 1 to {RUN_ID_MAX_CHARS} of A-Z a-z 0-9 . _ : / -"
         )
 
 
@@ -306,7 +306,7 @@ def run_id_of(value: object) -> str:
     except EventError:
         usable = "".join(each if each in _RUN_ID_CHARS else "-" for each in text)
         digest = hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()[:8]
-        return f"{usable[: _RUN_ID_MAX_CHARS - 9]}-{digest}"
+        return f"{usable[: RUN_ID_MAX_CHARS - 9]}-{digest}"
     return text
 
 

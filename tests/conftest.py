@@ -48,7 +48,7 @@ def clock() -> FakeClock:
 async def arrived(broker: BrokerProtocol) -> None:
     """Return when all that was published can be read."""
     if isinstance(broker, RedisBroker):
-        await asyncio.wait_for(broker.arrived(), 20)
+        await asyncio.wait_for(broker.flush(), 20)
 
 
 @pytest.fixture(params=BACKENDS)

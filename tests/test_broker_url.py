@@ -184,3 +184,51 @@ def traceback_of(flag: BrokerUrl | None, environments: list[dict[str, str]]) -> 
         )
         Console(file=file, width=300).print(shown)
     return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("text", "shown", "revealed"),
+    [
+        ("redis://h?prefix=team1:", "redis://h:6379/0?prefix=team1:", "redis://h:6379/0"),
+        ("redis://u:p@h/2?prefix=a.b_c-d", "redis://u:…@h:6379/2?prefix=a.b_c-d",
+         "redis://u:p@h:6379/2"),
+        ("rediss://h?prefix=t:&ssl_cert_reqs=none",
+         "rediss://h:6379/0?ssl_cert_reqs=none&prefix=t:",
+         "rediss://h:6379/0?ssl_cert_reqs=none"),
+        ("unix:///a?prefix=t:", "unix:///a?prefix=t:", "unix:///a"),
+    ],
+)  # fmt: skip
+def test_a_prefix_is_shown_and_kept_from_the_client(text: str, shown: str, revealed: str) -> None:
+    url = BrokerUrl(text)
+
+    assert (str(url), url.reveal()) == (shown, revealed)
+    assert url.place.endswith(f"?prefix={url.prefix}")
+    assert url.or_password("secret").prefix == url.prefix
+    assert url != BrokerUrl(revealed)
+
+
+@pytest.mark.parametrize("prefix", ["a b", "a*", "é", "a'b", "x" * 65, "{a}"])
+def test_a_prefix_of_other_characters_is_refused_in_one_line(prefix: str) -> None:
+    url = BrokerUrl(f"redis://h?prefix={quote(prefix)}")
+
+    assert url.problem == (
+        "the broker's prefix has other characters than A-Z a-z 0-9 . _ : -, or over 64: "
+        "write ?prefix=team1:"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "use"),
+    [
+        ("redis+sentinel://:secret@h:26379/mymaster", "the URL of the primary itself"),
+        ("redis-sentinel://h", "the URL of the primary itself"),
+        ("sentinel://h", "the URL of the primary itself"),
+        ("redis-cluster://u:secret@h", "a single server"),
+        ("rediss+cluster://h", "a single server"),
+    ],
+)
+def test_other_kinds_of_redis_are_told_what_to_use(text: str, use: str) -> None:
+    url = BrokerUrl(text)
+
+    assert use in (url.problem or "")
+    assert "secret" not in f"{url}{url.problem}"

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Sequence
 from threading import get_ident
 
 from arena_tui.broker.forwarded import Forwarded
 from arena_tui.broker.ledger import Ledger
 from arena_tui.broker.protocol import Limits, Outgoing, RunInfo, RunMeta, Start, Subscription
+from arena_tui.broker.recent import Recent
 from arena_tui.broker.refused import Refused
 from arena_tui.broker.stats import BrokerStats
 from arena_tui.broker.stream import HEARTBEAT_S
 from arena_tui.codec import sealed
 from arena_tui.errors import RunClosedError
 from arena_tui.events import Delivery, Event, RunEnd, RunStatus
+
+_CLAIMED_KEPT = 100_000
+"""Run ids that are remembered as taken when their runs have been reaped."""
 
 _log = logging.getLogger(__name__)
 
@@ -39,7 +43,8 @@ class InProcessBroker:
         self._ledger = Ledger(self.limits, clock)
         self.warnings = self._ledger.warnings
         self.forwarded = Forwarded(self._ledger)
-        self._epoch = 0
+        self._epochs = _epochs(clock)
+        self._claimed: Recent[str, None] = Recent(_CLAIMED_KEPT)
 
     async def start(self) -> None:
         """Do nothing: there is no server to connect to."""
@@ -47,8 +52,15 @@ class InProcessBroker:
     async def open_run(self, meta: RunMeta, epoch: int | None = None, first: int = 1) -> RunInfo:
         """See `BrokerProtocol.open_run`; `first`: the seq of its first event here, for one whose
         earlier events are stored and do not come again."""
-        stream = self._ledger.open(meta, self._next_epoch() if epoch is None else epoch, first)
+        stream = self._ledger.open(meta, next(self._epochs) if epoch is None else epoch, first)
         return stream.info(self._clock(), HEARTBEAT_S)
+
+    async def claim(self, run_id: str) -> bool:
+        self._ledger.check_thread()
+        if run_id in self._claimed or run_id in self._ledger.streams:
+            return False
+        self._claimed[run_id] = None
+        return True
 
     async def publish(self, run_id: str, event: Event) -> int:
         ledger = self._ledger
@@ -68,7 +80,7 @@ class InProcessBroker:
             try:
                 stream = ledger.streams.get(run_id)
                 if stream is None:
-                    stream = ledger.open(RunMeta.of(run_id, event), self._next_epoch())
+                    stream = ledger.open(RunMeta.of(run_id, event), next(self._epochs))
                 if stream.closed:
                     raise RunClosedError(run_id)
                 ledger.append(stream, event, raw)
@@ -124,6 +136,9 @@ class InProcessBroker:
         now = self._clock()
         return [stream.info(now, HEARTBEAT_S) for stream in self._ledger.streams.values()]
 
+    async def flush(self) -> None:
+        """Do nothing: what is published is here."""
+
     @property
     def unsent(self) -> int:
         return 0
@@ -134,7 +149,10 @@ class InProcessBroker:
     async def aclose(self) -> None:
         self._ledger.close()
 
-    def _next_epoch(self) -> int:
-        """Milliseconds since 1970, strictly increasing."""
-        self._epoch = max(int(self._clock() * 1000), self._epoch + 1)
-        return self._epoch
+
+def _epochs(clock: Callable[[], float]) -> Iterator[int]:
+    """Milliseconds since 1970, strictly increasing."""
+    epoch = 0
+    while True:
+        epoch = max(int(clock() * 1000), epoch + 1)
+        yield epoch

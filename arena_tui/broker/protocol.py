@@ -171,6 +171,14 @@ class BrokerProtocol(Protocol):
             RunExistsError: The broker holds a run of that id.
         """
 
+    async def claim(self, run_id: str) -> bool:
+        """Reserve the id for a new run of this process; of several who ask, one has it.
+
+        False when it is taken: by an open run with a producer, or by one that has ended, as far as
+        the broker remembers. An open run whose producer is gone is handed over. True also when the
+        server does not answer.
+        """
+
     async def publish(self, run_id: str, event: Event) -> int:
         """Append one event, return its seq; never waits for a consumer.
 
@@ -233,6 +241,12 @@ class BrokerProtocol(Protocol):
 
         Raises:
             UnknownRunError: The broker holds no such run.
+        """
+
+    async def flush(self) -> None:
+        """Return when all that was published here has reached the server, or was refused for good.
+
+        `publish_all` does not wait for the events of a run that the server refuses for a while.
         """
 
     async def settled(self, run_ids: Iterable[str], consumer: str | None = None) -> None:

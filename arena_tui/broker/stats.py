@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
+from arena_tui.broker.refused import Refused
 from arena_tui.broker.warned import Code, Warned
 
 
@@ -69,6 +70,7 @@ class BrokerStats(Struct, frozen=True, kw_only=True):
         warned: How many warnings there were of each code.
         link: Current problem of the connection to the server; None when there is none.
         unsent: Events accepted here that the server has not acknowledged.
+        refused: Events refused for good after `publish_all` had returned.
         failures: Failures of background work here, whose cause was set aside.
     """
 
@@ -82,4 +84,5 @@ class BrokerStats(Struct, frozen=True, kw_only=True):
     warned: Mapping[Code, int] = {}
     link: str | None = None
     unsent: int = 0
+    refused: Refused = Refused()
     failures: int = 0

@@ -20,6 +20,8 @@ class Timing(Struct, frozen=True, kw_only=True):
             recreates it in time reports the exact loss.
         ack_s, sweep_s: Interval of acks, and of sweeps that trim fully acked events.
         command_s: Timeout of connecting, and of a command.
+        withheld_s: How long the events of one run wait that the server refuses, though it takes
+            those of others.
         backoff_s: Shortest and longest delay before a retry.
     """
 
@@ -29,4 +31,5 @@ class Timing(Struct, frozen=True, kw_only=True):
     ack_s: float = 0.5
     sweep_s: float = 1.0
     command_s: float = 2.0
+    withheld_s: float = 60.0
     backoff_s: tuple[float, float] = (0.05, 2.0)

@@ -67,7 +67,7 @@ async def publish_from(
             await reader.run()
     finally:
         # Counted before closing publishes the ends of runs, which no line asked for.
-        refused, backlog = runtime.sink.stats().refused.events, await _unsent(runtime)
+        refused, backlog = await _refused(runtime), await _unsent(runtime)
         if keep_open:
             runtime.sink.disown(intake.runs)
         lost = await runtime.aclose()
@@ -145,6 +145,10 @@ def _open(name: str) -> FileIO:
     if source.isatty():
         tell("arena-tui: reading JSON lines from the terminal: ctrl-d ends them")
     return source
+
+
+async def _refused(runtime: Runtime) -> int:
+    return runtime.sink.stats().refused.events + (await runtime.broker.stats()).refused.events
 
 
 async def _unsent(runtime: Runtime) -> int:

@@ -176,6 +176,10 @@ class MultiRunBrokerSink:
         """Whether the run was opened through this sink and has not ended."""
         return run_id in self._open
 
+    def knows(self, run_id: str) -> bool:
+        """Whether a run of this id is open here, or has ended here, as far as is remembered."""
+        return run_id in self._open or run_id in self.ended
+
     def close_all(self) -> None:
         """End every run it owns after all queued events, wait until they are stored, and reap them.
 
@@ -200,6 +204,7 @@ class MultiRunBrokerSink:
         if self._fifo and not self._fifo.closed:
             self._signal()
         await self._drained.wait()
+        await self._broker.flush()
 
     def stats(self) -> SinkStats:
         return SinkStats(
@@ -240,6 +245,7 @@ class MultiRunBrokerSink:
         try:
             if publish:
                 await self._end_runs()
+                await self._broker.flush()
                 if own := {run_id for run_id, owned in list(self.ended.items()) if owned}:
                     await self._broker.settled(own)
                     await self._reap(own)

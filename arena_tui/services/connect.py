@@ -19,10 +19,10 @@ from arena_tui.broker_url import BrokerUrl
 from arena_tui.config import Config, load_config
 from arena_tui.consumers.protocol import ConsumerFactory
 from arena_tui.errors import ArenaError, BrokerError, StoreError, UsageError
-from arena_tui.events import AgentInfo
+from arena_tui.events import AgentInfo, check_run_id, run_id_of
 from arena_tui.producers.record import strictly
 from arena_tui.producers.run import Run
-from arena_tui.producers.sink import MultiRunBrokerSink
+from arena_tui.producers.values import text_of
 from arena_tui.services.consumption import Consumption
 from arena_tui.services.runtime import Runtime
 
@@ -40,11 +40,10 @@ class Arena:
     everything is stored. Connections still open at exit are closed then.
     """
 
-    def __init__(
-        self, sink: MultiRunBrokerSink, leave: Callable[[], None], strict: bool = False
-    ) -> None:
-        self._sink = sink
-        self._run = partial(sink.run, refused=strictly) if strict else sink.run
+    def __init__(self, runtime: Runtime, leave: Callable[[], None], strict: bool = False) -> None:
+        self._runtime = runtime
+        self._sink = runtime.sink
+        self._strict = strict
         self._leave = leave
         self._runs: list[Run] = []
         self._adding = threading.Lock()
@@ -82,16 +81,24 @@ class Arena:
 
         Args:
             agents: The players: ids, or ids with names and specs; one alone needs no list.
-            run_id: A unique id; None generates one. Text, a number or a UUID: other characters than
-                `A-Z a-z 0-9 . _ : / -` are replaced, so see the run's `id`.
+            run_id: An id; None generates one. Text, a number or a UUID: other characters than
+                `A-Z a-z 0-9 . _ : / -` are replaced. One that is taken (by a run that goes on, here
+                or elsewhere, or by one that has ended) gets a number, `id-2`, which is warned of.
+                A run whose process died before its end goes on under its id. `run.id` tells.
 
         Raises:
             BrokerError: The connection is closed.
+            EventError: It is strict, and the id is not usable.
         """
         if self._closed:
             raise BrokerError("the connection is closed: connect again")
-        run = self._run(game, agents, run_id=run_id, seed=seed, label=label, tags=tags,
-                        config=config)  # fmt: skip
+        if run_id is not None:
+            text = text_of(run_id)
+            if self._strict:
+                check_run_id(text)
+            run_id = self._runtime.name_run(run_id_of(text))
+        make = partial(self._sink.run, refused=strictly) if self._strict else self._sink.run
+        run = make(game, agents, run_id=run_id, seed=seed, label=label, tags=tags, config=config)
         with self._adding:
             self._runs = [*(each for each in self._runs if not each.ended), run]
         return run
@@ -154,7 +161,8 @@ def connect(
         UsageError: The kind of broker is unknown, its URL is invalid, there are `consumers` and
             the broker is shared, or a durable one of the same name runs already.
         ConsumerError: One of the consumers cannot be made or started.
-        BrokerError: The server cannot be reached.
+        BrokerError: The server cannot be reached, or takes no events: a wrong password, a right
+            that this user lacks, a replica, too old a version.
         StoreError: The store cannot be opened, for instance because another process holds it.
     """
     broker = None if url is None else BrokerUrl(url)
@@ -204,7 +212,7 @@ class Connections:
                 "use arena_tui.consumer.run(…) there"
             )
         if joins is not None:
-            return Arena(joins.sink, partial(_take_back, joins, _lent(joins, consumers)), strict)
+            return Arena(joins, partial(_take_back, joins, _lent(joins, consumers)), strict)
         with self._lock:
             own = self._own.get(config)
             lent: list[Consumption[Any]] = []
@@ -217,7 +225,7 @@ class Connections:
             else:
                 lent = _lent(own.runtime, consumers)
             own.users += 1
-            return Arena(own.runtime.sink, partial(self._leave, own, lent), strict)
+            return Arena(own.runtime, partial(self._leave, own, lent), strict)
 
     def close_forgotten(self) -> None:
         """Close the runtimes still open at exit; failures are logged."""

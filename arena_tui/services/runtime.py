@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from arena_tui.broker.memory import InProcessBroker
 from arena_tui.broker.protocol import STORE, BrokerProtocol, Limits
-from arena_tui.broker.refused import Refused
 from arena_tui.broker.tasks import keep_quiet_of_lost_connections
 from arena_tui.broker.timing import Timing
 from arena_tui.config import Config
@@ -25,6 +24,7 @@ from arena_tui.producers.sink import MultiRunBrokerSink
 from arena_tui.services.closing import Closing
 from arena_tui.services.consumption import Consumption
 from arena_tui.services.games import Games
+from arena_tui.services.names import Names
 from arena_tui.services.running import Running
 
 if TYPE_CHECKING:
@@ -66,6 +66,7 @@ class Runtime:
         self._sinks = [self.sink]
         self.database: Database | None = None
         self.history: History | None = None
+        self._names = Names(self.broker, self.sink, lambda: self.history)
         self.games = Games(self.sink, self.broker.warnings)
         self.follower: Follower | None = None
         self._storing_here = config.db is not None and not (producer and self.broker.shared)
@@ -116,6 +117,13 @@ class Runtime:
         Returns what the durable ones could not keep, or None.
         """
         return self._from_thread(self._take_back(lent))
+
+    def name_run(self, wanted: str) -> str:
+        """An id of its own for a new run, see `Names.claim`; on the loop's own thread, which cannot
+        wait, it is `wanted`."""
+        if threading.get_ident() == self._thread:
+            return wanted
+        return self._from_thread(self._names.claim(wanted))
 
     def _from_thread(self, work: Coroutine[Any, Any, T]) -> T:
         if threading.get_ident() == self._thread:
@@ -233,7 +241,7 @@ class Runtime:
             await self._settle(closing)
         else:
             await self.sink.aclose(publish=False)
-        link = (await self.broker.stats()).link
+        stats = await self.broker.stats()
         unsent = self.unsent
         await closing.let_go("the broker", self.broker.aclose(), share=0.5)
         for each in self._running:
@@ -244,8 +252,8 @@ class Runtime:
         ):
             closing.why = closing.why or "the store does not answer"
         if unsent:
-            told.append(f"{unsent:,} events could not be published: {link or closing.why}")
-        refused = Refused()
+            told.append(f"{unsent:,} events could not be published: {stats.link or closing.why}")
+        refused = stats.refused
         for sink in self._sinks:
             refused = refused.plus(*sink.stats().refused)
         if refused:

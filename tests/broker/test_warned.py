@@ -29,6 +29,9 @@ WORDS: dict[Code, tuple[dict[str, Figure], str]] = {
         {"lost": None}, "run a: it does not come back, an unknown number of events lost",
     ),
     "run_missing": ({}, "run a: it is no longer in Redis, and what store lacks is lost"),
+    "run_renamed": (
+        {"wanted": "b"}, "run a: the run id b is taken, so this run has another one"
+    ),
     "run_left_out": ({"why": "run a has no game"}, "left a run out: run a has no game"),
     "entry_set_aside": (
         {"entry": "7-1", "why": "no payload"}, "run a: set entry 7-1 aside: no payload",

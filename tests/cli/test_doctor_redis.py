@@ -162,7 +162,7 @@ async def test_a_store_is_seen_with_what_it_lacks(redis_url: str) -> None:
         await watcher.start()
         for run_id in ("one", "two"):
             await watcher.publish_all([(run_id, *sealed(LogEvent()))] * 3)
-        await watcher.arrived()
+        await watcher.flush()
         epoch = {info.meta.run_id: info.epoch for info in await watcher.runs()}
         client.sadd("arena:consumers", "h:/db persister", "long gone")
         seconds, micros = client.time()

@@ -26,7 +26,7 @@ from arena_tui.store.verify import verify_store
 LIMITS = Limits(capacity=2_000, retain=50, closed_runs=3)
 """A process holds 50 events of a run: a consumer further behind has to read from the server."""
 
-QUICK = Timing(block_s=0.2, look_s=0.1, gone_s=3.0, ack_s=0.02, sweep_s=0.02)
+QUICK = Timing(block_s=0.2, look_s=0.1, gone_s=3.0, ack_s=0.02, sweep_s=0.02, withheld_s=0.0)
 """Shortened intervals for work that is otherwise done every few seconds."""
 
 _AT_MOST_S = 30
@@ -62,7 +62,10 @@ class Producer:
             event = LogEvent(text=f"{self.published[run_id]}{padding}")
             batch.append((run_id, *sealed(event)))
         async with asyncio.timeout(_AT_MOST_S):
+            before = (await self.broker.stats()).refused.events
             refused = (await self.broker.publish_all(batch)).events
+            await self.broker.flush()
+            refused += (await self.broker.stats()).refused.events - before
         self.published[run_id] -= refused
         return refused
 

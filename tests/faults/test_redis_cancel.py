@@ -188,7 +188,7 @@ async def test_closing_ends_every_iterator_and_connection(
 
     readers = [asyncio.ensure_future(each()) for each in (consume, follow) * 50]
     await broker.publish("a", LogEvent(text="x"))
-    await broker.arrived()
+    await broker.flush()
     if server_is == "stopped":
         server.pause()
     elif server_is == "gone":
@@ -217,6 +217,6 @@ async def test_one_process_needs_few_connections_for_many_runs(
 
     await asyncio.gather(*(broker.open_run(RunMeta(run_id=f"r{n}")) for n in range(100)))
     await asyncio.gather(*(broker.publish(f"r{n}", LogEvent(text="x")) for n in range(100)))
-    await broker.arrived()
+    await broker.flush()
 
     assert clients(server.url) <= CONNECTIONS_MAX

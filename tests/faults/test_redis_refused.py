@@ -13,6 +13,8 @@ import redis
 
 import arena_tui
 from arena_tui.broker.redis.advice import ACL_RULES
+from arena_tui.broker.redis.broker import RedisBroker
+from arena_tui.broker_url import BrokerUrl
 from arena_tui.errors import BrokerError
 from arena_tui.events import new_run_id
 from arena_tui.services.servers import RedisServer
@@ -105,20 +107,52 @@ async def test_large_events_arrive_once_the_server_is_back(
 def test_leaving_says_how_many_events_were_refused(make_redis: MakeRedis) -> None:
     server = make_redis()
     run_id = new_run_id()
-    with arena_tui.connect(server.url, store=False) as arena, arena.run("synth", run_id=run_id):
-        pass
-    with redis.Redis.from_url(server.url) as client:
-        client.delete(f"arena:{run_id}:events")  # so that what is there is the second one's
 
-    again = arena_tui.connect(f"{server.url}/0", store=False)
-    with again.run("synth", run_id=run_id) as run:
+    arena = arena_tui.connect(server.url, store=False)
+    with arena.run("synth", run_id=run_id) as run:
+        until_blocking(lambda: len(list(entries(server.url, run_id))) == 1)
+        asyncio.run(end_elsewhere(server.url, run_id))
         for number in range(50):
             run.log(str(number))
     with pytest.raises(BrokerError) as raised:
-        again.close()
+        arena.close()
 
-    assert str(raised.value) == f"52 events were refused: run {run_id} has ended: open a new run"
-    assert list(entries(server.url, run_id)) == []
+    assert str(raised.value) == f"51 events were refused: run {run_id} has ended: open a new run"
+    assert [each.text for each in entries(server.url, run_id)] == ["run_start", "run_end"]
+
+
+async def end_elsewhere(url: str, run_id: str) -> None:
+    """End the run as another process does."""
+    broker = RedisBroker(BrokerUrl(url), reading=False)
+    await broker.start()
+    await broker.close_run(run_id)
+    await broker.aclose()
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        ("REPLICAOF 127.0.0.1 1", "is a read-only replica"),
+        ("CONFIG SET maxmemory 1", "is full (maxmemory)"),
+    ],
+    ids=["replica", "full"],
+)
+def test_leaving_says_how_many_events_a_server_did_not_take(
+    make_redis: MakeRedis, fault: str, told: str
+) -> None:
+    server = make_redis()
+    arena = arena_tui.connect(server.url, store=False)
+    with redis.Redis.from_url(server.url) as admin, arena.run("synth", run_id="r0") as run:
+        until_blocking(lambda: kept(server, 1) == [["run_start"]])
+        admin.execute_command(*fault.split())
+        for number in range(50):
+            run.log(str(number))
+
+    with pytest.raises(BrokerError) as raised:
+        arena.close()
+
+    assert str(raised.value).startswith("51 events could not be published: ")
+    assert told in str(raised.value)
 
 
 def test_what_is_not_permitted_is_tried_again_until_it_is(make_redis: MakeRedis) -> None:

@@ -15,7 +15,7 @@ from arena_tui.broker.recent import Recent
 from arena_tui.broker.redis.codec import NO_CURSOR
 from arena_tui.broker.redis.link import Link
 from arena_tui.broker.redis.lookup import consumers
-from arena_tui.broker.redis.scripts import ACK, CONSUMERS, SWEEP, acks_key
+from arena_tui.broker.redis.scripts import ACK, SWEEP
 from arena_tui.broker.starting import cursor_in
 from arena_tui.broker.stream import RunStream
 from arena_tui.broker.timing import LEFT_RUN_KEPT_S, Timing
@@ -111,13 +111,13 @@ class Acks:
 
     async def known(self) -> dict[str, bool]:
         return {
-            identity: bool(await self._link.control.exists(acks_key(identity)))
+            identity: bool(await self._link.control.exists(self._link.keys.acks(identity)))
             for identity in await consumers(self._link)
         }
 
     async def forget(self, identity: str) -> None:
-        await self._link.control.delete(acks_key(identity))
-        await self._link.command("SREM", CONSUMERS, identity)
+        await self._link.control.delete(self._link.keys.acks(identity))
+        await self._link.command("SREM", self._link.keys.consumers, identity)
 
     async def run(self) -> None:
         while True:

@@ -7,9 +7,11 @@ import re
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 from redis.exceptions import (
     AuthenticationError,
     BusyLoadingError,
+    ClusterCrossSlotError,
     ClusterDownError,
     ConnectionError,
     InvalidResponse,
@@ -39,6 +41,12 @@ COMMANDS: Final = (
 )  # fmt: skip
 """Every command sent to a server, except EVALSHA."""
 
+PUBLISHING: Final = (
+    "exists", "expire", "hdel", "hget", "hmget", "hset", "persist", "time", "xadd", "xinfo|stream",
+    "xrange",
+)  # fmt: skip
+"""Those of them that publishing needs; with fewer nothing is published."""
+
 ACL_RULES: Final = " ".join(
     ["~arena:*", "+evalsha", *(f"+{command.split()[0]}" for command in COMMANDS)]
 )
@@ -64,6 +72,7 @@ class Facts(Struct, frozen=True, kw_only=True):
         product, version: `redis` `7.0.15`, `valkey` `9.1.2`.
         memory, memory_max: Bytes; a `memory_max` of 0 is no limit.
         aof: Whether it writes an append-only file.
+        is_replica: Whether it is a replica that takes no writes.
         denied: Commands this user may not run.
     """
 
@@ -73,6 +82,7 @@ class Facts(Struct, frozen=True, kw_only=True):
     memory_max: int | None = None
     policy: str | None = None
     aof: bool | None = None
+    is_replica: bool = False
     denied: tuple[str, ...] = ()
 
 
@@ -81,11 +91,15 @@ class Advice:
 
     Attributes:
         place: The server's display name.
+        commands: Every command sent to it, with a key.
     """
 
     def __init__(self, url: BrokerUrl) -> None:
         self.place = f"redis {url.place}"
         self._url = url
+        root = f"{url.prefix}arena:"
+        self.commands = tuple(each.replace("arena:", root) for each in COMMANDS)
+        self._pattern = f"~{url.prefix}*" if url.prefix else "~arena:*"
 
     def explain(self, error: BaseException) -> str:
         """What is wrong, without a remedy: for errors that are retried."""
@@ -99,8 +113,10 @@ class Advice:
             return f"{self.place} is a read-only replica"
         if isinstance(error, ConnectionError | OSError):
             return f"no connection to {self.place}"
-        if _is_denied(error):
+        if is_denied(error):
             return f"{self.place} does not permit this user all that is needed"
+        if isinstance(error, ClusterCrossSlotError):
+            return f"{self.place} is a Redis Cluster: use a single server (with replicas)"
         return f"{self.place} refuses: {_one_line(error)}"
 
     def risks(self, facts: Facts) -> list[tuple[str, str]]:
@@ -116,10 +132,12 @@ class Advice:
                 f"{self.place} forgets everything when it ends (no AOF)",
                 "CONFIG SET appendonly yes, or use `arena-tui redis`",
             ))  # fmt: skip
+        if facts.is_replica:
+            found.append((f"{self.place} is a read-only replica", "give the URL of its primary"))
         if facts.denied:
             found.append((
                 f"{self.place} does not permit this user all that is needed",
-                f"ACL SETUSER … ~arena:* {' '.join(f'+{command}' for command in facts.denied)}",
+                f"ACL SETUSER … {self._pattern} {_permitting(facts.denied)}",
             ))  # fmt: skip
         if not self._url.is_loopback and not self._url.is_encrypted:
             found.append((
@@ -127,6 +145,15 @@ class Advice:
                 "use rediss://, or a tunnel",
             ))  # fmt: skip
         return found
+
+    def obstacle(self, facts: Facts) -> str | None:
+        """Why nothing can be published here, with a remedy; None when nothing is known of."""
+        if facts.is_replica:
+            return f"{self.place} is a read-only replica: give the URL of its primary"
+        needed = replace(facts, denied=tuple(each for each in facts.denied if each in PUBLISHING))
+        if not needed.denied:
+            return None
+        return ": ".join(next(each for each in self.risks(needed) if "permit" in each[0]))
 
     def refusal(self, error: BaseException) -> str:
         """Why the server cannot be used, with a remedy."""
@@ -140,7 +167,7 @@ class Advice:
         if isinstance(error, NoPermissionError):
             return (
                 f"{self.place} does not permit it ({_one_line(error)}): "
-                f"permit this user {ACL_RULES}"
+                f"permit this user {ACL_RULES.replace('~arena:*', self._pattern)}"
             )
         if isinstance(error, InvalidResponse):
             return f"{self.place} is no Redis server: give the host and port of one"
@@ -167,6 +194,10 @@ class Advice:
         return self.explain(error)
 
 
+def _permitting(commands: tuple[str, ...]) -> str:
+    return " ".join(f"+{command}" for command in commands)
+
+
 def is_transient(error: BaseException) -> bool:
     """Whether the same call may succeed later; the failed one may or may not have been executed."""
     if isinstance(error, AuthenticationError | NoPermissionError):
@@ -178,10 +209,15 @@ def is_transient(error: BaseException) -> bool:
 
 def is_mendable(error: BaseException) -> bool:
     """Whether the same call may succeed later, if need be once the user is permitted it."""
-    return is_transient(error) or _is_denied(error)
+    return is_transient(error) or is_denied(error)
 
 
-def _is_denied(error: BaseException) -> bool:
+def is_withheld(error: BaseException) -> bool:
+    """Whether the events of one run may be refused so, while those of others are taken."""
+    return is_denied(error) or _word(error) == "WRONGTYPE"
+
+
+def is_denied(error: BaseException) -> bool:
     return isinstance(error, NoPermissionError) or any(
         text in str(error) for text in _DENIED_IN_SCRIPT
     )

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from typing import Final
 
 from redis.exceptions import ResponseError
 
 from arena_tui.broker.protocol import Cursor
-from arena_tui.broker.redis.advice import is_mendable
+from arena_tui.broker.redis.advice import is_denied, is_mendable
 from arena_tui.broker.redis.codec import NO_CURSOR
 from arena_tui.broker.redis.link import Link
 from arena_tui.broker.redis.lookup import batched
-from arena_tui.broker.redis.scripts import BEAT, events_key, meta_key
+from arena_tui.broker.redis.scripts import BEAT
 from arena_tui.broker.redis.writer import Writer
 
 _WORD_KEPT_S: Final = 3_600
@@ -44,10 +45,20 @@ class Beats:
             await self._send(dict(some))
 
     async def _send(self, runs: dict[str, tuple[Cursor, bool]]) -> None:
+        try:
+            await self._send_at_once(runs)
+        except ResponseError as error:
+            if len(runs) == 1 or not is_denied(error):
+                raise
+            for run in runs.items():  # the keys of one may be all that is not permitted
+                with contextlib.suppress(ResponseError):
+                    await self._send_at_once(dict([run]))
+
+    async def _send_at_once(self, runs: dict[str, tuple[Cursor, bool]]) -> None:
         keys: list[str] = []
         words: list[str | int] = [_WORD_KEPT_S]
         for run_id, (at, ended) in runs.items():
-            keys += [meta_key(run_id), events_key(run_id)]
+            keys += [self._link.keys.meta(run_id), self._link.keys.events(run_id)]
             words += [run_id, *at, int(ended)]
         answers = await self._link.call(BEAT, keys, words)
         for (run_id, (at, ended)), answer in zip(runs.items(), answers, strict=True):

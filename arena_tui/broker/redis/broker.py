@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
@@ -31,9 +32,10 @@ from arena_tui.broker.redis.advice import FAILURES
 from arena_tui.broker.redis.beats import Beats
 from arena_tui.broker.redis.codec import NO_CURSOR
 from arena_tui.broker.redis.link import Link
+from arena_tui.broker.redis.names import claim
 from arena_tui.broker.redis.positions import RunPositions
 from arena_tui.broker.redis.reader import Reader
-from arena_tui.broker.redis.scripts import REAP, meta_key
+from arena_tui.broker.redis.scripts import REAP
 from arena_tui.broker.redis.watcher import Watcher
 from arena_tui.broker.redis.writer import Writer
 from arena_tui.broker.refused import Refused
@@ -44,7 +46,9 @@ from arena_tui.broker.timing import Timing
 from arena_tui.broker_url import BrokerUrl
 from arena_tui.codec import sealed
 from arena_tui.errors import BrokerError, RunClosedError, RunExistsError
-from arena_tui.events import Delivery, Event, Gap, RunEnd, RunStatus, check_run_id
+from arena_tui.events import Delivery, Event, RunEnd, RunStatus, check_run_id
+
+_log = logging.getLogger(__name__)
 
 
 class RedisBroker:
@@ -76,9 +80,9 @@ class RedisBroker:
         )
         self.warnings = self._ledger.warnings
         self._link = Link(url, self.warnings, timing)
-        self._writer = Writer(self._link, self.limits)
+        self._writer = Writer(self._link, self.limits, timing)
         self._beats = Beats(self._link, self._writer)
-        self._positions = RunPositions(self._ledger)
+        self._positions = RunPositions(self._ledger, self._link.keys)
         self._acks = Acks(self._link, self.limits, timing)
         self._arrived = asyncio.Event()
         self._watcher = Watcher(
@@ -97,6 +101,8 @@ class RedisBroker:
         if self._tasks:
             return
         facts = await self._link.check()
+        if not self._reading and (why := self._link.advice.obstacle(facts)):
+            raise BrokerError(why)
         for risk, advice in self._link.advice.risks(facts):
             self.warnings.add("server_risk", risk=risk, advice=advice)
         work = {"writer": self._writer.run}
@@ -124,6 +130,14 @@ class RedisBroker:
                 self._positions.follow(stream, Cursor(given, 0))
         return stream.info(self._clock(), HEARTBEAT_S)
 
+    async def claim(self, run_id: str) -> bool:
+        self._ledger.check_thread()
+        try:
+            return await claim(self._link, run_id)
+        except FAILURES as error:
+            _log.warning("run id %s is used unseen: %s", run_id, self._link.advice.explain(error))
+            return True
+
     async def publish(self, run_id: str, event: Event) -> int:
         if get_ident() != self._ledger.thread:
             self._ledger.check_thread()
@@ -148,18 +162,18 @@ class RedisBroker:
         replace: bool = False,
     ) -> Subscription:  # fmt: skip
         if not durable:
-            return self._ledger.subscribe(name, runs, start, durable, self._recover)
+            return self._ledger.subscribe(name, runs, start, durable, self._reader.recover)
         known_as = f"{self._own} {name}" if identity is None else identity or name
         missing = () if isinstance(start, str) else start.keys() & set(unfinished)
         subscription = self._ledger.subscribe(
-            name, runs, start, durable, self._recover, self._acks, known_as, missing, replace
+            name, runs, start, durable, self._reader.recover, self._acks, known_as, missing, replace
         )
         held = self._ledger.streams.values()
         self._acks.add(known_as, start, held, lasting=identity is not None)
         return subscription
 
     def stream(self, run_id: str, from_seq: int = 1) -> AsyncIterator[Delivery]:
-        return self._ledger.stream(run_id, from_seq, self._recover)
+        return self._ledger.stream(run_id, from_seq, self._reader.recover)
 
     async def close_run(
         self, run_id: str, status: RunStatus = "stopped", reason: str | None = None
@@ -170,15 +184,17 @@ class RedisBroker:
     async def settled(self, run_ids: Iterable[str], consumer: str | None = None) -> None:
         wanted = list(run_ids)
         if self._acks:
-            await self.arrived(wanted)
+            await self.flush(wanted)
             await self._ledger.settled(wanted, consumer)
 
     def lags(self, consumer: str) -> dict[str, int]:
         return self._ledger.lags(consumer)
 
-    async def arrived(self, run_ids: Iterable[str] | None = None) -> None:
-        """Return when all that this process published to these runs (None: all) can be read, or
-        the broker is closed."""
+    async def flush(self, run_ids: Iterable[str] | None = None) -> None:
+        """Return when all that this process published, of these runs (None: all), is on the server
+        and has been read here, or the broker is closed."""
+        if run_ids is None:
+            await self._writer.flush()
         wanted = [*self._writer.runs, *self._writer.closed] if run_ids is None else list(run_ids)
 
         def has_arrived(run_id: str) -> bool:
@@ -201,7 +217,8 @@ class RedisBroker:
         stream = self._ledger.get(run_id)
         if not stream.closed:
             raise BrokerError(f"run {run_id} is still open: close it first")
-        await self._link.retry("reap", lambda: self._link.call(REAP, [meta_key(run_id)], [run_id]))
+        keys = [self._link.keys.meta(run_id)]
+        await self._link.retry("reap", lambda: self._link.call(REAP, keys, [run_id]))
         self._writer.ended.pop(run_id, None)  # it is gone because it was to go
         if run_id in self._ledger.streams:
             self._ledger.reap(run_id)
@@ -219,7 +236,11 @@ class RedisBroker:
     async def stats(self) -> BrokerStats:
         stats = self._ledger.stats()
         return replace(
-            stats, link=self._link.problem, unsent=self.unsent, failures=self._link.failures.count
+            stats,
+            link=self._link.problem,
+            unsent=self.unsent,
+            refused=self._writer.late.refused,
+            failures=self._link.failures.count,
         )
 
     async def aclose(self) -> None:
@@ -235,18 +256,6 @@ class RedisBroker:
                     await self._acks.aclose()
             finally:
                 await self._link.aclose()
-
-    async def _recover(self, gap: Gap) -> tuple[list[Delivery], Gap | None]:
-        stream = self._ledger.streams.get(gap.run_id)
-        epochs = [] if stream is None else [end.epoch for end in stream.ended_streams]
-        epochs += [] if stream is None else [stream.log.epoch]
-        next_epoch = min((each for each in epochs if each > gap.epoch), default=gap.epoch + 1)
-        if gap.unknown and stream is not None and gap.epoch == stream.log.epoch:
-            return [gap], None  # should the stream come back, it is read on here
-        found, rest = await self._reader.recover(gap, next_epoch)
-        if gap.unknown and found and stream is not None:
-            self._ledger.count_unheld(stream, replace(gap, to_seq=found[-1].last_seq))
-        return found, rest
 
 
 def _furthest(writer: Writer, acks: Acks, run_id: str) -> Cursor:

@@ -7,7 +7,7 @@ import secrets
 
 from arena_tui.broker.protocol import Cursor, RunMeta
 from arena_tui.broker.redis.codec import NO_CURSOR
-from arena_tui.broker.redis.scripts import events_key, meta_key
+from arena_tui.broker.redis.scripts import Keys
 from arena_tui.broker.refused import Refused
 
 
@@ -28,6 +28,10 @@ class Job:
         self.refused = Refused()
         self.seq = 0
         self.answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def add(self, count: int) -> None:
+        """Wait for the answer to so many events more."""
+        self.waiting += count
 
     def resolve(self, count: int, error: Exception | None = None, seq: int = 0) -> None:
         """Record the answer to `count` events, and wake the caller after the last one."""
@@ -63,10 +67,10 @@ class PublishedRun:
 
     __slots__ = ("acked", "at", "keys", "meta", "next", "open", "producer")
 
-    def __init__(self, meta: RunMeta) -> None:
+    def __init__(self, meta: RunMeta, keys: Keys | None = None) -> None:
         self.producer = secrets.token_hex(8)
         self.meta = meta
-        self.keys = meta_key(meta.run_id), events_key(meta.run_id)
+        self.keys = (keys or Keys()).of(meta.run_id)
         self.at = NO_CURSOR
         self.acked = 0
         self.next = 1
@@ -125,6 +129,14 @@ class Call:
         self.jobs.append(job)
         self.payloads.append(payload)
         self.bytes += len(payload)
+
+    def accept(self, late: Job) -> None:
+        """Let callers of `publish_all` go on: what becomes of their events is told to `late`."""
+        for index, job in enumerate(self.jobs):
+            if not job.strict and job is not late:
+                job.resolve(1)
+                late.add(1)
+                self.jobs[index] = late
 
     def split(self, count: int, size: int) -> Call | None:
         """Keep at most `count` events of at most `size` bytes, but at least one; returns the

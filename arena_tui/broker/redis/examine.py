@@ -14,7 +14,6 @@ from msgspec import Struct
 from arena_tui.broker.redis.advice import FAILURES, Facts
 from arena_tui.broker.redis.link import Link
 from arena_tui.broker.redis.lookup import AT_ONCE, Row, consumers, look_up, runs_in_index
-from arena_tui.broker.redis.scripts import INDEX, acks_key
 from arena_tui.broker.timing import Timing
 from arena_tui.broker.warnings import Warnings
 from arena_tui.broker_url import BrokerUrl
@@ -123,7 +122,7 @@ async def _rows(link: Link) -> dict[str, Row]:
     """Every run in the index: epoch, seq, status, ms since its last sign of life."""
     rows: dict[str, Row] = {}
     after = b"-"
-    while entries := await link.command("XRANGE", INDEX, after, "+", "COUNT", AT_ONCE):
+    while entries := await link.command("XRANGE", link.keys.index, after, "+", "COUNT", AT_ONCE):
         after = b"(" + entries[-1][0]
         run_ids = runs_in_index(entries)
         found = await look_up(link, run_ids)
@@ -132,7 +131,7 @@ async def _rows(link: Link) -> dict[str, Row]:
 
 
 async def _store(link: Link, name: str, rows: dict[str, Row]) -> StoreSeen:
-    acks: dict[bytes, bytes] = await link.command("HGETALL", acks_key(name))
+    acks: dict[bytes, bytes] = await link.command("HGETALL", link.keys.acks(name))
     seconds, micros = await link.control.time()
     last = acks.pop(b"", None)
     lags = [0]
@@ -145,7 +144,7 @@ async def _store(link: Link, name: str, rows: dict[str, Row]) -> StoreSeen:
 
 async def _delivery(link: Link) -> tuple[float | None, str | None]:
     """Median of a few deliveries to a blocked reader, in ms; or why there was none."""
-    key = f"arena:doctor:{secrets.token_hex(8)}"
+    key = link.keys.doctor(secrets.token_hex(8))
     reader = link.client(_BLOCK_MS / 1_000 + 1)
     took = []
     try:

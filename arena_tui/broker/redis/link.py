@@ -15,9 +15,9 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import NoPermissionError, NoScriptError
 
-from arena_tui.broker.redis.advice import COMMANDS, FAILURES, Advice, Facts, is_transient
+from arena_tui.broker.redis.advice import FAILURES, Advice, Facts, is_transient
 from arena_tui.broker.redis.connection import Line
-from arena_tui.broker.redis.scripts import DENIED, SCRIPTS, Script
+from arena_tui.broker.redis.scripts import DENIED, SCRIPTS, Keys, Script
 from arena_tui.broker.tasks import Failures
 from arena_tui.broker.timing import Timing
 from arena_tui.broker.warnings import Warnings
@@ -36,6 +36,7 @@ class Link:
         clock: Monotonic seconds.
 
     Attributes:
+        keys: The names of the keys on this server.
         failures: Failures here, for no fault of the server: what would fail again is set aside.
         control: The connection for everything but publishing and reading events.
     """
@@ -48,6 +49,8 @@ class Link:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.advice = Advice(url)
+        self.keys = Keys(url.prefix)
+        self._scripts = {each: each.under(url.prefix) for each in SCRIPTS}
         self.failures = Failures(warnings)
         self._closing = False
         self._url = url
@@ -89,7 +92,7 @@ class Link:
             await self.control.ping()
             facts = await self._facts()
             await self._load()
-            denied: list[bytes] = await self.call(DENIED, args=COMMANDS)
+            denied: list[bytes] = await self.call(DENIED, args=self.advice.commands)
         except FAILURES as error:
             raise BrokerError(self.advice.refusal(error)) from None
         return replace(facts, denied=tuple(each.split()[0].decode() for each in denied))
@@ -116,21 +119,27 @@ class Link:
             product=product, version=version,
             memory=int(info.get("used_memory", 0)), memory_max=int(info.get("maxmemory", 0)),
             policy=str(info.get("maxmemory_policy", "")), aof=bool(info.get("aof_enabled")),
+            is_replica=info.get("role") == "slave" and bool(info.get("slave_read_only", 1)),
         )  # fmt: skip
 
     async def command(self, *words: str | bytes | int) -> Any:
         """Execute a command on the control connection."""
         return await self.control.execute_command(*words)  # type: ignore[no-untyped-call]
 
+    def sha(self, script: Script) -> str:
+        """Digest of the script as this server has it."""
+        return self._scripts[script].sha
+
     async def call(
         self, script: Script, keys: Sequence[str] = (), args: Sequence[str | int | bytes] = ()
     ) -> Any:
         """Run a script on the control connection, loading it if the server has lost it."""
+        sha = self.sha(script)
         try:
-            return await self.control.evalsha(script.sha, len(keys), *keys, *args)
+            return await self.control.evalsha(sha, len(keys), *keys, *args)
         except NoScriptError:
             await self._load()
-            return await self.control.evalsha(script.sha, len(keys), *keys, *args)
+            return await self.control.evalsha(sha, len(keys), *keys, *args)
 
     async def retry(
         self, role: str, work: Callable[[], Awaitable[T]], *, forever: bool = False
@@ -159,18 +168,21 @@ class Link:
 
     async def on_failure(self, role: str, error: BaseException, attempt: int) -> None:
         """Record a failure, and wait before the next attempt: exponential backoff with jitter."""
-        text = self.advice.explain(error)
-        if not self._problems:
-            self._down_since = self._clock()
-            self._warnings.add("link_down", why=text)
-        since, _ = self._problems.get(role, (self._clock(), ""))
-        self._problems[role] = since, text
+        self.note_failure(role, self.advice.explain(error))
         if isinstance(error, NoScriptError):
             with contextlib.suppress(*FAILURES):
                 await self._load()
                 return
         least, most = self._timing.backoff_s
         await asyncio.sleep(random.uniform(0.5, 1.0) * min(most, least * 2**attempt))
+
+    def note_failure(self, role: str, text: str) -> None:
+        """Record a failure, and warn of the first."""
+        if not self._problems:
+            self._down_since = self._clock()
+            self._warnings.add("link_down", why=text)
+        since, _ = self._problems.get(role, (self._clock(), ""))
+        self._problems[role] = since, text
 
     def on_success(self, role: str) -> None:
         """Clear the role's problem; announces recovery when it was the last one."""
@@ -187,7 +199,7 @@ class Link:
         await asyncio.gather(*map(_close, self._clients))
 
     async def _load(self) -> None:
-        for script in SCRIPTS:
+        for script in self._scripts.values():
             await self.control.script_load(script.text)
 
 

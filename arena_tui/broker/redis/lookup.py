@@ -7,7 +7,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 
 from arena_tui.broker.redis.codec import RawEntry
 from arena_tui.broker.redis.link import Link
-from arena_tui.broker.redis.scripts import CONSUMERS, LOOK, events_key, meta_key
+from arena_tui.broker.redis.scripts import LOOK
 
 AT_ONCE: Final = 1_000
 """Most entries, or runs, per query."""
@@ -22,14 +22,14 @@ async def look_up(link: Link, run_ids: Sequence[str], *, whole: bool = False) ->
     """Fetch one row per run; `whole` adds its metadata and the id of its oldest entry."""
     if not run_ids:
         return []
-    keys = [key for run_id in run_ids for key in (meta_key(run_id), events_key(run_id))]
+    keys = [key for run_id in run_ids for key in (link.keys.meta(run_id), link.keys.events(run_id))]
     rows: list[Row] = await link.call(LOOK, keys, [int(whole)])
     return rows
 
 
 async def consumers(link: Link) -> list[str]:
     """The durable consumers that the server knows, by identity."""
-    names: list[bytes] = await link.command("SMEMBERS", CONSUMERS)
+    names: list[bytes] = await link.command("SMEMBERS", link.keys.consumers)
     return sorted(name.decode(errors="replace") for name in names)
 
 

@@ -10,7 +10,7 @@ from arena_tui.broker.protocol import Cursor
 from arena_tui.broker.recent import Recent
 from arena_tui.broker.redis import findings
 from arena_tui.broker.redis.codec import NO_CURSOR
-from arena_tui.broker.redis.scripts import events_key
+from arena_tui.broker.redis.scripts import Keys
 from arena_tui.broker.starting import reset_gaps
 from arena_tui.broker.stream import RunStream
 from arena_tui.events import Gap
@@ -32,9 +32,9 @@ class RunPosition:
 
     __slots__ = ("after", "at", "gone_at", "key", "looked_at", "newest_epoch", "stream")
 
-    def __init__(self, stream: RunStream, at: Cursor) -> None:
+    def __init__(self, stream: RunStream, at: Cursor, key: str) -> None:
         self.stream = stream
-        self.key = events_key(stream.log.run_id)
+        self.key = key
         self.at = at
         self.after = b"%d-%d" % at
         self.looked_at = NO_CURSOR
@@ -81,11 +81,12 @@ class RunPositions:
         ended: Last cursors of runs recently read to their end.
     """
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, keys: Keys | None = None) -> None:
         self.read: dict[str, RunPosition] = {}
         self.gone: dict[str, RunPosition] = {}
         self.ended: Recent[str, Cursor] = Recent(_ENDED_KEPT)
         self._ledger = ledger
+        self._keys = keys or Keys()
         self._forgotten_epoch = 0  # newest epoch of a run evicted from `ended`
 
     def apply(self, position: RunPosition, finding: findings.Finding) -> None:
@@ -106,7 +107,8 @@ class RunPositions:
                 self.give_up(position, gap)
 
     def follow(self, stream: RunStream, at: Cursor) -> None:
-        self.read[stream.log.run_id] = RunPosition(stream, at)
+        run_id = stream.log.run_id
+        self.read[run_id] = RunPosition(stream, at, self._keys.events(run_id))
 
     def end(self, position: RunPosition) -> None:
         """Stop reading a run that has been read to its end."""

@@ -29,7 +29,6 @@ from arena_tui.broker.redis.codec import (
 from arena_tui.broker.redis.link import Link
 from arena_tui.broker.redis.lookup import AT_ONCE, look_up
 from arena_tui.broker.redis.positions import RunPosition, RunPositions
-from arena_tui.broker.redis.scripts import INDEX, events_key
 from arena_tui.broker.redis.watcher import Watcher
 from arena_tui.broker.timing import Timing
 from arena_tui.events import Delivery, Envelope, Gap, RunEnd
@@ -85,16 +84,31 @@ class Reader:
     async def catch_up(self) -> None:
         await self._watcher.catch_up(self._line)
 
-    async def recover(self, gap: Gap, next_epoch: int) -> tuple[list[Delivery], Gap | None]:
-        """See `Recover`. A reset is filled with everything before the stream of `next_epoch`: the
-        rest of its own stream and any foreign entries. An empty one, and one of unknown length, is
-        returned after these."""
+    async def recover(self, gap: Gap) -> tuple[list[Delivery], Gap | None]:
+        """See `Recover`."""
+        stream = self._ledger.streams.get(gap.run_id)
+        epochs = [] if stream is None else [end.epoch for end in stream.ended_streams]
+        epochs += [] if stream is None else [stream.log.epoch]
+        next_epoch = min((each for each in epochs if each > gap.epoch), default=gap.epoch + 1)
+        if gap.unknown and stream is not None and gap.epoch == stream.log.epoch:
+            return [gap], None  # should the stream come back, it is read on here
+        found, rest = await self._fetch(gap, next_epoch)
+        if gap.unknown and found and stream is not None:
+            self._ledger.count_unheld(stream, replace(gap, to_seq=found[-1].last_seq))
+        return found, rest
+
+    async def _fetch(self, gap: Gap, next_epoch: int) -> tuple[list[Delivery], Gap | None]:
+        """What the server has of a gap. A reset is filled with everything before the stream of
+        `next_epoch`: the rest of its own stream and any foreign entries. An empty one, and one of
+        unknown length, is returned after these."""
         first, last = f"{gap.epoch}-{gap.from_seq}", f"{gap.epoch}-{gap.to_seq}"
         ends_stream = gap.reason in ("reset", "unknown")
         if ends_stream:
             last = f"({next_epoch}-0"
         entries = await self._link.retry(
-            "fetch", lambda: self._range(events_key(gap.run_id), first, last), forever=True
+            "fetch",
+            lambda: self._range(self._link.keys.events(gap.run_id), first, last),
+            forever=True,
         )
         found = fill_gap(entries, gap)
         seq = found[-1].last_seq if found else gap.from_seq - 1
@@ -120,13 +134,14 @@ class Reader:
     async def _poll(self) -> None:
         positions = {position.key.encode(): position for position in self._positions.read.values()}
         count = max(_PER_RUN, _REPLY_EVENTS // (len(positions) + 1))
+        index = self._link.keys.index
         reply = await self._line.ask(
             "XREAD", "COUNT", count, "BLOCK", self._block_ms, "STREAMS",
-            *positions, INDEX, *[each.after for each in positions.values()], self._watcher.index,
+            *positions, index, *[each.after for each in positions.values()], self._watcher.index,
         )  # fmt: skip
         taken = 0
         for key, entries in reply or ():
-            if key == INDEX.encode():
+            if key == index.encode():
                 await self._watcher.take_index(entries)
                 continue
             position = positions[key]

@@ -18,7 +18,7 @@ from arena_tui.broker.redis.findings import Seen, find_end, find_missing, find_s
 from arena_tui.broker.redis.link import Link
 from arena_tui.broker.redis.lookup import AT_ONCE, Row, batched, look_up, runs_in_index
 from arena_tui.broker.redis.positions import RunPosition, RunPositions
-from arena_tui.broker.redis.scripts import INDEX, RENEW, meta_key
+from arena_tui.broker.redis.scripts import RENEW
 from arena_tui.broker.starting import Origin
 from arena_tui.broker.stream import RunStream
 from arena_tui.broker.timing import Timing
@@ -79,13 +79,13 @@ class Watcher:
     async def catch_up(self, line: Line) -> None:
         """Discover the runs on the server, and check the known ones; after a (re)connect."""
         newest = parse_id(self.index)
-        entries = await line.ask("XREVRANGE", INDEX, "+", "-", "COUNT", 1)
+        entries = await line.ask("XREVRANGE", self._link.keys.index, "+", "-", "COUNT", 1)
         if not entries or parse_id(entries[0][0]) < newest:
             self.index = b"0-0"  # the index was lost, or recreated under an earlier clock
         await self._look(list(self._positions.read.values()))
         while True:
             start = f"({self.index.decode()}"
-            entries = await line.ask("XRANGE", INDEX, start, "+", "COUNT", AT_ONCE)
+            entries = await line.ask("XRANGE", self._link.keys.index, start, "+", "COUNT", AT_ONCE)
             if not entries:
                 self._caught_up = True
                 return
@@ -175,7 +175,9 @@ class Watcher:
         position.stream.on_alive(self._ledger.clock() - seen.silent_s)
         newest = max(position.at, self._furthest(position.run_id))
         if newest > seen.at:
-            await self._link.call(RENEW, (meta_key(position.run_id), position.key), newest)
+            await self._link.call(
+                RENEW, (self._link.keys.meta(position.run_id), position.key), newest
+            )
         elif position.at < seen.at and position.at == position.looked_at:
             await self._look_at_stalled(position, seen)
         end = find_end(position.at, position.newest_epoch, seen)

@@ -8,6 +8,7 @@ retried until answered, and the server drops duplicates (see `APPEND`).
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import secrets
 from collections import deque
@@ -15,17 +16,17 @@ from collections.abc import Sequence
 from itertools import repeat
 from typing import Any
 
-from redis.exceptions import RedisError
-
 from arena_tui.broker.protocol import Cursor, Limits, Outgoing, RunMeta
 from arena_tui.broker.recent import Recent
-from arena_tui.broker.redis.advice import FAILURES, is_mendable
+from arena_tui.broker.redis.advice import FAILURES, is_denied, is_mendable, is_withheld
 from arena_tui.broker.redis.calls import Call, Job, PublishedRun
 from arena_tui.broker.redis.codec import NO_CURSOR, encode_meta
-from arena_tui.broker.redis.connection import Command
+from arena_tui.broker.redis.exchange import exchange, opening_of
 from arena_tui.broker.redis.link import Link
-from arena_tui.broker.redis.scripts import APPEND, CLOSED, INDEX, NO_RUN, OPEN, events_key, meta_key
+from arena_tui.broker.redis.scripts import CLOSED, NO_RUN, OPEN
+from arena_tui.broker.redis.withheld import Withheld
 from arena_tui.broker.refused import Refused
+from arena_tui.broker.timing import Timing
 from arena_tui.errors import BrokerError, RunClosedError, UnknownRunError
 from arena_tui.events import Event, RunEnd, RunStart
 
@@ -54,18 +55,24 @@ class Writer:
         runs: The open runs this producer has published to, by run id.
         closed: Newest cursor of recently ended ones, by run id.
         ended: Those of them that this producer ended, as long as the server may yet lose them.
+        late: What becomes of events that `publish_all` did not wait for.
     """
 
-    def __init__(self, link: Link, limits: Limits) -> None:
+    def __init__(self, link: Link, limits: Limits, timing: Timing | None = None) -> None:
         self._link = link
         self._capacity = limits.capacity
+        self._keys = link.keys
         self._line = link.line()
         self._queue: deque[tuple[Job, Outgoing]] = deque()
         self._has_work = asyncio.Event()
+        self._taken = asyncio.Event()
         self.runs: dict[str, PublishedRun] = {}
         self.closed: Recent[str, Cursor] = Recent(_CLOSED_KEPT)
         self.ended: Recent[str, Cursor] = Recent(_ENDED_KEPT)
         self._calls: list[Call] = []
+        self._withheld = Withheld(timing or Timing())
+        self.late = Job(0, strict=False)
+        self._told: Recent[str, None] = Recent(_ENDED_KEPT)
         self._share = 1.0
         self._singly = 0  # events still to be sent one by one
         self._closed = False
@@ -73,7 +80,14 @@ class Writer:
     @property
     def unsent(self) -> int:
         """Events accepted and not yet acknowledged by the server."""
-        return len(self._queue) + sum(len(call.payloads) for call in self._calls)
+        pending = sum(len(call.payloads) for call in self._calls)
+        return len(self._queue) + pending + self._withheld.events
+
+    async def flush(self) -> None:
+        """Return when no event is withheld any more that `publish_all` did not wait for."""
+        while self.late.waiting and not self._closed:
+            self._taken.clear()
+            await self._taken.wait()
 
     def newest(self, run_id: str) -> Cursor | None:
         """Cursor of this producer's newest acknowledged event in the run."""
@@ -84,27 +98,28 @@ class Writer:
     async def open(self, meta: RunMeta, epoch: int | None) -> int | None:
         """Create the run; returns its epoch, or None when a run of that id exists."""
         nonce = secrets.token_hex(8)
-        keys = (meta_key(meta.run_id), events_key(meta.run_id), INDEX)
+        keys = (*self._keys.of(meta.run_id), self._keys.index)
         args = (meta.run_id, encode_meta(meta), nonce, epoch or 0, 0, 0)
         opened, given = await self._link.retry("open", lambda: self._link.call(OPEN, keys, args))
         if not opened:
             return None
         self.closed.pop(meta.run_id, None)
         self.ended.pop(meta.run_id, None)
-        self.runs.setdefault(meta.run_id, PublishedRun(meta)).on_opened(meta)
+        self.runs.setdefault(meta.run_id, PublishedRun(meta, self._keys)).on_opened(meta)
         return int(given)
 
     async def open_again(self, run_id: str) -> None:
         """Open a run that the server has lost, recording there how far it had come."""
         if run := self.runs.get(run_id):
-            await self._link.call(OPEN, (*run.keys, INDEX), _opening(run))
+            await self._link.call(OPEN, (*run.keys, self._keys.index), opening_of(run))
 
     async def publish(self, run_id: str, event: Event, raw: bytes) -> int:
         """Publish one event; returns its seq.
 
         When cancelled, the event may or may not be published.
         """
-        self._check_open()
+        if self._closed:
+            raise _closed()
         job = Job(1, strict=True)
         self._queue.append((job, (run_id, event, raw)))
         self._has_work.set()
@@ -112,7 +127,8 @@ class Writer:
         return job.seq
 
     async def publish_all(self, batch: Sequence[Outgoing]) -> Refused:
-        self._check_open()
+        if self._closed:
+            raise _closed()
         if not batch:
             return Refused()
         job = Job(len(batch), strict=False)
@@ -125,10 +141,7 @@ class Writer:
         attempt = 0
         while True:
             while not self._calls:
-                if not self._queue:
-                    self._has_work.clear()
-                    await self._has_work.wait()
-                self._calls = self._dequeue()
+                self._calls = self._withheld.due() or await self._next_calls()
             portion: list[Call] = []
             try:
                 portion = self._next_portion()
@@ -138,6 +151,8 @@ class Writer:
             else:
                 if not attempt:
                     self._singly = max(0, self._singly - 1)
+            if not self.late.waiting:
+                self._taken.set()
 
     def note_closed(self, run_id: str) -> None:
         """Publish nothing more to a run: it has ended."""
@@ -147,10 +162,25 @@ class Writer:
     def fail_pending(self) -> None:
         """Stop accepting events, and fail every waiting caller."""
         self._closed = True
+        self._taken.set()
         error = _closed()
-        waiting = {job for call in self._calls for job in call.jobs}
+        waiting = {job for call in self._calls for job in call.jobs} - {self.late}
         for job in waiting | {job for job, _ in self._queue}:
             job.fail(error)
+
+    async def _next_calls(self) -> list[Call]:
+        """Wait for what to send next; empty when something withheld is to be tried again."""
+        if not self._queue or self._withheld.is_full:
+            self._has_work.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._has_work.wait(), self._withheld.next_in_s)
+            return []
+        calls = self._dequeue()
+        for call in calls:
+            if call.run.meta.run_id in self._withheld:
+                call.accept(self.late)
+                self._withheld.add(call)
+        return [call for call in calls if call.run.meta.run_id not in self._withheld]
 
     def _dequeue(self) -> list[Call]:
         """Dequeue as many events as one script call may carry, grouped by run."""
@@ -163,12 +193,13 @@ class Writer:
             size += len(raw)
             try:
                 call = calls.get(run_id)
-                if run_id in self.closed or (call is not None and call.ends):
+                ends = self._withheld.ends(run_id) if call is None else call.ends
+                if run_id in self.closed or ends:
                     raise RunClosedError(run_id)
                 if call is None:
                     run = self.runs.get(run_id)
                     if run is None:
-                        run = self.runs[run_id] = PublishedRun(RunMeta(run_id=run_id))
+                        run = self.runs[run_id] = PublishedRun(RunMeta(run_id=run_id), self._keys)
                     call = calls[run_id] = Call(run)
                 if type(event) is RunStart:
                     call.run.on_start(RunMeta.of(run_id, event))
@@ -200,15 +231,13 @@ class Writer:
             portion.append(call)
         return portion
 
-    def _check_open(self) -> None:
-        if self._closed:
-            raise _closed()
-
     def _refuse(self, jobs: Sequence[Job], error: Exception) -> None:
         """Give up one event of each of these callers, and tell them."""
         for job in jobs:
             job.resolve(1, error)
-        if untold := sum(not job.strict for job in jobs):
+        untold = sum(not job.strict for job in jobs)
+        if untold and str(error) not in self._told:
+            self._told[str(error)] = None
             _log.error("%d events refused: %s", untold, error)
 
     def _give_up(self, call: Call, error: BrokerError) -> None:
@@ -243,16 +272,22 @@ class Writer:
         failure: BaseException | None = None
         answers: list[Any] = []
         try:
-            answers = await self._send(calls)
+            answers = await exchange(self._link, self._line, calls, self._capacity)
         except FAILURES as error:
             # On a link or server too slow for the timeout, send smaller calls.
             self._share = max(_SHARE_MIN, self._share * _SHRINK)
             failure = error
         for call, answer in zip(calls, answers, strict=False):
-            if isinstance(answer, FAILURES) and is_mendable(answer):
+            if isinstance(answer, FAILURES) and is_withheld(answer):
+                self._withhold(call, answer)
+            elif isinstance(answer, FAILURES) and is_mendable(answer):
                 failure = answer
-            elif self._resolve(call, answer):
-                self._calls.remove(call)
+            else:
+                if call.run.meta.run_id in self._withheld:
+                    self._calls += self._withheld.release(call.run.meta.run_id)
+                    self._link.on_success(call.run.meta.run_id)
+                if self._resolve(call, answer):
+                    self._calls.remove(call)
         if failure is not None:
             await self._link.on_failure("writer", failure, attempt)
             return attempt + 1
@@ -260,28 +295,18 @@ class Writer:
         self._share = min(1.0, self._share * _GROW)
         return 0
 
-    async def _send(self, calls: Sequence[Call]) -> list[Any]:
-        """One answer per call: the row the script returned, or the error it raised."""
-        opening = [call for call in calls if call.may_open and not call.run.open]
-        commands: list[Command] = []
-        for run in (call.run for call in opening):
-            commands.append(("EVALSHA", OPEN.sha, 3, *run.keys, INDEX, *_opening(run)))
-        keys: list[str] = []
-        words: list[str | int | bytes] = [self._capacity]
-        for call in calls:
-            run, payloads = call.run, call.payloads
-            keys += run.keys
-            words += [run.producer, *run.at, run.acked, run.next, int(call.ends), len(payloads)]
-            words += payloads
-        commands.append(("EVALSHA", APPEND.sha, len(keys), *keys, *words))
-        *opened, rows = await self._line.exchange(commands)
-        answers: list[Any] = [rows] * len(calls) if isinstance(rows, RedisError) else rows
-        refusals = {
-            call.run: refusal
-            for call, refusal in zip(opening, opened, strict=True)
-            if isinstance(refusal, RedisError)
-        }
-        return [refusals.get(call.run, answer) for call, answer in zip(calls, answers, strict=True)]
+    def _withhold(self, call: Call, error: BaseException) -> None:
+        """Let a run's calls wait that the server refuses for now, or give them up in the end."""
+        run_id = call.run.meta.run_id
+        of_run = [each for each in self._calls if each.run is call.run]
+        self._calls = [each for each in self._calls if each.run is not call.run]
+        for each in of_run:
+            each.accept(self.late)
+        self._withheld.hold(of_run)
+        self._link.note_failure(run_id, f"{self._link.advice.explain(error)} (run {run_id})")
+        refusal = BrokerError(f"the server refused events of run {run_id}: {error}")
+        for each in self._withheld.given_up(run_id, everywhere=is_denied(error)):
+            self._give_up(each, refusal)
 
     def _resolve(self, call: Call, answer: Any) -> bool:
         """Apply the server's answer; returns False when the call must be sent again."""
@@ -307,11 +332,6 @@ class Writer:
             self.ended[run_id] = run.at
         call.finish(seq)
         return True
-
-
-def _opening(run: PublishedRun) -> tuple[str | int | bytes, ...]:
-    """Arguments of `OPEN` for a run that may exist; else it goes on where this producer was."""
-    return run.meta.run_id, encode_meta(run.meta), "", 0, *run.at
 
 
 def _closed() -> BrokerError:

@@ -61,7 +61,7 @@ async def test_a_second_consumer_takes_back_no_ack_of_the_first(
     epoch = (await broker.open_run(RunMeta(run_id="a"))).epoch
     for _ in range(3):
         await broker.publish("a", LogEvent())
-    await broker.arrived()
+    await broker.flush()
     first = broker.subscribe("first", start={"a": Cursor(epoch, 1)}, durable=True)
     first.ack({"a": Cursor(epoch, 3)})
 
@@ -81,7 +81,7 @@ async def test_an_ack_speaks_for_no_event_that_is_not_there_yet(
     newer = (await broker.open_run(RunMeta(run_id="b"))).epoch
     for run_id in "aab":
         await broker.publish(run_id, LogEvent())
-    await broker.arrived()
+    await broker.flush()
 
     one = broker.subscribe("one", durable=True)
     one.ack({"a": Cursor(epoch, 1_000), "b": Cursor(newer + 1, 1), "unknown": Cursor(epoch, 1)})
@@ -119,7 +119,7 @@ async def test_a_running_consumer_that_was_forgotten_holds_no_run_that_it_has(
     one, two = (broker.subscribe(name, durable=True) for name in ("one", "two"))
     epoch = (await broker.open_run(RunMeta(run_id="a"))).epoch
     await broker.close_run("a")
-    await broker.arrived()
+    await broker.flush()
     one.ack({"a": Cursor(epoch, 1)})
     await until(lambda: client.hexists(acks_key("one"), "a"))
     forgetting = RedisBroker(BrokerUrl(redis_url), reading=False) if elsewhere else broker

@@ -22,7 +22,7 @@ async def test_a_run_that_was_reaped_is_not_taken_for_lost(redis_url: str) -> No
     await broker.start()
     await broker.open_run(RunMeta(run_id="a"))
     await broker.close_run("a")
-    await broker.arrived()
+    await broker.flush()
     await broker.reap("a")
 
     await broker.heartbeat([])

@@ -60,7 +60,7 @@ async def test_a_recorder_without_a_store_is_owed_what_was_published_while_it_wa
 
     for _ in range(20):
         await broker.publish("a", LogEvent())
-    await broker.arrived()
+    await broker.flush()
     other.ack({"a": Cursor(epoch, 25)})
     await until(lambda: f"{epoch}-25" in acked(client, "a"))
     client.eval(SWEEP.text, 0, FEW.retain, 1_000, 300, 3_600, 900, "-", 9)
@@ -121,7 +121,7 @@ async def test_a_consumer_that_has_left_is_known_until_it_is_forgotten(
     epoch = (await broker.open_run(RunMeta(run_id="a"))).epoch
     for _ in range(9):
         await broker.publish("a", LogEvent())
-    await broker.arrived()
+    await broker.flush()
     left.ack({"a": Cursor(epoch, 2)})
     other.ack({"a": Cursor(epoch, 9)})
     left.close()

@@ -171,10 +171,10 @@ async def test_closing_releases_who_waits_for_a_run_that_is_never_found(redis_ur
         client.xadd(INDEX, {"run": "nobody"}, id="9999999999999-0")
         await broker.start()
         await broker.publish_all([("a", *sealed(LogEvent()))])
-        await broker.arrived()
+        await broker.flush()
         client.delete(INDEX)  # new entries have smaller ids than the newest one read
     await broker.publish_all([("b", *sealed(LogEvent()))])
-    waiting = asyncio.create_task(broker.arrived())
+    waiting = asyncio.create_task(broker.flush())
     await asyncio.sleep(0)
     assert not waiting.done()
 
@@ -201,7 +201,7 @@ async def test_a_stream_that_something_else_has_taken_the_place_of_is_gone_once(
     await broker.start()
     await broker.open_run(RunMeta(run_id="a"))
     await broker.publish("a", LogEvent())
-    await broker.arrived()
+    await broker.flush()
 
     with redis.Redis.from_url(redis_url) as client:
         client.delete(events_key("a"))

@@ -87,7 +87,7 @@ class WriterMachine(RuleBasedStateMachine):
     async def open(self) -> None:
         self.link = UnreliableLink(BrokerUrl(self.at), Warnings(), TIMING)
         await self.link.check()
-        self.writer = Writer(self.link, Limits())
+        self.writer = Writer(self.link, Limits(), TIMING)
         self.task = asyncio.create_task(self.writer.run())
 
     @rule(
@@ -128,9 +128,11 @@ class WriterMachine(RuleBasedStateMachine):
             self.sent[run_id].append(number)
             numbers[run_id].add(number)
             outgoing.append((run_id, *sealed(LogEvent(text=f"{number} ".ljust(size, "x")))))
+        before = self.writer.late.refused.events
         refused = await self.writer.publish_all(outgoing)
+        await self.writer.flush()
         self.refused += refused.events
-        if not refused:
+        if not refused and self.writer.late.refused.events == before:
             for run_id in RUNS:
                 self.acknowledged[run_id] |= numbers[run_id]
 
@@ -147,7 +149,7 @@ class WriterMachine(RuleBasedStateMachine):
             assert kept == sorted(set(kept))
             assert self.acknowledged[run_id] <= set(kept)
             missing += len(sent) - len(kept)
-        assert missing <= self.refused
+        assert missing <= self.refused + self.writer.late.refused.events
 
 
 @pytest.mark.parametrize("server", BACKENDS[1:])

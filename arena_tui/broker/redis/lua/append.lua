@@ -54,6 +54,9 @@ local function append(meta, events, at)
         end
     end
     done = math.max(0, done)
+    -- Before the events: a user who may not record them must not append them either, or they would
+    -- be appended again.
+    redis.call('HSET', meta, 'alive', alive)
 
     local prefix = int(epoch) .. '-'
     local failed
@@ -75,8 +78,8 @@ local function append(meta, events, at)
     end
     if added > 0 then
         local newest = int(seq)
-        redis.call('HSET', meta, 'seq', newest, 'alive', alive,
-                   producer, int(first + done + added - 1) .. ' ' .. prefix .. newest)
+        redis.call('HSET', meta, 'seq', newest, producer,
+                   int(first + done + added - 1) .. ' ' .. prefix .. newest)
     end
     if failed then
         return failed

@@ -1,0 +1,60 @@
+"""Gives each run an id of its own: the one that is wanted, or the next one that is free."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import count
+from typing import TYPE_CHECKING
+
+from arena_tui.broker.protocol import BrokerProtocol
+from arena_tui.events import RUN_ID_MAX_CHARS, check_run_id
+from arena_tui.producers.sink import MultiRunBrokerSink
+
+if TYPE_CHECKING:
+    from arena_tui.store.history import History
+
+
+class Names:
+    """See the module. Belongs to the broker's loop.
+
+    An id is taken while a run of it goes on, and after one of it has ended, as far as this process,
+    the broker or the store remembers. A run whose producer is gone without having ended it goes on.
+    """
+
+    def __init__(
+        self,
+        broker: BrokerProtocol,
+        sink: MultiRunBrokerSink,
+        history: Callable[[], History | None],
+    ) -> None:
+        self._broker = broker
+        self._sink = sink
+        self._history = history
+
+    async def claim(self, wanted: str) -> str:
+        """The id for a new run: `wanted`, else `wanted-2` and so on, which is warned of.
+
+        While the server does not answer, `wanted` is given unseen: a game is not kept waiting.
+        """
+        check_run_id(wanted)
+        for number in count(1):
+            run_id = wanted if number == 1 else _numbered(wanted, number)
+            if await self._is_free(run_id) and await self._broker.claim(run_id):
+                break
+        if run_id != wanted:
+            self._broker.warnings.add("run_renamed", run_id, wanted=wanted)
+        return run_id
+
+    async def _is_free(self, run_id: str) -> bool:
+        """Whether neither this process nor the store has a run of this id; one in the store whose
+        producer died before its end goes on."""
+        history = self._history()
+        if self._sink.knows(run_id):
+            return False
+        ended = "run_id = ? AND ended_at IS NOT NULL"
+        return history is None or not await history.count(ended, [run_id])
+
+
+def _numbered(wanted: str, number: int) -> str:
+    end = f"-{number}"
+    return wanted[: RUN_ID_MAX_CHARS - len(end)] + end
