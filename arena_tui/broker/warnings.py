@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
@@ -11,6 +10,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from arena_tui.broker.forked import ForkLock
 from arena_tui.broker.warned import Code, Figure, Warned
 
 _KEPT: Final = 20
@@ -30,7 +30,7 @@ class Warnings:
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
-        self._lock = threading.Lock()
+        self._lock = ForkLock()
         self._number = 0
         self._counts: Counter[Code] = Counter()
         self._kept: dict[Code, deque[Warned]] = {}

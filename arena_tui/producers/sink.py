@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 
 from msgspec import Struct
@@ -18,6 +18,7 @@ from arena_tui.codec import sealed
 from arena_tui.errors import BrokerError, RunClosedError
 from arena_tui.events import ErrorEvent, Event, RunEnd, check_run_id
 from arena_tui.producers.fifo import Fifo
+from arena_tui.producers.heir import Heir, Successor
 from arena_tui.producers.pacing import StorePacing
 from arena_tui.producers.run import Run
 
@@ -98,7 +99,8 @@ class MultiRunBrokerSink:
         self._closing: asyncio.Task[None] | None = None
         self._refused = Refused()
         self._failures = Failures(broker.warnings)
-        self.run = partial(Run, self.emit, room=self.room)
+        self.run: Callable[..., Run] = partial(Run, self.emit, room=self.room)
+        self._heir: Heir | None = None
         self._tasks = [
             self._loop.create_task(self._write(), name="sink writer"),
             self._loop.create_task(self._beat(), name="sink heartbeat"),
@@ -118,6 +120,8 @@ class MultiRunBrokerSink:
             BrokerError: The sink is closed, or full and called on the loop's own thread without
                 awaiting `room` before.
         """
+        if self._heir is not None:
+            return self._heir.emit(run_id, event, owned)
         event, raw = sealed(event)
         fifo = self._fifo
         if len(fifo) >= fifo.bound:
@@ -133,6 +137,7 @@ class MultiRunBrokerSink:
         if not self._signalled:
             self._signalled = True
             self._loop.call_soon_threadsafe(self._signal)
+        return None
 
     async def room(self) -> None:
         """Wait until there is room; await it, on any loop, before emitting from a coroutine.
@@ -144,11 +149,19 @@ class MultiRunBrokerSink:
         Raises:
             BrokerError: The sink is closed.
         """
+        if self._heir is not None:
+            return await self._heir.room()
         await self._fifo.room()
         if self._fifo.closed:
             raise _closed()
         if threading.get_ident() == self._loop_thread:
             self._granted = self._fifo.bound
+        return None
+
+    def hand_over(self, successor: Callable[[], Successor]) -> None:
+        """In a forked child, which has no loop of this: do all else through its successor."""
+        self._heir = Heir(successor, self._open, self.ended)
+        self.run = self._heir.run
 
     def disown(self, run_ids: Iterable[str]) -> None:
         """Only forward these runs from now on, so that closing leaves them to other producers."""
@@ -157,6 +170,8 @@ class MultiRunBrokerSink:
 
     def is_open(self, run_id: str) -> bool:
         """Whether the run was opened through this sink and has not ended."""
+        if self._heir is not None:
+            return self._heir.is_open(run_id)
         return run_id in self._open
 
     def close_all(self) -> None:
