@@ -97,6 +97,8 @@ class MultiRunBrokerSink:
         self._granted = 0  # events that the loop's thread may queue though it is full
         self._signalled = False
         self._closing: asyncio.Task[None] | None = None
+        self._end_reason = "its producer shut down"
+        self._exit_code: int | None = None
         self._refused = Refused()
         self._failures = Failures(broker.warnings)
         self.run: Callable[..., Run] = partial(Run, self.emit, room=self.room)
@@ -133,7 +135,7 @@ class MultiRunBrokerSink:
         self._append((run_id, event, raw))
         # Checked after the append: a thread that reads False here queued before `_end_runs` did.
         if fifo.closed:
-            raise _closed()
+            raise _closed(self._exit_code)
         if not self._signalled:
             self._signalled = True
             self._loop.call_soon_threadsafe(self._signal)
@@ -153,7 +155,7 @@ class MultiRunBrokerSink:
             return await self._heir.room()
         await self._fifo.room()
         if self._fifo.closed:
-            raise _closed()
+            raise _closed(self._exit_code)
         if threading.get_ident() == self._loop_thread:
             self._granted = self._fifo.bound
         return None
@@ -162,6 +164,11 @@ class MultiRunBrokerSink:
         """In a forked child, which has no loop of this: do all else through its successor."""
         self._heir = Heir(successor, self._open, self.ended)
         self.run = self._heir.run
+
+    def interrupt(self, reason: str, code: int) -> None:
+        """The process is to end: closing ends open runs for this reason, and once it is closed,
+        who emits or waits for room is ended by SystemExit with this code. Takes no lock."""
+        self._end_reason, self._exit_code = reason, code
 
     def disown(self, run_ids: Iterable[str]) -> None:
         """Only forward these runs from now on, so that closing leaves them to other producers."""
@@ -212,7 +219,7 @@ class MultiRunBrokerSink:
 
     def _open_run(self, run_id: str, owned: bool) -> None:
         if self._fifo.closed:
-            raise _closed()
+            raise _closed(self._exit_code)
         if run_id in self.ended:
             raise RunClosedError(run_id)
         check_run_id(run_id)
@@ -230,7 +237,7 @@ class MultiRunBrokerSink:
                 "the sink is full and its loop cannot wait: await room(), or emit from a thread"
             )
         if self._fifo.closed:
-            raise _closed()
+            raise _closed(self._exit_code)
 
     async def _close(self, publish: bool) -> None:
         self._fifo.close()
@@ -251,7 +258,7 @@ class MultiRunBrokerSink:
                 run_id, owned = self._open.popitem()
                 if owned:
                     self.ended[run_id] = True
-                    event = RunEnd(status="stopped", reason="its producer shut down")
+                    event = RunEnd(status="stopped", reason=self._end_reason)
                     self._fifo.append((run_id, *sealed(event)))
             self._signal()
             await self._drained.wait()
@@ -298,5 +305,7 @@ class MultiRunBrokerSink:
             await asyncio.sleep(HEARTBEAT_S)
 
 
-def _closed() -> BrokerError:
+def _closed(exit_code: int | None) -> BaseException:
+    if exit_code is not None:
+        return SystemExit(exit_code)
     return BrokerError("the broker is closed: nothing more can be published")

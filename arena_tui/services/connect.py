@@ -7,6 +7,7 @@ import atexit
 import logging
 import multiprocessing
 import os
+import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -24,7 +25,7 @@ from arena_tui.events import AgentInfo
 from arena_tui.producers.run import Run
 from arena_tui.producers.sink import MultiRunBrokerSink
 from arena_tui.services.consumption import Consumption
-from arena_tui.services.ending import forget_handlers
+from arena_tui.services.ending import Termination, forget_handlers
 from arena_tui.services.runtime import Runtime
 from arena_tui.services.shared import Shared
 
@@ -57,6 +58,7 @@ class Arena:
 
     async def __aexit__(self, *_: object) -> None:
         await asyncio.to_thread(self.close)
+        PROCESS.settle_signals()
 
     def run(
         self, game: str, agents: str | AgentInfo | Sequence[str | AgentInfo] = (), *,
@@ -153,6 +155,7 @@ class Connections:
         self._held: list[Shared] = []
         self._offered: Shared | None = None
         self._inherited: set[Shared] = set()
+        self._termination = Termination(self._is_idle, self._terminate)
         os.register_at_fork(after_in_child=self._begin_child)
 
     @property
@@ -207,6 +210,23 @@ class Connections:
 
     def close_forgotten(self) -> None:
         """Close the runtimes still open at exit; failures are logged."""
+        self._close_all()
+        self._termination.finish()
+
+    def settle_signals(self) -> None:
+        """Take back what the last connection leaves; to be called in the main thread."""
+        if self._is_idle():
+            self._termination.take_back()
+
+    def _is_idle(self) -> bool:
+        return not any(each.is_open for each in self._held)
+
+    def _terminate(self) -> None:
+        for each in list(self._held):
+            each.interrupt("SIGTERM", 128 + signal.SIGTERM)
+        self._close_all()
+
+    def _close_all(self) -> None:
         for each in list(self._held):
             try:
                 self._close(each)
@@ -239,9 +259,11 @@ class Connections:
         finally:
             if shared in self._held:
                 self._held.remove(shared)
+            self.settle_signals()
 
     def _close_at_exit(self) -> None:
         """Have what is open closed at exit, in whichever way this process ends."""
+        self._termination.install()
         # Only now that DuckDB is imported: exit handlers run last to first, and those of DuckDB
         # end its queries.
         atexit.unregister(self.close_forgotten)
@@ -252,6 +274,7 @@ class Connections:
 
     def _begin_child(self) -> None:
         """In a forked child, leave what is open to the parent, which has its loops and its file."""
+        self._termination.begin_child()
         if self._offered is not None and self._offered not in self._held:
             self._held.append(self._offered)
             forget_handlers()

@@ -72,6 +72,11 @@ class Shared:
             assert self._runtime is not None
             return self._runtime.sink
 
+    @property
+    def is_open(self) -> bool:
+        """Whether something of its own is open, or being closed."""
+        return self._loop is not None
+
     def open(self, consumers: Sequence[ConsumerFactory] = ()) -> None:
         """Open it on a loop of its own; raises as `Runtime.open` does."""
         with self._lock:
@@ -100,13 +105,18 @@ class Shared:
             runtime, loop = self._runtime, self._loop
             if runtime is None or loop is None:
                 return
-            self._loop = None
             try:
                 unsaved = loop.call(runtime.aclose())
             finally:
                 loop.stop()
+                self._loop = None
         if unsaved:
             raise StoreError(unsaved) if runtime.database else BrokerError(unsaved)
+
+    def interrupt(self, reason: str, code: int) -> None:
+        """Have open runs end for this reason, and whoever records more leave with this code."""
+        if self._runtime is not None:
+            self._runtime.sink.interrupt(reason, code)
 
     def inherit(self) -> None:
         """In a forked child: leave it to the parent, and its thread and its loop with it."""
