@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 from threading import get_ident
 
 from arena_tui.broker.ledger import Ledger
+from arena_tui.broker.own_log import own_log
 from arena_tui.broker.protocol import Limits, Outgoing, RunInfo, RunMeta, Start, Subscription
 from arena_tui.broker.refused import Refused
 from arena_tui.broker.stats import BrokerStats
@@ -16,7 +16,7 @@ from arena_tui.codec import sealed
 from arena_tui.errors import RunClosedError
 from arena_tui.events import Delivery, Event, RunEnd, RunStatus
 
-_log = logging.getLogger(__name__)
+_log = own_log(__name__)
 
 
 class InProcessBroker:

@@ -11,6 +11,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from arena_tui.broker.forked import ForkLock
+from arena_tui.broker.own_log import own_log
 from arena_tui.broker.warned import Code, Figure, Warned
 
 _KEPT: Final = 20
@@ -18,7 +19,7 @@ _KEPT: Final = 20
 
 _LEVELS: Final = {"info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
-_log = logging.getLogger(__name__)
+_log = own_log(__name__)
 
 
 class Warnings:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import os
 import stat
 import threading
@@ -17,6 +16,7 @@ from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
+from arena_tui.broker.own_log import own_log
 from arena_tui.broker.protocol import BrokerProtocol, RunMeta
 from arena_tui.broker.warned import Warned
 from arena_tui.broker.warnings import Warnings
@@ -38,7 +38,7 @@ _LOGGED_MAX = 1_000
 OpenRun: TypeAlias = Callable[[str, Event, int], None]
 """Opens the run of this id, first event and epoch."""
 
-_log = logging.getLogger(__name__)
+_log = own_log(__name__)
 
 
 class Follower:

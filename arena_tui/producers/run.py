@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import traceback
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, TypeAlias
 
 from arena_tui import events
+from arena_tui.broker.own_log import own_log
 from arena_tui.errors import ArenaError, EventError
 from arena_tui.events import AgentInfo, RunStatus, check_run_id, new_run_id
 from arena_tui.producers.record import Emit, Record
@@ -20,7 +20,7 @@ _SUMMARY_CHARS: Final = 500
 Room: TypeAlias = Callable[[], Awaitable[None]]
 """Returns once events can be published without blocking."""
 
-_log = logging.getLogger(__name__)
+_log = own_log(__name__)
 
 
 async def _always() -> None:

@@ -9,6 +9,7 @@ from functools import partial
 
 from msgspec import Struct
 
+from arena_tui.broker.own_log import is_handling, is_speaking
 from arena_tui.broker.protocol import BrokerProtocol, Outgoing
 from arena_tui.broker.recent import Recent
 from arena_tui.broker.refused import Refused
@@ -16,7 +17,7 @@ from arena_tui.broker.stream import HEARTBEAT_S
 from arena_tui.broker.tasks import Failures
 from arena_tui.codec import sealed
 from arena_tui.errors import BrokerError, RunClosedError
-from arena_tui.events import ErrorEvent, Event, RunEnd, check_run_id
+from arena_tui.events import ErrorEvent, Event, LogEvent, RunEnd, check_run_id
 from arena_tui.producers.fifo import Fifo
 from arena_tui.producers.heir import Heir, Successor
 from arena_tui.producers.pacing import StorePacing
@@ -30,6 +31,9 @@ _ENDED_KEPT = 10_000
 """Ended runs that are remembered, so that a late event does not open one again."""
 
 _PATIENCE_S = 2.0
+
+_LINES = frozenset({LogEvent, ErrorEvent})
+"""What handlers of the program's log may record, but not of our own lines in it."""
 
 
 class SinkStats(Struct, frozen=True, kw_only=True):
@@ -54,9 +58,10 @@ class MultiRunBrokerSink:
     """The producers' side of a broker, safe to use from any number of threads.
 
     `emit` returns once the event is checked and queued; events of a run keep the order of emitting.
-    A full queue blocks the producer's thread, but never the loop, and never for what ends a run, so
-    that leaving one does not hang; coroutines await `room` before they emit. Create it on the
-    broker's loop; end it with `close_all` from a thread, or await `aclose` on the loop.
+    A full queue blocks the producer's thread, but never the loop, never for what ends a run, so
+    that leaving one does not hang, and up to twice its bound not in a logging handler; coroutines
+    await `room` before they emit. Create it on the broker's loop; end it with `close_all` from a
+    thread, or await `aclose` on the loop.
 
     Publishing pauses while half of a run's log (in events or in bytes) is not stored yet, so that
     fast producers lose nothing, and briefly while much of all runs is not; see `StorePacing`. A
@@ -124,6 +129,8 @@ class MultiRunBrokerSink:
         """
         if self._heir is not None:
             return self._heir.emit(run_id, event, owned)
+        if type(event) in _LINES and is_speaking():
+            return None
         event, raw = sealed(event)
         fifo = self._fifo
         if len(fifo) >= fifo.bound:
@@ -228,6 +235,8 @@ class MultiRunBrokerSink:
     def _wait_for_room(self, event: Event) -> None:
         if type(event) is RunEnd or (type(event) is ErrorEvent and event.fatal):
             return
+        if len(self._fifo) < 2 * self._fifo.bound and is_handling():
+            return  # it holds the handler's lock, which our loop may need before it makes room
         if threading.get_ident() != self._loop_thread:
             self._fifo.wait_for_room()
         elif self._granted:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-import logging
 import multiprocessing
 import os
 import signal
@@ -17,6 +16,7 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from arena_tui.broker.forked import ForkLock, before_leaving
+from arena_tui.broker.own_log import own_log
 from arena_tui.broker_url import BrokerUrl
 from arena_tui.config import Config, load_config
 from arena_tui.consumers.protocol import ConsumerFactory
@@ -29,7 +29,7 @@ from arena_tui.services.ending import Termination, forget_handlers
 from arena_tui.services.runtime import Runtime
 from arena_tui.services.shared import Shared
 
-_log = logging.getLogger(__name__)
+_log = own_log(__name__)
 
 
 class Arena:

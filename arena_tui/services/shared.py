@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import threading
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Final, TypeVar
 
 from arena_tui.broker.forked import ForkLock, keep_for_ever
+from arena_tui.broker.own_log import own_log
 from arena_tui.broker.tasks import cancel_until_done
 from arena_tui.config import Config
 from arena_tui.consumers.protocol import ConsumerFactory
@@ -20,7 +20,7 @@ from arena_tui.services.runtime import Runtime
 
 _TASKS_END_WITHIN_S: Final = 2.0
 
-_log = logging.getLogger(__name__)
+_log = own_log(__name__)
 
 T = TypeVar("T")
 

@@ -8,7 +8,6 @@ retried until answered, and the server drops duplicates (see `APPEND`).
 from __future__ import annotations
 
 import asyncio
-import logging
 import secrets
 from collections import deque
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ from typing import Any
 
 from redis.exceptions import RedisError
 
+from arena_tui.broker.own_log import own_log
 from arena_tui.broker.protocol import Cursor, Limits, Outgoing, RunMeta
 from arena_tui.broker.recent import Recent
 from arena_tui.broker.redis.advice import FAILURES, is_mendable
@@ -44,7 +44,7 @@ _CLOSED_KEPT = 10_000
 _ENDED_KEPT = 1_000
 """Ended runs the server is asked about with each heartbeat, until every consumer has them."""
 
-_log = logging.getLogger(__name__)
+_log = own_log(__name__)
 
 
 class Writer:
