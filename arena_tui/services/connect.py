@@ -121,6 +121,13 @@ def connect(
     While the server is unreachable, up to 100,000 events are buffered; beyond that, emitting
     blocks. Once it is back they are published in order, each once.
 
+    A forked child has connections of its own over a server: what it inherits opens one on first
+    use, and runs that the parent has open stay the parent's to end. In process, the child is
+    refused. A child that ends by `os._exit` closes its connections before.
+
+    SIGTERM ends open runs and stores them before it ends the process, unless the program handles it
+    or connects in another thread than the main one.
+
     Args:
         db: The store's file; default as for the command (`ARENA_DB`, or the user's data folder).
         store: False to store nothing.
@@ -132,7 +139,8 @@ def connect(
             the broker is shared, or a durable one of the same name runs already.
         ConsumerError: One of the consumers cannot be made or started.
         BrokerError: The server cannot be reached.
-        StoreError: The store cannot be opened, for instance because another process holds it.
+        StoreError: The store cannot be opened, for instance because another process holds it, or
+            the one that this was forked from.
     """
     broker = None if url is None else BrokerUrl(url)
     del url  # keeps the password out of tracebacks that show local variables
