@@ -13,7 +13,7 @@ from arena_tui.store.verify import verify_store
 from tests.tui.terminal import OpenTerminal
 
 SCRIPT = """\
-import multiprocessing, os, sys, arena_tui
+import multiprocessing, os, sys, threading, arena_tui
 
 arena = arena_tui.connect()
 
@@ -31,7 +31,19 @@ def work(number):
 
 with multiprocessing.get_context("fork").Pool(2) as pool:
     told = set(pool.map(work, range(4)))
-codes = []
+fork = multiprocessing.get_context("fork")
+ready = fork.Event()
+
+def wait():
+    ready.set()
+    threading.Event().wait()
+
+waiting = fork.Process(target=wait)
+waiting.start()
+ready.wait()
+waiting.terminate()
+waiting.join()
+codes = [waiting.exitcode]
 for number in range(2):
     pid = os.fork()
     if not pid:
@@ -55,7 +67,7 @@ def test_children_of_a_script_leave_the_dashboard_alone(
     script.write_text(SCRIPT)
     db = tmp_path / "arena.duckdb"
     broker = redis_url if shared else "memory:"
-    expected = ("done" if shared else "locked") + "-0-3"
+    expected = ("done" if shared else "locked") + "--15-0-3"
 
     terminal = open_terminal(
         [sys.executable, "-m", "arena_tui", "--broker", broker, "--db", str(db),
