@@ -6,9 +6,9 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import sys
 
+from arena_tui.broker.own_log import own_log
 from arena_tui.broker.protocol import Cursor, Start
 from arena_tui.config import Config, load_config
 from arena_tui.consumers.protocol import Consumer, ConsumerFactory, Context, Counters
@@ -30,7 +30,7 @@ __all__ = [
     "run",
 ]
 
-_log = logging.getLogger(__name__)
+_log = own_log(__name__)
 
 
 def run(*consumers: ConsumerFactory, broker: str | None = None) -> None:

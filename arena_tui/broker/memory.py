@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Sequence
 from threading import get_ident
 
 from arena_tui.broker.forwarded import Forwarded
 from arena_tui.broker.ledger import Ledger
+from arena_tui.broker.own_log import own_log
 from arena_tui.broker.protocol import Limits, Outgoing, RunInfo, RunMeta, Start, Subscription
 from arena_tui.broker.recent import Recent
 from arena_tui.broker.refused import Refused
@@ -21,7 +21,7 @@ from arena_tui.events import Delivery, Event, RunEnd, RunStatus
 _CLAIMED_KEPT = 100_000
 """Run ids that are remembered as taken when their runs have been reaped."""
 
-_log = logging.getLogger(__name__)
+_log = own_log(__name__)
 
 
 class InProcessBroker:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, Final, TypeAlias
 
+from arena_tui.broker.own_log import own_log
 from arena_tui.broker.recent import Recent
 from arena_tui.broker.warnings import Warnings
 
@@ -25,7 +25,7 @@ _REMEMBERED: Final = 1_000
 
 _Handler: TypeAlias = Callable[[asyncio.AbstractEventLoop, dict[str, Any]], object]
 
-_log = logging.getLogger(__name__)
+_log = own_log(__name__)
 
 
 async def cancel_until_done(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
@@ -11,6 +10,8 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from arena_tui.broker.forked import ForkLock
+from arena_tui.broker.own_log import own_log
 from arena_tui.broker.warned import Code, Figure, Warned
 
 _KEPT: Final = 20
@@ -18,7 +19,7 @@ _KEPT: Final = 20
 
 _LEVELS: Final = {"info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
-_log = logging.getLogger(__name__)
+_log = own_log(__name__)
 
 
 class Warnings:
@@ -30,7 +31,7 @@ class Warnings:
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
-        self._lock = threading.Lock()
+        self._lock = ForkLock()
         self._number = 0
         self._counts: Counter[Code] = Counter()
         self._kept: dict[Code, deque[Warned]] = {}

@@ -6,11 +6,11 @@ missed.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 
+from arena_tui.broker.own_log import own_log
 from arena_tui.broker.protocol import STORE, Cursor
 from arena_tui.broker.timing import LEFT_RUN_KEPT_S
 from arena_tui.consumers.protocol import Consumer, Counters, identity_in
@@ -21,7 +21,7 @@ from arena_tui.store.database import Database
 from arena_tui.store.ingest import Ingest, Quarantined, find_unstorable, without
 from arena_tui.store.rows import load_cursors, load_unfinished
 
-_log = logging.getLogger(__name__)
+_log = own_log(__name__)
 
 
 class PersisterStats(Counters, frozen=True, kw_only=True):

@@ -7,7 +7,6 @@ How far they are stored, the store knows: each event carries there what of its f
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -16,6 +15,7 @@ from pathlib import Path
 
 from arena_tui.broker.chain import Known, KnownRun
 from arena_tui.broker.memory import InProcessBroker
+from arena_tui.broker.own_log import own_log
 from arena_tui.broker.stream import HEARTBEAT_S
 from arena_tui.errors import UsageError
 from arena_tui.producers.followed_file import FollowedFile
@@ -30,7 +30,7 @@ _HOLD_S = 2.0
 _PAUSE_AT = 0.25
 """A file can wait: reading pauses long before the broker warns of a lagging store."""
 
-_log = logging.getLogger(__name__)
+_log = own_log(__name__)
 
 
 class Follower:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import threading
-
+from arena_tui.broker.forked import ForkLock
 from arena_tui.broker.refused import Refused
 from arena_tui.broker.warned import Warned
 from arena_tui.broker.warnings import Warnings
-from arena_tui.errors import ArenaError, EventError
+from arena_tui.errors import ArenaError, EventError, ForkedError
 from arena_tui.events import Event
 from arena_tui.producers.fitting import fitted
 from arena_tui.producers.record import Emit
@@ -31,12 +30,18 @@ class Lenient:
         self._emit = emit
         self._warnings = warnings
         self._max_bytes = max_bytes
-        self._lock = threading.Lock()  # never held while warning: a log handler may emit
+        self._lock = ForkLock()  # never held while warning: a log handler may emit
         self._coercion: Warned | None = None
         self._refusal: Warned | None = None
 
     def __call__(self, run_id: str, event: Event, error: ArenaError) -> Event:
-        """Publish the event after all, as far as it can be; returns it as it was published."""
+        """Publish the event after all, as far as it can be; returns it as it was published.
+
+        Raises:
+            ForkedError: This is a forked child, from which nothing at all can be published.
+        """
+        if isinstance(error, ForkedError):
+            raise error
         try:
             if isinstance(error, EventError):
                 event, notes = fitted(event, self._max_bytes)

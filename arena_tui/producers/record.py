@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from datetime import datetime
 from typing import TypeAlias
 
 from msgspec.structs import replace
 
+from arena_tui.broker.forked import ForkLock
 from arena_tui.codec import check_finite
 from arena_tui.errors import ArenaError, EventError
 from arena_tui.events import Event, RunEnd, RunStart, utc_now
@@ -42,7 +42,7 @@ class Record:
         self._run_id = run_id
         self._refused = refused
         self._start: RunStart | None = start
-        self._lock = threading.RLock()  # of beginning and ending
+        self._lock = ForkLock()  # of beginning and ending
 
     def begin(self, start: RunStart | None = None) -> None:
         """Emit `run_start`, unless it was; one given takes the place of its own."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import traceback
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
@@ -10,6 +9,7 @@ from itertools import islice
 from typing import Any, Final, TypeAlias
 
 from arena_tui import events
+from arena_tui.broker.own_log import own_log
 from arena_tui.errors import ArenaError
 from arena_tui.events import AgentInfo, RunStatus, check_run_id, new_run_id, run_id_of
 from arena_tui.producers.messages import messages_of, tool_calls_of
@@ -23,7 +23,7 @@ _SUMMARY_CHARS: Final = 500
 Room: TypeAlias = Callable[[], Awaitable[None]]
 """Returns once events can be published without blocking."""
 
-_log = logging.getLogger(__name__)
+_log = own_log(__name__)
 
 
 async def _always() -> None:

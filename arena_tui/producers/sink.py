@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 
 from msgspec import Struct
 
 from arena_tui.broker.chain import Chain, Traced
+from arena_tui.broker.own_log import is_handling, is_speaking
 from arena_tui.broker.protocol import BrokerProtocol, Outgoing
 from arena_tui.broker.recent import Recent
 from arena_tui.broker.refused import Refused
@@ -17,8 +18,9 @@ from arena_tui.broker.stream import HEARTBEAT_S
 from arena_tui.broker.tasks import Failures
 from arena_tui.codec import sealed
 from arena_tui.errors import BrokerError, RunClosedError
-from arena_tui.events import EVENT_MAX_BYTES, ErrorEvent, Event, RunEnd, check_run_id
+from arena_tui.events import EVENT_MAX_BYTES, ErrorEvent, Event, LogEvent, RunEnd, check_run_id
 from arena_tui.producers.fifo import Fifo
+from arena_tui.producers.heir import Heir, Successor
 from arena_tui.producers.lenient import Lenient
 from arena_tui.producers.pacing import StorePacing
 from arena_tui.producers.run import Run
@@ -31,6 +33,9 @@ _ENDED_KEPT = 10_000
 """Ended runs that are remembered, so that a late event does not open one again."""
 
 _PATIENCE_S = 2.0
+
+_LINES = frozenset({LogEvent, ErrorEvent})
+"""What handlers of the program's log may record, but not of our own lines in it."""
 
 
 class SinkStats(Struct, frozen=True, kw_only=True):
@@ -57,9 +62,10 @@ class MultiRunBrokerSink:
     """The producers' side of a broker, safe to use from any number of threads.
 
     `emit` returns once the event is checked and queued; events of a run keep the order of emitting.
-    A full queue blocks the producer's thread, but never the loop, and never for what ends a run, so
-    that leaving one does not hang; coroutines await `room` before they emit. Create it on the
-    broker's loop; end it with `close_all` from a thread, or await `aclose` on the loop.
+    A full queue blocks the producer's thread, but never the loop, never for what ends a run, so
+    that leaving one does not hang, and up to twice its bound not in a logging handler; coroutines
+    await `room` before they emit. Create it on the broker's loop; end it with `close_all` from a
+    thread, or await `aclose` on the loop.
 
     Publishing pauses while half of a run's log (in events or in bytes) is not stored yet, so that
     fast producers lose nothing, and briefly while much of all runs is not; see `StorePacing`. A
@@ -102,11 +108,16 @@ class MultiRunBrokerSink:
         self._granted = 0  # events that the loop's thread may queue though it is full
         self._signalled = False
         self._closing: asyncio.Task[None] | None = None
+        self._end_reason = "its producer shut down"
+        self._exit_code: int | None = None
         self._refused = Refused()
         self._failures = Failures(broker.warnings)
         self._event_max_bytes = event_max_bytes
         self._lenient = Lenient(self.emit, broker.warnings, event_max_bytes)
-        self.run = partial(Run, self.emit, room=self.room, refused=self._lenient)
+        self.run: Callable[..., Run] = partial(
+            Run, self.emit, room=self.room, refused=self._lenient
+        )
+        self._heir: Heir | None = None
         self._tasks = [
             self._loop.create_task(self._write(), name="sink writer"),
             self._loop.create_task(self._beat(), name="sink heartbeat"),
@@ -129,6 +140,10 @@ class MultiRunBrokerSink:
             BrokerError: The sink is closed, or full and called on the loop's own thread without
                 awaiting `room` before.
         """
+        if self._heir is not None:
+            return self._heir.emit(run_id, event, owned)
+        if type(event) in _LINES and is_speaking():
+            return None
         event, raw = sealed(event, self._event_max_bytes)
         if chain is not None:
             raw = Traced(raw, chain)
@@ -142,10 +157,11 @@ class MultiRunBrokerSink:
         self._append((run_id, event, raw))
         # Checked after the append: a thread that reads False here queued before `_end_runs` did.
         if fifo.closed:
-            raise _closed()
+            raise _closed(self._exit_code)
         if not self._signalled:
             self._signalled = True
             self._loop.call_soon_threadsafe(self._signal)
+        return None
 
     async def room(self) -> None:
         """Wait until there is room; await it, on any loop, before emitting from a coroutine.
@@ -157,11 +173,24 @@ class MultiRunBrokerSink:
         Raises:
             BrokerError: The sink is closed.
         """
+        if self._heir is not None:
+            return await self._heir.room()
         await self._fifo.room()
         if self._fifo.closed:
-            raise _closed()
+            raise _closed(self._exit_code)
         if threading.get_ident() == self._loop_thread:
             self._granted = self._fifo.bound
+        return None
+
+    def hand_over(self, successor: Callable[[], Successor]) -> None:
+        """In a forked child, which has no loop of this: do all else through its successor."""
+        self._heir = Heir(successor, self._open, self.ended)
+        self.run = self._heir.run
+
+    def interrupt(self, reason: str, code: int) -> None:
+        """The process is to end: closing ends open runs for this reason, and once it is closed,
+        who emits or waits for room is ended by SystemExit with this code. Takes no lock."""
+        self._end_reason, self._exit_code = reason, code
 
     def disown(self, run_ids: Iterable[str]) -> None:
         """Only forward these runs from now on, so that closing leaves them to other producers."""
@@ -174,6 +203,8 @@ class MultiRunBrokerSink:
 
     def is_open(self, run_id: str) -> bool:
         """Whether the run was opened through this sink and has not ended."""
+        if self._heir is not None:
+            return self._heir.is_open(run_id)
         return run_id in self._open
 
     def knows(self, run_id: str) -> bool:
@@ -220,7 +251,7 @@ class MultiRunBrokerSink:
 
     def _open_run(self, run_id: str, owned: bool) -> None:
         if self._fifo.closed:
-            raise _closed()
+            raise _closed(self._exit_code)
         if run_id in self.ended:
             raise RunClosedError(run_id)
         check_run_id(run_id)
@@ -229,6 +260,8 @@ class MultiRunBrokerSink:
     def _wait_for_room(self, event: Event) -> None:
         if type(event) is RunEnd or (type(event) is ErrorEvent and event.fatal):
             return
+        if len(self._fifo) < 2 * self._fifo.bound and is_handling():
+            return  # it holds the handler's lock, which our loop may need before it makes room
         if threading.get_ident() != self._loop_thread:
             self._fifo.wait_for_room()
         elif self._granted:
@@ -238,7 +271,7 @@ class MultiRunBrokerSink:
                 "the sink is full and its loop cannot wait: await room(), or emit from a thread"
             )
         if self._fifo.closed:
-            raise _closed()
+            raise _closed(self._exit_code)
 
     async def _close(self, publish: bool) -> None:
         self._fifo.close()
@@ -260,7 +293,7 @@ class MultiRunBrokerSink:
                 run_id, owned = self._open.popitem()
                 if owned:
                     self.ended[run_id] = True
-                    event = RunEnd(status="stopped", reason="its producer shut down")
+                    event = RunEnd(status="stopped", reason=self._end_reason)
                     self._fifo.append((run_id, *sealed(event)))
             self._signal()
             await self._drained.wait()
@@ -307,5 +340,7 @@ class MultiRunBrokerSink:
             await asyncio.sleep(HEARTBEAT_S)
 
 
-def _closed() -> BrokerError:
+def _closed(exit_code: int | None) -> BaseException:
+    if exit_code is not None:
+        return SystemExit(exit_code)
     return BrokerError("the broker is closed: nothing more can be published")

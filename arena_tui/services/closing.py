@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from math import inf
 from typing import Any, Final
+
+from arena_tui.broker.own_log import own_log
 
 _LOOK_EVERY_S: Final = 0.1
 _LETTING_GO_S: Final = 2.0
@@ -21,7 +22,7 @@ _STEP_LEAST_S: Final = 0.2
 
 _CANCEL_TIMES: Final = 3
 
-_log = logging.getLogger(__name__)
+_log = own_log(__name__)
 
 
 class Closing:

@@ -4,33 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-import logging
+import multiprocessing
 import os
-import threading
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+import signal
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, Final, TypeVar
+from multiprocessing.util import Finalize
+from typing import Any, Final
 
 from msgspec.structs import replace
 
-from arena_tui.broker.tasks import cancel_until_done
+from arena_tui.broker.forked import ForkLock, before_leaving
+from arena_tui.broker.own_log import own_log
 from arena_tui.broker_url import BrokerUrl
 from arena_tui.config import Config, load_config
 from arena_tui.consumers.protocol import ConsumerFactory
-from arena_tui.errors import ArenaError, BrokerError, StoreError, UsageError
+from arena_tui.errors import ArenaError, BrokerError, UsageError
 from arena_tui.events import AgentInfo, check_run_id, run_id_of
 from arena_tui.producers.record import strictly
 from arena_tui.producers.run import Run
 from arena_tui.producers.values import text_of
 from arena_tui.services.consumption import Consumption
+from arena_tui.services.ending import Termination, forget_handlers
 from arena_tui.services.runtime import Runtime
+from arena_tui.services.shared import Shared
 
-_log = logging.getLogger(__name__)
-
-_TASKS_END_WITHIN_S: Final = 2.0
-
-T = TypeVar("T")
+_log = own_log(__name__)
 
 
 class Arena:
@@ -40,14 +40,14 @@ class Arena:
     everything is stored. Connections still open at exit are closed then.
     """
 
-    def __init__(self, runtime: Runtime, leave: Callable[[], None], strict: bool = False) -> None:
-        self._runtime = runtime
-        self._sink = runtime.sink
+    def __init__(self, shared: Shared, leave: Callable[[], None], strict: bool = False) -> None:
+        self._shared = shared
+        self._sink = shared.runtime.sink
         self._strict = strict
         self._leave = leave
         self._runs: list[Run] = []
-        self._adding = threading.Lock()
-        self._closing = threading.Lock()
+        self._adding = ForkLock()
+        self._closing = ForkLock()
         self._closed = False
 
     @property
@@ -71,6 +71,7 @@ class Arena:
 
     async def __aexit__(self, *_: object) -> None:
         await asyncio.to_thread(self.close)
+        PROCESS.settle_signals()
 
     def run(
         self, game: str, agents: str | AgentInfo | Sequence[str | AgentInfo] = (), *,
@@ -96,7 +97,7 @@ class Arena:
             text = text_of(run_id)
             if self._strict:
                 check_run_id(text)
-            run_id = self._runtime.name_run(run_id_of(text))
+            run_id = self._shared.runtime.name_run(run_id_of(text))
         make = partial(self._sink.run, refused=strictly) if self._strict else self._sink.run
         run = make(game, agents, run_id=run_id, seed=seed, label=label, tags=tags, config=config)
         with self._adding:
@@ -148,6 +149,13 @@ def connect(
     While the server is unreachable, up to 100,000 events are buffered; beyond that, emitting
     blocks. Once it is back they are published in order, each once.
 
+    A forked child has connections of its own over a server: what it inherits opens one on first
+    use, and runs that the parent has open stay the parent's to end. In process, the child is
+    refused. A child that ends by `os._exit` closes its connections before.
+
+    SIGTERM ends open runs and stores them before it ends the process, unless the program handles it
+    or connects in another thread than the main one.
+
     Args:
         db: The store's file; default as for the command (`ARENA_DB`, or the user's data folder).
         store: False to store nothing.
@@ -163,7 +171,8 @@ def connect(
         ConsumerError: One of the consumers cannot be made or started.
         BrokerError: The server cannot be reached, or takes no events: a wrong password, a right
             that this user lacks, a replica, too old a version.
-        StoreError: The store cannot be opened, for instance because another process holds it.
+        StoreError: The store cannot be opened, for instance because another process holds it, or
+            the one that this was forked from.
     """
     broker = None if url is None else BrokerUrl(url)
     del url  # keeps the password out of tracebacks that show local variables
@@ -177,24 +186,30 @@ class Connections:
     must find the app's runtime; two libraries that connect to one store must share it, since a
     file has one owner; and runtimes still open at exit must be closed by an exit handler.
 
-    Thread-safe.
-
-    Attributes:
-        offered: The runtime that new connections join; None: they create their own.
+    Thread-safe. A forked child begins with none of its own, and leaves the parent's alone.
     """
 
     def __init__(self) -> None:
-        self._lock = threading.RLock()
-        self._own: dict[Config, _OwnRuntime] = {}
-        self.offered: Runtime | None = None
+        self._lock = ForkLock()
+        self._own: dict[Config, Shared] = {}
+        self._held: list[Shared] = []
+        self._offered: Shared | None = None
+        self._inherited: set[Shared] = set()
+        self._termination = Termination(self._is_idle, self._terminate)
+        os.register_at_fork(after_in_child=self._begin_child)
+
+    @property
+    def offered(self) -> Runtime | None:
+        """The runtime that new connections join; None: they create their own."""
+        return self._offered.given if self._offered else None
 
     def offer(self, runtime: Runtime) -> None:
         """Let connections that name no other broker join this runtime, until `withdraw`."""
-        self.offered = runtime
+        self._offered = Shared(runtime.config, runtime, on_open=self._close_at_exit)
 
     def withdraw(self, runtime: Runtime) -> None:
         if self.offered is runtime:
-            self.offered = None
+            self._offered = None
 
     def connect(
         self, broker: BrokerUrl | None, db: str | None, store: bool,
@@ -204,49 +219,109 @@ class Connections:
         config = load_config(broker=broker, db=db, store=store)
         if config.db is not None and config.db != ":memory:":
             config = replace(config, db=os.path.realpath(config.db))
-        offered = self.offered
-        joins = offered if broker is None or (offered and broker == offered.config.broker) else None
-        if consumers and (joins.config if joins else config).broker.kind != "memory":
+        offered = self._offered
+        if offered and (broker is None or broker == offered.config.broker):
+            config = offered.config
+        else:
+            offered = None
+        if consumers and config.broker.kind != "memory":
             raise UsageError(
                 "consumers of a shared broker run in a process of their own: "
                 "use arena_tui.consumer.run(…) there"
             )
-        if joins is not None:
-            return Arena(joins, partial(_take_back, joins, _lent(joins, consumers)), strict)
+        for each in self._inherited:
+            each.check_free(config)
+        if offered is not None and offered.given is not None:
+            return self._join(offered, consumers, strict)
         with self._lock:
             own = self._own.get(config)
-            lent: list[Consumption[Any]] = []
-            if own is None:
-                own = self._own[config] = _OwnRuntime(config, consumers)
-                # Only now that DuckDB is imported: exit handlers run last to first, and those of
-                # DuckDB end its queries.
-                atexit.unregister(self.close_forgotten)
-                atexit.register(self.close_forgotten)
-            else:
-                lent = _lent(own.runtime, consumers)
+            if own is not None:
+                return self._join(own, consumers, strict)
+            own = Shared(config, on_open=self._close_at_exit)
+            self._held.append(own)
+            try:
+                own.open(consumers)
+            except BaseException:
+                self._held.remove(own)
+                raise
+            self._own[config] = own
             own.users += 1
-            return Arena(own.runtime, partial(self._leave, own, lent), strict)
+            return Arena(own, partial(self._leave, own, ()), strict)
 
     def close_forgotten(self) -> None:
         """Close the runtimes still open at exit; failures are logged."""
-        for own in list(self._own.values()):
+        self._close_all()
+        self._termination.finish()
+
+    def settle_signals(self) -> None:
+        """Take back what the last connection leaves; to be called in the main thread."""
+        if self._is_idle():
+            self._termination.take_back()
+
+    def _is_idle(self) -> bool:
+        return not any(each.is_open for each in self._held)
+
+    def _terminate(self) -> None:
+        for each in list(self._held):
+            each.interrupt("SIGTERM", 128 + signal.SIGTERM)
+        self._close_all()
+
+    def _close_all(self) -> None:
+        for each in list(self._held):
             try:
-                self._close(own)
+                self._close(each)
             except Exception as error:  # noqa: BLE001 - the others must be closed, too
                 _log.error("%s", error, exc_info=None if isinstance(error, ArenaError) else error)
 
-    def _leave(self, own: _OwnRuntime, lent: Sequence[Consumption[Any]]) -> None:
-        """Release a runtime; the last connection closes it, and new ones wait meanwhile."""
-        with self._lock:
-            own.users -= 1
-            if own.users == 0:
-                self._close(own)
-            else:
-                _take_back(own.runtime, lent)
+    def _join(self, shared: Shared, consumers: Sequence[ConsumerFactory], strict: bool) -> Arena:
+        lent = shared.lend(consumers)
+        shared.users += 1
+        return Arena(shared, partial(self._leave, shared, lent), strict)
 
-    def _close(self, own: _OwnRuntime) -> None:
-        self._own.pop(own.config, None)
-        own.close()
+    def _leave(self, shared: Shared, lent: Sequence[Consumption[Any]]) -> None:
+        """Release a runtime; the last connection closes it, and new ones wait meanwhile."""
+        if shared.given is not None:  # its owner closes it
+            shared.users -= 1
+            shared.take_back(lent)
+            return
+        with self._lock:
+            shared.users -= 1
+            if shared.users == 0:
+                self._close(shared)
+            else:
+                shared.take_back(lent)
+
+    def _close(self, shared: Shared) -> None:
+        if self._own.get(shared.config) is shared:
+            del self._own[shared.config]
+        try:
+            shared.close()
+        finally:
+            if shared in self._held:
+                self._held.remove(shared)
+            self.settle_signals()
+
+    def _close_at_exit(self) -> None:
+        """Have what is open closed at exit, in whichever way this process ends."""
+        self._termination.install()
+        # Only now that DuckDB is imported: exit handlers run last to first, and those of DuckDB
+        # end its queries.
+        atexit.unregister(self.close_forgotten)
+        atexit.register(self.close_forgotten)
+        before_leaving(self.close_forgotten)
+        if multiprocessing.parent_process() is not None:  # it may end without exit handlers
+            Finalize(None, self.close_forgotten, exitpriority=0)
+
+    def _begin_child(self) -> None:
+        """In a forked child, leave what is open to the parent, which has its loops and its file."""
+        self._termination.begin_child()
+        if self._offered is not None and self._offered not in self._held:
+            self._held.append(self._offered)
+            forget_handlers()
+        for each in self._held:
+            each.inherit()
+        self._inherited |= set(self._held)
+        self._own = {}
 
 
 @contextmanager
@@ -255,67 +330,6 @@ def _collected(failed: list[Exception]) -> Iterator[None]:
         yield
     except Exception as error:  # noqa: BLE001 - raised when all else is closed
         failed.append(error)
-
-
-def _lent(runtime: Runtime, consumers: Sequence[ConsumerFactory]) -> list[Consumption[Any]]:
-    return runtime.lend(consumers) if consumers else []
-
-
-def _take_back(runtime: Runtime, lent: Sequence[Consumption[Any]]) -> None:
-    if lent and (unkept := runtime.take_back(lent)):
-        raise BrokerError(unkept)
-
-
-class _OwnRuntime:
-    """A runtime on an event loop in its own thread, shared by connections of the same config."""
-
-    def __init__(self, config: Config, consumers: Sequence[ConsumerFactory]) -> None:
-        self.config = config
-        self.users = 0
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="arena", daemon=True)
-        self._thread.start()
-        try:
-            self.runtime = self._call(self._open(consumers))
-        except BaseException:
-            self._stop()
-            raise
-
-    def close(self) -> None:
-        """End all runs, wait until everything is stored, and stop the thread."""
-        try:
-            unsaved = self._call(self.runtime.aclose())
-        finally:
-            self._stop()
-        if unsaved:
-            raise StoreError(unsaved) if self.runtime.database else BrokerError(unsaved)
-
-    async def _open(self, consumers: Sequence[ConsumerFactory]) -> Runtime:
-        runtime = Runtime(self.config, producer=True, consumers=consumers)
-        try:
-            await runtime.open()
-        except BaseException:
-            try:
-                await runtime.aclose()
-            except Exception as error:  # noqa: BLE001 - the first one is raised
-                _log.error("what was opened cannot be closed: %s", error)
-            raise
-        return runtime
-
-    def _call(self, work: Coroutine[None, None, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
-
-    def _stop(self) -> None:
-        """Stop the loop and its thread, whatever tasks are left, as `asyncio.run` does."""
-        self._call(self._end_tasks())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-
-    async def _end_tasks(self) -> None:
-        left = asyncio.all_tasks() - {asyncio.current_task()}
-        await cancel_until_done(left, _TASKS_END_WITHIN_S)
-        await self._loop.shutdown_asyncgens()
 
 
 PROCESS: Final = Connections()

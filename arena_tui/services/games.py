@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import runpy
 import sys
 import threading
@@ -11,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, Union
 
+from arena_tui.broker.forked import leave
 from arena_tui.broker.warnings import Warnings
 from arena_tui.errors import UsageError
 from arena_tui.producers.sink import MultiRunBrokerSink
@@ -27,15 +29,31 @@ class Script:
         self.path = path
 
     def run(self, warnings: Warnings) -> None:
-        """Run the file as `__main__`; warns if it raises."""
+        """Run the file as `__main__`; warns if it raises.
+
+        A child that the file forked ends here, with the exit code of a program of its own.
+        """
+        pid, code = os.getpid(), 0
         try:
             sys.path.insert(0, str(self.path.resolve().parent))
             runpy.run_path(str(self.path), run_name="__main__")
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a user's program may raise anything
-            if isinstance(error, SystemExit) and not error.code:
-                return
-            why = str(error) or type(error).__name__
-            warnings.add("script_failed", error=error, script=self.path.name, why=why)
+            code = _exit_code(error)
+            if code and not (os.getpid() != pid and isinstance(error, SystemExit)):
+                why = str(error) or type(error).__name__
+                warnings.add("script_failed", error=error, script=self.path.name, why=why)
+        finally:
+            if os.getpid() != pid:
+                leave(code)
+
+
+def _exit_code(error: BaseException) -> int:
+    """What a program ends with that raises this."""
+    if not isinstance(error, SystemExit):
+        return 1
+    if error.code is None or isinstance(error.code, int):
+        return error.code or 0
+    return 1
 
 
 Playable: TypeAlias = Union["GameSpec", Script]

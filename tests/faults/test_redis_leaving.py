@@ -21,7 +21,7 @@ from arena_tui.config import Config
 from arena_tui.consumers.persister import Persister
 from arena_tui.errors import BrokerError
 from arena_tui.events import Delivery, LogEvent
-from arena_tui.services import connect as services
+from arena_tui.services import shared as services
 from arena_tui.services.runtime import Runtime
 from arena_tui.services.servers import HOST, RedisServer
 from tests.faults.accounts import entries

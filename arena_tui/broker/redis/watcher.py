@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 
 from arena_tui.broker.ledger import Ledger
+from arena_tui.broker.own_log import own_log
 from arena_tui.broker.protocol import Cursor
 from arena_tui.broker.redis.advice import FAILURES
 from arena_tui.broker.redis.codec import NO_CURSOR, RawEntry, decode_meta, parse_ended, parse_id
@@ -24,7 +24,7 @@ from arena_tui.broker.stream import RunStream
 from arena_tui.broker.timing import Timing
 from arena_tui.errors import EventError
 
-_log = logging.getLogger(__name__)
+_log = own_log(__name__)
 
 
 class Watcher:

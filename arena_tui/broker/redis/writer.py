@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import secrets
 from collections import deque
 from collections.abc import Sequence
 from itertools import repeat
 from typing import Any
 
+from arena_tui.broker.own_log import own_log
 from arena_tui.broker.protocol import Cursor, Limits, Outgoing, RunMeta
 from arena_tui.broker.recent import Recent
 from arena_tui.broker.redis.advice import FAILURES, is_denied, is_mendable, is_withheld
@@ -45,7 +45,7 @@ _CLOSED_KEPT = 10_000
 _ENDED_KEPT = 1_000
 """Ended runs the server is asked about with each heartbeat, until every consumer has them."""
 
-_log = logging.getLogger(__name__)
+_log = own_log(__name__)
 
 
 class Writer:

@@ -1,0 +1,90 @@
+"""Scripts in a dashboard that fork: their children end, and harm neither terminal nor store."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from arena_tui.store.database import Database
+from arena_tui.store.history import read_runs
+from arena_tui.store.verify import verify_store
+from tests.tui.terminal import OpenTerminal
+
+SCRIPT = """\
+import multiprocessing, os, sys, threading, arena_tui
+
+arena = arena_tui.connect()
+
+def work(number):
+    try:
+        with arena_tui.connect() as own, own.run("child") as run:
+            run.turn(1)
+        with arena.run("child") as run:
+            run.turn(1)
+    except arena_tui.errors.BrokerError:
+        return "refused"
+    except arena_tui.errors.StoreError:
+        return "locked"
+    return "done"
+
+with multiprocessing.get_context("fork").Pool(2) as pool:
+    told = set(pool.map(work, range(4)))
+fork = multiprocessing.get_context("fork")
+ready = fork.Event()
+
+def wait():
+    ready.set()
+    threading.Event().wait()
+
+waiting = fork.Process(target=wait)
+waiting.start()
+ready.wait()
+waiting.terminate()
+waiting.join()
+codes = [waiting.exitcode]
+for number in range(2):
+    pid = os.fork()
+    if not pid:
+        print("PRINTED")
+        told.add(work(number))
+        break
+    codes.append(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+if not pid and number:
+    sys.exit(3)
+if pid:
+    with arena.run("-".join(map(str, [*told, *codes]))) as run:
+        run.turn(1)
+"""
+
+
+@pytest.mark.parametrize("shared", [True, False], ids=["redis", "in process"])
+def test_children_of_a_script_leave_the_dashboard_alone(
+    shared: bool, redis_url: str, tmp_path: Path, open_terminal: OpenTerminal
+) -> None:
+    script = tmp_path / "agent.py"
+    script.write_text(SCRIPT)
+    db = tmp_path / "arena.duckdb"
+    broker = redis_url if shared else "memory:"
+    expected = ("done" if shared else "locked") + "--15-0-3"
+
+    terminal = open_terminal(
+        [sys.executable, "-m", "arena_tui", "--broker", broker, "--db", str(db),
+         "--play", str(script)]
+    )  # fmt: skip
+    terminal.wait_for(expected)
+    terminal.wait_for(f"stored {39 if shared else 3} ")
+    terminal.press(b"q")
+
+    assert terminal.wait() == 0
+    assert b"PRINTED" not in terminal.raw
+    assert "Traceback" not in terminal.raw.decode(errors="replace")
+    database = Database(str(db))
+    assert [verdict for verdict in database.read_now(verify_store) if verdict.problems] == []
+    runs = database.read_now(read_runs)
+    database.close()
+    counts = [(run.game, run.events, run.status) for run in runs]
+    assert sorted(counts) == sorted(
+        [(expected, 3, "finished"), *([("child", 3, "finished")] * (12 if shared else 0))]
+    )
