@@ -19,7 +19,7 @@ from textual.screen import Screen
 from arena_tui.errors import ArenaError, UsageError
 from arena_tui.services.session import Session
 from arena_tui.tui.background import AppTasks, LeavingSignals, save_picture
-from arena_tui.tui.driver import TerminalDriver
+from arena_tui.tui.driver import InputLost, TerminalDriver
 from arena_tui.tui.frames import FrameLoop
 from arena_tui.tui.render.clean import clean
 from arena_tui.tui.render.text import clock_time
@@ -187,6 +187,10 @@ class ArenaApp(App[int]):
 
     def action_interrupt(self) -> None:
         self.exit(0)
+
+    def on_input_lost(self, message: InputLost) -> None:
+        if self.return_code is None:  # else it is leaving, as on a signal
+            self.exit(1, message=f"no more keys can be read: {message.reason}")
 
     async def sample(self) -> None:
         """Draw one frame: fold new events, sample them, update the visible screens."""
