@@ -60,6 +60,7 @@ class HistoryScreen(FilteredScreen):
         #preview.-hidden { display: none; }
     }
     """
+    AWAITED = frozenset({"reload", "pages", "delete"})
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("slash", "filter", "filter", key_display="/"),
         Binding("s", "sort", "sort", key_display="s/r"),
