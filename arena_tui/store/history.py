@@ -51,6 +51,19 @@ class History:
         query = f"SELECT count(*) FROM runs WHERE {where}"
         return await self._database.read(partial(_scalar, query=query, parameters=parameters))
 
+    async def place(
+        self, run_id: str, where: str = "TRUE", parameters: Sequence[Any] = (), *,
+        sort: SortKey = "started_at", descending: bool = True,
+    ) -> int | None:  # fmt: skip
+        """At which offset `runs` has this run; None: it does not match, or is gone."""
+        query = (
+            f"SELECT any_value(place) FROM (SELECT run_id, row_number() OVER "
+            f"({_order(sort, descending)}) - 1 AS place FROM runs WHERE {where}) WHERE run_id = ?"
+        )
+        return await self._database.read(
+            partial(_scalar, query=query, parameters=[*parameters, run_id])
+        )
+
     def live_totals(self, run_id: str) -> RunTotals | None:
         """Totals of a run that is being stored at present, as stored; None of any other."""
         return self._database.live_totals.get(run_id)
@@ -154,11 +167,8 @@ def read_runs(
     sort: SortKey = "started_at", descending: bool = True, limit: int = WINDOW, offset: int = 0,
 ) -> list[RunTotals]:  # fmt: skip
     """See `History.runs`."""
-    direction = "DESC" if descending else "ASC"
-    by = _SORTED_BY.get(sort, sort)
     rows = connection.execute(
-        f"SELECT {RUN_COLUMNS} FROM runs WHERE {where} "
-        f"ORDER BY {by} {direction} NULLS LAST, run_id {direction} LIMIT ? OFFSET ?",
+        f"SELECT {RUN_COLUMNS} FROM runs WHERE {where} {_order(sort, descending)} LIMIT ? OFFSET ?",
         [*parameters, limit, offset],
     ).fetchall()
     return [totals_of(row) for row in rows]
@@ -174,6 +184,11 @@ def read_run(connection: Connection, run_id: str) -> RunTotals:
     if found:
         raise UnknownRunError(f"several runs match {run_id!r}: give more of the id")
     raise UnknownRunError(f"the store has no run {run_id!r}: see arena-tui runs")
+
+
+def _order(sort: SortKey, descending: bool) -> str:
+    direction = "DESC" if descending else "ASC"
+    return f"ORDER BY {_SORTED_BY.get(sort, sort)} {direction} NULLS LAST, run_id {direction}"
 
 
 def _scalar(connection: Connection, query: str, parameters: Sequence[Any]) -> Any:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from rich.console import RenderableType
+from textual import events
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.notifications import SeverityLevel
@@ -19,13 +20,14 @@ from textual.screen import Screen
 from arena_tui.errors import ArenaError, UsageError
 from arena_tui.services.session import Session
 from arena_tui.tui.background import AppTasks, LeavingSignals, save_picture
-from arena_tui.tui.driver import TerminalDriver
+from arena_tui.tui.driver import InputLost, TerminalDriver
 from arena_tui.tui.frames import FrameLoop
 from arena_tui.tui.render.clean import clean
 from arena_tui.tui.render.text import clock_time
 from arena_tui.tui.screens.base import ArenaScreen
 from arena_tui.tui.tabs import TABS, Tab
 from arena_tui.tui.theme import DEFAULT_THEME, THEMES
+from arena_tui.tui.typed_ahead import Digested, TypedAhead, is_typed
 
 _FRAME_S = 0.1
 _CLOSE_WITHIN_S = 7.0
@@ -80,6 +82,7 @@ class ArenaApp(App[int]):
         self._on_leaving = on_leaving
         self._frames = FrameLoop(self)
         self._tasks = AppTasks(self)
+        self._typed_ahead = TypedAhead(self, super().on_event)
         for theme in THEMES:
             self.register_theme(theme)
         wanted = session.config.theme
@@ -187,6 +190,19 @@ class ArenaApp(App[int]):
 
     def action_interrupt(self) -> None:
         self.exit(0)
+
+    async def on_event(self, event: events.Event) -> None:
+        if is_typed(event):
+            await self._typed_ahead.take(event)
+        else:
+            await super().on_event(event)
+
+    async def on_digested(self, message: Digested) -> None:
+        await self._typed_ahead.digested(message.number)
+
+    def on_input_lost(self, message: InputLost) -> None:
+        if self.return_code is None:  # else it is leaving, as on a signal
+            self.exit(1, message=f"no more keys can be read: {message.reason}")
 
     async def sample(self) -> None:
         """Draw one frame: fold new events, sample them, update the visible screens."""

@@ -1,17 +1,46 @@
-"""Textual's driver, except that it survives being stopped and continued."""
+"""Textual's driver, except that it survives being stopped, and whatever a terminal sends."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
+import logging
+import os
+import selectors
 import termios
-from typing import Any
+import time
+from codecs import getincrementaldecoder
+from typing import Any, Final
 
+from textual import events
+from textual._xterm_parser import XTermParser
 from textual.drivers.linux_driver import LinuxDriver
+from textual.message import Message
+
+from arena_tui.tui.terminal_input import ESCAPE, TerminalInput
+
+_READ_BYTES: Final = 4_096
+_LOOK_S: Final = 0.1
+"""How often the thread that reads looks whether it is to end."""
+_LOOK_PENDING_S: Final = 0.02
+"""The same while a key may have begun."""
+
+_log = logging.getLogger(__name__)
+
+
+class InputLost(Message):
+    """Nothing can be read from the terminal any more; `reason` says why."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__()
+        self.reason = reason
 
 
 class TerminalDriver(LinuxDriver):
-    """Takes the terminal back after a SIGSTOP, instead of starting a second time.
+    """Reads keys through `TerminalInput`, and says with `InputLost` when there is no more to read.
+
+    Takes the terminal back after a SIGSTOP, instead of starting a second time.
 
     On SIGCONT Textual starts application mode again, which is right after a SIGTSTP, on which it
     has ended it. After a SIGSTOP, of which no program is told, it is still on: a second thread
@@ -21,6 +50,7 @@ class TerminalDriver(LinuxDriver):
 
     _loop_in_use: asyncio.AbstractEventLoop | None = None
     _modes: list[Any] | None = None
+    _parser: XTermParser
 
     def start_application_mode(self) -> None:
         super().start_application_mode()  # type: ignore[no-untyped-call]
@@ -31,6 +61,49 @@ class TerminalDriver(LinuxDriver):
     def stop_application_mode(self) -> None:
         self._loop_in_use = None
         super().stop_application_mode()
+
+    def run_input_thread(self) -> None:
+        """Read keys until the driver is stopped; what cannot be parsed is logged and dropped."""
+        try:
+            with selectors.SelectSelector() as selector:
+                selector.register(self.fileno, selectors.EVENT_READ)
+                self._read_keys(selector)
+        except Exception as error:  # noqa: BLE001 - said and logged; the app ends in order
+            if self.exit_event.is_set():
+                return
+            _log.exception("the terminal cannot be read any more")
+            self.process_message(InputLost(str(error) or type(error).__name__))
+
+    def _read_keys(self, selector: selectors.BaseSelector) -> None:
+        decode = getincrementaldecoder("utf-8")("surrogateescape").decode
+        source = TerminalInput()
+        self._parser = XTermParser()
+        came_at = time.monotonic()
+        while not self.exit_event.is_set():
+            if selector.select(_LOOK_PENDING_S if source.is_pending else _LOOK_S):
+                data = os.read(self.fileno, _READ_BYTES)
+                if not data:
+                    raise OSError(errno.EIO, "the terminal is gone")
+                pieces = source.feed(decode(data))
+                came_at = time.monotonic()
+            else:
+                pieces = source.quiet(time.monotonic() - came_at)
+            for piece in pieces:
+                self._take(piece)
+
+    def _take(self, piece: str) -> None:
+        """Hand on what one key or report means."""
+        if piece == ESCAPE:
+            self.process_message(events.Key("escape", ESCAPE))
+            return
+        try:
+            messages = list(self._parser.feed(piece))
+        except Exception:  # noqa: BLE001 - the input must not end with one report
+            _log.exception("the terminal sent %r, which cannot be read", piece)
+            self._parser = _renewed(self._parser)
+            return
+        for message in messages:
+            self.process_message(message)
 
     def resume_application_mode(self) -> None:
         """Called by the handler of SIGCONT, between any two instructions of the main thread: the
@@ -49,3 +122,12 @@ class TerminalDriver(LinuxDriver):
                 termios.tcsetattr(self.fileno, termios.TCSANOW, self._modes)
         self.write("\x1b[?1049h\x1b[?25l\x1b[?2004h")  # alternate screen, no cursor, whole pastes
         self.send_message(self.SignalResume())
+
+
+def _renewed(parser: XTermParser) -> XTermParser:
+    """A parser in place of one that raised, which takes nothing more."""
+    new = XTermParser()
+    new.mouse_pixels = parser.mouse_pixels
+    new.terminal_size = parser.terminal_size
+    new.terminal_pixel_size = parser.terminal_pixel_size
+    return new

@@ -30,6 +30,8 @@ def steps(keys: list[list[str]]) -> Callable[[Pilot[Any]], Awaitable[None]]:
         await pilot.pause()
         await app.play_all()
         await pilot.pause()
+        await pilot.press("home")
+        await pilot.pause()
         for some in keys:
             await pilot.press(*some)
             await app.workers.wait_for_complete()

@@ -26,7 +26,7 @@ from arena_tui.events import (
 from arena_tui.folds.density import density_of
 from arena_tui.store.database import Database
 from arena_tui.store.filters import parse_filter
-from arena_tui.store.history import History
+from arena_tui.store.history import History, SortKey
 from arena_tui.store.windows import WINDOW
 from tests.envelopes import envelope
 from tests.store_fixture import problems, store
@@ -389,3 +389,18 @@ async def test_runs_come_sorted_by_page(filled: History) -> None:
     assert await ids(sort="game", descending=False) == "bacd"
     assert await ids(sort="run_id", descending=False, limit=2, offset=1) == "bc"
     assert len(await ids(sort="duration_s")) == 4
+
+
+@pytest.mark.parametrize("sort", ["started_at", "cost_usd", "duration_s", "game"])
+@pytest.mark.parametrize("descending", [True, False])
+async def test_the_place_of_a_run_is_where_the_pages_have_it(
+    filled: History, sort: SortKey, descending: bool
+) -> None:
+    for where in (("TRUE", []), parse_filter("game:chess")):
+        runs = await filled.runs(*where, sort=sort, descending=descending)
+        found = [
+            await filled.place(run.run_id, *where, sort=sort, descending=descending) for run in runs
+        ]
+
+        assert found == list(range(len(runs)))
+    assert await filled.place("nobody") is None

@@ -76,6 +76,11 @@ class Terminal:
         for _ in range(pieces):
             self._read(_QUIET_S)
 
+    def read_now(self) -> None:
+        """Read what there is, without waiting for more."""
+        while self._read(0):
+            pass
+
     def wait(self) -> int:
         """Read to the end; returns the exit code.
 

@@ -52,10 +52,21 @@ class ArenaScreen(Screen[None]):
     NOT_WHILE_WRITING: ClassVar[frozenset[str]] = frozenset()
     """Actions whose keys edit text while an `Input` has the focus."""
 
+    AWAITED: ClassVar[frozenset[str]] = frozenset()
+    """Groups of workers for which keys wait."""
+
     def __init__(self, arena: Host, name: str) -> None:
         """`name` is what the title line says."""
         super().__init__(name=name)
         self.arena = arena
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the screen shows what the keys up to now asked for; else further keys wait."""
+        return not any(
+            worker.node is self and worker.group in self.AWAITED and not worker.is_finished
+            for worker in self.workers
+        )
 
     def compose(self) -> ComposeResult:
         yield TitleBar(self.name or "", self.arena.tabs, self.arena.session.broker_name)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Final, cast
+from datetime import timedelta
+from typing import Any, ClassVar, Final, NamedTuple, cast
 
 from textual import work
 from textual.binding import Binding, BindingType
@@ -60,6 +61,7 @@ class HistoryScreen(FilteredScreen):
         #preview.-hidden { display: none; }
     }
     """
+    AWAITED = frozenset({"reload", "pages", "delete"})
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("slash", "filter", "filter", key_display="/"),
         Binding("s", "sort", "sort", key_display="s/r"),
@@ -75,7 +77,7 @@ class HistoryScreen(FilteredScreen):
         self._loaded_at = float("-inf")
 
     def body(self) -> list[Widget]:
-        table = VirtualTable(_COLUMNS, self._row, _EMPTY)
+        table = VirtualTable(_COLUMNS, self._row, _EMPTY, self._pages.run_id)
         beside = VerticalScroll(Static(markup=False), id="preview", can_focus=False)
         return [Horizontal(table, beside, id="table"), Question()]
 
@@ -103,8 +105,8 @@ class HistoryScreen(FilteredScreen):
         self._preview()
 
     def on_virtual_table_opened(self, message: VirtualTable.Opened) -> None:
-        if (totals := self._pages.totals(message.index)) is not None:
-            self.arena.open_run(totals.run_id)
+        if message.key is not None:
+            self.arena.open_run(message.key)
 
     def on_virtual_table_header_chosen(self, message: VirtualTable.HeaderChosen) -> None:
         if message.key == self._pages.sort:
@@ -145,8 +147,7 @@ class HistoryScreen(FilteredScreen):
         if totals.status == "running" and self.arena.session.is_played(totals.run_id):
             self.notify("it is still being played", severity="warning")
             return
-        name = f"{clean(totals.game, 40)} · {clean(short_id(totals.run_id))}"
-        question = f"Delete {name} with its {totals.events:,} events? There is no way back."
+        question = _deleting(totals, self.arena.utc_offset)
 
         async def delete() -> None:
             try:
@@ -163,18 +164,22 @@ class HistoryScreen(FilteredScreen):
 
     @work(exclusive=True, group="reload", exit_on_error=False)
     async def _reload(self) -> None:
-        """Count the matching runs again, and reload the visible pages."""
+        """Count the matching runs again, and reload what is visible around the run chosen."""
         history = self.arena.session.history
         if history is None:
             return
         table = self.query_one(VirtualTable)
         pages = self._pages
-        first, last = table.cursor - table.visible_rows, table.cursor + table.visible_rows
-        matching = await pages.reload(history, first, last)
+        while True:
+            key, cursor = table.key, table.cursor
+            found = await pages.around(history, key, cursor, table.visible_rows)
+            if (key, cursor) == (table.key, table.cursor):  # else it was moved meanwhile
+                break
+        pages.take(found)
         self._loaded_at = self.arena.monotonic()
         filtered = pages.where[0] != "TRUE"
         table.say_when_empty("No run matches: esc clears the filter." if filtered else _EMPTY)
-        table.show(matching, (pages.sort, pages.descending))
+        table.show(found.matching, (pages.sort, pages.descending), found.place)
         self._preview()
 
     @work(exclusive=True, group="pages", exit_on_error=False)
@@ -222,6 +227,14 @@ class HistoryScreen(FilteredScreen):
         ]
 
 
+class _Found(NamedTuple):
+    """What was read of the table: how many runs match, where the wanted one is, and pages."""
+
+    matching: int
+    place: int | None
+    pages: dict[int, list[RunTotals]]
+
+
 class _Pages:
     """The table's rows read so far, and the filter and order they were read with.
 
@@ -242,15 +255,39 @@ class _Pages:
         place = index % _PAGE
         return page[place] if place < len(page) else None
 
-    async def reload(self, history: History, first: int, last: int) -> int:
-        """Reload these rows and drop all others; returns how many runs match."""
-        matching = await history.count(*self.where)
-        self._pages = await self._read(history, first, last)
-        return matching
+    def run_id(self, index: int) -> str | None:
+        """Of a row's run; None until it is read."""
+        totals = self.totals(index)
+        return None if totals is None else totals.run_id
+
+    async def around(self, history: History, run_id: str | None, row: int, rows: int) -> _Found:
+        """Read as many rows on both sides of a run, or of the row it was in if it is gone."""
+        while True:
+            place = None
+            if run_id is not None:
+                place = await history.place(
+                    run_id, *self.where, sort=self.sort, descending=self.descending
+                )
+            matching = await history.count(*self.where)
+            near = min(row, max(0, matching - 1)) if place is None else place
+            pages = await self._read(history, near - rows, near + rows)
+            if place is None:
+                return _Found(matching, None, pages)
+            for page, runs in pages.items():  # it may have moved since
+                for index, totals in enumerate(runs):
+                    if totals.run_id == run_id:
+                        return _Found(matching, page * _PAGE + index, pages)
+
+    def take(self, found: _Found) -> None:
+        """Show these rows and no others."""
+        self._pages = found.pages
 
     async def load(self, history: History, first: int, last: int) -> None:
-        """Read these rows, keeping the others."""
-        self._pages |= await self._read(history, first, last)
+        """Read these rows, keeping the others, unless all were read anew meanwhile."""
+        before = self._pages
+        read = await self._read(history, first, last)
+        if self._pages is before:
+            before.update(read)
 
     async def _read(self, history: History, first: int, last: int) -> dict[int, list[RunTotals]]:
         pages = range(max(0, first) // _PAGE, last // _PAGE + 1)
@@ -261,6 +298,18 @@ class _Pages:
             )
             for page in pages
         }  # fmt: skip
+
+
+def _deleting(totals: RunTotals, offset: timedelta) -> str:
+    """The question: which run it is, told by game, agents and start."""
+    agents = " vs ".join(clean(agent.name or agent.id, 24) for agent in totals.agents[:4])
+    more = " …" if len(totals.agents) > 4 else ""
+    name = f"{clean(totals.game, 40) or 'the run'} · {clean(short_id(totals.run_id))}"
+    return (
+        f"Delete {name}{f', {agents}{more}' if agents else ''}, "
+        f"started {stamp(totals.started_at, offset)}, with its {totals.events:,} events?\n"
+        "There is no way back."
+    )
 
 
 def _outcome(totals: RunTotals, status: PaneState) -> str:

@@ -70,7 +70,10 @@ class LiveScreen(FilteredScreen):
         self._want_table = False
 
     def body(self) -> list[Widget]:
-        mosaic, table = Mosaic(self.arena.utc_offset), VirtualTable(_COLUMNS, self._row)
+        mosaic, table = (
+            Mosaic(self.arena.utc_offset),
+            VirtualTable(_COLUMNS, self._row, keys=self._run_id),
+        )
         mosaic.id, table.id = "mosaic", "table"
         empty = Static(_EMPTY, id="empty", markup=False)
         return [ContentSwitcher(empty, mosaic, table, initial="empty"), Question()]
@@ -90,7 +93,8 @@ class LiveScreen(FilteredScreen):
         self.arena.open_run(message.run_id)
 
     def on_virtual_table_opened(self, message: VirtualTable.Opened) -> None:
-        self.arena.open_run(self._panes[message.index].run_id)
+        if message.key is not None:
+            self.arena.open_run(message.key)
 
     def take_filter(self, text: str) -> None:
         self._conditions = read_conditions(text)
@@ -132,9 +136,13 @@ class LiveScreen(FilteredScreen):
 
     def _show_panes(self) -> None:
         panes = [pane for pane in self._frame.panes if matches(pane, self._conditions)]
-        self._panes = order(panes, self._sort)
         mosaic, table = self.query_one(Mosaic), self.query_one(VirtualTable)
         switcher = self.query_one(ContentSwitcher)
+        before = switcher.current
+        selected = table.key if before == "table" else mosaic.selected and mosaic.selected.run_id
+        self._panes = order(panes, self._sort)
+        ids = [pane.run_id for pane in self._panes]
+        place = ids.index(selected) if selected in ids else None
         grid = lay_out(len(self._panes), *switcher.size)
         crowded = grid is None or len(self._panes) > _TABLE_FROM * grid.capacity
         shown = "table" if self._want_table or crowded else "mosaic"
@@ -145,9 +153,16 @@ class LiveScreen(FilteredScreen):
             if not self.query_one(Input).has_focus:
                 self.focus_runs()
         if shown == "mosaic":
-            mosaic.show(self._panes)
+            mosaic.show(self._panes, place)
         elif shown == "table":
-            table.show(len(self._panes))
+            table.show(len(self._panes), cursor=place)
+        if place is not None and (before, shown) == ("table", "mosaic"):
+            mosaic.choose(place)
+        elif place is not None and (before, shown) == ("mosaic", "table") and mosaic.is_chosen:
+            table.action_jump_to(place)
+
+    def _run_id(self, index: int) -> str | None:
+        return self._panes[index].run_id if index < len(self._panes) else None
 
     def _row(self, index: int) -> list[Cell] | None:
         if index >= len(self._panes):

@@ -33,6 +33,11 @@ class NewGameScreen(ModalScreen[None]):
         self._start_games = start
         self._presets = [_text(spec) for spec in demo_specs()]
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether no game is being started, after which the box closes or says why not."""
+        return not any(worker.node is self and not worker.is_finished for worker in self.workers)
+
     def compose(self) -> ComposeResult:
         with Vertical(classes="box"):
             yield Static("New game", classes="title", markup=False)

@@ -30,6 +30,7 @@ class RunScreen(ArenaScreen):
     """Translates keys and messages into calls to the player, and shows its state."""
 
     NOT_WHILE_WRITING = frozenset({"step", "go_to", "speed", "ask"})
+    AWAITED = frozenset({"opening"})
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("space", "play", "play"),
         Binding(
@@ -79,7 +80,7 @@ class RunScreen(ArenaScreen):
     def on_mount(self) -> None:
         self.query_one(RunPanels).take_focus()
         self._ticked_at = self.arena.monotonic()
-        self._read()
+        self._open()
 
     def on_unmount(self) -> None:
         self._player.close()
@@ -161,9 +162,9 @@ class RunScreen(ArenaScreen):
         elif not panels.zoom_out():
             self.app.pop_screen()
 
-    @work(group="read", exit_on_error=False)
-    async def _read(self) -> None:
-        """Open the run, then read what the player lacks."""
+    @work(group="opening", exit_on_error=False)
+    async def _open(self) -> None:
+        """Open the run, then read what there is to see."""
         try:
             await self._player.open()
         except ArenaError as error:
@@ -171,7 +172,6 @@ class RunScreen(ArenaScreen):
             self.app.pop_screen()
             return
         self._show()
-        await self._player.read_on(self._show)
 
     @work(exclusive=True, group="density", exit_on_error=False)
     async def _load_density(self) -> None:
@@ -189,6 +189,8 @@ class RunScreen(ArenaScreen):
         header.instant = player.instant or header.instant
         header.position = self.query_one(Scrubber).position = position
         if player.lacking and not player.reading:
-            self._read()
+            self.run_worker(
+                player.read_on(self._show), "reading the run", group="read", exit_on_error=False
+            )
         if notice:
             self.notify(notice)

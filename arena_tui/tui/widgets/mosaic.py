@@ -52,7 +52,8 @@ class Mosaic(Painted, can_focus=True):
     def __init__(self, offset: timedelta) -> None:
         super().__init__()
         self._panes: list[Pane] = []
-        self._selected_id: str | None = None
+        self._selected = 0
+        self._is_chosen = False
         self._first_row = 0
         self._zoom = 0
         self._grid: Grid | None = None
@@ -63,11 +64,26 @@ class Mosaic(Painted, can_focus=True):
     def selected(self) -> Pane | None:
         if not self._panes:
             return None
-        return self._panes[self._selected_index]
+        return self._panes[self._selected]
 
-    def show(self, panes: Sequence[Pane]) -> None:
-        """Paint these panes, in this order; unchanged lines are not painted again."""
+    @property
+    def is_chosen(self) -> bool:
+        """Whether somebody has selected a pane; until then it is one of the first."""
+        return self._is_chosen
+
+    def show(self, panes: Sequence[Pane], selected: int | None = None) -> None:
+        """Paint these panes, in this order; unchanged lines are not painted again.
+
+        Args:
+            selected: Where the selected one is now; None: it is gone, and the next to it is taken.
+                One that nobody has chosen does not scroll the mosaic: the first takes its place.
+        """
         self._panes = list(panes)
+        at = self._selected if selected is None else selected
+        self._selected = max(0, min(len(panes) - 1, at))
+        grid = lay_out(len(panes), *self.size, self._zoom)
+        if not self._is_chosen and grid is not None and self._selected >= grid.capacity:
+            self._selected = 0
         self._repaint()
 
     def render_line(self, y: int) -> Strip:
@@ -89,9 +105,9 @@ class Mosaic(Painted, can_focus=True):
 
     def on_click(self, event: events.Click) -> None:
         if (index := self._index_at(event.x, event.y)) is not None:
-            again = self._panes[index].run_id == self._selected_id
-            self._select(index)
-            if again or event.chain > 1:
+            again = index == self._selected
+            self.choose(index)
+            if again:
                 self.action_open()
 
     def on_mouse_scroll_down(self) -> None:
@@ -102,14 +118,14 @@ class Mosaic(Painted, can_focus=True):
 
     def action_move(self, right: int, down: int) -> None:
         if self._grid is not None:
-            self._select(self._selected_index + right + down * self._grid.columns)
+            self.choose(self._selected + right + down * self._grid.columns)
 
     def action_page(self, pages: int) -> None:
         if self._grid is not None:
-            self._select(self._selected_index + pages * self._grid.capacity)
+            self.choose(self._selected + pages * self._grid.capacity)
 
     def action_first(self) -> None:
-        self._select(0)
+        self.choose(0)
 
     def action_zoom(self, step: int) -> None:
         self._zoom = max(-3, min(3, self._zoom + step))
@@ -118,17 +134,14 @@ class Mosaic(Painted, can_focus=True):
 
     def action_open(self) -> None:
         if self.selected is not None:
+            self._is_chosen = True
             self.post_message(self.Opened(self.selected.run_id))
 
-    @property
-    def _selected_index(self) -> int:
-        ids = [pane.run_id for pane in self._panes]
-        return ids.index(self._selected_id) if self._selected_id in ids else 0
-
-    def _select(self, index: int) -> None:
+    def choose(self, index: int) -> None:
+        """Select the pane at this place, or the nearest there is."""
         if self._panes:
-            index = max(0, min(len(self._panes) - 1, index))
-            self._selected_id = self._panes[index].run_id
+            self._is_chosen = True
+            self._selected = max(0, min(len(self._panes) - 1, index))
             self._repaint()
 
     def _index_at(self, x: int, y: int) -> int | None:
@@ -154,7 +167,7 @@ class Mosaic(Painted, can_focus=True):
                 self.refresh(Region(0, y, width, 1))
 
     def _paint(self, grid: Grid, width: int, height: int) -> list[list[list[Piece]]]:
-        selected = self._selected_index
+        selected = self._selected
         row_of_selected = selected // grid.columns
         last_row = -(-len(self._panes) // grid.columns) - grid.rows
         self._first_row = max(

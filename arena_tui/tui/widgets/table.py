@@ -21,6 +21,8 @@ Cell: TypeAlias = tuple[str, str]
 """Clean text, and the name of the palette's style for it."""
 RowSource: TypeAlias = Callable[[int], Sequence[Cell] | None]
 """The cells of one row, or None while it is not loaded yet."""
+RowKeys: TypeAlias = Callable[[int], str | None]
+"""Which thing a row shows, whatever row that is on; None: not loaded, or rows do not move."""
 
 
 class Column(Struct, frozen=True, kw_only=True):
@@ -40,7 +42,10 @@ class Column(Struct, frozen=True, kw_only=True):
 
 
 class VirtualTable(Painted, can_focus=True):
-    """Header, rows, a cursor; scrolls through `count` rows without holding them."""
+    """Header, rows, a cursor; scrolls through `count` rows without holding them.
+
+    When rows come, go or are sorted, whoever knows where `key` is now says so to `show`.
+    """
 
     ALLOW_SELECT = False
     DEFAULT_CSS = "VirtualTable { height: 1fr; width: 1fr; }"
@@ -62,9 +67,10 @@ class VirtualTable(Painted, can_focus=True):
 
     @dataclass
     class Opened(Message):
-        """A row was opened."""
+        """A row was opened; `key` is that of the row when it was."""
 
         index: int
+        key: str | None
 
     @dataclass
     class HeaderChosen(Message):
@@ -79,10 +85,19 @@ class VirtualTable(Painted, can_focus=True):
         first: int
         last: int
 
-    def __init__(self, columns: Sequence[Column], rows: RowSource, empty: str = "") -> None:
+    def __init__(
+        self,
+        columns: Sequence[Column],
+        rows: RowSource,
+        empty: str = "",
+        keys: RowKeys = lambda _: None,
+    ) -> None:
         super().__init__()
         self._columns = columns
         self._rows = rows
+        self._keys = keys
+        self._key: str | None = None
+        self._is_chosen = False
         self._empty = empty.splitlines()
         self._count = 0
         self._top = 0
@@ -94,15 +109,35 @@ class VirtualTable(Painted, can_focus=True):
         return self._cursor
 
     @property
+    def key(self) -> str | None:
+        """Of the row under the cursor, as it was when the cursor was put there, or is since the
+        row is loaded."""
+        if self._key is None:
+            self._key = self._keys(self._cursor)
+        return self._key
+
+    @property
     def visible_rows(self) -> int:
         return max(1, self.size.height - 1)
 
-    def show(self, count: int, sorted_by: tuple[str, bool] | None = None) -> None:
-        """Show `count` rows, new or changed; `sorted_by` is a key and whether descending."""
+    def show(
+        self, count: int, sorted_by: tuple[str, bool] | None = None, cursor: int | None = None
+    ) -> None:
+        """Show `count` rows, new or changed.
+
+        Args:
+            sorted_by: A column's key, and whether descending.
+            cursor: The row on which `key` is now; None: on the same as before, or gone. A cursor
+                that nobody has moved stays at the top rather than scroll what is shown.
+        """
         self._count = count
         self._sorted = sorted_by
-        self._place(self._cursor, report=False)
-        self.refresh()
+        cursor = self._cursor if cursor is None else cursor
+        if self._top:
+            self._top = max(0, self._top + cursor - self._cursor)
+        elif cursor >= self.visible_rows and not self._is_chosen:
+            cursor = 0
+        self._place(cursor, report=False)
 
     def say_when_empty(self, text: str) -> None:
         """Set the text shown when there are no rows."""
@@ -127,14 +162,14 @@ class VirtualTable(Painted, can_focus=True):
     def on_click(self, event: events.Click) -> None:
         if event.y == 0:
             at = 0
-            for column, width in self._layout(self.size.width):
+            for column, width in _layout(self._columns, self.size.width):
                 if at <= event.x < at + width + 1:
                     self.post_message(self.HeaderChosen(column.key))
                 at += width + 1
         elif (index := self._top + event.y - 1) < self._count:
             again = index == self._cursor
-            self._place(index)
-            if again or event.chain > 1:
+            self.action_jump_to(index)
+            if again:
                 self.action_open()
 
     def on_mouse_scroll_down(self) -> None:
@@ -144,17 +179,19 @@ class VirtualTable(Painted, can_focus=True):
         self.action_move(-3)
 
     def action_move(self, rows: int) -> None:
-        self._place(self._cursor + rows)
+        self.action_jump_to(max(0, self._cursor + rows))
 
     def action_page(self, pages: int) -> None:
-        self._place(self._cursor + pages * self.visible_rows)
+        self.action_move(pages * self.visible_rows)
 
     def action_jump_to(self, index: int) -> None:
+        self._is_chosen = True
         self._place(index if index >= 0 else self._count - 1)
 
     def action_open(self) -> None:
         if self._count:
-            self.post_message(self.Opened(self._cursor))
+            self._is_chosen = True
+            self.post_message(self.Opened(self._cursor, self.key))
 
     def move_to(self, index: int) -> None:
         """Put the cursor on a row, without a message."""
@@ -165,6 +202,7 @@ class VirtualTable(Painted, can_focus=True):
         rows = self.visible_rows
         self._top = max(0, min(self._top, index, max(0, self._count - rows)), index - rows + 1)
         moved, self._cursor = index != self._cursor, index
+        self._key = self._keys(index)
         self.refresh()
         if moved and report:
             self.post_message(self.Moved(index))
@@ -176,16 +214,9 @@ class VirtualTable(Painted, can_focus=True):
         if missing:
             self.post_message(self.RowsNeeded(missing[0], missing[-1]))
 
-    def _layout(self, width: int) -> list[tuple[Column, int]]:
-        shown = [column for column in self._columns if width >= column.least]
-        spare = width - sum(column.width + 1 for column in shown if column.width)
-        flexible = [column for column in shown if not column.width]
-        each = max(6, spare // max(1, len(flexible)) - 1)
-        return [(column, column.width or each) for column in shown]
-
     def _header(self, width: int) -> Strip:
         pieces: list[tuple[str, Style]] = []
-        for column, cells in self._layout(width):
+        for column, cells in _layout(self._columns, width):
             name = column.name
             style = self.palette.dim
             if self._sorted and self._sorted[0] == column.key:
@@ -203,9 +234,17 @@ class VirtualTable(Painted, can_focus=True):
             return line([(" …", self.palette.dim)], width, fill)
         pieces: list[tuple[str, Style]] = []
         by_key = dict(zip((column.key for column in self._columns), cells, strict=True))
-        for column, room in self._layout(width):
+        for column, room in _layout(self._columns, width):
             text, name = by_key[column.key]
             style: Style = getattr(self.palette, name)
             text = fit(text, room) if not column.right or len(text) > room else text.rjust(room)
             pieces += [(text, style + fill if marked else style), (" ", fill)]
         return line(pieces, width, fill)
+
+
+def _layout(columns: Sequence[Column], width: int) -> list[tuple[Column, int]]:
+    shown = [column for column in columns if width >= column.least]
+    spare = width - sum(column.width + 1 for column in shown if column.width)
+    flexible = [column for column in shown if not column.width]
+    each = max(6, spare // max(1, len(flexible)) - 1)
+    return [(column, column.width or each) for column in shown]

@@ -1,0 +1,131 @@
+"""Keys that come faster than the screen follows: each waits until the one before has done all it
+does. Knows nothing of what that is."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, Protocol, TypeAlias, TypeGuard, runtime_checkable
+
+from textual import events
+from textual.app import App
+from textual.message import Message
+from textual.timer import Timer
+from textual.widget import Widget
+
+Typed: TypeAlias = events.Key | events.Paste
+
+_ROUNDS: Final = 4
+"""How often what a key has set off may set off something more, from widget to screen to app."""
+_LOOK_S: Final = 0.02
+"""How often one looks after keys that are held."""
+_LOST_S: Final = 0.1
+"""After which a probe is sent again: its widget may have been removed with it."""
+_HOLD_S: Final = 5.0
+"""Longest that a key is held; then it goes where it goes."""
+
+
+@runtime_checkable
+class Settling(Protocol):
+    """A screen that reads something before its next key has a meaning."""
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the screen shows what the keys up to now asked for."""
+
+
+class Digested(Message, verbose=True):
+    """A probe that goes the way of a key, from the focused widget up to the app, behind it."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+
+def is_typed(event: events.Event) -> TypeGuard[Typed]:
+    """Whether it comes from the keyboard and has been handed to nobody yet; ctrl+c never waits."""
+    is_one = isinstance(event, events.Paste) or (
+        isinstance(event, events.Key) and event.key != "ctrl+c"
+    )
+    return is_one and not event.is_forwarded
+
+
+class TypedAhead:
+    """Lets keys and pastes through one by one, in order.
+
+    A key is handled in several steps, each a message in the queue of some widget, and acts upon
+    the screen and the focus of the last of them (Textual 8.2). What is typed in one burst would
+    act upon the screen below, or be lost.
+
+    Args:
+        let_through: Hands one to the screen. All that is awaited here runs in the app's queue.
+    """
+
+    def __init__(
+        self, app: App[int], let_through: Callable[[Typed], Coroutine[Any, Any, None]]
+    ) -> None:
+        self._app = app
+        self._let_through = let_through
+        self._held: deque[Typed] = deque()
+        self._rounds = 0
+        self._number = 0
+        self._probed_at = self._passed_at = 0.0
+        self._place: tuple[object, object] = (None, None)
+        self._timer: Timer | None = None
+
+    async def take(self, event: Typed) -> None:
+        """Let it through, now or behind those before it."""
+        if not self._held and not self._rounds and self._is_settled():
+            await self._pass(event)
+            return
+        self._held.append(event)
+        if self._timer is None:
+            self._timer = self._app.set_interval(_LOOK_S, self._look, name="keys held")
+
+    async def digested(self, number: int) -> None:
+        """A probe has come back."""
+        if number != self._number or not self._rounds:
+            return
+        moved = self._place != self._here()
+        self._rounds = _ROUNDS if moved else self._rounds - 1
+        if self._rounds:
+            self._probe()
+        else:
+            await self._go_on()
+
+    async def _pass(self, event: Typed) -> None:
+        await self._let_through(event)
+        self._rounds = _ROUNDS
+        self._passed_at = time.monotonic()
+        self._probe()
+
+    def _here(self) -> tuple[object, Widget | None]:
+        return self._app.screen, self._app.focused
+
+    def _probe(self) -> None:
+        self._number += 1
+        self._probed_at = time.monotonic()
+        self._place = _, focused = self._here()
+        (focused or self._app.screen).post_message(Digested(self._number))
+
+    async def _look(self) -> None:
+        now = time.monotonic()
+        if now - self._passed_at >= _HOLD_S:
+            self._rounds = 0
+        if not self._rounds:
+            await self._go_on()
+        elif now - self._probed_at >= _LOST_S:
+            self._probe()
+
+    async def _go_on(self) -> None:
+        late = time.monotonic() - self._passed_at >= _HOLD_S
+        if self._held and (late or self._is_settled()):
+            await self._pass(self._held.popleft())
+        if not self._held and self._timer is not None:
+            self._timer.stop()
+            self._timer = None
+
+    def _is_settled(self) -> bool:
+        screen = self._app.screen
+        return screen.is_mounted and (not isinstance(screen, Settling) or screen.is_settled)
