@@ -6,7 +6,7 @@ ArenaError                  exit code 1
 ├── EventError              2   an event or JSON line that cannot be accepted
 │   └── EventTooLargeError  2   over the size or nesting limit
 ├── BrokerError             3   the broker cannot be reached or used
-│   ├── ForkedError         3   a forked child uses what is its parent's alone
+│   ├── ForkedError         3   a forked child can have no connection of its own
 │   ├── RunClosedError      2   publish after `run_end`
 │   ├── RunExistsError      2   a run id that is already open
 │   └── UnknownRunError     2   a run id that does not exist
@@ -53,7 +53,8 @@ class BrokerError(ArenaError):
 
 
 class ForkedError(BrokerError):
-    """A forked child uses a broker in process, which is its parent's alone."""
+    """A forked child can have no connection of its own: the broker is in its parent's process, or
+    cannot be reached."""
 
 
 class RunClosedError(BrokerError):

@@ -170,7 +170,7 @@ class FollowedRuns:
         return run
 
     def _begin_again(self, run_id: str, run: _Run, event: Event, epoch: int) -> None:
-        self._sink.begin_again(run_id)
+        self._sink.ended.pop(run_id, None)  # else it takes no more events of it
         if run.opened:
             try:
                 again = self._broker.forwarded.begin_again(RunMeta.of(run_id, event), epoch)

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Container
 from typing import Any, Protocol
 
-from arena_tui.errors import RunClosedError
+from arena_tui.errors import ArenaError, ForkedError, RunClosedError
 from arena_tui.events import Event, RunEnd
 from arena_tui.producers.run import Run
 
@@ -30,8 +30,8 @@ class Heir:
     does not end them.
 
     Args:
-        successor: Opens the child's own sink when it is first called; raises BrokerError where the
-            child can have none.
+        successor: Opens the child's own sink when it is first called; raises ArenaError where the
+            child can have none, which is raised as ForkedError.
         open_runs, ended: The parent's, as they were at the fork.
     """
 
@@ -70,5 +70,8 @@ class Heir:
 
     def _opened(self) -> Successor:
         if self._own is None:
-            self._own = self._successor()
+            try:
+                self._own = self._successor()
+            except ArenaError as error:
+                raise ForkedError(str(error)) from error
         return self._own

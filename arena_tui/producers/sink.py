@@ -197,19 +197,11 @@ class MultiRunBrokerSink:
         for run_id in self._open.keys() & run_ids:
             self._open[run_id] = False
 
-    def begin_again(self, run_id: str) -> None:
-        """Take events of a run again that has ended."""
-        self.ended.pop(run_id, None)
-
     def is_open(self, run_id: str) -> bool:
         """Whether the run was opened through this sink and has not ended."""
         if self._heir is not None:
             return self._heir.is_open(run_id)
         return run_id in self._open
-
-    def knows(self, run_id: str) -> bool:
-        """Whether a run of this id is open here, or has ended here, as far as is remembered."""
-        return run_id in self._open or run_id in self.ended
 
     def close_all(self) -> None:
         """End every run it owns after all queued events, wait until they are stored, and reap them.

@@ -97,7 +97,7 @@ class Arena:
             text = text_of(run_id)
             if self._strict:
                 check_run_id(text)
-            run_id = self._shared.runtime.name_run(run_id_of(text))
+            run_id = self._shared.runtime.names.name(run_id_of(text))
         make = partial(self._sink.run, refused=strictly) if self._strict else self._sink.run
         run = make(game, agents, run_id=run_id, seed=seed, label=label, tags=tags, config=config)
         with self._adding:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import Callable
 from itertools import count
 from typing import TYPE_CHECKING
 
 from arena_tui.broker.protocol import BrokerProtocol
+from arena_tui.errors import BrokerError
 from arena_tui.events import RUN_ID_MAX_CHARS, check_run_id
 from arena_tui.producers.sink import MultiRunBrokerSink
 
@@ -15,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Names:
-    """See the module. Belongs to the broker's loop.
+    """See the module. Create it on the broker's loop.
 
     An id is taken while a run of it goes on, and after one of it has ended, as far as this process,
     the broker or the store remembers. A run whose producer is gone without having ended it goes on.
@@ -30,6 +33,23 @@ class Names:
         self._broker = broker
         self._sink = sink
         self._history = history
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.get_ident()
+
+    def name(self, wanted: str) -> str:
+        """`claim` from any thread; on the loop's own, which cannot wait, the id is `wanted`.
+
+        Raises:
+            BrokerError: The broker is closed.
+        """
+        if threading.get_ident() == self._thread:
+            return wanted
+        claim = self.claim(wanted)
+        try:
+            return asyncio.run_coroutine_threadsafe(claim, self._loop).result()
+        except RuntimeError:  # the loop is closed
+            claim.close()
+            raise BrokerError("the broker is closed: nothing more can be published") from None
 
     async def claim(self, wanted: str) -> str:
         """The id for a new run: `wanted`, else `wanted-2` and so on, which is warned of.
@@ -49,7 +69,7 @@ class Names:
         """Whether neither this process nor the store has a run of this id; one in the store whose
         producer died before its end goes on."""
         history = self._history()
-        if self._sink.knows(run_id):
+        if self._sink.is_open(run_id) or run_id in self._sink.ended:
             return False
         ended = "run_id = ? AND ended_at IS NOT NULL"
         return history is None or not await history.count(ended, [run_id])

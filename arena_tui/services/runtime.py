@@ -50,7 +50,7 @@ class Runtime:
             makes progress.
 
     Attributes:
-        broker, sink, games: Set from the start.
+        broker, sink, names, games: Set from the start.
         database, history: Set once `open` has returned, if there is a store.
         follower: Set once files are followed.
     """
@@ -66,7 +66,7 @@ class Runtime:
         self._sinks = [self.sink]
         self.database: Database | None = None
         self.history: History | None = None
-        self._names = Names(self.broker, self.sink, lambda: self.history)
+        self.names = Names(self.broker, self.sink, lambda: self.history)
         self.games = Games(self.sink, self.broker.warnings)
         self.follower: Follower | None = None
         self._storing_here = config.db is not None and not (producer and self.broker.shared)
@@ -117,13 +117,6 @@ class Runtime:
         Returns what the durable ones could not keep, or None.
         """
         return self._from_thread(self._take_back(lent))
-
-    def name_run(self, wanted: str) -> str:
-        """An id of its own for a new run, see `Names.claim`; on the loop's own thread, which cannot
-        wait, it is `wanted`."""
-        if threading.get_ident() == self._thread:
-            return wanted
-        return self._from_thread(self._names.claim(wanted))
 
     def _from_thread(self, work: Coroutine[Any, Any, T]) -> T:
         if threading.get_ident() == self._thread:

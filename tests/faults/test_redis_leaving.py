@@ -54,7 +54,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def opened(server: RedisServer) -> tuple[arena_tui.Arena, arena_tui.Run]:
-    arena = arena_tui.connect(server.url, store=False)
+    arena = arena_tui.connect(server.url, store=False, strict=True)
     run = arena.run("synth", run_id="r")
     run.__enter__()
     return arena, run

@@ -12,8 +12,10 @@ import pytest
 import arena_tui
 from arena_tui.broker.own_log import own_log
 from arena_tui.broker.warnings import Warnings
+from arena_tui.broker_url import BrokerUrl
 from arena_tui.config import Config
 from arena_tui.errors import BrokerError
+from arena_tui.events import RunEnd
 from arena_tui.producers.sink import MultiRunBrokerSink
 from arena_tui.services.runtime import Runtime
 from tests.faults.accounts import entries
@@ -112,16 +114,17 @@ async def test_refused_events_do_not_feed_on_the_warning_of_them(
     arena = arena_tui.connect(redis_url)
     run = arena.run("g", run_id="r").__enter__()
     bridged(run, bridges)
-    other = arena_tui.connect(redis_url, store=False)
+    other = Runtime(Config(broker=BrokerUrl(redis_url)), producer=True)
+    await other.open()
 
     run.action("e4")
-    other.run("g", run_id="r").end()
+    other.sink.emit("r", RunEnd())
     await until(lambda: len(list(entries(redis_url, "r"))) >= 3)
     run.action("e5")
 
     with pytest.raises(BrokerError, match=r"^\d events? w") as raised:
         arena.close()
-    other.close()
+    await other.aclose()
     assert int(str(raised.value).split()[0]) <= 4
 
 

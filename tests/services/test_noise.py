@@ -76,17 +76,6 @@ loop.run_until_complete(first())
 loop.run_until_complete(second())
 loop.close()
 """,
-    "a daemon thread that records to the end": """
-arena = arena_tui.connect()
-run = arena.run("g").__enter__()
-def record():
-    while True:
-        try: run.action("e4")
-        except ArenaError: return
-        threading.Event().wait(0.001)
-threading.Thread(target=record, daemon=True).start()
-play(run)
-""",
 }
 
 
@@ -105,6 +94,27 @@ def test_a_program_ends_without_a_word(
     done = run_program(script, broker, path, PYTHONWARNINGS="default")
 
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("shared", [True, False], ids=["redis", "in process"])
+def test_a_thread_that_records_to_the_end_is_told_what_came_too_late(
+    shared: bool, redis_url: str, path: Path
+) -> None:
+    script = """
+arena = arena_tui.connect()
+run = arena.run("g").__enter__()
+def record():
+    while True:
+        run.action("e4")
+        threading.Event().wait(0.001)
+threading.Thread(target=record, daemon=True).start()
+play(run)
+"""
+
+    done = run_program(script, redis_url if shared else "memory:", path, PYTHONWARNINGS="default")
+
+    assert done.returncode == 0
+    assert [line for line in done.stderr.splitlines() if "refused" not in line] == []
 
 
 def test_a_server_that_is_gone_is_said_in_lines(make_redis: MakeRedis, path: Path) -> None:
