@@ -135,10 +135,16 @@ class Feed(Consumer):
         self._views.pop(run_id, None)
         self._panes.pop(run_id, None)
 
-    def clear_finished(self) -> None:
-        """Drop the runs that have ended; they stay in the store."""
+    def clear(self, forwarded: Callable[[str], bool] = lambda _: False) -> None:
+        """Drop the runs that have ended, or of which nothing more comes; they stay in the store.
+
+        Args:
+            forwarded: Whether a run is only forwarded, so that nobody can know whether it lives:
+                it is dropped when it is stuck, and comes back with its next event.
+        """
         for run_id, view in list(self._views.items()):
-            if view.totals.status != "running":
+            state = view.state(self._states.get(run_id, "open"), self._clock())
+            if state not in ("running", "stuck") or (state == "stuck" and forwarded(run_id)):
                 self.forget(run_id)
 
     async def frame(self, consumers: Sequence[ConsumerInfo] = (), queued: int = 0) -> Frame:

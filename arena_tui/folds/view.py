@@ -194,7 +194,7 @@ class RunView:
         idle_s = max(0.0, now - self.arrived_at)
         return Pane(
             run_id=totals.run_id, number=self.number, game=totals.game, label=totals.label,
-            agents=tuple(totals.agents), state=self._state(run_state, idle_s),
+            agents=tuple(totals.agents), state=self.state(run_state, now),
             turn=totals.turns, player=self.player, board=self.board,
             outcome=totals.outcome, winners=tuple(totals.winners), reason=totals.reason,
             recent=tuple(self.recent), per_second=tuple(self._per_second),
@@ -219,12 +219,13 @@ class RunView:
             last_error=self.last_error,
         )  # fmt: skip
 
-    def _state(self, run_state: RunState, idle_s: float) -> PaneState:
+    def state(self, run_state: RunState, now: float) -> PaneState:
+        """What becomes of the run, as far as its events and the broker tell."""
         if self.totals.status != "running":
             return self.totals.status
         if run_state == "lost":
             return "lost"
-        return "stuck" if idle_s >= STUCK_S else "running"
+        return "stuck" if now - self.arrived_at >= STUCK_S else "running"
 
     def _fold(self, event: Event, now: float) -> None:
         tally = self.tallies.get(event.agent_id or "")

@@ -110,6 +110,11 @@ class Session:
         for playable in self._playables:
             await self.games.start_in_thread(playable, self._continuous)
 
+    def clear(self) -> None:
+        """Show no longer the runs that have ended, or of which nothing more comes."""
+        follower = self.runtime.follower
+        self.feed.clear(follower.is_silent) if follower else self.feed.clear()
+
     async def sample(self) -> Frame:
         """Fold new events, and sample them."""
         await self.runtime.catch_up()

@@ -155,9 +155,27 @@ async def test_finished_runs_can_be_cleared(clock: FakeClock) -> None:
     await stage.publish("over", start("x"), RunEnd())
     await stage.publish("open", start("x"))
 
-    stage.feed.clear_finished()
+    stage.feed.clear()
 
     assert [pane.run_id for pane in (await stage.feed.frame()).panes] == ["open"]
+
+
+async def test_runs_of_which_nothing_more_comes_can_be_cleared_and_come_back(
+    clock: FakeClock,
+) -> None:
+    stage = await Stage.open(clock)
+    for run_id in ("silent", "forwarded", "thinking"):
+        await stage.publish(run_id, start("x"))
+    clock.now += 31.0
+    await stage.broker.heartbeat(["forwarded", "thinking"])
+    await stage.feed.frame()
+
+    stage.feed.clear(lambda run_id: run_id != "thinking")
+
+    assert [pane.run_id for pane in (await stage.feed.frame()).panes] == ["thinking"]
+    await stage.publish("forwarded", Action(action="x"))
+    (_, back) = (await stage.feed.frame()).panes
+    assert (back.run_id, back.events) == ("forwarded", 2)
 
 
 async def test_rates_count_events_by_the_second(clock: FakeClock) -> None:

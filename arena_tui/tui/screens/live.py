@@ -132,7 +132,7 @@ class LiveScreen(FilteredScreen):
         self._show_panes()
 
     def action_clear(self) -> None:
-        self.arena.session.feed.clear_finished()
+        self.arena.session.clear()
 
     def _show_panes(self) -> None:
         panes = [pane for pane in self._frame.panes if matches(pane, self._conditions)]
