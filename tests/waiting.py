@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -46,3 +47,12 @@ def until_blocking(condition: Callable[[], Any], at_most_s: float = _AT_MOST_S) 
 async def pause(seconds: float) -> None:
     """Let time pass that is itself part of the test: a load's rate, how long a fault lasts."""
     await asyncio.sleep(seconds)
+
+
+def in_threads(*work: Callable[[], object]) -> None:
+    """Do the work in as many threads at once; returns when all is done."""
+    threads = [threading.Thread(target=each) for each in work]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(_AT_MOST_S)

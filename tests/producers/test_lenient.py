@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
-from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -22,6 +20,7 @@ from arena_tui.events import LogEvent, RunEnd
 from arena_tui.producers.run import Run
 from arena_tui.store.database import Database
 from arena_tui.store.verify import verify_store
+from tests.waiting import in_threads
 
 EXAMPLES = 1_000 if os.environ.get("ARENA_FULL") else 60
 
@@ -148,14 +147,6 @@ def test_no_value_in_any_call_in_any_order_raises_into_the_game(tmp_path: Path) 
     database.close()
     assert marked == (coerced,)
     assert all(run.ended for run in runs)
-
-
-def in_threads(*work: Callable[[], None]) -> None:
-    threads = [threading.Thread(target=each) for each in work]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -22,6 +21,7 @@ from arena_tui.events import (
     utc_now,
 )
 from arena_tui.producers.run import Run
+from tests.waiting import in_threads
 
 THEN = datetime(2019, 5, 1, 12, tzinfo=UTC)
 
@@ -269,12 +269,3 @@ def test_an_exception_is_recorded_with_its_traceback() -> None:
     assert isinstance(found, ErrorEvent)
     assert (found.message, found.where, found.fatal) == ("no such piece", "LookupError", False)
     assert (found.traceback or "").endswith("LookupError: no such piece\n")
-
-
-def in_threads(*work: Callable[[], None]) -> None:
-    """Do the work in as many threads; returns when all is done."""
-    threads = [threading.Thread(target=each) for each in work]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
