@@ -31,24 +31,27 @@ def make_safe() -> Output:
     return output
 
 
-def _text(raw: Output, before: TextIO | None, errors: str) -> io.TextIOWrapper:
-    """Print to the raw stream as to the one before, but for characters that it cannot encode."""
+def _text(output: Output, before: TextIO | None, errors: str) -> io.TextIOWrapper:
+    """Print to the output as to the stream before, but for characters that it cannot encode."""
+    at_once = before is None or before.line_buffering or getattr(before, "write_through", False)
     return io.TextIOWrapper(
-        io.BufferedWriter(raw), getattr(before, "encoding", "utf-8"), errors,
-        line_buffering=getattr(before, "line_buffering", True),
-        write_through=getattr(before, "write_through", False),
+        output, getattr(before, "encoding", "utf-8"), errors,
+        line_buffering=bool(at_once),
     )  # fmt: skip
 
 
-class Output(io.FileIO):
+class Output(io.BufferedWriter):
     """Raises the first time that it cannot be written, and takes anything from then on.
+
+    It is the buffer and not the file below it: a signal handler that raises after the file was
+    written, but before the buffer knows, would have that written again.
 
     Attributes:
         error: Why it could not be written.
     """
 
     def __init__(self, descriptor: int) -> None:
-        super().__init__(descriptor, "w", closefd=False)
+        super().__init__(io.FileIO(descriptor, "w", closefd=False))
         self.error: OSError | None = None
 
     def write(self, data: ReadableBuffer, /) -> int:
@@ -56,16 +59,23 @@ class Output(io.FileIO):
             try:
                 return super().write(data)
             except OSError as error:
-                self.error = error
-                raise
+                self._fail(error)
         return memoryview(data).nbytes
+
+    def flush(self) -> None:
+        if self.error is None:
+            try:
+                super().flush()
+            except OSError as error:
+                self._fail(error)
+
+    def _fail(self, error: OSError) -> None:
+        self.error = error
+        raise error
 
 
 class _Unfailing(Output):
     """Drops what cannot be written."""
 
-    def write(self, data: ReadableBuffer, /) -> int:
-        try:
-            return super().write(data)
-        except OSError:
-            return memoryview(data).nbytes
+    def _fail(self, error: OSError) -> None:
+        self.error = error
