@@ -31,7 +31,7 @@ _AHEAD_BYTES: Final = 4 * 1024 * 1024
 _YIELD_S: Final = 0.005
 """Pause after each flush when a screen reads along, so that keys respond while a big file loads."""
 
-_BLANKS: Final = b" \t\r"
+_BLANKS: Final = b" \t"
 _1970: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
 
@@ -74,16 +74,22 @@ Refuse: TypeAlias = Callable[[int, str], None]
 class LineCutter:
     """Splits chunks of bytes into lines. Buffers one partial line, nothing of one that is too long.
 
-    Blank lines are numbered but skipped.
+    Lines end with LF, CR LF or CR. Blank lines are numbered but skipped. NULs are left out: a file
+    that was truncated while its writer goes on has them up to where that was.
     """
 
     def __init__(self) -> None:
         self._number = 0
+        self._after_cr = False
         self._partial = bytearray()
         self._too_long = False
 
     def feed(self, data: bytes) -> Iterator[Line]:
         """The lines that `data` completes. Exhaust the iterator before feeding more."""
+        if b"\0" in data:
+            data = data.replace(b"\0", b"")
+        if self._after_cr or b"\r" in data:
+            data = self._with_newlines(data)
         start = 0
         while (end := data.find(b"\n", start)) >= 0:
             self._buffer(data, start, end)
@@ -99,6 +105,13 @@ class LineCutter:
         self._number += 1
         if raw is None or raw.strip(_BLANKS):
             yield Line(self._number, raw)
+
+    def _with_newlines(self, data: bytes) -> bytes:
+        if self._after_cr and data:
+            data = data.removeprefix(b"\n")
+            self._after_cr = False
+        self._after_cr |= data.endswith(b"\r")
+        return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
     def _buffer(self, data: bytes, start: int, end: int) -> None:
         if len(self._partial) + end - start > LINE_MAX_BYTES:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import tracemalloc
 from datetime import UTC, datetime
 
@@ -29,13 +30,13 @@ def cut(*pieces: bytes) -> list[Line]:
 
 
 @given(
-    st.lists(st.binary(max_size=20).map(lambda raw: raw.replace(b"\n", b"")), max_size=8),
+    st.lists(st.sampled_from([b"a", b"one", b" ", b"\n", b"\r", b"\r\n", b"\0"]), max_size=30),
     st.lists(st.integers(1, 9), min_size=1, max_size=40),
 )
 def test_lines_are_the_same_in_whatever_pieces_they_come(
     texts: list[bytes], sizes: list[int]
 ) -> None:
-    whole = b"\n".join(texts)
+    whole = b"".join(texts)
     pieces, start = [], 0
     for size in sizes * len(whole):
         pieces.append(whole[start : start + size])
@@ -43,7 +44,9 @@ def test_lines_are_the_same_in_whatever_pieces_they_come(
 
     assert cut(*pieces) == cut(whole)
     assert cut(whole) == [
-        Line(number, text) for number, text in enumerate(texts, 1) if text.strip(b" \t\r")
+        Line(number, text)
+        for number, text in enumerate(re.split(rb"\r\n|\r|\n", whole.replace(b"\0", b"")), 1)
+        if text.strip(b" ")
     ]
 
 
@@ -56,7 +59,21 @@ def test_an_unfinished_line_waits_for_its_newline() -> None:
 
 
 def test_blank_lines_are_left_out_and_counted() -> None:
-    assert cut(b"\n \t\r\none\r\n\n") == [Line(3, b"one\r")]
+    assert cut(b"\n \t\r\none\r\n\n") == [Line(3, b"one")]
+
+
+@pytest.mark.parametrize("end", [b"\r", b"\r\n", b"\n"])
+def test_a_line_is_there_with_its_end_whichever_that_is(end: bytes) -> None:
+    cutter = LineCutter()
+
+    assert list(cutter.feed(b"one" + end)) == [Line(1, b"one")]
+    assert list(cutter.feed(b"two" + end)) == [Line(2, b"two")]
+
+
+def test_a_hole_of_nuls_longer_than_any_line_is_left_out() -> None:
+    hole = b"\0" * LINE_MAX_BYTES
+
+    assert cut(b"one\n", hole, hole + LOG + b"\n") == [Line(1, b"one"), Line(2, LOG)]
 
 
 @pytest.mark.parametrize("piece", [1_000, 100_000, 10_000_000])
