@@ -18,6 +18,7 @@ from arena_tui.broker.chain import Known, KnownRun
 from arena_tui.broker.memory import InProcessBroker
 from arena_tui.broker.stream import HEARTBEAT_S
 from arena_tui.errors import UsageError
+from arena_tui.events import EVENT_MAX_BYTES
 from arena_tui.producers.followed_file import FollowedFile
 from arena_tui.producers.followed_runs import FollowedRuns
 from arena_tui.producers.lines import PacedSink
@@ -49,6 +50,7 @@ class Follower:
             events of a big file before they are trimmed.
         poll_s: Interval of polling idle files.
         known: Gives what is stored; None: nothing is.
+        event_max_bytes: What a larger event is cut to, in bytes of JSON.
 
     Attributes:
         sink: Publishes what was read. It is not the games': they would queue behind a big file,
@@ -62,11 +64,12 @@ class Follower:
         published: Callable[[], Awaitable[object]] | None = None,
         poll_s: float = _POLL_S,
         known: Known | None = None,
+        event_max_bytes: int = EVENT_MAX_BYTES,
     ) -> None:
         self._broker = broker
         self._poll_s = poll_s
         self._loop = asyncio.get_running_loop()
-        self.sink = MultiRunBrokerSink(broker, pause_at=_PAUSE_AT)
+        self.sink = MultiRunBrokerSink(broker, pause_at=_PAUSE_AT, event_max_bytes=event_max_bytes)
         self._known = known
         paced = PacedSink(self.sink, published, owned=False)
         self._runs = FollowedRuns(broker, self.sink, paced.emit)

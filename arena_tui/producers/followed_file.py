@@ -229,7 +229,7 @@ class FollowedFile:
 
     def _chain_of(self, key: _Key, event: Event, line: Line, place: Place) -> Chain:
         """The chain that goes on or begins with the first line of one in this file."""
-        epoch = line.epoch(event)
+        epoch = line.epoch()
         chain = self._scanned.chains.get(key)
         if chain is None and epoch != 1:
             # A file that is still being written out again: its times say that it is the same.

@@ -1,4 +1,4 @@
-"""Splits bytes into JSON lines, decodes and counts them, and reports the bad ones.
+"""Splits bytes into JSON lines, decodes and counts them, and reports those that are no events.
 
 Knows nothing of where the bytes come from.
 """
@@ -8,15 +8,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, NamedTuple, TypeAlias
-
-import msgspec
-from msgspec import Struct
+from typing import Final, NamedTuple, TypeAlias
 
 from arena_tui.broker.chain import Chain
-from arena_tui.codec import decode_line
 from arena_tui.errors import EventError, RunClosedError
 from arena_tui.events import EVENT_CEILING_BYTES, Event
+from arena_tui.producers.fitting import NOTHING, fitted
+from arena_tui.producers.reading import own_time, read_line
+from arena_tui.producers.shortening import Notes
 from arena_tui.producers.sink import MultiRunBrokerSink
 
 LINE_MAX_BYTES: Final = EVENT_CEILING_BYTES + 16 * 1024
@@ -37,31 +36,30 @@ _MILLISECOND: Final = timedelta(milliseconds=1)
 
 
 class Line(NamedTuple):
-    """One line without its newline, numbered from 1; `raw` is None when it was too long."""
+    """One line without its end, numbered from 1.
+
+    Attributes:
+        raw: None when it was too long.
+        notes: What its event lost when it was decoded.
+    """
 
     number: int
     raw: bytes | None
+    notes: Notes = NOTHING
 
-    def decode(self) -> tuple[str, Event]:
-        """Run id and event; raises EventError if it is not an event of a run, or too long."""
+    def decode(self) -> tuple[str, Event, Notes]:
+        """See `read_line`; raises EventError also when it was too long."""
         if self.raw is None:
             raise EventError(f"longer than {LINE_MAX_BYTES:,} bytes: shorten the event")
-        return decode_line(self.raw)
+        return read_line(self.raw)
 
-    def epoch(self, event: Event) -> int:
+    def epoch(self) -> int:
         """Epoch of the run whose first line this is; the same whenever the line is read.
 
         It is the line's `ts` in ms since 1970, or 1 when it has none.
         """
-        if self.raw is None or msgspec.json.decode(self.raw, type=_Stamped).ts is None:
-            return 1
-        return max(1, (event.ts - _1970) // _MILLISECOND)
-
-
-class _Stamped(Struct):
-    """The part of a line that shows whether it has its own timestamp."""
-
-    ts: Any = None
+        at = None if self.raw is None else own_time(self.raw)
+        return 1 if at is None else max(1, (at - _1970) // _MILLISECOND)
 
 
 Publish: TypeAlias = Callable[[str, Event, Line], None]
@@ -122,7 +120,7 @@ class LineCutter:
 
 
 class LineIntake:
-    """Decodes lines, publishes their events and counts them; a bad line is reported and skipped.
+    """Decodes lines, publishes their events and counts them; one that is no event is reported.
 
     Attributes:
         published: Events published; refused: bad lines; runs: ids of the runs seen.
@@ -138,8 +136,8 @@ class LineIntake:
     def take(self, lines: Iterable[Line]) -> None:
         for line in lines:
             try:
-                run_id, event = line.decode()
-                self._publish(run_id, event, line)
+                run_id, event, notes = line.decode()
+                self._publish(run_id, event, line._replace(notes=notes) if notes else line)
             except (EventError, RunClosedError) as error:
                 self.refused += 1
                 self._refuse(line.number, str(error))
@@ -170,8 +168,15 @@ class PacedSink:
         self._bytes = 0
 
     def emit(self, run_id: str, event: Event, line: Line, chain: Chain | None = None) -> None:
-        """Emit a line's event; see `MultiRunBrokerSink.emit`."""
-        self._sink.emit(run_id, event, owned=self._owned, chain=chain)
+        """Emit a line's event, as far as it fits the limit; see `MultiRunBrokerSink.emit`."""
+        notes = line.notes
+        try:
+            self._sink.emit(run_id, event, owned=self._owned, chain=chain)
+        except EventError:
+            event, notes = fitted(event, self._sink.event_max_bytes, notes)
+            self._sink.emit(run_id, event, owned=self._owned, chain=chain)
+        if notes:
+            self._sink.count_coerced(run_id, notes)
         self._events += 1
         self._bytes += len(line.raw or b"")
         if self._events >= _AHEAD_EVENTS or self._bytes >= _AHEAD_BYTES:

@@ -51,7 +51,8 @@ def shortened(event: Event, notes: Notes, max_bytes: int) -> tuple[Event, Notes]
         fields, notes = short, {**notes, **cuts}
     notes = _first(notes)
     if notes:
-        fields[COERCED] = notes
+        before = fields.get(COERCED)
+        fields[COERCED] = before | notes if isinstance(before, dict) else notes
     return decode_event(msgspec.json.encode(fields), strict=True), notes
 
 

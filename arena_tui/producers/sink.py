@@ -72,6 +72,7 @@ class MultiRunBrokerSink:
         event_max_bytes: Largest event accepted, in bytes of JSON.
 
     Attributes:
+        count_coerced: Counts, and warns of, an event that was made to fit before it was emitted.
         run: Creates a `Run` that emits into this sink; never raises into a game unless `strict`.
         ended: The runs that ended through it, as far as they are remembered.
     """
@@ -104,8 +105,9 @@ class MultiRunBrokerSink:
         self._closing: asyncio.Task[None] | None = None
         self._refused = Refused()
         self._failures = Failures(broker.warnings)
-        self._event_max_bytes = event_max_bytes
+        self.event_max_bytes = event_max_bytes
         self._lenient = Lenient(self.emit, broker.warnings, event_max_bytes)
+        self.count_coerced = self._lenient.count_coerced
         self.run = partial(Run, self.emit, room=self.room, refused=self._lenient)
         self._tasks = [
             self._loop.create_task(self._write(), name="sink writer"),
@@ -129,7 +131,7 @@ class MultiRunBrokerSink:
             BrokerError: The sink is closed, or full and called on the loop's own thread without
                 awaiting `room` before.
         """
-        event, raw = sealed(event, self._event_max_bytes)
+        event, raw = sealed(event, self.event_max_bytes)
         if chain is not None:
             raw = Traced(raw, chain)
         fifo = self._fifo
