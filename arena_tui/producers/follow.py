@@ -7,17 +7,17 @@ How far they are stored, the store knows: each event carries there what of its f
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 from arena_tui.broker.chain import Known, KnownRun
 from arena_tui.broker.memory import InProcessBroker
 from arena_tui.broker.stream import HEARTBEAT_S
-from arena_tui.errors import UsageError
+from arena_tui.errors import BrokerError, UsageError
 from arena_tui.events import EVENT_MAX_BYTES
 from arena_tui.producers.followed_file import FollowedFile
 from arena_tui.producers.followed_runs import FollowedRuns
@@ -27,6 +27,9 @@ from arena_tui.producers.sink import MultiRunBrokerSink
 _POLL_S = 0.25
 _HOLD_S = 2.0
 """How long a file may be read on before a run is not deleted."""
+
+_LAST_LINES_S = 2.0
+"""How long closing waits for what was read to be emitted."""
 
 _PAUSE_AT = 0.25
 """A file can wait: reading pauses long before the broker warns of a lagging store."""
@@ -99,8 +102,11 @@ class Follower:
         self._stop.set()
         if self._beating is not None:
             self._beating.cancel()
+        started = self._thread.ident is not None
+        if started:  # a thread that waits for the broker goes on once the sink is closed
+            await asyncio.to_thread(self._thread.join, _LAST_LINES_S)
         await self.sink.aclose()
-        if self._thread.ident is not None:
+        if started:
             await asyncio.to_thread(self._thread.join)
 
     def is_silent(self, run_id: str) -> bool:
@@ -109,7 +115,7 @@ class Follower:
             return False
         return all(file.idle for file in self._files if file.has(run_id))
 
-    @asynccontextmanager
+    @contextlib.asynccontextmanager
     async def letting_go(self, run_id: str) -> AsyncIterator[None]:
         """Read no file while a silent run is deleted; what arrives of it later is a new epoch.
 
@@ -137,6 +143,8 @@ class Follower:
             if True not in moved:
                 self._stop.wait(self._poll_s)
         for file in files:
+            with contextlib.suppress(BrokerError):  # the sink was closed meanwhile
+                file.finish()
             file.close()
 
     def _read_more(self, file: FollowedFile, files: list[FollowedFile]) -> bool:

@@ -104,6 +104,12 @@ class LineCutter:
         if raw is None or raw.strip(_BLANKS):
             yield Line(self._number, raw)
 
+    def unfinished(self) -> Line | None:
+        """The partial line as it stands; None when there is none, or it is too long."""
+        if self._too_long or not self._partial.strip(_BLANKS):
+            return None
+        return Line(self._number + 1, bytes(self._partial))
+
     def _with_newlines(self, data: bytes) -> bytes:
         if self._after_cr and data:
             data = data.removeprefix(b"\n")

@@ -73,18 +73,26 @@ def _placed(
     file: FileIO, size: int, runs: FollowedRuns, stop: threading.Event
 ) -> Iterator[tuple[str, Line, Place]]:
     """The lines of known runs that will be accepted, and where they stand."""
-    source, tracker = LineSource(file), Tracker()
+    tracker = Tracker()
+    for line in _lines(file, size, stop):
+        if line.raw is None or not _may_be_known(line.raw, runs):
+            continue
+        try:
+            run_id, event, _ = line.decode()
+            place = tracker.next(run_id, event, line.raw)
+        except (EventError, RunClosedError):
+            continue
+        tracker.keep(run_id, place)
+        yield run_id, line, place
+
+
+def _lines(file: FileIO, size: int, stop: threading.Event) -> Iterator[Line]:
+    """The lines of a file up to that size, the last one also without its newline."""
+    source = LineSource(file)
     while file.tell() < size and not stop.is_set() and (lines := source.read()) is not None:
-        for line in lines:
-            if line.raw is None or not _may_be_known(line.raw, runs):
-                continue
-            try:
-                run_id, event, _ = line.decode()
-                place = tracker.next(run_id, event, line.raw)
-            except (EventError, RunClosedError):
-                continue
-            tracker.keep(run_id, place)
-            yield run_id, line, place
+        yield from lines
+    if (last := source.unfinished()) is not None:
+        yield last
 
 
 def _may_be_known(raw: bytes, runs: FollowedRuns) -> bool:
