@@ -12,7 +12,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 from arena_tui.broker.chain import Chain
 from arena_tui.errors import EventError, RunClosedError
-from arena_tui.events import EVENT_CEILING_BYTES, Event
+from arena_tui.events import EVENT_CEILING_BYTES, Event, RunStart
 from arena_tui.producers.fitting import NOTHING, fitted
 from arena_tui.producers.reading import own_time, read_line
 from arena_tui.producers.shortening import Notes
@@ -129,13 +129,12 @@ class LineIntake:
     """Decodes lines, publishes their events and counts them; one that is no event is reported.
 
     Attributes:
-        published: Events published; refused: bad lines; runs: ids of the runs seen.
+        published: Events published; refused: bad lines.
     """
 
     def __init__(self, publish: Publish, refuse: Refuse) -> None:
         self.published = 0
         self.refused = 0
-        self.runs: set[str] = set()
         self._publish = publish
         self._refuse = refuse
 
@@ -149,7 +148,6 @@ class LineIntake:
                 self._refuse(line.number, str(error))
             else:
                 self.published += 1
-                self.runs.add(run_id)
 
 
 class PacedSink:
@@ -159,7 +157,7 @@ class PacedSink:
 
     Args:
         published: Awaited on the loop after each flush.
-        owned: Whether the runs live and end with the sink.
+        owned: Whether the runs whose `run_start` is emitted live and end with the sink.
     """
 
     def __init__(
@@ -175,12 +173,12 @@ class PacedSink:
 
     def emit(self, run_id: str, event: Event, line: Line, chain: Chain | None = None) -> None:
         """Emit a line's event, as far as it fits the limit; see `MultiRunBrokerSink.emit`."""
-        notes = line.notes
+        notes, owned = line.notes, self._owned and type(event) is RunStart
         try:
-            self._sink.emit(run_id, event, owned=self._owned, chain=chain)
+            self._sink.emit(run_id, event, owned=owned, chain=chain)
         except EventError:
             event, notes = fitted(event, self._sink.event_max_bytes, notes)
-            self._sink.emit(run_id, event, owned=self._owned, chain=chain)
+            self._sink.emit(run_id, event, owned=owned, chain=chain)
         if notes:
             self._sink.count_coerced(run_id, notes)
         self._events += 1

@@ -17,7 +17,7 @@ from arena_tui.broker.stream import HEARTBEAT_S
 from arena_tui.broker.tasks import Failures
 from arena_tui.codec import sealed
 from arena_tui.errors import BrokerError, RunClosedError
-from arena_tui.events import EVENT_MAX_BYTES, ErrorEvent, Event, RunEnd, check_run_id
+from arena_tui.events import EVENT_MAX_BYTES, ErrorEvent, Event, RunEnd, RunStart, check_run_id
 from arena_tui.producers.fifo import Fifo
 from arena_tui.producers.lenient import Lenient
 from arena_tui.producers.pacing import StorePacing
@@ -120,9 +120,9 @@ class MultiRunBrokerSink:
         """Queue one event; its first event opens a run, `run_end` closes it.
 
         Args:
-            owned: Whether the run lives and ends with the sink; its first event decides. Of a run
-                whose events are only forwarded nobody here can know: it has no heartbeat, and
-                closing the sink neither ends it nor waits until it is stored.
+            owned: Whether the run lives and ends with the sink; its first event decides, and its
+                `run_start`. Of a run whose events are only forwarded nobody here can know: it has
+                no heartbeat, and closing the sink neither ends it nor waits until it is stored.
             chain: What of a file's lines this event completes, for the store to remember.
 
         Raises:
@@ -137,8 +137,11 @@ class MultiRunBrokerSink:
         fifo = self._fifo
         if len(fifo) >= fifo.bound:
             self._wait_for_room(event)
-        if run_id not in self._open:
+        owns = self._open.get(run_id)
+        if owns is None:
             self._open_run(run_id, owned)
+        elif owned and not owns and type(event) is RunStart:
+            self._open[run_id] = True
         if type(event) is RunEnd:
             self.ended[run_id] = self._open.pop(run_id, owned)
         self._append((run_id, event, raw))
