@@ -90,8 +90,14 @@ class LineCutter:
             data = self._with_newlines(data)
         start = 0
         while (end := data.find(b"\n", start)) >= 0:
-            self._buffer(data, start, end)
-            yield from self.rest()
+            if self._partial or self._too_long or end - start > LINE_MAX_BYTES:
+                self._buffer(data, start, end)
+                yield from self.rest()
+            else:
+                self._number += 1
+                raw = data[start:end]
+                if raw.strip(_BLANKS):
+                    yield Line(self._number, raw)
             start = end + 1
         self._buffer(data, start, len(data))
 
