@@ -176,7 +176,7 @@ def decode_event(raw: bytes | str, *, strict: bool = False) -> Event:
     else:
         if not event.extra and event.ts.tzinfo is UTC:
             return event
-    return _event_of(_decode_object(raw), strict)
+    return event_of(decode_object(raw), strict)
 
 
 def encode_line(delivery: Delivery) -> bytes:
@@ -197,14 +197,43 @@ def decode_line(raw: bytes | str) -> tuple[str, Event]:
         EventTooLargeError: Over `EVENT_CEILING_BYTES`, or nested too deep.
     """
     _check_size(raw)
-    fields = _decode_object(raw)
+    fields = decode_object(raw)
     run_id = fields.get("run_id")
     if not isinstance(run_id, str):
         raise EventError('the line has no "run_id": give the run it belongs to, as text')
     check_run_id(run_id)
     for key in LINE_KEYS:
         fields.pop(key, None)
-    return run_id, _event_of(fields, strict=True)
+    return run_id, event_of(fields, strict=True)
+
+
+def decode_object(raw: bytes | str) -> dict[str, Any]:
+    """Decode a JSON object; raises EventError if it is none, or nested too deep."""
+    try:
+        return _RAW.decode(raw)
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+        raise _not_json(error) from None
+
+
+def event_of(fields: dict[str, Any], strict: bool) -> Event:
+    """Build the event from decoded JSON, keeping the fields its kind does not declare; takes its
+    kind out of `fields`.
+
+    Raises:
+        EventError: As `decode_event` does.
+    """
+    kind = fields.pop("kind", None)
+    if not isinstance(kind, str) or not kind:
+        raise EventError('the event has no "kind": give one, as text')
+    try:
+        return _build(KNOWN_KINDS.get(kind, OtherEvent), kind, fields)
+    except msgspec.ValidationError as error:
+        if strict:
+            raise EventError(f"the {kind} event is not valid: {error}") from None
+    try:
+        return _build(OtherEvent, kind, fields)
+    except msgspec.ValidationError:
+        return OtherEvent(ts=datetime.fromtimestamp(0, UTC), name=kind, extra=fields)
 
 
 def _check_size(raw: bytes | str) -> None:
@@ -240,7 +269,7 @@ def _is_finite(value: Any) -> bool:
 
 
 def _check_depth(kind: str, raw: bytes) -> None:
-    level: list[Any] = [_decode_object(raw)]
+    level: list[Any] = [decode_object(raw)]
     for _ in range(_DEPTH_MAX):
         nested = [each for each in level if isinstance(each, dict | list)]
         level = [
@@ -263,35 +292,12 @@ def _check_names(event: Event) -> None:
             )
 
 
-def _decode_object(raw: bytes | str) -> dict[str, Any]:
-    try:
-        return _RAW.decode(raw)
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
-        raise _not_json(error) from None
-
-
 def _not_json(error: Exception) -> EventError:
     if isinstance(error, RecursionError):
         return EventTooLargeError(f"the event is nested over {_DEPTH_MAX} levels deep: flatten it")
     if isinstance(error, UnicodeDecodeError):
         return EventError(f"not UTF-8: {error.reason}: write events in UTF-8")
     return EventError(f"not a JSON object: {error}: give one event a line")
-
-
-def _event_of(fields: dict[str, Any], strict: bool) -> Event:
-    """Build the event from decoded JSON, keeping the fields its kind does not declare."""
-    kind = fields.pop("kind", None)
-    if not isinstance(kind, str) or not kind:
-        raise EventError('the event has no "kind": give one, as text')
-    try:
-        return _build(KNOWN_KINDS.get(kind, OtherEvent), kind, fields)
-    except msgspec.ValidationError as error:
-        if strict:
-            raise EventError(f"the {kind} event is not valid: {error}") from None
-    try:
-        return _build(OtherEvent, kind, fields)
-    except msgspec.ValidationError:
-        return OtherEvent(ts=datetime.fromtimestamp(0, UTC), name=kind, extra=fields)
 
 
 def _build(struct: type[Event], kind: str, fields: dict[str, Any]) -> Event:

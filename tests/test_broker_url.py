@@ -114,9 +114,10 @@ def test_a_client_of_redis_reads_the_password_as_it_was_meant(case: tuple[str, s
 def test_no_password_is_shown_by_anything_that_holds_it(case: tuple[str, str]) -> None:
     text, password = case
     config = load_config(broker=text, environment={"ARENA_CONFIG": "/nowhere"})
-    around = "BrokerUrl Config broker db None theme event_max_bytes 262144 redis:// rediss:// unix:// in-process " + str(
-        [*PLACES.values(), "me:…@", "a%2Fb:…@", "ssl_cert_reqs=none", "/nowhere", config.db]
-    )
+    around = (
+        "BrokerUrl Config broker db None theme event_max_bytes 262144 redis:// rediss:// unix:// "
+        "in-process "
+    ) + str([*PLACES.values(), "me:…@", "a%2Fb:…@", "ssl_cert_reqs=none", "/nowhere", config.db])
     assume(password.strip() not in around)
 
     shown = [

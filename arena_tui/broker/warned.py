@@ -17,7 +17,7 @@ Code: TypeAlias = Literal[
     "task_restarted", "work_failed", "events_unpublished",
     "consumer_failed", "consumer_restored", "consumer_not_closed", "script_failed",
     "file_missing", "file_unreadable", "file_replaced", "file_cut_short", "file_rewritten",
-    "file_left",
+    "file_damaged", "file_left",
     "line_refused", "lines_refused", "values_coerced", "events_refused",
     "store_log_cut", "store_log_mended", "store_log_left", "store_moved",
     "store_rewritten", "store_read_only", "no_log",
@@ -25,7 +25,8 @@ Code: TypeAlias = Literal[
 
 _ERRORS: Final[frozenset[Code]] = frozenset({
     "task_restarted", "work_failed", "events_unpublished", "consumer_failed",
-    "consumer_not_closed", "script_failed", "file_left", "line_refused",
+    "consumer_not_closed", "script_failed", "file_damaged", "file_left",
+    "line_refused",
     "events_refused", "store_log_cut", "store_log_mended", "store_log_left", "store_moved",
     "store_rewritten",
 })  # fmt: skip
@@ -57,6 +58,7 @@ _WORDS: Final[Mapping[Code, str]] = {
     "file_replaced": "{file} was replaced: reading it from its beginning",
     "file_cut_short": "{file} was cut short: reading it from its beginning",
     "file_rewritten": "{file} was written anew: reading it from its beginning",
+    "file_damaged": "{file}: {why}: what was read until there is kept",
     "file_left": "{file} is no longer followed: see the log, start again",
     "line_refused": "{file} line {line}: {why}",
     "lines_refused": "{file}: {lines:,} lines are not events: see the log",

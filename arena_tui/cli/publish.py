@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import contextlib
 import threading
+from functools import partial
 from io import FileIO
 from typing import Final
 
@@ -13,7 +14,8 @@ from arena_tui.cli.arguments import Parser
 from arena_tui.cli.output import Console, begin_log, counted, say_json, tell
 from arena_tui.config import Config, load_config
 from arena_tui.errors import ArenaError, BrokerError, UsageError
-from arena_tui.producers.lines import LineIntake, PacedSink
+from arena_tui.producers.begun import BegunRuns
+from arena_tui.producers.lines import Line, LineIntake, PacedSink
 from arena_tui.producers.source import LineSource
 from arena_tui.services.ending import ending_signals
 from arena_tui.services.runtime import Runtime
@@ -28,7 +30,7 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument(
         "--keep-open",
         action="store_true",
-        help="runs the lines leave open stay open; otherwise they end as stopped",
+        help="runs that the lines begin and do not end stay open; otherwise they end as stopped",
     )
 
 
@@ -58,8 +60,10 @@ async def publish_from(
     Opens and closes the runtime. Waits for an unreachable broker; after a signal, for at most
     `_GIVE_UP_S` to publish what was read, and as long again to end the runs.
     """
+    name = _name(source)
     paced = PacedSink(runtime.sink)
-    intake = LineIntake(paced.emit, lambda number, why: tell(f"arena-tui: line {number}: {why}"))
+    begun = BegunRuns(runtime.sink, paced.emit, partial(_tell_renamed, name))
+    intake = LineIntake(begun.publish, partial(_tell_line, name))
     reader = _Reader(source, intake, paced)
     try:
         await runtime.open()
@@ -69,10 +73,17 @@ async def publish_from(
         # Counted before closing publishes the ends of runs, which no line asked for.
         refused, backlog = await _refused(runtime), await _unsent(runtime)
         if keep_open:
-            runtime.sink.disown(intake.runs)
+            runtime.sink.disown(begun.runs)
         lost = await runtime.aclose()
     unsent = await _unsent(runtime)
-    code = _summarize(intake, refused, min(backlog, unsent), as_json)
+    if runtime.sink.stats().refused.events > refused and not backlog and not unsent:
+        lost = None  # only ends of runs that others had ended
+    figures = {
+        "published": intake.published - refused - min(backlog, unsent), "runs": len(begun.runs),
+        "coerced": runtime.sink.stats().coerced, "refused": refused + intake.refused,
+    }  # fmt: skip
+    _summarize(figures, as_json)
+    code = ArenaError.exit_code if figures["refused"] or reader.is_damaged else 0
     if lost is not None and unsent and not reader.signals:
         raise BrokerError(lost)
     if lost is not None and (unsent or not code):  # else it is summed up already
@@ -86,10 +97,12 @@ class _Reader:
 
     Attributes:
         signals: Numbers of the signals received.
+        is_damaged: Whether the source could not be read to its end.
     """
 
     def __init__(self, source: FileIO, intake: LineIntake, paced: PacedSink) -> None:
         self.signals: list[int] = []
+        self.is_damaged = False
         self._source = source
         self._intake = intake
         self._paced = paced
@@ -116,11 +129,15 @@ class _Reader:
     def _read(self) -> None:
         error: Exception | None = None
         try:
-            self._intake.take(LineSource(self._source).until_end(self._stop))
+            source = LineSource(self._source)
+            self._intake.take(source.until_end(self._stop))
+            if source.damage is not None:
+                self.is_damaged = True
+                tell(f"arena-tui: {_name(self._source)}: {source.damage}: what was read until "
+                     "there is kept")  # fmt: skip
             self._paced.flush()
         except OSError as raised:
-            name = "standard input" if self._source.name == 0 else self._source.name
-            error = UsageError(f"cannot read {name}: {raised.strerror}")
+            error = UsageError(f"cannot read {_name(self._source)}: {raised.strerror}")
         except Exception as raised:  # noqa: BLE001 - raised again on the loop
             error = raised
         with contextlib.suppress(RuntimeError):  # given up before: the loop is closed
@@ -155,13 +172,24 @@ async def _unsent(runtime: Runtime) -> int:
     return runtime.sink.stats().queued + (await runtime.broker.stats()).unsent
 
 
-def _summarize(intake: LineIntake, refused: int, unsent: int, as_json: bool) -> int:
-    """Print the summary; returns 1 when lines, or `refused` of their events, were refused."""
-    published = intake.published - refused - unsent
-    refused += intake.refused
+def _summarize(figures: dict[str, int], as_json: bool) -> None:
     if as_json:
-        say_json({"published": published, "runs": len(intake.runs), "refused": refused})
-    else:
-        text = f"published {counted(published, 'event')} of {counted(len(intake.runs), 'run')}"
-        tell(text + (f", refused {counted(refused, 'line')}" if refused else ""))
-    return ArenaError.exit_code if refused else 0
+        say_json(figures)
+        return
+    published, runs = counted(figures["published"], "event"), counted(figures["runs"], "run")
+    text = f"published {published} of {runs}"
+    for what in ("coerced", "refused"):
+        text += f", {what} {counted(figures[what], 'line')}" if figures[what] else ""
+    tell(text)
+
+
+def _tell_line(name: str, number: int, why: str) -> None:
+    tell(f"arena-tui: {name} line {number}: {why}")
+
+
+def _tell_renamed(name: str, line: Line, given: str, run_id: str) -> None:
+    _tell_line(name, line.number, f"run {given} has ended and begins again: it is run {run_id}")
+
+
+def _name(source: FileIO) -> str:
+    return "standard input" if isinstance(source.name, int) else str(source.name)

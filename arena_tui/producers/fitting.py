@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cache
 from itertools import islice
 from math import isfinite
@@ -16,6 +16,7 @@ from arena_tui.events import (
     KNOWN_KINDS,
     AgentInfo,
     Event,
+    Fork,
     LogEvent,
     OtherEvent,
     RunStatus,
@@ -29,14 +30,20 @@ _NOTE_CHARS: Final = 200
 _NOTES_MAX: Final = 50
 
 
-def fitted(event: Any, max_bytes: int) -> tuple[Event, Notes]:
-    """The event as it can be accepted, and what it lost by that: a note by field.
+NOTHING: Final[Notes] = {}
+"""The notes of an event that lost nothing."""
+
+
+def fitted(event: Any, max_bytes: int, lost: Notes = NOTHING) -> tuple[Event, Notes]:
+    """The event as it can be accepted, and what it lost by that: a note by field; with `lost`,
+    what it lost before.
 
     Values keep their meaning as far as their field can express it: `numpy.int64(3)` is 3, `12.0` a
     count of 12, 7 the agent "7". What cannot be kept is left out, a number that is not finite is
     None, and texts that make the event too large are cut in their middle.
     """
     plain = Plain()
+    plain.notes.update(lost)
     try:
         event = _fitted(event, plain)
     except Exception as error:  # noqa: BLE001 - the program's values may raise anything
@@ -47,6 +54,21 @@ def fitted(event: Any, max_bytes: int) -> tuple[Event, Notes]:
         for path, note in islice(plain.notes.items(), _NOTES_MAX)
     }
     return shortened(event, notes, max_bytes)
+
+
+def loosely(fields: Mapping[str, Any], notes: Notes) -> Event:
+    """The event that these fields of a JSON object are, whether they fit their kind or not; for
+    `fitted`. Null is as good as missing; notes what is missing that must be there."""
+    struct = KNOWN_KINDS.get(fields["kind"], OtherEvent)
+    declared = {*struct.__struct_fields__} - {"extra", "name" if struct is OtherEvent else ""}
+    own = {name: fields[name] for name in fields if name in declared and fields[name] is not None}
+    if struct is OtherEvent:
+        own["name"] = fields["kind"]
+    if struct is Fork and "parent_run_id" not in own:
+        own["parent_run_id"] = "unknown"
+        notes["parent_run_id"] = "was missing"
+    extra = {name: fields[name] for name in fields if name not in declared and name != "kind"}
+    return struct(**own, extra=extra)
 
 
 def _fitted(event: Any, plain: Plain) -> Event:
@@ -63,7 +85,7 @@ def _fitted(event: Any, plain: Plain) -> Event:
         extra[f"{name}_" if taken else name] = value
     if type(event) not in KNOWN_KINDS.values():
         name = event.name if isinstance(event, OtherEvent) else kind_of(event)
-        shared = {each: fit.field(Event, each, event) for each in ("ts", "agent_id", "turn")}
+        shared = {each: fit.field(Event, each, event) for each in ("ts", "agent_id", "turn", "v")}
         return OtherEvent(name=text_of(name) or "unknown", extra=extra, **shared)
     names = [name for name in event.__struct_fields__ if name != "extra"]
     return type(event)(extra=extra, **{name: fit.field(type(event), name, event) for name in names})
@@ -153,7 +175,7 @@ class _Fit:
             return utc_now()
         if value.utcoffset() is None:
             self._plain.notes[path] = "has no time zone, taken as local time"
-        return value.astimezone()
+        return value.astimezone(UTC)
 
 
 def _items(value: Any) -> list[Any]:

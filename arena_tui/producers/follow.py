@@ -7,17 +7,18 @@ How far they are stored, the store knows: each event carries there what of its f
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 from arena_tui.broker.chain import Known, KnownRun
 from arena_tui.broker.memory import InProcessBroker
 from arena_tui.broker.own_log import own_log
 from arena_tui.broker.stream import HEARTBEAT_S
-from arena_tui.errors import UsageError
+from arena_tui.errors import BrokerError, UsageError
+from arena_tui.events import EVENT_MAX_BYTES
 from arena_tui.producers.followed_file import FollowedFile
 from arena_tui.producers.followed_runs import FollowedRuns
 from arena_tui.producers.lines import PacedSink
@@ -26,6 +27,9 @@ from arena_tui.producers.sink import MultiRunBrokerSink
 _POLL_S = 0.25
 _HOLD_S = 2.0
 """How long a file may be read on before a run is not deleted."""
+
+_LAST_LINES_S = 2.0
+"""How long closing waits for what was read to be emitted."""
 
 _PAUSE_AT = 0.25
 """A file can wait: reading pauses long before the broker warns of a lagging store."""
@@ -49,6 +53,7 @@ class Follower:
             events of a big file before they are trimmed.
         poll_s: Interval of polling idle files.
         known: Gives what is stored; None: nothing is.
+        event_max_bytes: What a larger event is cut to, in bytes of JSON.
 
     Attributes:
         sink: Publishes what was read. It is not the games': they would queue behind a big file,
@@ -62,11 +67,12 @@ class Follower:
         published: Callable[[], Awaitable[object]] | None = None,
         poll_s: float = _POLL_S,
         known: Known | None = None,
+        event_max_bytes: int = EVENT_MAX_BYTES,
     ) -> None:
         self._broker = broker
         self._poll_s = poll_s
         self._loop = asyncio.get_running_loop()
-        self.sink = MultiRunBrokerSink(broker, pause_at=_PAUSE_AT)
+        self.sink = MultiRunBrokerSink(broker, pause_at=_PAUSE_AT, event_max_bytes=event_max_bytes)
         self._known = known
         paced = PacedSink(self.sink, published, owned=False)
         self._runs = FollowedRuns(broker, self.sink, paced.emit)
@@ -96,8 +102,11 @@ class Follower:
         self._stop.set()
         if self._beating is not None:
             self._beating.cancel()
+        started = self._thread.ident is not None
+        if started:  # a thread that waits for the broker goes on once the sink is closed
+            await asyncio.to_thread(self._thread.join, _LAST_LINES_S)
         await self.sink.aclose()
-        if self._thread.ident is not None:
+        if started:
             await asyncio.to_thread(self._thread.join)
 
     def is_silent(self, run_id: str) -> bool:
@@ -106,7 +115,7 @@ class Follower:
             return False
         return all(file.idle for file in self._files if file.has(run_id))
 
-    @asynccontextmanager
+    @contextlib.asynccontextmanager
     async def letting_go(self, run_id: str) -> AsyncIterator[None]:
         """Read no file while a silent run is deleted; what arrives of it later is a new epoch.
 
@@ -134,6 +143,8 @@ class Follower:
             if True not in moved:
                 self._stop.wait(self._poll_s)
         for file in files:
+            with contextlib.suppress(BrokerError):  # the sink was closed meanwhile
+                file.finish()
             file.close()
 
     def _read_more(self, file: FollowedFile, files: list[FollowedFile]) -> bool:

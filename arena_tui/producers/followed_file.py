@@ -5,6 +5,7 @@ What becomes of a line, `FollowedRuns` decides; here it is found in which chain 
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import stat
@@ -17,6 +18,7 @@ from typing import Final, Literal, NamedTuple
 from arena_tui.broker.chain import Chain, new_chain
 from arena_tui.broker.warned import Warned
 from arena_tui.broker.warnings import Warnings
+from arena_tui.errors import EventError
 from arena_tui.events import Event
 from arena_tui.producers.followed_runs import FollowedRuns
 from arena_tui.producers.lines import Line, LineIntake
@@ -61,6 +63,7 @@ class FollowedFile:
         self._warnings = warnings
         self._stop = stop
         self._source: LineSource | None = None
+        self._is_damaged = False  # and that was told
         self._between: list[Path] = []  # rotated away unseen, to be read before what is at `path`
         self._intake = LineIntake(self._publish, self._refuse)
         self._tracker = Tracker()
@@ -106,6 +109,14 @@ class FollowedFile:
             return moved
         return False
 
+    def finish(self) -> None:
+        """Publish a last line without its newline, if it is whole: nothing more is to come now."""
+        if self._source is not None:
+            self._take_unfinished(self._source)
+            for _ in self._source.rest():  # else half a line, which is read when it is whole
+                pass
+            self._take(())
+
     def close(self) -> None:
         if self._source is not None:
             self._source.file.close()
@@ -134,10 +145,13 @@ class FollowedFile:
         lines = source.read()
         if lines is not None:
             self._take(lines)
-        elif self._chains:  # its end is reached, and something was in it
+            return True
+        if self.replaying:  # a last line without its newline was stored, too
+            self._take_unfinished(source)
+        if self._chains:  # its end is reached, and something was in it
             while self._doubtful:
                 self._runs.lose(self._doubtful.popitem()[0])
-        return lines is not None
+        return False
 
     def _take(self, lines: Iterable[Line]) -> None:
         refused = self.refused
@@ -149,6 +163,16 @@ class FollowedFile:
                 )
             else:
                 self._summary = self._warnings.update(self._summary, lines=self.refused)
+        damage = None if self._source is None else self._source.damage
+        if damage is not None and not self._is_damaged:
+            self._is_damaged = True
+            self._warnings.add("file_damaged", file=self.name, why=damage)
+
+    def _take_unfinished(self, source: LineSource) -> None:
+        if (line := source.unfinished()) is not None:
+            with contextlib.suppress(EventError):
+                line.decode()
+                self._take(source.take_unfinished())
 
     def _restart_if_replaced(self, source: LineSource) -> bool:
         """At the end of the file, restart if it was replaced; False if it was not."""
@@ -208,6 +232,7 @@ class FollowedFile:
             self._runs.claimed.discard(chain.id)
         self._chains = {}
         self._tracker = Tracker()
+        self._is_damaged = False
 
     def _publish(self, run_id: str, event: Event, line: Line) -> None:
         place = self._tracker.next(run_id, event, line.raw or b"")
@@ -229,7 +254,7 @@ class FollowedFile:
 
     def _chain_of(self, key: _Key, event: Event, line: Line, place: Place) -> Chain:
         """The chain that goes on or begins with the first line of one in this file."""
-        epoch = line.epoch(event)
+        epoch = line.epoch()
         chain = self._scanned.chains.get(key)
         if chain is None and epoch != 1:
             # A file that is still being written out again: its times say that it is the same.

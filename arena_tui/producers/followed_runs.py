@@ -21,7 +21,6 @@ from msgspec.structs import replace
 from arena_tui.broker.chain import Chain, KnownRun, new_chain
 from arena_tui.broker.memory import InProcessBroker
 from arena_tui.broker.protocol import RunMeta
-from arena_tui.codec import sealed
 from arena_tui.errors import RunExistsError, UnknownRunError
 from arena_tui.events import Event, RunStart
 from arena_tui.producers.lines import Line
@@ -106,19 +105,13 @@ class FollowedRuns:
         return run is not None and run.replaying == chain_id
 
     def repeat(self, run_id: str, event: Event, line: Line, place: Place, chain: Chain) -> None:
-        """Take a line that is stored already.
-
-        Raises:
-            EventError: It is not an event.
-        """
+        """Take a line that is stored already."""
         run = self._runs[run_id]
         whole = chain.epoch == run.epoch and chain.lines == run.seq
         if place.lines == 1 and whole and not run.opened:
-            sealed(event)
             self._open(run_id, run, event, run.epoch, 1)
             run.replaying = chain.id
         if run.replaying != chain.id:
-            sealed(event)
             return
         self._emit(run_id, event, line)
         if place.lines == chain.lines:
@@ -128,11 +121,10 @@ class FollowedRuns:
         """Publish a line that is not stored yet.
 
         Raises:
-            EventError, RunClosedError: It is refused.
+            RunClosedError: It is refused.
         """
         run = self._runs.get(run_id)
         if run is None or not run.opened or run.over or (place.lines == 1 and _begins(event)):
-            sealed(event)  # validate before opening the run
             run = self._stand(run_id, run, event, line)
         before = run.chains.get(chain_id)
         epoch = run.epoch if before is None else before.epoch
@@ -161,10 +153,10 @@ class FollowedRuns:
     def _stand(self, run_id: str, run: _Run | None, event: Event, line: Line) -> _Run:
         """Make the run ready for its next new event."""
         if run is None:
-            run = self._runs[run_id] = _Run(line.epoch(event), 0, False, {})
+            run = self._runs[run_id] = _Run(line.epoch(), 0, False, {})
             self._open(run_id, run, event, run.epoch, 1)
         elif run.over or _begins(event):
-            self._begin_again(run_id, run, event, max(line.epoch(event), run.epoch + 1))
+            self._begin_again(run_id, run, event, max(line.epoch(), run.epoch + 1))
         else:
             self._open(run_id, run, event, run.epoch, run.seq + 1)
         return run

@@ -47,7 +47,7 @@ class Lenient:
                 event, notes = fitted(event, self._max_bytes)
                 self._emit(run_id, event)
                 if notes:
-                    self._count_coerced(run_id, notes)
+                    self.count_coerced(run_id, notes)
                 return event
         except ArenaError as raised:
             error = raised
@@ -59,7 +59,8 @@ class Lenient:
             self._refusal = self._warnings.update(self._refusal, events=self.refused.events)
         return event
 
-    def _count_coerced(self, run_id: str, notes: Notes) -> None:
+    def count_coerced(self, run_id: str, notes: Notes) -> None:
+        """Count an event that lost something on its way in."""
         field, why = next(iter(notes.items()))
         with self._lock:
             first, self.coerced = not self.coerced, self.coerced + 1

@@ -14,9 +14,8 @@ import msgspec
 from msgspec import Struct, field
 
 from arena_tui.broker.chain import Chain
-from arena_tui.codec import sealed
 from arena_tui.errors import EventError, RunClosedError
-from arena_tui.events import Event
+from arena_tui.events import run_id_of
 from arena_tui.producers.followed_runs import FollowedRuns
 from arena_tui.producers.lines import Line
 from arena_tui.producers.origin import Place, Tracker
@@ -51,13 +50,13 @@ def scan(file: FileIO, runs: FollowedRuns, stop: threading.Event) -> Scan:
         return found
     taken: dict[str, tuple[str, int]] = {}
     known: dict[str, dict[bytes, list[Chain]]] = {}
-    for run_id, event, line, place in _placed(file, status.st_size, runs, stop):
+    for run_id, line, place in _placed(file, status.st_size, runs, stop):
         key = run_id, place.number
         found.lines[key] = place.lines
         if run_id not in known:
             known[run_id] = _by_digest(runs.unclaimed(run_id))
         if place.lines == place.number == 1 and (
-            earlier := runs.unchained(run_id, line.epoch(event), place)
+            earlier := runs.unchained(run_id, line.epoch(), place)
         ):
             found.chains[key] = earlier
         for chain in known[run_id].get(place.digest, ()):
@@ -72,29 +71,37 @@ def scan(file: FileIO, runs: FollowedRuns, stop: threading.Event) -> Scan:
 
 def _placed(
     file: FileIO, size: int, runs: FollowedRuns, stop: threading.Event
-) -> Iterator[tuple[str, Event, Line, Place]]:
+) -> Iterator[tuple[str, Line, Place]]:
     """The lines of known runs that will be accepted, and where they stand."""
-    source, tracker = LineSource(file), Tracker()
+    tracker = Tracker()
+    for line in _lines(file, size, stop):
+        if line.raw is None or not _may_be_known(line.raw, runs):
+            continue
+        try:
+            run_id, event, _ = line.decode()
+            place = tracker.next(run_id, event, line.raw)
+        except (EventError, RunClosedError):
+            continue
+        tracker.keep(run_id, place)
+        yield run_id, line, place
+
+
+def _lines(file: FileIO, size: int, stop: threading.Event) -> Iterator[Line]:
+    """The lines of a file up to that size, the last one also without its newline."""
+    source = LineSource(file)
     while file.tell() < size and not stop.is_set() and (lines := source.read()) is not None:
-        for line in lines:
-            if line.raw is None or not _is_known(line.raw, runs):
-                continue
-            try:
-                run_id, event = line.decode()
-                sealed(event)
-                place = tracker.next(run_id, event, line.raw)
-            except (EventError, RunClosedError):
-                continue
-            tracker.keep(run_id, place)
-            yield run_id, event, line, place
+        yield from lines
+    if (last := source.unfinished()) is not None:
+        yield last
 
 
-def _is_known(raw: bytes, runs: FollowedRuns) -> bool:
+def _may_be_known(raw: bytes, runs: FollowedRuns) -> bool:
+    """Tell most lines of runs that are not known without decoding them."""
     try:
         run_id = msgspec.json.decode(raw, type=_RunId).run_id
     except (msgspec.MsgspecError, RecursionError, UnicodeError):
-        return False
-    return isinstance(run_id, str) and runs.knows(run_id)
+        return True
+    return not isinstance(run_id, str) or runs.knows(run_id_of(run_id))
 
 
 def _by_digest(chains: list[Chain]) -> dict[bytes, list[Chain]]:

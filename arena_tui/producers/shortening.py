@@ -19,6 +19,8 @@ _MARK_BYTES: Final = 120
 _ROOM_BYTES: Final = 16 * 1024
 """Kept for the notes."""
 
+_NOTES_BYTES: Final = _ROOM_BYTES - 1024
+
 _KEPT: Final = ("kind", "ts", "agent_id", "turn", "parent_run_id", "status")
 _WITHOUT_TEXT: Final = ("agents", "outcome", "tool_calls")
 
@@ -47,9 +49,25 @@ def shortened(event: Event, notes: Notes, max_bytes: int) -> tuple[Event, Notes]
                 break
             length = max(_LEAST_CHARS, length * 3 // 4)
         fields, notes = short, {**notes, **cuts}
+    notes = _first(notes)
     if notes:
-        fields[COERCED] = notes
+        before = fields.get(COERCED)
+        fields[COERCED] = before | notes if isinstance(before, dict) else notes
     return decode_event(msgspec.json.encode(fields), strict=True), notes
+
+
+def _first(notes: Notes) -> Notes:
+    """As many of the notes as there is room for, and how many there are besides."""
+    if _size(notes) <= _NOTES_BYTES:
+        return notes
+    kept: Notes = {}
+    room = _NOTES_BYTES
+    for path, note in notes.items():
+        room -= _size({path: note})
+        if room < 0:
+            break
+        kept[path] = note
+    return kept | {"others": f"{len(notes) - len(kept):,} more"}
 
 
 def _size(value: Any) -> int:

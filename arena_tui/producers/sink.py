@@ -18,7 +18,15 @@ from arena_tui.broker.stream import HEARTBEAT_S
 from arena_tui.broker.tasks import Failures
 from arena_tui.codec import sealed
 from arena_tui.errors import BrokerError, RunClosedError
-from arena_tui.events import EVENT_MAX_BYTES, ErrorEvent, Event, LogEvent, RunEnd, check_run_id
+from arena_tui.events import (
+    EVENT_MAX_BYTES,
+    ErrorEvent,
+    Event,
+    LogEvent,
+    RunEnd,
+    RunStart,
+    check_run_id,
+)
 from arena_tui.producers.fifo import Fifo
 from arena_tui.producers.heir import Heir, Successor
 from arena_tui.producers.lenient import Lenient
@@ -78,6 +86,7 @@ class MultiRunBrokerSink:
         event_max_bytes: Largest event accepted, in bytes of JSON.
 
     Attributes:
+        count_coerced: Counts, and warns of, an event that was made to fit before it was emitted.
         run: Creates a `Run` that emits into this sink; never raises into a game unless `strict`.
         ended: The runs that ended through it, as far as they are remembered.
     """
@@ -112,8 +121,9 @@ class MultiRunBrokerSink:
         self._exit_code: int | None = None
         self._refused = Refused()
         self._failures = Failures(broker.warnings)
-        self._event_max_bytes = event_max_bytes
+        self.event_max_bytes = event_max_bytes
         self._lenient = Lenient(self.emit, broker.warnings, event_max_bytes)
+        self.count_coerced = self._lenient.count_coerced
         self.run: Callable[..., Run] = partial(
             Run, self.emit, room=self.room, refused=self._lenient
         )
@@ -129,9 +139,9 @@ class MultiRunBrokerSink:
         """Queue one event; its first event opens a run, `run_end` closes it.
 
         Args:
-            owned: Whether the run lives and ends with the sink; its first event decides. Of a run
-                whose events are only forwarded nobody here can know: it has no heartbeat, and
-                closing the sink neither ends it nor waits until it is stored.
+            owned: Whether the run lives and ends with the sink; its first event decides, and its
+                `run_start`. Of a run whose events are only forwarded nobody here can know: it has
+                no heartbeat, and closing the sink neither ends it nor waits until it is stored.
             chain: What of a file's lines this event completes, for the store to remember.
 
         Raises:
@@ -144,14 +154,17 @@ class MultiRunBrokerSink:
             return self._heir.emit(run_id, event, owned)
         if type(event) in _LINES and is_speaking():
             return None
-        event, raw = sealed(event, self._event_max_bytes)
+        event, raw = sealed(event, self.event_max_bytes)
         if chain is not None:
             raw = Traced(raw, chain)
         fifo = self._fifo
         if len(fifo) >= fifo.bound:
             self._wait_for_room(event)
-        if run_id not in self._open:
+        owns = self._open.get(run_id)
+        if owns is None:
             self._open_run(run_id, owned)
+        elif owned and not owns and type(event) is RunStart:
+            self._open[run_id] = True
         if type(event) is RunEnd:
             self.ended[run_id] = self._open.pop(run_id, owned)
         self._append((run_id, event, raw))

@@ -11,6 +11,7 @@ from io import FileIO
 from typing import Final
 
 from arena_tui.producers.lines import Line, LineCutter
+from arena_tui.producers.unpacking import Unpacker
 
 _CHUNK_BYTES: Final = 256 * 1024
 _COMPARED_BYTES: Final = 4096
@@ -27,7 +28,8 @@ class RewrittenError(Exception):
 
 
 class LineSource:
-    """Reads one file, from where it stands. Holds one chunk and one partial line.
+    """Reads one file, from where it stands; gzip is unpacked, UTF-16 decoded. Holds one chunk, one
+    piece and one partial line.
 
     What it returns raises OSError when the file cannot be read.
 
@@ -41,6 +43,7 @@ class LineSource:
 
     def __init__(self, file: FileIO, watched: bool = False) -> None:
         self.file = file
+        self._unpacker = Unpacker()
         self._cutter = LineCutter()
         self._watched = watched and stat.S_ISREG(os.fstat(file.fileno()).st_mode)
         self._head = b""
@@ -59,10 +62,26 @@ class LineSource:
         if self._watched:
             self._compare()  # after reading: what is written anew now is noticed next time
             self._note(data or b"")
-        return self._cutter.feed(data) if data else None
+        return self._lines(data) if data else None
+
+    @property
+    def damage(self) -> str | None:
+        """Why nothing can be read from some place on, though there is more, once that is so."""
+        return self._unpacker.damage
 
     def rest(self) -> Iterator[Line]:
-        """The partial line, once nothing more is to come."""
+        """The partial line, once nothing more is to come; of damaged data, nothing."""
+        for piece in self._unpacker.finish():
+            yield from self._cutter.feed(piece)
+        if self.damage is None:
+            yield from self._cutter.rest()
+
+    def unfinished(self) -> Line | None:
+        """The partial line as it stands."""
+        return self._cutter.unfinished()
+
+    def take_unfinished(self) -> Iterator[Line]:
+        """The partial line, though more may come; then a new line begins."""
         return self._cutter.rest()
 
     def until_end(self, stop: threading.Event) -> Iterator[Line]:
@@ -77,6 +96,10 @@ class LineSource:
                 yield from self.rest() if lines is None else lines
                 if lines is None:
                     return
+
+    def _lines(self, data: bytes) -> Iterator[Line]:
+        for piece in self._unpacker.feed(data):
+            yield from self._cutter.feed(piece)
 
     def _compare(self) -> None:
         number = self.file.fileno()

@@ -147,7 +147,10 @@ class Runtime:
         if not isinstance(self.broker, InProcessBroker):
             raise UsageError("files are followed into a broker of this process only")
         known = None if self.history is None else self.history.known
-        self.follower = Follower(self.broker, files, self.catch_up, known=known)
+        self.follower = Follower(
+            self.broker, files, self.catch_up, known=known,
+            event_max_bytes=self.config.event_max_bytes,
+        )  # fmt: skip
         self._sinks.append(self.follower.sink)
         self.follower.start()
 

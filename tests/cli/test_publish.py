@@ -77,7 +77,7 @@ async def test_lines_go_out_as_they_come(pipe: tuple[FileIO, FileIO], tmp_path: 
 
     for turn in range(4):
         begun = line("a", turn + 1)
-        target.write(rest + (b"" if turn else line("a", 0)) + begun[:9])
+        target.write(rest + (b"" if turn else line("a", 0, "run_start")) + begun[:9])
         rest = begun[9:]
         await until(lambda: publishing.turns == list(range(turn + 1)))  # noqa: B023
     target.close()
@@ -88,7 +88,7 @@ async def test_lines_go_out_as_they_come(pipe: tuple[FileIO, FileIO], tmp_path: 
 
 async def test_runs_left_open_may_stay_open(pipe: tuple[FileIO, FileIO], tmp_path: Path) -> None:
     source, target = pipe
-    target.write(line("a", 0) + line("b", 0) + line("b", 1, "run_end"))
+    target.write(line("a", 0, "run_start") + line("b", 0) + line("b", 1, "run_end"))
     target.close()
 
     publishing = Publishing(source, tmp_path / "a.duckdb", keep_open=True)
@@ -113,7 +113,7 @@ async def test_bad_lines_are_told_and_the_rest_is_published(
 ) -> None:
     source, target = pipe
     target.write(line("a", 0) + b"\nbad \x1b[2J\n" + line("a", 1, "run_end") + line("a", 2))
-    target.write(line("b", 0))
+    target.write(line("b", 0, "run_start"))
     target.close()
 
     publishing = Publishing(source, tmp_path / "a.duckdb")
@@ -122,8 +122,8 @@ async def test_bad_lines_are_told_and_the_rest_is_published(
     assert publishing.stored() == {"a": (2, "finished"), "b": (2, "stopped")}
     out, said = capsys.readouterr()
     first, second, summary = said.splitlines()
-    assert first.startswith("arena-tui: line 3: not a JSON object")
-    assert second == "arena-tui: line 5: run a has ended: open a new run"
+    assert first.startswith("arena-tui: standard input line 3: not a JSON object")
+    assert second == "arena-tui: standard input line 5: run a has ended: open a new run"
     assert summary == "published 3 events of 2 runs, refused 2 lines"
     assert out == ""
 
@@ -140,7 +140,7 @@ async def test_json_sums_up_in_one_object(
     assert await publishing.ended == 1
     sys.stdout.flush()
     out, said = capfd.readouterr()
-    assert lines(out) == [{"published": 1, "runs": 1, "refused": 1}]
+    assert lines(out) == [{"published": 1, "runs": 1, "coerced": 0, "refused": 1}]
     assert len(said.splitlines()) == 1
 
 
@@ -155,7 +155,7 @@ async def test_a_source_that_cannot_be_read_is_told_and_its_runs_are_ended(
                 raise OSError(5, "Input/output error")
             return super().read(size)
 
-    target.write(line("a", 0))
+    target.write(line("a", 0, "run_start"))
     publishing = Publishing(Failing(source.fileno(), closefd=False), tmp_path / "a.duckdb")
     await until(lambda: publishing.turns)
     target.write(line("a", 1))
@@ -171,9 +171,9 @@ def publish(redis_url: str, tmp_path: Path) -> Iterator[Any]:
     """Starts the command with a pipe as standard input; kills it after the test."""
     children: list[Child] = []
 
-    def start(*words: str, url: str = redis_url) -> Child:
+    def start(*words: str, url: str = redis_url, stdin: Any = subprocess.PIPE) -> Child:
         child = subprocess.Popen(
-            [*ARENA, "publish", "--broker", url, *words], stdin=subprocess.PIPE,
+            [*ARENA, "publish", "--broker", url, *words], stdin=stdin,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=surroundings(tmp_path),
         )  # fmt: skip
         children.append(child)
@@ -210,7 +210,11 @@ def kinds(url: str, run_id: str) -> list[str]:
 
 def test_a_file_is_published_whole(redis_url: str, publish: Any, tmp_path: Path) -> None:
     path = tmp_path / "x.jsonl"
-    path.write_bytes(b"".join(line("a", turn) for turn in range(1_203)) + line("b", 0, "run_end"))
+    path.write_bytes(
+        line("a", 0, "run_start")
+        + b"".join(line("a", turn) for turn in range(1, 1_203))
+        + line("b", 0, "run_end")
+    )
 
     child = publish(str(path))
     out, said = child.communicate(timeout=60)
@@ -230,7 +234,7 @@ def test_a_slow_producer_s_events_go_out_at_once(redis_url: str, publish: Any) -
     out, said = child.communicate(timeout=60)
 
     assert (child.returncode, said) == (0, "")
-    assert lines(out) == [{"published": 3, "runs": 1, "refused": 0}]
+    assert lines(out) == [{"published": 3, "runs": 1, "coerced": 0, "refused": 0}]
 
 
 def test_a_run_kept_open_goes_on_with_the_next_command(redis_url: str, publish: Any) -> None:
@@ -268,7 +272,7 @@ def test_after_a_signal_what_was_read_is_published_and_ended(
     redis_url: str, publish: Any, number: int
 ) -> None:
     child = publish()
-    feed(child, line("a", 0) + line("a", 1) + b'{"run_id"')
+    feed(child, line("a", 0, "run_start") + line("a", 1) + b'{"run_id"')
     wait_for_events(redis_url, "a", 2)
     child.send_signal(number)
     code = child.wait(60)  # with its standard input still open
@@ -276,7 +280,7 @@ def test_after_a_signal_what_was_read_is_published_and_ended(
 
     assert code == 128 + number
     assert said == "published 2 events of 1 run\n"
-    assert kinds(redis_url, "a") == ["log", "log", "run_end"]
+    assert kinds(redis_url, "a") == ["run_start", "log", "run_end"]
 
 
 def test_a_server_that_goes_and_comes_back_gets_everything_once(

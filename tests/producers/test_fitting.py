@@ -321,3 +321,15 @@ def test_a_higher_limit_cuts_less() -> None:
     event, notes = fit(LogEvent(text=text, ts=AT), 1_000_000)
 
     assert (event.text, notes) == (text, {})
+
+
+@pytest.mark.parametrize("max_bytes", [64 * 1024, EVENT_MAX_BYTES, 1_000_000])
+def test_of_very_many_texts_that_are_cut_the_first_are_named_and_the_others_counted(
+    max_bytes: int,
+) -> None:
+    said = {"what every player of this game said": ["y" * 1_000] * 1_200}
+
+    event, notes = fit(Observation(data=said), max_bytes)
+
+    assert event.data
+    assert len(msgspec.json.encode(notes)) <= 16 * 1024

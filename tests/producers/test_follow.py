@@ -48,9 +48,9 @@ def lines(run_id: str, turns: range) -> bytes:
 
 
 def too_deep(run_id: str) -> bytes:
-    """A line that can be decoded but not published."""
+    """A line that is JSON, but no event."""
     deep: list[Any] = []
-    for _ in range(300):
+    for _ in range(600):
         deep = [deep]
     return line(run_id, 0, kind="observation", data=deep)
 

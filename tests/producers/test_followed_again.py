@@ -13,7 +13,7 @@ import pytest
 from arena_tui.broker.protocol import STORE, RunMeta
 from arena_tui.config import Config
 from arena_tui.errors import UsageError
-from arena_tui.events import LogEvent
+from arena_tui.events import EVENT_MAX_BYTES, LogEvent
 from arena_tui.folds.accounts import Account
 from arena_tui.services.runtime import Runtime
 from arena_tui.store.database import Database
@@ -91,8 +91,10 @@ class Scene:
         self._db = str(folder / "arena.duckdb")
 
     @asynccontextmanager
-    async def session(self, *paths: Path) -> AsyncIterator[Session]:
-        runtime = Runtime(Config(db=self._db))
+    async def session(
+        self, *paths: Path, event_max_bytes: int = EVENT_MAX_BYTES
+    ) -> AsyncIterator[Session]:
+        runtime = Runtime(Config(db=self._db, event_max_bytes=event_max_bytes))
         await runtime.open()
         runtime.follow(paths or (self.path,))
         yield Session(runtime)
@@ -380,3 +382,44 @@ async def test_a_run_that_others_play_is_not_deleted(scene: Scene) -> None:
 
         with pytest.raises(UsageError, match="run b is not over"):
             await session.delete("b")
+
+
+async def test_under_another_limit_the_same_lines_are_the_same_events(scene: Scene) -> None:
+    deep = b"[" * 300 + b"]" * 300
+    scene.path.write_bytes(
+        line(0, text="x" * 300_000) + line(1, text="y" * 100_000) + line(2, text=7)
+        + line(3)[:-2] + b',"x":' + deep + b"}\n"
+    )  # fmt: skip
+
+    for session, limit in enumerate([EVENT_MAX_BYTES, 64 * 1024, 4 * 1024 * 1024]):
+        async with scene.session(event_max_bytes=limit) as following:
+            await following.has(stored=4 if session == 0 else 0, already=4 if session else 0)
+
+    assert scene.turns() == [[0, 1, 2, 3]]
+
+
+async def test_a_larger_limit_reaches_the_lines_of_a_file(scene: Scene) -> None:
+    scene.path.write_bytes(line(0, text="x" * 300_000))
+
+    async with scene.session(event_max_bytes=400_000) as session:
+        await session.has(stored=1)
+
+    assert session.warned == []
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        b'{"run_id":7,"kind":"log","turn":0,"text":1}\n',
+        b'{"run_id":"a b","kind":"metric","turn":0,"value":NaN}\r\n',
+        b'{"run_id":"7","kind":"log","turn":0,"ts":1767225600}\r',
+    ],
+)
+async def test_odd_lines_are_stored_once(scene: Scene, odd: bytes) -> None:
+    scene.path.write_bytes(odd)
+
+    async with scene.session() as session:
+        await session.has(stored=1)
+    append(scene.path, odd)
+    async with scene.session() as session:
+        await session.has(stored=1, already=1)

@@ -708,6 +708,21 @@ async def test_disowned_runs_stay_open_and_the_others_end() -> None:
     assert (info.meta.run_id, info.state, info.last_seq) == ("given-up", "open", 2)
 
 
+async def test_a_forwarded_run_is_owned_once_its_start_comes_through_the_sink() -> None:
+    broker = InProcessBroker()
+    sink = MultiRunBrokerSink(broker)
+    for run_id in ("begun", "forwarded"):
+        sink.emit(run_id, LogEvent(), owned=False)
+
+    sink.emit("begun", RunStart())
+    sink.emit("begun", LogEvent(), owned=False)
+    sink.emit("forwarded", LogEvent())
+    await sink.aclose()
+
+    (info,) = await broker.runs()
+    assert (info.meta.run_id, info.state) == ("forwarded", "open")
+
+
 async def test_a_sink_vouches_only_for_runs_it_owns() -> None:
     class Listening(InProcessBroker):
         def __init__(self) -> None:
