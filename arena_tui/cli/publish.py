@@ -15,7 +15,7 @@ from arena_tui.cli.output import Console, begin_log, counted, say_json, tell
 from arena_tui.config import Config, load_config
 from arena_tui.errors import ArenaError, BrokerError, UsageError
 from arena_tui.producers.begun import BegunRuns
-from arena_tui.producers.lines import Line, LineIntake, PacedSink
+from arena_tui.producers.lines import LineIntake, PacedSink
 from arena_tui.producers.source import LineSource
 from arena_tui.services.ending import ending_signals
 from arena_tui.services.runtime import Runtime
@@ -62,7 +62,7 @@ async def publish_from(
     """
     name = _name(source)
     paced = PacedSink(runtime.sink)
-    begun = BegunRuns(runtime.sink, paced.emit, partial(_tell_renamed, name))
+    begun = BegunRuns(runtime.sink, paced.emit, runtime.names.name)
     intake = LineIntake(begun.publish, partial(_tell_line, name))
     reader = _Reader(source, intake, paced)
     try:
@@ -185,10 +185,6 @@ def _summarize(figures: dict[str, int], as_json: bool) -> None:
 
 def _tell_line(name: str, number: int, why: str) -> None:
     tell(f"arena-tui: {name} line {number}: {why}")
-
-
-def _tell_renamed(name: str, line: Line, given: str, run_id: str) -> None:
-    _tell_line(name, line.number, f"run {given} has ended and begins again: it is run {run_id}")
 
 
 def _name(source: FileIO) -> str:

@@ -26,7 +26,7 @@ from arena_tui.events import (
     RunEnd,
     RunStart,
     check_run_id,
-)
+)  # fmt: skip
 from arena_tui.producers.fifo import Fifo
 from arena_tui.producers.heir import Heir, Successor
 from arena_tui.producers.lenient import Lenient
@@ -124,9 +124,8 @@ class MultiRunBrokerSink:
         self.event_max_bytes = event_max_bytes
         self._lenient = Lenient(self.emit, broker.warnings, event_max_bytes)
         self.count_coerced = self._lenient.count_coerced
-        self.run: Callable[..., Run] = partial(
-            Run, self.emit, room=self.room, refused=self._lenient
-        )
+        self.run: Callable[..., Run]
+        self.run = partial(Run, self.emit, room=self.room, refused=self._lenient)
         self._heir: Heir | None = None
         self._tasks = [
             self._loop.create_task(self._write(), name="sink writer"),

@@ -66,6 +66,10 @@ WORDS: dict[Code, tuple[dict[str, Figure], str]] = {
     "file_replaced": ({"file": "x"}, "x was replaced: reading it from its beginning"),
     "file_cut_short": ({"file": "x"}, "x was cut short: reading it from its beginning"),
     "file_rewritten": ({"file": "x"}, "x was written anew: reading it from its beginning"),
+    "file_damaged": (
+        {"file": "x", "why": "it ends in the middle"},
+        "x: it ends in the middle: what was read until there is kept",
+    ),
     "file_left": ({"file": "x"}, "x is no longer followed: see the log, start again"),
     "line_refused": ({"file": "x", "line": 1_200, "why": "no"}, "x line 1200: no"),
     "lines_refused": ({"file": "x", "lines": 1_200}, "x: 1,200 lines are not events: see the log"),

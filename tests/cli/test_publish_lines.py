@@ -102,7 +102,20 @@ def test_a_run_that_begins_again_after_its_end_is_a_run_of_its_own(
         ["run_start", "log", "run_end"]
     ] * 3
     assert said.splitlines()[-1] == "published 9 events of 3 runs, refused 1 line"
-    assert "standard input line 4: run a has ended and begins again: it is run a-2" in said
+    assert "the run id a is taken, so this run has another one" in said
+
+
+def test_a_file_that_is_published_again_is_a_run_of_its_own(redis_url: str, publish: Any) -> None:
+    game = (line("a", 0, "run_start") + line("a", 1) + line("a", 2, "run_end")).decode()
+
+    codes = []
+    for _ in range(2):
+        child = publish()
+        child.communicate(game, timeout=60)
+        codes.append(child.returncode)
+
+    assert codes == [0, 0]
+    assert [kinds(redis_url, run) for run in ("a", "a-2")] == [["run_start", "log", "run_end"]] * 2
 
 
 def one(publish: Any, data: bytes, *words: str) -> tuple[int, str]:
