@@ -1,0 +1,148 @@
+"""Whatever a value does when it is read, the game goes on, and what is lost by it is said."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import msgspec
+import pytest
+
+from arena_tui.broker.warnings import Warnings
+from arena_tui.codec import sealed
+from arena_tui.errors import EventError, EventTooLargeError
+from arena_tui.events import EVENT_MAX_BYTES, Event, ToolCall
+from arena_tui.producers.lenient import Lenient
+from arena_tui.producers.record import strictly
+from arena_tui.producers.run import Run
+
+
+class Game(NamedTuple):
+    run: Run
+    events: list[Any]
+    lenient: Lenient
+
+    @property
+    def last(self) -> tuple[Any, dict[str, str]]:
+        """The newest event, and what it says that it lost."""
+        event = self.events[-1]
+        return event, event.extra.get("coerced", {})
+
+
+def game(strict: bool = False, **options: Any) -> Game:
+    events: list[Event] = []
+
+    def emit(_: str, event: Event) -> None:
+        events.append(sealed(event)[0])
+
+    lenient = Lenient(emit, Warnings(), EVENT_MAX_BYTES)
+    run = Run(emit, "g", refused=strictly if strict else lenient, **options)
+    return Game(run, events, lenient)
+
+
+def in_itself() -> dict[str, Any]:
+    value: dict[str, Any] = {"a": 1}
+    value["self"] = [value]
+    return value
+
+
+def deep() -> list[Any]:
+    value: list[Any] = []
+    for _ in range(100_000):
+        value = [value]
+    return value
+
+
+def laughs() -> list[Any]:
+    value: list[Any] = ["ha"]
+    for _ in range(90):
+        value = [value, value]
+    return value
+
+
+class Raising(list[Any]):
+    def __iter__(self) -> Any:
+        raise RuntimeError
+
+
+@pytest.mark.parametrize("value", [in_itself, deep, laughs, lambda: [Raising([1])]])
+@pytest.mark.parametrize(
+    "record",
+    [
+        lambda run, value: run.action(value),
+        lambda run, value: run.observation("x", data=value),
+        lambda run, value: run.result(detail=value),
+        lambda run, value: run.llm_prompt(messages=[value]),
+        lambda run, value: run.llm_response(tool_calls=[{"name": "f", "arguments": value}]),
+    ],
+    ids=["action", "observation", "result", "llm_prompt", "llm_response"],
+)
+def test_a_value_without_end_is_recorded_and_marked(
+    record: Callable[[Run, Any], None], value: Callable[[], Any]
+) -> None:
+    run, events, lenient = played = game()
+
+    record(run, value())
+
+    assert (len(events), lenient.coerced, lenient.refused.events) == (2, 1, 0)
+    assert played.last[1]
+
+
+def test_a_config_in_itself_does_not_keep_a_run_from_beginning() -> None:
+    played = game(config=in_itself())
+
+    with played.run:
+        pass
+
+    assert [event.kind for event in played.events] == ["run_start", "run_end"]
+    assert played.lenient.coerced == 1
+
+
+@pytest.mark.parametrize("value", [in_itself, deep, laughs])
+def test_strictly_a_value_without_end_is_an_error(value: Callable[[], Any]) -> None:
+    run = game(strict=True).run
+
+    with pytest.raises(EventTooLargeError):
+        run.action(value())
+
+
+@dataclasses.dataclass
+class Score:
+    value: float
+
+
+class Stored(msgspec.Struct):
+    value: float
+
+
+class Odds(enum.Enum):
+    NONE = float("nan")
+
+
+@pytest.mark.parametrize(
+    "value", [Score(float("nan")), Stored(float("inf")), [{"a": Score(float("-inf"))}], Odds.NONE]
+)
+def test_a_number_that_is_not_finite_is_found_in_any_value(value: Any) -> None:
+    played = game()
+
+    played.run.result(detail=value)
+
+    assert list(played.last[1].values()) in (["nan"], ["inf"], ["-inf"])
+    with pytest.raises(EventError, match="not finite"):
+        game(strict=True).run.result(detail=value)
+
+
+@pytest.mark.parametrize("call", [
+    {"name": "f", "arguments": {"x": float("nan")}},
+    ToolCall(name="f", arguments={"x": float("nan")}),
+])  # fmt: skip
+def test_a_number_that_is_not_finite_is_found_in_arguments_of_tools(call: Any) -> None:
+    played = game()
+
+    played.run.llm_response(tool_calls=[call])
+
+    event, notes = played.last
+    assert event.tool_calls == [ToolCall(name="f", arguments={"x": None})]
+    assert notes == {"tool_calls[0].arguments.x": "nan"}
