@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import dataclasses
 import hashlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import date, time, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -140,6 +140,21 @@ def opened(value: Any) -> Any:
         if callable(getattr(type(value), name, None)):
             return getattr(value, name)()
     return value
+
+
+def is_listing(value: Any) -> bool:
+    """Whether it is a list of any kind, or gives what would be in one."""
+    return isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping)
+
+
+def listed(values: Iterable[Any]) -> list[Any]:
+    """What they give, as a list; should they raise, what they gave before, and the exception."""
+    taken: list[Any] = []
+    try:
+        taken.extend(islice(values, NODES_MAX))  # keeps what came before an exception
+    except Exception as error:  # noqa: BLE001 - see above
+        taken.append(error)
+    return taken
 
 
 def text_of(value: Any) -> str:

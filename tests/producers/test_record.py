@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from datetime import datetime
 from typing import Any, NamedTuple
 
 import msgspec
@@ -146,3 +147,83 @@ def test_a_number_that_is_not_finite_is_found_in_arguments_of_tools(call: Any) -
     event, notes = played.last
     assert event.tool_calls == [ToolCall(name="f", arguments={"x": None})]
     assert notes == {"tool_calls[0].arguments.x": "nan"}
+
+
+class Unready:
+    """A lazy object whose making fails, whatever it is asked for."""
+
+    @property
+    def __class__(self) -> Any:  # type: ignore[override]
+        raise RuntimeError
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        lambda run, value: run.turn(1, value),
+        lambda run, value: run.observation(value, value, value),
+        lambda run, value: run.llm_prompt(value, value),
+        lambda run, value: run.llm_response(value, tool_calls=value),
+        lambda run, value: run.action(value),
+        lambda run, value: run.error(value),
+        lambda run, value: run.log(value),
+        lambda run, value: run.end(value),
+    ],
+)  # fmt: skip
+def test_a_lazy_object_that_fails_is_marked(record: Callable[[Run, Any], None]) -> None:
+    played = game(agents=Unready(), tags=Unready(), config=Unready(), run_id=Unready())
+
+    record(played.run, Unready())
+
+    assert (len(played.events), played.lenient.coerced) == (2, 2)
+
+
+def not_a_time(*_: Any) -> Any:
+    raise ValueError
+
+
+class NotATime(datetime):  # as pandas.NaT
+    utcoffset = not_a_time
+
+
+@pytest.mark.parametrize("make", [lambda: NotATime(2026, 1, 1), Unready])
+def test_a_time_that_cannot_be_told_is_marked(make: Callable[[], Any]) -> None:
+    played = game()
+
+    played.run.at(make()).action("e4")
+
+    event, notes = played.last
+    assert (event.kind, notes.keys()) == ("action", {"ts"})
+    with pytest.raises(EventError, match="no time"):
+        game(strict=True).run.at(make())
+
+
+def failing(*values: Any) -> Iterator[Any]:
+    yield from values
+    raise LookupError("no more")
+
+
+def test_what_a_failing_generator_gave_is_kept_and_its_end_is_marked() -> None:
+    played = game(tags=failing("a"))
+
+    played.run.observation("x", failing("e4", "d4"))
+
+    event, notes = played.last
+    assert event.legal_actions == ["e4", "d4", "LookupError: no more"]
+    assert notes == {"legal_actions[2]": "LookupError"}
+    assert played.events[0].tags == ["a", "LookupError: no more"]
+    with pytest.raises(EventError):
+        game(strict=True).run.observation("x", failing("e4"))
+
+
+def test_one_message_that_cannot_be_read_spoils_no_other() -> None:
+    played = game()
+    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 4_000}}
+    messages = [{"type": "human", "content": [image]}, in_itself(), {"type": "ai", "content": "b"}]
+
+    played.run.llm_prompt(messages=iter(messages))
+
+    event, notes = played.last
+    assert [each.get("role") for each in event.messages] == ["user", None, "assistant"]
+    assert "3,000 bytes" in event.messages[0]["content"][0]["image_url"]["url"]
+    assert notes.keys() == {"messages[1].self[0]"}
