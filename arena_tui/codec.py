@@ -272,7 +272,7 @@ def _members(value: Any) -> list[Any]:
     if isinstance(value, msgspec.Struct):
         return list(msgspec.structs.asdict(value).values())
     is_data = dataclasses.is_dataclass(value)
-    fields = dataclasses.fields(value) if is_data else getattr(value, "__attrs_attrs__", ())
+    fields = dataclasses.fields(value) if is_data else getattr(type(value), "__attrs_attrs__", ())
     return [getattr(value, each.name, None) for each in fields]
 
 
