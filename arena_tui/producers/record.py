@@ -9,9 +9,9 @@ from typing import TypeAlias
 from msgspec.structs import replace
 
 from arena_tui.broker.forked import ForkLock
-from arena_tui.codec import check_finite
+from arena_tui.codec import check_finite, sealed
 from arena_tui.errors import ArenaError, EventError
-from arena_tui.events import Event, RunEnd, RunStart, utc_now
+from arena_tui.events import EVENT_CEILING_BYTES, Event, RunEnd, RunStart, utc_now
 from arena_tui.producers.values import kind_of, text_of
 
 Emit: TypeAlias = Callable[[str, Event], None]
@@ -91,6 +91,12 @@ class Record:
         except EventError as error:
             return self.add(event, error)
         return self.add(event)
+
+    def check(self, *events: Event) -> None:
+        """Raise what `emit` would of any of them, but for the limit of size, if it is strict."""
+        for event in events if self._refused is strictly else ():
+            check_finite(event)
+            sealed(event, EVENT_CEILING_BYTES)
 
     def add(self, event: Event, problem: EventError | None = None) -> Event:
         """`emit` for an event without numbers that may not be finite, or with that problem."""

@@ -131,6 +131,12 @@ class Run:
             observation: What the player sees; None to record none.
             ok, reward, detail: As for `result`, recorded when one of them says something.
         """
+        self._record.check(  # all of it, before any of it is recorded
+            events.TurnStart(agent_id=player, player=player),
+            events.Observation(text="" if observation is None else _text(observation)),
+            events.Action(action=text_of(action) if type(action) is bytes else action),
+            events.ActionResult(ok=ok, reward=reward, detail=detail),
+        )
         self.turn((self._turns.now().number or 0) + 1, player)
         if observation is not None:
             self.observation(observation)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -32,13 +34,13 @@ class Game(NamedTuple):
         return event, event.extra.get("coerced", {})
 
 
-def game(strict: bool = False, **options: Any) -> Game:
+def game(strict: bool = False, warnings: Warnings | None = None, **options: Any) -> Game:
     events: list[Event] = []
 
     def emit(_: str, event: Event) -> None:
         events.append(sealed(event)[0])
 
-    lenient = Lenient(emit, Warnings(), EVENT_MAX_BYTES)
+    lenient = Lenient(emit, warnings or Warnings(), EVENT_MAX_BYTES)
     run = Run(emit, "g", refused=strictly if strict else lenient, **options)
     return Game(run, events, lenient)
 
@@ -227,3 +229,42 @@ def test_one_message_that_cannot_be_read_spoils_no_other() -> None:
     assert [each.get("role") for each in event.messages] == ["user", None, "assistant"]
     assert "3,000 bytes" in event.messages[0]["content"][0]["image_url"]["url"]
     assert notes.keys() == {"messages[1].self[0]"}
+
+
+def test_threads_that_lose_something_at_once_are_one_warning_with_their_number() -> None:
+    warnings = Slow()
+    played = game(warnings=warnings)
+
+    def lose() -> None:
+        for _ in range(50):
+            played.run.action(object())
+
+    threads = [threading.Thread(target=lose) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+
+    assert played.lenient.coerced == 400
+    assert [each.figures["events"] for each in warnings.newest()] == [400]
+
+
+class Slow(Warnings):
+    """Lets the other threads go first."""
+
+    def update(self, *args: Any, **figures: Any) -> Any:
+        time.sleep(0)
+        return super().update(*args, **figures)
+
+
+def test_strictly_a_step_that_raises_has_changed_nothing() -> None:
+    run, events, _ = game(strict=True)
+    run.step("e4")
+
+    for values in ({"action": object()}, {"action": "d4", "detail": float("nan")}):
+        with pytest.raises(EventError):
+            run.step(observation="x", **values)
+    run.step("c4")
+
+    assert [event.kind for event in events] == ["run_start", *["turn_start", "action"] * 2]
+    assert events[-1].turn == 2
