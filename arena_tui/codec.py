@@ -7,8 +7,10 @@ are kept in `extra`, and an unknown kind becomes an `OtherEvent`; both are encod
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from datetime import UTC, datetime
+from enum import Enum
 from math import isfinite
 from typing import Any, Final, get_type_hints
 
@@ -35,6 +37,9 @@ _DEPTH_MAX: Final = 200
 """Maximum nesting depth. The codec recurses on the caller's stack (about 1,000 levels in all):
 without a lower limit, a thread with less stack left could not decode what another encoded."""
 
+_VALUES_MAX: Final = EVENT_CEILING_BYTES // 2  # each takes two bytes, or more
+_EXACT: Final = frozenset({str, int, float, bool, type(None)})
+
 LINE_KEYS: Final = ("run_id", "epoch", "seq")
 
 _GAP_LINE: Final = (
@@ -48,7 +53,7 @@ encoding, so JSON that contains them is encoded again."""
 
 def _numbers(kind: type[Event]) -> list[str]:
     hints = {name: str(hint) for name, hint in get_type_hints(kind).items()}
-    names = [name for name in kind.__struct_fields__ if re.search("float|Any", hints[name])]
+    names = [name for name in kind.__struct_fields__ if re.search("float|Any|Tool", hints[name])]
     return [*names, "turn"] if kind is TurnStart else names
 
 
@@ -81,9 +86,7 @@ def encode_event(event: Event) -> bytes:
             fields.setdefault(key, value)
         return _ENCODER.encode(fields)
     except RecursionError:
-        raise EventTooLargeError(
-            f"the {event.kind} event is nested over {_DEPTH_MAX} levels deep: flatten it"
-        ) from None
+        raise _too_deep(f"{event.kind} event") from None
     except Exception as error:  # noqa: BLE001 - encoding calls methods of the values
         raise _unwritable(event, error) from None
 
@@ -94,11 +97,12 @@ def check_finite(event: Event) -> None:
     Apart from `sealed`, since most events have no number, and looking for one makes them dearer.
 
     Raises:
-        EventError: A field has a number that is not finite.
+        EventError: A field has a number that is not finite, or a value that cannot be read.
+        EventTooLargeError: It is nested too deep, in itself say, or has too many values.
     """
     for name in _NUMBERS.get(type(event), ()):
         value = getattr(event, name)
-        if value is not None and not _is_finite(value):
+        if not _is_finite(value, event):
             raise EventError(
                 f"the {event.kind} event has a number that is not finite - at `$.{name}`: "
                 "leave it out"
@@ -257,15 +261,48 @@ def _unwritable(event: object, error: Exception) -> EventError:
     return EventError(f"the {event.kind} event cannot be written as JSON: {why}: use plain values")
 
 
-def _is_finite(value: Any) -> bool:
-    """Whether no number in it is infinite or NaN."""
-    if isinstance(value, float):
-        return isfinite(value)
-    if isinstance(value, dict):
-        return all(map(_is_finite, value.values()))
-    if isinstance(value, list | tuple | set | frozenset):
-        return all(map(_is_finite, value))
-    return True
+def _is_finite(value: Any, event: Event) -> bool:
+    """Whether no number in it is infinite or NaN, level by level: what is nested in itself, or has
+    the same object in many places, would not end otherwise."""
+    try:
+        return _are_finite([value], event.kind)
+    except EventError:
+        raise
+    except Exception as error:  # noqa: BLE001 - reading calls methods of the values
+        raise _unwritable(event, error) from None
+
+
+def _are_finite(level: list[Any], kind: str, count: int = 0) -> bool:
+    for _ in range(_DEPTH_MAX + 1):
+        below: list[Any] = []
+        for each in level:
+            if isinstance(each, float) and not isfinite(each):
+                return False
+            if type(each) in _EXACT:
+                continue
+            if isinstance(each, dict):
+                below += each.values()
+            elif isinstance(each, list | tuple | set | frozenset):
+                below += each
+            else:
+                below += _members(each)
+            if count + len(below) > _VALUES_MAX:
+                raise EventTooLargeError(f"the {kind} event has too many values: shorten it")
+        if not below:
+            return True
+        count, level = count + len(below), below
+    raise _too_deep(f"{kind} event")
+
+
+def _members(value: Any) -> list[Any]:
+    """The values of one of the foreign kinds that the codec writes as an object."""
+    if isinstance(value, Enum):
+        return [value.value]
+    if isinstance(value, msgspec.Struct):
+        return list(msgspec.structs.asdict(value).values())
+    is_data = dataclasses.is_dataclass(value)
+    fields = dataclasses.fields(value) if is_data else getattr(type(value), "__attrs_attrs__", ())
+    return [getattr(value, each.name, None) for each in fields]
 
 
 def _check_depth(kind: str, raw: bytes) -> None:
@@ -279,9 +316,11 @@ def _check_depth(kind: str, raw: bytes) -> None:
         ]
         if not level:
             return
-    raise EventTooLargeError(
-        f"the {kind} event is nested over {_DEPTH_MAX} levels deep: flatten it"
-    )
+    raise _too_deep(f"{kind} event")
+
+
+def _too_deep(what: str) -> EventTooLargeError:
+    return EventTooLargeError(f"the {what} is nested over {_DEPTH_MAX} levels deep: flatten it")
 
 
 def _check_names(event: Event) -> None:
@@ -294,7 +333,7 @@ def _check_names(event: Event) -> None:
 
 def _not_json(error: Exception) -> EventError:
     if isinstance(error, RecursionError):
-        return EventTooLargeError(f"the event is nested over {_DEPTH_MAX} levels deep: flatten it")
+        return _too_deep("event")
     if isinstance(error, UnicodeDecodeError):
         return EventError(f"not UTF-8: {error.reason}: write events in UTF-8")
     return EventError(f"not a JSON object: {error}: give one event a line")

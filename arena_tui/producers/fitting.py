@@ -24,7 +24,7 @@ from arena_tui.events import (
     utc_now,
 )
 from arena_tui.producers.shortening import Notes, shortened
-from arena_tui.producers.values import NODES_MAX, Plain, kind_of, opened, text_of
+from arena_tui.producers.values import Plain, kind_of, listed, opened, text_of
 
 _NOTE_CHARS: Final = 200
 _NOTES_MAX: Final = 50
@@ -185,4 +185,4 @@ def _items(value: Any) -> list[Any]:
         return []
     if isinstance(value, str | bytes | Mapping | AgentInfo) or not isinstance(value, Iterable):
         return [value]
-    return list(islice(value, NODES_MAX))
+    return listed(value)

@@ -55,8 +55,9 @@ class Lenient:
             first, self.refused = not self.refused, self.refused.plus(1, str(error))
         if first:
             self._refusal = self._warnings.add("events_refused", run_id, why=str(error), events=1)
-        elif self._refusal is not None:
-            self._refusal = self._warnings.update(self._refusal, events=self.refused.events)
+        with self._lock:  # of two updates of one warning both would be kept
+            if self._refusal is not None and self.refused.events > 1:
+                self._refusal = self._warnings.update(self._refusal, events=self.refused.events)
         return event
 
     def count_coerced(self, run_id: str, notes: Notes) -> None:
@@ -68,5 +69,6 @@ class Lenient:
             self._coercion = self._warnings.add(
                 "values_coerced", run_id, field=field, why=why, events=1
             )
-        elif self._coercion is not None:
-            self._coercion = self._warnings.update(self._coercion, events=self.coerced)
+        with self._lock:
+            if self._coercion is not None and self.coerced > 1:
+                self._coercion = self._warnings.update(self._coercion, events=self.coerced)

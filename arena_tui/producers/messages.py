@@ -7,14 +7,13 @@ objects or as dicts; others are kept as they are. Files in them become a placeho
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from itertools import islice
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import msgspec
 
 from arena_tui.events import ToolCall
-from arena_tui.producers.values import NODES_MAX, opened, text_of
+from arena_tui.producers.values import NODES_MAX, is_listing, listed, opened, text_of
 
 _ROLES: Final = {"human": "user", "ai": "assistant", "AIMessageChunk": "assistant"}
 _PART_ROLES: Final = {"system-prompt": "system", "tool-return": "tool", "retry-prompt": "user"}
@@ -26,22 +25,33 @@ _ENCODED: Final = frozenset({"data", "base64", "file_data", "b64_json", "image_d
 
 def messages_of(value: Any) -> Any:
     """A list of messages, each a dict with at least `role` and `content`, as far as their shape is
-    known; None stays None. Raises whatever foreign values raise."""
+    known; None stays None. One that raises is kept as it is."""
     if value is None:
         return None
-    if isinstance(value, str | Mapping) or not isinstance(value, Iterable):
-        value = [value]
     copy = _WithoutFiles()
-    return [part for each in islice(value, NODES_MAX) for part in _messages(copy.of(each))]
+    return [
+        part
+        for each in (listed(value) if is_listing(value) else [value])
+        for part in _or_as_it_is(lambda message: _messages(copy.of(message)), each)
+    ]
 
 
 def tool_calls_of(value: Any) -> Any:
-    """A list of `ToolCall`, None for none. Raises whatever foreign values raise."""
+    """A list of `ToolCall`, None for none. One that raises is kept as it is."""
     if value is None:
         return None
-    if isinstance(value, str | Mapping) or not isinstance(value, Iterable):
-        value = [value]
-    return [_tool_call(opened(each)) for each in islice(value, NODES_MAX)] or None
+    return [
+        call
+        for each in (listed(value) if is_listing(value) else [value])
+        for call in _or_as_it_is(lambda call: [_tool_call(opened(call))], each)
+    ] or None
+
+
+def _or_as_it_is(shape: Callable[[Any], list[Any]], value: Any) -> list[Any]:
+    try:
+        return shape(value)
+    except Exception:  # noqa: BLE001 - the program's values may raise anything
+        return [value]
 
 
 def _messages(message: Any) -> list[Any]:

@@ -9,9 +9,10 @@ from typing import TypeAlias
 from msgspec.structs import replace
 
 from arena_tui.broker.forked import ForkLock
-from arena_tui.codec import check_finite
+from arena_tui.codec import check_finite, sealed
 from arena_tui.errors import ArenaError, EventError
-from arena_tui.events import Event, RunEnd, RunStart, utc_now
+from arena_tui.events import EVENT_CEILING_BYTES, Event, RunEnd, RunStart, utc_now
+from arena_tui.producers.values import kind_of, text_of
 
 Emit: TypeAlias = Callable[[str, Event], None]
 """Publishes one event of a run; raises EventError when it cannot be accepted."""
@@ -64,10 +65,14 @@ class Record:
             EventError: It is no time, or has no time zone, and the run is strict.
         """
         problem = None
-        if not isinstance(ts, datetime | None):
-            problem = f"{ts!r:.100} is no time: give a datetime with a time zone"
-        elif ts is not None and ts.utcoffset() is None:
-            problem = f"{ts} has no time zone: give one, as in ts.replace(tzinfo=timezone.utc)"
+        try:
+            if not isinstance(ts, datetime | None):
+                problem = f"{ts!r:.100} is no time: give a datetime with a time zone"
+            elif ts is not None and ts.utcoffset() is None:
+                problem = f"{ts} has no time zone: give one, as in ts.replace(tzinfo=timezone.utc)"
+        except Exception as error:  # noqa: BLE001 - it is theirs, as pandas.NaT, and may do anything
+            problem = f"a {kind_of(ts)} is no time, it raised {type(error).__name__}"
+            ts = text_of(ts)  # type: ignore[assignment]  # for the mark of what is recorded
         if problem is not None and self._refused is strictly:
             raise EventError(problem)
         self._ts = ts
@@ -86,6 +91,12 @@ class Record:
         except EventError as error:
             return self.add(event, error)
         return self.add(event)
+
+    def check(self, *events: Event) -> None:
+        """Raise what `emit` would of any of them, but for the limit of size, if it is strict."""
+        for event in events if self._refused is strictly else ():
+            check_finite(event)
+            sealed(event, EVENT_CEILING_BYTES)
 
     def add(self, event: Event, problem: EventError | None = None) -> Event:
         """`emit` for an event without numbers that may not be finite, or with that problem."""

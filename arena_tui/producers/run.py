@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
-from itertools import islice
 from typing import Any, Final, TypeAlias
 
 from arena_tui import events
@@ -15,7 +14,7 @@ from arena_tui.events import AgentInfo, RunStatus, check_run_id, new_run_id, run
 from arena_tui.producers.messages import messages_of, tool_calls_of
 from arena_tui.producers.record import Emit, Record, Refused, strictly
 from arena_tui.producers.turns import Turns
-from arena_tui.producers.values import NODES_MAX, encodable_text, text_of
+from arena_tui.producers.values import encodable_text, is_listing, listed, text_of
 
 _TRACEBACK_CHARS: Final = 16_000
 _SUMMARY_CHARS: Final = 500
@@ -132,6 +131,12 @@ class Run:
             observation: What the player sees; None to record none.
             ok, reward, detail: As for `result`, recorded when one of them says something.
         """
+        self._record.check(  # all of it, before any of it is recorded
+            events.TurnStart(agent_id=player, player=player),
+            events.Observation(text="" if observation is None else _text(observation)),
+            events.Action(action=text_of(action) if type(action) is bytes else action),
+            events.ActionResult(ok=ok, reward=reward, detail=detail),
+        )
         self.turn((self._turns.now().number or 0) + 1, player)
         if observation is not None:
             self.observation(observation)
@@ -238,14 +243,16 @@ class Run:
         fatal: bool = False, agent_id: str | None = None,
     ) -> None:  # fmt: skip
         """Record an error, in words or as the exception; the run goes on unless it is `fatal`."""
-        if isinstance(message, BaseException):
+        # A lazy proxy may raise when it is asked what it is.
+        if issubclass(type(message), BaseException) and isinstance(message, BaseException):
             where = where or type(message).__name__
             traceback = traceback or _traceback(message)
             message = _summary(message)
         now = self._turns.now()
         self._add(events.ErrorEvent(
             turn=now.number, agent_id=now.player if agent_id is None else agent_id,
-            where=where, message=message, traceback=traceback, fatal=fatal,
+            where=where, message=message,  # type: ignore[arg-type]
+            traceback=traceback, fatal=fatal,
         ))  # fmt: skip
 
     def log(self, text: str, level: str = "info") -> None:
@@ -270,10 +277,10 @@ class Run:
 
 def _players(agents: Any) -> Any:
     """The players as their event has them, unless that needs fitting; one alone is a list, too."""
-    if isinstance(agents, str | AgentInfo):
+    if issubclass(type(agents), str | AgentInfo):
         agents = [agents]
     agents = _listed(agents)
-    if not isinstance(agents, list):
+    if type(agents) is not list:
         return agents
     return [AgentInfo(id=agent) if type(agent) is str else agent for agent in agents]
 
@@ -282,14 +289,12 @@ def _listed(values: Any) -> Any:
     """The values as a list of their own, whatever they come in; as they are, if that is not one."""
     if type(values) in (list, tuple):
         return list(values)
-    if isinstance(values, str | bytes | Mapping) or not isinstance(values, Iterable):
-        return values
-    return _shaped(lambda each: list(islice(each, NODES_MAX)), values)
+    return _shaped(lambda each: listed(each) if is_listing(each) else each, values)
 
 
 def _text(value: Any) -> Any:
     """The value; bytes, which JSON would have as base64, as text."""
-    return text_of(value) if isinstance(value, bytes | bytearray) else value
+    return text_of(value) if issubclass(type(value), bytes | bytearray) else value
 
 
 def _shaped(shape: Callable[[Any], Any], value: Any) -> Any:

@@ -89,6 +89,7 @@ class MultiRunBrokerSink:
         count_coerced: Counts, and warns of, an event that was made to fit before it was emitted.
         run: Creates a `Run` that emits into this sink; never raises into a game unless `strict`.
         ended: The runs that ended through it, as far as they are remembered.
+        closed: Whether it is closed, or being closed.
     """
 
     def __init__(
@@ -111,6 +112,7 @@ class MultiRunBrokerSink:
         self._append = self._fifo.append
         self._open: dict[str, bool] = {}  # whether it owns them
         self.ended: Recent[str, bool] = Recent(_ENDED_KEPT)
+        self.closed = False
         self._work = asyncio.Event()
         self._drained = asyncio.Event()
         self._drained.set()
@@ -278,6 +280,7 @@ class MultiRunBrokerSink:
             raise _closed(self._exit_code)
 
     async def _close(self, publish: bool) -> None:
+        self.closed = True
         self._fifo.close()
         try:
             if publish:

@@ -9,12 +9,14 @@ from __future__ import annotations
 import base64
 import dataclasses
 import hashlib
-from collections.abc import Collection, Mapping
+from collections import deque
+from collections.abc import Collection, Iterable, Mapping, MappingView, Sequence, Set
 from datetime import date, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from itertools import islice
 from math import isfinite
+from numbers import Real
 from os import PathLike
 from typing import Any, Final
 from uuid import UUID
@@ -27,6 +29,12 @@ NODES_MAX: Final = 200_000
 
 TEXT_CHARS: Final = 1_000_000
 _INT_BITS: Final = 4_096
+
+_TABLE: Final = ("columns", "to_dict")
+"""What tables of pandas and polars have."""
+
+_LISTS: Final = (Sequence, Set, MappingView, deque)
+"""What is all said with its items."""
 
 
 class Plain:
@@ -60,11 +68,13 @@ class Plain:
         if value is None or isinstance(value, bool):
             return value
         if isinstance(value, str):
-            return self._text(str.__str__(value), path)
+            return self._text(_str_of(value), path)
         if isinstance(value, int):
-            return self._int(int.__index__(value), path)
+            return self._int(int.__index__(value if _is_real(value, int) else int(value)), path)
         if isinstance(value, float):
-            return self._float(float.__float__(value), path)
+            return self._float(
+                float.__float__(value if _is_real(value, float) else float(value)), path
+            )
         if isinstance(value, bytes | bytearray | memoryview):
             return base64.b64encode(value).decode()
         if isinstance(value, Decimal | UUID | date | time | timedelta):
@@ -82,11 +92,15 @@ class Plain:
 
     def _compound(self, value: Any, path: str) -> Any:
         inner = opened(value)
+        if type(inner) is type(value) and isinstance(value, Real):  # numpy.longdouble
+            return self._float(float(value), path)
         if inner is not value:
             return self._of(inner, path)
         if isinstance(value, Mapping):
             return self._mapping(value, path)
         if isinstance(value, Collection):
+            if not isinstance(value, _LISTS):
+                self.notes[path] = f"{kind_of(value)}, of which these are the items"
             if len(value) > NODES_MAX:
                 self.notes[path] = f"cut from {len(value):,} to {NODES_MAX:,} values"
             values = enumerate(islice(value, NODES_MAX))
@@ -96,12 +110,14 @@ class Plain:
 
     def _mapping(self, value: Mapping[Any, Any], path: str) -> dict[str, Any]:
         plain: dict[str, Any] = {}
-        for key, each in value.items():
+        for key, each in islice(value.items(), NODES_MAX):
             name = text_of(key)
             if name in plain:
                 name = f"{name} ({len(plain)})"
                 self.notes[f"{path}.{name}"] = "one of several keys with the same text"
             plain[name] = self._of(each, f"{path}.{name}")
+        if len(plain) == NODES_MAX < len(value):
+            self.notes[path] = f"cut from {len(value):,} to {NODES_MAX:,} values"
         return plain
 
     def _text(self, text: str, path: str) -> str:
@@ -127,9 +143,12 @@ def opened(value: Any) -> Any:
     """What a value of a foreign kind holds, as built-in values; the value itself if unknown."""
     if isinstance(value, type):
         return value
-    if hasattr(value, "dtype") and hasattr(value, "tolist"):
+    # Of its type: a mock, or what looks up attributes, has any, and remembers being asked.
+    if _has(value, "dtype", "tolist"):
         small = int(getattr(value, "size", 0) or 0) <= NODES_MAX if hasattr(value, "ndim") else True
         return value.tolist() if small else value
+    if _has(value, *_TABLE):
+        return {str(name): list(islice(value[name], NODES_MAX)) for name in value.columns}
     if dataclasses.is_dataclass(value):
         return {each.name: getattr(value, each.name) for each in dataclasses.fields(value)}
     if isinstance(value, msgspec.Struct):
@@ -140,6 +159,34 @@ def opened(value: Any) -> Any:
         if callable(getattr(type(value), name, None)):
             return getattr(value, name)()
     return value
+
+
+def _has(value: Any, *names: str) -> bool:
+    return all(hasattr(type(value), name) for name in names)
+
+
+def _is_real(value: Any, kind: type) -> bool:
+    """Whether it is of this kind, and no proxy that says so."""
+    return issubclass(type(value), kind)
+
+
+def _str_of(value: str) -> str:
+    return str.__str__(value if _is_real(value, str) else str(value))
+
+
+def is_listing(value: Any) -> bool:
+    """Whether it is a list of any kind, or gives what would be in one."""
+    return isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping)
+
+
+def listed(values: Iterable[Any]) -> list[Any]:
+    """What they give, as a list; should they raise, what they gave before, and the exception."""
+    taken: list[Any] = []
+    try:
+        taken.extend(islice(values, NODES_MAX))  # keeps what came before an exception
+    except Exception as error:  # noqa: BLE001 - see above
+        taken.append(error)
+    return taken
 
 
 def text_of(value: Any) -> str:
@@ -158,12 +205,12 @@ def _text_of(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, str):
-        return str.__str__(value)
+        return _str_of(value)
     if isinstance(value, bytes | bytearray | memoryview):
         return bytes(value).decode("utf-8", "backslashreplace")
     if isinstance(value, BaseException):
         return f"{type(value).__name__}: {value}"
-    if hasattr(value, "dtype"):
+    if _has(value, "dtype") or _has(value, *_TABLE):
         return cut(str(value), TEXT_CHARS)
     if isinstance(value, dict | list | tuple | set | frozenset) or opened(value) is not value:
         return msgspec.json.encode(Plain().of(value, "")).decode()

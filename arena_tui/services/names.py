@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Callable
+from concurrent.futures import CancelledError
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from arena_tui.broker.own_log import own_log
 from arena_tui.broker.protocol import BrokerProtocol
 from arena_tui.errors import BrokerError
 from arena_tui.events import RUN_ID_MAX_CHARS, check_run_id
@@ -15,6 +18,11 @@ from arena_tui.producers.sink import MultiRunBrokerSink
 
 if TYPE_CHECKING:
     from arena_tui.store.history import History
+
+_LOOK_S: Final = 1.0
+"""Interval of checking whether the loop still runs."""
+
+_log = own_log(__name__)
 
 
 class Names:
@@ -35,6 +43,7 @@ class Names:
         self._history = history
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
+        self._one = asyncio.Lock()
 
     def name(self, wanted: str) -> str:
         """`claim` from any thread; on the loop's own, which cannot wait, the id is `wanted`.
@@ -46,24 +55,45 @@ class Names:
             return wanted
         claim = self.claim(wanted)
         try:
-            return asyncio.run_coroutine_threadsafe(claim, self._loop).result()
-        except RuntimeError:  # the loop is closed
+            claimed = asyncio.run_coroutine_threadsafe(claim, self._loop)
+            while True:  # a loop that has just stopped takes calls, and never runs them
+                with contextlib.suppress(TimeoutError):
+                    return claimed.result(_LOOK_S)
+                if not self._loop.is_running():
+                    break
+        except (RuntimeError, CancelledError):  # the loop is closed, or was while it was asked
             claim.close()
-            raise BrokerError("the broker is closed: nothing more can be published") from None
+        raise _closed()
 
     async def claim(self, wanted: str) -> str:
         """The id for a new run: `wanted`, else `wanted-2` and so on, which is warned of.
 
-        While the server does not answer, `wanted` is given unseen: a game is not kept waiting.
+        While the server does not answer, or the store cannot be read, `wanted` is given unseen: a
+        game is not kept waiting.
+
+        Raises:
+            BrokerError: The broker is closed.
         """
         check_run_id(wanted)
         for number in count(1):
             run_id = wanted if number == 1 else _numbered(wanted, number)
-            if await self._is_free(run_id) and await self._broker.claim(run_id):
+            if await self._take(run_id):
                 break
         if run_id != wanted:
             self._broker.warnings.add("run_renamed", run_id, wanted=wanted)
         return run_id
+
+    async def _take(self, run_id: str) -> bool:
+        async with self._one:  # else closing finds many on their way to the server, and they stay
+            if self._sink.closed:
+                raise _closed()
+            try:
+                return await self._is_free(run_id) and await self._broker.claim(run_id)
+            except Exception as error:  # noqa: BLE001 - of the server's or the store's library
+                if self._sink.closed:
+                    raise _closed() from None
+                _log.warning("run id %s is used unseen: %s", run_id, error)
+                return True
 
     async def _is_free(self, run_id: str) -> bool:
         """Whether neither this process nor the store has a run of this id; one in the store whose
@@ -73,6 +103,10 @@ class Names:
             return False
         ended = "run_id = ? AND ended_at IS NOT NULL"
         return history is None or not await history.count(ended, [run_id])
+
+
+def _closed() -> BrokerError:
+    return BrokerError("the broker is closed: nothing more can be published")
 
 
 def _numbered(wanted: str, number: int) -> str:

@@ -7,6 +7,7 @@ import enum
 import hashlib
 import random
 from collections import OrderedDict, deque, namedtuple
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import PurePosixPath
@@ -81,6 +82,63 @@ class Silent:
         raise RuntimeError
 
 
+class Table:
+    """Has its columns as data frames do."""
+
+    columns = ("a", "b")
+
+    def __getitem__(self, name: str) -> list[int]:
+        return {"a": [1, 2], "b": [3, 4]}[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.columns)
+
+    def __len__(self) -> int:
+        return 2
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.columns
+
+    def __str__(self) -> str:
+        return "a b: 1 3, 2 4"
+
+    def to_dict(self) -> dict[str, Any]:
+        raise NotImplementedError
+
+
+class Graph:
+    """Has more than what it iterates over."""
+
+    def __iter__(self) -> Iterator[str]:
+        return iter("ab")
+
+    def __len__(self) -> int:
+        return 2
+
+    def __contains__(self, name: object) -> bool:
+        return name in ("a", "b")
+
+
+class Proxy:
+    """Stands for a value, as lazy objects do."""
+
+    def __init__(self, value: Any) -> None:
+        self._value = value
+
+    @property
+    def __class__(self) -> Any:  # type: ignore[override]
+        return type(self._value)
+
+    def __str__(self) -> str:
+        return str(self._value)
+
+    def __int__(self) -> int:
+        return int(self._value)
+
+    def __float__(self) -> float:
+        return float(self._value)
+
+
 def fit(event: Any, max_bytes: int = EVENT_MAX_BYTES) -> tuple[Any, dict[str, str]]:
     """The event as all consumers will see it, its mark apart, and its notes."""
     event, notes = fitted(event, max_bytes)
@@ -95,6 +153,9 @@ def fit(event: Any, max_bytes: int = EVENT_MAX_BYTES) -> tuple[Any, dict[str, st
     [
         (np.int64(3), 3), (np.float32(0.5), 0.5), (np.bool_(True), True),
         (np.array([[1, 2], [3, 4]]), [[1, 2], [3, 4]]), (np.array(7), 7),
+        (np.longdouble(0.5), 0.5), (np.array([0.5], np.longdouble), [0.5]),
+        (Table(), {"a": [1, 2], "b": [3, 4]}),
+        (Proxy("e4"), "e4"), (Proxy(4), 4), (Proxy(0.5), 0.5),
         (Text("e4"), "e4"), (Whole(4), 4), (Side.WHITE, "white"), (Side.BOTH, ["white", "black"]),
         (PurePosixPath("a/b"), "a/b"), (Decimal("1.50"), "1.50"), (UUID(int=5), str(UUID(int=5))),
         (date(2026, 1, 2), "2026-01-02"), (timedelta(seconds=90), "PT90S"),
@@ -123,6 +184,7 @@ def test_what_json_can_express_is_kept_whole_and_not_marked(value: Any, kept: An
         (2**16_000, hex(2**16_000), "an integer of 16,001 bits"),
         (ValueError("no such move"), "ValueError: no such move", "ValueError"),
         (Board(), "r n b q", "tests.Board"), (1 + 2j, "(1+2j)", "complex"),
+        (Graph(), ["a", "b"], "tests.Graph, of which these are the items"),
         (Silent(), "<tests.Silent, whose text raised RuntimeError>", "tests.Silent"),
     ],
     ids=lambda value: type(value).__name__,
@@ -145,6 +207,7 @@ def test_what_json_cannot_express_is_kept_as_near_as_it_goes_and_marked(
          Observation(legal_actions=["1", "2"])),
         (Observation(text={"hp": 3}, legal_actions="wait"),
          Observation(text='{"hp":3}', legal_actions=["wait"])),
+        (Observation(text=Table()), Observation(text="a b: 1 3, 2 4")),
         (Observation(text=np.zeros((2, 2), int)), Observation(text="[[0 0]\n [0 0]]")),
         (LlmResponse(text=b"e4", input_tokens=12.0, output_tokens="7"),
          LlmResponse(text="e4", input_tokens=12, output_tokens=7)),
@@ -232,6 +295,19 @@ def test_what_is_no_event_is_logged() -> None:
 
     assert (event.kind, event.text) == ("log", "namespace(a=1)")
     assert notes == {"event": "types.SimpleNamespace"}
+
+
+def test_an_object_is_not_asked_for_attributes_that_it_may_make_up() -> None:
+    asked: list[str] = []
+
+    class Remembering:  # as mocks do, whose tests look at what they were asked for
+        def __getattr__(self, name: str) -> Any:
+            asked.append(name)
+            raise AttributeError(name)
+
+    fit(Action(action=[Remembering()]))
+
+    assert asked == []
 
 
 def test_values_in_themselves_end() -> None:

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
+from itertools import count
 from pathlib import Path
 
 import pytest
 import redis
 
 import arena_tui
+from arena_tui.broker.memory import InProcessBroker
 from arena_tui.broker.stream import HEARTBEAT_S
+from arena_tui.errors import BrokerError, StoreError
+from arena_tui.producers.sink import MultiRunBrokerSink
+from arena_tui.services.names import Names
 from arena_tui.store.database import Database
-from arena_tui.store.history import read_runs
+from arena_tui.store.history import History, read_runs
 from arena_tui.store.verify import verify_store
 from tests.faults.accounts import entries
 from tests.waiting import until_blocking
@@ -220,3 +227,75 @@ def in_threads(count: int, work: Callable[[], None]) -> None:
         thread.start()
     for thread in threads:
         thread.join()
+
+
+def test_a_name_wanted_while_the_connection_closes_is_an_error_of_ours(
+    each_redis_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    raised: list[BaseException] = []
+
+    def play(arena: arena_tui.Arena, thread: str) -> None:
+        for number in count():
+            try:
+                arena.run("g", run_id=f"{thread}-{number}").end()
+            except BaseException as error:  # noqa: BLE001 - it is what is looked at
+                raised.append(error)
+                return
+
+    for _ in range(10):
+        arena = arena_tui.connect(each_redis_url, store=False)
+        threads = [threading.Thread(target=play, args=(arena, str(n))) for n in range(4)]
+        for thread in threads:
+            thread.start()
+        arena.run("g", run_id="x").end()
+        with suppress(BrokerError):  # it says how many came too late
+            arena.close()
+        for thread in threads:
+            thread.join(30)
+
+    assert {type(error) for error in raised} == {BrokerError}
+    assert len(raised) == 40
+    assert "used unseen" not in caplog.text
+
+
+def test_a_store_that_cannot_be_read_keeps_no_game_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fails(*_: object) -> int:
+        raise StoreError("the disk is gone")
+
+    with arena_tui.connect(db=str(tmp_path / "arena.duckdb")) as arena:
+        monkeypatch.setattr(History, "count", fails)
+
+        with arena.run("g", run_id="r") as run:
+            run.action("e4")
+
+    assert run.id == "r"
+
+
+def test_a_name_asked_of_a_loop_that_has_just_stopped_is_an_error_of_ours() -> None:
+    loop = asyncio.new_event_loop()
+
+    async def made() -> Names:
+        broker = InProcessBroker()
+        return Names(broker, MultiRunBrokerSink(broker), lambda: None)
+
+    names = loop.run_until_complete(made())
+    thread = threading.Thread(target=lambda: asked.append(name_or_error(names)), daemon=True)
+    asked: list[object] = []
+    thread.start()
+    thread.join(30)
+    loop.run_until_complete(loop.shutdown_asyncgens())
+    for task in asyncio.all_tasks(loop):
+        task.cancel()
+    loop.run_until_complete(asyncio.sleep(0))
+    loop.close()
+
+    assert [type(each) for each in asked] == [BrokerError]
+
+
+def name_or_error(names: Names) -> object:
+    try:
+        return names.name("r")
+    except BaseException as error:  # noqa: BLE001 - it is what is looked at
+        return error
