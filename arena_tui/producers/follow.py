@@ -80,7 +80,7 @@ class Follower:
         self._reading = threading.Lock()
         self._files = [
             FollowedFile(path, self._runs, broker.warnings, self._stop)
-            for path in {os.path.realpath(path): path for path in paths}.values()
+            for path in {_identity(path): path for path in paths}.values()
         ]
         self._beating: asyncio.Task[None] | None = None
         self._thread = threading.Thread(target=self._follow, name="follower", daemon=True)
@@ -183,3 +183,12 @@ class Follower:
         while True:
             await self._broker.heartbeat(self._runs.beating())
             await asyncio.sleep(HEARTBEAT_S)
+
+
+def _identity(path: Path) -> object:
+    """The same for all names of a file, hard links and symbolic ones."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return os.path.realpath(path)
+    return status.st_dev, status.st_ino

@@ -188,6 +188,8 @@ class FollowedFile:
             return False  # moved away: keep reading it until another file replaces it
         if os.path.samestat(now, old):
             return False
+        if stat.S_ISREG(now.st_mode) and not now.st_size:
+            return False  # its writer may still have the old one open, and add to that
         if self._read(source):  # written after the end was reached
             return True
         self._take(source.rest())

@@ -71,8 +71,10 @@ class Database:
         self.path = path if path == MEMORY else os.path.realpath(path)
         self.warnings = warnings or Warnings()
         self._only_read = only_read
-        opened = open_to_read if only_read and path != MEMORY else open_store
-        self._connection = opened(self.path, self.warnings)
+        if only_read and path != MEMORY:
+            self._connection = open_to_read(self.path)
+        else:
+            self._connection = open_store(self.path, self.warnings)
         self._place = None if only_read or path == MEMORY else Place(self.path)
         self.live_totals: Mapping[str, RunTotals] = {}
         self._invalid = False

@@ -22,7 +22,7 @@ from arena_tui.errors import (
     StoreUnreadableError,
 )
 from arena_tui.store.place import MEMORY, file_size, unused
-from arena_tui.store.schema import CURSORS_VIEW, is_older, migrate
+from arena_tui.store.schema import CURSORS_VIEW, migrate, must_be_viewed, view
 
 _CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": False,  # else opening an SQLite file downloads an extension
@@ -69,9 +69,9 @@ def open_store(path: str, warnings: Warnings) -> duckdb.DuckDBPyConnection:
         raise _unusable(path, error) from None
 
 
-def open_to_read(path: str, warnings: Warnings) -> duckdb.DuckDBPyConnection:
-    """Open the store only to read it: nothing is created, moved or repaired, and one of an older
-    format is migrated. An empty file is a store without runs.
+def open_to_read(path: str) -> duckdb.DuckDBPyConnection:
+    """Open the store only to read it: nothing is created, moved, repaired or migrated. An empty
+    file is a store without runs.
 
     Raises:
         StoreLockedError: Another process has it open.
@@ -89,9 +89,11 @@ def open_to_read(path: str, warnings: Warnings) -> duckdb.DuckDBPyConnection:
     try:
         connection = duckdb.connect(path, read_only=True, config=_CONFIG)
         try:
-            older = is_older(connection)
-            if not older:
-                _read_all_runs(connection)
+            if must_be_viewed(connection):
+                connection.close()
+                connection = duckdb.connect(MEMORY, config=_CONFIG)
+                view(connection, path)
+            _read_all_runs(connection)
         except BaseException:
             connection.close()
             raise
@@ -102,9 +104,6 @@ def open_to_read(path: str, warnings: Warnings) -> duckdb.DuckDBPyConnection:
                 "keeps what can be read, and the damaged file beside it"
             ) from None
         raise _refusal(path, error) from None
-    if older:
-        connection.close()
-        return open_store(path, warnings)
     return connection
 
 

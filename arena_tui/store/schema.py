@@ -70,6 +70,16 @@ CREATE TABLE chains (
 );
 """
 
+_RUNS_OF_V1: Final = """
+CREATE VIEW runs AS
+SELECT runs.*, coalesce(unknown, 0) AS lost_unknown, NULL::VARCHAR AS broker
+FROM older.runs LEFT JOIN (
+    SELECT run_id, count(*) AS unknown FROM older.gaps WHERE reason = 'unknown' GROUP BY run_id
+) USING (run_id)
+"""
+_READ_AS_IT_IS: Final = 2
+"""The oldest format in which all is that a command reads."""
+
 _MIGRATIONS: Final = (_V1, _V2, _V3)
 SCHEMA_VERSION: Final = len(_MIGRATIONS)
 
@@ -84,9 +94,20 @@ def migrate(connection: duckdb.DuckDBPyConnection) -> None:
         connection.commit()
 
 
-def is_older(connection: duckdb.DuckDBPyConnection) -> bool:
-    """Whether the file needs migrating; raises StoreUnreadableError if it is no store."""
-    return _version(connection) < SCHEMA_VERSION
+def must_be_viewed(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Whether the file is so old that it is read by `view`, or not at all; raises
+    StoreUnreadableError if it is no store."""
+    return _version(connection) < _READ_AS_IT_IS
+
+
+def view(connection: duckdb.DuckDBPyConnection, path: str) -> None:
+    """Show an old file in an empty database in memory, as if it had been migrated; the file is
+    only read."""
+    quoted = path.replace("'", "''")
+    connection.execute(f"ATTACH '{quoted}' AS older (READ_ONLY)")
+    for table in ("meta", "events", "gaps", "quarantine", "bookmarks"):
+        connection.execute(f"CREATE VIEW {table} AS FROM older.{table}")
+    connection.execute(_RUNS_OF_V1)
 
 
 def _version(connection: duckdb.DuckDBPyConnection) -> int:

@@ -15,6 +15,7 @@ from arena_tui.broker.redis.scripts import events_key, meta_key
 from arena_tui.errors import BrokerError
 from arena_tui.producers.run import Run
 from tests.faults.accounts import entries
+from tests.faults.stage import Producer, Station
 from tests.redis_fixture import MakeRedis
 from tests.servers import OwnServer
 from tests.waiting import until_blocking
@@ -151,3 +152,44 @@ def test_a_right_withheld_from_the_whole_process_for_a_while_costs_no_event(
 
     for run in runs:
         assert texts(server, run.id)[101:] == ["-hset", "-evalsha", "off", "run_end"]
+
+
+async def test_what_is_given_up_is_a_gap_in_every_store_once_the_run_can_be_written(
+    server: OwnServer, admin: redis.Redis, tmp_path: Path
+) -> None:
+    async with Producer(server.url) as producer, Station(server.url, tmp_path / "a.db") as station:
+        await producer.publish("bad", 20)
+        await station.has("bad", 20)
+        admin.rename(meta_key("bad"), "aside")
+        admin.set(meta_key("bad"), "another program's")
+        given_up = await producer.publish("bad", 5)
+        admin.delete(meta_key("bad"))
+        admin.rename("aside", meta_key("bad"))
+        await station.accounts_for("bad", 25)
+        first = await station.account("bad")
+        await producer.publish("bad", 10)
+        await producer.end("bad")
+        async with Station(server.url, tmp_path / "late.db") as late:
+            for each in (station, late):
+                await each.accounts_for("bad", 36)
+
+            accounts = [await each.account("bad") for each in (station, late)]
+
+    assert given_up == 5
+    assert (first.stored, first.lost) == (20, 5)
+    for account in accounts:
+        assert account.gaps == [(21, 25, "trimmed")]
+        assert account.numbers == [*range(1, 31)]
+
+
+async def test_a_run_whose_beginning_is_given_up_begins_with_a_gap(
+    server: OwnServer, admin: redis.Redis, tmp_path: Path
+) -> None:
+    admin.set(events_key("bad"), "another program's")
+    async with Producer(server.url) as producer, Station(server.url, tmp_path / "a.db") as station:
+        await producer.publish("good", 5)
+        await producer.publish("bad", 7)
+        admin.delete(events_key("bad"))
+
+        await station.accounts_for("bad", 7)
+        assert (await station.account("bad")).gaps == [(1, 7, "trimmed")]

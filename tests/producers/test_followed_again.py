@@ -3,6 +3,7 @@ its file meanwhile."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -204,6 +205,20 @@ async def test_two_files_of_one_run_are_stored_once_each(scene: Scene) -> None:
     assert sorted(turns) == [0, 1, 2, 3, 4, 10, 11, 12]
 
 
+@pytest.mark.parametrize("link", [os.link, os.symlink])
+async def test_a_file_under_two_names_is_stored_once(
+    scene: Scene, link: Callable[[Path, Path], None]
+) -> None:
+    scene.path.write_bytes(game(0))
+    link(scene.path, scene.folder / "same.jsonl")
+    async with scene.session(scene.path, scene.folder / "same.jsonl") as session:
+        await session.has(4)
+        append(scene.path, game(4))
+        await session.has(8)
+
+    assert scene.turns() == [[0, 1, 2, 3], [4, 5, 6, 7]]
+
+
 async def test_a_file_rotated_while_it_is_followed_is_stored_once_in_later_sessions(
     scene: Scene,
 ) -> None:
@@ -220,6 +235,33 @@ async def test_a_file_rotated_while_it_is_followed_is_stored_once_in_later_sessi
             await session.has(1)
 
     assert scene.turns() == [[0, 1, 2, 3, 4, 5, 6, 8]]
+
+
+async def test_what_is_added_to_a_rotated_file_before_the_new_one_has_a_line_is_stored(
+    scene: Scene,
+) -> None:
+    looked: list[os.stat_result] = []
+    look = Path.stat
+
+    def noting(self: Path, **options: bool) -> os.stat_result:
+        status = look(self, **options)
+        if self == scene.path and not status.st_size:
+            looked.append(status)
+        return status
+
+    scene.path.write_bytes(line(0))
+    with scene.path.open("ab", buffering=0) as writer, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Path, "stat", noting)
+        async with scene.session() as session:
+            await session.has(1)
+            scene.path.rename(scene.folder / "game.jsonl.1")
+            scene.path.touch()
+            await until(lambda: len(looked) > 1)
+            writer.write(line(1))
+            append(scene.path, line(2))
+            await session.has(3)
+
+    assert scene.turns() == [[0, 1, 2]]
 
 
 @pytest.mark.parametrize("ended", [True, False], ids=["ended", "not ended"])

@@ -92,6 +92,13 @@ INSERT INTO gaps VALUES
 """
 """A store as the first format had it: a run whose stream was made anew, and one that lost more."""
 
+TO_FORMAT_2 = """
+UPDATE meta SET schema_version = 2;
+ALTER TABLE runs ADD COLUMN lost_unknown BIGINT DEFAULT 0;
+ALTER TABLE runs ADD COLUMN broker VARCHAR;
+UPDATE runs SET lost_unknown = 1 WHERE run_id = 'short';
+"""
+
 
 def count(database: Database) -> int:
     return int(

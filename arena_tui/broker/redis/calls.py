@@ -61,11 +61,12 @@ class PublishedRun:
         acked: This producer's number of the newest event that the server has acknowledged.
         next: Its number of the next event to send. Those between were given up: the server may
             have appended them, so that their numbers cannot be used again.
+        lost: How many of those nobody will publish again: a gap in the run.
         at: Cursor of the newest of them; `NO_CURSOR` before the first answer.
         meta: What to open the run with, if this producer opens it.
     """
 
-    __slots__ = ("acked", "at", "keys", "meta", "next", "open", "producer")
+    __slots__ = ("acked", "at", "keys", "lost", "meta", "next", "open", "producer")
 
     def __init__(self, meta: RunMeta, keys: Keys | None = None) -> None:
         self.producer = secrets.token_hex(8)
@@ -73,6 +74,7 @@ class PublishedRun:
         self.keys = (keys or Keys()).of(meta.run_id)
         self.at = NO_CURSOR
         self.acked = 0
+        self.lost = 0
         self.next = 1
         self.open = False
 
@@ -96,14 +98,16 @@ class PublishedRun:
         self.at = at
         self.next += count
         self.acked = self.next - 1
+        self.lost = 0
 
-    def give_up(self, count: int) -> None:
-        """Leave the numbers of `count` events out."""
+    def give_up(self, count: int, lost: int) -> None:
+        """Leave the numbers of `count` events out, of which so many are lost."""
         self.next += count
+        self.lost += lost
 
 
 class Call:
-    """The events of one run in a script call.
+    """The events of one run in a script call; without any, it only tells how many were lost.
 
     Attributes:
         ends: Whether the last event is `run_end`.
@@ -112,13 +116,13 @@ class Call:
 
     __slots__ = ("bytes", "ends", "jobs", "may_open", "payloads", "run")
 
-    def __init__(self, run: PublishedRun) -> None:
+    def __init__(self, run: PublishedRun, may_open: bool = False) -> None:
         self.run = run
         self.payloads: list[bytes] = []
         self.jobs: list[Job] = []
         self.bytes = 0
         self.ends = False
-        self.may_open = False
+        self.may_open = may_open
 
     def open_again(self) -> None:
         """The run is gone: it is to be opened before this is sent again."""
@@ -151,17 +155,18 @@ class Call:
             kept += len(payload)
         if keep == len(self.payloads):
             return None
-        rest = Call(self.run)
+        rest = Call(self.run, self.may_open)
         rest.payloads, self.payloads = self.payloads[keep:], self.payloads[:keep]
         rest.jobs, self.jobs = self.jobs[keep:], self.jobs[:keep]
         rest.bytes, self.bytes = self.bytes - kept, kept
         rest.ends, self.ends = self.ends, False
-        rest.may_open = self.may_open
         return rest
 
     def finish(self, seq: int) -> None:
         """Resolve every event as appended; `seq` is that of the last one."""
         jobs = self.jobs
+        if not jobs:
+            return
         if jobs[0] is jobs[-1]:  # all of one caller: resolve them at once
             jobs[0].resolve(len(jobs), seq=seq)
             return

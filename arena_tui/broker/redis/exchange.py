@@ -32,8 +32,8 @@ async def exchange(link: Link, line: Line, calls: Sequence[Call], capacity: int)
     for call in calls:
         run, payloads = call.run, call.payloads
         keys += run.keys
-        words += [run.producer, *run.at, run.acked, run.next, int(call.ends), len(payloads)]
-        words += payloads
+        words += [run.producer, *run.at, run.acked, run.next, int(call.ends), run.lost]
+        words += [len(payloads), *payloads]
     commands.append(("EVALSHA", link.sha(APPEND), len(keys), *keys, *words))
     *opened, rows = await line.exchange(commands)
     if isinstance(rows, RedisError) and is_denied(rows) and len(calls) > 1:

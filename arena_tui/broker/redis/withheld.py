@@ -101,6 +101,8 @@ class Withheld:
     def given_up(self, run_id: str, everywhere: bool) -> list[Call]:
         """Take out what has waited too long; the run's next call is tried without patience.
 
+        In its place a call without events waits, to leave a gap in the run once it can be written.
+
         Args:
             everywhere: Whether what is refused may be so to all runs alike; then it counts only
                 while others are taken.
@@ -109,7 +111,10 @@ class Withheld:
         only_this = not everywhere or self._good_at > waiting.since
         if not only_this or self._clock() - waiting.since < self._timing.withheld_s:
             return []
-        calls = list(waiting.calls)
-        waiting.calls.clear()
+        calls = [call for call in waiting.calls if call.payloads]
+        if calls:
+            may_open = any(call.may_open for call in waiting.calls)
+            waiting.calls.clear()
+            waiting.calls.append(Call(calls[0].run, may_open))
         self.events -= sum(len(call.payloads) for call in calls)
         return calls

@@ -241,8 +241,12 @@ class Writer:
             _log.error("%d events refused: %s", untold, error)
 
     def _give_up(self, call: Call, error: BrokerError) -> None:
-        """Refuse the events of a call; the server may have appended some of them."""
-        call.run.give_up(len(call.payloads))
+        """Refuse the events of a call; the server may have appended some of them.
+
+        Those count as lost whose callers went on, unless the run takes no events at all."""
+        takes_none = isinstance(error, RunClosedError | UnknownRunError)
+        lost = 0 if takes_none else sum(not job.strict for job in call.jobs)
+        call.run.give_up(len(call.payloads), lost)
         self._refuse(call.jobs, error)
 
     def _narrow_down(self, calls: Sequence[Call], error: Exception) -> None:

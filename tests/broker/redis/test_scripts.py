@@ -52,11 +52,13 @@ class Server:
     def append(
         self, first: int, *payloads: str, at: tuple[int, int] = (0, 0), producer: str = "p",
         capacity: int = ALL, ends: bool = False, run_id: str = "r", acked: int | None = None,
+        lost: int = 0,
     ) -> tuple[int, int]:  # fmt: skip
         keys = meta_key(run_id), events_key(run_id)
         ((epoch, seq),) = self.call(
             APPEND, keys, capacity, producer, *at,
-            first - 1 if acked is None else acked, first, int(ends), len(payloads), *payloads,
+            first - 1 if acked is None else acked, first, int(ends), lost,
+            len(payloads), *payloads,
         )  # fmt: skip
         return epoch, seq
 
@@ -253,7 +255,7 @@ def test_what_fails_in_one_run_is_no_other_run_s_business(server: Server) -> Non
     server.client.set(events_key("a"), "x")
     server.client.set(meta_key("b"), "x")
     keys = [key for run in "abc" for key in (meta_key(run), events_key(run))]
-    rows = server.call(APPEND, tuple(keys), ALL, *(3 * ["p", 0, 0, 0, 1, 0, 1, "x"]))
+    rows = server.call(APPEND, tuple(keys), ALL, *(3 * ["p", 0, 0, 0, 1, 0, 0, 1, "x"]))
 
     assert [isinstance(row, redis.ResponseError) for row in rows] == [True, True, False]
     assert rows[2] == [epochs[2], 1]
@@ -658,3 +660,24 @@ def test_only_a_closed_run_is_reaped(server: Server) -> None:
     assert set(server.client.keys()) == {acks_key("one"), CONSUMERS, INDEX}
     assert server.client.hkeys(acks_key("one")) == [""]
     assert server.client.xlen(INDEX) == 0
+
+
+def test_events_that_were_given_up_leave_a_hole_of_their_number(server: Server) -> None:
+    _, epoch = server.open()
+    server.append(1, "a", "b")
+
+    told = [server.append(6, at=(epoch, 2), acked=2, lost=3) for _ in range(2)]
+    last = server.append(6, "f", at=(epoch, 5))
+
+    assert (told, last) == ([(epoch, 5), (epoch, 5)], (epoch, 6))
+    assert server.seqs(epoch) == [1, 2, 6]
+
+
+def test_given_up_events_that_were_appended_after_all_leave_no_hole(server: Server) -> None:
+    _, epoch = server.open()
+    server.append(1, "a", "b", "c")
+
+    last = server.append(6, "f", at=(epoch, 2), acked=2, lost=3)
+
+    assert last == (epoch, 6)
+    assert server.seqs(epoch) == [1, 2, 3, 6]

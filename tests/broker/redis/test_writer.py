@@ -86,7 +86,7 @@ async def test_every_run_of_a_repeated_call_is_answered_and_nothing_doubled(
         own = meta_key(run_id), events_key(run_id)
         epoch = server.evalsha(OPEN.sha, 3, *own, INDEX, run_id, "{}", "", 0, 0, 0)[1]
         keys += own
-        words += ["producer", str(epoch), "0", "0", "1", "0", str(number), *["{}"] * number]
+        words += ["producer", str(epoch), "0", "0", "1", "0", "0", str(number), *["{}"] * number]
 
     answers = [server.evalsha(APPEND.sha, len(keys), *keys, *words) for _ in range(2)]
 

@@ -1,6 +1,8 @@
 -- keys: meta and events of each run. args: most events of a run to keep; then for each run: producer,
 -- epoch and seq of its last acknowledged event, its own numbers of that one and of the first event
--- here, 1 when the last event ends the run, number of events, events as JSON...
+-- here, 1 when the last event ends the run, how many events between those two were given up and are
+-- lost to all, number of events, events as JSON...
+-- What was given up leaves a hole in the seqs, from which readers know how much they lack.
 -- returns a row per run: epoch and seq of the last event; or NO_RUN, or CLOSED; or an error.
 local most, alive = ARGV[1], int(now())
 
@@ -18,7 +20,7 @@ local function append(meta, events, at)
     if not epoch or not seq then
         return {-1, 0}
     end
-    local acked, first, count = tonumber(ARGV[at + 3]), tonumber(ARGV[at + 4]), tonumber(ARGV[at + 6])
+    local acked, first, count = tonumber(ARGV[at + 3]), tonumber(ARGV[at + 4]), tonumber(ARGV[at + 7])
     -- This producer's number of its newest event in the stream, and the id of that.
     local mine, mine_at = string.match(known[5] or '', '^(%d+) (%d+-%d+)$')
     mine = number(mine) or 0
@@ -53,15 +55,20 @@ local function append(meta, events, at)
             note_end(meta, known[4], their_epoch, their_seq)
         end
     end
+    -- Some of those that were given up may have been appended all the same.
+    seq = seq + math.max(0, math.min(tonumber(ARGV[at + 6]), first - 1 - math.max(mine, acked)))
     done = math.max(0, done)
+    if count == 0 then
+        top_epoch(events)  -- fails if events could not be appended either
+    end
     -- Before the events: a user who may not record them must not append them either, or they would
     -- be appended again.
     redis.call('HSET', meta, 'alive', alive)
 
     local prefix = int(epoch) .. '-'
     local failed
-    local added, last = 0, at + 6 + count
-    for i = at + 7 + done, last do
+    local added, last = 0, at + 7 + count
+    for i = at + 8 + done, last do
         local reply = add(events, prefix .. int(seq + 1), ARGV[i], i == last)
         if type(reply) == 'table' and string.find(reply.err, 'equal or smaller') then
             -- Another program has appended an entry with a larger id.
@@ -76,7 +83,7 @@ local function append(meta, events, at)
         seq = seq + 1
         added = added + 1
     end
-    if added > 0 then
+    if added > 0 or not failed then
         local newest = int(seq)
         redis.call('HSET', meta, 'seq', newest, producer,
                    int(first + done + added - 1) .. ' ' .. prefix .. newest)
@@ -98,6 +105,6 @@ for i = 1, #KEYS, 2 do
         row = {err = 'ERR ' .. tostring(row)}
     end
     rows[#rows + 1] = row
-    at = at + 7 + tonumber(ARGV[at + 6])
+    at = at + 8 + tonumber(ARGV[at + 7])
 end
 return rows
