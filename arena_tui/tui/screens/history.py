@@ -172,7 +172,10 @@ class HistoryScreen(FilteredScreen):
         pages = self._pages
         while True:
             key, cursor = table.key, table.cursor
-            found = await pages.around(history, key, cursor, table.visible_rows)
+            sought = self.sought.run_id(key)
+            found = await pages.around(history, sought, cursor, table.visible_rows)
+            if found.place is None and sought != key:
+                found = await pages.around(history, key, cursor, table.visible_rows)
             if (key, cursor) == (table.key, table.cursor):  # else it was moved meanwhile
                 break
         pages.take(found)
@@ -180,6 +183,7 @@ class HistoryScreen(FilteredScreen):
         filtered = pages.where[0] != "TRUE"
         table.say_when_empty("No run matches: esc clears the filter." if filtered else _EMPTY)
         table.show(found.matching, (pages.sort, pages.descending), found.place)
+        self.sought.leave(table.key, for_good=not filtered)
         self._preview()
 
     @work(exclusive=True, group="pages", exit_on_error=False)
