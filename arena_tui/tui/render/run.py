@@ -17,7 +17,7 @@ from arena_tui.folds.totals import AgentTally, RunTotals, lost_text
 from arena_tui.folds.view import Instant
 from arena_tui.services.playback.playhead import Position
 from arena_tui.tui.render.board import board_lines
-from arena_tui.tui.render.canvas import Piece, between, line
+from arena_tui.tui.render.canvas import Piece, between, line, width_of
 from arena_tui.tui.render.clean import clean, clean_lines
 from arena_tui.tui.render.lines import details, headline, tag
 from arena_tui.tui.render.palette import Palette
@@ -75,7 +75,11 @@ def paint_board(instant: Instant, palette: Palette, width: int, height: int) -> 
         mark = "★" if agent in instant.winners else mark
         tally = instant.tallies.get(agent, AgentTally())
         footer.append(
-            [(mark, palette.accent), (f"{clean(agent, 20):<14} ", side), *_tally(tally, palette)]
+            [
+                (mark, palette.accent),
+                (f"{clean(agent, 20):<14} ", side),
+                *_tally(tally, palette, width - 16),
+            ]
         )
     if instant.last_error:
         footer.append([(f" last error: {clean(instant.last_error, 200)}", palette.bad)])
@@ -193,16 +197,20 @@ def preview(totals: RunTotals, density: Density | None, width: int, offset: time
     return Content("\n").join(rows)
 
 
-def _tally(tally: AgentTally, palette: Palette) -> list[Piece]:
+def _tally(tally: AgentTally, palette: Palette, room: int) -> list[Piece]:
+    """What an agent used; where that is more than `room` cells, without the tokens."""
     if tally.input_tokens is None and tally.output_tokens is None and tally.cost_usd is None:
         return [(f"{tally.actions} actions", palette.dim)]
     tokens = (tally.input_tokens or 0) + (tally.output_tokens or 0)
-    return [
+    used: list[Piece] = [
         ("tok ", palette.dim),
         (f"{short_count(tokens):<6}", palette.text),
         (" cost ", palette.dim),
         (cost(tally.cost_usd), palette.text),
     ]
+    if width_of(used) <= room:
+        return used
+    return used[2:] if tally.cost_usd is not None else used[:2]
 
 
 def _field(name: str, text: str) -> list[Content]:
