@@ -150,11 +150,24 @@ def test_an_event_that_lost_something_says_so_in_list_and_inspector() -> None:
     assert "coerced       data.x: object" in inspected
 
 
-@pytest.mark.parametrize(("width", "used"), [(45, "tok 4,651  cost $0.018"), (28, " cost $0.018")])
-def test_what_an_agent_used_is_never_cut_in_a_number(width: int, used: str) -> None:
+@pytest.mark.parametrize(
+    ("width", "row"),
+    [
+        (45, " claude         tok 4,651  cost $0.018"),
+        (30, " claude          cost $0.018"),
+        (22, " claude  cost $0.018"),
+    ],
+)
+def test_what_an_agent_used_is_never_cut_in_a_number(width: int, row: str) -> None:
     tally = AgentTally(actions=1, input_tokens=4_600, output_tokens=51, cost_usd=0.018)
     instant = Instant(agents=[AgentInfo(id="claude")], tallies={"claude": tally})
-
     rows = [strip.text.rstrip() for strip in paint_board(instant, Palette(), width, 3)]
 
-    assert f" claude         {used}" in rows
+    assert row in rows
+
+
+def test_a_narrow_board_has_room_for_the_actions_of_its_agents() -> None:
+    instant = Instant(agents=[AgentInfo(id="ann"), AgentInfo(id="bob")])
+    rows = [strip.text.rstrip() for strip in paint_board(instant, Palette(), 24, 4)]
+
+    assert {" ann 0 actions", " bob 0 actions"} <= set(rows)
