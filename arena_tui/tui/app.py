@@ -46,6 +46,9 @@ class ArenaApp(App[int]):
         on_signal: Called at once on a termination signal, even while the event loop is blocked.
         on_leaving: Called when it begins to end; at once on a signal, and perhaps more than once.
         tabs: The screens to offer, the first to start with.
+
+    Attributes:
+        typed_ahead: Keys and clicks that wait for those before them.
     """
 
     CSS_PATH = Path(__file__).parent / "arena.tcss"
@@ -82,7 +85,7 @@ class ArenaApp(App[int]):
         self._on_leaving = on_leaving
         self._frames = FrameLoop(self)
         self._tasks = AppTasks(self)
-        self._typed_ahead = TypedAhead(self, super().on_event)
+        self.typed_ahead = TypedAhead(self, super().on_event)
         for theme in THEMES:
             self.register_theme(theme)
         wanted = session.config.theme
@@ -193,12 +196,12 @@ class ArenaApp(App[int]):
 
     async def on_event(self, event: events.Event) -> None:
         if is_typed(event):
-            await self._typed_ahead.take(event)
+            await self.typed_ahead.take(event)
         else:
             await super().on_event(event)
 
     async def on_digested(self, message: Digested) -> None:
-        await self._typed_ahead.digested(message.number)
+        await self.typed_ahead.digested(message.number)
 
     def on_input_lost(self, message: InputLost) -> None:
         if self.return_code is None:  # else it is leaving, as on a signal

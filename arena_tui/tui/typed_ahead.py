@@ -1,5 +1,5 @@
-"""Keys that come faster than the screen follows: each waits until the one before has done all it
-does. Knows nothing of what that is."""
+"""Keys and clicks that come faster than the screen follows: each waits until the one before has
+done all it does. Knows nothing of what that is."""
 
 from __future__ import annotations
 
@@ -14,16 +14,24 @@ from textual.message import Message
 from textual.timer import Timer
 from textual.widget import Widget
 
-Typed: TypeAlias = events.Key | events.Paste
+Typed: TypeAlias = events.Key | events.Paste | events.MouseEvent
 
+HOLD_AT_MOST_S: Final = 5.0
+"""Longest that what is held waits for the screen, in seconds in which the app itself runs."""
+
+_CLICKS: Final = (
+    events.MouseDown,
+    events.MouseUp,
+    events.MouseMove,
+    events.MouseScrollDown,
+    events.MouseScrollUp,
+)
 _ROUNDS: Final = 4
 """How often what a key has set off may set off something more, from widget to screen to app."""
 _LOOK_S: Final = 0.02
 """How often one looks after keys that are held."""
 _LOST_S: Final = 0.1
 """After which a probe is sent again: its widget may have been removed with it."""
-_HOLD_S: Final = 5.0
-"""Longest that a key is held; then it goes where it goes."""
 
 
 @runtime_checkable
@@ -44,19 +52,21 @@ class Digested(Message, verbose=True):
 
 
 def is_typed(event: events.Event) -> TypeGuard[Typed]:
-    """Whether it comes from the keyboard and has been handed to nobody yet; ctrl+c never waits."""
-    is_one = isinstance(event, events.Paste) or (
+    """Whether it comes from keyboard or mouse and has been handed to nobody yet; ctrl+c never
+    waits."""
+    is_one = isinstance(event, (events.Paste, *_CLICKS)) or (
         isinstance(event, events.Key) and event.key != "ctrl+c"
     )
     return is_one and not event.is_forwarded
 
 
 class TypedAhead:
-    """Lets keys and pastes through one by one, in order.
+    """Lets keys, pastes and clicks through one by one, in order.
 
     A key is handled in several steps, each a message in the queue of some widget, and acts upon
     the screen and the focus of the last of them (Textual 8.2). What is typed in one burst would
-    act upon the screen below, or be lost.
+    act upon the screen below, or be lost. Where the screen does not follow in time, what is held
+    is given up rather than let loose on a screen it was not meant for.
 
     Args:
         let_through: Hands one to the screen. All that is awaited here runs in the app's queue.
@@ -70,17 +80,25 @@ class TypedAhead:
         self._held: deque[Typed] = deque()
         self._rounds = 0
         self._number = 0
-        self._probed_at = self._passed_at = 0.0
+        self._looks = 0
+        self._probed_at = 0.0
         self._place: tuple[object, object] = (None, None)
         self._timer: Timer | None = None
+        self._waits_no_more = False
+
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether nothing is held, and what was let through has done all it does."""
+        return not self._held and self._is_free()
 
     async def take(self, event: Typed) -> None:
         """Let it through, now or behind those before it."""
-        if not self._held and not self._rounds and self._is_settled():
+        if not self._held and (isinstance(event, events.MouseMove) or self._is_free()):
             await self._pass(event)
             return
         self._held.append(event)
         if self._timer is None:
+            self._looks = 0
             self._timer = self._app.set_interval(_LOOK_S, self._look, name="keys held")
 
     async def digested(self, number: int) -> None:
@@ -96,9 +114,10 @@ class TypedAhead:
 
     async def _pass(self, event: Typed) -> None:
         await self._let_through(event)
-        self._rounds = _ROUNDS
-        self._passed_at = time.monotonic()
-        self._probe()
+        if not isinstance(event, events.MouseMove):
+            self._rounds = _ROUNDS
+            self._looks = 0
+            self._probe()
 
     def _here(self) -> tuple[object, Widget | None]:
         return self._app.screen, self._app.focused
@@ -110,22 +129,49 @@ class TypedAhead:
         (focused or self._app.screen).post_message(Digested(self._number))
 
     async def _look(self) -> None:
-        now = time.monotonic()
-        if now - self._passed_at >= _HOLD_S:
-            self._rounds = 0
-        if not self._rounds:
+        self._looks += 1
+        if self._looks * _LOOK_S >= HOLD_AT_MOST_S:
+            self._give_up()
+        elif not self._rounds:
             await self._go_on()
-        elif now - self._probed_at >= _LOST_S:
+        elif time.monotonic() - self._probed_at >= _LOST_S:
             self._probe()
 
     async def _go_on(self) -> None:
-        late = time.monotonic() - self._passed_at >= _HOLD_S
-        if self._held and (late or self._is_settled()):
+        while self._held and self._is_free():
             await self._pass(self._held.popleft())
-        if not self._held and self._timer is not None:
+        if not self._held:
+            self._stop_looking()
+
+    def _give_up(self) -> None:
+        """Drop what is held, and say so; what comes then waits for this screen no more."""
+        dropped = sum(not isinstance(event, events.MouseMove) for event in self._held)
+        self._held.clear()
+        self._rounds = 0
+        self._waits_no_more = True
+        self._stop_looking()
+        if dropped:
+            what = "1 key or click" if dropped == 1 else f"{dropped} keys or clicks"
+            self._app.notify(
+                f"dropped {what}: the screen was busy for {HOLD_AT_MOST_S:g} s; "
+                "from now on they act at once",
+                severity="warning",
+            )
+
+    def _stop_looking(self) -> None:
+        if self._timer is not None:
             self._timer.stop()
             self._timer = None
 
+    def _is_free(self) -> bool:
+        is_settled = self._is_settled()
+        self._waits_no_more = self._waits_no_more and not is_settled
+        return not self._rounds and (is_settled or self._waits_no_more)
+
     def _is_settled(self) -> bool:
         screen = self._app.screen
-        return screen.is_mounted and (not isinstance(screen, Settling) or screen.is_settled)
+        if isinstance(screen, Settling):
+            return screen.is_mounted and screen.is_settled
+        return screen.is_mounted and all(
+            worker.node is not screen or worker.is_finished for worker in screen.workers
+        )

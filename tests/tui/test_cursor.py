@@ -8,6 +8,7 @@ from textual.pilot import Pilot
 from arena_tui.events import RunEnd, RunStart
 from arena_tui.tui.screens.confirm import ConfirmScreen
 from arena_tui.tui.screens.history import HistoryScreen
+from arena_tui.tui.screens.live import LiveScreen
 from arena_tui.tui.screens.run import RunScreen
 from arena_tui.tui.widgets.mosaic import Mosaic
 from arena_tui.tui.widgets.table import VirtualTable
@@ -106,6 +107,61 @@ async def test_a_filter_and_its_end_leave_the_cursor_on_a_run_that_matches() -> 
         await settled(app, pilot)
 
         assert table.key == CHOSEN
+
+
+async def test_a_filter_that_matches_nothing_for_a_moment_keeps_the_run_of_history() -> None:
+    app = Scenario()
+    async with running(app) as pilot:
+        table = await history_on(app, pilot)
+        await pilot.press("slash", *"zzz")
+        await settled(app, pilot)
+        nothing = table.key
+        await pilot.press(*["backspace"] * 3, *"err")
+        await settled(app, pilot)
+        await pilot.press("escape")
+        await settled(app, pilot)
+
+        assert nothing is None
+        assert table.key == CHOSEN
+
+
+@pytest.mark.parametrize("as_table", [False, True])
+async def test_a_filter_that_matches_others_for_a_moment_keeps_the_run_of_live(
+    as_table: bool,
+) -> None:
+    app = Scenario()
+    async with running(app) as pilot:
+        await settled(app, pilot)
+        if as_table:
+            await pilot.press("t")
+        await pilot.press("down", "right" if not as_table else "down")
+        await settled(app, pilot)
+        live = app.screen
+        assert isinstance(live, LiveScreen)
+        chosen = live.selected_run()
+        for text in ("game:backgammon", "zzz"):
+            await pilot.press("slash", *text)
+            await settled(app, pilot)
+            among_others = live.selected_run()
+            await pilot.press("escape")
+            await settled(app, pilot)
+
+            assert among_others != chosen
+            assert live.selected_run() == chosen
+
+
+async def test_the_run_chosen_among_those_that_match_stays_when_the_filter_goes() -> None:
+    app = Scenario()
+    async with running(app) as pilot:
+        table = await history_on(app, pilot)
+        await pilot.press("slash", *"chess", "enter")
+        await settled(app, pilot)
+        kept = table.key
+        await pilot.press("escape")
+        await settled(app, pilot)
+
+        assert kept != CHOSEN
+        assert table.key == kept
 
 
 async def test_the_run_next_to_one_that_is_gone_takes_its_place() -> None:

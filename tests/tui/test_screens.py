@@ -21,6 +21,7 @@ from arena_tui.tui.screens.run import RunScreen
 from arena_tui.tui.widgets.mosaic import Mosaic
 from arena_tui.tui.widgets.table import VirtualTable
 from tests.tui.scenario import Scenario
+from tests.waiting import until
 
 TEXT_IN_SVG = re.compile(r'<text[^>]* x="([\d.]+)"[^>]*-line-(\d+)\)"[^>]*>(.*?)</text>', re.DOTALL)
 CELL_WIDTH = 12.2
@@ -46,6 +47,7 @@ def text_of(app: Scenario) -> str:
 
 async def settled(app: Scenario, pilot: Pilot[int]) -> str:
     """The screen once all that was asked for is there."""
+    await until(lambda: app.typed_ahead.is_at_rest)
     for _ in range(2):
         with suppress(WorkerCancelled):  # a newer request took its place
             await app.workers.wait_for_complete()

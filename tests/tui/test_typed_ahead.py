@@ -9,6 +9,8 @@ import pytest
 from tests.tui.terminal import OpenTerminal, Terminal
 from tests.tui.test_leaving import ARENA, GAME
 
+FIRST_ROW = b"\x1b[<0;10;3M\x1b[<0;10;3m"
+"""A click on the first row of a table; the cursor is on it already."""
 PLAYED = ["--play", "tic_tac_toe random random", "connect_four random random"]
 
 
@@ -45,6 +47,12 @@ def terminal(tmp_path: Path, open_terminal: OpenTerminal) -> Terminal:
         (b"nconnect_four wizard\r", "wizard", "took"),
         (b"2n\x1b1t", "ev/s", "New game"),
         (b"121212", "took", "╭"),
+        (b"\x10history\r\x1b[B", "took", "╭"),
+        (b"2\x10live\r/con", "enter keep", "tic_tac_toe"),
+        (b"2/game:tic\r\x10delete\r", "Delete tic_tac_toe", "Delete connect_four"),
+        (b"\x10new game\rchess wizard\r", "wizard", "took"),
+        (b"\x10help\x1b2", "took", "Help"),
+        (b"2" + FIRST_ROW, "tic_tac_toe · ", "took"),
         (b"2n\x1b[200~pasted text\x1b[201~", "pasted text", "zzz"),
     ],
     ids=ascii,
@@ -75,6 +83,7 @@ def test_a_burst_ends_where_the_same_keys_do_one_by_one(
         (b"?\x1bg4\r", r"event 4/"),
         (b"g4\r\r\x1b[D", r"event 3/"),
         (b"g4\r\r\x1b\x1b2\rg6\r", r"event 6/"),
+        (b"\x10go to\r8\r", r"event 8/"),
     ],
     ids=ascii,
 )

@@ -27,7 +27,9 @@ from arena_tui.events import (
     TurnStart,
     WorldMutation,
 )
+from arena_tui.producers.shortening import COERCED
 from arena_tui.tui.render.clean import clean
+from arena_tui.tui.render.conversation import called, compact, conversation, said
 from arena_tui.tui.render.text import cost, count, duration, short_count
 
 _TAGS: Final = {
@@ -53,9 +55,10 @@ def tag(delivery: Delivery) -> str:
 
 
 def headline(delivery: Delivery) -> str:
-    """What happened, in one line."""
+    """What happened, in one line; `~` before it: not all of it as it was given."""
     if isinstance(delivery, Envelope):
-        return clean(_say(delivery.event), _HEADLINE_MAX)
+        mark = "~ " if COERCED in delivery.event.extra else ""
+        return clean(mark + _say(delivery.event), _HEADLINE_MAX)
     if delivery.unknown:
         return "┄┄ gap: an unknown number of events lost ┄┄"
     return f"┄┄ gap: {delivery.count:,} events {_LOSSES[delivery.reason]} ┄┄"
@@ -90,6 +93,12 @@ def _plain(name: str, value: Any) -> str:
         return count(value)
     if isinstance(value, float):
         return f"{value:g}"
+    if name == "messages" and isinstance(value, list):
+        return conversation(value)
+    if name == "tool_calls" and isinstance(value, list):
+        return "\n".join(map(called, value))
+    if name == COERCED and isinstance(value, dict):
+        return "\n".join(f"{field}: {compact(why)}" for field, why in value.items())
     if isinstance(value, list) and all(isinstance(each, str) for each in value):
         return " ".join(value)
     return msgspec.json.format(msgspec.json.encode(value)).decode()
@@ -108,19 +117,20 @@ def _say(event: Event) -> str:  # noqa: PLR0912 - one arm per kind
                 return f"{len(event.legal_actions):,} legal actions"
             return _first_line(event.text)
         case LlmPrompt():
-            return _join(event.model, _first_line(event.text or _last_message(event.messages)))
+            asked = event.text or said((event.messages or [""])[-1])
+            return _join(event.model, _first_line(asked))
         case LlmResponse():
             used = event.output_tokens or event.input_tokens
             tokens = f"{short_count(used)} tok" if used else None
-            said = f"“{_first_line(event.text)}”" if event.text else None
-            calls = [f"{call.name}({_compact(call.arguments)})" for call in event.tool_calls or []]
-            return _join(said, *calls, tokens)
+            answer = f"“{_first_line(event.text)}”" if event.text else None
+            calls = [called(msgspec.to_builtins(call)) for call in event.tool_calls or []]
+            return _join(answer, *calls, tokens)
         case Action():
-            text = event.action if isinstance(event.action, str) else _compact(event.action)
+            text = event.action if isinstance(event.action, str) else compact(event.action)
             return _join(event.agent_id, text)
         case ActionResult():
             reward = None if event.reward is None else f"reward {event.reward:g}"
-            detail = None if event.detail is None else _compact(event.detail)
+            detail = None if event.detail is None else compact(event.detail)
             return _join("ok" if event.ok else "refused", reward, detail)
         case WorldMutation():
             return _join(event.reason, event.after_summary)
@@ -137,7 +147,7 @@ def _say(event: Event) -> str:  # noqa: PLR0912 - one arm per kind
             scores = "  ".join(f"{agent} {score:g}" for agent, score in event.outcome.items())
             return _join(event.status, event.reason, scores)
         case OtherEvent():
-            return _compact(event.extra)
+            return compact(event.extra)
     return event.kind
 
 
@@ -147,14 +157,3 @@ def _join(*parts: str | None) -> str:
 
 def _first_line(text: str) -> str:
     return next((line.strip() for line in text[:2_000].splitlines() if line.strip()), "")
-
-
-def _last_message(messages: list[Any] | None) -> str:
-    last = messages[-1] if messages else ""
-    return str(last.get("content", "")) if isinstance(last, dict) else str(last)
-
-
-def _compact(value: Any) -> str:
-    if isinstance(value, str):
-        return value
-    return msgspec.json.encode(value).decode() if value is not None else ""

@@ -72,7 +72,7 @@ def paint_pane(
 
 def _top(pane: Pane, palette: Palette, width: int, edge: Style) -> list[Piece]:
     state = f" {state_text(pane)} "
-    room = width - 4 - len(state)
+    room = width - 2 - len(state)
     title = f" {title_text(pane)} "
     if len(title) > room:
         title = fit(title.rstrip(), max(0, room - 1)) + " " if room > 3 else ""
@@ -190,13 +190,11 @@ def event_line(delivery: Delivery, palette: Palette, width: int, offset: timedel
         return [(headline(delivery), palette.bad)]
     event = delivery.event
     failed = isinstance(event, ErrorEvent)
-    pieces = [
-        (f"{tag(delivery):<5} ", palette.bad if failed else palette.accent),
-        (headline(delivery), palette.bad if failed else palette.text),
-    ]
+    pieces = [(f"{tag(delivery):<5} ", palette.bad if failed else palette.accent)]
     if width >= _TIMES_FROM:
         pieces.insert(0, (f"{clock_time(event.ts, offset)} ", palette.dim))
-    return pieces
+    said = fit(headline(delivery), max(0, width - width_of(pieces)))
+    return [*pieces, (said, palette.bad if failed else palette.text)]
 
 
 def _alarm(pane: Pane, palette: Palette) -> list[Piece] | None:

@@ -6,6 +6,7 @@ from bisect import bisect_right
 from datetime import timedelta
 from typing import Final
 
+from rich.cells import cell_len
 from textual.content import Content
 from textual.strip import Strip
 
@@ -17,14 +18,17 @@ from arena_tui.folds.totals import AgentTally, RunTotals, lost_text
 from arena_tui.folds.view import Instant
 from arena_tui.services.playback.playhead import Position
 from arena_tui.tui.render.board import board_lines
-from arena_tui.tui.render.canvas import Piece, between, line
-from arena_tui.tui.render.clean import clean, clean_lines
+from arena_tui.tui.render.canvas import Piece, between, line, width_of
+from arena_tui.tui.render.clean import clean, clean_lines, fit
 from arena_tui.tui.render.lines import details, headline, tag
 from arena_tui.tui.render.palette import Palette
 from arena_tui.tui.render.text import clock_time, cost, count, duration, short_count, spark
 
 _DETAIL_LINES: Final = 400
 _LONG_LINE: Final = 2_000
+_NAME_CELLS: Final = 14
+_BOARD_WIDE: Final = 30
+"""From which width on the agents' names have all their cells."""
 _MARKS: Final = {"error": ("!", "bad"), "gap": ("┆", "bad"), "bookmark": ("◆", "warn")}
 _BLOCKS: Final = "▁▂▃▄▅▆▇█"
 
@@ -68,6 +72,9 @@ def paint_header(
 def paint_board(instant: Instant, palette: Palette, width: int, height: int) -> list[Strip]:
     """The board, whose turn it is, and what each agent used so far."""
     agents = [agent.id for agent in instant.agents] or sorted(instant.tallies)
+    names = {agent: clean(agent, 20) for agent in agents[:6]}
+    longest = max(map(cell_len, names.values()), default=0)
+    name_cells = _NAME_CELLS if width >= _BOARD_WIDE else min(_NAME_CELLS, longest)
     footer: list[list[Piece]] = [[]]
     for index, agent in enumerate(agents[:6]):
         side = palette.first if index == 0 else palette.second if index == 1 else palette.text
@@ -75,7 +82,11 @@ def paint_board(instant: Instant, palette: Palette, width: int, height: int) -> 
         mark = "★" if agent in instant.winners else mark
         tally = instant.tallies.get(agent, AgentTally())
         footer.append(
-            [(mark, palette.accent), (f"{clean(agent, 20):<14} ", side), *_tally(tally, palette)]
+            [
+                (mark, palette.accent),
+                (f"{fit(names[agent], max(name_cells, cell_len(names[agent])))} ", side),
+                *_tally(tally, palette, width - name_cells - 2),
+            ]
         )
     if instant.last_error:
         footer.append([(f" last error: {clean(instant.last_error, 200)}", palette.bad)])
@@ -193,16 +204,20 @@ def preview(totals: RunTotals, density: Density | None, width: int, offset: time
     return Content("\n").join(rows)
 
 
-def _tally(tally: AgentTally, palette: Palette) -> list[Piece]:
+def _tally(tally: AgentTally, palette: Palette, room: int) -> list[Piece]:
+    """What an agent used; where that is more than `room` cells, without the tokens."""
     if tally.input_tokens is None and tally.output_tokens is None and tally.cost_usd is None:
         return [(f"{tally.actions} actions", palette.dim)]
     tokens = (tally.input_tokens or 0) + (tally.output_tokens or 0)
-    return [
+    used: list[Piece] = [
         ("tok ", palette.dim),
         (f"{short_count(tokens):<6}", palette.text),
         (" cost ", palette.dim),
         (cost(tally.cost_usd), palette.text),
     ]
+    if width_of(used) <= room:
+        return used
+    return used[2:] if tally.cost_usd is not None else used[:2]
 
 
 def _field(name: str, text: str) -> list[Content]:

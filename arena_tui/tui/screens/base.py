@@ -19,6 +19,7 @@ from arena_tui.errors import ArenaError, UsageError
 from arena_tui.tui.screens.host import Host
 from arena_tui.tui.widgets.bars import KeyLine, TitleBar, TruthBar
 from arena_tui.tui.widgets.question import FILTER_HINT, Question
+from arena_tui.tui.widgets.table import VirtualTable
 
 _log = logging.getLogger(__name__)
 
@@ -122,6 +123,27 @@ class ArenaScreen(Screen[None]):
         self.arena.action_go(message.name)
 
 
+class Sought:
+    """The run that was chosen last, though a filter may hide it: it is chosen again as soon as it
+    is there, unless another was chosen meanwhile."""
+
+    def __init__(self) -> None:
+        self._run_id: str | None = None
+        self._left_at: str | None = None
+
+    def run_id(self, at: str | None) -> str | None:
+        """The run to look for; `at` is the one selected now."""
+        if at != self._left_at:
+            self._run_id = self._left_at = at
+        return self._run_id
+
+    def leave(self, at: str | None, for_good: bool = False) -> None:
+        """`at` is selected in place of the run sought, for good or until that is there again."""
+        self._left_at = at
+        if for_good:
+            self._run_id = at
+
+
 class FilteredScreen(ArenaScreen):
     """A screen of runs with a `Question` below that filters them as one types.
 
@@ -129,6 +151,10 @@ class FilteredScreen(ArenaScreen):
     """
 
     NOT_WHILE_WRITING = frozenset({"filter"})
+
+    def __init__(self, arena: Host, name: str) -> None:
+        super().__init__(arena, name)
+        self.sought = Sought()
 
     @abstractmethod
     def take_filter(self, text: str) -> None:
@@ -142,6 +168,10 @@ class FilteredScreen(ArenaScreen):
     def focus_runs(self) -> None:
         """Focus what shows the runs."""
 
+    def selected_run(self) -> str | None:
+        """The run under the cursor; None where no run is."""
+        return self.query_one(VirtualTable).key
+
     def on_input_changed(self, event: Input.Changed) -> None:
         question = self.query_one(Question)
         question.object_to(None)
@@ -153,6 +183,8 @@ class FilteredScreen(ArenaScreen):
     def on_input_submitted(self) -> None:
         question = self.query_one(Question)
         question.display = bool(question.value)
+        if (selected := self.selected_run()) is not None:
+            self.sought.leave(selected, for_good=True)
         self.focus_runs()
 
     def action_filter(self) -> None:

@@ -18,6 +18,7 @@ from arena_tui.tui.tabs import Tab
 _LEGEND: Final = """\
 {running} running   {stuck} stuck: no event for 30 s   {lost} no sign of life
 {finished} finished  {crashed} crashed   {stopped} stopped   {losing} events were lost
+~ an event that could not be kept as given: it says why
 
 published = stored + already stored + in flight + lost
 says where every event is since this process began.

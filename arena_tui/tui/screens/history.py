@@ -95,8 +95,11 @@ class HistoryScreen(FilteredScreen):
         super().show_frame(frame)
         now = self.arena.monotonic()
         if now - self._loaded_at >= _REFRESH_S and self.arena.session.history is not None:
-            self._loaded_at = now
-            self._reload()
+            is_first, self._loaded_at = self._loaded_at == float("-inf"), now
+            if is_first:
+                self._reload()
+            elif self.is_settled:  # else it is being read anyway, and keys wait for that
+                self._reload("refresh")
 
     def on_virtual_table_rows_needed(self, message: VirtualTable.RowsNeeded) -> None:
         self._load(message.first, message.last)
@@ -162,9 +165,15 @@ class HistoryScreen(FilteredScreen):
 
         self.app.push_screen(ConfirmScreen(question), answered)
 
-    @work(exclusive=True, group="reload", exit_on_error=False)
-    async def _reload(self) -> None:
-        """Count the matching runs again, and reload what is visible around the run chosen."""
+    def _reload(self, group: str = "reload") -> None:
+        """Read the table anew; keys wait for it, but not for a `refresh`, which none asked for."""
+        self.workers.cancel_group(self, "refresh")
+        self.run_worker(
+            self._read(), "reading the runs", group, exclusive=True, exit_on_error=False
+        )
+
+    async def _read(self) -> None:
+        """Count the matching runs again, and read what is visible around the run chosen."""
         history = self.arena.session.history
         if history is None:
             return
@@ -172,7 +181,10 @@ class HistoryScreen(FilteredScreen):
         pages = self._pages
         while True:
             key, cursor = table.key, table.cursor
-            found = await pages.around(history, key, cursor, table.visible_rows)
+            sought = self.sought.run_id(key)
+            found = await pages.around(history, sought, cursor, table.visible_rows)
+            if found.place is None and sought != key:
+                found = await pages.around(history, key, cursor, table.visible_rows)
             if (key, cursor) == (table.key, table.cursor):  # else it was moved meanwhile
                 break
         pages.take(found)
@@ -180,6 +192,7 @@ class HistoryScreen(FilteredScreen):
         filtered = pages.where[0] != "TRUE"
         table.say_when_empty("No run matches: esc clears the filter." if filtered else _EMPTY)
         table.show(found.matching, (pages.sort, pages.descending), found.place)
+        self.sought.leave(table.key, for_good=not filtered)
         self._preview()
 
     @work(exclusive=True, group="pages", exit_on_error=False)

@@ -106,6 +106,12 @@ class LiveScreen(FilteredScreen):
         if shown is not None and shown.can_focus:
             shown.focus()
 
+    def selected_run(self) -> str | None:
+        if self.query_one(ContentSwitcher).current == "table":
+            return super().selected_run()
+        pane = self.query_one(Mosaic).selected
+        return None if pane is None else pane.run_id
+
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "back":
             return any(question.display for question in self.query(Question))
@@ -139,9 +145,11 @@ class LiveScreen(FilteredScreen):
         mosaic, table = self.query_one(Mosaic), self.query_one(VirtualTable)
         switcher = self.query_one(ContentSwitcher)
         before = switcher.current
-        selected = table.key if before == "table" else mosaic.selected and mosaic.selected.run_id
+        at = self.selected_run()
+        sought = self.sought.run_id(at)
         self._panes = order(panes, self._sort)
         ids = [pane.run_id for pane in self._panes]
+        selected = sought if sought in ids else at
         place = ids.index(selected) if selected in ids else None
         grid = lay_out(len(self._panes), *switcher.size)
         crowded = grid is None or len(self._panes) > _TABLE_FROM * grid.capacity
@@ -160,6 +168,7 @@ class LiveScreen(FilteredScreen):
             mosaic.choose(place)
         elif place is not None and (before, shown) == ("mosaic", "table") and mosaic.is_chosen:
             table.action_jump_to(place)
+        self.sought.leave(self.selected_run(), for_good=not self._conditions)
 
     def _run_id(self, index: int) -> str | None:
         return self._panes[index].run_id if index < len(self._panes) else None

@@ -117,3 +117,10 @@ def test_since_when_it_counts_makes_room_for_a_note(width: int, text: str) -> No
 def test_what_is_wrong_never_breaks_the_bar(width: int) -> None:
     for fields in ({}, {"store": "error", "store_error": "漢字\x1b[31m" * 40}):
         assert "\x1b" not in bar(width, link="漢字\x1b" * 40, **fields)
+
+
+def test_a_note_names_a_run_by_its_short_id_and_is_cut_with_a_sign() -> None:
+    note = "run 01M8JK39NYZSMY8CM3VJZGASE9: an event could not be kept as given (data.x: object)"
+
+    assert "  run ase9: an event" in bar(160, note=note)
+    assert bar(100, note=note).endswith("…")

@@ -170,6 +170,22 @@ def test_a_narrow_pane_keeps_its_corner() -> None:
     assert painted(finished, 26)[-1] == "╰─ 2,195, not stored ────╯"
 
 
+def test_a_narrow_pane_gives_its_name_all_the_room_there_is() -> None:
+    state = " ▶ turn 5 "
+    exact = len(f"╭ tic_tac_toe · abcd {state}╮")
+
+    assert painted(pane(), exact)[0] == f"╭ tic_tac_toe · abcd {state}╮"
+    assert painted(pane(), exact - 1)[0] == f"╭ tic_tac_toe · ab… {state}╮"
+    assert painted(pane(), exact + 1)[0] == f"╭─ tic_tac_toe · abcd {state}╮"
+
+
+def test_an_event_that_is_wider_than_the_pane_is_cut_with_a_sign() -> None:
+    event = Action(ts=NOW, agent_id="x", action="north by northwest, then east")
+    rows = painted(pane(recent=(envelope("r", 1, 7, event),)), 24)
+
+    assert any(row.startswith("│ act   x  north") and row.endswith("… │") for row in rows)
+
+
 def test_what_is_known_of_a_part_only_is_said_to_be_the_least() -> None:
     text = painted(pane(partial=True, state="finished", tokens=1_200, cost_usd=0.5))
 

@@ -7,15 +7,26 @@ from datetime import timedelta
 import pytest
 from msgspec.structs import replace
 
-from arena_tui.events import Delivery, Gap, LogEvent
+from arena_tui.events import (
+    AgentInfo,
+    Delivery,
+    Event,
+    Gap,
+    LlmPrompt,
+    LlmResponse,
+    LogEvent,
+    Observation,
+    ToolCall,
+)
 from arena_tui.folds.density import Density, Mark, density_of
-from arena_tui.folds.totals import RunTotals
+from arena_tui.folds.totals import AgentTally, RunTotals
 from arena_tui.folds.view import Instant
 from arena_tui.services.playback.playhead import Position
 from arena_tui.tui.render.palette import Palette
 from arena_tui.tui.render.run import (
     event_cells,
     inspect,
+    paint_board,
     paint_header,
     paint_scrubber,
     preview,
@@ -77,3 +88,86 @@ def test_the_preview_of_a_stored_run_says_the_least_that_was_lost() -> None:
 
     assert lost(lost=12, lost_unknown=1) == "lost    ≥12"
     assert lost(lost=1_200) == "lost    1,200"
+
+
+PICTURE = {"type": "image_url", "image_url": {"url": "[image/png, 3,000 bytes]"}}
+LOOK = {"id": "c2", "type": "function", "function": {"name": "look", "arguments": "{}"}}
+ASKED = [
+    {"role": "system", "content": "You explore."},
+    {"role": "user", "content": [{"type": "text", "text": "Look.\nWhat now?"}, PICTURE]},
+    {"role": "assistant", "content": None, "tool_calls": [LOOK]},
+    {"role": "assistant", "content": [{"type": "tool_use", "name": "go", "input": {"to": "n"}}]},
+    {"role": "user", "content": [{"type": "tool_result", "content": "A wall."}, {"odd": 1}]},
+    ["no", "role"],
+]
+
+
+def seen(event: Event) -> tuple[str, str]:
+    """Headline and inspector, the latter without the raw JSON."""
+    delivery = envelope("r", 1, 1, event)
+    return event_cells(delivery, ZONE)[-1][0], inspect(delivery, ZONE).plain.partition("\nraw")[0]
+
+
+def test_a_prompt_is_shown_as_a_conversation() -> None:
+    _, inspected = seen(LlmPrompt(ts=NOW, messages=ASKED))
+
+    assert inspected.partition("messages\n")[2] == (
+        "system: You explore.\nuser: Look.\nWhat now?\n[image/png, 3,000 bytes]\n"
+        'assistant: → look()\nassistant: → go({"to":"n"})\n'
+        'user: A wall.\n{"odd":1}\nno\nrole\n'
+    )
+
+
+@pytest.mark.parametrize(
+    ("messages", "text"),
+    [
+        (ASKED[:2], "m  Look."),
+        (ASKED[:4], 'm  → go({"to":"n"})'),
+        ([{"role": "user", "content": [PICTURE]}], "m  [image/png, 3,000 bytes]"),
+        ([], "m"),
+        ([{"role": "user"}], 'm  {"role":"user"}'),
+    ],
+)
+def test_a_prompt_in_the_list_is_what_was_said_last(messages: list[object], text: str) -> None:
+    headline, _ = seen(LlmPrompt(ts=NOW, model="m", messages=messages))
+
+    assert headline == text
+
+
+def test_tool_calls_are_shown_as_calls() -> None:
+    calls = [ToolCall(id="c1", name="move", arguments={"dir": "east"}), ToolCall(name="look")]
+    headline, inspected = seen(LlmResponse(ts=NOW, tool_calls=calls))
+
+    assert headline == 'move({"dir":"east"})  look()'
+    assert 'tool_calls\nmove({"dir":"east"})\nlook()' in inspected
+
+
+def test_an_event_that_lost_something_says_so_in_list_and_inspector() -> None:
+    event = Observation(ts=NOW, text="big", extra={"coerced": {"data.x": "object"}})
+    headline, inspected = seen(event)
+
+    assert headline == "~ big"
+    assert "coerced       data.x: object" in inspected
+
+
+@pytest.mark.parametrize(
+    ("width", "row"),
+    [
+        (45, " claude         tok 4,651  cost $0.018"),
+        (30, " claude          cost $0.018"),
+        (22, " claude  cost $0.018"),
+    ],
+)
+def test_what_an_agent_used_is_never_cut_in_a_number(width: int, row: str) -> None:
+    tally = AgentTally(actions=1, input_tokens=4_600, output_tokens=51, cost_usd=0.018)
+    instant = Instant(agents=[AgentInfo(id="claude")], tallies={"claude": tally})
+    rows = [strip.text.rstrip() for strip in paint_board(instant, Palette(), width, 3)]
+
+    assert row in rows
+
+
+def test_a_narrow_board_has_room_for_the_actions_of_its_agents() -> None:
+    instant = Instant(agents=[AgentInfo(id="ann"), AgentInfo(id="bob")])
+    rows = [strip.text.rstrip() for strip in paint_board(instant, Palette(), 24, 4)]
+
+    assert {" ann 0 actions", " bob 0 actions"} <= set(rows)
