@@ -306,7 +306,7 @@ async def test_help_lists_the_keys_of_the_screen_it_came_from() -> None:
         await pilot.pause()
 
         assert "new game" in screen
-        assert "published = stored + in flight + lost" in screen
+        assert "published = stored + already stored + in flight + lost" in screen
         assert isinstance(app.screen, LiveScreen)
 
 
