@@ -7,12 +7,9 @@ are kept in `extra`, and an unknown kind becomes an `OtherEvent`; both are encod
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from datetime import UTC, datetime
-from enum import Enum
-from math import isfinite
-from typing import Any, Final, get_type_hints
+from typing import Any, Final
 
 import msgspec
 
@@ -26,19 +23,15 @@ from arena_tui.events import (
     Gap,
     KnownEvent,
     OtherEvent,
-    TurnStart,
     check_run_id,
 )
 
 _INCOMING_MAX_BYTES: Final = EVENT_CEILING_BYTES + 16 * 1024
 """Input may be longer than an accepted event, because a line has fields of its own."""
 
-_DEPTH_MAX: Final = 200
+DEPTH_MAX: Final = 200
 """Maximum nesting depth. The codec recurses on the caller's stack (about 1,000 levels in all):
 without a lower limit, a thread with less stack left could not decode what another encoded."""
-
-_VALUES_MAX: Final = EVENT_CEILING_BYTES // 2  # each takes two bytes, or more
-_EXACT: Final = frozenset({str, int, float, bool, type(None)})
 
 LINE_KEYS: Final = ("run_id", "epoch", "seq")
 
@@ -49,17 +42,6 @@ _GAP_LINE: Final = (
 _FOREIGN_ESCAPE: Final = re.compile(rb"\\[u/]")
 """Escapes that this codec writes only for control characters, or never. Text search relies on its
 encoding, so JSON that contains them is encoded again."""
-
-
-def _numbers(kind: type[Event]) -> list[str]:
-    hints = {name: str(hint) for name, hint in get_type_hints(kind).items()}
-    names = [name for name in kind.__struct_fields__ if re.search("float|Any|Tool", hints[name])]
-    return [*names, "turn"] if kind is TurnStart else names
-
-
-_KINDS: Final[list[type[Event]]] = [*KNOWN_KINDS.values(), OtherEvent]
-_NUMBERS: Final = {kind: _numbers(kind) for kind in _KINDS}
-"""The fields of each kind that can hold a number that is not finite."""
 
 
 # Thread-safe, as only their whole-buffer calls are used.
@@ -86,27 +68,9 @@ def encode_event(event: Event) -> bytes:
             fields.setdefault(key, value)
         return _ENCODER.encode(fields)
     except RecursionError:
-        raise _too_deep(f"{event.kind} event") from None
+        raise too_deep(f"{event.kind} event") from None
     except Exception as error:  # noqa: BLE001 - encoding calls methods of the values
-        raise _unwritable(event, error) from None
-
-
-def check_finite(event: Event) -> None:
-    """Refuse NaN and infinite numbers, which would be encoded as null without a word.
-
-    Apart from `sealed`, since most events have no number, and looking for one makes them dearer.
-
-    Raises:
-        EventError: A field has a number that is not finite, or a value that cannot be read.
-        EventTooLargeError: It is nested too deep, in itself say, or has too many values.
-    """
-    for name in _NUMBERS.get(type(event), ()):
-        value = getattr(event, name)
-        if not _is_finite(value, event):
-            raise EventError(
-                f"the {event.kind} event has a number that is not finite - at `$.{name}`: "
-                "leave it out"
-            )
+        raise unwritable(event, error) from None
 
 
 def sealed(event: Event, max_bytes: int = EVENT_MAX_BYTES) -> tuple[Event, bytes]:
@@ -124,7 +88,7 @@ def sealed(event: Event, max_bytes: int = EVENT_MAX_BYTES) -> tuple[Event, bytes
     size = len(raw)
     if size > max_bytes:
         raise _too_large(event.kind, size, max_bytes)
-    if size > 2 * _DEPTH_MAX and raw.count(b"[") + raw.count(b"{") > _DEPTH_MAX:
+    if size > 2 * DEPTH_MAX and raw.count(b"[") + raw.count(b"{") > DEPTH_MAX:
         _check_depth(event.kind, raw)
     try:
         known: Event = _KNOWN.decode(raw)
@@ -253,7 +217,8 @@ def _too_large(what: str, size: int, limit: int) -> EventTooLargeError:
     )
 
 
-def _unwritable(event: object, error: Exception) -> EventError:
+def unwritable(event: object, error: Exception) -> EventError:
+    """The error for an event whose values raise one."""
     if not isinstance(event, Event):
         return EventError(f"a {type(event).__name__} is no event: use arena_tui.events")
     ours = isinstance(error, msgspec.MsgspecError) or error.__class__.__module__ == "builtins"
@@ -261,53 +226,9 @@ def _unwritable(event: object, error: Exception) -> EventError:
     return EventError(f"the {event.kind} event cannot be written as JSON: {why}: use plain values")
 
 
-def _is_finite(value: Any, event: Event) -> bool:
-    """Whether no number in it is infinite or NaN, level by level: what is nested in itself, or has
-    the same object in many places, would not end otherwise."""
-    try:
-        return _are_finite([value], event.kind)
-    except EventError:
-        raise
-    except Exception as error:  # noqa: BLE001 - reading calls methods of the values
-        raise _unwritable(event, error) from None
-
-
-def _are_finite(level: list[Any], kind: str, count: int = 0) -> bool:
-    for _ in range(_DEPTH_MAX + 1):
-        below: list[Any] = []
-        for each in level:
-            if isinstance(each, float) and not isfinite(each):
-                return False
-            if type(each) in _EXACT:
-                continue
-            if isinstance(each, dict):
-                below += each.values()
-            elif isinstance(each, list | tuple | set | frozenset):
-                below += each
-            else:
-                below += _members(each)
-            if count + len(below) > _VALUES_MAX:
-                raise EventTooLargeError(f"the {kind} event has too many values: shorten it")
-        if not below:
-            return True
-        count, level = count + len(below), below
-    raise _too_deep(f"{kind} event")
-
-
-def _members(value: Any) -> list[Any]:
-    """The values of one of the foreign kinds that the codec writes as an object."""
-    if isinstance(value, Enum):
-        return [value.value]
-    if isinstance(value, msgspec.Struct):
-        return list(msgspec.structs.asdict(value).values())
-    is_data = dataclasses.is_dataclass(value)
-    fields = dataclasses.fields(value) if is_data else getattr(type(value), "__attrs_attrs__", ())
-    return [getattr(value, each.name, None) for each in fields]
-
-
 def _check_depth(kind: str, raw: bytes) -> None:
     level: list[Any] = [decode_object(raw)]
-    for _ in range(_DEPTH_MAX):
+    for _ in range(DEPTH_MAX):
         nested = [each for each in level if isinstance(each, dict | list)]
         level = [
             child
@@ -316,11 +237,12 @@ def _check_depth(kind: str, raw: bytes) -> None:
         ]
         if not level:
             return
-    raise _too_deep(f"{kind} event")
+    raise too_deep(f"{kind} event")
 
 
-def _too_deep(what: str) -> EventTooLargeError:
-    return EventTooLargeError(f"the {what} is nested over {_DEPTH_MAX} levels deep: flatten it")
+def too_deep(what: str) -> EventTooLargeError:
+    """The error for what is nested over the limit."""
+    return EventTooLargeError(f"the {what} is nested over {DEPTH_MAX} levels deep: flatten it")
 
 
 def _check_names(event: Event) -> None:
@@ -333,7 +255,7 @@ def _check_names(event: Event) -> None:
 
 def _not_json(error: Exception) -> EventError:
     if isinstance(error, RecursionError):
-        return _too_deep("event")
+        return too_deep("event")
     if isinstance(error, UnicodeDecodeError):
         return EventError(f"not UTF-8: {error.reason}: write events in UTF-8")
     return EventError(f"not a JSON object: {error}: give one event a line")

@@ -11,7 +11,6 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from arena_tui.codec import (
-    check_finite,
     decode_event,
     decode_line,
     encode_event,
@@ -223,26 +222,6 @@ def test_the_size_limit_is_exact_and_a_line_of_that_size_comes_back() -> None:
     assert sealed(LogEvent(text="x" * (room + 1)), 2 * EVENT_MAX_BYTES)
     with pytest.raises(EventTooLargeError, match="4,194,304"):
         decode_line(b'{"run_id": "r", "kind": "log", "text": "' + b"x" * 5_000_000 + b'"}')
-
-
-@pytest.mark.parametrize(
-    ("event", "named"),
-    [
-        (Metric(value=float("nan")), "value"),
-        (Action(action={"to": [{"x": float("-inf")}, None]}), "action"),
-        (LogEvent(extra={"x": (float("inf"),)}), "extra"),
-        (RunEnd(outcome={"a": float("nan")}), "outcome"),
-        (OtherEvent(name="x", extra={"a": float("nan")}), "extra"),
-    ],
-)
-def test_a_number_that_is_not_finite_is_found_wherever_it_is(event: Event, named: str) -> None:
-    with pytest.raises(EventError, match=rf"not finite - at `\$\.{named}`"):
-        check_finite(event)
-
-
-def test_a_number_that_is_finite_may_be_anywhere() -> None:
-    check_finite(Action(action={"a": [0.5, None, {"b": (1, 1e308)}]}))
-    check_finite(LogEvent(text="nan"))
 
 
 def nested(levels: int) -> Any:

@@ -9,9 +9,10 @@ from typing import TypeAlias
 from msgspec.structs import replace
 
 from arena_tui.broker.forked import ForkLock
-from arena_tui.codec import check_finite, sealed
+from arena_tui.codec import sealed
 from arena_tui.errors import ArenaError, EventError
 from arena_tui.events import EVENT_CEILING_BYTES, Event, RunEnd, RunStart, utc_now
+from arena_tui.producers.finite import check_finite
 from arena_tui.producers.values import kind_of, text_of
 
 Emit: TypeAlias = Callable[[str, Event], None]

@@ -7,8 +7,6 @@ import threading
 from collections.abc import Callable, Iterable
 from functools import partial
 
-from msgspec import Struct
-
 from arena_tui.broker.chain import Chain, Traced
 from arena_tui.broker.own_log import is_handling, is_speaking
 from arena_tui.broker.protocol import BrokerProtocol, Outgoing
@@ -32,6 +30,7 @@ from arena_tui.producers.heir import Heir, Successor
 from arena_tui.producers.lenient import Lenient
 from arena_tui.producers.pacing import StorePacing
 from arena_tui.producers.run import Run
+from arena_tui.producers.sink_stats import SinkStats
 
 _BOUND = 100_000
 _BATCH = 2_000
@@ -44,26 +43,6 @@ _PATIENCE_S = 2.0
 
 _LINES = frozenset({LogEvent, ErrorEvent})
 """What handlers of the program's log may record, but not of our own lines in it."""
-
-
-class SinkStats(Struct, frozen=True, kw_only=True):
-    """Counters of one sink.
-
-    Attributes:
-        queued: Events emitted and not yet published.
-        queued_peak: Most ever queued when the writer looked.
-        blocked_s: Seconds that producers have waited for room, those waiting now included.
-        refused: Events that can never be published: their run had ended, or the broker failed.
-        coerced: Events that lost something because their values did not fit.
-        failures: How often pacing or a heartbeat failed; both go on.
-    """
-
-    queued: int
-    queued_peak: int
-    blocked_s: float
-    refused: Refused
-    coerced: int
-    failures: int
 
 
 class MultiRunBrokerSink:
