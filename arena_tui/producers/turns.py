@@ -8,7 +8,7 @@ from typing import Final
 from weakref import ref
 
 _MANY: Final = 32
-_NONE: Final[Mapping[ref[Turns], Turn]] = {}
+_NONE: Final[tuple[Mapping[ref[Turns], Turn], int]] = {}, _MANY
 
 
 class Turn:
@@ -22,8 +22,9 @@ class Turn:
         self.actions = 0
 
 
-_OWN: Final[ContextVar[Mapping[ref[Turns], Turn]]] = ContextVar("arena_turns")
-"""The turns that this context began last, by run; those of runs that are gone are left out."""
+_OWN: Final[ContextVar[tuple[Mapping[ref[Turns], Turn], int]]] = ContextVar("arena_turns")
+"""The turns that this context began last, by run, and at how many those of runs that are gone are
+left out: at each turn, a thread with thousands of runs would do nothing else."""
 
 
 class Turns:
@@ -38,11 +39,12 @@ class Turns:
         self._key = ref(self)
 
     def now(self) -> Turn:
-        return _OWN.get(_NONE).get(self._key, self._latest)
+        return _OWN.get(_NONE)[0].get(self._key, self._latest)
 
     def begin(self, number: int | None, player: str | None) -> None:
         turn = self._latest = Turn(number, player)
-        own = _OWN.get(_NONE)
-        if len(own) >= _MANY:
+        own, many = _OWN.get(_NONE)
+        if len(own) >= many:
             own = {key: each for key, each in own.items() if key() is not None}
-        _OWN.set({**own, self._key: turn})
+            many = max(_MANY, 2 * len(own))
+        _OWN.set(({**own, self._key: turn}, many))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from arena_tui.broker.own_log import own_log
 from arena_tui.broker.protocol import BrokerProtocol
+from arena_tui.broker.recent import Recent
 from arena_tui.errors import BrokerError
 from arena_tui.events import RUN_ID_MAX_CHARS, check_run_id
 from arena_tui.producers.sink import MultiRunBrokerSink
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 _LOOK_S: Final = 1.0
 """Interval of checking whether the loop still runs."""
+
+_GIVEN_KEPT: Final = 10_000
 
 _log = own_log(__name__)
 
@@ -44,6 +47,8 @@ class Names:
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
         self._one = asyncio.Lock()
+        # Up to which number each name is taken, else the thousandth of a name would ask for all.
+        self._given: Recent[str, int] = Recent(_GIVEN_KEPT)
 
     def name(self, wanted: str) -> str:
         """`claim` from any thread; on the loop's own, which cannot wait, the id is `wanted`.
@@ -75,10 +80,13 @@ class Names:
             BrokerError: The broker is closed.
         """
         check_run_id(wanted)
-        for number in count(1):
-            run_id = wanted if number == 1 else _numbered(wanted, number)
-            if await self._take(run_id):
-                break
+        run_id, known = wanted, self._given.get(wanted, 1)
+        if not await self._take(run_id):
+            for number in count(known + 1):
+                run_id = _numbered(wanted, number)
+                if await self._take(run_id):
+                    self._given[wanted] = number
+                    break
         if run_id != wanted:
             self._broker.warnings.add("run_renamed", run_id, wanted=wanted)
         return run_id

@@ -299,3 +299,28 @@ def name_or_error(names: Names) -> object:
         return names.name("r")
     except BaseException as error:  # noqa: BLE001 - it is what is looked at
         return error
+
+
+def test_the_hundredth_run_of_a_name_asks_for_few_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, asked, found = str(tmp_path / "arena.duckdb"), [], History.count
+
+    async def counted(history: History, where: str, parameters: list[str]) -> int:
+        asked.append(parameters[0])
+        return await found(history, where, parameters)
+
+    with arena_tui.connect(db=path) as arena:
+        for _ in range(50):
+            arena.run("g", run_id="r").end()
+    monkeypatch.setattr(History, "count", counted)
+
+    with arena_tui.connect(db=path) as arena:
+        names = []
+        for _ in range(50):
+            run = arena.run("g", run_id="r")
+            run.end()
+            names.append(run.id)
+
+    assert names == [f"r-{number}" for number in range(51, 101)]
+    assert len(asked) < 200
