@@ -26,6 +26,11 @@ _CLICKS: Final = (
     events.MouseScrollDown,
     events.MouseScrollUp,
 )
+_MOVES: Final = frozenset(
+    {"up", "down", "left", "right", "pageup", "pagedown", "home", "end", "h", "j", "k", "l"}
+)
+"""Keys that open and focus nothing, on no screen: those after them need not wait."""
+
 _ROUNDS: Final = 4
 """How often what a key has set off may set off something more, from widget to screen to app."""
 _LOOK_S: Final = 0.02
@@ -58,6 +63,10 @@ def is_typed(event: events.Event) -> TypeGuard[Typed]:
         isinstance(event, events.Key) and event.key != "ctrl+c"
     )
     return is_one and not event.is_forwarded
+
+
+def _moves(event: Typed) -> bool:
+    return isinstance(event, events.Key) and event.key in _MOVES
 
 
 class TypedAhead:
@@ -114,7 +123,7 @@ class TypedAhead:
 
     async def _pass(self, event: Typed) -> None:
         await self._let_through(event)
-        if not isinstance(event, events.MouseMove):
+        if not (isinstance(event, events.MouseMove) or _moves(event)):
             self._rounds = _ROUNDS
             self._looks = 0
             self._probe()
