@@ -141,7 +141,7 @@ class Run:
         if observation is not None:
             self.observation(observation)
         self.action(action)
-        if not ok or reward is not None or detail is not None:
+        if ok is not True or reward is not None or detail is not None:
             self.result(ok, reward=reward, detail=detail)
 
     def observation(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import partial
 
 from arena_tui.broker.chain import Chain, Traced
@@ -153,7 +154,8 @@ class MultiRunBrokerSink:
             raise _closed(self._exit_code)
         if not self._signalled:
             self._signalled = True
-            self._loop.call_soon_threadsafe(self._signal)
+            with suppress(RuntimeError):  # closed since then, with all that was queued published
+                self._loop.call_soon_threadsafe(self._signal)
         return None
 
     async def room(self) -> None:

@@ -230,3 +230,18 @@ def test_strictly_what_does_not_fit_is_an_error(path: str) -> None:
             run.end()
             with pytest.raises(BrokerError, match="has ended"):
                 run.emit(LogEvent())
+
+
+def test_a_step_takes_whatever_says_whether_it_went_well(path: str) -> None:
+    with arena_tui.connect(db=path) as arena, arena.run("g", run_id="r") as run:
+        for ok in (True, np.bool_(True), np.array([1, 2]), Hostile()):
+            run.step("e4", ok=ok)  # type: ignore[arg-type]
+
+        assert arena.refused == 0
+
+    database = Database(path)
+    rows = database.read_now(lambda connection: connection.execute(
+        "SELECT turn FROM events WHERE kind = 'action_result' ORDER BY seq"
+    ).fetchall())  # fmt: skip
+    database.close()
+    assert rows == [(2,), (3,), (4,)]
