@@ -10,6 +10,7 @@ import asyncio
 import os
 import re
 import resource
+import select
 import signal
 import sys
 import threading
@@ -65,6 +66,7 @@ def main(report: int, load: ScreenLoad) -> None:
     """Show the screen until killed."""
     signal.signal(signal.SIGUSR1, lambda *_: _write_figure(report, _cpu_s()))
     threading.Thread(target=_emit, args=(report, load), daemon=True).start()
+    threading.Thread(target=_end_with_reader, args=(report,), daemon=True).start()
     config = Config(db=load.db)
     if load.screen == "arena":
         app = import_module("arena_tui.tui.app").ArenaApp(Session(config), frame_s=load.frame_s)
@@ -89,6 +91,14 @@ def _emit(report: int, load: ScreenLoad) -> None:
     names = [pane_name(number) for number in range(load.panes)]
     EmittingThread(runtime.sink.emit, load.rate_per_s, names)
     _write_figure(report, _cpu_s())
+
+
+def _end_with_reader(report: int) -> None:
+    """End once nobody reads the figures: without its terminal a screen may wait for ever."""
+    watch = select.poll()
+    watch.register(report, 0)  # for errors alone
+    watch.poll()
+    os._exit(1)
 
 
 def _cpu_s() -> float:
