@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
 
@@ -101,6 +101,7 @@ class MultiRunBrokerSink:
         self._closing: asyncio.Task[None] | None = None
         self._end_reason = "its producer shut down"
         self._exit_code: int | None = None
+        self._last: dict[str, Event] = {}  # of the runs that closing ends
         self._refused = Refused()
         self._failures = Failures(broker.warnings)
         self.event_max_bytes = event_max_bytes
@@ -281,8 +282,9 @@ class MultiRunBrokerSink:
                 run_id, owned = self._open.popitem()
                 if owned:
                     self.ended[run_id] = True
-                    event = RunEnd(status="stopped", reason=self._end_reason)
-                    self._fifo.append((run_id, *sealed(event)))
+                    event, raw = sealed(RunEnd(status="stopped", reason=self._end_reason))
+                    self._last[run_id] = event
+                    self._fifo.append((run_id, event, raw))
             self._signal()
             await self._drained.wait()
 
@@ -292,13 +294,15 @@ class MultiRunBrokerSink:
                 await self._broker.reap(info.meta.run_id)
 
     async def _write(self) -> None:
-        fifo = self._fifo
+        fifo, over = self._fifo, set[str]()
         while True:
             await self._work.wait()
             self._work.clear()
             self._signalled = False  # before draining: an emit from here on signals again
             while fifo:
                 batch = fifo.take(self._batch, self._batch_bytes)
+                if self._last:
+                    batch = list(_in_time(batch, self._last, over))
                 await self._publish(batch)
                 paced = False
                 with self._failures.survived("pacing producers"):
@@ -326,6 +330,18 @@ class MultiRunBrokerSink:
                 if own or self.ended:  # the broker may have to tell of ended runs again
                     await self._broker.heartbeat(own)
             await asyncio.sleep(HEARTBEAT_S)
+
+
+def _in_time(
+    batch: Iterable[Outgoing], last: Mapping[str, Event], over: set[str]
+) -> Iterator[Outgoing]:
+    """All but what was queued behind the last event of its run while that was being ended: whoever
+    queued it was told that the sink is closed. `over` holds the runs whose last event was met."""
+    for run_id, event, raw in batch:
+        if run_id not in over:
+            yield run_id, event, raw
+        if event is last.get(run_id):
+            over.add(run_id)
 
 
 def _closed(exit_code: int | None) -> BaseException:

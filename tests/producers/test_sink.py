@@ -24,6 +24,7 @@ from arena_tui.events import (
     RunEnd,
     RunStart,
 )
+from arena_tui.producers.record import strictly
 from arena_tui.producers.run import Run
 from arena_tui.producers.sink import MultiRunBrokerSink
 from arena_tui.services.consumption import Consumption
@@ -825,3 +826,30 @@ async def test_a_run_that_is_left_by_an_exception_says_how(
     if isinstance(got[1], ErrorEvent):
         assert (got[1].where, got[1].message, got[1].fatal) == ("ValueError", "no such move", True)
         assert "raise raised" in str(got[1].traceback)
+
+
+async def test_what_threads_record_while_it_closes_is_published_or_refused_to_them() -> None:
+    """Never taken and then refused behind their backs, since their run was ended before it."""
+    for _ in range(30):
+        broker = InProcessBroker()
+        sink = MultiRunBrokerSink(broker)
+        told: list[str] = []
+
+        def play(sink: MultiRunBrokerSink = sink, told: list[str] = told) -> None:
+            run = sink.run("g", refused=strictly)
+            try:
+                while True:
+                    run.log("x")
+            except BrokerError as error:
+                told.append(str(error))
+
+        threads = [threading.Thread(target=play) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        await until(lambda sink=sink: sink.stats().queued)
+        await sink.aclose()
+        for thread in threads:
+            await asyncio.to_thread(thread.join)
+
+        assert len(told) == 4
+        assert sink.stats().refused.events == 0
