@@ -141,7 +141,7 @@ class Run:
         if observation is not None:
             self.observation(observation)
         self.action(action)
-        if not ok or reward is not None or detail is not None:
+        if reward is not None or detail is not None or not _is_true(ok):
             self.result(ok, reward=reward, detail=detail)
 
     def observation(
@@ -290,6 +290,14 @@ def _listed(values: Any) -> Any:
     if type(values) in (list, tuple):
         return list(values)
     return _shaped(lambda each: listed(each) if is_listing(each) else each, values)
+
+
+def _is_true(value: Any) -> bool:
+    """Whether it is; a value that cannot tell, as an array, is not."""
+    try:
+        return bool(value)
+    except Exception:  # noqa: BLE001 - it is theirs, and may do anything
+        return False
 
 
 def _text(value: Any) -> Any:

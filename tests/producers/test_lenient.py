@@ -189,6 +189,24 @@ def test_only_the_first_of_each_is_warned_of(path: str, caplog: pytest.LogCaptur
     ]
 
 
+@pytest.mark.parametrize(
+    ("ok", "results"),
+    [(np.array([True, False]), 1), (Hostile(), 1), (np.bool_(False), 1), (np.bool_(True), 0)],
+    ids=["array", "hostile", "numpy's False", "numpy's True"],
+)
+def test_a_step_takes_whatever_is_given_as_ok(path: str, ok: Any, results: int) -> None:
+    with arena_tui.connect(db=path) as arena, arena.run("g", run_id="r") as run:
+        run.step("e4", ok=ok)
+
+    database = Database(path)
+    rows = database.read_now(lambda connection: connection.execute(
+        "SELECT count(*) FILTER (kind = 'action'), count(*) FILTER (kind = 'action_result') "
+        "FROM events"
+    ).fetchone())  # fmt: skip
+    database.close()
+    assert rows == (1, results)
+
+
 def test_a_turn_that_was_fitted_is_the_turn(path: str) -> None:
     with arena_tui.connect(db=path) as arena, arena.run("g", run_id="r") as run:
         run.turn(np.int64(4), player=7)  # type: ignore[arg-type]
