@@ -141,7 +141,7 @@ class Run:
         if observation is not None:
             self.observation(observation)
         self.action(action)
-        if ok is not True or reward is not None or detail is not None:
+        if reward is not None or detail is not None or not _is_true(ok):
             self.result(ok, reward=reward, detail=detail)
 
     def observation(
@@ -319,3 +319,11 @@ def _traceback(error: BaseException) -> str:
         return encodable_text("".join(traceback.format_exception(error)))[-_TRACEBACK_CHARS:]
     except Exception as ours:  # noqa: BLE001 - it is theirs, and may do anything
         return f"its traceback cannot be had: {type(ours).__name__}"
+
+
+def _is_true(value: Any) -> bool:
+    """Whether it is; a value that cannot tell, as an array, is not."""
+    try:
+        return bool(value)
+    except Exception:  # noqa: BLE001 - it is theirs, and may do anything
+        return False

@@ -77,8 +77,14 @@ class Termination:
             os.kill(os.getpid(), signal.SIGTERM)
 
     def begin_child(self) -> None:
-        """In a forked child: nothing is ending here."""
+        """In a forked child: nothing is ending here, and the signal is not handled until it opens
+        something.
+
+        A handler runs only once Python does. A worker that gets the signal just before it waits for
+        a lock would never run it, and `Pool.terminate`, which signals once, would wait for ever.
+        """
         self.begun = False
+        self.take_back()
 
     def _on_signal(self, *_: object) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)

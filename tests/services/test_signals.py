@@ -241,6 +241,36 @@ threading.Event().wait()
         assert stored(path)["r"][0] == 3_002
 
 
+@pytest.mark.parametrize("start", ["os.fork()", "in_thread()"])
+def test_a_forked_child_that_has_opened_nothing_ends_of_the_signal_itself(
+    start: str, path: Path
+) -> None:
+    """A handler runs only once Python does: a worker about to wait for a lock may never get there,
+    and its pool, which signals once, would wait for it for ever."""
+    script = f"""
+def in_thread():
+    forked = []
+    thread = threading.Thread(target=lambda: forked.append(os.fork() or child()))
+    thread.start(); thread.join()
+    return forked[0]
+def child():
+    os._exit(0 if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL else 1)
+arena = arena_tui.connect()
+run = arena.run("g", run_id="r")
+play(run)
+pid = {start} or child()
+_, status = os.waitpid(pid, 0)
+assert status == 0, "the child has its parent's handler"
+ready()
+threading.Event().wait()
+"""
+    with running(script, "memory:", path) as process:
+        ended = ended_by(process, signal.SIGTERM)
+
+    assert ended == (-signal.SIGTERM, "")
+    assert stored(path) == {"r": (12, "SIGTERM")}
+
+
 def test_workers_of_a_pool_that_is_terminated_lose_nothing(redis_url: str, path: Path) -> None:
     script = """
 import multiprocessing
