@@ -143,13 +143,18 @@ def test_sigint_stops_the_runs_and_stores_them(
     script: str, shared: bool, redis_url: str, path: Path
 ) -> None:
     if "threading.Thread" in script:
-        # The thread records on, so closing may say what came too late, and nothing ends the thread.
-        script += """
-try: threading.Event().wait()
+        # Ready within the try: a signal right before it would leave nobody to end the thread.
+        script = script.replace(
+            "ready()\n",
+            """
+try:
+    ready()
+    threading.Event().wait()
 finally:
     try: arena.close()
     finally: os.kill(os.getpid(), signal.SIGKILL)
-"""
+""",
+        )
     with running(script, redis_url if shared else "memory:", path) as process:
         code, said = ended_by(process, signal.SIGINT)
 
