@@ -196,7 +196,10 @@ class Connections:
         self._offered: Shared | None = None
         self._inherited: set[Shared] = set()
         self._termination = Termination(self._is_idle, self._terminate)
-        os.register_at_fork(after_in_child=self._begin_child)
+        os.register_at_fork(
+            before=self._termination.before_fork, after_in_parent=self._termination.after_fork,
+            after_in_child=self._begin_child,
+        )  # fmt: skip
 
     @property
     def offered(self) -> Runtime | None:

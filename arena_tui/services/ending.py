@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator
 
 
@@ -58,6 +59,7 @@ class Termination:
         self.begun = False
         self._is_idle = is_idle
         self._save = save
+        self._forking = threading.local()
 
     def install(self) -> None:
         """Handle the signal from now on, if this is the main thread and nobody else does."""
@@ -76,15 +78,23 @@ class Termination:
         if self.begun:
             os.kill(os.getpid(), signal.SIGTERM)
 
+    def before_fork(self) -> None:
+        """Hold the signal back, since Python forgets what reaches a child before it is set up."""
+        if signal.getsignal(signal.SIGTERM) == self._on_signal:
+            self._forking.mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+
+    def after_fork(self) -> None:
+        """Let through what was held back, in the parent and in the child."""
+        mask = self._forking.__dict__.pop("mask", None)
+        if mask is not None:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
     def begin_child(self) -> None:
         """In a forked child: nothing is ending here, and the signal is not handled until it opens
-        something.
-
-        A handler runs only once Python does. A worker that gets the signal just before it waits for
-        a lock would never run it, and `Pool.terminate`, which signals once, would wait for ever.
-        """
+        something: a worker about to wait for a lock may never come to run a handler."""
         self.begun = False
         self.take_back()
+        self.after_fork()
 
     def _on_signal(self, *_: object) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)

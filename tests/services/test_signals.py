@@ -276,6 +276,33 @@ threading.Event().wait()
     assert stored(path) == {"r": (12, "SIGTERM")}
 
 
+def test_no_forked_child_is_so_young_that_it_misses_the_signal(path: Path) -> None:
+    """What arrives before Python has set up a child is forgotten, if a handler is to be told."""
+    script = """
+def signalled():
+    pid = os.fork()
+    if pid == 0:
+        signal.pause()
+    os.kill(pid, signal.SIGTERM)
+    return pid
+arena = arena_tui.connect()
+children = [signalled() for _ in range(200)]
+deadline = time.monotonic() + 10
+alive = children
+while alive and time.monotonic() < deadline:
+    alive = [pid for pid in alive if os.waitpid(pid, os.WNOHANG) == (0, 0)]
+for pid in alive: os.kill(pid, signal.SIGKILL)
+assert not alive, f"{len(alive)} of 200 live on"
+assert signal.SIGTERM not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+ready()
+threading.Event().wait()
+"""
+    with running(script, "memory:", path) as process:
+        ended = ended_by(process, signal.SIGTERM)
+
+    assert ended == (-signal.SIGTERM, "")
+
+
 def test_workers_of_a_pool_that_is_terminated_lose_nothing(redis_url: str, path: Path) -> None:
     script = """
 import multiprocessing
