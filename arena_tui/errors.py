@@ -19,6 +19,8 @@ ArenaError                  exit code 1
     └── StoreUnreadableError 3  the file is damaged or not a store
 """
 
+from __future__ import annotations
+
 
 class ArenaError(Exception):
     """Something a user can act on: the message says what happened, then what to do."""
@@ -64,6 +66,11 @@ class RunClosedError(BrokerError):
 
     def __init__(self, run_id: str) -> None:
         super().__init__(f"run {run_id} has ended: open a new run")
+        self._run_id = run_id
+
+    def __reduce__(self) -> tuple[type[RunClosedError], tuple[str]]:
+        """Pickle what it is made of: pools of processes hand errors on so."""
+        return type(self), (self._run_id,)
 
 
 class RunExistsError(BrokerError):

@@ -1,0 +1,20 @@
+"""Errors come back whole from another process."""
+
+from __future__ import annotations
+
+import pickle
+
+import pytest
+
+from arena_tui.errors import ArenaError, ForkedError, RunClosedError, StoreLockedError
+
+
+@pytest.mark.parametrize(
+    "error", [RunClosedError("r"), ForkedError("none"), StoreLockedError("another has it", 7)]
+)
+def test_an_error_says_the_same_after_pickling(error: ArenaError) -> None:
+    again = pickle.loads(pickle.dumps(error))
+
+    assert type(again) is type(error)
+    assert str(again) == str(error)
+    assert getattr(again, "pid", None) == getattr(error, "pid", None)
