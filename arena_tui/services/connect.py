@@ -317,7 +317,6 @@ class Connections:
 
     def _begin_child(self) -> None:
         """In a forked child, leave what is open to the parent, which has its loops and its file."""
-        self._termination.begin_child()
         if self._offered is not None and self._offered not in self._held:
             self._held.append(self._offered)
             forget_handlers()
@@ -325,6 +324,7 @@ class Connections:
             each.inherit()
         self._inherited |= set(self._held)
         self._own = {}
+        self._termination.begin_child()
 
 
 @contextmanager

@@ -80,7 +80,7 @@ class Termination:
 
     def before_fork(self) -> None:
         """Hold the signal back, since Python forgets what reaches a child before it is set up."""
-        if signal.getsignal(signal.SIGTERM) == self._on_signal:
+        if callable(signal.getsignal(signal.SIGTERM)):
             self._forking.mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
 
     def after_fork(self) -> None:
@@ -91,7 +91,8 @@ class Termination:
 
     def begin_child(self) -> None:
         """In a forked child: nothing is ending here, and the signal is not handled until it opens
-        something: a worker about to wait for a lock may never come to run a handler."""
+        something: a worker about to wait for a lock may never come to run a handler. Lets through
+        what was held back, so it comes last of what a child begins with."""
         self.begun = False
         self.take_back()
         self.after_fork()

@@ -88,3 +88,42 @@ def test_children_of_a_script_leave_the_dashboard_alone(
     assert sorted(counts) == sorted(
         [(expected, 3, "finished"), *([("child", 3, "finished")] * (12 if shared else 0))]
     )
+
+
+YOUNG = """
+import os, signal, time
+import arena_tui
+arena = arena_tui.connect()
+
+def signalled():
+    pid = os.fork()
+    if not pid:
+        signal.pause()
+    os.kill(pid, signal.SIGTERM)
+    return pid
+
+alive = [signalled() for _ in range(100)]
+deadline = time.monotonic() + 10
+while alive and time.monotonic() < deadline:
+    alive = [pid for pid in alive if os.waitpid(pid, os.WNOHANG) == (0, 0)]
+for pid in alive:
+    os.kill(pid, signal.SIGKILL)
+with arena.run(f"alive-{len(alive)}") as run:
+    run.turn(1)
+"""
+
+
+def test_no_child_of_a_script_is_so_young_that_it_misses_its_signal(
+    tmp_path: Path, open_terminal: OpenTerminal
+) -> None:
+    """Nor does the dashboard, whose handler it has inherited, get the signal instead."""
+    script = tmp_path / "agent.py"
+    script.write_text(YOUNG)
+
+    terminal = open_terminal(
+        [sys.executable, "-m", "arena_tui", "--db", str(tmp_path / "db"), "--play", str(script)]
+    )
+    terminal.wait_for("alive-0")
+    terminal.press(b"q")
+
+    assert terminal.wait() == 0
