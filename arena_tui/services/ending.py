@@ -5,10 +5,15 @@ from __future__ import annotations
 import _thread
 import asyncio
 import contextlib
+import multiprocessing
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
+from typing import Final
+
+_WAKE_EVERY_S: Final = 0.02
 
 
 def ending_signals() -> Iterator[signal.Signals]:
@@ -39,6 +44,10 @@ def forget_handlers() -> None:
             signal.signal(number, signal.SIG_DFL)
 
 
+def _do_nothing(*_: object) -> None:
+    """Handle a signal that is only to end a wait."""
+
+
 class Termination:
     """Saves what is open before SIGTERM ends the process, which then ends of it all the same.
 
@@ -60,12 +69,15 @@ class Termination:
         self._is_idle = is_idle
         self._save = save
         self._forking = threading.local()
+        self._is_watched = False
 
     def install(self) -> None:
         """Handle the signal from now on, if this is the main thread and nobody else does."""
         if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
             with contextlib.suppress(ValueError):  # not in the main thread
                 signal.signal(signal.SIGTERM, self._on_signal)
+                if multiprocessing.parent_process() is not None:
+                    self._watch()
 
     def take_back(self) -> None:
         """Handle it no longer; elsewhere than in the main thread, only once it comes."""
@@ -95,7 +107,40 @@ class Termination:
         what was held back, so it comes last of what a child begins with."""
         self.begun = False
         self.take_back()
+        if self._is_watched:  # what wakes this up belongs to the parent
+            signal.set_wakeup_fd(-1)
+            self._is_watched = False
         self.after_fork()
+
+    def _watch(self) -> None:
+        """Have a thread see to it that the handler is run: pools wait for workers without end.
+
+        A signal that comes just before the main thread begins to wait for a lock does not end that
+        wait, and Python runs handlers in that thread alone. Where the program has an event loop
+        that handles signals, that one has the place of this.
+        """
+        if self._is_watched:
+            return
+        reader, writer = os.pipe()
+        os.set_blocking(writer, False)
+        before = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+        if before != -1:
+            signal.set_wakeup_fd(before)
+            os.close(reader)
+            os.close(writer)
+            return
+        self._is_watched = True
+        if signal.getsignal(signal.SIGURG) is signal.SIG_DFL:
+            signal.signal(signal.SIGURG, _do_nothing)
+        _thread.start_new_thread(self._wake, (reader, threading.get_ident()))
+
+    def _wake(self, reader: int, main_thread: int) -> None:
+        while True:
+            if signal.SIGTERM not in os.read(reader, 64):
+                continue
+            while not self.begun and signal.getsignal(signal.SIGTERM) == self._on_signal:
+                signal.pthread_kill(main_thread, signal.SIGURG)  # which ends its wait
+                time.sleep(_WAKE_EVERY_S)
 
     def _on_signal(self, *_: object) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)

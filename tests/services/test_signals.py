@@ -303,6 +303,34 @@ threading.Event().wait()
     assert ended == (-signal.SIGTERM, "")
 
 
+def test_a_worker_ends_of_the_signal_though_it_waits_for_a_lock(redis_url: str, path: Path) -> None:
+    """As one does that was about to wait when the signal came: nothing interrupts it then."""
+    script = """
+import multiprocessing
+fork = multiprocessing.get_context("fork")
+waits = fork.Event()
+def work():
+    arena = arena_tui.connect()
+    play(arena.run("g", run_id="r"))
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})  # another thread gets it
+    waits.set()
+    held = threading.Lock()
+    held.acquire()
+    held.acquire()
+worker = fork.Process(target=work)
+worker.start()
+waits.wait()
+worker.terminate()
+worker.join(20)
+ready() if worker.exitcode == -signal.SIGTERM else worker.kill()
+threading.Event().wait()
+"""
+    with running(script, redis_url, path) as process:
+        process.kill()
+
+    assert published(redis_url)["r"]["run_end"] == 1
+
+
 def test_workers_of_a_pool_that_is_terminated_lose_nothing(redis_url: str, path: Path) -> None:
     script = """
 import multiprocessing
