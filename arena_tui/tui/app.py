@@ -210,6 +210,8 @@ class ArenaApp(App[int]):
     async def sample(self) -> None:
         """Draw one frame: fold new events, sample them, update the visible screens."""
         frame = await self.session.sample()
+        if self.return_code is not None:
+            return  # it is leaving, and takes the screens apart
         for screen in self._frames.screens_in_sight():
             if isinstance(screen, ArenaScreen) and screen.is_mounted:
                 screen.show_frame(frame)

@@ -18,6 +18,7 @@ from arena_tui.tui.screens.confirm import ConfirmScreen
 from arena_tui.tui.screens.history import HistoryScreen
 from arena_tui.tui.screens.live import LiveScreen
 from arena_tui.tui.screens.run import RunScreen
+from arena_tui.tui.widgets.bars import TitleBar
 from arena_tui.tui.widgets.mosaic import Mosaic
 from arena_tui.tui.widgets.table import VirtualTable
 from tests.tui.scenario import Scenario
@@ -600,3 +601,13 @@ async def test_a_notice_goes_soon_and_what_went_wrong_stays_longer() -> None:
         await pilot.pause()
 
     assert app.seconds == {"sorted": 3, "failed": 6, "set": 1}
+
+
+async def test_a_frame_that_comes_while_leaving_is_not_drawn() -> None:
+    """Textual takes a screen apart widget by widget."""
+    app = Scenario()
+    async with running(app):
+        await app.screen.query_one(TitleBar).remove()
+        app.exit(0)
+
+        await app.sample()
