@@ -25,6 +25,7 @@ _QUERY: Final = re.compile(
     re.IGNORECASE,
 )
 _HOST: Final = re.compile(r"(?:\[(?P<six>[^\]]+)\]|(?P<name>[^\s:%\[\]\\#]+))(?::(?P<port>.*))?")
+_SERVER: Final = re.compile(r"(?:[^?:/\[\]]+|\[[^\]]+\])(?::\d+)?(?:/|$)")
 _PASSWORD: Final = re.compile(r"(://[^:@\s]*:).*@", re.DOTALL)
 _QUERY_PASSWORD: Final = re.compile(r"([?&]password=)[^&]*", re.IGNORECASE)
 _OTHER_KINDS: Final = {
@@ -146,8 +147,14 @@ def split_password(url: str) -> tuple[str, str | None]:
     scheme = scheme.lower()
     if not mark or scheme not in _SCHEMES:
         return url, None
-    known = _QUERY.search(rest)
-    at = _end_of_credentials(rest if known is None else rest[: known.start()], scheme == "unix")
+    is_path = scheme == "unix"
+    queries = (
+        found
+        for found in _QUERY.finditer(rest)
+        if _names_a_server(rest[: found.start()], is_path) or "@" not in rest[found.end() :]
+    )
+    known = next(queries, None)
+    at = _end_of_credentials(rest if known is None else rest[: known.start()], is_path)
     start = rest.find("?", at + 1) if known is None else known.start()
     server, query = (rest[at + 1 :], "") if start < 0 else (rest[at + 1 : start], rest[start + 1 :])
     user, _, password = rest[: max(0, at)].partition(":")
@@ -157,7 +164,14 @@ def split_password(url: str) -> tuple[str, str | None]:
     others = others.replace("@", "%40").replace("?", "%3F")
     found = _decoded(password) or (unquote_plus(given[0]) if given else "")
     name = f"{quote(_decoded(user), safe='', errors='replace')}@" if user else ""
+    server = server.replace("?", "%3F")
     return f"{scheme}://{name}{server}{'?' if others else ''}{others}", found or None
+
+
+def _names_a_server(text: str, is_path: bool) -> bool:
+    """Whether a query may follow the text; otherwise the `?` is part of a password."""
+    server = text[_end_of_credentials(text, is_path) + 1 :]
+    return server.startswith("/") if is_path else _SERVER.match(server) is not None
 
 
 def _end_of_credentials(text: str, is_path: bool) -> int:
