@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TypeAlias
 
@@ -22,8 +23,9 @@ pytest_plugins = [
     "tests.tui.terminal",
 ]
 
-settings.register_profile("any machine", deadline=None)  # a test asserts no time
-settings.load_profile("any machine")
+settings.register_profile("any machine", deadline=None, derandomize=True)  # asserts no time
+settings.register_profile("full", deadline=None)  # draws new examples each time
+settings.load_profile("full" if os.environ.get("ARENA_FULL") else "any machine")
 
 MakeBroker: TypeAlias = Callable[..., Awaitable[BrokerProtocol]]
 BACKENDS = ["memory", *(server_binaries() or ["redis"])]
