@@ -25,7 +25,7 @@ _QUERY: Final = re.compile(
     re.IGNORECASE,
 )
 _HOST: Final = re.compile(r"(?:\[(?P<six>[^\]]+)\]|(?P<name>[^\s:%\[\]\\#]+))(?::(?P<port>.*))?")
-_SERVER: Final = re.compile(r"(?:[^?:/\[\]]+|\[[^\]]+\])(?::\d+)?(?:/|$)")
+_SERVER: Final = re.compile(r"(?:[^?:/\[\]]+|\[[^\]]+\])(?::\d+)?(?:/[^?]*)?")
 _PASSWORD: Final = re.compile(r"(://[^:@\s]*:).*@", re.DOTALL)
 _QUERY_PASSWORD: Final = re.compile(r"([?&]password=)[^&]*", re.IGNORECASE)
 _OTHER_KINDS: Final = {
@@ -141,21 +141,19 @@ def redacted(text: str) -> str:
 def split_password(url: str) -> tuple[str, str | None]:
     """A server's URL without its password, and the decoded password; other text unchanged.
 
-    Never raises. A password may contain any character: the last `@` before the query ends it.
+    Never raises. A password may contain any character: the last `@` before the query ends it, and
+    a query follows a server's address.
     """
     scheme, mark, rest = url.partition("://")
     scheme = scheme.lower()
     if not mark or scheme not in _SCHEMES:
         return url, None
     is_path = scheme == "unix"
-    queries = (
-        found
-        for found in _QUERY.finditer(rest)
-        if _names_a_server(rest[: found.start()], is_path) or "@" not in rest[found.end() :]
-    )
-    known = next(queries, None)
-    at = _end_of_credentials(rest if known is None else rest[: known.start()], is_path)
-    start = rest.find("?", at + 1) if known is None else known.start()
+    queries = () if is_path else _QUERY.finditer(rest)
+    before = (rest[: found.start()] for found in queries)
+    known = next((text for text in before if _SERVER.fullmatch(text[text.rfind("@") + 1 :])), None)
+    at = _end_of_credentials(rest if known is None else known, is_path)
+    start = rest.find("?", at + 1) if known is None else len(known)
     server, query = (rest[at + 1 :], "") if start < 0 else (rest[at + 1 : start], rest[start + 1 :])
     user, _, password = rest[: max(0, at)].partition(":")
     pairs = [pair.partition("=") for pair in query.split("&")]
@@ -164,14 +162,7 @@ def split_password(url: str) -> tuple[str, str | None]:
     others = others.replace("@", "%40").replace("?", "%3F")
     found = _decoded(password) or (unquote_plus(given[0]) if given else "")
     name = f"{quote(_decoded(user), safe='', errors='replace')}@" if user else ""
-    server = server.replace("?", "%3F")
     return f"{scheme}://{name}{server}{'?' if others else ''}{others}", found or None
-
-
-def _names_a_server(text: str, is_path: bool) -> bool:
-    """Whether a query may follow the text; otherwise the `?` is part of a password."""
-    server = text[_end_of_credentials(text, is_path) + 1 :]
-    return server.startswith("/") if is_path else _SERVER.match(server) is not None
 
 
 def _end_of_credentials(text: str, is_path: bool) -> int:

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import msgspec
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from rich.console import Console
 from rich.pretty import pretty_repr
@@ -66,6 +66,7 @@ urls = st.builds(
          "redis://me:%3Fdb%3D1@h:6379/3"),
         ("unix://:a?db=1@/run/s?db=3", "redis", "/run/s", True, False,
          "unix://:a%3Fdb%3D1@/run/s?db=3"),
+        ("unix:///run/s?password=p@w", "redis", "/run/s", True, False, "unix://:p%40w@/run/s"),
         ("redis://h:1?username=u&password=p@w", "redis", "h:1", False, False,
          "redis://u:p%40w@h:1/0"),
         ("redis://me@h", "redis", "h:6379", False, False, "redis://me@h:6379/0"),
@@ -106,6 +107,10 @@ def test_a_url_that_cannot_be_used_reveals_nothing() -> None:
         BrokerUrl("redis://:secret@").reveal()
 
 
+def test_a_password_is_taken_out_of_a_url_without_a_host() -> None:
+    assert split_password("redis://?password=secret") == ("redis://", "secret")
+
+
 @given(urls)
 def test_a_client_of_redis_reads_the_password_as_it_was_meant(case: tuple[str, str]) -> None:
     text, password = case
@@ -144,6 +149,8 @@ def test_no_password_is_shown_by_anything_that_holds_it(case: tuple[str, str]) -
 
 
 @given(st.text(st.sampled_from(":@/?&=%[]#redisunix password.0") | st.characters()), st.text())
+@example("?db=@/?db=@a", "?password=")
+@example("a//?", "?password=?db=")
 def test_taking_the_password_out_once_is_enough(rest: str, password: str) -> None:
     for scheme in PLACES:
         safe, _ = split_password(f"{scheme}://{rest}{password}")
