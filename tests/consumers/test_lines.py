@@ -21,6 +21,7 @@ from arena_tui.consumers.lines import Recorder
 from arena_tui.errors import RecordingError
 from arena_tui.events import Delivery, Gap, LogEvent
 from tests.envelopes import envelope
+from tests.waiting import until
 
 EVENTS = 8_000
 STEPS = 14
@@ -323,16 +324,25 @@ async def test_two_do_not_record_into_one_file(recorder: Recorder, path: Path) -
     assert places(path) == [("a", 1)]
 
 
+async def written_to(path: Path) -> None:
+    """Return when the file has grown."""
+    size = path.stat().st_size
+    await until(lambda: path.stat().st_size > size)
+
+
 async def test_a_batch_cancelled_half_way_is_whole_or_not_there(path: Path) -> None:
     choose = random.Random(3)
     recorder = Recorder(path, "redis here")
     await recorder.start()
     at = 0
 
-    for _ in range(30):
+    for count in range(30):
         handling = asyncio.create_task(recorder.handle(logs("a", *range(at + 1, at + 200))))
-        for _ in range(choose.randrange(1, 40)):
-            await asyncio.sleep(0)
+        if count % 2:
+            await written_to(path)
+        else:
+            for _ in range(choose.randrange(1, 40)):
+                await asyncio.sleep(0)
         handling.cancel()
         await asyncio.wait([handling])
         await recorder.aclose()
