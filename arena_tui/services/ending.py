@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 _WAKE_EVERY_S: Final = 0.02
+"""Between two signals to a main thread: nothing tells that it waits, nor that it will not."""
 
 
 def ending_signals() -> Iterator[signal.Signals]:
@@ -45,7 +46,7 @@ def forget_handlers() -> None:
 
 
 def _do_nothing(*_: object) -> None:
-    """Handle a signal that is only to end a wait."""
+    """Handle a signal that only interrupts a wait."""
 
 
 class Termination:
@@ -102,9 +103,11 @@ class Termination:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
     def begin_child(self) -> None:
-        """In a forked child: nothing is ending here, and the signal is not handled until it opens
-        something: a worker about to wait for a lock may never come to run a handler. Lets through
-        what was held back, so it comes last of what a child begins with."""
+        """Start anew in a forked child, as its last step: what was held back is let through.
+
+        The signal is not handled before the child opens something: a worker about to wait for a
+        lock may never run a handler.
+        """
         self.begun = False
         self.take_back()
         if self._is_watched:  # what wakes this up belongs to the parent
@@ -113,11 +116,11 @@ class Termination:
         self.after_fork()
 
     def _watch(self) -> None:
-        """Have a thread see to it that the handler is run: pools wait for workers without end.
+        """Start a thread that interrupts the main thread's wait, so that the handler runs.
 
-        A signal that comes just before the main thread begins to wait for a lock does not end that
-        wait, and Python runs handlers in that thread alone. Where the program has an event loop
-        that handles signals, that one has the place of this.
+        Python runs handlers in the main thread alone, and a signal that comes just before that
+        begins to wait for a lock does not interrupt it; `Pool.terminate` then waits for ever. An
+        event loop that has set its own wakeup fd keeps it, and needs none of this.
         """
         if self._is_watched:
             return
@@ -139,7 +142,7 @@ class Termination:
             if signal.SIGTERM not in os.read(reader, 64):
                 continue
             while not self.begun and signal.getsignal(signal.SIGTERM) == self._on_signal:
-                signal.pthread_kill(main_thread, signal.SIGURG)  # which ends its wait
+                signal.pthread_kill(main_thread, signal.SIGURG)  # interrupts its wait
                 time.sleep(_WAKE_EVERY_S)
 
     def _on_signal(self, *_: object) -> None:
