@@ -103,7 +103,7 @@ class Table:
         return "a b: 1 3, 2 4"
 
     def to_dict(self) -> dict[str, Any]:
-        raise NotImplementedError
+        raise ValueError("this frame has no index")
 
 
 class Graph:
