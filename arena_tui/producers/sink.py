@@ -14,7 +14,7 @@ from arena_tui.broker.protocol import BrokerProtocol, Outgoing
 from arena_tui.broker.recent import Recent
 from arena_tui.broker.refused import Refused
 from arena_tui.broker.stream import HEARTBEAT_S
-from arena_tui.broker.tasks import Failures
+from arena_tui.broker.tasks import Failures, cancel_until_done
 from arena_tui.codec import sealed
 from arena_tui.errors import BrokerError, RunClosedError
 from arena_tui.events import (
@@ -272,8 +272,7 @@ class MultiRunBrokerSink:
                     await self._broker.settled(own)
                     await self._reap(own)
         finally:
-            for task in self._tasks:
-                task.cancel()
+            await cancel_until_done(self._tasks)  # the broker may be closed from here on
 
     async def _end_runs(self) -> None:
         """End runs until none is open: a thread that saw the sink open may just have opened one."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -745,6 +745,33 @@ async def test_a_sink_vouches_only_for_runs_it_owns() -> None:
 
     assert broker.beats == [["own"]]
     assert silent.beats == []
+
+
+async def test_no_heartbeat_goes_on_once_the_sink_is_closed() -> None:
+    """A client of a server may swallow a cancellation, and the connection is closed next."""
+
+    class Deaf(InProcessBroker):
+        beating = False
+
+        async def heartbeat(self, run_ids: Iterable[str]) -> None:
+            self.beating = True
+            try:
+                with suppress(asyncio.CancelledError):
+                    await asyncio.Event().wait()
+                await asyncio.Event().wait()
+            finally:
+                self.beating = False
+
+    broker = Deaf()
+    await broker.start()
+    sink = MultiRunBrokerSink(broker)
+    sink.run("g").turn(1)
+    await until(lambda: broker.beating)
+
+    await sink.aclose()
+
+    assert not broker.beating
+    await broker.aclose()
 
 
 class FailingBroker(InProcessBroker):
