@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -121,6 +122,26 @@ async def test_a_file_is_read_and_then_what_is_added_to_it(tmp_path: Path, follo
     await following.has("a", 0, 1, 2, 3, 4)
     await following.has("b", 0)
     assert following.warned == []
+
+
+async def test_a_run_of_which_nothing_more_comes_is_silent_all_the_time(
+    tmp_path: Path, follow: Follow
+) -> None:
+    """Also while its file is looked at for more, which happens several times a second."""
+    path = tmp_path / "x.jsonl"
+    path.write_bytes(lines("a", range(3)))
+    following = await follow(path)
+    await until(lambda: following.follower.is_silent("a"))
+    often, before = 1e-6, sys.getswitchinterval()
+
+    sys.setswitchinterval(often)
+    try:
+        assert all(following.follower.is_silent("a") for _ in range(50_000))
+    finally:
+        sys.setswitchinterval(before)
+
+    append(path, lines("a", range(3, 5)))
+    await following.has("a", 0, 1, 2, 3, 4)
 
 
 async def test_a_file_that_does_not_exist_is_waited_for(tmp_path: Path, follow: Follow) -> None:
