@@ -87,7 +87,6 @@ class FollowedFile:
 
     def read_more(self) -> bool:
         """Publish the next lines; False when there are none now."""
-        idle = False  # told at the end only: others ask while it looks for more
         try:
             if self._source is None:
                 self._source = self._open()
@@ -105,10 +104,8 @@ class FollowedFile:
         else:
             self._warnings.withdraw(self._trouble)
             self._trouble = None
-            idle = not moved
+            self.idle = not moved
             return moved
-        finally:
-            self.idle = idle
         return False
 
     def finish(self) -> None:

@@ -16,7 +16,7 @@ import msgspec
 import pytest
 
 from arena_tui.broker.memory import InProcessBroker
-from arena_tui.broker.protocol import STORE, Limits, RunMeta
+from arena_tui.broker.protocol import STORE, Cursor, Limits, RunMeta
 from arena_tui.config import Config
 from arena_tui.errors import BrokerError
 from arena_tui.events import Envelope, LogEvent, RunEnd
@@ -142,6 +142,29 @@ async def test_a_run_of_which_nothing_more_comes_is_silent_all_the_time(
 
     append(path, lines("a", range(3, 5)))
     await following.has("a", 0, 1, 2, 3, 4)
+
+
+async def test_a_run_is_not_silent_while_its_file_is_read_on(
+    tmp_path: Path, follow: Follow
+) -> None:
+    path = tmp_path / "x.jsonl"
+    path.write_bytes(lines("a", range(1)))
+    following = await follow(path)
+    await until(lambda: following.follower.is_silent("a"))
+    store = following.broker.subscribe(STORE, durable=True)
+    is_read = False
+
+    append(path, lines("a", range(1, 60_000)))
+    while len(following.got) < 30_000:  # what waits to be published is less than the rest
+        is_read = is_read or not following.follower.is_silent("a")
+        assert not (is_read and following.follower.is_silent("a"))
+        for each in store.read_nowait():
+            store.ack({"a": Cursor(each.epoch, each.last_seq)})
+        await asyncio.sleep(0)
+    assert is_read
+    store.close()
+
+    await until(lambda: following.follower.is_silent("a"))
 
 
 async def test_a_file_that_does_not_exist_is_waited_for(tmp_path: Path, follow: Follow) -> None:
