@@ -11,6 +11,7 @@ ArenaError                  exit code 1
 │   ├── RunExistsError      2   a run id that is already open
 │   └── UnknownRunError     2   a run id that does not exist
 ├── ConsumerError           3   a consumer cannot be made or started
+├── ListenError             3   no server can listen at an address
 ├── RecordingError          3   a file cannot be recorded into
 ├── OutputError             3   standard output cannot be written
 └── StoreError              3   the store cannot be opened, read or written
@@ -87,6 +88,12 @@ class UnknownRunError(BrokerError):
 
 class ConsumerError(ArenaError):
     """A consumer cannot be made or started, or breaks its contract."""
+
+    exit_code = 3
+
+
+class ListenError(ArenaError):
+    """No server can listen at an address."""
 
     exit_code = 3
 

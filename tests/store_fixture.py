@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import aclosing
 from pathlib import Path
 from typing import TypeAlias
 
 import pytest
 
+from arena_tui.broker.protocol import BrokerProtocol, Cursor
+from arena_tui.broker.subscription import one_by_one
 from arena_tui.consumers.persister import Persister
+from arena_tui.errors import UnknownRunError
 from arena_tui.events import Delivery
 from arena_tui.store.database import Database
+from arena_tui.store.history import History
+from arena_tui.store.replay import RunReplay
 from arena_tui.store.verify import verify_store
 
 Store: TypeAlias = Callable[..., "Database"]
@@ -24,6 +30,32 @@ async def store(database: Database, *batches: Sequence[Delivery]) -> None:
         if batch:
             async with asyncio.timeout(20):
                 await persister.handle(batch)
+
+
+async def replay(
+    history: History, broker: BrokerProtocol | None, run_id: str, from_seq: int = 1, epoch: int = 0
+) -> AsyncIterator[Delivery]:
+    """Every event of the run from there on, from the store and a subscription of the broker's."""
+    reading = RunReplay(history, run_id, Cursor(epoch, from_seq - 1))
+    while True:
+        held = [] if broker is None else await broker.runs()
+        live = next((info for info in held if info.meta.run_id == run_id), None)
+        await reading.open(live)
+        async for window in reading.stored():
+            for each in window:
+                yield each
+        if broker is None or live is None or live.epoch < reading.cursor.epoch:
+            return
+        try:
+            rest = broker.subscribe("replay", [run_id], {run_id: reading.cursor})
+        except UnknownRunError:
+            continue  # reaped in between
+        async with aclosing(one_by_one(rest)) as deliveries:
+            async for delivery in deliveries:
+                async for news in reading.news([delivery]):
+                    for each in news:
+                        yield each
+        return
 
 
 def problems(database: Database) -> list[str]:

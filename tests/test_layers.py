@@ -32,6 +32,8 @@ LIBRARIES = {
     "duckdb": ("arena_tui/store/", "arena_tui/bench/"),
     "nanoarrow": ("arena_tui/store/",),
     "pyspiel": ("arena_tui/games/",),
+    "starlette": ("arena_tui/services/http/", "arena_tui/bench/"),
+    "uvicorn": ("arena_tui/services/http/", "arena_tui/bench/"),
 }
 
 

@@ -28,6 +28,7 @@ _COMMANDS: Final = {
     "verify": ("verify", "check that the store is whole, but for known gaps"),
     "publish": ("publish", "JSON lines to a broker: the way in for every language"),
     "persist": ("persist", "store what other processes publish, without a screen"),
+    "serve": ("serve", "runs and events over HTTP, stored, without a screen"),
     "redis": ("server", "a Redis server for this machine, its data kept"),
     "doctor": ("doctor", "check the installation and say where everything is"),
     "bench": ("benching", "measure this machine, beside floors and peers"),

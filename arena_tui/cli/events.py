@@ -72,8 +72,9 @@ async def _say_events(
             low, high = max(low, Cursor(epoch, 1)), min(high, Cursor(epoch, _SEQ_MAX))
             if low.epoch == high.epoch == epoch:
                 after = Cursor(epoch, low.seq - 1)
-                async for delivery in read_stored(history, run_id, places, after, high):
-                    _say_event(delivery, arguments)
+                async for window in read_stored(history, run_id, places, after, high):
+                    for delivery in window:
+                        _say_event(delivery, arguments)
 
 
 def _say_event(delivery: Delivery, arguments: argparse.Namespace) -> None:

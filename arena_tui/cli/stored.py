@@ -5,21 +5,15 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Final
 
 from arena_tui.cli.output import tell
 from arena_tui.config import load_config
-from arena_tui.folds.totals import RunTotals
+from arena_tui.folds.totals import RunTotals, summary
 from arena_tui.store.database import Database
 
 NO_LIMIT: Final = 2**31
 """More runs than any store has."""
-
-_FIELDS: Final = (
-    "run_id", "game", "label", "agents", "status", "outcome", "winners", "turns", "events",
-    "errors", "lost", "lost_unknown", "input_tokens", "output_tokens", "cost_usd", "started_at",
-    "ended_at", "duration_s", "parent_run_id", "seed", "tags", "reason",
-)  # fmt: skip
 
 
 @contextmanager
@@ -40,9 +34,9 @@ def open_store(arguments: argparse.Namespace) -> Iterator[Database]:
         database.close()
 
 
-def run_fields(totals: RunTotals) -> dict[str, Any]:
+def run_fields(totals: RunTotals) -> dict[str, object]:
     """The fields that `runs --json` guarantees, and some more."""
-    return {name: getattr(totals, name) for name in _FIELDS} | {"status": status_of(totals)}
+    return summary(totals, status_of(totals))
 
 
 def status_of(totals: RunTotals) -> str:

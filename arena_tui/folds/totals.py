@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from datetime import datetime
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from msgspec import Struct, field
 
@@ -26,6 +26,13 @@ TotalsStatus: TypeAlias = Literal["running"] | RunStatus
 
 BIGINT_MAX = 2**63 - 1
 """Token counts saturate here: the store's columns hold no more."""
+
+
+_SUMMARY: Final = (
+    "run_id", "game", "label", "agents", "status", "outcome", "winners", "turns", "events",
+    "errors", "lost", "lost_unknown", "input_tokens", "output_tokens", "cost_usd", "started_at",
+    "ended_at", "duration_s", "parent_run_id", "seed", "tags", "reason",
+)  # fmt: skip
 
 
 class AgentTally(Struct, kw_only=True):
@@ -141,6 +148,11 @@ class RunTotals(Struct, kw_only=True):
             self.parent_run_id = event.parent_run_id
         else:
             self.errors += 1
+
+
+def summary(totals: RunTotals, status: str | None = None) -> dict[str, object]:
+    """The fields that `runs --json` and the HTTP API give of a run, with this status if any."""
+    return {name: getattr(totals, name) for name in _SUMMARY} | {"status": status or totals.status}
 
 
 def lost_text(lost: int, unknown: int) -> str:

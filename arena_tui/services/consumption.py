@@ -14,7 +14,6 @@ from msgspec.structs import asdict
 
 from arena_tui.broker.protocol import BrokerProtocol, Subscription
 from arena_tui.broker.stats import ConsumerStats
-from arena_tui.broker.warned import Code
 from arena_tui.consumers.checked import checked_acks, checked_start
 from arena_tui.consumers.protocol import Consumer, ConsumerInfo, ConsumerState, Counters
 from arena_tui.errors import ArenaError, BrokerError, ConsumerError
@@ -53,6 +52,7 @@ class Consumption(Generic[C]):
         self.consumer = consumer
         self._state: ConsumerState = "starting"
         self._broker = broker
+        self._warn = partial(broker.warnings.add, consumer=consumer.name)
         self._retry_s = retry_s
         self._subscription: Subscription | None = None
         self._task: asyncio.Task[None] | None = None
@@ -134,6 +134,11 @@ class Consumption(Generic[C]):
                 taken += len(self._in_hand)
                 self._in_hand = []
             return taken
+
+    async def ended(self) -> None:
+        """Return when nothing more is delivered: its runs are over, or the broker is closed."""
+        if self._task is not None:
+            await asyncio.wait([self._task])
 
     def close(self) -> None:
         """Close the subscription; enough for a polled consumer without `aclose`. Idempotent."""
@@ -236,7 +241,7 @@ class Consumption(Generic[C]):
         why = str(error) or type(error).__name__
         if self._state != "error":
             bug = None if isinstance(error, ArenaError) else error
-            self._warn("consumer_failed", bug, why=why)
+            self._warn("consumer_failed", error=bug, why=why)
         self._state, self.last_error = "error", why
         self._failures += 1
 
@@ -250,10 +255,7 @@ class Consumption(Generic[C]):
             await _uninterrupted(self.consumer.aclose())
         except Exception as error:  # noqa: BLE001 - the others must be closed, too
             self._failures += 1
-            self._warn("consumer_not_closed", error, why=str(error))
-
-    def _warn(self, code: Code, error: BaseException | None = None, **figures: str) -> None:
-        self._broker.warnings.add(code, None, self.consumer.name, error, **figures)
+            self._warn("consumer_not_closed", error=error, why=str(error))
 
 
 async def _uninterrupted(work: Coroutine[Any, Any, T]) -> T:

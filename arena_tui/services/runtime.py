@@ -107,22 +107,20 @@ class Runtime:
             raise BrokerError("the runtime is closed: nothing more can be consumed")
         return await self._running.consume(make)
 
+    async def drop(self, consumption: Consumption[Any]) -> None:
+        """Stop a consumer and forget it; what it has in hand counts as not handled."""
+        await self._running.drop(consumption)
+
     def lend(self, makers: Iterable[ConsumerFactory]) -> list[Consumption[Any]]:
         """Run consumers of somebody else, all or none; from a thread other than the loop's."""
-        return self._from_thread(self._running.lend(makers))
+        return _from_thread(self._loop, self._thread, self._running.lend(makers))
 
     def take_back(self, lent: Iterable[Consumption[Any]]) -> str | None:
         """Stop what was lent, once it has all that was published; from another thread.
 
         Returns what the durable ones could not keep, or None.
         """
-        return self._from_thread(self._take_back(lent))
-
-    def _from_thread(self, work: Coroutine[Any, Any, T]) -> T:
-        if threading.get_ident() == self._thread:
-            work.close()
-            raise RuntimeError("this would wait for its own loop: call it from another thread")
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+        return _from_thread(self._loop, self._thread, self._take_back(lent))
 
     async def _take_back(self, lent: Iterable[Consumption[Any]]) -> str | None:
         closing = Closing(self._give_up_s)
@@ -289,6 +287,16 @@ class Runtime:
                 own = [lag for run_id, lag in lags.items() if run_id in self.sink.ended]
                 left[consumer.name] = sum(own)
         return left
+
+
+def _from_thread(
+    loop: asyncio.AbstractEventLoop, its_thread: int, work: Coroutine[Any, Any, T]
+) -> T:
+    """Run the work on the loop of another thread, and wait for its result."""
+    if threading.get_ident() == its_thread:
+        work.close()
+        raise RuntimeError("this would wait for its own loop: call it from another thread")
+    return asyncio.run_coroutine_threadsafe(work, loop).result()
 
 
 async def _finished(opening: Coroutine[None, None, Database]) -> Database:

@@ -58,6 +58,9 @@ WORDS: dict[Code, tuple[dict[str, Figure], str]] = {
     "consumer_failed": ({"why": "no"}, "store: no; events are held and tried again"),
     "consumer_restored": ({}, "store works again"),
     "consumer_not_closed": ({"why": "no"}, "store cannot be closed: no"),
+    "client_dropped": (
+        {"seconds": 30}, "store took nothing for 30 s: it was dropped, and can reconnect",
+    ),
     "script_failed": ({"script": "x.py", "why": "no"}, "x.py failed: no: see the log"),
     "file_missing": ({"file": "x"}, "x does not exist yet: waiting for it"),
     "file_unreadable": (

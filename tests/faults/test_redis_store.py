@@ -20,9 +20,9 @@ from arena_tui.broker_url import BrokerUrl
 from arena_tui.events import Delivery, Envelope, Gap
 from arena_tui.store.database import Database
 from arena_tui.store.history import History
-from arena_tui.store.replay import replay
 from tests.faults.stage import LIMITS, QUICK, Producer, Station
 from tests.redis_fixture import MakeRedis
+from tests.store_fixture import replay
 from tests.waiting import pause, until
 
 ROUNDS = 100 if os.environ.get("ARENA_FULL") else 15

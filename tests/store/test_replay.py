@@ -17,10 +17,9 @@ from arena_tui.events import Delivery, Envelope, Gap, LogEvent, RunEnd
 from arena_tui.services.consumption import Consumption
 from arena_tui.store.database import Database
 from arena_tui.store.history import History
-from arena_tui.store.replay import replay
 from arena_tui.store.windows import WINDOW
 from tests.envelopes import envelope
-from tests.store_fixture import store
+from tests.store_fixture import replay, store
 
 
 def logs(first: int, last: int, epoch: int = 7) -> list[Delivery]:

@@ -1,0 +1,93 @@
+"""A real server on a runtime of its own, and a client that reads event streams as browsers do."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import httpx
+
+from arena_tui.broker.protocol import Limits
+from arena_tui.broker_url import BrokerUrl
+from arena_tui.config import Config
+from arena_tui.services.http.address import Address
+from arena_tui.services.http.server import HttpServer
+from arena_tui.services.runtime import Runtime
+
+LIMITS = Limits(capacity=1_000, retain=10)
+
+
+class Frame(NamedTuple):
+    """One server-sent event, as a client has it."""
+
+    event: str
+    id: str
+    data: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.data)
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """Epoch and seq of its event."""
+        return self.json["epoch"], self.json["seq"]
+
+
+class Served(NamedTuple):
+    """A runtime and the server on it."""
+
+    runtime: Runtime
+    server: HttpServer
+    http: httpx.AsyncClient
+
+    @asynccontextmanager
+    async def stream(self, path: str, last_id: str = "") -> AsyncIterator[AsyncIterator[Frame]]:
+        """The frames of an event stream, from `Last-Event-ID` on."""
+        headers = {"Last-Event-ID": last_id} if last_id else {}
+        async with self.http.stream("GET", path, headers=headers, timeout=60) as response:
+            assert response.status_code == 200, await response.aread()
+            yield frames_in(response)
+
+    async def frames(self, path: str, last_id: str = "") -> list[Frame]:
+        """All frames of an event stream that ends."""
+        async with asyncio.timeout(60), self.stream(path, last_id) as stream:
+            return [each async for each in stream]
+
+
+async def frames_in(response: httpx.Response) -> AsyncIterator[Frame]:
+    """Parse a stream as the HTML standard has it; a block without data is none."""
+    fields: dict[str, str] = {}
+    last_id = ""
+    async for line in response.aiter_lines():
+        name, _, value = line.partition(":")
+        if line:
+            fields[name] = value.removeprefix(" ")
+            last_id = fields.get("id", last_id)
+        elif "data" in fields:
+            yield Frame(fields.get("event", "message"), last_id, fields["data"])
+            fields = {}
+        else:
+            fields = {}
+
+
+@asynccontextmanager
+async def serving(
+    db: Path | str | None, broker: str = "memory:", limits: Limits = LIMITS
+) -> AsyncIterator[Served]:
+    """A server on loopback, at any port."""
+    config = Config(broker=BrokerUrl(broker), db=None if db is None else str(db))
+    runtime = Runtime(config, limits)
+    server = HttpServer(runtime, Address(port=0))
+    await runtime.open()
+    try:
+        await server.start()
+        async with httpx.AsyncClient(base_url=server.address.url, trust_env=False) as http:
+            yield Served(runtime, server, http)
+    finally:
+        await server.aclose()
+        await runtime.aclose()
