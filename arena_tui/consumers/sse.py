@@ -1,4 +1,5 @@
-"""Feeds one client of an event stream: some runs, from its cursors on, as server-sent events.
+"""Feeds one client of an event stream: some runs, or all, from its cursors on, as frames of
+server-sent events.
 
 Knows nothing of HTTP. Holds no events: a slow client is a cursor that stays behind, and what the
 broker has let go meanwhile is read from the store. The format is that of
@@ -9,21 +10,33 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Final, TypeAlias
+
+from msgspec import Struct
 
 from arena_tui.broker.protocol import Cursor
 from arena_tui.codec import encode_line
 from arena_tui.consumers.protocol import Consumer
-from arena_tui.events import KNOWN_KINDS, Delivery, Gap
+from arena_tui.errors import EventError, UsageError
+from arena_tui.events import KNOWN_KINDS, Delivery, Envelope, Gap, RunEnd, check_run_id
+from arena_tui.store.history import History
 from arena_tui.store.replay import RunReplay
+from arena_tui.store.windows import WINDOW
 
 Send: TypeAlias = Callable[[Sequence[Delivery]], Awaitable[None]]
 
 _KIND: Final = re.compile(rb"[A-Za-z0-9_.-]{1,64}")
 _OURS: Final = frozenset({"gap", "end", "open", "message"})
 """Names of events that a client takes for something else than what a game published."""
+
+_ENDED: Final = "-end"
+EVERY_OTHER: Final = "*"
+"""Stands in an event id of all runs for those left out."""
+
+_ID_MAX_BYTES: Final = 32 * 1024
+"""A longer event id would not fit into a request's headers; the one before is kept instead."""
 
 
 class EventStream(Consumer):
@@ -34,52 +47,147 @@ class EventStream(Consumer):
         replays: Each of its runs, read up to where the broker goes on.
         send: Returns once the client takes more.
         pause_s: How long to let events gather after each sending, in seconds.
+        history: With a store, what the broker has let go of a run is read there.
+        every_run: Whether it follows all runs, those included that are yet to begin.
+        polled: See `Consumer`.
     """
 
     durable = False
     batch_events = 1  # what there is at once; `pause_s` lets it gather
 
     def __init__(
-        self,
-        name: str,
-        replays: Mapping[str, RunReplay],
-        send: Send,
-        pause_s: Callable[[], float],
-    ) -> None:
+        self, name: str, replays: dict[str, RunReplay], send: Send, pause_s: Callable[[], float],
+        *, history: History | None = None, every_run: bool = False, polled: bool = False,
+    ) -> None:  # fmt: skip
         self.name = name
-        self.runs = list(replays)
+        self.runs = None if every_run else list(replays)
+        self.polled = polled
         self._replays = replays
         self._send = send
         self._pause_s = pause_s
+        self._history = history
 
     async def start(self) -> Mapping[str, Cursor]:
         return {run_id: replay.cursor for run_id, replay in self._replays.items()}
 
     async def handle(self, batch: Sequence[Delivery]) -> Mapping[str, Cursor]:
+        unsent: list[Delivery] = []
         for run_id, deliveries in groupby(batch, key=lambda each: each.run_id):
-            async for news in self._replays[run_id].news(list(deliveries)):
-                await self._send(news)
+            replay = self._replays.get(run_id) or RunReplay(self._history, run_id)
+            self._replays[run_id] = replay
+            async for news in replay.news(list(deliveries)):
+                unsent += news
+                if len(unsent) >= WINDOW:
+                    await self._send(unsent)
+                    unsent = []
+        if unsent:
+            await self._send(unsent)
         await asyncio.sleep(self._pause_s())
         return {}
 
 
-def frames(deliveries: Iterable[Delivery]) -> bytes:
-    """The frames of these deliveries: the flat JSON line, its kind, and its event id."""
-    return b"".join(map(_frame, deliveries))
+class Position(Struct, frozen=True):
+    """What a client has: of each run everything up to its cursor; and whether it was told the end.
+
+    As text it is an event id: `17-5` of a stream of one run, `a@17-5,b@18-3` of one of several,
+    with `-end` behind it once these are over. In a stream of all runs, `*@19-0` stands for the runs
+    left out: those begun up to that epoch are over.
+    """
+
+    cursors: Mapping[str, Cursor]
+    ended: bool = False
+
+    @classmethod
+    def of_run(cls, run_id: str, text: str) -> Position:
+        """Read an event id of a stream of one run; raises UsageError."""
+        place = text.removesuffix(_ENDED)
+        return cls({run_id: _cursor(place)}, place != text)
+
+    @classmethod
+    def of_runs(cls, text: str) -> Position:
+        """Read an event id of a stream of several runs; raises UsageError."""
+        places = text.removesuffix(_ENDED)
+        cursors: dict[str, Cursor] = {}
+        for each in places.split(","):
+            run_id, at, place = each.partition("@")
+            if run_id != EVERY_OTHER:
+                try:
+                    check_run_id(run_id)
+                except EventError:
+                    at = ""
+            if not at:
+                raise UsageError(f"{text[:60]!r} is no event id: give <run>@<epoch>-<seq>,…")
+            cursors[run_id] = _cursor(place)
+        return cls(cursors, places != text)
+
+    @property
+    def known_until(self) -> int:
+        """Of all runs: the epoch up to which those without a cursor are over."""
+        return self.cursors.get(EVERY_OTHER, Cursor(0, 0)).epoch
 
 
-def event_id(cursor: Cursor) -> bytes:
-    """`<epoch>-<seq>`: everything up to there has been sent."""
-    return b"%d-%d" % cursor
+class Frames:
+    """Makes frames of the deliveries of one stream, and keeps how far they have come.
+
+    Every frame has an event id from which the stream can be resumed without a repeat. With
+    `every_run`, where that would name all open runs, only the last one of each call has.
+
+    Args:
+        cursors: Where the stream begins, in each of its runs.
+        single: Whether it is the stream of one run, whose id need not be named.
+        every_run: Whether it follows all runs.
+        known_until: See `Position`.
+    """
+
+    def __init__(
+        self, cursors: Mapping[str, Cursor], *, single: bool = False, every_run: bool = False,
+        known_until: int = 0,
+    ) -> None:  # fmt: skip
+        self._single = single
+        self._every_run = every_run
+        self._known_until = known_until
+        self._places = {run_id: b"%d-%d" % cursor for run_id, cursor in cursors.items()}
+
+    def of(self, deliveries: Sequence[Delivery]) -> Iterator[bytes]:
+        """A frame for each: its kind, event id, and its flat JSON line."""
+        for index, each in enumerate(deliveries):
+            place = b"%d-%d" % (each.epoch, each.last_seq)
+            self._places[each.run_id] = place
+            if self._every_run and isinstance(each, Envelope) and isinstance(each.event, RunEnd):
+                self._known_until = max(self._known_until, each.epoch)
+                del self._places[each.run_id]
+            if self._single:
+                yield b"event: %s\nid: %s\ndata: %s\n\n" % (_name(each), place, encode_line(each))
+            elif self._every_run and index < len(deliveries) - 1:
+                yield b"event: %s\ndata: %s\n\n" % (_name(each), encode_line(each))
+            else:
+                yield b"event: %s\n%sdata: %s\n\n" % (_name(each), self._id(), encode_line(each))
+
+    def end(self) -> bytes:
+        """A frame that tells that all runs of the stream are over."""
+        return b"event: end\nid: %s%s\ndata: {}\n\n" % (self._position(), _ENDED.encode())
+
+    def _id(self) -> bytes:
+        position = self._position()
+        return b"id: %s\n" % position if len(position) <= _ID_MAX_BYTES else b""
+
+    def _position(self) -> bytes:
+        if self._single:
+            return next(iter(self._places.values()))
+        places = [b"%s@%s" % (run_id.encode(), place) for run_id, place in self._places.items()]
+        if self._every_run:
+            places.append(b"%s@%d-0" % (EVERY_OTHER.encode(), self._known_until))
+        return b",".join(places)
 
 
-def _frame(delivery: Delivery) -> bytes:
-    return b"event: %s\nid: %d-%d\ndata: %s\n\n" % (
-        _name_of(delivery), delivery.epoch, delivery.last_seq, encode_line(delivery),
-    )  # fmt: skip
+def _cursor(text: str) -> Cursor:
+    epoch, _, seq = text.partition("-")
+    if not all(each.isascii() and each.isdigit() and len(each) < 19 for each in (epoch, seq)):
+        raise UsageError(f"{text[:60]!r} is no event id: give <epoch>-<seq>")
+    return Cursor(int(epoch), int(seq))
 
 
-def _name_of(delivery: Delivery) -> bytes:
+def _name(delivery: Delivery) -> bytes:
     """The kind, or `other` for one that is no name for a client to listen to."""
     if isinstance(delivery, Gap):
         return b"gap"

@@ -87,6 +87,13 @@ class History:
         """
         return await self._database.read(partial(windows.read_lengths, run_id=run_id))
 
+    async def begun_after(self, epoch: int) -> list[str]:
+        """The runs whose newest stream began after that, in milliseconds since 1970; oldest
+        first."""
+        query = "SELECT run_id FROM runs WHERE epoch > ? ORDER BY epoch, run_id"
+        rows = await self._database.read(lambda each: each.execute(query, [epoch]).fetchall())
+        return [run_id for (run_id,) in rows]
+
     async def density(self, run_id: str, slices: int) -> Density:
         """Histogram of a run's events over time in equal slices, with marks."""
         return await self._database.read(

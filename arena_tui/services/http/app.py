@@ -15,11 +15,15 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from arena_tui.broker.protocol import STORE, Cursor
+from arena_tui.consumers.sse import Position
 from arena_tui.errors import ArenaError, EventError, UnknownRunError, UsageError
 from arena_tui.services.http.runs import PAGE_MAX, list_runs, one_run, whole_id
-from arena_tui.services.http.streams import Client, EventStreams, Position
+from arena_tui.services.http.streams import Client, EventStreams
 from arena_tui.services.runtime import Runtime
 from arena_tui.store.replay import BEGINNING
+
+RUNS_MAX: Final = 50
+"""Most runs of one stream, each of which is in every event id."""
 
 _PAGE: Final = 100
 _STATUS: Final = ((UnknownRunError, 404), (UsageError, 400), (EventError, 400), (ArenaError, 503))
@@ -48,6 +52,7 @@ def make_app(runtime: Runtime, streams: EventStreams) -> Starlette:
     routes = [
         Route("/health", health),
         Route("/runs", runs),
+        Route("/events", _Events(runtime, streams)),
         Route("/runs/{run_id:path}/events", _RunEvents(runtime, streams)),
         Route("/runs/{run_id:path}", run),
     ]
@@ -67,16 +72,35 @@ class _RunEvents:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope)
         run_id = await whole_id(self._runtime, request.path_params["run_id"])
+        if last_id := request.headers.get("last-event-id"):
+            position = Position.of_run(run_id, last_id)
+        else:
+            after = max(0, _number(request, "from_seq", 1) - 1)
+            position = Position({run_id: Cursor(BEGINNING.epoch, after)})
         client = Client(scope, receive, send, time.monotonic)
-        await self._streams.respond(client, run_id, _position(request))
+        await self._streams.of_runs(client, [run_id], position, single=True)
 
 
-def _position(request: Request) -> Position:
-    """Where the client wants to go on: `Last-Event-ID`, else `from_seq`, else the beginning."""
-    if text := request.headers.get("last-event-id"):
-        return Position.parse(text)
-    epoch, seq = BEGINNING.epoch, max(0, _number(request, "from_seq", 1) - 1)
-    return Position(Cursor(epoch, seq))
+class _Events:
+    """`/events?runs=a,b`: the events of several runs as they come; without `runs`, of all."""
+
+    def __init__(self, runtime: Runtime, streams: EventStreams) -> None:
+        self._runtime = runtime
+        self._streams = streams
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope)
+        last_id = request.headers.get("last-event-id")
+        position = Position.of_runs(last_id) if last_id else None
+        client = Client(scope, receive, send, time.monotonic)
+        if (wanted := request.query_params.get("runs")) is None:
+            await self._streams.of_all(client, position)
+            return
+        parts = list(filter(None, wanted.split(",")))
+        if not 0 < len(parts) <= RUNS_MAX:
+            raise UsageError(f"runs= names {len(parts)} runs: give 1 to {RUNS_MAX}, with commas")
+        run_ids = [await whole_id(self._runtime, each) for each in parts]
+        await self._streams.of_runs(client, list(dict.fromkeys(run_ids)), position or Position({}))
 
 
 def _number(request: Request, name: str, default: int) -> int:

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
-import msgspec
 from starlette.types import Message, Receive, Scope
 from starlette.types import Send as AsgiSend
 
-from arena_tui.broker.protocol import Cursor
-from arena_tui.consumers.protocol import Context
-from arena_tui.consumers.sse import EventStream, event_id, frames
-from arena_tui.errors import UnknownRunError, UsageError
+from arena_tui.broker.protocol import Cursor, RunInfo
+from arena_tui.consumers.sse import EVERY_OTHER, EventStream, Frames, Position
+from arena_tui.errors import UnknownRunError
 from arena_tui.events import Delivery
 from arena_tui.services.http.runs import infos
 from arena_tui.services.runtime import Runtime
-from arena_tui.store.replay import RunReplay
+from arena_tui.store.replay import BEGINNING, RunReplay
 
 KEEPALIVE_S: Final = 15.0
 STALLED_S: Final = 30.0
@@ -31,28 +29,11 @@ _RETRY_MS: Final = (1_000, 4_000)
 _CHUNK_BYTES: Final = 64 * 1024
 _PAUSE_PER_CLIENT_S: Final = 0.0002
 _PAUSE_MAX_S: Final = 0.1
-_END: Final = "-end"
 _HEADERS: Final = (
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-store"),
     (b"x-accel-buffering", b"no"),  # nginx would hold frames back
 )
-
-
-class Position(msgspec.Struct, frozen=True):
-    """What a client has of a run: everything up to `cursor`, and whether it was told the end."""
-
-    cursor: Cursor
-    ended: bool = False
-
-    @classmethod
-    def parse(cls, text: str) -> Position:
-        """Read an event id as `Last-Event-ID` has it; raises UsageError."""
-        place = text.removesuffix(_END)
-        epoch, dash, seq = place.partition("-")
-        if not (dash and epoch.isascii() and epoch.isdigit() and seq.isascii() and seq.isdigit()):
-            raise UsageError(f"{text[:60]!r} is no event id: give <epoch>-<seq>")
-        return cls(Cursor(int(epoch), int(seq)), place != text)
 
 
 class Client:
@@ -88,24 +69,18 @@ class Client:
         """Complete the response; does nothing once it has left."""
         await self._send({"type": "http.response.body", "body": b""})
 
-    async def send_all(self, deliveries: Sequence[Delivery]) -> None:
-        """Send these deliveries; returns once it takes more."""
+    async def send_all(self, frames: Iterable[bytes]) -> None:
+        """Send these frames; returns once it takes more."""
         chunk: list[bytes] = []
         size = 0
-        for each in deliveries:
-            chunk.append(frames([each]))
-            size += len(chunk[-1])
+        for each in frames:
+            chunk.append(each)
+            size += len(each)
             if size >= _CHUNK_BYTES:
                 await self._write(b"".join(chunk))
                 chunk, size = [], 0
         if chunk:
             await self._write(b"".join(chunk))
-
-    async def tell_end(self, replay: RunReplay) -> None:
-        """Tell that nothing more comes."""
-        data = msgspec.json.encode({"run_id": replay.run_id})
-        place = event_id(replay.cursor) + _END.encode()
-        await self._write(b"event: end\nid: %s\ndata: %s\n\n" % (place, data))
 
     async def keep_alive(self) -> None:
         """Send a comment whenever there was nothing else to send for a while."""
@@ -159,43 +134,90 @@ class EventStreams:
         sending to all of them leaves time for everything else."""
         return min(_PAUSE_MAX_S, self.clients * _PAUSE_PER_CLIENT_S)
 
-    async def respond(self, client: Client, run_id: str, position: Position) -> None:
-        """Stream the run to the client from there on, until one of them ends."""
-        replay = RunReplay(self.runtime.history, run_id, position.cursor)
-        live = (await infos(self.runtime)).get(run_id)
-        await replay.open(live)
-        is_over = live is None or live.state == "closed"
-        if is_over and position.ended and replay.cursor >= replay.newest:
+    async def of_runs(
+        self, client: Client, run_ids: Sequence[str], position: Position, single: bool = False
+    ) -> None:
+        """Answer with the stream of these runs, each after its cursor or from its beginning, until
+        all are over. The event ids of a single one's need not name it.
+
+        Raises:
+            UnknownRunError: One of them does not exist.
+        """
+        held = await infos(self.runtime)
+        replays: dict[str, RunReplay] = {}
+        is_over = position.ended
+        for run_id in run_ids:
+            cursor = position.cursors.get(run_id, BEGINNING)
+            replay = replays[run_id] = RunReplay(self.runtime.history, run_id, cursor)
+            await replay.open(held.get(run_id))
+            is_over = is_over and _is_over(replay, held.get(run_id))
+        if is_over:
             await client.answer(204)
+            await client.finish()
         else:
-            await client.begin(random.randint(*_RETRY_MS))
-            await self._until_it_leaves(client, self._stream(client, replay))
+            frames = Frames(_cursors(replays), single=single)
+            await self._stream(client, self._follow(client, replays, frames))
+
+    async def of_all(self, client: Client, position: Position | None) -> None:
+        """Answer with what is published to whatever run, after a position or from now on."""
+        replays, known_until = await _every_run(self.runtime, position)
+        frames = Frames(_cursors(replays), every_run=True, known_until=known_until)
+        await self._stream(client, self._follow_all(client, replays, frames))
+
+    async def _stream(self, client: Client, work: Coroutine[Any, Any, None]) -> None:
+        await client.begin(random.randint(*_RETRY_MS))
+        await self._until_it_leaves(client, work)
         await client.finish()
 
-    async def _stream(self, client: Client, replay: RunReplay) -> None:
-        while True:
-            live = (await infos(self.runtime)).get(replay.run_id)
-            await replay.open(live)
-            async for window in replay.stored():
-                await self._send(client, window)
-            if live is None or live.epoch < replay.cursor.epoch:
+    async def _follow(self, client: Client, replays: dict[str, RunReplay], frames: Frames) -> None:
+        """Send what is stored, then what is live, then the end."""
+        while replays:
+            held = await infos(self.runtime)
+            for run_id, replay in list(replays.items()):
+                await self._send_stored(client, replay, held.get(run_id), frames)
+                if run_id not in held or held[run_id].epoch < replay.cursor.epoch:
+                    del replays[run_id]
+            if replays and await self._consume(client, replays, frames):
                 break
-            stream = EventStream(
-                client.name, {replay.run_id: replay}, partial(self._send, client), self.pause_s
-            )
-            try:
-                consumption = await self.runtime.consume(partial(_made, stream))
-            except UnknownRunError:
-                continue  # let go in between: the rest is stored
-            try:
-                await consumption.ended()
-            finally:
-                await self.runtime.drop(consumption)
-            break
-        await client.tell_end(replay)
+        await client.send_all([frames.end()])
 
-    async def _send(self, client: Client, deliveries: Sequence[Delivery]) -> None:
-        await client.send_all(deliveries)
+    async def _follow_all(
+        self, client: Client, replays: dict[str, RunReplay], frames: Frames
+    ) -> None:
+        held = await infos(self.runtime)
+        for run_id, replay in list(replays.items()):
+            await self._send_stored(client, replay, held.get(run_id), frames)
+        await self._consume(client, replays, frames, every_run=True)
+
+    async def _send_stored(
+        self, client: Client, replay: RunReplay, live: RunInfo | None, frames: Frames
+    ) -> None:
+        await replay.open(live)
+        async for window in replay.stored():
+            await self._send(client, frames, window)
+
+    async def _consume(
+        self, client: Client, replays: dict[str, RunReplay], frames: Frames,
+        every_run: bool = False,
+    ) -> bool:  # fmt: skip
+        """Send what the broker delivers until nothing more comes; False if it has let one of the
+        runs go since."""
+        stream = EventStream(
+            client.name, replays, partial(self._send, client, frames), self.pause_s,
+            history=self.runtime.history, every_run=every_run,
+        )  # fmt: skip
+        try:
+            consumption = await self.runtime.consume(lambda _: stream)
+        except UnknownRunError:
+            return False
+        try:
+            await consumption.ended()
+        finally:
+            await self.runtime.drop(consumption)
+        return True
+
+    async def _send(self, client: Client, frames: Frames, deliveries: Sequence[Delivery]) -> None:
+        await client.send_all(frames.of(deliveries))
         self.sent += len(deliveries)
 
     async def _until_it_leaves(self, client: Client, work: Coroutine[Any, Any, None]) -> None:
@@ -225,5 +247,35 @@ class EventStreams:
             streaming.result()
 
 
-def _made(stream: EventStream, _: Context) -> EventStream:
-    return stream
+def _cursors(replays: Mapping[str, RunReplay]) -> dict[str, Cursor]:
+    return {run_id: replay.cursor for run_id, replay in replays.items()}
+
+
+def _is_over(replay: RunReplay, live: RunInfo | None) -> bool:
+    """Whether nothing more will come of the run."""
+    return (live is None or live.state == "closed") and replay.cursor >= replay.newest
+
+
+async def _every_run(
+    runtime: Runtime, position: Position | None
+) -> tuple[dict[str, RunReplay], int]:
+    """The runs with which a stream of all goes on after a position, None being now; and up to which
+    epoch all others are over."""
+    held, history = await infos(runtime), runtime.history
+    known_until = max((info.epoch for info in held.values()), default=0)
+    cursors = {run_id: Cursor(info.epoch, info.last_seq) for run_id, info in held.items()}
+    if position is not None:
+        known_until = max(known_until, position.known_until)
+        for run_id, info in held.items():
+            if info.epoch > position.known_until or info.state != "closed":
+                cursors[run_id] = BEGINNING
+        if history is not None:
+            begun = await history.begun_after(position.known_until)
+            cursors = dict.fromkeys(begun, BEGINNING) | cursors
+        cursors |= position.cursors
+        cursors.pop(EVERY_OTHER, None)
+    replays = {run_id: RunReplay(history, run_id, at) for run_id, at in cursors.items()}
+    for run_id in cursors.keys() - held.keys():
+        if history is None or not await history.lengths(run_id):
+            del replays[run_id]  # gone without a trace, as from a store that was deleted
+    return replays, known_until
