@@ -49,7 +49,6 @@ class EventStream(Consumer):
         pause_s: How long to let events gather after each sending, in seconds.
         history: With a store, what the broker has let go of a run is read there.
         every_run: Whether it follows all runs, those included that are yet to begin.
-        polled: See `Consumer`.
     """
 
     durable = False
@@ -57,11 +56,10 @@ class EventStream(Consumer):
 
     def __init__(
         self, name: str, replays: dict[str, RunReplay], send: Send, pause_s: Callable[[], float],
-        *, history: History | None = None, every_run: bool = False, polled: bool = False,
+        *, history: History | None = None, every_run: bool = False,
     ) -> None:  # fmt: skip
         self.name = name
         self.runs = None if every_run else list(replays)
-        self.polled = polled
         self._replays = replays
         self._send = send
         self._pause_s = pause_s

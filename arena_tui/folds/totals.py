@@ -28,7 +28,7 @@ BIGINT_MAX = 2**63 - 1
 """Token counts saturate here: the store's columns hold no more."""
 
 
-_SUMMARY: Final = (
+SUMMARY: Final = (
     "run_id", "game", "label", "agents", "status", "outcome", "winners", "turns", "events",
     "errors", "lost", "lost_unknown", "input_tokens", "output_tokens", "cost_usd", "started_at",
     "ended_at", "duration_s", "parent_run_id", "seed", "tags", "reason",
@@ -152,7 +152,7 @@ class RunTotals(Struct, kw_only=True):
 
 def summary(totals: RunTotals, status: str | None = None) -> dict[str, object]:
     """The fields that `runs --json` and the HTTP API give of a run, with this status if any."""
-    return {name: getattr(totals, name) for name in _SUMMARY} | {"status": status or totals.status}
+    return {name: getattr(totals, name) for name in SUMMARY} | {"status": status or totals.status}
 
 
 def lost_text(lost: int, unknown: int) -> str:

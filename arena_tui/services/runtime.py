@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import threading
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -107,9 +107,15 @@ class Runtime:
             raise BrokerError("the runtime is closed: nothing more can be consumed")
         return await self._running.consume(make)
 
-    async def drop(self, consumption: Consumption[Any]) -> None:
-        """Stop a consumer and forget it; what it has in hand counts as not handled."""
-        await self._running.drop(consumption)
+    @contextlib.asynccontextmanager
+    async def consuming(self, make: Callable[[Context], C]) -> AsyncIterator[Consumption[C]]:
+        """Run a consumer as long as the context lasts; see `consume`. What it has in hand at the
+        end counts as not handled."""
+        consumption = await self.consume(make)
+        try:
+            yield consumption
+        finally:
+            await self._running.drop(consumption)
 
     def lend(self, makers: Iterable[ConsumerFactory]) -> list[Consumption[Any]]:
         """Run consumers of somebody else, all or none; from a thread other than the loop's."""

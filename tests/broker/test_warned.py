@@ -61,6 +61,10 @@ WORDS: dict[Code, tuple[dict[str, Figure], str]] = {
     "client_dropped": (
         {"seconds": 30}, "store took nothing for 30 s: it was dropped, and can reconnect",
     ),
+    "request_refused": (
+        {"peer": "::1", "why": "no valid token"},
+        "refused an HTTP request from ::1: no valid token",
+    ),
     "script_failed": ({"script": "x.py", "why": "no"}, "x.py failed: no: see the log"),
     "file_missing": ({"file": "x"}, "x does not exist yet: waiting for it"),
     "file_unreadable": (

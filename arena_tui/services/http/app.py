@@ -1,9 +1,10 @@
-"""The routes of the HTTP API. What they answer with is made elsewhere."""
+"""The routes of the HTTP API, and what is read from a request. The answers are made elsewhere."""
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -12,13 +13,16 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from arena_tui.broker.protocol import STORE, Cursor
 from arena_tui.consumers.sse import Position
 from arena_tui.errors import ArenaError, EventError, UnknownRunError, UsageError
+from arena_tui.services.http.clients import Client
+from arena_tui.services.http.lines import SEQ_MAX, Part, send_lines
+from arena_tui.services.http.openapi import describe
 from arena_tui.services.http.runs import PAGE_MAX, list_runs, one_run, whole_id
-from arena_tui.services.http.streams import Client, EventStreams
+from arena_tui.services.http.streams import EventStreams
 from arena_tui.services.runtime import Runtime
 from arena_tui.store.replay import BEGINNING
 
@@ -26,81 +30,126 @@ RUNS_MAX: Final = 50
 """Most runs of one stream, each of which is in every event id."""
 
 _PAGE: Final = 100
+_ANSWER_S: Final = 30.0
+"""A question that takes the store longer is given up."""
+
+_COMMENT: Final = b":\n\n"
 _STATUS: Final = ((UnknownRunError, 404), (UsageError, 400), (EventError, 400), (ArenaError, 503))
+
+_Endpoint = Callable[[Request], Awaitable[ASGIApp]]
 
 
 def make_app(runtime: Runtime, streams: EventStreams) -> Starlette:
     """The application that answers for this runtime."""
-
-    async def health(_: Request) -> Response:
-        stats = await runtime.broker.stats()
-        store = next((each for each in runtime.consumers() if each.name == STORE), None)
-        problems = [stats.link, None if store is None else store.last_error]
-        ready = not any(problems)
-        state = {"live": True, "ready": ready, "broker": runtime.broker.name,
-                 "problems": [each for each in problems if each]}  # fmt: skip
-        return _json(state, 200 if ready else 503)
-
-    async def runs(request: Request) -> Response:
-        limit, offset = _number(request, "limit", _PAGE), _number(request, "offset", 0)
-        text = request.query_params.get("filter", "")
-        return _json(await list_runs(runtime, text, min(limit, PAGE_MAX), offset))
-
-    async def run(request: Request) -> Response:
-        return _json(await one_run(runtime, request.path_params["run_id"]))
-
-    routes = [
-        Route("/health", health),
-        Route("/runs", runs),
-        Route("/events", _Events(runtime, streams)),
-        Route("/runs/{run_id:path}/events", _RunEvents(runtime, streams)),
-        Route("/runs/{run_id:path}", run),
-    ]
-    refusals: dict[Any, Callable[[Request, Any], Awaitable[Response]]] = {
-        HTTPException: _http_error, ArenaError: _arena_error,
+    api = _Api(runtime, streams)
+    endpoints: Mapping[str, _Endpoint] = {
+        "/health": api.health,
+        "/runs": api.runs,
+        "/events": api.events,
+        "/openapi.json": api.openapi,
+        "/runs/{run_id:path}/events": api.run_events,
+        "/runs/{run_id:path}/events.jsonl": api.run_lines,
+        "/runs/{run_id:path}": api.run,
+    }
+    refusals: Mapping[Any, Callable[[Request, Any], Awaitable[Response]]] = {
+        HTTPException: _http_error, ArenaError: _arena_error, TimeoutError: _too_slow,
     }  # fmt: skip
+    routes = [Route(path, endpoint) for path, endpoint in endpoints.items()]
     return Starlette(routes=routes, exception_handlers=refusals)
 
 
-class _RunEvents:
-    """`/runs/{id}/events`: the events of one run, as they come."""
+class _Api:
+    """One method for each path."""
 
     def __init__(self, runtime: Runtime, streams: EventStreams) -> None:
         self._runtime = runtime
         self._streams = streams
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope)
+    async def health(self, _: Request) -> ASGIApp:
+        stats = await self._runtime.broker.stats()
+        store = next((each for each in self._runtime.consumers() if each.name == STORE), None)
+        problems = [stats.link, None if store is None else store.last_error]
+        ready = not any(problems)
+        state = {"live": True, "ready": ready, "broker": self._runtime.broker.name,
+                 "problems": [each for each in problems if each]}  # fmt: skip
+        return _json(state, 200 if ready else 503)
+
+    async def runs(self, request: Request) -> ASGIApp:
+        text = request.query_params.get("filter", "")
+        limit, offset = _number(request, "limit", _PAGE), _number(request, "offset", 0)
+        async with asyncio.timeout(_ANSWER_S):
+            return _json(await list_runs(self._runtime, text, min(limit, PAGE_MAX), offset))
+
+    async def run(self, request: Request) -> ASGIApp:
+        async with asyncio.timeout(_ANSWER_S):
+            return _json(await one_run(self._runtime, request.path_params["run_id"]))
+
+    async def run_events(self, request: Request) -> ASGIApp:
         run_id = await whole_id(self._runtime, request.path_params["run_id"])
         if last_id := request.headers.get("last-event-id"):
             position = Position.of_run(run_id, last_id)
         else:
             after = max(0, _number(request, "from_seq", 1) - 1)
             position = Position({run_id: Cursor(BEGINNING.epoch, after)})
-        client = Client(scope, receive, send, time.monotonic)
-        await self._streams.of_runs(client, [run_id], position, single=True)
+        return _Listening(
+            lambda client: self._streams.of_runs(client, [run_id], position, single=True)
+        )
 
-
-class _Events:
-    """`/events?runs=a,b`: the events of several runs as they come; without `runs`, of all."""
-
-    def __init__(self, runtime: Runtime, streams: EventStreams) -> None:
-        self._runtime = runtime
-        self._streams = streams
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope)
+    async def events(self, request: Request) -> ASGIApp:
         last_id = request.headers.get("last-event-id")
         position = Position.of_runs(last_id) if last_id else None
-        client = Client(scope, receive, send, time.monotonic)
         if (wanted := request.query_params.get("runs")) is None:
-            await self._streams.of_all(client, position)
-            return
+            return _Listening(lambda client: self._streams.of_all(client, position))
         parts = list(filter(None, wanted.split(",")))
         if not 0 < len(parts) <= RUNS_MAX:
             raise UsageError(f"runs= names {len(parts)} runs: give 1 to {RUNS_MAX}, with commas")
-        run_ids = [await whole_id(self._runtime, each) for each in parts]
-        await self._streams.of_runs(client, list(dict.fromkeys(run_ids)), position or Position({}))
+        run_ids = list(dict.fromkeys([await whole_id(self._runtime, each) for each in parts]))
+        return _Listening(
+            lambda client: self._streams.of_runs(client, run_ids, position or Position({}))
+        )
+
+    async def run_lines(self, request: Request) -> ASGIApp:
+        run_id = await whole_id(self._runtime, request.path_params["run_id"])
+        part = Part(_limit(request, "from", 1), _limit(request, "to", SEQ_MAX))
+        clients = self._streams.clients
+        return _Listening(
+            lambda client: send_lines(self._runtime, clients, client, run_id, part), "jsonl", b""
+        )
+
+    async def openapi(self, _: Request) -> ASGIApp:
+        return _json(describe())
+
+
+class _Listening:
+    """An answer that is written as there is something to write.
+
+    Args:
+        answer: Answers the client; returns when that is complete.
+        kind: What it is, in the client's name.
+        idle: Sent when there was nothing else for a while.
+    """
+
+    def __init__(
+        self, answer: Callable[[Client], Awaitable[None]], kind: str = "sse", idle: bytes = _COMMENT
+    ) -> None:
+        self._answer = answer
+        self._kind = kind
+        self._idle = idle
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        client = Client(
+            scope, receive, send, kind=self._kind, idle=self._idle, clock=time.monotonic
+        )
+        await self._answer(client)
+
+
+def _limit(request: Request, name: str, default: int) -> Cursor | int:
+    """A seq, or an event id."""
+    text = request.query_params.get(name, "")
+    if "-" not in text:
+        return _number(request, name, default)
+    (cursor,) = Position.of_run("", text).cursors.values()
+    return cursor
 
 
 def _number(request: Request, name: str, default: int) -> int:
@@ -118,8 +167,12 @@ async def _arena_error(_: Request, error: ArenaError) -> Response:
 
 
 async def _http_error(request: Request, error: HTTPException) -> Response:
-    return _json({"error": f"{request.method} {request.url.path}: {error.detail}"},
-                 error.status_code)  # fmt: skip
+    why = f"{request.method} {request.url.path[:200]}: {error.detail}"
+    return _json({"error": why}, error.status_code)
+
+
+async def _too_slow(_: Request, __: TimeoutError) -> Response:
+    return _json({"error": f"no answer within {_ANSWER_S:.0f} s: narrow the filter"}, 503)
 
 
 def _json(value: object, status: int = 200) -> Response:

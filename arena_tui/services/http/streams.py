@@ -2,137 +2,41 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
-
-from starlette.types import Message, Receive, Scope
-from starlette.types import Send as AsgiSend
 
 from arena_tui.broker.protocol import Cursor, RunInfo
 from arena_tui.consumers.sse import EVERY_OTHER, EventStream, Frames, Position
 from arena_tui.errors import UnknownRunError
 from arena_tui.events import Delivery
+from arena_tui.services.http.clients import Client, Clients
 from arena_tui.services.http.runs import infos
 from arena_tui.services.runtime import Runtime
 from arena_tui.store.replay import BEGINNING, RunReplay
 
-KEEPALIVE_S: Final = 15.0
-STALLED_S: Final = 30.0
-"""A client that takes nothing for so long is dropped."""
-
 _RETRY_MS: Final = (1_000, 4_000)
 """When clients reconnect: spread, so that they do not come back all at once."""
 
-_CHUNK_BYTES: Final = 64 * 1024
-_PAUSE_PER_CLIENT_S: Final = 0.0002
-_PAUSE_MAX_S: Final = 0.1
 _HEADERS: Final = (
     (b"content-type", b"text/event-stream; charset=utf-8"),
-    (b"cache-control", b"no-store"),
     (b"x-accel-buffering", b"no"),  # nginx would hold frames back
 )
 
 
-class Client:
-    """One HTTP response, written as events come; it knows for how long it has taken nothing."""
-
-    def __init__(
-        self, scope: Scope, receive: Receive, send: AsgiSend, clock: Callable[[], float]
-    ) -> None:
-        host, port = scope.get("client") or ("unix", 0)
-        self.name = f"sse {host}:{port}"
-        self.abort: Callable[[], None] = scope["state"]["abort"]
-        self._receive = receive
-        self._send = send
-        self._clock = clock
-        self._writing = asyncio.Lock()
-        self._waiting_since: float | None = None
-        self._last = clock()
-
-    @property
-    def stalled_s(self) -> float:
-        """For how long it has taken nothing of what there is."""
-        return 0.0 if self._waiting_since is None else self._clock() - self._waiting_since
-
-    async def begin(self, retry_ms: int) -> None:
-        """Answer with a stream, and say when to come back after its end."""
-        await self.answer(200, *_HEADERS)
-        await self._write(b"retry: %d\n\n" % retry_ms)
-
-    async def answer(self, status: int, *headers: tuple[bytes, bytes]) -> None:
-        await self._send({"type": "http.response.start", "status": status, "headers": headers})
-
-    async def finish(self) -> None:
-        """Complete the response; does nothing once it has left."""
-        await self._send({"type": "http.response.body", "body": b""})
-
-    async def send_all(self, frames: Iterable[bytes]) -> None:
-        """Send these frames; returns once it takes more."""
-        chunk: list[bytes] = []
-        size = 0
-        for each in frames:
-            chunk.append(each)
-            size += len(each)
-            if size >= _CHUNK_BYTES:
-                await self._write(b"".join(chunk))
-                chunk, size = [], 0
-        if chunk:
-            await self._write(b"".join(chunk))
-
-    async def keep_alive(self) -> None:
-        """Send a comment whenever there was nothing else to send for a while."""
-        while True:
-            await asyncio.sleep(KEEPALIVE_S / 4)
-            if self._waiting_since is None and self._clock() - self._last > KEEPALIVE_S:
-                await self._write(b":\n\n")
-
-    async def left(self) -> None:
-        """Return when it has disconnected."""
-        message: Message = {"type": ""}
-        while message["type"] != "http.disconnect":
-            message = await self._receive()
-
-    async def _write(self, data: bytes) -> None:
-        async with self._writing:
-            self._waiting_since = self._clock()
-            try:
-                await self._send({"type": "http.response.body", "body": data, "more_body": True})
-            finally:
-                self._waiting_since, self._last = None, self._clock()
-
-
 class EventStreams:
-    """The open event streams of one server.
+    """Answers clients with event streams.
 
     Attributes:
-        dropped: Clients that stopped reading, since the start.
+        clients: Those of the server.
         sent: Events and gaps sent, since the start.
     """
 
-    def __init__(self, runtime: Runtime, stalled_s: float = STALLED_S) -> None:
-        self.runtime = runtime
-        self.stalled_s = stalled_s
-        self.dropped = 0
+    def __init__(self, runtime: Runtime, clients: Clients) -> None:
+        self.clients = clients
         self.sent = 0
-        self._streaming: set[asyncio.Future[None]] = set()
-
-    @property
-    def clients(self) -> int:
-        """How many are connected."""
-        return len(self._streaming)
-
-    def close(self) -> None:
-        """End all streams, as if their clients had left; they may reconnect elsewhere."""
-        for each in list(self._streaming):
-            each.cancel()
-
-    def pause_s(self) -> float:
-        """How long each client lets events gather: the more clients there are, the longer, so that
-        sending to all of them leaves time for everything else."""
-        return min(_PAUSE_MAX_S, self.clients * _PAUSE_PER_CLIENT_S)
+        self._runtime = runtime
 
     async def of_runs(
         self, client: Client, run_ids: Sequence[str], position: Position, single: bool = False
@@ -143,12 +47,12 @@ class EventStreams:
         Raises:
             UnknownRunError: One of them does not exist.
         """
-        held = await infos(self.runtime)
+        held = await infos(self._runtime)
         replays: dict[str, RunReplay] = {}
         is_over = position.ended
         for run_id in run_ids:
             cursor = position.cursors.get(run_id, BEGINNING)
-            replay = replays[run_id] = RunReplay(self.runtime.history, run_id, cursor)
+            replay = replays[run_id] = RunReplay(self._runtime.history, run_id, cursor)
             await replay.open(held.get(run_id))
             is_over = is_over and _is_over(replay, held.get(run_id))
         if is_over:
@@ -160,19 +64,22 @@ class EventStreams:
 
     async def of_all(self, client: Client, position: Position | None) -> None:
         """Answer with what is published to whatever run, after a position or from now on."""
-        replays, known_until = await _every_run(self.runtime, position)
+        replays, known_until = await _every_run(self._runtime, position)
         frames = Frames(_cursors(replays), every_run=True, known_until=known_until)
         await self._stream(client, self._follow_all(client, replays, frames))
 
     async def _stream(self, client: Client, work: Coroutine[Any, Any, None]) -> None:
-        await client.begin(random.randint(*_RETRY_MS))
-        await self._until_it_leaves(client, work)
-        await client.finish()
+        async def begin() -> None:
+            await client.send_all([b"retry: %d\n\n" % random.randint(*_RETRY_MS)])
+            await work
+
+        await client.answer(200, *_HEADERS)
+        await self.clients.serve(client, begin())
 
     async def _follow(self, client: Client, replays: dict[str, RunReplay], frames: Frames) -> None:
         """Send what is stored, then what is live, then the end."""
         while replays:
-            held = await infos(self.runtime)
+            held = await infos(self._runtime)
             for run_id, replay in list(replays.items()):
                 await self._send_stored(client, replay, held.get(run_id), frames)
                 if run_id not in held or held[run_id].epoch < replay.cursor.epoch:
@@ -184,7 +91,7 @@ class EventStreams:
     async def _follow_all(
         self, client: Client, replays: dict[str, RunReplay], frames: Frames
     ) -> None:
-        held = await infos(self.runtime)
+        held = await infos(self._runtime)
         for run_id, replay in list(replays.items()):
             await self._send_stored(client, replay, held.get(run_id), frames)
         await self._consume(client, replays, frames, every_run=True)
@@ -203,48 +110,19 @@ class EventStreams:
         """Send what the broker delivers until nothing more comes; False if it has let one of the
         runs go since."""
         stream = EventStream(
-            client.name, replays, partial(self._send, client, frames), self.pause_s,
-            history=self.runtime.history, every_run=every_run,
+            client.name, replays, partial(self._send, client, frames), self.clients.pause_s,
+            history=self._runtime.history, every_run=every_run,
         )  # fmt: skip
         try:
-            consumption = await self.runtime.consume(lambda _: stream)
+            async with self._runtime.consuming(lambda _: stream) as consumption:
+                await consumption.ended()
         except UnknownRunError:
             return False
-        try:
-            await consumption.ended()
-        finally:
-            await self.runtime.drop(consumption)
         return True
 
     async def _send(self, client: Client, frames: Frames, deliveries: Sequence[Delivery]) -> None:
         await client.send_all(frames.of(deliveries))
         self.sent += len(deliveries)
-
-    async def _until_it_leaves(self, client: Client, work: Coroutine[Any, Any, None]) -> None:
-        """Run the work; end it when the client is gone or takes nothing more."""
-        streaming = asyncio.ensure_future(work)
-        self._streaming.add(streaming)
-        others = [asyncio.ensure_future(each) for each in (client.left(), client.keep_alive())]
-        try:
-            while not any(each.done() for each in (streaming, *others)):
-                await asyncio.wait(
-                    [streaming, *others], timeout=self.stalled_s / 4,
-                    return_when=asyncio.FIRST_COMPLETED,
-                )  # fmt: skip
-                if client.stalled_s > self.stalled_s:
-                    self.dropped += 1
-                    self.runtime.broker.warnings.add(
-                        "client_dropped", None, client.name, seconds=round(self.stalled_s)
-                    )
-                    client.abort()
-                    break
-        finally:
-            for each in (streaming, *others):
-                each.cancel()
-            await asyncio.wait([streaming, *others])
-            self._streaming.discard(streaming)
-        if not streaming.cancelled():
-            streaming.result()
 
 
 def _cursors(replays: Mapping[str, RunReplay]) -> dict[str, Cursor]:

@@ -77,12 +77,12 @@ async def frames_in(response: httpx.Response) -> AsyncIterator[Frame]:
 
 @asynccontextmanager
 async def serving(
-    db: Path | str | None, broker: str = "memory:", limits: Limits = LIMITS
+    db: Path | str | None, broker: str = "memory:", limits: Limits = LIMITS, **options: Any
 ) -> AsyncIterator[Served]:
-    """A server on loopback, at any port."""
+    """A server on loopback, at any port; the options are those of `HttpServer`."""
     config = Config(broker=BrokerUrl(broker), db=None if db is None else str(db))
     runtime = Runtime(config, limits)
-    server = HttpServer(runtime, Address(port=0))
+    server = HttpServer(runtime, Address(port=0), **options)
     await runtime.open()
     try:
         await server.start()
