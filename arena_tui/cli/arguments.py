@@ -11,6 +11,7 @@ from arena_tui.errors import UsageError
 
 if TYPE_CHECKING:
     from arena_tui.broker_url import BrokerUrl
+    from arena_tui.config import Config
     from arena_tui.consumers.protocol import ConsumerFactory
 
 
@@ -53,6 +54,37 @@ def add_consumers(parser: Parser) -> None:
         metavar="FILE",
         help="append every event to this file, too, as a JSON line; goes on where it stopped",
     )
+
+
+def add_follow(parser: Parser) -> None:
+    """`--follow`, which makes the list `follow` of names; see `followable`."""
+    parser.add_argument(
+        "--follow",
+        metavar="FILE",
+        action="extend",
+        nargs="+",
+        default=[],
+        help="show and store the events in files of JSON lines, as they grow",
+    )
+
+
+def followable(name: str, config: Config) -> Path:
+    """The path of a file to follow, which need not exist yet.
+
+    Raises:
+        UsageError: The broker is not in this process, or the path is not a file.
+    """
+    if config.broker.kind != "memory":
+        raise UsageError(
+            "--follow reads into a broker of this process only: "
+            f"use arena-tui publish {name} --broker {config.broker}"
+        )
+    if name == "-":
+        raise UsageError("--follow takes files: write to one, or pipe into arena-tui publish")
+    path = Path(name).expanduser()
+    if path.is_dir():
+        raise UsageError(f"{name} is a folder: give a file of JSON lines")
+    return path
 
 
 def _recording(file: str) -> ConsumerFactory:

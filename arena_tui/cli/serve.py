@@ -4,53 +4,76 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import secrets
+import socket
+from collections.abc import Sequence
+from pathlib import Path
 
-from arena_tui.cli.arguments import Parser, add_consumers
+from arena_tui.cli.arguments import Parser, add_consumers, add_follow, add_no_store, followable
+from arena_tui.cli.listening import add_names, listening_at
 from arena_tui.cli.output import Console, begin_log
-from arena_tui.config import load_config
-from arena_tui.errors import MissingExtraError
+from arena_tui.config import Config, load_config
+from arena_tui.consumers.protocol import ConsumerFactory
+from arena_tui.errors import StoreError
 from arena_tui.services.ending import ending_event
+from arena_tui.services.http.address import HOST, PORT, Address, Listening
 from arena_tui.services.runtime import Runtime
 
 
 def add_arguments(parser: Parser) -> None:
     parser.set_defaults(function=serve)
-    parser.add_argument("--host", help="address to listen on (127.0.0.1)")
-    parser.add_argument("--port", type=int, help="port to listen on (8737); 0: any that is free")
+    parser.add_argument(
+        "--host",
+        default=HOST,
+        help=f"address to listen on ({HOST}); one that other machines reach needs a token, "
+        "which ARENA_TOKEN names, else one is made up",
+    )
+    parser.add_argument(
+        "--port", default=str(PORT), help=f"port to listen on ({PORT}); 0: any that is free"
+    )
+    add_names(parser)
+    add_no_store(parser, "keep nothing: answer with what the broker holds")
+    add_follow(parser)
     add_consumers(parser)
 
 
 def serve(arguments: argparse.Namespace) -> int:
     """Serve until SIGINT, SIGTERM or SIGHUP."""
-    try:
-        from arena_tui.services.http.address import HOST, PORT, Address
-        from arena_tui.services.http.server import HttpServer
-    except ModuleNotFoundError as error:
-        raise MissingExtraError(
-            f"the HTTP API needs {error.name}: pip install 'arena-tui[serve]'"
-        ) from None
-    config = load_config(arguments.broker, arguments.db)
+    address = Address.of(arguments.host, arguments.port)
+    listening = listening_at(address, arguments.names)
+    made_up = None
+    if listening.token is None and not address.is_loopback:
+        made_up = secrets.token_urlsafe(24)
+        listening = listening._replace(token=made_up)
+    config = load_config(arguments.broker, arguments.db, arguments.store)
+    files = [followable(name, config) for name in arguments.follow]
     begin_log(arguments.debug)
-    port = PORT if arguments.port is None else arguments.port
-    address = Address(arguments.host or HOST, port)
-
-    async def until_stopped() -> None:
-        stopped = ending_event()
-        with Console() as console:
-            runtime = Runtime(config, consumers=arguments.consumers)
-            server = HttpServer(runtime, address)
-            try:
-                await runtime.open()
-                await server.start()
-                console.say(
-                    f"serving {runtime.broker.name} and {config.db} at {server.address.url}"
-                )
-                await stopped.wait()
-            finally:
-                await server.aclose()
-                unsaved = await runtime.aclose()
-            if unsaved:
-                console.say(unsaved)
-
-    asyncio.run(until_stopped())
+    asyncio.run(_serve(config, listening, files, arguments.consumers, made_up))
     return 0
+
+
+async def _serve(
+    config: Config, listening: Listening, files: Sequence[Path],
+    consumers: Sequence[ConsumerFactory], made_up: str | None,
+) -> None:  # fmt: skip
+    from arena_tui.services.http.server import HttpServer
+
+    stopped = ending_event()
+    with Console() as console:
+        runtime = Runtime(config, consumers=consumers)
+        server = HttpServer(runtime, listening)
+        try:
+            await runtime.open()
+            runtime.follow(files)
+            await server.start()
+            stored = f"{config.db} and " if config.db else ""
+            console.say(f"{stored}{runtime.broker.name} at {server.address.url}")
+            if made_up is not None:
+                where = server.address._replace(host=socket.gethostname())
+                console.say(f"open {where.url}/?token={made_up} (ARENA_TOKEN sets another token)")
+            await stopped.wait()
+        finally:
+            await server.aclose()
+            unsaved = await runtime.aclose()
+    if unsaved:
+        raise StoreError(unsaved)

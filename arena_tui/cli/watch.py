@@ -9,28 +9,24 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from arena_tui.cli.arguments import Parser, add_consumers, add_no_store
+from arena_tui.cli.arguments import Parser, add_consumers, add_follow, add_no_store, followable
 from arena_tui.cli.last_resort import LastResort
+from arena_tui.cli.listening import add_names, listening_at
 from arena_tui.cli.output import begin_log, tell
 from arena_tui.cli.terminal import Output, text_output
-from arena_tui.config import Config, load_config
+from arena_tui.config import load_config
 from arena_tui.errors import UsageError
 from arena_tui.services.games import Playable, parse_playable
+from arena_tui.services.http.address import Address
 
 
 def add_arguments(parser: Parser) -> None:
     parser.set_defaults(function=watch)
-    for name, metavar, text in (
-        ("--play", "SPEC", 'start these: "connect_four mcts:200 random games=4", or agent.py'),
-        (
-            "--follow",
-            "FILE",
-            "show and store the events in files of JSON lines, as they grow",
-        ),
-    ):
-        parser.add_argument(
-            name, metavar=metavar, action="extend", nargs="+", default=[], help=text
-        )
+    parser.add_argument(
+        "--play", metavar="SPEC", action="extend", nargs="+", default=[],
+        help='start these: "connect_four mcts:200 random games=4", or agent.py',
+    )  # fmt: skip
+    add_follow(parser)
     add_consumers(parser)
     add_looks(parser)
 
@@ -38,6 +34,11 @@ def add_arguments(parser: Parser) -> None:
 def add_looks(parser: Parser) -> None:
     """The arguments of every dashboard."""
     add_no_store(parser, "live only: keep nothing, open no store")
+    parser.add_argument(
+        "--serve", nargs="?", const="", metavar="HOST:PORT",
+        help="also answer over HTTP, as arena-tui serve does (127.0.0.1:8737)",
+    )  # fmt: skip
+    add_names(parser)
     parser.add_argument("--theme", help="arena-dark, arena-light, or a theme of Textual's")
 
 
@@ -50,7 +51,11 @@ def show(
 ) -> int:
     """Show the dashboard with these games, until the user quits."""
     config = load_config(arguments.broker, arguments.db, arguments.store, arguments.theme)
-    files = [_followable(name, config) for name in arguments.follow]
+    files = [followable(name, config) for name in arguments.follow]
+    listening = None
+    if arguments.serve is not None:
+        listening = listening_at(Address.parse(arguments.serve), arguments.names)
+        listening.check()
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError("the dashboard needs a terminal: use arena-tui play to play without one")
     log = begin_log(arguments.debug)
@@ -61,7 +66,9 @@ def show(
 
     last_resort = LastResort(os.ttyname(sys.stdout.fileno()), os.dup(sys.stderr.fileno()))
     with _own_terminal(log.path) as output:
-        session = Session(config, playables, continuous, files, arguments.consumers, log.problem)
+        session = Session(
+            config, playables, continuous, files, arguments.consumers, log.problem, listening
+        )
         last_resort.unsaved = session.unsaved
         app = ArenaApp(session, on_signal=output.leave, on_leaving=last_resort.begin)
         code = app.run()
@@ -73,25 +80,6 @@ def show(
         tell(f"arena-tui: an internal error, {where}: what was played is stored")
     last_resort.done(code)
     return code
-
-
-def _followable(name: str, config: Config) -> Path:
-    """The path of a file to follow, which need not exist yet.
-
-    Raises:
-        UsageError: The broker is not in this process, or the path is not a file.
-    """
-    if config.broker.kind != "memory":
-        raise UsageError(
-            "--follow reads into a broker of this process only: "
-            f"use arena-tui publish {name} --broker {config.broker}"
-        )
-    if name == "-":
-        raise UsageError("--follow takes files: write to one, or pipe into arena-tui publish")
-    path = Path(name).expanduser()
-    if path.is_dir():
-        raise UsageError(f"{name} is a folder: give a file of JSON lines")
-    return path
 
 
 @contextmanager

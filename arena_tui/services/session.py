@@ -14,10 +14,12 @@ from arena_tui.consumers.feed import Feed, Frame
 from arena_tui.consumers.protocol import ConsumerFactory
 from arena_tui.services.connect import PROCESS
 from arena_tui.services.games import Games, Playable
+from arena_tui.services.http.address import Listening
 from arena_tui.services.runtime import Runtime
 from arena_tui.store.place import may_only_be_read
 
 if TYPE_CHECKING:
+    from arena_tui.services.http.server import HttpServer
     from arena_tui.services.playback.player import Player
     from arena_tui.store.history import History
 
@@ -35,6 +37,7 @@ class Session:
         follow: JSON Lines files to show as they grow.
         consumers: Make what else consumes the events, a recorder say.
         no_log: Why nothing is logged, and what to do; None if all is well.
+        listening: How to answer over HTTP as well; None: not at all.
 
     Attributes:
         runtime, feed: Set by `begin`.
@@ -47,7 +50,7 @@ class Session:
     def __init__(
         self, config: Config, playables: Sequence[Playable] = (), continuous: bool = False,
         follow: Sequence[Path] = (), consumers: Sequence[ConsumerFactory] = (),
-        no_log: str | None = None,
+        no_log: str | None = None, listening: Listening | None = None,
     ) -> None:  # fmt: skip
         self.config = config
         self.frame = Frame()
@@ -56,12 +59,19 @@ class Session:
         self._follow = follow
         self._consumers = consumers
         self._no_log = no_log
+        self._listening = listening
+        self._server: HttpServer | None = None
         self._noticed = 0  # the number of the newest warning
         self._noticed_at = 0.0
 
     @property
     def broker_name(self) -> str:
         return self.runtime.broker.name
+
+    @property
+    def url(self) -> str | None:
+        """Where it answers over HTTP; None where it does not."""
+        return None if self._server is None else self._server.address.url
 
     @property
     def history(self) -> History | None:
@@ -104,8 +114,14 @@ class Session:
         return path if path and nothing_to_store and may_only_be_read(path) else None
 
     async def open(self) -> None:
-        """Reach the broker, open the store, start following and playing; raises ArenaError."""
+        """Reach the broker, open the store, start serving, following and playing; raises
+        ArenaError."""
         await self.runtime.open()
+        if self._listening is not None:
+            from arena_tui.services.http.server import HttpServer
+
+            self._server = HttpServer(self.runtime, self._listening)
+            await self._server.start()
         self.runtime.follow(self._follow)
         for playable in self._playables:
             await self.games.start_in_thread(playable, self._continuous)
@@ -148,4 +164,6 @@ class Session:
         if not hasattr(self, "runtime"):
             return None
         PROCESS.withdraw(self.runtime)
+        if self._server is not None:
+            await self._server.aclose()
         return await self.runtime.aclose(within_s)

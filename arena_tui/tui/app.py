@@ -120,6 +120,8 @@ class ArenaApp(App[int]):
             await self.session.open()
         except ArenaError as error:
             self.exit(error.exit_code, message=str(error))
+        if self.session.url is not None:
+            self.notify(f"also at {self.session.url}")
 
     def open_run(self, run_id: str) -> None:
         from arena_tui.tui.screens.run import RunScreen

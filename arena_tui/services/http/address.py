@@ -1,4 +1,4 @@
-"""Where the HTTP API listens."""
+"""Where the HTTP API listens, and for whom. Needs none of its libraries."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from arena_tui.errors import ListenError, UsageError
 
 HOST: Final = "127.0.0.1"
 PORT: Final = 8737
+_TOKEN_MIN: Final = 16
 _BACKLOG: Final = 512
 _SEND_BUFFER_BYTES: Final = 128 * 1024
 """Kept small, since it is what a client that stops reading costs besides its cursor."""
@@ -33,6 +34,11 @@ class Address(NamedTuple):
         if port and not (port.isascii() and port.isdigit() and int(port) < 2**16):
             raise UsageError(f"{text[:60]!r} is no address: give HOST:PORT, 127.0.0.1:{PORT} say")
         return cls(host or HOST, int(port) if port else PORT)
+
+    @classmethod
+    def of(cls, host: str, port: str) -> Address:
+        """Host and port as a command has them; raises UsageError."""
+        return cls.parse(f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
 
     @property
     def is_loopback(self) -> bool:
@@ -75,3 +81,26 @@ class Address(NamedTuple):
         return ListenError(
             f"cannot listen on {self.host}:{self.port}: {error.strerror}: give another address"
         )
+
+
+class Listening(NamedTuple):
+    """How a server listens.
+
+    Attributes:
+        token: What requests must prove to know; needed unless the address is on loopback.
+        names: Names it may be called by besides this machine's.
+    """
+
+    address: Address = Address()
+    token: str | None = None
+    names: frozenset[str] = frozenset()
+
+    def check(self) -> None:
+        """Raise UsageError where a token is needed and there is none, or it can be guessed."""
+        if self.token is None and not self.address.is_loopback:
+            raise UsageError(
+                f"{self.address.host} can be reached from other machines: "
+                "set ARENA_TOKEN to a secret"
+            )
+        if self.token is not None and (len(self.token) < _TOKEN_MIN or not self.token.isascii()):
+            raise UsageError(f"ARENA_TOKEN is too short: give {_TOKEN_MIN} letters or more")

@@ -22,13 +22,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from arena_tui.broker.recent import Recent
 from arena_tui.broker.warnings import Warnings
-from arena_tui.errors import UsageError
-from arena_tui.services.http.address import Address
+from arena_tui.services.http.address import Listening
 
 Refusal: TypeAlias = Literal["host", "origin", "token", "malformed", "connections", "slow"]
 
 COOKIE: Final = "arena_tui"
-_TOKEN_CHARS_MIN: Final = 16
 _COOKIE_S: Final = 30 * 24 * 3600
 _PEERS_KEPT: Final = 1_000
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -65,24 +63,10 @@ class Refusals:
 
 
 class Access:
-    """Who may ask.
+    """Who may ask."""
 
-    Args:
-        address: Where the server listens; only on loopback no token is needed.
-        token: What every request must prove to know, if any.
-        names: Names of this machine besides its own, a reverse proxy's say.
-
-    Raises:
-        UsageError: A token is needed and there is none, or it can be guessed.
-    """
-
-    def __init__(self, address: Address, token: str | None, names: frozenset[str]) -> None:
-        if token is None and not address.is_loopback:
-            raise UsageError(
-                f"{address.host} can be reached from other machines: set ARENA_TOKEN to a secret"
-            )
-        if token is not None and (len(token) < _TOKEN_CHARS_MIN or not token.isascii()):
-            raise UsageError(f"ARENA_TOKEN is too short: give {_TOKEN_CHARS_MIN} letters or more")
+    def __init__(self, listening: Listening) -> None:
+        address, token, names = listening
         self._token = token
         self._names = _LOOPBACK | names | {address.host.lower()}
         if not address.is_loopback:

@@ -15,7 +15,7 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
-from arena_tui.services.http.address import Address
+from arena_tui.services.http.address import Listening
 from arena_tui.services.http.app import make_app
 from arena_tui.services.http.clients import STALLED_S, Clients
 from arena_tui.services.http.guard import Access, Guard, Refusals
@@ -40,8 +40,6 @@ class HttpServer:
     """One listening server; `start` it once the runtime is open, `aclose` it before that is.
 
     Args:
-        token: What requests must prove to know; needed unless the address is on loopback.
-        names: Names it may be called by besides this machine's.
         stalled_s: A client that takes nothing for so long is dropped.
         head_s: See `HEAD_S`.
 
@@ -55,16 +53,16 @@ class HttpServer:
     """
 
     def __init__(
-        self, runtime: Runtime, address: Address, token: str | None = None,
-        names: frozenset[str] = frozenset(), *, stalled_s: float = STALLED_S,
+        self, runtime: Runtime, listening: Listening, *, stalled_s: float = STALLED_S,
         head_s: float = HEAD_S,
     ) -> None:  # fmt: skip
-        self.address = address
+        listening.check()
+        self.address = listening.address
         self.refusals = Refusals(runtime.broker.warnings)
         self.clients = Clients(runtime.broker.warnings, stalled_s)
         self.streams = EventStreams(runtime, self.clients)
         app = make_app(runtime, self.streams)
-        self._app = Guard(app, Access(address, token, names), self.refusals)
+        self._app = Guard(app, Access(listening), self.refusals)
         self._head_s = head_s
         self._state = ServerState()
         self._server: asyncio.Server | None = None

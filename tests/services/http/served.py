@@ -14,7 +14,7 @@ import httpx
 from arena_tui.broker.protocol import Limits
 from arena_tui.broker_url import BrokerUrl
 from arena_tui.config import Config
-from arena_tui.services.http.address import Address
+from arena_tui.services.http.address import Address, Listening
 from arena_tui.services.http.server import HttpServer
 from arena_tui.services.runtime import Runtime
 
@@ -77,12 +77,16 @@ async def frames_in(response: httpx.Response) -> AsyncIterator[Frame]:
 
 @asynccontextmanager
 async def serving(
-    db: Path | str | None, broker: str = "memory:", limits: Limits = LIMITS, **options: Any
+    db: Path | str | None,
+    broker: str = "memory:",
+    limits: Limits = LIMITS,
+    token: str | None = None,
+    **options: Any,
 ) -> AsyncIterator[Served]:
     """A server on loopback, at any port; the options are those of `HttpServer`."""
     config = Config(broker=BrokerUrl(broker), db=None if db is None else str(db))
     runtime = Runtime(config, limits)
-    server = HttpServer(runtime, Address(port=0), **options)
+    server = HttpServer(runtime, Listening(Address(port=0), token), **options)
     await runtime.open()
     try:
         await server.start()

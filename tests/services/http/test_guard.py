@@ -11,8 +11,7 @@ import pytest
 
 from arena_tui.errors import ArenaError, UsageError
 from arena_tui.services.http import server as server_module
-from arena_tui.services.http.address import Address
-from arena_tui.services.http.guard import Access
+from arena_tui.services.http.address import Address, Listening
 from tests.services.http.served import Served, serving
 from tests.waiting import pause, until
 
@@ -144,13 +143,13 @@ async def test_the_token_is_in_no_log(private: Served, caplog: pytest.LogCapture
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "arena.example"])
 def test_beyond_loopback_a_token_is_needed(host: str) -> None:
     with pytest.raises(UsageError, match="ARENA_TOKEN"):
-        Access(Address(host), None, frozenset())
+        Listening(Address(host)).check()
 
 
 @pytest.mark.parametrize("token", ["", "short", "schlüssel-schlüssel"])
 def test_a_token_that_can_be_guessed_is_refused(token: str) -> None:
     with pytest.raises(UsageError, match="ARENA_TOKEN"):
-        Access(Address(), token, frozenset())
+        Listening(token=token).check()
 
 
 async def test_a_header_of_ten_megabytes_is_refused(served: Served) -> None:
