@@ -11,7 +11,7 @@ import msgspec
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -21,6 +21,7 @@ from arena_tui.errors import ArenaError, EventError, UnknownRunError, UsageError
 from arena_tui.services.http.clients import Client
 from arena_tui.services.http.lines import SEQ_MAX, Part, send_lines
 from arena_tui.services.http.openapi import describe
+from arena_tui.services.http.page import page
 from arena_tui.services.http.runs import PAGE_MAX, list_runs, one_run, whole_id
 from arena_tui.services.http.streams import EventStreams
 from arena_tui.services.runtime import Runtime
@@ -43,6 +44,7 @@ def make_app(runtime: Runtime, streams: EventStreams) -> Starlette:
     """The application that answers for this runtime."""
     api = _Api(runtime, streams)
     endpoints: Mapping[str, _Endpoint] = {
+        "/": api.page,
         "/health": api.health,
         "/runs": api.runs,
         "/events": api.events,
@@ -64,6 +66,10 @@ class _Api:
     def __init__(self, runtime: Runtime, streams: EventStreams) -> None:
         self._runtime = runtime
         self._streams = streams
+
+    async def page(self, _: Request) -> ASGIApp:
+        html, policy = page()
+        return HTMLResponse(html, headers={"content-security-policy": policy})
 
     async def health(self, _: Request) -> ASGIApp:
         stats = await self._runtime.broker.stats()

@@ -54,6 +54,11 @@ def _get(summary: str, parameters: list[_Node], **answers: _Node) -> _Node:
 def describe() -> _Node:
     """The whole description, as JSON has it."""
     paths = {
+        "/": _get(
+            "A page that shows the runs live, and one run with its board, turns and scrubber",
+            [],
+            _200=_answer("The page.", "text/html", {"type": "string"}),
+        ),
         "/health": _get(
             "Whether it lives, and whether broker and store work",
             [],
