@@ -33,11 +33,11 @@ class Run {
 
   turnOf(line, index) {
     const newest = this.turns[this.turns.length - 1];
-    const begins = line.kind === "gap" || !newest || newest.gap ||
-      (line.turn != null && line.turn !== newest.number) || line.kind === "run_end";
+    const begins = ["gap", "run_end"].includes(line.kind) || !newest || newest.gap ||
+      (line.turn != null && line.turn !== newest.number);
     if (begins) {
       this.turns.push({
-        number: line.turn ?? null, first: index, last: index, gap: line.kind === "gap" ? line : null,
+        number: line.kind === "run_end" ? null : line.turn ?? null, first: index, last: index, gap: line.kind === "gap" ? line : null,
         agent: null, did: "", said: "", seconds: null, tokens: 0, errors: 0, refused: false,
       });
     }
@@ -56,6 +56,7 @@ class Run {
       if (line.latency_s != null) turn.seconds = (turn.seconds ?? 0) + line.latency_s;
     }
     if (line.kind === "error") turn.errors += 1;
+    if (line.kind === "run_start") turn.did = "start";
     if (line.kind === "run_end") turn.did = outcome(line, this.meta);
     return this.turns.length - 1;
   }

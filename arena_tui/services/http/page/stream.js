@@ -1,5 +1,8 @@
 "use strict";
 
+const SILENT_MS = 45000; // the server says something every 15 s: after so long it is out of reach
+const RETRY_MAX_MS = 10000;
+
 /** Follow an event stream across every interruption: each event once, in order.
  *
  * `on.event(line)` gets each event or gap; `on.state(state, why)` is told "live", "away" or "over".
@@ -11,9 +14,15 @@ async function follow(path, on, signal) {
   let attempt = 0;
   while (!signal.aborted) {
     let why = "the connection ended";
+    const connection = new AbortController();
+    const cut = () => connection.abort();
+    // What a frozen tab was sent may never arrive; a network that is back is worth a try at once.
+    const news = new Map([[signal, "abort"], [document, "resume"], [window, "online"]]);
+    news.forEach((name, target) => target.addEventListener(name, cut));
     try {
       const headers = lastId ? { "Last-Event-ID": lastId } : {};
-      const response = await fetch(path, { headers, signal, cache: "no-store" });
+      const options = { headers, signal: connection.signal, cache: "no-store" };
+      const response = await fetch(path, options);
       if (response.status === 204) return on.state("over");
       if (!response.ok) {
         const refused = new Error((await response.json()).error);
@@ -22,7 +31,7 @@ async function follow(path, on, signal) {
       }
       attempt = 0;
       on.state("live");
-      for await (const frame of frames(response.body)) {
+      for await (const frame of frames(response.body, connection)) {
         if (frame.retry) retry = frame.retry;
         if (frame.event === "end") return on.state("over");
         if (frame.data) on.event(JSON.parse(frame.data));
@@ -32,19 +41,24 @@ async function follow(path, on, signal) {
       if (signal.aborted) return;
       if (error.final) throw error;
       why = error.message;
+    } finally {
+      connection.abort();
+      news.forEach((name, target) => target.removeEventListener(name, cut));
     }
     on.state("away", why);
-    await pause(Math.min(15000, retry * 2 ** attempt) * (0.75 + Math.random() / 2), signal);
+    const longest = Math.min(RETRY_MAX_MS, retry * 1.5 ** attempt);
+    await pause(longest * (0.75 + Math.random() / 4), news);
     attempt += 1;
   }
 }
 
 /** The frames of a body, as the HTML standard has them; one that is cut off is none. */
-async function* frames(body) {
+async function* frames(body, connection) {
   const reader = body.pipeThrough(new TextDecoderStream()).getReader();
   let text = "";
   for (;;) {
-    const { value, done } = await reader.read();
+    const watch = setTimeout(() => connection.abort(), SILENT_MS);
+    const { value, done } = await reader.read().finally(() => clearTimeout(watch));
     if (done) return;
     text += value;
     let at;
@@ -61,9 +75,15 @@ async function* frames(body) {
   }
 }
 
-function pause(ms, signal) {
+/** Wait so long, or until one of the events comes. */
+function pause(ms, events) {
   return new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms);
-    signal.addEventListener("abort", () => { clearTimeout(timer); resolve(); }, { once: true });
+    const timer = setTimeout(done, ms);
+    function done() {
+      clearTimeout(timer);
+      events.forEach((name, target) => target.removeEventListener(name, done));
+      resolve();
+    }
+    events.forEach((name, target) => target.addEventListener(name, done));
   });
 }

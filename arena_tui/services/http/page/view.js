@@ -2,6 +2,7 @@ const $ = (id) => document.getElementById(id);
 const PAGE = 60;
 const MOST_EVENTS = 20000; // of a run; earlier ones are for a download
 const FRAME_MS = 100;
+const LOAD_MS = 500;
 
 /** Text of events goes into the page through here only: as text, never as markup. */
 function make(tag, className, text) {
@@ -20,12 +21,21 @@ function show(state, why) {
 
 /* The list of runs. */
 
-const list = { runs: new Map(), dirty: false };
+const list = { runs: new Map(), dirty: false, waiting: null };
 
 async function showList(signal) {
   $("where").textContent = "";
   await loadList(signal);
-  await follow("/events", { event: (line) => heard(line), state: show }, signal);
+  const state = (name, why) => {
+    show(name, why);
+    if (name === "live") loadListSoon(); // what ended meanwhile, or is not stored yet
+  };
+  await follow("/events", { event: heard, state }, signal);
+}
+
+function loadListSoon() {
+  clearTimeout(list.waiting);
+  list.waiting = setTimeout(() => loadList(shown.signal).catch(() => {}), LOAD_MS);
 }
 
 async function loadList(signal) {
@@ -43,7 +53,7 @@ async function loadList(signal) {
 
 function heard(line) {
   const run = list.runs.get(line.run_id) ?? (line.kind === "run_start" ? begun(line) : null);
-  if (!run) return;
+  if (!run) return void (line.kind === "run_end" && loadListSoon());
   if (line.turn != null) run.turns = Math.max(run.turns ?? 0, line.turn);
   if (line.kind === "action") run.last = `${nameOf(line.agent_id, run)}  ${plain(line.action)}`;
   if (line.kind === "error") { run.errors += 1; run.last = line.message ?? "error"; }
@@ -218,7 +228,7 @@ function drawDetail(here) {
   const turn = here && run.turns[here.turn];
   const whose = turn && turn.agent ? ` · ${nameOf(turn.agent, run.meta)}` : "";
   $("detail-title").textContent =
-    !turn ? "" : turn.number == null ? "before the first turn" : `turn ${turn.number}${whose}`;
+    !turn ? "" : turn.number == null ? turn.did : `turn ${turn.number}${whose}`;
   const blocks = [];
   const block = (title, text, className) => {
     if (text) blocks.push(make("h3", "", title), make("p", className ?? "", text));
@@ -329,10 +339,7 @@ document.addEventListener("keydown", (event) => {
   }
 });
 $("filter-form").addEventListener("submit", (event) => event.preventDefault());
-$("filter").addEventListener("input", () => {
-  clearTimeout(list.waiting);
-  list.waiting = setTimeout(() => loadList(shown.signal).catch(() => {}), 250);
-});
+$("filter").addEventListener("input", loadListSoon);
 addEventListener("resize", redraw);
 
 /* Which of the two is shown. */
