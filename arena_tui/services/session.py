@@ -108,7 +108,7 @@ class Session:
         await self.runtime.open()
         self.runtime.follow(self._follow)
         for playable in self._playables:
-            await self.games.start_in_thread(playable, self._continuous)
+            await self.games.start(playable, self._continuous)
 
     def clear(self) -> None:
         """Show no longer the runs that have ended, or of which nothing more comes."""

@@ -27,6 +27,9 @@ _SORTED_BY: Final = {
     "duration_s": "epoch(last_at - started_at)",
     "lost": "greatest(lost, if(lost_unknown > 0, 1, 0))",
 }
+_ALL: Final = 2**31
+"""More runs than any store has."""
+
 _START = Cursor(0, 0)
 """Before the first event of any run."""
 
@@ -71,6 +74,10 @@ class History:
     async def run(self, run_id: str) -> RunTotals:
         """One run, by its id or an unambiguous prefix or suffix of it; raises UnknownRunError."""
         return await self._database.read(partial(read_run, run_id=run_id))
+
+    async def tournament(self, entry: str) -> list[RunTotals]:
+        """The runs of all tournaments of that entry, oldest first; see `TournamentSpec.entry`."""
+        return await self._database.read(partial(read_tournament, entry=entry))
 
     async def window(self, run_id: str, from_seq: int, to_seq: int, epoch: int) -> list[Delivery]:
         """Events and gaps of one epoch with `from_seq <= seq <= to_seq`, at most `WINDOW` seqs,
@@ -184,6 +191,12 @@ def read_run(connection: Connection, run_id: str) -> RunTotals:
     if found:
         raise UnknownRunError(f"several runs match {run_id!r}: give more of the id")
     raise UnknownRunError(f"the store has no run {run_id!r}: see arena-tui runs")
+
+
+def read_tournament(connection: Connection, entry: str) -> list[RunTotals]:
+    """See `History.tournament`."""
+    where = "(config->>'$.tournament.entry') = ?"
+    return read_runs(connection, where, [entry], sort="run_id", descending=False, limit=_ALL)
 
 
 def _order(sort: SortKey, descending: bool) -> str:

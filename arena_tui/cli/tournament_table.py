@@ -1,0 +1,76 @@
+"""Prints how a tournament stands: as text, Markdown or JSON. Computes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, TypeAlias
+
+from msgspec.structs import asdict
+
+from arena_tui.cli.output import counted, harmless, say, say_json, say_table
+from arena_tui.folds.standings import Game, Standing, Standings
+
+Format: TypeAlias = Literal["text", "json", "markdown"]
+
+_HEADER = ("", "agent", "games", "W–D–L", "score", "crashed", "stopped")
+
+
+def say_standings(
+    title: str, scheduled: int, table: Standings, games: Sequence[Game], style: Format,
+    facts: dict[str, object],
+) -> None:  # fmt: skip
+    """Print it.
+
+    Args:
+        title: What tournament it is, in a line.
+        scheduled: How many games its schedule has.
+        games: Those that the table is of.
+        facts: Fields of the last line of JSON, before the sums.
+    """
+    if style == "json":
+        for game in games:
+            say_json({"type": "game", **asdict(game)})
+        for row in table.rows:
+            say_json({"type": "standing", **_json_row(row)})
+        sums = {"scheduled": scheduled, "over": table.games, "finished": table.finished,
+                "crashed": table.crashed, "stopped": table.stopped, "cost_usd": table.cost_usd,
+                "play_s": table.play_s}  # fmt: skip
+        say_json({"type": "tournament", **facts, **sums})
+        return
+    write = _say_markdown if style == "markdown" else say_table
+    say(f"## {title}" if style == "markdown" else title)
+    say()
+    write(_HEADER, [_cells(row) for row in table.rows])
+    say()
+    names = [row.agent for row in table.rows]
+    write(["", *names], [_cross(row, names) for row in table.rows])
+    say()
+    say(_sums(table, scheduled))
+
+
+def _json_row(row: Standing) -> dict[str, object]:
+    record = {**asdict(row.record), "score": row.record.score}
+    return {name: value for name, value in asdict(row).items() if name != "record"} | record
+
+
+def _cells(row: Standing) -> list[str]:
+    record = row.record
+    return [str(row.place), row.agent, f"{row.games:,}", str(record),
+            f"{record.score:g}/{record.met}", str(row.crashed), str(row.stopped)]  # fmt: skip
+
+
+def _cross(row: Standing, names: Sequence[str]) -> list[str]:
+    cells = ["" if name == row.agent else str(row.against[name]) for name in names]
+    return [row.agent, *cells]
+
+
+def _sums(table: Standings, scheduled: int) -> str:
+    cost = "cost unknown" if table.cost_usd is None else f"${table.cost_usd:.3f}"
+    ended = f"{table.finished:,} finished, {table.crashed:,} crashed, {table.stopped:,} stopped"
+    of = f"{table.games:,} of {counted(scheduled, 'game')}"
+    return f"{of}: {ended}; {table.play_s:,.1f} s of play, {cost}"
+
+
+def _say_markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    for cells in (header, ["---"] * len(header), *rows):
+        say("| " + " | ".join(harmless(cell).replace("|", "\\|") for cell in cells) + " |")
