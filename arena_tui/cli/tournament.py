@@ -172,7 +172,7 @@ def _report(spec: TournamentSpec, played: Played, style: Format) -> int:
     begun = played.begun
     games, scheduled = begun.games, len(begun.meetings)
     facts = {"id": begun.id, "seed": begun.seed, "games": spec.games, "agents": spec.agents,
-             "rounds": spec.rounds, "settled": played.settled}  # fmt: skip
+             "rounds": spec.rounds}  # fmt: skip
     title = (
         f"{', '.join(spec.games)}: {len(spec.agents)} agents, {counted(spec.rounds, 'round')}, "
         f"seed {begun.seed}"

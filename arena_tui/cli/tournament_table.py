@@ -12,7 +12,7 @@ from arena_tui.folds.standings import Game, Standing, Standings
 
 Format: TypeAlias = Literal["text", "json", "markdown"]
 
-_HEADER = ("", "agent", "games", "W–D–L", "score", "crashed", "stopped")
+_HEADER = ("", "agent", "games", "W–D–L", "score", "rating", "95 %", "crashed", "stopped")
 
 
 def say_standings(
@@ -34,7 +34,8 @@ def say_standings(
             say_json({"type": "standing", **_json_row(row)})
         sums = {"scheduled": scheduled, "over": table.games, "finished": table.finished,
                 "crashed": table.crashed, "stopped": table.stopped, "cost_usd": table.cost_usd,
-                "play_s": table.play_s}  # fmt: skip
+                "play_s": table.play_s, "settled": table.settled,
+                "unsettled": table.unsettled}  # fmt: skip
         say_json({"type": "tournament", **facts, **sums})
         return
     write = _say_markdown if style == "markdown" else say_table
@@ -46,6 +47,9 @@ def say_standings(
     write(["", *names], [_cross(row, names) for row in table.rows])
     say()
     say(_sums(table, scheduled))
+    for pair in table.unsettled:
+        more = "" if not pair.more_games else f"; about {counted(pair.more_games, 'more game')}"
+        say(f"not settled yet: {pair.better} or {pair.worse}{more}")
 
 
 def _json_row(row: Standing) -> dict[str, object]:
@@ -56,7 +60,16 @@ def _json_row(row: Standing) -> dict[str, object]:
 def _cells(row: Standing) -> list[str]:
     record = row.record
     return [str(row.place), row.agent, f"{row.games:,}", str(record),
-            f"{record.score:g}/{record.met}", str(row.crashed), str(row.stopped)]  # fmt: skip
+            f"{record.score:g}/{record.met}", _number(row.rating), _interval(row),
+            str(row.crashed), str(row.stopped)]  # fmt: skip
+
+
+def _number(points: float | None) -> str:
+    return "–" if points is None else f"{points:.0f}"
+
+
+def _interval(row: Standing) -> str:
+    return "–" if row.rating is None else f"{_number(row.low)} to {_number(row.high)}"
 
 
 def _cross(row: Standing, names: Sequence[str]) -> list[str]:

@@ -19,7 +19,7 @@ from msgspec import Struct
 from arena_tui.broker.protocol import STORE, BrokerProtocol
 from arena_tui.errors import StoreError
 from arena_tui.events import new_run_id
-from arena_tui.folds.standings import Game
+from arena_tui.folds.standings import Game, is_settled
 from arena_tui.folds.totals import RunTotals
 from arena_tui.games.play import GameResult, Player
 from arena_tui.games.schedule import Meeting, Table, schedule
@@ -266,7 +266,3 @@ def _of(run: RunTotals) -> tuple[str, int] | None:
         case {"id": str(found), "seed": int(seed)}:
             return found, seed
     return None
-
-
-def is_settled(games: Sequence[Game]) -> bool:
-    return False
