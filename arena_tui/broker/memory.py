@@ -139,6 +139,9 @@ class InProcessBroker:
     async def flush(self) -> None:
         """Do nothing: what is published is here."""
 
+    async def caught_up(self) -> None:
+        """Do nothing: what is published is here."""
+
     @property
     def unsent(self) -> int:
         return 0

@@ -249,6 +249,10 @@ class BrokerProtocol(Protocol):
         `publish_all` does not wait for the events of a run that the server refuses for a while.
         """
 
+    async def caught_up(self) -> None:
+        """Return when what the broker held of the runs known here, as this was called, has been
+        read here: of a run that has ended `runs` then says so."""
+
     async def settled(self, run_ids: Iterable[str], consumer: str | None = None) -> None:
         """Return when every durable consumer, or this one, has acked all events of these runs."""
 

@@ -8,6 +8,7 @@ from typing import Literal, TypeAlias
 from msgspec.structs import asdict
 
 from arena_tui.cli.output import counted, harmless, say, say_json, say_table
+from arena_tui.folds.ratings import Pair
 from arena_tui.folds.standings import Game, Standing, Standings
 
 Format: TypeAlias = Literal["text", "json", "markdown"]
@@ -38,18 +39,21 @@ def say_standings(
                 "unsettled": table.unsettled}  # fmt: skip
         say_json({"type": "tournament", **facts, **sums})
         return
-    write = _say_markdown if style == "markdown" else say_table
-    say(f"## {title}" if style == "markdown" else title)
+    names = [row.agent for row in table.rows]
+    is_markdown = style == "markdown"
+    write = _say_markdown if is_markdown else say_table
+    say(f"## {title}" if is_markdown else title)
     say()
     write(_HEADER, [_cells(row) for row in table.rows])
     say()
-    names = [row.agent for row in table.rows]
     write(["", *names], [_cross(row, names) for row in table.rows])
     say()
     say(_sums(table, scheduled))
     for pair in table.unsettled:
-        more = "" if not pair.more_games else f"; about {counted(pair.more_games, 'more game')}"
-        say(f"not settled yet: {pair.better} or {pair.worse}{more}")
+        if is_markdown:
+            say()  # else it goes on in the line before
+        line = _unsettled(pair)
+        say(line.replace("|", "\\|") if is_markdown else line)
 
 
 def _json_row(row: Standing) -> dict[str, object]:
@@ -82,6 +86,11 @@ def _sums(table: Standings, scheduled: int) -> str:
     ended = f"{table.finished:,} finished, {table.crashed:,} crashed, {table.stopped:,} stopped"
     of = f"{table.games:,} of {counted(scheduled, 'game')}"
     return f"{of}: {ended}; {table.play_s:,.1f} s of play, {cost}"
+
+
+def _unsettled(pair: Pair) -> str:
+    more = f"; about {counted(pair.more_games, 'more game')}" if pair.more_games else ""
+    return f"not settled yet: {pair.better} or {pair.worse}{more}"
 
 
 def _say_markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -21,6 +21,9 @@ WORD: Final = "tournament"
 """What its text begins with."""
 
 _GAMES_MAX: Final = 1_000_000
+_SEED_MAX: Final = 10**18
+"""It is kept in JSON, whose numbers are read as 64 bits."""
+
 _COMMA: Final = re.compile(r",(?![^(]*\))")
 _PIECE: Final = re.compile(r"(?:[^\s(]|\([^)]*\))+")
 _OPTION: Final = re.compile(r"([a-z_-]+)=(.*)")
@@ -62,6 +65,8 @@ class TournamentSpec(msgspec.Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if not 1 <= self.rounds <= _GAMES_MAX:
             raise UsageError(f"rounds must be 1 to {_GAMES_MAX:,}, not {self.rounds}")
+        if self.seed is not None and abs(self.seed) > _SEED_MAX:
+            raise UsageError(f"seed must have 18 digits at most, not {self.seed}"[:120])
         if len(self.agents) < 2:
             raise UsageError("a tournament needs two agents or more: write for example "
                              "connect_four mcts:200 random")  # fmt: skip

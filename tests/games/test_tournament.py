@@ -40,6 +40,7 @@ def test_commas_in_brackets_belong_to_the_game():
         ({"agents": ("mcts", "mcts:200")}, "mcts is listed twice"),
         ({"games": ("chess", "chess")}, "chess is listed twice"),
         ({"rounds": 0}, "rounds must be 1 to 1,000,000, not 0"),
+        ({"seed": 10**30}, "seed must have 18 digits at most"),
         ({"parallel": 0}, "parallel must be 1 to 1,000,000, not 0"),
         ({"agents": ("random", "genius")}, "no agent 'genius'"),
         ({"delay_s": float("nan")}, "delay_s must be a number from 0"),
