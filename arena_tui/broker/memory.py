@@ -132,14 +132,11 @@ class InProcessBroker:
         self._ledger.check_thread()
         self._ledger.reap(run_id)
 
-    async def runs(self) -> list[RunInfo]:
+    async def runs(self, *, caught_up: bool = False) -> list[RunInfo]:
         now = self._clock()
         return [stream.info(now, HEARTBEAT_S) for stream in self._ledger.streams.values()]
 
     async def flush(self) -> None:
-        """Do nothing: what is published is here."""
-
-    async def caught_up(self) -> None:
         """Do nothing: what is published is here."""
 
     @property

@@ -249,10 +249,6 @@ class BrokerProtocol(Protocol):
         `publish_all` does not wait for the events of a run that the server refuses for a while.
         """
 
-    async def caught_up(self) -> None:
-        """Return when what the broker held of the runs known here, as this was called, has been
-        read here: of a run that has ended `runs` then says so."""
-
     async def settled(self, run_ids: Iterable[str], consumer: str | None = None) -> None:
         """Return when every durable consumer, or this one, has acked all events of these runs."""
 
@@ -276,8 +272,13 @@ class BrokerProtocol(Protocol):
             BrokerError: The run is still open.
         """
 
-    async def runs(self) -> list[RunInfo]:
-        """The open and recently closed runs, by start time."""
+    async def runs(self, *, caught_up: bool = False) -> list[RunInfo]:
+        """The open and recently closed runs, by start time.
+
+        Args:
+            caught_up: Whether to wait until all has been read here that the broker holds of them
+                now; a run is closed once its end has been read.
+        """
 
     @property
     def unsent(self) -> int:

@@ -44,6 +44,7 @@ examples:
   arena-tui --follow log.jsonl                         the dashboard with what a program writes
   my-agent | arena-tui publish --broker redis://host   the same, for dashboards elsewhere
   arena-tui play connect_four mcts:200 random --games 20 --parallel 4 --seed 7
+  arena-tui tournament chess mcts:200 mcts:50 random --rounds 10    who is best
   arena-tui runs                                       what is stored
 
 exit codes: 0 good, 1 a check failed, 2 wrong usage, 3 cannot reach or open something

@@ -21,7 +21,12 @@ from arena_tui.services.games import Playable, parse_playable
 def add_arguments(parser: Parser) -> None:
     parser.set_defaults(function=watch)
     for name, metavar, text in (
-        ("--play", "SPEC", 'start these: "connect_four mcts:200 random games=4", or agent.py'),
+        (
+            "--play",
+            "SPEC",
+            'start these: "connect_four mcts:200 random games=4", "tournament chess mcts:200 '
+            'random rounds=2", or agent.py',
+        ),
         (
             "--follow",
             "FILE",

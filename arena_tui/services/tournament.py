@@ -158,8 +158,7 @@ class Tournament:
     async def _read(self, run_ids: Iterable[str] | None) -> list[RunTotals]:
         """What is stored of tournaments like it, once these runs are, None: all that have ended."""
         if run_ids is None:
-            await self._broker.caught_up()
-            infos = await self._broker.runs()
+            infos = await self._broker.runs(caught_up=True)
             run_ids = [info.meta.run_id for info in infos if info.state == "closed"]
         await self._sink.flush()
         closing = Closing(_GIVE_UP_S)

@@ -32,7 +32,6 @@ from arena_tui.broker.redis.advice import FAILURES
 from arena_tui.broker.redis.beats import Beats
 from arena_tui.broker.redis.codec import NO_CURSOR
 from arena_tui.broker.redis.link import Link
-from arena_tui.broker.redis.lookup import batched, look_up
 from arena_tui.broker.redis.names import claim
 from arena_tui.broker.redis.positions import RunPositions
 from arena_tui.broker.redis.reader import Reader
@@ -198,25 +197,11 @@ class RedisBroker:
             await self._writer.flush()
         wanted = [*self._writer.runs, *self._writer.closed] if run_ids is None else list(run_ids)
 
-        def have_arrived() -> bool:
-            newest = {run_id: self._writer.newest(run_id) for run_id in wanted}
-            return all(
-                at is None or self._positions.has_read(run_id, at) for run_id, at in newest.items()
-            )
+        def has_arrived(run_id: str) -> bool:
+            newest = self._writer.newest(run_id)
+            return newest is None or self._positions.has_read(run_id, newest)
 
-        await self._until(have_arrived)
-
-    async def caught_up(self) -> None:
-        newest: dict[str, Cursor] = {}
-        for run_ids in batched(list(self._positions.read)):
-            rows = await self._link.retry("look", partial(look_up, self._link, run_ids))
-            found = zip(run_ids, rows, strict=True)
-            newest |= {run_id: Cursor(row[0], row[1]) for run_id, row in found if row}
-        await self._until(lambda: all(self._positions.has_read(*each) for each in newest.items()))
-
-    async def _until(self, is_read: Callable[[], bool]) -> None:
-        """Return when that has been read here, or nothing more is."""
-        while self._reading and not self._ledger.closed and not is_read():
+        while self._reading and not self._ledger.closed and not all(map(has_arrived, wanted)):
             self._arrived.clear()
             await self._arrived.wait()
 
@@ -238,7 +223,9 @@ class RedisBroker:
         if run_id in self._ledger.streams:
             self._ledger.reap(run_id)
 
-    async def runs(self) -> list[RunInfo]:
+    async def runs(self, *, caught_up: bool = False) -> list[RunInfo]:
+        if caught_up and self._reading:
+            await self._reader.until_caught_up()
         away = self._link.problem is not None  # then silence says nothing about producers
         heartbeat_s = float("inf") if away else HEARTBEAT_S
         now = self._clock()

@@ -75,8 +75,7 @@ async def test_once_caught_up_all_that_the_server_had_has_been_read(redis_url: s
             late = RedisBroker(BrokerUrl(redis_url))
             late.subscribe("late", durable=True, identity=f"late {number}")  # nothing is reaped
             await late.start()
-            await late.caught_up()
-            infos = await late.runs()
+            infos = await late.runs(caught_up=True)
             await late.aclose()
 
             assert [info.state for info in infos] == ["closed"] * len(run_ids)
