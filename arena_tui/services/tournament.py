@@ -103,11 +103,6 @@ class Tournament:
         self._thread = threading.Thread(target=self._play, name="tournament", daemon=True)
 
     @property
-    def over(self) -> int:
-        """How many games are over, those of earlier processes too."""
-        return len(self._over)
-
-    @property
     def playing(self) -> int:
         """How many games are being played; 1 at least while it runs."""
         player = self._player
@@ -189,12 +184,13 @@ class Tournament:
         if not self.spec.until_settled:
             yield self._left(self.begun.meetings)
             return
+        newest = max(self._over, default=-1)
         for _, played in groupby(self.begun.meetings, key=lambda meeting: meeting.round):
             meetings = list(played)
             if left := self._left(meetings):
                 yield left
-            so_far = [game for game in self._over.values() if game.index <= meetings[-1].index]
-            if is_settled(so_far):
+            # It was not settled then, or not asked for, where games of later rounds are over.
+            if newest <= meetings[-1].index and is_settled(list(self._over.values())):
                 self.settled = True
                 return
 

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from arena_tui.config import Config
 from arena_tui.errors import UsageError
 from arena_tui.events import AgentInfo
+from arena_tui.folds.standings import Game
 from arena_tui.games.tournament import TournamentSpec
 from arena_tui.services.games import parse_playable
 from arena_tui.services.runtime import Runtime
@@ -119,7 +120,8 @@ async def test_another_seed_or_order_of_agents_is_another_tournament(runtime: Ru
 
 async def test_games_that_were_stopped_are_played_again_as_other_runs(runtime: Runtime):
     slow = replace(SPEC, delay_s=3600.0, parallel=2)
-    tournament = await runtime.games.enter(slow)
+    seen: list[Game] = []
+    tournament = await runtime.games.enter(slow, seen.append)
     runtime.games.begin(tournament)
     assert runtime.history is not None
     await until(lambda: tournament.playing == 2 and runtime.sink.stats().queued == 0)
@@ -129,7 +131,7 @@ async def test_games_that_were_stopped_are_played_again_as_other_runs(runtime: R
 
     whole = await play(runtime, SPEC)
 
-    assert (stopped.over, stopped.id) == ({}, whole.id)
+    assert (seen, stopped.over, stopped.id) == ([], {}, whole.id)
     assert sorted(whole.over) == list(range(6))
     statuses = [run.status for run in await runtime.history.runs()]
     assert statuses.count("finished") == 6
@@ -145,23 +147,31 @@ async def test_a_game_at_its_last_turn_is_over(runtime: Runtime):
 
 
 async def test_runs_that_only_look_like_its_games_do_not_count(runtime: Runtime):
-    begun = await play(runtime, SPEC)
-    assert runtime.history is not None
-    (own, *_) = await runtime.history.tournament(SPEC.entry)
+    first = (await runtime.games.enter(SPEC)).begun
+    named = {"entry": SPEC.entry, "id": first.id, "seed": first.seed}
 
-    def pretend(index: object, agents: int) -> None:
+    def pretend(agents: int, **config: object) -> str:
         names = [AgentInfo(id=str(number)) for number in range(agents)]
-        config = {**own.config, "index": index}
         with runtime.sink.run("tic_tac_toe", names, config=config) as run:
             run.end(outcome={"0": 1.0})
+        return run.id
 
-    for index, agents in ((99, 2), (-1, 2), ("0", 2), (None, 2), (0, 3)):
-        pretend(index, agents)
-    with runtime.sink.run("tic_tac_toe", config={"tournament": "cup"}):
-        pass
+    pretended = {
+        pretend(3, tournament=named, index=0),
+        pretend(2, tournament=named, index=99),
+        pretend(2, tournament=named, index=-1),
+        pretend(2, tournament=named, index="1"),
+        pretend(2, tournament=named),
+        pretend(2, tournament={**named, "id": "0"}, index=1),
+        pretend(2, tournament={**named, "seed": "7"}, index=1),
+        pretend(2, tournament="cup", index=1),
+    }
     await runtime.sink.flush()
 
-    assert runs_of(await play(runtime, SPEC)) == runs_of(begun)
+    begun = await play(runtime, SPEC)
+
+    assert sorted(begun.over) == list(range(6))
+    assert not pretended & set(runs_of(begun).values())
 
 
 async def test_it_ends_with_the_round_that_settles_the_order(runtime: Runtime):
