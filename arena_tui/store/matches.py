@@ -1,0 +1,89 @@
+"""Reads ended runs as matches, with what each agent did in them, in two queries. Writes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from arena_tui.folds.matches import NANO, PLAUSIBLE_MAX, Match, Usage, match_of
+from arena_tui.folds.totals import saturating_sum
+from arena_tui.store.database import Connection
+from arena_tui.store.rows import RUN_COLUMNS, totals_of
+
+
+def _sum(field: str) -> str:
+    """Billionths, added up as whole numbers: of doubles the sum would depend on their order."""
+    value = f"TRY_CAST(payload->>'{field}' AS DOUBLE)"
+    return (
+        f"sum(CAST(round_even({value} * {NANO}, 0) AS HUGEINT)) "
+        f"FILTER (kind = 'llm_response' AND {value} BETWEEN 0 AND {PLAUSIBLE_MAX})"
+    )
+
+
+def _tokens(field: str) -> str:
+    return f"sum(TRY_CAST(payload->>'{field}' AS BIGINT)) FILTER (kind = 'llm_response')"
+
+
+_LATENCY: Final = "TRY_CAST(payload->>'latency_s' AS DOUBLE)"
+_USAGE: Final = f"""
+SELECT run_id, agent_id, count(*) FILTER (kind = 'action'),
+    count(*) FILTER (kind = 'action_result' AND contains(payload, '"ok"')
+                     AND payload->>'ok' = 'false'),
+    count(*) FILTER (kind = 'error'), {_tokens("input_tokens")}, {_tokens("output_tokens")},
+    {_sum("cost_usd")}, {_sum("latency_s")},
+    count(*) FILTER (kind = 'llm_response' AND {_LATENCY} BETWEEN 0 AND {PLAUSIBLE_MAX})
+FROM events
+WHERE kind IN ('action', 'action_result', 'error', 'llm_response') AND agent_id IS NOT NULL
+    AND run_id IN (SELECT run_id FROM runs WHERE {{where}})
+GROUP BY run_id, agent_id
+"""
+
+
+def read_matches(
+    connection: Connection,
+    where: str = "TRUE",
+    parameters: Sequence[Any] = (),
+    *,
+    game: str | None = None,
+    since: datetime | None = None,
+) -> list[Match]:
+    """The ended runs that match; `parse_filter` makes `where` and `parameters`.
+
+    Args:
+        game: Only runs of exactly this game.
+        since: Only runs that started then or later; UTC.
+    """
+    conditions, values = [f"({where})", "status <> 'running'"], [*parameters]
+    if game is not None:
+        conditions.append("game = ?")
+        values.append(game)
+    if since is not None:
+        conditions.append("started_at >= ?")
+        values.append(since.replace(tzinfo=None))
+    chosen = " AND ".join(conditions)
+    usage: dict[str, dict[str, Usage]] = {}
+    for row in connection.execute(_USAGE.format(where=chosen), values).fetchall():
+        usage.setdefault(row[0], {})[row[1]] = _usage(*row[2:])
+    runs = connection.execute(f"SELECT {RUN_COLUMNS} FROM runs WHERE {chosen}", values).fetchall()
+    totals = [totals_of(row) for row in runs]
+    found = [match_of(each, usage.get(each.run_id, {})) for each in totals]
+    return [match for match in found if match is not None]
+
+
+def _usage(
+    actions: int,
+    illegal: int,
+    errors: int,
+    input_tokens: int | None,
+    output_tokens: int | None,
+    cost_nano: int | None,
+    latency_nano: int | None,
+    timed: int,
+) -> Usage:
+    return Usage(
+        actions=actions, illegal=illegal, errors=errors,
+        input_tokens=saturating_sum(None, input_tokens),
+        output_tokens=saturating_sum(None, output_tokens), cost_nano=cost_nano, latency_nano=latency_nano or 0,
+        timed=timed,
+    )  # fmt: skip
