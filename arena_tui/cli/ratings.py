@@ -20,7 +20,7 @@ from arena_tui.store.filters import parse_filter
 from arena_tui.store.matches import read_matches
 
 _HEADER: Final = (
-    "player", "rating", "95 % interval", "won", "drawn", "lost", "cost", "tokens", "latency",
+    "player", "rating", "95 % interval", "wins-draws-losses", "cost", "tokens", "latency",
     "crashed", "illegal", "errors",
 )  # fmt: skip
 _AGE: Final = re.compile(r"(\d{1,6})([smhdw])", re.ASCII)
@@ -71,7 +71,7 @@ def _say_standings(table: Standings) -> None:
     say(f"{table.game or 'all games'}: {counted(table.matches, 'rated match')}{crashed}")
     say_table(_HEADER, map(_cells, table.rows))
     if len(table.rows) > 1 and table.matches:
-        say("won-drawn-lost against")
+        say("wins-draws-losses against")
         players = [row.player for row in table.rows]
         say_table(["", *players], ([row.player, *_against(row, players)] for row in table.rows))
     for advantage in table.advantages:
@@ -90,7 +90,7 @@ def _cells(row: Row) -> list[str]:
         row.player,
         f"{row.rating:.0f}" if rated else "–",
         f"{row.low:.0f} to {row.high:.0f}" if rated else "–",
-        str(row.won), str(row.drawn), str(row.lost),
+        f"{row.wins}-{row.draws}-{row.losses}",
         "–" if row.cost_usd is None else f"${row.cost_usd:.4f}",
         "–" if row.tokens is None else f"{row.tokens:,.0f}",
         "–" if row.latency_s is None else f"{row.latency_s:.2f} s",

@@ -30,11 +30,16 @@ class LiveRatings(Struct, frozen=True, kw_only=True):
     now: Ratings = Ratings()
     before: Ratings = Ratings()
 
-    def movement(self, game: str, player: str) -> float | None:
-        """Points won or lost since, in a game's table or the overall one (empty); None if the
-        player was not rated then, or is not now."""
-        before, now = _rating(self.before, game, player), _rating(self.now, game, player)
-        return None if before is None or now is None else round(now - before, 1)
+    def movements(self, game: str) -> dict[str, float]:
+        """Points won or lost since, by player, in a game's table or the overall one (empty).
+
+        Of those who were rated then and are now, and against their mean: a newcomer's strength
+        moves nobody.
+        """
+        before, now = _points(self.before, game), _points(self.now, game)
+        both = before.keys() & now.keys()
+        drift = sum(now[each] - before[each] for each in sorted(both)) / max(1, len(both))
+        return {each: round(now[each] - before[each] - drift, 1) for each in both}
 
 
 class RatingsConsumer(Consumer):
@@ -121,11 +126,8 @@ def _rate(now: list[Match], before: list[Match]) -> LiveRatings:
     return LiveRatings(now=rate(now), before=rate(before))
 
 
-def _rating(ratings: Ratings, game: str, player: str) -> float | None:
-    tables = [ratings.overall, *ratings.games] if game else [ratings.overall]
-    for table in tables:
-        if table.game == game:
-            for row in table.rows:
-                if row.player == player:
-                    return row.rating
-    return None
+def _points(ratings: Ratings, game: str) -> dict[str, float]:
+    """Of the rated players of a table."""
+    tables = {table.game: table for table in (*ratings.games, ratings.overall)}
+    rows = tables[game].rows if game in tables else ()
+    return {row.player: row.rating for row in rows if row.rating is not None}

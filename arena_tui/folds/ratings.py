@@ -49,8 +49,8 @@ class Row(Struct, frozen=True, kw_only=True):
 
     Attributes:
         rating, low, high: Points; None for one of whom no match rates.
-        games: Its matches that rate; `won`, `drawn` and `lost` of them: won alone or shared with
-            some, all level, and the others.
+        games: Its matches that rate; `wins`, `draws` and `losses` of them: ahead of the others,
+            alone or with some; all level; and the rest.
         runs: All its matches that have ended; `crashed` of them crashed.
         actions, illegal, errors: Events in `runs`; illegal: `action_result` with `ok` false;
             errors: `error` events that name the player.
@@ -65,9 +65,9 @@ class Row(Struct, frozen=True, kw_only=True):
     low: float | None = None
     high: float | None = None
     games: int = 0
-    won: int = 0
-    drawn: int = 0
-    lost: int = 0
+    wins: int = 0
+    draws: int = 0
+    losses: int = 0
     runs: int = 0
     crashed: int = 0
     actions: int = 0
@@ -273,10 +273,10 @@ class _Tally:
             if usage.input_tokens is None and usage.output_tokens is None
             else round(((usage.input_tokens or 0) + (usage.output_tokens or 0)) / runs, 1)
         )
-        won, drawn, lost = self._results
+        wins, draws, losses = self._results
         return Row(
             player=player, rating=points[0], low=points[1], high=points[2],
-            games=sum(self._results), won=won, drawn=drawn, lost=lost,
+            games=sum(self._results), wins=wins, draws=draws, losses=losses,
             runs=runs, crashed=sum(each == "crashed" for each in self._runs.values()),
             actions=usage.actions, illegal=usage.illegal, errors=usage.errors,
             cost_usd=None if usage.cost_nano is None else round(usage.cost_nano / NANO / runs, 9),

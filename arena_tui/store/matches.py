@@ -16,7 +16,7 @@ def _sum(field: str) -> str:
     """Billionths, added up as whole numbers: of doubles the sum would depend on their order."""
     value = f"TRY_CAST(payload->>'{field}' AS DOUBLE)"
     return (
-        f"sum(CAST(round_even({value} * {NANO}, 0) AS HUGEINT)) "
+        f"sum(TRY_CAST(round_even({value} * {NANO}, 0) AS HUGEINT)) "
         f"FILTER (kind = 'llm_response' AND {value} BETWEEN 0 AND {PLAUSIBLE_MAX})"
     )
 
@@ -84,6 +84,6 @@ def _usage(
     return Usage(
         actions=actions, illegal=illegal, errors=errors,
         input_tokens=saturating_sum(None, input_tokens),
-        output_tokens=saturating_sum(None, output_tokens), cost_nano=cost_nano, latency_nano=latency_nano or 0,
-        timed=timed,
+        output_tokens=saturating_sum(None, output_tokens), cost_nano=cost_nano,
+        latency_nano=latency_nano or 0, timed=timed,
     )  # fmt: skip
