@@ -107,11 +107,11 @@ async def test_without_a_store_what_ends_here_is_rated() -> None:
 
 
 async def test_events_it_missed_are_read_from_the_store(tmp_path: Path) -> None:
-    stage = Stage(str(tmp_path / "arena.duckdb"), Limits(capacity=100, retain=1))
+    stage = Stage(str(tmp_path / "arena.duckdb"), Limits(capacity=100, retain=1, decoded=10))
     await stage.open()
-    for number in range(3):
+    for number in range(2):
         *events, end = run_of(number, {"ada": 1, "bob": 0})
-        for some in [events, *[events[1:]] * 30, [end]]:
+        for some in [events, *[events[1:]] * 9, [end]]:
             await stage.play(f"run-{number}", some)
             await stage.runtime.broker.settled([f"run-{number}"])
 
@@ -120,8 +120,8 @@ async def test_events_it_missed_are_read_from_the_store(tmp_path: Path) -> None:
     info = {each.name: each for each in stage.runtime.consumers()}["ratings"]
     await stage.runtime.aclose()
 
-    assert info.in_gaps > 500
-    assert live.now.overall.rows[0].actions == 3 * 31
+    assert info.in_gaps > 100
+    assert live.now.overall.rows[0].actions == 2 * 10
     assert msgspec.json.encode(live.now) == recomputed
 
 
