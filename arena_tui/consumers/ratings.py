@@ -8,7 +8,7 @@ shows equals what `rate` makes of the stored matches once everything is stored.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 from msgspec import Struct
@@ -56,6 +56,7 @@ class RatingsConsumer(Consumer):
         self._partial: set[str] = set()  # ended runs of which events were missed here
         self._stored: dict[str, Match] | None = None
         self._before: frozenset[str] | None = None
+        self._rated_before: dict[str, Match] = {}
         self._version = 0
         self._rated: tuple[int, bool] | None = None
         self._latest = LiveRatings()
@@ -110,8 +111,10 @@ class RatingsConsumer(Consumer):
                     self._partial.discard(run_id)
                     self._ended.pop(run_id, None)
             matches = {**(self._stored or {}), **self._ended}
-            before = [match for run_id, match in matches.items() if run_id in (self._before or ())]
-            self._latest = await asyncio.to_thread(_rate, list(matches.values()), before)
+            before = {run_id: matches[run_id] for run_id in self._before or () if run_id in matches}
+            then = self._latest.before if before == self._rated_before else None
+            self._latest = await asyncio.to_thread(_rate, matches.values(), before.values(), then)
+            self._rated_before = before
             self._rated = (version, history is not None)
             return self._latest
 
@@ -122,8 +125,9 @@ class RatingsConsumer(Consumer):
             self._before = frozenset(run_id for run_id, run in known.items() if run.over)
 
 
-def _rate(now: list[Match], before: list[Match]) -> LiveRatings:
-    return LiveRatings(now=rate(now), before=rate(before))
+def _rate(now: Iterable[Match], before: Iterable[Match], then: Ratings | None) -> LiveRatings:
+    """Rate both; `then` is what those before gave already."""
+    return LiveRatings(now=rate(now), before=rate(before) if then is None else then)
 
 
 def _points(ratings: Ratings, game: str) -> dict[str, float]:

@@ -58,7 +58,7 @@ class RatingsScreen(ArenaScreen):
         #notes { width: 1fr; }
     }
     """
-    AWAITED = frozenset({"rate"})
+    AWAITED = frozenset({"first"})
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left,left_square_bracket", "table(-1)", "game", key_display="←/→"),
         Binding("right,right_square_bracket", "table(1)", "next game", show=False),
@@ -97,9 +97,12 @@ class RatingsScreen(ArenaScreen):
         waits_for_store = session.config.db is not None and session.history is None
         if now - self._rated_at < max(_RATE_S, _SHARE * self._took_s) or waits_for_store:
             return
-        if not session.ratings.is_current or self._rated_at == float("-inf"):
+        is_first = self._rated_at == float("-inf")
+        under_way = any(each.node is self and not each.is_finished for each in self.workers)
+        if not under_way and (is_first or not session.ratings.is_current):
             self._rated_at = now
-            self.run_worker(self._rate(), "rating", "rate", exclusive=True, exit_on_error=False)
+            group = "first" if is_first else "later"
+            self.run_worker(self._rate(), "rating", group, exit_on_error=False)
 
     def on_virtual_table_moved(self) -> None:
         self._show_below()
