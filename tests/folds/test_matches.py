@@ -88,7 +88,8 @@ def test_a_team_is_one_side() -> None:
 def test_what_an_agent_did_and_used_is_counted() -> None:
     fold = folded(
         RunStart(agents=[AgentInfo(id="x"), AgentInfo(id="y")]),
-        Action(agent_id="x"), ActionResult(agent_id="x", ok=False), ActionResult(agent_id="x"),
+        Action(agent_id="x"), ActionResult(agent_id="x", ok=False),
+        *[ActionResult(agent_id="x")] * 2,
         ErrorEvent(agent_id="x"), ErrorEvent(),
         LlmResponse(agent_id="x", input_tokens=10, cost_usd=0.1, latency_s=1.5),
         LlmResponse(agent_id="x", output_tokens=2, cost_usd=0.2, latency_s=-1.0),

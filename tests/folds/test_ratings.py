@@ -117,6 +117,18 @@ def test_of_four_one_wins_and_each_is_compared_with_each() -> None:
     assert rows["b"].rating == rows["c"].rating
 
 
+def test_who_shares_a_place_is_rated_as_by_both_orders_equally_often() -> None:
+    level = [match(n, {"a": 2, "b": 2, "c": 1, "d": 0}, "hearts") for n in range(20)]
+    orders = [
+        match(n, {"a": 2 + n % 2, "b": 3 - n % 2, "c": 1, "d": 0}, "hearts") for n in range(20)
+    ]
+
+    by_level = {row.player: row.rating for row in rate(level).rows}
+    by_orders = {row.player: row.rating for row in rate(orders).rows}
+
+    assert by_level == pytest.approx(by_orders, abs=5)
+
+
 def test_team_mates_rise_together_and_are_no_opponents() -> None:
     players = tuple(
         Contender(id=each, team=team, score=score)
