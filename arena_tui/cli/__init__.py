@@ -26,6 +26,7 @@ _COMMANDS: Final = {
     "runs": ("runs", "list stored runs"),
     "show": ("show", "one stored run"),
     "events": ("events", "the events of a stored run"),
+    "ratings": ("ratings", "how good the players are, and how sure that is"),
     "verify": ("verify", "check that the store is whole, but for known gaps"),
     "publish": ("publish", "JSON lines to a broker: the way in for every language"),
     "persist": ("persist", "store what other processes publish, without a screen"),

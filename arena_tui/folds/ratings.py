@@ -4,7 +4,7 @@ Points are Elo's: 400 more are ten times the odds to come out ahead; the mean of
 1,500. The models are in `strengths`. Intervals cover 95 %: 1.96 standard errors on both sides, from
 the curvature of the penalised likelihood. Resampling matches and taking percentiles covered only
 78 to 94 % in simulations of up to 60 matches a game, since a player who has only won has only won
-in every resample; these cover 93 to 98 % (see the tests).
+in every resample; these cover 95 to 98 % (see the tests).
 
 The overall rating is one strength per player fitted to the matches of all games at once, in which
 every game keeps an advantage of moving first and a tendency to draw of its own.
@@ -49,8 +49,8 @@ class Row(Struct, frozen=True, kw_only=True):
 
     Attributes:
         rating, low, high: Points; None for one of whom no match rates.
-        games: Its matches that rate; `won`, `drawn` and `lost` of them: won alone or shared with
-            some, all level, and the others.
+        games: Its matches that rate; `wins`, `draws` and `losses` of them: ahead of the others,
+            alone or with some; all level; and the rest.
         runs: All its matches that have ended; `crashed` of them crashed.
         actions, illegal, errors: Events in `runs`; illegal: `action_result` with `ok` false;
             errors: `error` events that name the player.
@@ -65,9 +65,9 @@ class Row(Struct, frozen=True, kw_only=True):
     low: float | None = None
     high: float | None = None
     games: int = 0
-    won: int = 0
-    drawn: int = 0
-    lost: int = 0
+    wins: int = 0
+    draws: int = 0
+    losses: int = 0
     runs: int = 0
     crashed: int = 0
     actions: int = 0
@@ -85,8 +85,10 @@ class Pair(Struct, frozen=True, kw_only=True):
 
     Attributes:
         difference, low, high: Points by which the first is better.
+        linked: Whether they have met, or opponents of theirs have, and so on; else the difference
+            is as good as unknown.
         more_games: About how many more matches of these two would make this difference real, if it
-            is what it seems; None if they seem equal, or that many are out of reach.
+            is what it seems; 0 where it is real, None where no number in sight would.
     """
 
     better: str
@@ -94,6 +96,7 @@ class Pair(Struct, frozen=True, kw_only=True):
     difference: float
     low: float
     high: float
+    linked: bool = True
     more_games: int | None = None
 
     @property
@@ -208,7 +211,7 @@ def _rows(
         points: tuple[float | None, ...] = (None, None, None)
         if player in strengths.players:
             found, error = strengths.strength(player)
-            points = tuple(MEAN + each for each in _interval(found, error))
+            points = tuple(round(MEAN + each, 1) for each in _interval(found, error))
         rows.append(tally.row(player, points, skill_of.get(player)))
     return tuple(sorted(rows, key=lambda row: (row.rating is None, -(row.rating or 0), row.player)))
 
@@ -218,17 +221,18 @@ def _pairs(rows: Sequence[Row], rating: Sequence[Match], strengths: Strengths) -
         found, error = strengths.difference(one, other)
         played = sum(any(p.id in (one, other) for p in match.players) for match in rating)
         points, low, high = _interval(found, error)
+        linked = strengths.groups[one] == strengths.groups[other]
         yield Pair(
-            better=one, worse=other, difference=points, low=low, high=high,
-            more_games=_more_games(played, found, error),
+            better=one, worse=other, difference=points, low=low, high=high, linked=linked,
+            more_games=_more_games(played, found, error) if linked else None,
         )  # fmt: skip
 
 
 def _more_games(played: int, difference: float, error: float) -> int | None:
     """How many more would narrow the interval to the difference: errors fall with the root."""
-    if difference <= 0 or (wanted := (_Z * error / difference) ** 2) <= 1:
-        return None if difference <= 0 else 0
-    more = played * (wanted - 1)
+    if difference <= 0:
+        return None
+    more = played * max(0.0, (_Z * error / difference) ** 2 - 1)
     return math.ceil(more) if more <= _MORE_MAX else None
 
 
@@ -267,17 +271,17 @@ class _Tally:
         tokens = (
             None
             if usage.input_tokens is None and usage.output_tokens is None
-            else ((usage.input_tokens or 0) + (usage.output_tokens or 0)) / runs
+            else round(((usage.input_tokens or 0) + (usage.output_tokens or 0)) / runs, 1)
         )
-        won, drawn, lost = self._results
+        wins, draws, losses = self._results
         return Row(
             player=player, rating=points[0], low=points[1], high=points[2],
-            games=sum(self._results), won=won, drawn=drawn, lost=lost,
+            games=sum(self._results), wins=wins, draws=draws, losses=losses,
             runs=runs, crashed=sum(each == "crashed" for each in self._runs.values()),
             actions=usage.actions, illegal=usage.illegal, errors=usage.errors,
-            cost_usd=None if usage.cost_nano is None else usage.cost_nano / NANO / runs,
+            cost_usd=None if usage.cost_nano is None else round(usage.cost_nano / NANO / runs, 9),
             tokens=tokens,
-            latency_s=usage.latency_nano / NANO / usage.timed if usage.timed else None,
+            latency_s=round(usage.latency_nano / NANO / usage.timed, 6) if usage.timed else None,
             against={
                 other: Record(wins=found[0], draws=found[1], losses=found[2])
                 for other, found in sorted(self._against.items())

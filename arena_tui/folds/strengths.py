@@ -39,11 +39,14 @@ class Strengths(NamedTuple):
         players: Their numbers.
         fit: Strengths by those numbers, their mean 0, and what else was estimated.
         advantages: Where the advantage of each game is in `fit` for which it can be told.
+        groups: Of each player, a number that it shares with those whom it has met, whom these have
+            met, and so on; between groups only the prior says anything.
     """
 
     players: dict[str, int]
     fit: Fit
     advantages: dict[str, int]
+    groups: dict[str, int]
 
     def strength(self, player: str) -> tuple[float, float]:
         """Against the mean of all players, with its standard error."""
@@ -94,7 +97,19 @@ def estimate(matches: Sequence[Match]) -> Strengths:
             _count_pair(counts, sides, scores, advantages.get(match.game), draws.get(match.game))
         else:
             _count_order(counts, sides, scores)
-    return Strengths(players, fit(sds, counts), advantages)
+    return Strengths(players, fit(sds, counts), advantages, _groups(players, matches))
+
+
+def _groups(players: dict[str, int], matches: Sequence[Match]) -> dict[str, int]:
+    members = {number: {name} for name, number in players.items()}
+    groups = dict(players)
+    for match in matches:
+        target = groups[match.players[0].id]
+        for number in {groups[player.id] for player in match.players} - {target}:
+            moved = members.pop(number)
+            members[target] |= moved
+            groups.update(dict.fromkeys(moved, target))
+    return groups
 
 
 def _terms(side: Sequence[Contender], players: dict[str, int]) -> Terms:

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from arena_tui.config import Config
 from arena_tui.consumers.feed import Feed, Frame
 from arena_tui.consumers.protocol import ConsumerFactory
+from arena_tui.consumers.ratings import RatingsConsumer
 from arena_tui.services.connect import PROCESS
 from arena_tui.services.games import Games, Playable
 from arena_tui.services.runtime import Runtime
@@ -37,12 +38,13 @@ class Session:
         no_log: Why nothing is logged, and what to do; None if all is well.
 
     Attributes:
-        runtime, feed: Set by `begin`.
+        runtime, feed, ratings: Set by `begin`.
         frame: The newest one.
     """
 
     runtime: Runtime
     feed: Feed
+    ratings: RatingsConsumer
 
     def __init__(
         self, config: Config, playables: Sequence[Playable] = (), continuous: bool = False,
@@ -95,6 +97,7 @@ class Session:
         if self._no_log is not None:
             self.runtime.broker.warnings.add("no_log", why=self._no_log)
         self.feed = (await self.runtime.consume(partial(Feed, clock=monotonic))).consumer
+        self.ratings = (await self.runtime.consume(RatingsConsumer)).consumer
         PROCESS.offer(self.runtime)
 
     def _store_to_read(self) -> str | None:
@@ -139,6 +142,7 @@ class Session:
         """Delete a stored run; see `Runtime.delete`."""
         await self.runtime.delete(run_id)
         self.feed.forget(run_id)
+        self.ratings.forget(run_id)
 
     def unsaved(self) -> str | None:
         return self.runtime.unsaved() if hasattr(self, "runtime") else None

@@ -12,9 +12,11 @@ from arena_tui.broker.protocol import Cursor
 from arena_tui.errors import UnknownRunError, UsageError
 from arena_tui.events import Delivery, Envelope
 from arena_tui.folds.density import Density
+from arena_tui.folds.matches import Match
 from arena_tui.folds.totals import AgentTally, RunTotals
 from arena_tui.store import windows
 from arena_tui.store.database import Connection, Database
+from arena_tui.store.matches import read_matches
 from arena_tui.store.rows import RUN_COLUMNS, as_in_payload, load_known, totals_of
 from arena_tui.store.windows import BEFORE, WINDOW
 
@@ -152,6 +154,10 @@ class History:
             return True
 
         return await self._database.write(toggle)
+
+    async def matches(self) -> list[Match]:
+        """All ended runs, as matches."""
+        return await self._database.read(read_matches)
 
     async def known(self) -> dict[str, KnownRun]:
         """How far each run is stored, and what files its lines came from."""
