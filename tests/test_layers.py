@@ -31,6 +31,7 @@ LIBRARIES = {
     "redis": ("arena_tui/broker/redis/", "arena_tui/bench/"),
     "duckdb": ("arena_tui/store/", "arena_tui/bench/"),
     "nanoarrow": ("arena_tui/store/",),
+    "openskill": ("arena_tui/folds/openskills.py",),
     "pyspiel": ("arena_tui/games/",),
     "starlette": ("arena_tui/services/http/", "arena_tui/bench/"),
     "uvicorn": ("arena_tui/services/http/", "arena_tui/bench/"),

@@ -132,7 +132,7 @@ class InProcessBroker:
         self._ledger.check_thread()
         self._ledger.reap(run_id)
 
-    async def runs(self) -> list[RunInfo]:
+    async def runs(self, *, caught_up: bool = False) -> list[RunInfo]:
         now = self._clock()
         return [stream.info(now, HEARTBEAT_S) for stream in self._ledger.streams.values()]
 

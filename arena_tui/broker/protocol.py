@@ -272,8 +272,13 @@ class BrokerProtocol(Protocol):
             BrokerError: The run is still open.
         """
 
-    async def runs(self) -> list[RunInfo]:
-        """The open and recently closed runs, by start time."""
+    async def runs(self, *, caught_up: bool = False) -> list[RunInfo]:
+        """The open and recently closed runs, by start time.
+
+        Args:
+            caught_up: Whether to wait until all has been read here that the broker holds of them
+                now; a run is closed once its end has been read.
+        """
 
     @property
     def unsent(self) -> int:

@@ -22,9 +22,11 @@ _COMMANDS: Final = {
     "watch": ("watch", "the dashboard (also without the word)"),
     "demo": ("demo", "the dashboard with a set of real games already playing"),
     "play": ("play", "play games without a screen, and store them"),
+    "tournament": ("tournament", "play all agents against each other, and say how they stand"),
     "runs": ("runs", "list stored runs"),
     "show": ("show", "one stored run"),
     "events": ("events", "the events of a stored run"),
+    "ratings": ("ratings", "how good the players are, and how sure that is"),
     "verify": ("verify", "check that the store is whole, but for known gaps"),
     "publish": ("publish", "JSON lines to a broker: the way in for every language"),
     "persist": ("persist", "store what other processes publish, without a screen"),
@@ -43,6 +45,7 @@ examples:
   arena-tui --follow log.jsonl                         the dashboard with what a program writes
   my-agent | arena-tui publish --broker redis://host   the same, for dashboards elsewhere
   arena-tui play connect_four mcts:200 random --games 20 --parallel 4 --seed 7
+  arena-tui tournament chess mcts:200 mcts:50 random --rounds 10    who is best
   arena-tui runs                                       what is stored
 
 exit codes: 0 good, 1 a check failed, 2 wrong usage, 3 cannot reach or open something

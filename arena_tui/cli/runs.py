@@ -30,7 +30,7 @@ def add_arguments(parser: Parser) -> None:
 
 def runs(arguments: argparse.Namespace) -> int:
     """List runs, oldest first."""
-    where, parameters = parse_filter(_filter_text(arguments.filter))
+    where, parameters = parse_filter(filter_text(arguments.filter))
     limit = arguments.limit or NO_LIMIT
     with open_store(arguments) as database:
         found = database.read_now(
@@ -46,7 +46,7 @@ def runs(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _filter_text(words: list[str]) -> str:
+def filter_text(words: list[str]) -> str:
     """A single argument is a whole filter; of several, those with spaces are quoted again."""
     if len(words) == 1:
         return words[0]

@@ -24,7 +24,8 @@ def add_arguments(parser: Parser) -> None:
     parser.set_defaults(function=watch)
     parser.add_argument(
         "--play", metavar="SPEC", action="extend", nargs="+", default=[],
-        help='start these: "connect_four mcts:200 random games=4", or agent.py',
+        help='start these: "connect_four mcts:200 random games=4", "tournament chess mcts:200 '
+        'random rounds=2", or agent.py',
     )  # fmt: skip
     add_follow(parser)
     add_consumers(parser)

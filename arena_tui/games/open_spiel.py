@@ -18,7 +18,7 @@ from arena_tui.games.agents import AgentSpec, make_agent, parse_agent
 from arena_tui.games.boards import board_text, seat_names
 from arena_tui.games.cards import chance_text
 from arena_tui.games.protocol import Agent, AgentClosedError
-from arena_tui.games.specs import DEFAULT_MAX_TURNS, Played, derive_seed
+from arena_tui.games.specs import DEFAULT_MAX_TURNS, Played, derive_seed, turn_cap
 from arena_tui.games.spiel import CHANCE_PLAYER, GameState, load_game, sample_chance, serialize
 from arena_tui.producers.run import Run
 
@@ -87,7 +87,7 @@ class Match:
                 if stop.is_set():
                     reason = "stopped"
                 elif turn >= max_turns:
-                    reason = f"turn cap {max_turns}"
+                    reason = turn_cap(max_turns)
                 if reason:
                     break
                 turn += 1

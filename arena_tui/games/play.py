@@ -18,7 +18,7 @@ import msgspec
 from msgspec.structs import asdict
 
 from arena_tui.events import AgentInfo
-from arena_tui.games.specs import GameSpec, Played, derive_seed
+from arena_tui.games.specs import Fixture, GameSpec, Played
 from arena_tui.games.synth import play_synth, synth_agents
 from arena_tui.producers.run import Run
 
@@ -44,6 +44,26 @@ class OpenRun(Protocol):
     ) -> Run: ...
 
 
+class Series(Protocol):
+    """What a player plays: games numbered from 0, and how many of them at a time.
+
+    `seed` determines the games' seeds; None means a random one each time.
+    """
+
+    @property
+    def games(self) -> int: ...
+    @property
+    def parallel(self) -> int: ...
+    @property
+    def seed(self) -> int | None: ...
+
+    def unchecked(self) -> Sequence[GameSpec]:
+        """Those to check before the first game."""
+
+    def fixture(self, number: int, seed: int) -> Fixture:
+        """The game of that number; the same for the same seed."""
+
+
 class GameResult(msgspec.Struct, frozen=True, kw_only=True):
     """The result of one game.
 
@@ -67,46 +87,46 @@ class GameResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Player:
-    """Plays a spec's games in `parallel` worker threads, each one game at a time.
+    """Plays a series in `parallel` worker threads, each one game at a time.
 
-    Guarantees: game `i` has the seed `derive_seed(seed, "game", i)`, regardless of scheduling. A
-    game that raises ends as `crashed`, with an `error` event, and the others continue. After `stop`
+    Guarantees: each game is the series' fixture of its number, regardless of scheduling. A game
+    that raises ends as `crashed`, with an `error` event, and the others continue. After `stop`
     no game starts, and running ones end promptly as `stopped`, even during a long search. With
     `continuous`, games are played until `stop` or three consecutive crashes. `on_finished` is
     called in the worker thread, once per game; an exception it raises ends that worker.
 
     Attributes:
-        spec: The games to play.
-        seed: The seed from which all games' seeds derive; the spec's, or a random one.
+        seed: The seed from which all games' seeds derive; the series', or a random one.
 
     Raises:
-        UsageError: The spec cannot be played; the message says why.
+        UsageError: The series cannot be played; the message says why.
         MissingExtraError: It needs open_spiel, which is not installed.
     """
 
     def __init__(
         self,
-        spec: GameSpec,
+        series: Series,
         open_run: OpenRun,
         *,
         continuous: bool = False,
         on_finished: Callable[[GameResult], None] | None = None,
     ) -> None:
-        check_spec(spec)
-        self.spec = spec
-        self.seed = secrets.randbits(31) if spec.seed is None else spec.seed
+        for spec in series.unchecked():
+            check_spec(spec)
+        self._series = series
+        self.seed = secrets.randbits(31) if series.seed is None else series.seed
         self._open_run = open_run
         self._continuous = continuous
         self._on_finished = on_finished
         self._stop = threading.Event()
         self._lock = threading.Lock()
-        self._next_index = 0
+        self._next_number = 0
         self._consecutive_crashes = 0
         self._matches: set[Match] = set()
         self._results: deque[GameResult] = deque(maxlen=_RESULTS_KEPT if continuous else None)
-        workers = spec.parallel if continuous else min(spec.parallel, spec.games)
+        workers = series.parallel if continuous else min(series.parallel, series.games)
         self._threads = [
-            threading.Thread(target=self._work, name=f"{spec.game} {number}", daemon=True)
+            threading.Thread(target=self._work, name=f"games {number}", daemon=True)
             for number in range(workers)
         ]
 
@@ -117,8 +137,13 @@ class Player:
             return sorted(self._results, key=lambda result: result.index)
 
     @property
+    def playing(self) -> int:
+        """How many games are being played, or about to be."""
+        return sum(thread.is_alive() for thread in self._threads)
+
+    @property
     def running(self) -> bool:
-        return any(thread.is_alive() for thread in self._threads)
+        return self.playing > 0
 
     def start(self) -> None:
         """Start the workers; may be called once."""
@@ -142,33 +167,34 @@ class Player:
         return not self.running
 
     def _work(self) -> None:
-        while (index := self._take_index()) is not None:
-            result = self._play_safely(index)
+        while (number := self._take_number()) is not None:
+            fixture = self._series.fixture(number, self.seed)
+            result = self._play_safely(fixture)
             with self._lock:
                 self._results.append(result)
                 crashed = result.status == "crashed"
                 self._consecutive_crashes = self._consecutive_crashes + 1 if crashed else 0
             if self._on_finished is not None:
                 self._on_finished(result)
-            if self._continuous and (self.spec.delay_s or self.spec.is_synth or crashed):
+            if self._continuous and (fixture.spec.delay_s or fixture.spec.is_synth or crashed):
                 self._stop.wait(_PAUSE_BETWEEN_GAMES_S)
 
-    def _take_index(self) -> int | None:
-        """Claim the next game's number; None if no more games start."""
+    def _take_number(self) -> int | None:
+        """Claim the next game; None if no more games start."""
         with self._lock:
             gave_up = self._continuous and self._consecutive_crashes >= _CONSECUTIVE_CRASHES_MAX
-            all_started = not self._continuous and self._next_index >= self.spec.games
+            all_started = not self._continuous and self._next_number >= self._series.games
             if self._stop.is_set() or gave_up or all_started:
                 return None
-            self._next_index += 1
-            return self._next_index - 1
+            self._next_number += 1
+            return self._next_number - 1
 
-    def _play_safely(self, index: int) -> GameResult:
-        seed = derive_seed(self.seed, "game", index)
+    def _play_safely(self, fixture: Fixture) -> GameResult:
+        index, seed = fixture.index, fixture.seed
         runs: list[Run] = []
         try:
-            play = self._play_synth if self.spec.is_synth else self._play_match
-            played = play(index, seed, runs)
+            play = self._play_synth if fixture.spec.is_synth else self._play_match
+            played = play(fixture, runs)
         except Exception as error:  # noqa: BLE001  (a game runs third-party code; the others continue)
             run_id = runs[0].id if runs else None
             reason = f"{type(error).__name__}: {error}"[:500]
@@ -177,37 +203,42 @@ class Player:
             )
         return GameResult(index=index, run_id=runs[0].id, seed=seed, **asdict(played))
 
-    def _play_match(self, index: int, seed: int, runs: list[Run]) -> Played:
+    def _play_match(self, fixture: Fixture, runs: list[Run]) -> Played:
         from arena_tui.games.open_spiel import Match  # noqa: PLC0415  (loads nothing for synth)
 
-        match = Match(self.spec.game, self.spec.agents, seed)
+        spec = fixture.spec
+        match = Match(spec.game, spec.agents, fixture.seed)
         with self._lock:
             self._matches.add(match)
         try:
             if self._stop.is_set():
                 match.close()
             name = match.game.facts.name
-            with self._new_run(index, seed, name, match.agents, runs) as run:
-                return match.play(run, self.spec.turn_limit, self.spec.delay_s, self._stop)
+            with self._new_run(fixture, name, match.agents, runs) as run:
+                return match.play(run, spec.turn_limit, spec.delay_s, self._stop)
         finally:
             match.close()
             with self._lock:
                 self._matches.discard(match)
 
-    def _play_synth(self, index: int, seed: int, runs: list[Run]) -> Played:
-        agents = synth_agents(self.spec.agents)
-        with self._new_run(index, seed, self.spec.game, agents, runs) as run:
-            return play_synth(run, self.spec, seed, self._stop.wait)
+    def _play_synth(self, fixture: Fixture, runs: list[Run]) -> Played:
+        spec = fixture.spec
+        with self._new_run(fixture, spec.game, synth_agents(spec.agents), runs) as run:
+            return play_synth(run, spec, fixture.seed, self._stop.wait)
 
     def _new_run(
-        self, index: int, seed: int, name: str, agents: Sequence[AgentInfo], runs: list[Run]
+        self, fixture: Fixture, name: str, agents: Sequence[AgentInfo], runs: list[Run]
     ) -> Run:
-        spec = self.spec
-        config: dict[str, Any] = {"game": spec.game, "index": index, "max_turns": spec.turn_limit}
+        spec = fixture.spec
+        config: dict[str, Any] = {
+            "game": spec.game, "index": fixture.index, "max_turns": spec.turn_limit,
+        }  # fmt: skip
         if spec.delay_s:
             config["delay_s"] = spec.delay_s
-        runs.append(self._open_run(name, agents, seed=seed, label=spec.label, config=config))
-        return runs[-1]
+        config |= fixture.config
+        run = self._open_run(name, agents, seed=fixture.seed, label=spec.label, config=config)
+        runs.append(run)
+        return run
 
 
 def check_spec(spec: GameSpec) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import re
+from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import Final, Literal
 
@@ -93,6 +94,12 @@ class GameSpec(msgspec.Struct, frozen=True, kw_only=True):
         """`max_turns`, or the game's default."""
         return self.max_turns or (_SYNTH_TURNS if self.is_synth else DEFAULT_MAX_TURNS)
 
+    def unchecked(self) -> tuple[GameSpec, ...]:
+        return (self,)
+
+    def fixture(self, number: int, seed: int) -> Fixture:
+        return Fixture(index=number, spec=self, seed=derive_seed(seed, "game", number))
+
     @classmethod
     def parse(cls, text: str) -> GameSpec:
         """Parse a spec such as `connect_four mcts:200 random games=4 delay=0.5`.
@@ -119,6 +126,22 @@ class GameSpec(msgspec.Struct, frozen=True, kw_only=True):
             raise UsageError(f"{text[:80]!r} does not fit: {error}: give a number") from None
 
 
+class Fixture(msgspec.Struct, frozen=True, kw_only=True):
+    """One game of a series: who plays what, and what else its run says.
+
+    Attributes:
+        index: The game's number, from 0.
+        spec: The game and its agents in turn order; how many games it asks for says nothing here.
+        seed: With the spec it reproduces the game.
+        config: Added to the `config` of its run.
+    """
+
+    index: int
+    spec: GameSpec
+    seed: int
+    config: Mapping[str, object] = {}
+
+
 class Played(msgspec.Struct, frozen=True, kw_only=True):
     """The result of a game: `outcome` maps agent ids to their final scores."""
 
@@ -126,6 +149,11 @@ class Played(msgspec.Struct, frozen=True, kw_only=True):
     turns: int
     outcome: dict[str, float]
     reason: str | None = None
+
+
+def turn_cap(max_turns: int) -> str:
+    """The reason of a game that was stopped at its last turn."""
+    return f"turn cap {max_turns}"
 
 
 def derive_seed(seed: int, *parts: str | int) -> int:

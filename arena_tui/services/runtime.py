@@ -67,10 +67,12 @@ class Runtime:
         self.database: Database | None = None
         self.history: History | None = None
         self.names = Names(self.broker, self.sink, lambda: self.history)
-        self.games = Games(self.sink, self.broker.warnings)
         self.follower: Follower | None = None
         self._storing_here = config.db is not None and not (producer and self.broker.shared)
         self._read_from = read_from
+        self.games = Games(
+            self.sink, self.broker, lambda: self.history if self._read_from is None else None
+        )
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
         self._closed = False

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from arena_tui.config import Config
 from arena_tui.consumers.feed import Feed, Frame
 from arena_tui.consumers.protocol import ConsumerFactory
+from arena_tui.consumers.ratings import RatingsConsumer
 from arena_tui.services.connect import PROCESS
 from arena_tui.services.games import Games, Playable
 from arena_tui.services.http.address import Listening
@@ -40,12 +41,13 @@ class Session:
         listening: How to answer over HTTP as well; None: not at all.
 
     Attributes:
-        runtime, feed: Set by `begin`.
+        runtime, feed, ratings: Set by `begin`.
         frame: The newest one.
     """
 
     runtime: Runtime
     feed: Feed
+    ratings: RatingsConsumer
 
     def __init__(
         self, config: Config, playables: Sequence[Playable] = (), continuous: bool = False,
@@ -105,6 +107,7 @@ class Session:
         if self._no_log is not None:
             self.runtime.broker.warnings.add("no_log", why=self._no_log)
         self.feed = (await self.runtime.consume(partial(Feed, clock=monotonic))).consumer
+        self.ratings = (await self.runtime.consume(RatingsConsumer)).consumer
         PROCESS.offer(self.runtime)
 
     def _store_to_read(self) -> str | None:
@@ -124,7 +127,7 @@ class Session:
             await self._server.start()
         self.runtime.follow(self._follow)
         for playable in self._playables:
-            await self.games.start_in_thread(playable, self._continuous)
+            await self.games.start(playable, self._continuous)
 
     def clear(self) -> None:
         """Show no longer the runs that have ended, or of which nothing more comes."""
@@ -155,6 +158,7 @@ class Session:
         """Delete a stored run; see `Runtime.delete`."""
         await self.runtime.delete(run_id)
         self.feed.forget(run_id)
+        self.ratings.forget(run_id)
 
     def unsaved(self) -> str | None:
         return self.runtime.unsaved() if hasattr(self, "runtime") else None

@@ -12,9 +12,11 @@ from arena_tui.broker.protocol import Cursor
 from arena_tui.errors import UnknownRunError, UsageError
 from arena_tui.events import Delivery, Envelope
 from arena_tui.folds.density import Density
+from arena_tui.folds.matches import Match
 from arena_tui.folds.totals import AgentTally, RunTotals
 from arena_tui.store import windows
 from arena_tui.store.database import Connection, Database
+from arena_tui.store.matches import read_matches
 from arena_tui.store.rows import RUN_COLUMNS, as_in_payload, load_known, totals_of
 from arena_tui.store.windows import BEFORE, WINDOW
 
@@ -27,6 +29,9 @@ _SORTED_BY: Final = {
     "duration_s": "epoch(last_at - started_at)",
     "lost": "greatest(lost, if(lost_unknown > 0, 1, 0))",
 }
+_ALL: Final = 2**31
+"""More runs than any store has."""
+
 _START = Cursor(0, 0)
 """Before the first event of any run."""
 
@@ -71,6 +76,10 @@ class History:
     async def run(self, run_id: str) -> RunTotals:
         """One run, by its id or an unambiguous prefix or suffix of it; raises UnknownRunError."""
         return await self._database.read(partial(read_run, run_id=run_id))
+
+    async def tournament(self, entry: str) -> list[RunTotals]:
+        """The runs of all tournaments of that entry, oldest first; see `TournamentSpec.entry`."""
+        return await self._database.read(partial(read_tournament, entry=entry))
 
     async def window(self, run_id: str, from_seq: int, to_seq: int, epoch: int) -> list[Delivery]:
         """Events and gaps of one epoch with `from_seq <= seq <= to_seq`, at most `WINDOW` seqs,
@@ -153,6 +162,10 @@ class History:
 
         return await self._database.write(toggle)
 
+    async def matches(self) -> list[Match]:
+        """All ended runs, as matches."""
+        return await self._database.read(read_matches)
+
     async def known(self) -> dict[str, KnownRun]:
         """How far each run is stored, and what files its lines came from."""
         return await self._database.read(load_known)
@@ -191,6 +204,12 @@ def read_run(connection: Connection, run_id: str) -> RunTotals:
     if found:
         raise UnknownRunError(f"several runs match {run_id!r}: give more of the id")
     raise UnknownRunError(f"the store has no run {run_id!r}: see arena-tui runs")
+
+
+def read_tournament(connection: Connection, entry: str) -> list[RunTotals]:
+    """See `History.tournament`."""
+    where = "(config->>'$.tournament.entry') = ?"
+    return read_runs(connection, where, [entry], sort="run_id", descending=False, limit=_ALL)
 
 
 def _order(sort: SortKey, descending: bool) -> str:

@@ -180,7 +180,7 @@ class ArenaApp(App[int]):
     def action_new_game(self) -> None:
         from arena_tui.tui.screens.new_game import NewGameScreen
 
-        self.push_screen(NewGameScreen(self.session.games.start_in_thread))
+        self.push_screen(NewGameScreen(self.session.games.start))
 
     async def action_quit(self) -> None:
         playing = self.session.games.playing

@@ -251,7 +251,7 @@ async def test_closing_ends_the_games_that_are_played_here(config: Config) -> No
     runtime = Runtime(config)
     await runtime.open()
     spec = GameSpec(game="synth", games=2, delay_s=0.01, rate_per_s=1_000.0)
-    await runtime.games.start_in_thread(spec, continuous=True)
+    await runtime.games.start(spec, continuous=True)
     await until(lambda: runtime.broker.lags(STORE))
     playing = runtime.games.playing
 

@@ -39,7 +39,7 @@ async def test_a_tab_is_found_by_its_key(app: Scenario) -> None:
         await pilot.press("7")
         screen = await settled(app, pilot)
 
-    assert screen.startswith(" arena-tui  1 Live  2 History  7 Weather ")
+    assert screen.startswith(f" arena-tui  {'  '.join(tab.label for tab in TABS)}  7 Weather ")
     assert "it rains" in screen
 
 

@@ -223,7 +223,9 @@ class RedisBroker:
         if run_id in self._ledger.streams:
             self._ledger.reap(run_id)
 
-    async def runs(self) -> list[RunInfo]:
+    async def runs(self, *, caught_up: bool = False) -> list[RunInfo]:
+        if caught_up and self._reading:
+            await self._reader.until_caught_up()
         away = self._link.problem is not None  # then silence says nothing about producers
         heartbeat_s = float("inf") if away else HEARTBEAT_S
         now = self._clock()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
 from msgspec.structs import replace
@@ -27,7 +28,7 @@ from arena_tui.broker.redis.codec import (
     raw_bytes,
 )
 from arena_tui.broker.redis.link import Link
-from arena_tui.broker.redis.lookup import AT_ONCE, look_up
+from arena_tui.broker.redis.lookup import AT_ONCE, batched, look_up
 from arena_tui.broker.redis.positions import RunPosition, RunPositions
 from arena_tui.broker.redis.watcher import Watcher
 from arena_tui.broker.timing import Timing
@@ -83,6 +84,18 @@ class Reader:
 
     async def catch_up(self) -> None:
         await self._watcher.catch_up(self._line)
+
+    async def until_caught_up(self) -> None:
+        """Return when what the server has now of the known runs has been read."""
+        newest: dict[str, Cursor] = {}
+        for run_ids in batched(list(self._positions.read)):
+            rows = await self._link.retry("look", partial(look_up, self._link, run_ids))
+            found = zip(run_ids, rows, strict=True)
+            newest |= {run_id: Cursor(row[0], row[1]) for run_id, row in found if row}
+        has_read = self._positions.has_read
+        while not (self._ledger.closed or all(has_read(*each) for each in newest.items())):
+            self.arrived.clear()
+            await self.arrived.wait()
 
     async def recover(self, gap: Gap) -> tuple[list[Delivery], Gap | None]:
         """See `Recover`."""

@@ -65,6 +65,22 @@ def sealed_event(event: Any) -> Any:
     return sealed(event)[0]
 
 
+async def test_once_caught_up_all_that_the_server_had_has_been_read(redis_url: str) -> None:
+    run_ids = [f"run{number}" for number in range(200)]
+    async with broker_at(redis_url) as publisher:
+        await publisher.publish_all([(run, *sealed(each)) for run in run_ids for each in EVENTS])
+        await publisher.flush()
+
+        for number in range(5):
+            late = RedisBroker(BrokerUrl(redis_url))
+            late.subscribe("late", durable=True, identity=f"late {number}")  # nothing is reaped
+            await late.start()
+            infos = await late.runs(caught_up=True)
+            await late.aclose()
+
+            assert [info.state for info in infos] == ["closed"] * len(run_ids)
+
+
 async def refusal(url: str) -> str:
     """The message for a server that cannot be used."""
     with pytest.raises(BrokerError) as caught:
