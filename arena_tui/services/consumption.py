@@ -89,6 +89,7 @@ class Consumption(Generic[C]):
         return ConsumerInfo(
             **asdict(self._reading), state=self._state, failures=self._failures,
             last_error=self.last_error, unacked=self._unacked, stats=self._counters,
+            group=self.consumer.group,
         )  # fmt: skip
 
     async def start(self) -> None:
