@@ -33,6 +33,7 @@ LIBRARIES = {
     "nanoarrow": ("arena_tui/store/",),
     "pyspiel": ("arena_tui/games/",),
     "starlette": ("arena_tui/services/http/", "arena_tui/bench/"),
+    "prometheus_client": ("arena_tui/services/metrics/",),
     "uvicorn": ("arena_tui/services/http/", "arena_tui/bench/"),
 }
 

@@ -16,8 +16,10 @@ from starlette.types import Receive, Scope, Send
 
 from arena_tui.broker.protocol import STORE, Cursor
 from arena_tui.errors import ArenaError, EventError, UnknownRunError, UsageError
+from arena_tui.services.http.metrics import metrics_endpoint
 from arena_tui.services.http.runs import PAGE_MAX, list_runs, one_run, whole_id
 from arena_tui.services.http.streams import Client, EventStreams, Position
+from arena_tui.services.metrics.exporter import Exporter
 from arena_tui.services.runtime import Runtime
 from arena_tui.store.replay import BEGINNING
 
@@ -25,7 +27,7 @@ _PAGE: Final = 100
 _STATUS: Final = ((UnknownRunError, 404), (UsageError, 400), (EventError, 400), (ArenaError, 503))
 
 
-def make_app(runtime: Runtime, streams: EventStreams) -> Starlette:
+def make_app(runtime: Runtime, streams: EventStreams, exporter: Exporter) -> Starlette:
     """The application that answers for this runtime."""
 
     async def health(_: Request) -> Response:
@@ -47,6 +49,7 @@ def make_app(runtime: Runtime, streams: EventStreams) -> Starlette:
 
     routes = [
         Route("/health", health),
+        Route("/metrics", metrics_endpoint(exporter)),
         Route("/runs", runs),
         Route("/runs/{run_id:path}/events", _RunEvents(runtime, streams)),
         Route("/runs/{run_id:path}", run),

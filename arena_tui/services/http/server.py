@@ -14,6 +14,7 @@ from uvicorn.server import ServerState
 from arena_tui.services.http.address import Address
 from arena_tui.services.http.app import make_app
 from arena_tui.services.http.streams import EventStreams
+from arena_tui.services.metrics.exporter import Exporter
 from arena_tui.services.runtime import Runtime
 
 _CLOSE_S: Final = 1.0
@@ -26,12 +27,14 @@ class HttpServer:
     Attributes:
         address: Where it listens, with the actual port.
         streams: Its open event streams.
+        metrics: What `/metrics` answers with.
     """
 
     def __init__(self, runtime: Runtime, address: Address) -> None:
         self.address = address
         self.streams = EventStreams(runtime)
-        self._app = make_app(runtime, self.streams)
+        self.metrics = Exporter(runtime, self.streams)
+        self._app = make_app(runtime, self.streams, self.metrics)
         self._state = ServerState()
         self._server: asyncio.Server | None = None
 
@@ -42,6 +45,7 @@ class HttpServer:
             ListenError: The address is taken, or none of this machine.
         """
         bound = self.address.listen()
+        await self.metrics.start()
         self.address = self.address._replace(port=bound.getsockname()[1])
         config = uvicorn.Config(
             self._app, log_config=None, access_log=False, server_header=False, ws="none",
