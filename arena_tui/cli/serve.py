@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 
-from arena_tui.cli.arguments import Parser, add_consumers
+from arena_tui.cli.arguments import Parser, add_consumers, add_metrics
 from arena_tui.cli.output import Console, begin_log
 from arena_tui.config import load_config
 from arena_tui.errors import MissingExtraError
@@ -18,6 +18,7 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("--host", help="address to listen on (127.0.0.1)")
     parser.add_argument("--port", type=int, help="port to listen on (8737); 0: any that is free")
     add_consumers(parser)
+    add_metrics(parser)
 
 
 def serve(arguments: argparse.Namespace) -> int:
@@ -25,6 +26,7 @@ def serve(arguments: argparse.Namespace) -> int:
     try:
         from arena_tui.services.http.address import HOST, PORT, Address
         from arena_tui.services.http.server import HttpServer
+        from arena_tui.services.metrics.textfile import MetricsFile
     except ModuleNotFoundError as error:
         raise MissingExtraError(
             f"the HTTP API needs {error.name}: pip install 'arena-tui[serve]'"
@@ -39,9 +41,13 @@ def serve(arguments: argparse.Namespace) -> int:
         with Console() as console:
             runtime = Runtime(config, consumers=arguments.consumers)
             server = HttpServer(runtime, address)
+            file: MetricsFile | None = None
             try:
                 await runtime.open()
                 await server.start()
+                if path := arguments.metrics:
+                    file = MetricsFile(server.metrics, runtime.broker.warnings, path)
+                    await file.start()
                 console.say(
                     f"serving {runtime.broker.name} and {config.db} at {server.address.url}"
                 )
@@ -49,6 +55,8 @@ def serve(arguments: argparse.Namespace) -> int:
             finally:
                 await server.aclose()
                 unsaved = await runtime.aclose()
+                if file is not None:
+                    await file.aclose()
             if unsaved:
                 console.say(unsaved)
 

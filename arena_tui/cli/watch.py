@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from arena_tui.cli.arguments import Parser, add_consumers, add_no_store
+from arena_tui.cli.arguments import Parser, add_consumers, add_metrics, add_no_store, check_metrics
 from arena_tui.cli.last_resort import LastResort
 from arena_tui.cli.output import begin_log, tell
 from arena_tui.cli.terminal import Output, text_output
@@ -37,6 +37,7 @@ def add_arguments(parser: Parser) -> None:
 
 def add_looks(parser: Parser) -> None:
     """The arguments of every dashboard."""
+    add_metrics(parser)
     add_no_store(parser, "live only: keep nothing, open no store")
     parser.add_argument("--theme", help="arena-dark, arena-light, or a theme of Textual's")
 
@@ -49,6 +50,7 @@ def show(
     arguments: argparse.Namespace, playables: Sequence[Playable], continuous: bool = False
 ) -> int:
     """Show the dashboard with these games, until the user quits."""
+    check_metrics(arguments.metrics)
     config = load_config(arguments.broker, arguments.db, arguments.store, arguments.theme)
     files = [_followable(name, config) for name in arguments.follow]
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
@@ -61,7 +63,10 @@ def show(
 
     last_resort = LastResort(os.ttyname(sys.stdout.fileno()), os.dup(sys.stderr.fileno()))
     with _own_terminal(log.path) as output:
-        session = Session(config, playables, continuous, files, arguments.consumers, log.problem)
+        session = Session(
+            config, playables, continuous, files, arguments.consumers, log.problem,
+            arguments.metrics,
+        )  # fmt: skip
         last_resort.unsaved = session.unsaved
         app = ArenaApp(session, on_signal=output.leave, on_leaving=last_resort.begin)
         code = app.run()

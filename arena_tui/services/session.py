@@ -18,6 +18,7 @@ from arena_tui.services.runtime import Runtime
 from arena_tui.store.place import may_only_be_read
 
 if TYPE_CHECKING:
+    from arena_tui.services.metrics.textfile import MetricsFile
     from arena_tui.services.playback.player import Player
     from arena_tui.store.history import History
 
@@ -35,6 +36,7 @@ class Session:
         follow: JSON Lines files to show as they grow.
         consumers: Make what else consumes the events, a recorder say.
         no_log: Why nothing is logged, and what to do; None if all is well.
+        metrics: A file for metrics, which needs the extra `serve`.
 
     Attributes:
         runtime, feed: Set by `begin`.
@@ -47,7 +49,7 @@ class Session:
     def __init__(
         self, config: Config, playables: Sequence[Playable] = (), continuous: bool = False,
         follow: Sequence[Path] = (), consumers: Sequence[ConsumerFactory] = (),
-        no_log: str | None = None,
+        no_log: str | None = None, metrics: Path | None = None,
     ) -> None:  # fmt: skip
         self.config = config
         self.frame = Frame()
@@ -56,6 +58,8 @@ class Session:
         self._follow = follow
         self._consumers = consumers
         self._no_log = no_log
+        self._metrics = metrics
+        self._metrics_file: MetricsFile | None = None
         self._noticed = 0  # the number of the newest warning
         self._noticed_at = 0.0
 
@@ -105,10 +109,20 @@ class Session:
 
     async def open(self) -> None:
         """Reach the broker, open the store, start following and playing; raises ArenaError."""
-        await self.runtime.open()
+        try:
+            await self.runtime.open()
+        finally:
+            await self._begin_metrics()
         self.runtime.follow(self._follow)
         for playable in self._playables:
             await self.games.start_in_thread(playable, self._continuous)
+
+    async def _begin_metrics(self) -> None:
+        if self._metrics is not None:
+            from arena_tui.services.metrics.textfile import metrics_file
+
+            self._metrics_file = metrics_file(self.runtime, self._metrics)
+            await self._metrics_file.start()
 
     def clear(self) -> None:
         """Show no longer the runs that have ended, or of which nothing more comes."""
@@ -148,4 +162,7 @@ class Session:
         if not hasattr(self, "runtime"):
             return None
         PROCESS.withdraw(self.runtime)
-        return await self.runtime.aclose(within_s)
+        unsaved = await self.runtime.aclose(within_s)
+        if self._metrics_file is not None:
+            await self._metrics_file.aclose()
+        return unsaved
