@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import sys
+from importlib.resources import files
 
 from arena_tui.cli.arguments import Parser, add_consumers, add_metrics
 from arena_tui.cli.output import Console, begin_log
@@ -19,10 +21,21 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("--port", type=int, help="port to listen on (8737); 0: any that is free")
     add_consumers(parser)
     add_metrics(parser)
+    for flag, name, text in (
+        ("--print-dashboard", "dashboard.json", "print a Grafana dashboard of the metrics"),
+        ("--print-rules", "rules.yml", "print alert rules for Prometheus"),
+    ):
+        parser.add_argument(
+            flag, dest="printed", action="store_const", const=name, help=f"{text}, and end"
+        )
 
 
 def serve(arguments: argparse.Namespace) -> int:
     """Serve until SIGINT, SIGTERM or SIGHUP."""
+    if arguments.printed:
+        folder = files("arena_tui.services.metrics") / "data"
+        sys.stdout.write((folder / arguments.printed).read_text("utf-8"))
+        return 0
     try:
         from arena_tui.services.http.address import HOST, PORT, Address
         from arena_tui.services.http.server import HttpServer
