@@ -73,8 +73,9 @@ class Consumption(Generic[C]):
 
     @property
     def unacked(self) -> int:
-        """Events published but not acked; once it is stopped, those at that time."""
-        if self._subscription is None:
+        """Events published but not acked; once it is stopped, those at that time. 0 of a consumer
+        that is not durable."""
+        if self._subscription is None or not self.consumer.durable:
             return self._unacked
         return sum(self._broker.lags(self.consumer.name).values())
 
