@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from arena_tui.broker.memory import InProcessBroker
@@ -172,8 +174,10 @@ async def test_runs_that_the_broker_has_let_go_take_no_memory(clock: FakeClock) 
         run_id = f"r{number}"
         await broker.open_run(RunMeta(run_id=run_id))
         await publish(broker, run_id, RunEnd())
+        await asyncio.sleep(0)
     await until(lambda: events_of(meter) == 2_500)
 
+    assert meter.consumer.folds <= 1_000
     assert sum((await meter.consumer.states()).values()) == len(await broker.runs()) < 100
     assert meter.consumer.folds < 100
     await meter.stop()
