@@ -44,13 +44,13 @@ class Exporter:
         found = [*families(figures), *self._process.collect()]
         return Exposition(encode(_Found(found)), content_type)
 
-    async def export_file(self, process: str) -> bytes:
+    async def export_file(self, process: str, running: bool = True) -> bytes:
         """The same for a file that an exporter of the machine reads, in the text format.
 
         Each sample has the label `process`, since there may be several such files. Standard metrics
         of processes are left out: that exporter has its own, of the same names.
         """
-        found = list(families(await self._sampler.sample()))
+        found = list(families(await self._sampler.sample(), running))
         for family in found:
             family.samples = [
                 each._replace(labels=each.labels | {"process": process}) for each in family.samples

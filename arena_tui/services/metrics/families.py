@@ -17,8 +17,8 @@ from arena_tui.consumers.protocol import ConsumerState
 from arena_tui.services.metrics.figures import Clients, Figures, Stored
 
 
-def families(figures: Figures) -> Iterator[Metric]:
-    """All families of one instant."""
+def families(figures: Figures, running: bool = True) -> Iterator[Metric]:
+    """All families of one instant; `running`: whether the process goes on."""
     yield _by(
         GaugeMetricFamily("arena_build_info", "Version of arena-tui and of Python; always 1.",
                           labels=["version", "python"]),
@@ -28,6 +28,9 @@ def families(figures: Figures) -> Iterator[Metric]:
         "arena_metrics_timestamp_seconds",
         "When these figures were taken, in seconds since 1970: a file may be old.", figures.time,
     )  # fmt: skip
+    yield _gauge("arena_running",
+                 "Whether the process runs: 0 only in the file that it left as it ended.",
+                 running)  # fmt: skip
     yield from _broker(figures)
     yield from _producers(figures)
     if figures.stored is not None:

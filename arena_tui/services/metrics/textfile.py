@@ -1,8 +1,8 @@
 """A file with the metrics of one process, for the textfile collector of the node exporter.
 
 Its samples have the label `process`, the file's name. The last file stays when the process ends:
-`arena_metrics_timestamp_seconds` in it tells how old it is, as `node_textfile_mtime_seconds` of
-the collector does.
+`arena_running` is 0 in it then, unless the process was killed. `arena_metrics_timestamp_seconds` in
+it tells how old it is, as `node_textfile_mtime_seconds` of the collector does.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class MetricsFile:
         self._tasks = []
         with suppress(TimeoutError):
             async with asyncio.timeout(_LAST_WRITE_S):
-                await self._write()
+                await self._write(running=False)
         self._thread.shutdown(wait=False)
 
     async def _run(self) -> None:
@@ -64,8 +64,8 @@ class MetricsFile:
             await self._write()
             await asyncio.sleep(self._every_s)
 
-    async def _write(self) -> None:
-        text = await self._exporter.export_file(self._path.stem)
+    async def _write(self, running: bool = True) -> None:
+        text = await self._exporter.export_file(self._path.stem, running)
         try:
             await asyncio.wrap_future(self._thread.submit(lambda: _replace(self._path, text)))
         except OSError as error:

@@ -154,7 +154,9 @@ FIRING: dict[str, tuple[dict[str, str], str, str]] = {
         {'arena_runs_ended_total{state="crashed"}': "0x9 1x10"}, "12m", 'state="crashed"',
     ),
     "ArenaClientsDropped": ({"arena_sse_dropped_total": "0x9 1x10"}, "12m", ""),
-    "ArenaMetricsOld": ({"arena_metrics_timestamp_seconds": "0+60x9 540x10"}, "15m", ""),
+    "ArenaMetricsOld": (
+        {"arena_metrics_timestamp_seconds": "0+60x9 540x10", "arena_running": "1x20"}, "15m", "",
+    ),
     "ArenaGone": ({'arena_build_info{version="1"}': "1x9 _x10"}, "16m", 'version="1"'),
 }  # fmt: skip
 """By alert: series, minute by minute, then when it fires, and the labels it has then."""

@@ -54,6 +54,8 @@ async def test_every_reader_has_a_whole_file_and_the_last_one_tells_all(tmp_path
     last = parsed(path.read_text())
     assert all("arena_cost_usd_total" in text and text.endswith("\n") for text in reads)
     assert len({len(parsed(text)) for text in reads}) == 1
+    assert {parsed(text)['arena_running{process="arena"}'] for text in reads} == {1}
+    assert last['arena_running{process="arena"}'] == 0
     assert last['arena_persister_stored_total{process="arena"}'] == 50
     assert not any(name.startswith("process_") for name in last)
     assert [each.name for each in tmp_path.iterdir()] == ["arena.prom"]
