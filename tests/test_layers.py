@@ -34,6 +34,7 @@ LIBRARIES = {
     "openskill": ("arena_tui/folds/openskills.py",),
     "pyspiel": ("arena_tui/games/",),
     "starlette": ("arena_tui/services/http/", "arena_tui/bench/"),
+    "prometheus_client": ("arena_tui/services/metrics/",),
     "uvicorn": ("arena_tui/services/http/", "arena_tui/bench/"),
 }
 

@@ -22,6 +22,7 @@ Code: TypeAlias = Literal[
     "line_refused", "lines_refused", "values_coerced", "events_refused",
     "store_log_cut", "store_log_mended", "store_log_left", "store_moved",
     "store_rewritten", "store_read_only", "no_log",
+    "metrics_unwritten",
 ]  # fmt: skip
 
 _ERRORS: Final[frozenset[Code]] = frozenset({
@@ -79,6 +80,7 @@ _WORDS: Final[Mapping[Code, str]] = {
     "store_rewritten": "the store's file was gone: {path} was written anew with all it held",
     "store_read_only": "the store {path} may only be read: nothing is stored",
     "no_log": "{why}",
+    "metrics_unwritten": "cannot write the metrics to {file}: {why}: trying again",
 }  # fmt: skip
 """Templates for `str.format`."""
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from arena_tui.errors import UsageError
+from arena_tui.errors import MissingExtraError, UsageError
 
 if TYPE_CHECKING:
     from arena_tui.broker_url import BrokerUrl
@@ -84,6 +85,30 @@ def followable(name: str, config: Config) -> Path:
     path = Path(name).expanduser()
     if path.is_dir():
         raise UsageError(f"{name} is a folder: give a file of JSON lines")
+    return path
+
+
+def add_metrics(parser: Parser) -> None:
+    """`--metrics`, a path or None."""
+    parser.add_argument(
+        "--metrics",
+        type=_writable,
+        metavar="FILE",
+        help="write metrics to this file every 5 s, for Prometheus's node exporter, whose textfile "
+        "collector reads only names that end in .prom; the last one stays",
+    )
+
+
+def check_metrics(path: Path | None) -> None:
+    """Raise MissingExtraError if metrics are asked for and cannot be made."""
+    if path is not None and find_spec("prometheus_client") is None:
+        raise MissingExtraError("--metrics needs prometheus_client: pip install 'arena-tui[serve]'")
+
+
+def _writable(file: str) -> Path:
+    path = Path(file).expanduser()
+    if not file or path.is_dir() or not path.parent.is_dir():
+        raise argparse.ArgumentTypeError(f"cannot write {file!r}: give a file in a folder there is")
     return path
 
 

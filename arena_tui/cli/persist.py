@@ -8,12 +8,13 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
-from typing import Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import asdict
 
 from arena_tui.broker.protocol import STORE
-from arena_tui.cli.arguments import Parser, add_consumers
+from arena_tui.cli.arguments import Parser, add_consumers, add_metrics, check_metrics
 from arena_tui.cli.output import Console, begin_log, local, say_json
 from arena_tui.config import Config, load_config
 from arena_tui.consumers.persister import PersisterStats
@@ -24,6 +25,9 @@ from arena_tui.folds.accounts import Account
 from arena_tui.services.ending import ending_event
 from arena_tui.services.runtime import Runtime
 
+if TYPE_CHECKING:
+    from arena_tui.services.metrics.textfile import MetricsFile
+
 _REPORT_INTERVAL_S: Final = 1.0
 _FLUSH_TIMEOUT_S: Final = 10.0
 _FLUSH_POLL_S: Final = 0.05
@@ -32,6 +36,7 @@ _FLUSH_POLL_S: Final = 0.05
 def add_arguments(parser: Parser) -> None:
     parser.set_defaults(function=persist)
     add_consumers(parser)
+    add_metrics(parser)
 
 
 class _Report(Account, frozen=True, kw_only=True):
@@ -72,18 +77,22 @@ def persist(arguments: argparse.Namespace) -> int:
         )
     if config.db == ":memory:":
         raise UsageError("persist in :memory: would keep nothing: give a file with --db")
+    check_metrics(arguments.metrics)
     begin_log(arguments.debug)
-    report = asyncio.run(_persist(config, arguments.consumers))
+    report = asyncio.run(_persist(config, arguments.consumers, arguments.metrics))
     if arguments.json:
         say_json(report)
     return 0
 
 
-async def _persist(config: Config, consumers: Sequence[ConsumerFactory]) -> _Report:
+async def _persist(
+    config: Config, consumers: Sequence[ConsumerFactory], metrics: Path | None
+) -> _Report:
     since = utc_now()
     stopped = ending_event()
     with Console() as console:
         runtime = Runtime(config, consumers=consumers)
+        file = await _metrics(runtime, metrics)
         try:
             await _open(runtime)
             console.say(f"storing what comes through {runtime.broker.name} in {config.db}")
@@ -92,11 +101,23 @@ async def _persist(config: Config, consumers: Sequence[ConsumerFactory]) -> _Rep
             report = await _report(runtime, since)
         finally:
             unsaved = await runtime.aclose()
+            if file is not None:
+                await file.aclose()
     if report.error is not None or unsaved:
         why = "; ".join(dict.fromkeys(filter(None, (report.error, unsaved))))
         raise StoreError(f"not everything could be stored: {why}: {report}")
     console.say(f"{report}; what comes now is stored next time")
     return report
+
+
+async def _metrics(runtime: Runtime, path: Path | None) -> MetricsFile | None:
+    if path is None:
+        return None
+    from arena_tui.services.metrics.textfile import metrics_file
+
+    file = metrics_file(runtime, path)
+    await file.start()
+    return file
 
 
 async def _open(runtime: Runtime) -> None:

@@ -6,14 +6,23 @@ import argparse
 import asyncio
 import secrets
 import socket
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
+from importlib.resources import files
 from pathlib import Path
 
-from arena_tui.cli.arguments import Parser, add_consumers, add_follow, add_no_store, followable
+from arena_tui.cli.arguments import (
+    Parser,
+    add_consumers,
+    add_follow,
+    add_metrics,
+    add_no_store,
+    followable,
+)
 from arena_tui.cli.listening import add_names, listening_at
 from arena_tui.cli.output import Console, begin_log
-from arena_tui.config import Config, load_config
-from arena_tui.consumers.protocol import ConsumerFactory
+from arena_tui.config import load_config
 from arena_tui.errors import StoreError
 from arena_tui.services.ending import ending_event
 from arena_tui.services.http.address import HOST, PORT, Address, Listening
@@ -35,10 +44,22 @@ def add_arguments(parser: Parser) -> None:
     add_no_store(parser, "keep nothing: answer with what the broker holds")
     add_follow(parser)
     add_consumers(parser)
+    add_metrics(parser)
+    for flag, name, text in (
+        ("--print-dashboard", "dashboard.json", "print a Grafana dashboard of the metrics"),
+        ("--print-rules", "rules.yml", "print alert rules for Prometheus"),
+    ):
+        parser.add_argument(
+            flag, dest="printed", action="store_const", const=name, help=f"{text}, and end"
+        )
 
 
 def serve(arguments: argparse.Namespace) -> int:
     """Serve until SIGINT, SIGTERM or SIGHUP."""
+    if arguments.printed:
+        folder = files("arena_tui.services.metrics") / "data"
+        sys.stdout.write((folder / arguments.printed).read_text("utf-8"))
+        return 0
     address = Address.of(arguments.host, arguments.port)
     listening = listening_at(address, arguments.names)
     made_up = None
@@ -46,27 +67,33 @@ def serve(arguments: argparse.Namespace) -> int:
         made_up = secrets.token_urlsafe(24)
         listening = listening._replace(token=made_up)
     config = load_config(arguments.broker, arguments.db, arguments.store)
-    files = [followable(name, config) for name in arguments.follow]
+    followed = [followable(name, config) for name in arguments.follow]
     begin_log(arguments.debug)
-    asyncio.run(_serve(config, listening, files, arguments.consumers, made_up))
+    runtime = partial(Runtime, config, consumers=arguments.consumers)
+    asyncio.run(_serve(runtime, listening, made_up, followed, arguments.metrics))
     return 0
 
 
 async def _serve(
-    config: Config, listening: Listening, files: Sequence[Path],
-    consumers: Sequence[ConsumerFactory], made_up: str | None,
+    make: Callable[[], Runtime], listening: Listening, made_up: str | None,
+    followed: Sequence[Path], metrics: Path | None,
 ) -> None:  # fmt: skip
     from arena_tui.services.http.server import HttpServer
+    from arena_tui.services.metrics.textfile import MetricsFile
 
     stopped = ending_event()
     with Console() as console:
-        runtime = Runtime(config, consumers=consumers)
+        runtime = make()
         server = HttpServer(runtime, listening)
+        file: MetricsFile | None = None
         try:
             await runtime.open()
-            runtime.follow(files)
+            runtime.follow(followed)
             await server.start()
-            stored = f"{config.db} and " if config.db else ""
+            if metrics is not None:
+                file = MetricsFile(server.metrics, runtime.broker.warnings, metrics)
+                await file.start()
+            stored = f"{runtime.config.db} and " if runtime.config.db else ""
             console.say(f"{stored}{runtime.broker.name} at {server.address.url}")
             if made_up is not None:
                 where = server.address._replace(host=socket.gethostname())
@@ -75,5 +102,7 @@ async def _serve(
         finally:
             await server.aclose()
             unsaved = await runtime.aclose()
+            if file is not None:
+                await file.aclose()
     if unsaved:
         raise StoreError(unsaved)

@@ -9,7 +9,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from arena_tui.cli.arguments import Parser, add_consumers, add_follow, add_no_store, followable
+from arena_tui.cli.arguments import (
+    Parser,
+    add_consumers,
+    add_follow,
+    add_metrics,
+    add_no_store,
+    check_metrics,
+    followable,
+)
 from arena_tui.cli.last_resort import LastResort
 from arena_tui.cli.listening import add_names, listening_at
 from arena_tui.cli.output import begin_log, tell
@@ -34,6 +42,7 @@ def add_arguments(parser: Parser) -> None:
 
 def add_looks(parser: Parser) -> None:
     """The arguments of every dashboard."""
+    add_metrics(parser)
     add_no_store(parser, "live only: keep nothing, open no store")
     parser.add_argument(
         "--serve", nargs="?", const="", metavar="HOST:PORT",
@@ -51,6 +60,7 @@ def show(
     arguments: argparse.Namespace, playables: Sequence[Playable], continuous: bool = False
 ) -> int:
     """Show the dashboard with these games, until the user quits."""
+    check_metrics(arguments.metrics)
     config = load_config(arguments.broker, arguments.db, arguments.store, arguments.theme)
     files = [followable(name, config) for name in arguments.follow]
     listening = None
@@ -68,8 +78,9 @@ def show(
     last_resort = LastResort(os.ttyname(sys.stdout.fileno()), os.dup(sys.stderr.fileno()))
     with _own_terminal(log.path) as output:
         session = Session(
-            config, playables, continuous, files, arguments.consumers, log.problem, listening
-        )
+            config, playables, continuous, files, arguments.consumers, log.problem, listening,
+            arguments.metrics,
+        )  # fmt: skip
         last_resort.unsaved = session.unsaved
         app = ArenaApp(session, on_signal=output.leave, on_leaving=last_resort.begin)
         code = app.run()

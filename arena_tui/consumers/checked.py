@@ -9,7 +9,7 @@ from arena_tui.broker.protocol import STORE, Cursor, Start
 from arena_tui.consumers.protocol import Consumer, ConsumerFactory, Context
 from arena_tui.errors import ArenaError, ConsumerError
 
-_OWN = {STORE, "dashboard"}
+_OWN = {STORE, "dashboard", "metrics"}
 
 
 def made(make: ConsumerFactory, context: Context) -> Consumer:

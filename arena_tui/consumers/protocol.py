@@ -66,6 +66,8 @@ class Consumer(Protocol):
         durable: Whether the broker holds events, as long as it can, until they are acked.
         runs: The runs to subscribe to, which the broker must hold by then; None: all, including
             future ones.
+        group: The name under which figures of all such consumers are added up where they come and
+            go, with clients or runs say, so that their names have no end; empty: each its own.
         polled: Whether deliveries are handled only when the runtime's `catch_up` is called.
         batch_events: A batch is handed over at this many events,
         batch_interval_s: or when its oldest event has waited this long.
@@ -79,6 +81,7 @@ class Consumer(Protocol):
     name: str
     durable: bool
     runs: Collection[str] | None = None
+    group: str = ""
     polled: bool = False
     batch_events: int = 1_000
     batch_interval_s: float = 0.2
@@ -160,6 +163,7 @@ class ConsumerInfo(ConsumerStats, frozen=True, kw_only=True):
         last_error: Why the last attempt failed; None once one succeeded.
         unacked: Published and not acked; 0 if it is not durable.
         stats: Its own counters.
+        group: See `Consumer`.
     """
 
     state: ConsumerState
@@ -167,6 +171,7 @@ class ConsumerInfo(ConsumerStats, frozen=True, kw_only=True):
     last_error: str | None
     unacked: int
     stats: Counters
+    group: str = ""
 
     @property
     def published(self) -> int:

@@ -27,6 +27,9 @@ from arena_tui.store.windows import WINDOW
 
 Send: TypeAlias = Callable[[Sequence[Delivery]], Awaitable[None]]
 
+SSE: Final = "sse"
+"""The group of all clients."""
+
 _KIND: Final = re.compile(rb"[A-Za-z0-9_.-]{1,64}")
 _OURS: Final = frozenset({"gap", "end", "open", "message"})
 """Names of events that a client takes for something else than what a game published."""
@@ -52,6 +55,7 @@ class EventStream(Consumer):
     """
 
     durable = False
+    group = SSE
     batch_events = 1  # what there is at once; `pause_s` lets it gather
 
     def __init__(

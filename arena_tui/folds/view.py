@@ -26,6 +26,9 @@ from arena_tui.folds.totals import AgentTally, RunTotals, TotalsStatus, saturati
 STUCK_S = 30.0
 """Seconds without an event after which an open run is called stuck."""
 
+WAITING_S = 3.0
+"""Seconds without an answer from which on a live run is said to wait for its model."""
+
 _RECENT = 24
 _RATE_SECONDS = 60
 
@@ -119,6 +122,9 @@ class Instant(Struct, frozen=True, kw_only=True):
 class RunView:
     """Folds one run's deliveries, in order; `now` is in seconds, from any monotonic clock.
 
+    Args:
+        recent: How many of the newest deliveries to keep.
+
     Attributes:
         board: Text of the newest observation.
         player: Whose turn it is.
@@ -126,13 +132,15 @@ class RunView:
         version: Increases with every change.
     """
 
-    def __init__(self, run_id: str, number: int = 0, now: float = 0.0) -> None:
+    def __init__(
+        self, run_id: str, number: int = 0, now: float = 0.0, recent: int = _RECENT
+    ) -> None:
         self.totals = RunTotals(run_id=run_id)
         self.number = number
         self.board = ""
         self.player: str | None = None
         self.tallies: dict[str, AgentTally] = {}
-        self.recent: deque[Delivery] = deque(maxlen=_RECENT)
+        self.recent: deque[Delivery] = deque(maxlen=recent)
         self.last_error: str | None = None
         self.version = 0
         self.arrived_at = now
@@ -201,7 +209,7 @@ class RunView:
             events=max(totals.seq, totals.events) if self.partial else totals.events,
             tokens=whole.tokens, cost_usd=whole.cost_usd,
             errors=whole.errors, last_error=self.last_error,
-            waiting_s=None if self._prompted_at is None else max(0.0, now - self._prompted_at),
+            waiting_s=self.waiting_s(now),
             idle_s=idle_s, duration_s=whole.duration_s or 0.0,
             held=held, capacity=capacity, lag=lag, lost=max(totals.lost, overflow),
             lost_unknown=max(totals.lost_unknown, whole.lost_unknown),
@@ -226,6 +234,10 @@ class RunView:
         if run_state == "lost":
             return "lost"
         return "stuck" if now - self.arrived_at >= STUCK_S else "running"
+
+    def waiting_s(self, now: float) -> float | None:
+        """Seconds since an unanswered prompt; None if no response is pending."""
+        return None if self._prompted_at is None else max(0.0, now - self._prompted_at)
 
     def _fold(self, event: Event, now: float) -> None:
         tally = self.tallies.get(event.agent_id or "")

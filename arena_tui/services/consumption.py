@@ -73,8 +73,9 @@ class Consumption(Generic[C]):
 
     @property
     def unacked(self) -> int:
-        """Events published but not acked; once it is stopped, those at that time."""
-        if self._subscription is None:
+        """Events published but not acked; once it is stopped, those at that time. 0 of a consumer
+        that is not durable."""
+        if self._subscription is None or not self.consumer.durable:
             return self._unacked
         return sum(self._broker.lags(self.consumer.name).values())
 
@@ -89,6 +90,7 @@ class Consumption(Generic[C]):
         return ConsumerInfo(
             **asdict(self._reading), state=self._state, failures=self._failures,
             last_error=self.last_error, unacked=self._unacked, stats=self._counters,
+            group=self.consumer.group,
         )  # fmt: skip
 
     async def start(self) -> None:

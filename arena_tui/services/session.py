@@ -21,6 +21,7 @@ from arena_tui.store.place import may_only_be_read
 
 if TYPE_CHECKING:
     from arena_tui.services.http.server import HttpServer
+    from arena_tui.services.metrics.textfile import MetricsFile
     from arena_tui.services.playback.player import Player
     from arena_tui.store.history import History
 
@@ -39,6 +40,7 @@ class Session:
         consumers: Make what else consumes the events, a recorder say.
         no_log: Why nothing is logged, and what to do; None if all is well.
         listening: How to answer over HTTP as well; None: not at all.
+        metrics: A file for metrics, which needs the extra `serve`.
 
     Attributes:
         runtime, feed, ratings: Set by `begin`.
@@ -53,6 +55,7 @@ class Session:
         self, config: Config, playables: Sequence[Playable] = (), continuous: bool = False,
         follow: Sequence[Path] = (), consumers: Sequence[ConsumerFactory] = (),
         no_log: str | None = None, listening: Listening | None = None,
+        metrics: Path | None = None,
     ) -> None:  # fmt: skip
         self.config = config
         self.frame = Frame()
@@ -63,6 +66,8 @@ class Session:
         self._no_log = no_log
         self._listening = listening
         self._server: HttpServer | None = None
+        self._metrics = metrics
+        self._metrics_file: MetricsFile | None = None
         self._noticed = 0  # the number of the newest warning
         self._noticed_at = 0.0
 
@@ -119,7 +124,10 @@ class Session:
     async def open(self) -> None:
         """Reach the broker, open the store, start serving, following and playing; raises
         ArenaError."""
-        await self.runtime.open()
+        try:
+            await self.runtime.open()
+        finally:
+            await self._begin_metrics()
         if self._listening is not None:
             from arena_tui.services.http.server import HttpServer
 
@@ -128,6 +136,13 @@ class Session:
         self.runtime.follow(self._follow)
         for playable in self._playables:
             await self.games.start(playable, self._continuous)
+
+    async def _begin_metrics(self) -> None:
+        if self._metrics is not None:
+            from arena_tui.services.metrics.textfile import metrics_file
+
+            self._metrics_file = metrics_file(self.runtime, self._metrics)
+            await self._metrics_file.start()
 
     def clear(self) -> None:
         """Show no longer the runs that have ended, or of which nothing more comes."""
@@ -170,4 +185,7 @@ class Session:
         PROCESS.withdraw(self.runtime)
         if self._server is not None:
             await self._server.aclose()
-        return await self.runtime.aclose(within_s)
+        unsaved = await self.runtime.aclose(within_s)
+        if self._metrics_file is not None:
+            await self._metrics_file.aclose()
+        return unsaved

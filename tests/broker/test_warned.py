@@ -112,6 +112,10 @@ WORDS: dict[Code, tuple[dict[str, Figure], str]] = {
     ),
     "store_read_only": ({"path": "a"}, "the store a may only be read: nothing is stored"),
     "no_log": ({"why": "cannot write the log x"}, "cannot write the log x"),
+    "metrics_unwritten": (
+        {"file": "x", "why": "Is a directory"},
+        "cannot write the metrics to x: Is a directory: trying again",
+    ),
 }  # fmt: skip
 
 

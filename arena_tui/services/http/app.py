@@ -20,10 +20,12 @@ from arena_tui.consumers.sse import Position
 from arena_tui.errors import ArenaError, EventError, UnknownRunError, UsageError
 from arena_tui.services.http.clients import Client
 from arena_tui.services.http.lines import SEQ_MAX, Part, send_lines
+from arena_tui.services.http.metrics import metrics_endpoint
 from arena_tui.services.http.openapi import describe
 from arena_tui.services.http.page import page
 from arena_tui.services.http.runs import PAGE_MAX, list_runs, one_run, whole_id
 from arena_tui.services.http.streams import EventStreams
+from arena_tui.services.metrics.exporter import Exporter
 from arena_tui.services.runtime import Runtime
 from arena_tui.store.replay import BEGINNING
 
@@ -40,12 +42,13 @@ _STATUS: Final = ((UnknownRunError, 404), (UsageError, 400), (EventError, 400), 
 _Endpoint = Callable[[Request], Awaitable[ASGIApp]]
 
 
-def make_app(runtime: Runtime, streams: EventStreams) -> Starlette:
+def make_app(runtime: Runtime, streams: EventStreams, exporter: Exporter) -> Starlette:
     """The application that answers for this runtime."""
     api = _Api(runtime, streams)
     endpoints: Mapping[str, _Endpoint] = {
         "/": api.page,
         "/health": api.health,
+        "/metrics": metrics_endpoint(exporter),
         "/runs": api.runs,
         "/events": api.events,
         "/openapi.json": api.openapi,

@@ -109,6 +109,10 @@ def describe() -> _Node:
             ],
             _200=_STREAM, _204=_OVER, _400=_ERROR, _404=_ERROR,
         ),
+        "/metrics": _get(
+            "Where every event is, lag by consumer, runs by state, tokens, cost", [],
+            _200=_answer("For Prometheus.", "text/plain", {"type": "string"}),
+        ),
         "/openapi.json": _get(
             "This description", [],
             _200=_answer("OpenAPI 3.1.", "application/json", {"type": "object"}),

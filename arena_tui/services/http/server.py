@@ -20,6 +20,7 @@ from arena_tui.services.http.app import make_app
 from arena_tui.services.http.clients import STALLED_S, Clients
 from arena_tui.services.http.guard import Access, Guard, Refusals
 from arena_tui.services.http.streams import EventStreams
+from arena_tui.services.metrics.exporter import Exporter
 from arena_tui.services.runtime import Runtime
 
 _CLOSE_S: Final = 1.0
@@ -46,6 +47,7 @@ class HttpServer:
     Attributes:
         address: Where it listens, with the actual port.
         clients, streams: Who is answered for as long as they listen, and with what.
+        metrics: What `/metrics` answers with.
         refusals: How many requests were refused, by reason.
 
     Raises:
@@ -61,7 +63,8 @@ class HttpServer:
         self.refusals = Refusals(runtime.broker.warnings)
         self.clients = Clients(runtime.broker.warnings, stalled_s)
         self.streams = EventStreams(runtime, self.clients)
-        app = make_app(runtime, self.streams)
+        self.metrics = Exporter(runtime, self.streams)
+        app = make_app(runtime, self.streams, self.metrics)
         self._app = Guard(app, Access(listening), self.refusals)
         self._head_s = head_s
         self._state = ServerState()
@@ -74,6 +77,7 @@ class HttpServer:
             ListenError: The address is taken, or none of this machine.
         """
         bound = self.address.listen()
+        await self.metrics.start()
         self.address = self.address._replace(port=bound.getsockname()[1])
         logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # what is invalid we count
         config = uvicorn.Config(

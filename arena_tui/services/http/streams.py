@@ -34,7 +34,7 @@ class EventStreams:
     """
 
     def __init__(self, runtime: Runtime, clients: Clients) -> None:
-        self.clients = clients
+        self.clients: Final = clients
         self.sent = 0
         self._runtime = runtime
 

@@ -30,6 +30,7 @@ class _Tail(Consumer):
     """Hands on what the broker holds of one run, and what is published to it."""
 
     durable = False
+    group = "playback"
     polled = True
 
     def __init__(self, run_id: str, take: Callable[[Sequence[Delivery]], None]) -> None:

@@ -9,7 +9,7 @@ from rich.style import Style
 from arena_tui.events import Delivery, Envelope, ErrorEvent, Gap, short_id
 from arena_tui.folds.result import result_text as result
 from arena_tui.folds.totals import lost_text
-from arena_tui.folds.view import Pane
+from arena_tui.folds.view import WAITING_S, Pane
 from arena_tui.tui.render.board import board_lines, board_size
 from arena_tui.tui.render.canvas import Piece, between, fitted, width_of
 from arena_tui.tui.render.clean import clean, fit
@@ -21,7 +21,6 @@ from arena_tui.tui.render.text import bar, clock_time, cost, duration, short_cou
 _STATS_MIN = 15
 _STATS_GAP = 3
 _TIMES_FROM = 34
-_WAITING_SHOWN_S = 3.0
 
 
 def title_text(pane: Pane) -> str:
@@ -202,7 +201,7 @@ def _alarm(pane: Pane, palette: Palette) -> list[Piece] | None:
     if pane.state == "crashed":
         reason = clean(pane.reason or pane.last_error or "crashed", 120)
         return [(f"{LOOKS['crashed'].sign} {reason}", palette.bad)]
-    if pane.waiting_s is not None and pane.is_live and pane.waiting_s >= _WAITING_SHOWN_S:
+    if pane.waiting_s is not None and pane.is_live and pane.waiting_s >= WAITING_S:
         return [(f"… waiting for llm_response {duration(pane.waiting_s)}", palette.warn)]
     if pane.errors and pane.last_error and pane.is_live:
         newest = pane.recent[-1] if pane.recent else None
