@@ -13,7 +13,7 @@ from typing import Final
 from msgspec.structs import asdict
 
 from arena_tui.broker.protocol import STORE
-from arena_tui.cli.arguments import Parser, add_consumers
+from arena_tui.cli.arguments import Parser, add_consumers, add_no_consumers
 from arena_tui.cli.output import Console, begin_log, local, say_json
 from arena_tui.config import Config, load_config
 from arena_tui.consumers.persister import PersisterStats
@@ -32,6 +32,7 @@ _FLUSH_POLL_S: Final = 0.05
 def add_arguments(parser: Parser) -> None:
     parser.set_defaults(function=persist)
     add_consumers(parser)
+    add_no_consumers(parser)
 
 
 class _Report(Account, frozen=True, kw_only=True):
@@ -73,17 +74,19 @@ def persist(arguments: argparse.Namespace) -> int:
     if config.db == ":memory:":
         raise UsageError("persist in :memory: would keep nothing: give a file with --db")
     begin_log(arguments.debug)
-    report = asyncio.run(_persist(config, arguments.consumers))
+    report = asyncio.run(_persist(config, arguments.consumers, arguments.installed))
     if arguments.json:
         say_json(report)
     return 0
 
 
-async def _persist(config: Config, consumers: Sequence[ConsumerFactory]) -> _Report:
+async def _persist(
+    config: Config, consumers: Sequence[ConsumerFactory], installed: bool
+) -> _Report:
     since = utc_now()
     stopped = ending_event()
     with Console() as console:
-        runtime = Runtime(config, consumers=consumers)
+        runtime = Runtime(config, consumers=consumers, installed=installed)
         try:
             await _open(runtime)
             console.say(f"storing what comes through {runtime.broker.name} in {config.db}")

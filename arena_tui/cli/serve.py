@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 
-from arena_tui.cli.arguments import Parser, add_consumers
+from arena_tui.cli.arguments import Parser, add_consumers, add_no_consumers
 from arena_tui.cli.output import Console, begin_log
 from arena_tui.config import load_config
 from arena_tui.errors import MissingExtraError
@@ -18,6 +18,7 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("--host", help="address to listen on (127.0.0.1)")
     parser.add_argument("--port", type=int, help="port to listen on (8737); 0: any that is free")
     add_consumers(parser)
+    add_no_consumers(parser)
 
 
 def serve(arguments: argparse.Namespace) -> int:
@@ -37,7 +38,7 @@ def serve(arguments: argparse.Namespace) -> int:
     async def until_stopped() -> None:
         stopped = ending_event()
         with Console() as console:
-            runtime = Runtime(config, consumers=arguments.consumers)
+            runtime = Runtime(config, consumers=arguments.consumers, installed=arguments.installed)
             server = HttpServer(runtime, address)
             try:
                 await runtime.open()

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from arena_tui.cli.arguments import Parser, add_consumers, add_no_store
+from arena_tui.cli.arguments import Parser, add_consumers, add_no_consumers, add_no_store
 from arena_tui.cli.last_resort import LastResort
 from arena_tui.cli.output import begin_log, tell
 from arena_tui.cli.terminal import Output, text_output
@@ -38,6 +38,7 @@ def add_arguments(parser: Parser) -> None:
 def add_looks(parser: Parser) -> None:
     """The arguments of every dashboard."""
     add_no_store(parser, "live only: keep nothing, open no store")
+    add_no_consumers(parser)
     parser.add_argument("--theme", help="arena-dark, arena-light, or a theme of Textual's")
 
 
@@ -61,7 +62,10 @@ def show(
 
     last_resort = LastResort(os.ttyname(sys.stdout.fileno()), os.dup(sys.stderr.fileno()))
     with _own_terminal(log.path) as output:
-        session = Session(config, playables, continuous, files, arguments.consumers, log.problem)
+        session = Session(
+            config, playables, continuous, files, arguments.consumers, arguments.installed,
+            log.problem,
+        )  # fmt: skip
         last_resort.unsaved = session.unsaved
         app = ArenaApp(session, on_signal=output.leave, on_leaving=last_resort.begin)
         code = app.run()

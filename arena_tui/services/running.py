@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
@@ -11,7 +11,7 @@ from arena_tui.broker.protocol import STORE, BrokerProtocol
 from arena_tui.consumers.checked import made
 from arena_tui.consumers.protocol import Consumer, ConsumerFactory, ConsumerInfo, Context
 from arena_tui.services.closing import Closing
-from arena_tui.services.consumption import Consumption
+from arena_tui.services.consumption import RETRY_S, Consumption
 
 C = TypeVar("C", bound=Consumer)
 
@@ -27,9 +27,11 @@ class Running:
     def __iter__(self) -> Iterator[Consumption[Any]]:
         return iter(list(self._all))
 
-    def add(self, make: Callable[[Context], C]) -> Consumption[C]:
+    def add(
+        self, make: Callable[[Context], C], retry_s: Sequence[float] = RETRY_S
+    ) -> Consumption[C]:
         """Make a consumer that is yet to be started."""
-        consumption = Consumption(make(self._context), self._broker)
+        consumption = Consumption(make(self._context), self._broker, retry_s=retry_s)
         self._all.append(consumption)
         return consumption
 
@@ -94,9 +96,11 @@ class Running:
             raise failed
 
     async def settle(self, closing: Closing, some: Iterable[Consumption[Any]]) -> None:
-        """Wait until those of them that are durable have acked all that was published."""
+        """Wait until those of them that are durable have acked all that was published, unless they
+        fail and resume at their next start."""
         runs = [info.meta.run_id for info in await self._broker.runs()]
-        names = {each.consumer.name: each for each in some if each.consumer.durable}
+        durable = [each for each in some if each.consumer.durable and not _may_wait(each)]
+        names = {each.consumer.name: each for each in durable}
         await asyncio.gather(
             *(
                 closing.save(name, self._broker.settled(runs, name), partial(_unacked, each))
@@ -106,11 +110,14 @@ class Running:
 
     def unkept(self, why: str | None, some: Iterable[Consumption[Any]]) -> list[str]:
         """A message for each of these that has not acked some events, for a reason: of a shared
-        broker, which keeps them, it may just not have come to that."""
+        broker, which keeps them, it may just not have come to that. Nor is one needed by those that
+        resume at their next start."""
         told = []
         for each in some:
+            if each.consumer.resumes:
+                continue
             name, unacked = each.consumer.name, each.unacked
-            reason = each.last_error or why
+            reason = each.health.last_error or why
             done = "stored" if name == STORE else f"kept by {name}"
             if not unacked or (self._broker.shared and reason is None):
                 continue
@@ -120,6 +127,11 @@ class Running:
             else:
                 told.append(f"{unacked:,} events could not be {done}: {reason}")
         return told
+
+
+def _may_wait(consumption: Consumption[Any]) -> bool:
+    """Whether it fails, and will be handed what it lacks at its next start."""
+    return consumption.consumer.resumes and consumption.health.state == "error"
 
 
 def _unacked(consumption: Consumption[Any]) -> dict[str, int]:
