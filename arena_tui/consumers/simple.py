@@ -74,9 +74,12 @@ class SimpleConsumer(Consumer):
 
     async def aclose(self) -> None:
         threads, file, self._threads, self._file = self._threads, self._file, None, None
-        if threads is not None:
-            if file is not None:
-                threads.submit(file.close)
+        if threads is None:
+            return
+        try:
+            if file is not None:  # after what is still being written
+                await asyncio.wrap_future(threads.submit(file.close))
+        finally:
             threads.shutdown(wait=False)
 
     async def _in_thread(self, work: Callable[[], T]) -> T:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from arena_tui.broker.protocol import STORE, BrokerProtocol
 from arena_tui.consumers.checked import made
 from arena_tui.consumers.protocol import Consumer, ConsumerFactory, ConsumerInfo, Context
 from arena_tui.services.closing import Closing
 from arena_tui.services.consumption import RETRY_S, Consumption
+
+_LOOK_EVERY_S: Final = 0.1
 
 C = TypeVar("C", bound=Consumer)
 
@@ -96,17 +99,33 @@ class Running:
             raise failed
 
     async def settle(self, closing: Closing, some: Iterable[Consumption[Any]]) -> None:
-        """Wait until those of them that are durable have acked all that was published, unless they
-        fail and resume at their next start."""
+        """Wait until those of them that are durable have acked all that was published."""
         runs = [info.meta.run_id for info in await self._broker.runs()]
-        durable = [each for each in some if each.consumer.durable and not _may_wait(each)]
-        names = {each.consumer.name: each for each in durable}
+        names = {each.consumer.name: each for each in some if each.consumer.durable}
         await asyncio.gather(
             *(
                 closing.save(name, self._broker.settled(runs, name), partial(_unacked, each))
                 for name, each in names.items()
             )
         )
+
+    @asynccontextmanager
+    async def releasing(self) -> AsyncIterator[None]:
+        """While this is open, stop each that fails and resumes at its next start: who leaves would
+        wait for it in vain."""
+        task = asyncio.create_task(self._release_failing())
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
+
+    async def _release_failing(self) -> None:
+        while True:
+            for each in self:
+                if each.consumer.resumes and each.health.state == "error":
+                    await each.stop()
+            await asyncio.sleep(_LOOK_EVERY_S)
 
     def unkept(self, why: str | None, some: Iterable[Consumption[Any]]) -> list[str]:
         """A message for each of these that has not acked some events, for a reason: of a shared
@@ -127,11 +146,6 @@ class Running:
             else:
                 told.append(f"{unacked:,} events could not be {done}: {reason}")
         return told
-
-
-def _may_wait(consumption: Consumption[Any]) -> bool:
-    """Whether it fails, and will be handed what it lacks at its next start."""
-    return consumption.consumer.resumes and consumption.health.state == "error"
 
 
 def _unacked(consumption: Consumption[Any]) -> dict[str, int]:

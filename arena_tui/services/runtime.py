@@ -278,9 +278,10 @@ class Runtime:
 
     async def _settle(self, closing: Closing) -> None:
         """Publish everything and end the runs; wait for all acks unless the broker is shared."""
-        await closing.save("publishing", self.sink.aclose(), self._left)
-        if not self.broker.shared:
-            await self._running.settle(closing, self._running)
+        async with self._running.releasing():
+            await closing.save("publishing", self.sink.aclose(), self._left)
+            if not self.broker.shared:
+                await self._running.settle(closing, self._running)
 
     def _left(self) -> dict[str, int]:
         """What is not published, and what each durable consumer has not acked.
