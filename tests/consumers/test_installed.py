@@ -218,7 +218,7 @@ async def test_one_that_fails_for_a_while_is_told_once_and_has_everything(
 
 
 async def test_what_it_could_not_take_before_leaving_comes_from_the_store(
-    declare: Declare, config: Config
+    declare: Declare, config: Config, caplog: pytest.LogCaptureFixture
 ) -> None:
     module = declare("failing", FAILING.replace("[3]", "[1_000]"))
     for run_id, told_as in (("one", "consumer_failed"), ("two", "consumer_not_started")):
@@ -228,6 +228,7 @@ async def test_what_it_could_not_take_before_leaving_comes_from_the_store(
         await until(lambda: info(runtime, "failing").failures)  # noqa: B023
         assert await runtime.aclose() is None
         assert runtime.broker.warnings.counts() == {told_as: 1}
+    assert "given up" not in caplog.text  # nobody waited for it
     sys.modules[module].LEFT[0] = 0
     runtime = Runtime(config, installed=True)
     await runtime.open()
@@ -278,6 +279,7 @@ async def test_what_the_broker_has_let_go_meanwhile_comes_from_the_store(
     assert overflow > 300
     assert await runtime.aclose() is None
     assert seqs(module, "run") == [*range(1, 482)]  # and run_end
+    assert all(first == last for _, first, last in got(module))  # events, and no gap
 
 
 async def test_a_simple_one_begins_after_what_is_stored_and_one_with_cursors_at_them(
