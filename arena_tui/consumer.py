@@ -12,6 +12,7 @@ from arena_tui.broker.own_log import own_log
 from arena_tui.broker.protocol import Cursor, Start
 from arena_tui.config import Config, load_config
 from arena_tui.consumers.protocol import Consumer, ConsumerFactory, Context, Counters
+from arena_tui.consumers.simple import SimpleConsumer
 from arena_tui.errors import ArenaError, UsageError
 from arena_tui.events import Delivery, Envelope, Gap
 from arena_tui.services.ending import ending_event
@@ -26,6 +27,7 @@ __all__ = [
     "Delivery",
     "Envelope",
     "Gap",
+    "SimpleConsumer",
     "Start",
     "run",
 ]

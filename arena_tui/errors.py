@@ -11,6 +11,7 @@ ArenaError                  exit code 1
 │   ├── RunExistsError      2   a run id that is already open
 │   └── UnknownRunError     2   a run id that does not exist
 ├── ConsumerError           3   a consumer cannot be made or started
+│   └── ConsumerBusyError   3   another process runs it
 ├── ListenError             3   no server can listen at an address
 ├── RecordingError          3   a file cannot be recorded into
 ├── OutputError             3   standard output cannot be written
@@ -90,6 +91,18 @@ class ConsumerError(ArenaError):
     """A consumer cannot be made or started, or breaks its contract."""
 
     exit_code = 3
+
+
+class ConsumerBusyError(ConsumerError):
+    """Another process of this machine runs the consumer.
+
+    Attributes:
+        pid: That process's id, or None when unknown.
+    """
+
+    def __init__(self, message: str, pid: int | None = None) -> None:
+        super().__init__(message)
+        self.pid = pid
 
 
 class ListenError(ArenaError):

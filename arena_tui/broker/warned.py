@@ -15,8 +15,9 @@ Code: TypeAlias = Literal[
     "run_missing", "run_left_out", "run_renamed", "entry_set_aside",
     "server_risk", "link_down", "link_restored",
     "task_restarted", "work_failed", "events_unpublished",
-    "consumer_failed", "consumer_restored", "consumer_not_closed", "client_dropped",
-    "request_refused", "script_failed",
+    "consumer_failed", "consumer_restored", "consumer_not_closed", "consumer_not_started",
+    "consumer_elsewhere", "consumer_left_out", "client_dropped", "request_refused",
+    "script_failed",
     "file_missing", "file_unreadable", "file_replaced", "file_cut_short", "file_rewritten",
     "file_damaged", "file_left",
     "line_refused", "lines_refused", "values_coerced", "events_refused",
@@ -27,8 +28,8 @@ Code: TypeAlias = Literal[
 
 _ERRORS: Final[frozenset[Code]] = frozenset({
     "task_restarted", "work_failed", "events_unpublished", "consumer_failed",
-    "consumer_not_closed", "script_failed", "file_damaged", "file_left",
-    "line_refused",
+    "consumer_not_closed", "consumer_not_started", "consumer_left_out", "script_failed",
+    "file_damaged", "file_left", "line_refused",
     "events_refused", "store_log_cut", "store_log_mended", "store_log_left", "store_moved",
     "store_rewritten",
 })  # fmt: skip
@@ -54,6 +55,9 @@ _WORDS: Final[Mapping[Code, str]] = {
     "consumer_failed": "{consumer}: {why}; events are held and tried again",
     "consumer_restored": "{consumer} works again",
     "consumer_not_closed": "{consumer} cannot be closed: {why}",
+    "consumer_not_started": "{consumer} cannot start: {why}; it is tried again",
+    "consumer_elsewhere": "{consumer} runs in {owner}: it is started here when that one ends",
+    "consumer_left_out": "the installed consumer {consumer} is left out: {why}",
     "client_dropped": "{consumer} took nothing for {seconds} s: it was dropped, and can reconnect",
     "request_refused": "refused an HTTP request from {peer}: {why}",
     "script_failed": "{script} failed: {why}: see the log",

@@ -31,6 +31,7 @@ _COMMANDS: Final = {
     "publish": ("publish", "JSON lines to a broker: the way in for every language"),
     "persist": ("persist", "store what other processes publish, without a screen"),
     "serve": ("serve", "runs and events over HTTP, stored, without a screen"),
+    "consumers": ("consumers", "the consumers that installed packages bring, and how far they are"),
     "redis": ("server", "a Redis server for this machine, its data kept"),
     "doctor": ("doctor", "check the installation and say where everything is"),
     "bench": ("benching", "measure this machine, beside floors and peers"),

@@ -44,6 +44,14 @@ def add_no_store(parser: Parser, help_text: str) -> None:
     parser.add_argument("--no-store", dest="store", action="store_false", help=help_text)
 
 
+def add_no_consumers(parser: Parser) -> None:
+    """`--no-consumers`, which sets `installed` to False."""
+    parser.add_argument(
+        "--no-consumers", dest="installed", action="store_false",
+        help="leave out the consumers that installed packages bring",
+    )  # fmt: skip
+
+
 def add_consumers(parser: Parser) -> None:
     """`--record`, which adds a factory to the list `consumers`."""
     parser.add_argument(

@@ -5,20 +5,26 @@ from __future__ import annotations
 import argparse
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import asdict
 
 from arena_tui.broker.protocol import STORE
-from arena_tui.cli.arguments import Parser, add_consumers, add_metrics, check_metrics
+from arena_tui.cli.arguments import (
+    Parser,
+    add_consumers,
+    add_metrics,
+    add_no_consumers,
+    check_metrics,
+)
 from arena_tui.cli.output import Console, begin_log, local, say_json
-from arena_tui.config import Config, load_config
+from arena_tui.config import load_config
 from arena_tui.consumers.persister import PersisterStats
-from arena_tui.consumers.protocol import ConsumerFactory
 from arena_tui.errors import StoreError, StoreLockedError, UsageError
 from arena_tui.events import utc_now
 from arena_tui.folds.accounts import Account
@@ -36,6 +42,7 @@ _FLUSH_POLL_S: Final = 0.05
 def add_arguments(parser: Parser) -> None:
     parser.set_defaults(function=persist)
     add_consumers(parser)
+    add_no_consumers(parser)
     add_metrics(parser)
 
 
@@ -79,23 +86,22 @@ def persist(arguments: argparse.Namespace) -> int:
         raise UsageError("persist in :memory: would keep nothing: give a file with --db")
     check_metrics(arguments.metrics)
     begin_log(arguments.debug)
-    report = asyncio.run(_persist(config, arguments.consumers, arguments.metrics))
+    runtime = partial(Runtime, config, consumers=arguments.consumers, installed=arguments.installed)
+    report = asyncio.run(_persist(runtime, arguments.metrics))
     if arguments.json:
         say_json(report)
     return 0
 
 
-async def _persist(
-    config: Config, consumers: Sequence[ConsumerFactory], metrics: Path | None
-) -> _Report:
+async def _persist(make: Callable[[], Runtime], metrics: Path | None) -> _Report:
     since = utc_now()
     stopped = ending_event()
     with Console() as console:
-        runtime = Runtime(config, consumers=consumers)
+        runtime = make()
         file = await _metrics(runtime, metrics)
         try:
             await _open(runtime)
-            console.say(f"storing what comes through {runtime.broker.name} in {config.db}")
+            console.say(f"storing what comes through {runtime.broker.name} in {runtime.config.db}")
             await _watch(runtime, console, stopped, since)
             await _flush(runtime, since)
             report = await _report(runtime, since)

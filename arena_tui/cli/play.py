@@ -9,7 +9,7 @@ from functools import partial
 
 from msgspec.structs import asdict
 
-from arena_tui.cli.arguments import Parser, add_consumers, add_no_store, as_text
+from arena_tui.cli.arguments import Parser, add_consumers, add_no_consumers, add_no_store, as_text
 from arena_tui.cli.output import begin_log, say, say_json, tell
 from arena_tui.config import Config, load_config
 from arena_tui.errors import ArenaError, BrokerError, StoreError, UsageError
@@ -36,6 +36,7 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("--label", type=as_text, metavar="L", help="shown with the runs")
     add_no_store(parser, "keep nothing")
     add_consumers(parser)
+    add_no_consumers(parser)
 
 
 def play(arguments: argparse.Namespace) -> int:
@@ -80,7 +81,9 @@ async def _play(
 ) -> tuple[int, list[str]]:
     """The exit code, and the problems to tell once all games are over and stored."""
     loop = asyncio.get_running_loop()
-    runtime = Runtime(config, producer=True, consumers=arguments.consumers)
+    runtime = Runtime(
+        config, producer=True, consumers=arguments.consumers, installed=arguments.installed
+    )
     player: Player | None = None
     signalled: list[int] = []
     try:

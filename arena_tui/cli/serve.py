@@ -17,6 +17,7 @@ from arena_tui.cli.arguments import (
     add_consumers,
     add_follow,
     add_metrics,
+    add_no_consumers,
     add_no_store,
     followable,
 )
@@ -44,6 +45,7 @@ def add_arguments(parser: Parser) -> None:
     add_no_store(parser, "keep nothing: answer with what the broker holds")
     add_follow(parser)
     add_consumers(parser)
+    add_no_consumers(parser)
     add_metrics(parser)
     for flag, name, text in (
         ("--print-dashboard", "dashboard.json", "print a Grafana dashboard of the metrics"),
@@ -69,7 +71,7 @@ def serve(arguments: argparse.Namespace) -> int:
     config = load_config(arguments.broker, arguments.db, arguments.store)
     followed = [followable(name, config) for name in arguments.follow]
     begin_log(arguments.debug)
-    runtime = partial(Runtime, config, consumers=arguments.consumers)
+    runtime = partial(Runtime, config, consumers=arguments.consumers, installed=arguments.installed)
     asyncio.run(_serve(runtime, listening, made_up, followed, arguments.metrics))
     return 0
 

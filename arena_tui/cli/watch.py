@@ -14,6 +14,7 @@ from arena_tui.cli.arguments import (
     add_consumers,
     add_follow,
     add_metrics,
+    add_no_consumers,
     add_no_store,
     check_metrics,
     followable,
@@ -49,6 +50,7 @@ def add_looks(parser: Parser) -> None:
         help="also answer over HTTP, as arena-tui serve does (127.0.0.1:8737)",
     )  # fmt: skip
     add_names(parser)
+    add_no_consumers(parser)
     parser.add_argument("--theme", help="arena-dark, arena-light, or a theme of Textual's")
 
 
@@ -78,8 +80,8 @@ def show(
     last_resort = LastResort(os.ttyname(sys.stdout.fileno()), os.dup(sys.stderr.fileno()))
     with _own_terminal(log.path) as output:
         session = Session(
-            config, playables, continuous, files, arguments.consumers, log.problem, listening,
-            arguments.metrics,
+            config, playables, continuous, files, arguments.consumers, arguments.installed,
+            log.problem, listening, arguments.metrics,
         )  # fmt: skip
         last_resort.unsaved = session.unsaved
         app = ArenaApp(session, on_signal=output.leave, on_leaving=last_resort.begin)

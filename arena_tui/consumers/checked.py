@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from arena_tui.broker.protocol import STORE, Cursor, Start
 from arena_tui.consumers.protocol import Consumer, ConsumerFactory, Context
 from arena_tui.errors import ArenaError, ConsumerError
 
-_OWN = {STORE, "dashboard", "metrics"}
+BUILT_IN: Final = frozenset({STORE, "dashboard", "metrics", "ratings"})
+"""Names that only consumers of this project have."""
 
 
 def made(make: ConsumerFactory, context: Context) -> Consumer:
@@ -32,7 +33,7 @@ def made(make: ConsumerFactory, context: Context) -> Consumer:
             f"{make!r} makes no consumer with a name: subclass arena_tui.consumer.Consumer, "
             "and set its name and whether it is durable"
         )
-    if name in _OWN:
+    if name in BUILT_IN:
         raise ConsumerError(f"a consumer cannot be called {name}: give it another name")
     if consumer.polled:
         raise ConsumerError(f"{name}: only the screen's own consumers are polled")

@@ -76,6 +76,8 @@ class Consumer(Protocol):
         identity: The name by which a server knows a durable one across restarts; empty: `name`.
             Two of one identity are the same consumer to it, in two processes, too: name the place
             of its cursors. None: these do not outlive it.
+        resumes: Whether what it has not acked when it stops is handed to it at its next start, be
+            it from the store: then nobody who leaves waits for it while it fails.
     """
 
     name: str
@@ -87,6 +89,7 @@ class Consumer(Protocol):
     batch_interval_s: float = 0.2
     unfinished: Collection[str] = ()
     identity: str | None = ""
+    resumes: bool = False
 
     @abstractmethod
     async def start(self) -> Start:
@@ -115,6 +118,10 @@ class Context:
     Attributes:
         broker: The broker it reads.
         config: The settings in force.
+
+    Args:
+        history: Gives the store's reader.
+        place: A subfolder of every consumer's folder; empty: none.
     """
 
     def __init__(
@@ -122,10 +129,12 @@ class Context:
         broker: BrokerProtocol,
         config: Config,
         history: Callable[[], History | None] = lambda: None,
+        place: str = "",
     ) -> None:
         self.broker = broker
         self.config = config
         self._history = history
+        self._place = place
 
     @property
     def history(self) -> History | None:
@@ -140,9 +149,13 @@ class Context:
         """
         if not name or name.startswith(".") or Path(name).name != name:
             raise ConsumerError(f"{name!r} cannot be the name of a folder: use letters and digits")
-        folder = consumers_path() / name
+        folder = consumers_path() / name / self._place
         folder.mkdir(parents=True, exist_ok=True)
         return folder
+
+    def at(self, place: str) -> Context:
+        """The same, but with folders of the consumers for this place alone."""
+        return Context(self.broker, self.config, self._history, place)
 
 
 def identity_in(path: str | os.PathLike[str], role: str) -> str:

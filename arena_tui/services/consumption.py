@@ -15,9 +15,10 @@ from msgspec.structs import asdict
 from arena_tui.broker.protocol import BrokerProtocol, Subscription
 from arena_tui.broker.stats import ConsumerStats
 from arena_tui.consumers.checked import checked_acks, checked_start
-from arena_tui.consumers.protocol import Consumer, ConsumerInfo, ConsumerState, Counters
+from arena_tui.consumers.protocol import Consumer, ConsumerInfo, Counters
 from arena_tui.errors import ArenaError, BrokerError, ConsumerError
 from arena_tui.events import Delivery
+from arena_tui.services.health import Health
 
 RETRY_S: Final = (0.5, 1.0, 2.0, 5.0)
 """Delays between retries, in seconds; the last one repeats."""
@@ -39,7 +40,8 @@ class Consumption(Generic[C]):
         retry_s: Delays between retries, in seconds; the last one repeats.
 
     Attributes:
-        last_error: Why the last attempt failed; None once one succeeded.
+        consumer: What it runs.
+        health: Its state and failures.
     """
 
     def __init__(
@@ -50,10 +52,8 @@ class Consumption(Generic[C]):
         retry_s: Sequence[float] = RETRY_S,
     ) -> None:
         self.consumer = consumer
-        self._state: ConsumerState = "starting"
         self._broker = broker
-        self._warn = partial(broker.warnings.add, consumer=consumer.name)
-        self._retry_s = retry_s
+        self.health = Health(consumer.name, broker.warnings, retry_s)
         self._subscription: Subscription | None = None
         self._task: asyncio.Task[None] | None = None
         self._catching_up = asyncio.Lock()
@@ -62,14 +62,11 @@ class Consumption(Generic[C]):
         self._unacked = 0
         self._counters = Counters()
         self._stopping = False
-        self.last_error: str | None = None
-        self._failures = 0
-        self._attempt = 0
 
     @property
     def closed(self) -> bool:
         """Whether it was closed by itself, while the others go on."""
-        return self.consumer.polled and self._state == "stopped"
+        return self.consumer.polled and self.health.state == "stopped"
 
     @property
     def unacked(self) -> int:
@@ -85,11 +82,11 @@ class Consumption(Generic[C]):
         try:
             self._counters = self.consumer.stats()
         except Exception as error:  # noqa: BLE001 - its own counters are no reason to stop
-            if self._state == "ok":
-                self._fail(error)
+            if self.health.state == "ok":
+                self.health.fail(error)
         return ConsumerInfo(
-            **asdict(self._reading), state=self._state, failures=self._failures,
-            last_error=self.last_error, unacked=self._unacked, stats=self._counters,
+            **asdict(self._reading), state=self.health.state, failures=self.health.failures,
+            last_error=self.health.last_error, unacked=self._unacked, stats=self._counters,
             group=self.consumer.group,
         )  # fmt: skip
 
@@ -103,18 +100,19 @@ class Consumption(Generic[C]):
             UnknownRunError: The broker does not hold one of the runs.
             UsageError: A durable consumer of that name already exists.
         """
-        self._stopping = False
         try:
-            self._subscription = await self._subscribe()
-        except BaseException as error:
-            await self._close_consumer()
-            if isinstance(error, ArenaError) or not isinstance(error, Exception):
+            await self._begin()
+        except Exception as error:
+            if isinstance(error, ArenaError):
                 raise
             why = str(error) or type(error).__name__
             raise ConsumerError(f"{self.consumer.name} cannot start: {why}") from error
-        self._recover()
         if not self.consumer.polled:
             self._task = asyncio.create_task(self._run(), name=self.consumer.name)
+
+    def start_soon(self) -> None:
+        """Start it in the background, again and again until it starts; not for a polled one."""
+        self._task = asyncio.create_task(self._run(begun=False), name=self.consumer.name)
 
     async def catch_up(self, limit: int = _CATCH_UP_MAX) -> int:
         """Hand a polled consumer its pending deliveries; returns how many it handled.
@@ -131,7 +129,7 @@ class Consumption(Generic[C]):
                 try:
                     await self._hand_over(self._in_hand)
                 except Exception as error:
-                    self._fail(error)
+                    self.health.fail(error)
                     raise
                 taken += len(self._in_hand)
                 self._in_hand = []
@@ -149,7 +147,7 @@ class Consumption(Generic[C]):
         if self._subscription is not None:
             self._subscription.close()
             self._subscription = None
-        self._state = "stopped"
+        self.health.state = "stopped"
 
     async def stop(self) -> None:
         """Stop and close the consumer; a batch in progress counts as not handled. Idempotent.
@@ -167,8 +165,20 @@ class Consumption(Generic[C]):
         self._in_hand = []
         await self._close_consumer()
 
-    async def _run(self) -> None:
+    async def _begin(self) -> None:
+        """Start the consumer and subscribe, or leave nothing open."""
+        self._stopping = False
+        try:
+            self._subscription = await self._subscribe()
+        except BaseException:
+            await self._close_consumer()
+            raise
+        self.health.recover()
+
+    async def _run(self, begun: bool = True) -> None:
         """Feed the consumer until the subscription ends, retrying whatever fails."""
+        if not begun:
+            await self._insist(self._begin)
         while True:
             try:
                 batch = await self._next_batch()
@@ -177,7 +187,7 @@ class Consumption(Generic[C]):
                 await self._insist(self._restart)
                 continue
             if not batch:
-                self._state = "stopped"
+                self.health.state = "stopped"
                 return
             await self._insist(partial(self._hand_over, batch))
 
@@ -201,8 +211,7 @@ class Consumption(Generic[C]):
         kept = await _uninterrupted(self.consumer.handle(batch))
         if self.consumer.durable and self._subscription is not None:
             self._subscription.ack(checked_acks(self.consumer.name, kept))
-        self._attempt = 0
-        self._recover()
+        self.health.handled()
 
     async def _subscribe(self) -> Subscription:
         """Start the consumer and subscribe, in place of an old subscription after a failure."""
@@ -225,7 +234,7 @@ class Consumption(Generic[C]):
     async def _restart(self) -> None:
         await self._close_consumer()
         self._subscription = await self._subscribe()
-        self._recover()
+        self.health.recover()
 
     async def _insist(self, work: Callable[[], Coroutine[None, None, None]]) -> None:
         while True:
@@ -235,29 +244,14 @@ class Consumption(Generic[C]):
                 await self._back_off(error)
 
     async def _back_off(self, error: Exception) -> None:
-        self._fail(error)
-        await asyncio.sleep(self._retry_s[min(self._attempt, len(self._retry_s) - 1)])
-        self._attempt += 1
-
-    def _fail(self, error: Exception) -> None:
-        why = str(error) or type(error).__name__
-        if self._state != "error":
-            bug = None if isinstance(error, ArenaError) else error
-            self._warn("consumer_failed", error=bug, why=why)
-        self._state, self.last_error = "error", why
-        self._failures += 1
-
-    def _recover(self) -> None:
-        if self._state == "error":
-            self._warn("consumer_restored")
-        self._state, self.last_error = "ok", None
+        self.health.fail(error, reading=self._subscription is not None)
+        await self.health.back_off()
 
     async def _close_consumer(self) -> None:
         try:
             await _uninterrupted(self.consumer.aclose())
         except Exception as error:  # noqa: BLE001 - the others must be closed, too
-            self._failures += 1
-            self._warn("consumer_not_closed", error=error, why=str(error))
+            self.health.not_closed(error)
 
 
 async def _uninterrupted(work: Coroutine[Any, Any, T]) -> T:

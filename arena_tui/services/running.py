@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from arena_tui.broker.protocol import STORE, BrokerProtocol
 from arena_tui.consumers.checked import made
 from arena_tui.consumers.protocol import Consumer, ConsumerFactory, ConsumerInfo, Context
 from arena_tui.services.closing import Closing
-from arena_tui.services.consumption import Consumption
+from arena_tui.services.consumption import RETRY_S, Consumption
+
+_LOOK_EVERY_S: Final = 0.1
 
 C = TypeVar("C", bound=Consumer)
 
@@ -27,9 +30,11 @@ class Running:
     def __iter__(self) -> Iterator[Consumption[Any]]:
         return iter(list(self._all))
 
-    def add(self, make: Callable[[Context], C]) -> Consumption[C]:
+    def add(
+        self, make: Callable[[Context], C], retry_s: Sequence[float] = RETRY_S
+    ) -> Consumption[C]:
         """Make a consumer that is yet to be started."""
-        consumption = Consumption(make(self._context), self._broker)
+        consumption = Consumption(make(self._context), self._broker, retry_s=retry_s)
         self._all.append(consumption)
         return consumption
 
@@ -104,13 +109,34 @@ class Running:
             )
         )
 
+    @asynccontextmanager
+    async def releasing(self) -> AsyncIterator[None]:
+        """While this is open, stop each that fails and resumes at its next start: who leaves would
+        wait for it in vain."""
+        task = asyncio.create_task(self._release_failing())
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
+
+    async def _release_failing(self) -> None:
+        while True:
+            for each in self:
+                if each.consumer.resumes and each.health.state == "error":
+                    await each.stop()
+            await asyncio.sleep(_LOOK_EVERY_S)
+
     def unkept(self, why: str | None, some: Iterable[Consumption[Any]]) -> list[str]:
         """A message for each of these that has not acked some events, for a reason: of a shared
-        broker, which keeps them, it may just not have come to that."""
+        broker, which keeps them, it may just not have come to that. Nor is one needed by those that
+        resume at their next start."""
         told = []
         for each in some:
+            if each.consumer.resumes:
+                continue
             name, unacked = each.consumer.name, each.unacked
-            reason = each.last_error or why
+            reason = each.health.last_error or why
             done = "stored" if name == STORE else f"kept by {name}"
             if not unacked or (self._broker.shared and reason is None):
                 continue

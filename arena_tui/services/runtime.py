@@ -45,6 +45,7 @@ class Runtime:
         producer: Whether this process only publishes: with a shared broker it then neither stores
             nor reads.
         consumers: Make consumers that run from `open` until `aclose`.
+        installed: Whether to run the consumers of installed packages, if it stores in a file.
         read_from: A store to read only, when the config names none to store in.
         give_up_s: How long `aclose` waits while nothing is published and no durable consumer
             makes progress.
@@ -58,7 +59,8 @@ class Runtime:
     def __init__(
         self, config: Config, limits: Limits | None = None, *,
         consumers: Iterable[ConsumerFactory] = (), producer: bool = False,
-        read_from: str | None = None, give_up_s: float = _GIVE_UP_S, timing: Timing | None = None,
+        installed: bool = False, read_from: str | None = None, give_up_s: float = _GIVE_UP_S,
+        timing: Timing | None = None,
     ) -> None:  # fmt: skip
         self.config = config
         self.broker = _broker(config, limits, producer, timing)
@@ -69,6 +71,8 @@ class Runtime:
         self.names = Names(self.broker, self.sink, lambda: self.history)
         self.follower: Follower | None = None
         self._storing_here = config.db is not None and not (producer and self.broker.shared)
+        self._installed: list[Consumption[Any]] = []
+        self._run_installed = installed and self._storing_here and config.db != ":memory:"
         self._read_from = read_from
         self.games = Games(
             self.sink, self.broker, lambda: self.history if self._read_from is None else None
@@ -188,6 +192,10 @@ class Runtime:
             # Before the broker: a shared one reaps closed runs that no durable consumer waits for.
             try:
                 await self._open_store()
+                if self._run_installed:
+                    from arena_tui.services.installed import start_installed
+
+                    self._installed = await start_installed(self._running, self.broker.warnings)
             except Exception as error:  # noqa: BLE001 - raised once the broker has started
                 refused = error
         try:
@@ -218,6 +226,8 @@ class Runtime:
 
     async def _close_store(self) -> None:
         if self.database is not None:
+            while self._installed:
+                await self._running.drop(self._installed.pop())
             if self._read_from is None:
                 await self._running.drop(self.running(STORE))
             await _close(self.database, [])
@@ -276,9 +286,10 @@ class Runtime:
 
     async def _settle(self, closing: Closing) -> None:
         """Publish everything and end the runs; wait for all acks unless the broker is shared."""
-        await closing.save("publishing", self.sink.aclose(), self._left)
-        if not self.broker.shared:
-            await self._running.settle(closing, self._running)
+        async with self._running.releasing():
+            await closing.save("publishing", self.sink.aclose(), self._left)
+            if not self.broker.shared:
+                await self._running.settle(closing, self._running)
 
     def _left(self) -> dict[str, int]:
         """What is not published, and what each durable consumer has not acked.

@@ -38,6 +38,7 @@ class Session:
         continuous: Whether a new game starts when one of `playables` ends.
         follow: JSON Lines files to show as they grow.
         consumers: Make what else consumes the events, a recorder say.
+        installed: Whether to run the consumers of installed packages.
         no_log: Why nothing is logged, and what to do; None if all is well.
         listening: How to answer over HTTP as well; None: not at all.
         metrics: A file for metrics, which needs the extra `serve`.
@@ -54,7 +55,7 @@ class Session:
     def __init__(
         self, config: Config, playables: Sequence[Playable] = (), continuous: bool = False,
         follow: Sequence[Path] = (), consumers: Sequence[ConsumerFactory] = (),
-        no_log: str | None = None, listening: Listening | None = None,
+        installed: bool = False, no_log: str | None = None, listening: Listening | None = None,
         metrics: Path | None = None,
     ) -> None:  # fmt: skip
         self.config = config
@@ -63,6 +64,7 @@ class Session:
         self._continuous = continuous
         self._follow = follow
         self._consumers = consumers
+        self._installed = installed
         self._no_log = no_log
         self._listening = listening
         self._server: HttpServer | None = None
@@ -106,7 +108,9 @@ class Session:
         config, read_from = self.config, self._store_to_read()
         if read_from is not None:
             config = replace(config, db=None)
-        self.runtime = Runtime(config, consumers=self._consumers, read_from=read_from)
+        self.runtime = Runtime(
+            config, consumers=self._consumers, installed=self._installed, read_from=read_from
+        )
         if read_from is not None:
             self.runtime.broker.warnings.add("store_read_only", path=read_from)
         if self._no_log is not None:

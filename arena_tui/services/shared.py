@@ -167,7 +167,7 @@ class _LoopThread:
 
 
 async def _opened(config: Config, consumers: Sequence[ConsumerFactory]) -> Runtime:
-    runtime = Runtime(config, producer=True, consumers=consumers)
+    runtime = Runtime(config, producer=True, consumers=consumers, installed=True)
     try:
         await runtime.open()
     except BaseException:

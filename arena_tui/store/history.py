@@ -170,6 +170,12 @@ class History:
         """How far each run is stored, and what files its lines came from."""
         return await self._database.read(load_known)
 
+    async def cursors(self, broker: str) -> dict[str, Cursor]:
+        """How far each run is stored that came through the broker of this name, oldest first."""
+        query = "SELECT run_id, epoch, seq FROM runs WHERE broker = ? ORDER BY started_at, run_id"
+        rows = await self._database.read(lambda each: each.execute(query, [broker]).fetchall())
+        return {run_id: Cursor(epoch, seq) for run_id, epoch, seq in rows}
+
     async def delete(self, run_id: str) -> None:
         """Delete a run and all that is stored of it; raises UsageError while it is being stored."""
         if run_id in self._database.live_totals:

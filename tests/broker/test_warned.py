@@ -58,6 +58,12 @@ WORDS: dict[Code, tuple[dict[str, Figure], str]] = {
     "consumer_failed": ({"why": "no"}, "store: no; events are held and tried again"),
     "consumer_restored": ({}, "store works again"),
     "consumer_not_closed": ({"why": "no"}, "store cannot be closed: no"),
+    "consumer_not_started": ({"why": "no"}, "store cannot start: no; it is tried again"),
+    "consumer_elsewhere": (
+        {"owner": "process 7"},
+        "store runs in process 7: it is started here when that one ends",
+    ),
+    "consumer_left_out": ({"why": "no"}, "the installed consumer store is left out: no"),
     "client_dropped": (
         {"seconds": 30}, "store took nothing for 30 s: it was dropped, and can reconnect",
     ),

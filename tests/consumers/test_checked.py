@@ -98,7 +98,7 @@ async def test_acks_that_are_none_are_a_failure_that_says_so(returned: Any) -> N
 
     await until(lambda: running.info().failures)
 
-    assert "plain: handle() must return the cursors it has kept" in str(running.last_error)
+    assert "plain: handle() must return the cursors it has kept" in str(running.info().last_error)
     await running.stop()
 
 

@@ -1,4 +1,4 @@
-"""The example of docs/CONSUMERS.md, as a user would run it: a file beside the installed package."""
+"""The examples of docs/CONSUMERS.md, as a user would run them beside the installed package."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import pytest
 
 import arena_tui
 from arena_tui.errors import UsageError
+from tests.packages_fixture import put_package
 from tests.waiting import until_blocking
 
 EXAMPLES = re.findall(
@@ -22,6 +23,7 @@ EXAMPLES = re.findall(
     (Path(__file__).parents[2] / "docs" / "CONSUMERS.md").read_text(encoding="utf-8"),
     re.DOTALL,
 )
+SIMPLE, EXACT, PLAYED = EXAMPLES
 EVENTS = 3_000
 KILLS = 4
 
@@ -38,21 +40,29 @@ with arena_tui.connect(consumers=[Tally]) as arena, arena.run("my-game", run_id=
         sys.stdin.read()
 """
 
+SIMPLE_PLAYED = """
+import arena_tui
+
+with arena_tui.connect(consumers=[Errors]) as arena, arena.run("game", run_id="run1") as run:
+    run.log("all is well")
+    run.error("429")
+"""
+
 Start: TypeAlias = Callable[..., "subprocess.Popen[bytes]"]
 
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
     """Starts a program in a folder that has the example beside it, and kills it after the test."""
-    (tmp_path / "tally.py").write_text(EXAMPLES[0])
+    (tmp_path / "tally.py").write_text(EXACT)
     (tmp_path / "game.py").write_text(GAME)
-    (tmp_path / "last.py").write_text(EXAMPLES[1])
+    (tmp_path / "last.py").write_text(PLAYED)
     processes: list[subprocess.Popen[bytes]] = []
 
     def begin(program: str, *arguments: str, **environment: str) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(
             [sys.executable, program, *arguments],
-            cwd=tmp_path, stdin=subprocess.PIPE, stderr=subprocess.PIPE,
+            cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             env={**os.environ, "XDG_DATA_HOME": str(tmp_path / "data"), **environment},
         )  # fmt: skip
         processes.append(process)
@@ -73,7 +83,16 @@ def kept(tmp_path: Path) -> tuple[dict[str, int], dict[str, Any]]:
 
 
 def test_the_example_is_short() -> None:
-    assert len(list(filter(str.strip, EXAMPLES[0].splitlines()))) <= 30
+    assert len(list(filter(str.strip, EXACT.splitlines()))) <= 30
+
+
+def test_the_simple_example_prints_what_went_wrong(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "errors.py").write_text(SIMPLE + SIMPLE_PLAYED)
+
+    said, told = start("errors.py").communicate(timeout=60)
+
+    assert told == b""
+    assert said == b"run1 429\n"
 
 
 def test_killed_in_mid_run_it_has_each_event_of_a_server_once(
@@ -101,6 +120,44 @@ def test_killed_in_mid_run_it_has_each_event_of_a_server_once(
     counts, cursors = kept(tmp_path)
     assert sum(counts.values()) == total
     assert counts == {run_id: seq for run_id, (_, seq) in cursors.items()}
+
+
+def test_installed_and_killed_with_the_store_it_has_each_event_once(
+    start: Start, redis_url: str, tmp_path: Path
+) -> None:
+    exact = EXACT.replace("class Tally", "class Factory").partition("\n\nif __name__")[0]
+    put_package(tmp_path / "site", "tally", exact)
+    (tmp_path / "persist.py").write_text(
+        "import sys; from arena_tui.cli import main; sys.exit(main())"
+    )
+    source = Path(arena_tui.__file__).parents[1]
+    installed = {
+        "PYTHONPATH": os.pathsep.join([str(tmp_path / "site"), str(source)]),
+        "ARENA_BROKER": redis_url, "ARENA_DB": str(tmp_path / "arena.duckdb"),
+        "ARENA_LOG": str(tmp_path / "log"),
+    }  # fmt: skip
+
+    def found() -> tuple[int, int]:
+        """How many events it has counted, and how many its cursors cover."""
+        folder = tmp_path / "data" / "arena-tui" / "consumers" / "tally"
+        (path,) = list(folder.glob("redis-*/tally.json")) or [tmp_path / "missing"]
+        runs = json.loads(path.read_text()).values() if path.exists() else []
+        return sum(count for _, count in runs), sum(seq for (_, seq), _ in runs)
+
+    with arena_tui.connect(redis_url, store=False) as arena, arena.run("game") as run:
+        for kill in range(1, KILLS + 1):
+            process = start("persist.py", "persist", **installed)
+            for number in range(EVENTS):
+                run.log(str(number))
+            until_blocking(lambda least=kill: found()[0] > least * 500)
+            process.kill()
+            process.wait()
+    process = start("persist.py", "persist", **installed)
+    until_blocking(lambda: found()[0] >= KILLS * EVENTS + 2)
+    process.terminate()
+
+    assert process.wait() == 0
+    assert found() == (KILLS * EVENTS + 2, KILLS * EVENTS + 2)
 
 
 def test_killed_in_process_it_has_each_event_once(start: Start, tmp_path: Path) -> None:
