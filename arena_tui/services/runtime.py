@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -26,6 +26,7 @@ from arena_tui.services.consumption import Consumption
 from arena_tui.services.games import Games
 from arena_tui.services.names import Names
 from arena_tui.services.running import Running
+from arena_tui.services.waits import from_thread, to_the_end
 
 if TYPE_CHECKING:
     from arena_tui.store.database import Database
@@ -125,14 +126,14 @@ class Runtime:
 
     def lend(self, makers: Iterable[ConsumerFactory]) -> list[Consumption[Any]]:
         """Run consumers of somebody else, all or none; from a thread other than the loop's."""
-        return _from_thread(self._loop, self._thread, self._running.lend(makers))
+        return from_thread(self._loop, self._thread, self._running.lend(makers))
 
     def take_back(self, lent: Iterable[Consumption[Any]]) -> str | None:
         """Stop what was lent, once it has all that was published; from another thread.
 
         Returns what the durable ones could not keep, or None.
         """
-        return _from_thread(self._loop, self._thread, self._take_back(lent))
+        return from_thread(self._loop, self._thread, self._take_back(lent))
 
     async def _take_back(self, lent: Iterable[Consumption[Any]]) -> str | None:
         closing = Closing(self._give_up_s)
@@ -220,7 +221,7 @@ class Runtime:
             if not only_read:
                 await self.consume(lambda context: Persister(database, broker=context.broker.name))
         except BaseException:  # its threads must not be in DuckDB when the interpreter ends
-            await _to_the_end(database.aclose())
+            await to_the_end(database.aclose())
             raise
         self.database, self.history = database, History(database)
 
@@ -308,16 +309,6 @@ class Runtime:
         return left
 
 
-def _from_thread(
-    loop: asyncio.AbstractEventLoop, its_thread: int, work: Coroutine[Any, Any, T]
-) -> T:
-    """Run the work on the loop of another thread, and wait for its result."""
-    if threading.get_ident() == its_thread:
-        work.close()
-        raise RuntimeError("this would wait for its own loop: call it from another thread")
-    return asyncio.run_coroutine_threadsafe(work, loop).result()
-
-
 async def _finished(opening: Coroutine[None, None, Database]) -> Database:
     """Wait for the store to open; if cancelled, close it, since it holds threads and a lock."""
     task = asyncio.create_task(opening)
@@ -325,7 +316,7 @@ async def _finished(opening: Coroutine[None, None, Database]) -> Database:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
         with contextlib.suppress(Exception):
-            (await _to_the_end(task)).close()
+            (await to_the_end(task)).close()
         raise
 
 
@@ -335,15 +326,6 @@ async def _close(database: Database, told: list[str]) -> None:
         await database.aclose()
     except StoreError as error:
         told.append(str(error))
-
-
-async def _to_the_end(work: Awaitable[T]) -> T:
-    """Await work to its end, however often this is cancelled meanwhile."""
-    task = asyncio.ensure_future(work)
-    while not task.done():
-        with contextlib.suppress(asyncio.CancelledError):
-            await asyncio.wait([task])
-    return task.result()
 
 
 def _broker(

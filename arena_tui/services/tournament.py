@@ -27,7 +27,7 @@ from arena_tui.games.specs import Fixture, turn_cap
 from arena_tui.games.tournament import Remaining, TournamentSpec
 from arena_tui.producers.sink import MultiRunBrokerSink
 from arena_tui.services.closing import Closing
-from arena_tui.store.history import History
+from arena_tui.store.history import History, read_tournament
 
 _GIVE_UP_S: Final = 10.0
 """How long the store may make no progress."""
@@ -162,7 +162,7 @@ class Tournament:
         if closing.why:
             raise StoreError(f"the store lacks games that were played ({closing.why}): mend what "
                              "the log says of it, then start this again")  # fmt: skip
-        return await self._history.tournament(self.spec.entry)
+        return await self._history.read(partial(read_tournament, entry=self.spec.entry))
 
     def _play(self) -> None:
         for fixtures in self._portions():

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias, TypeVar
 
 from arena_tui.broker.chain import KnownRun
 from arena_tui.broker.protocol import Cursor
@@ -18,7 +18,9 @@ from arena_tui.store import windows
 from arena_tui.store.database import Connection, Database
 from arena_tui.store.matches import read_matches
 from arena_tui.store.rows import RUN_COLUMNS, as_in_payload, load_known, totals_of
-from arena_tui.store.windows import BEFORE, WINDOW
+from arena_tui.store.windows import WINDOW
+
+T = TypeVar("T")
 
 SortKey: TypeAlias = Literal[
     "started_at", "game", "label", "status", "turns", "events", "input_tokens", "output_tokens",
@@ -41,6 +43,10 @@ class History:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+
+    async def read(self, query: Callable[[Connection], T]) -> T:
+        """The result of a query that no screen needs: one of the functions below."""
+        return await self._database.read(query)
 
     async def runs(
         self, where: str = "TRUE", parameters: Sequence[Any] = (), *, sort: SortKey = "started_at",
@@ -77,10 +83,6 @@ class History:
         """One run, by its id or an unambiguous prefix or suffix of it; raises UnknownRunError."""
         return await self._database.read(partial(read_run, run_id=run_id))
 
-    async def tournament(self, entry: str) -> list[RunTotals]:
-        """The runs of all tournaments of that entry, oldest first; see `TournamentSpec.entry`."""
-        return await self._database.read(partial(read_tournament, entry=entry))
-
     async def window(self, run_id: str, from_seq: int, to_seq: int, epoch: int) -> list[Delivery]:
         """Events and gaps of one epoch with `from_seq <= seq <= to_seq`, at most `WINDOW` seqs,
         in order."""
@@ -96,13 +98,6 @@ class History:
         """
         return await self._database.read(partial(windows.read_lengths, run_id=run_id))
 
-    async def begun_after(self, epoch: int) -> list[str]:
-        """The runs whose newest stream began after that, in milliseconds since 1970; oldest
-        first."""
-        query = "SELECT run_id FROM runs WHERE epoch > ? ORDER BY epoch, run_id"
-        rows = await self._database.read(lambda each: each.execute(query, [epoch]).fetchall())
-        return [run_id for (run_id,) in rows]
-
     async def density(self, run_id: str, slices: int) -> Density:
         """Histogram of a run's events over time in equal slices, with marks."""
         return await self._database.read(
@@ -111,11 +106,17 @@ class History:
 
     async def next_of_kind(self, run_id: str, kind: str, at: Cursor, step: int) -> Cursor | None:
         """Position of the next (`step` 1) or previous (-1) event of `kind` from `at`, or None."""
-        return await self._nearest(run_id, "kind = $wanted", kind, at, backwards=step < 0)
+        return await self._database.read(
+            partial(windows.read_nearest, run_id=run_id, condition="kind = $wanted", wanted=kind,
+                    at=at, backwards=step < 0)
+        )  # fmt: skip
 
     async def turn(self, run_id: str, turn: int) -> Cursor | None:
         """Position of the first event of that turn, or None."""
-        return await self._nearest(run_id, "turn = $wanted", turn, _START)
+        return await self._database.read(
+            partial(windows.read_nearest, run_id=run_id, condition="turn = $wanted", wanted=turn,
+                    at=_START)
+        )  # fmt: skip
 
     async def keyframe(self, run_id: str, at: Cursor) -> list[Envelope]:
         """The run's state at a position: the newest event up to there of each kind that shows it
@@ -131,21 +132,10 @@ class History:
     ) -> Cursor | None:
         """Position of the next (or previous) event that contains `text`, ignoring case; or None."""
         condition = "contains(lower(payload), lower($wanted))"
-        return await self._nearest(run_id, condition, as_in_payload(text), after, backwards)
-
-    async def _nearest(
-        self, run_id: str, condition: str, wanted: str | int, at: Cursor, backwards: bool = False
-    ) -> Cursor | None:
-        """Position of the first event after `at`, or the last before, that meets the condition."""
-        beyond, direction = (BEFORE, "DESC") if backwards else (f"NOT {BEFORE}", "ASC")
-        seq = at.seq if backwards else at.seq + 1
-        query = (
-            f"SELECT epoch, seq FROM events WHERE run_id = $run AND {beyond} AND {condition} "
-            f"ORDER BY epoch {direction}, seq {direction} LIMIT 1"
-        )
-        values = {"run": run_id, "wanted": wanted, "epoch": at.epoch, "seq": seq}
-        found = await self._database.read(lambda each: each.execute(query, values).fetchone())
-        return Cursor(*found) if found else None
+        return await self._database.read(
+            partial(windows.read_nearest, run_id=run_id, condition=condition,
+                    wanted=as_in_payload(text), at=after, backwards=backwards)
+        )  # fmt: skip
 
     async def bookmark(self, run_id: str, epoch: int, seq: int, note: str, at: datetime) -> bool:
         """Toggle a bookmark; returns whether it is now set."""
@@ -216,6 +206,12 @@ def read_tournament(connection: Connection, entry: str) -> list[RunTotals]:
     """See `History.tournament`."""
     where = "(config->>'$.tournament.entry') = ?"
     return read_runs(connection, where, [entry], sort="run_id", descending=False, limit=_ALL)
+
+
+def read_begun_after(connection: Connection, epoch: int) -> list[str]:
+    """The runs whose newest stream began after that, in milliseconds since 1970; oldest first."""
+    query = "SELECT run_id FROM runs WHERE epoch > ? ORDER BY epoch, run_id"
+    return [run_id for (run_id,) in connection.execute(query, [epoch]).fetchall()]
 
 
 def _order(sort: SortKey, descending: bool) -> str:

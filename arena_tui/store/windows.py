@@ -71,6 +71,23 @@ def read_keyframe(connection: Connection, run_id: str, at: Cursor) -> list[Envel
     return [_envelope(*row) for row in rows]
 
 
+def read_nearest(
+    connection: Connection, run_id: str, condition: str, wanted: str | int, at: Cursor,
+    backwards: bool = False,
+) -> Cursor | None:  # fmt: skip
+    """Position of the first event after `at`, or the last before, that meets the condition on
+    `$wanted`."""
+    beyond, direction = (BEFORE, "DESC") if backwards else (f"NOT {BEFORE}", "ASC")
+    seq = at.seq if backwards else at.seq + 1
+    query = (
+        f"SELECT epoch, seq FROM events WHERE run_id = $run AND {beyond} AND {condition} "
+        f"ORDER BY epoch {direction}, seq {direction} LIMIT 1"
+    )
+    values = {"run": run_id, "wanted": wanted, "epoch": at.epoch, "seq": seq}
+    found = connection.execute(query, values).fetchone()
+    return Cursor(*found) if found else None
+
+
 def read_tallies(connection: Connection, run_id: str, at: Cursor) -> dict[str, AgentTally]:
     """See `History.tallies`."""
     rows = connection.execute(

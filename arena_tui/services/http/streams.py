@@ -14,6 +14,7 @@ from arena_tui.events import Delivery
 from arena_tui.services.http.clients import Client, Clients
 from arena_tui.services.http.runs import infos
 from arena_tui.services.runtime import Runtime
+from arena_tui.store.history import read_begun_after
 from arena_tui.store.replay import BEGINNING, RunReplay
 
 _RETRY_MS: Final = (1_000, 4_000)
@@ -148,7 +149,7 @@ async def _every_run(
             if info.epoch > position.known_until or info.state != "closed":
                 cursors[run_id] = BEGINNING
         if history is not None:
-            begun = await history.begun_after(position.known_until)
+            begun = await history.read(partial(read_begun_after, epoch=position.known_until))
             cursors = dict.fromkeys(begun, BEGINNING) | cursors
         cursors |= position.cursors
         cursors.pop(EVERY_OTHER, None)

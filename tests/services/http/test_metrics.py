@@ -206,7 +206,7 @@ async def test_neither_runs_nor_clients_nor_who_watches_one_run_add_a_series() -
             await served.runtime.broker.publish(f"r{number}", RunStart(game=f"game {number}"))
         for number in range(90):
             await stack.enter_async_context(served.stream(f"/runs/r{number}/events"))
-        await until(lambda: served.server.streams.clients == 90)
+        await until(lambda: len(served.server.clients) == 90)
         during = await at_rest(served, 504)
 
         assert during.keys() == before.keys()
