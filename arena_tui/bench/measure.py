@@ -86,6 +86,7 @@ class Sizes(Struct, frozen=True, kw_only=True):
         redis_events: Events published to a Redis server.
         redis_stored: Events there to be read.
         redis_watch_s: How long a reader's lateness is watched.
+        sse_s: How long clients of event streams listen.
     """
 
     deliveries: int = 60_000
@@ -100,6 +101,7 @@ class Sizes(Struct, frozen=True, kw_only=True):
     redis_events: int = 10_000
     redis_stored: int = 100_000
     redis_watch_s: float = 0.6
+    sse_s: float = 8.0
 
 
 class Plan(Struct, frozen=True, kw_only=True):

@@ -115,9 +115,14 @@ class RunInfo(Struct, frozen=True, kw_only=True):
 
 
 class Subscription(Protocol):
-    """A cursor on each run it follows, for one reader at a time; ends with these or the broker."""
+    """A cursor on each run it follows, for one reader at a time; ends with these or the broker.
+
+    Attributes:
+        batch_max: Most deliveries of one batch, as it is iterated over.
+    """
 
     name: str
+    batch_max: int
 
     def __aiter__(self) -> AsyncIterator[list[Delivery]]: ...
 

@@ -91,6 +91,7 @@ class LedgerSubscription:
     ) -> None:  # fmt: skip
         self.name = name
         self.identity = identity or name
+        self.batch_max = _BATCH
         self.position = position
         self.durable = durable
         self._overflowing: set[str] = set()
@@ -118,9 +119,9 @@ class LedgerSubscription:
         while True:
             if self._closed or self._ledger.closed:
                 raise StopAsyncIteration
-            if self._lag() >= _BATCH:
+            if self._lag() >= self.batch_max:
                 await asyncio.sleep(0)  # a reader that is never idle must not starve the loop
-            if batch := self._next(_BATCH, unfilled=False):
+            if batch := self._next(self.batch_max, unfilled=False):
                 return batch
             if self._recovery:
                 await self._recovery.ask()

@@ -108,6 +108,7 @@ class InstalledConsumer(Consumer):
         self.durable = consumer.durable
         self.runs = consumer.runs
         self.batch_events = consumer.batch_events
+        self.batch_max = consumer.batch_max
         self.batch_interval_s = consumer.batch_interval_s
         self.unfinished = consumer.unfinished
         self.identity = consumer.identity

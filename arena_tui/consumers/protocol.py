@@ -71,6 +71,7 @@ class Consumer(Protocol):
         polled: Whether deliveries are handled only when the runtime's `catch_up` is called.
         batch_events: A batch is handed over at this many events,
         batch_interval_s: or when its oldest event has waited this long.
+        batch_max: Most events of a batch, for one that has fallen behind; it holds them all.
         unfinished: Runs it was reading when it stopped last, set by `start`. Of one that a shared
             broker no longer has, it is handed a gap of unknown length.
         identity: The name by which a server knows a durable one across restarts; empty: `name`.
@@ -86,6 +87,7 @@ class Consumer(Protocol):
     group: str = ""
     polled: bool = False
     batch_events: int = 1_000
+    batch_max: int = 10_000
     batch_interval_s: float = 0.2
     unfinished: Collection[str] = ()
     identity: str | None = ""

@@ -57,6 +57,7 @@ class EventStream(Consumer):
     durable = False
     group = SSE
     batch_events = 1  # what there is at once; `pause_s` lets it gather
+    batch_max = 200  # held, decoded, for as long as a client takes nothing
 
     def __init__(
         self, name: str, replays: dict[str, RunReplay], send: Send, pause_s: Callable[[], float],

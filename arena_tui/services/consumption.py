@@ -23,9 +23,6 @@ from arena_tui.services.health import Health
 RETRY_S: Final = (0.5, 1.0, 2.0, 5.0)
 """Delays between retries, in seconds; the last one repeats."""
 
-_BATCH_MAX: Final = 10_000
-"""Largest batch, for a consumer that has fallen behind."""
-
 _CATCH_UP_MAX: Final = 50_000
 """Most deliveries handled by one `catch_up`; the rest stays in the broker."""
 
@@ -204,7 +201,7 @@ class Consumption(Generic[C]):
         except (TimeoutError, StopAsyncIteration):
             pass
         if len(batch) >= wanted:
-            batch += subscription.read_nowait(_BATCH_MAX - len(batch))
+            batch += subscription.read_nowait(self.consumer.batch_max - len(batch))
         return batch
 
     async def _hand_over(self, batch: list[Delivery]) -> None:
@@ -222,10 +219,12 @@ class Consumption(Generic[C]):
         consumer, replaced = self.consumer, self._subscription
         if replaced is not None and not consumer.durable:
             replaced.close()
-        return self._broker.subscribe(
+        subscription = self._broker.subscribe(
             consumer.name, consumer.runs, start, consumer.durable, consumer.unfinished,
             consumer.identity, replace=replaced is not None,
         )  # fmt: skip
+        subscription.batch_max = min(subscription.batch_max, consumer.batch_max)
+        return subscription
 
     def _note_figures(self) -> None:
         if self._subscription is not None:

@@ -61,13 +61,13 @@ class EventStreams:
             await client.finish()
         else:
             frames = Frames(_cursors(replays), single=single)
-            await self._stream(client, self._follow(client, replays, frames))
+            await self._stream(client, self._follow(client, replays, held, frames))
 
     async def of_all(self, client: Client, position: Position | None) -> None:
         """Answer with what is published to whatever run, after a position or from now on."""
         replays, known_until = await _every_run(self._runtime, position)
         frames = Frames(_cursors(replays), every_run=True, known_until=known_until)
-        await self._stream(client, self._follow_all(client, replays, frames))
+        await self._stream(client, self._follow_all(client, replays, frames, position is None))
 
     async def _stream(self, client: Client, work: Coroutine[Any, Any, None]) -> None:
         async def begin() -> None:
@@ -77,30 +77,33 @@ class EventStreams:
         await client.answer(200, *_HEADERS)
         await self.clients.serve(client, begin())
 
-    async def _follow(self, client: Client, replays: dict[str, RunReplay], frames: Frames) -> None:
-        """Send what is stored, then what is live, then the end."""
-        while replays:
-            held = await infos(self._runtime)
+    async def _follow(
+        self, client: Client, replays: dict[str, RunReplay], held: Mapping[str, RunInfo],
+        frames: Frames,
+    ) -> None:  # fmt: skip
+        """Send what is stored, then what is live, then the end; the replays are open."""
+        while True:
             for run_id, replay in list(replays.items()):
-                await self._send_stored(client, replay, held.get(run_id), frames)
+                await self._send_stored(client, replay, frames)
                 if run_id not in held or held[run_id].epoch < replay.cursor.epoch:
                     del replays[run_id]
-            if replays and await self._consume(client, replays, frames):
+            if not replays or await self._consume(client, replays, frames):
                 break
+            held = await infos(self._runtime)
+            for run_id, replay in replays.items():
+                await replay.open(held.get(run_id))
         await client.send_all([frames.end()])
 
     async def _follow_all(
-        self, client: Client, replays: dict[str, RunReplay], frames: Frames
+        self, client: Client, replays: dict[str, RunReplay], frames: Frames, from_now: bool
     ) -> None:
-        held = await infos(self._runtime)
-        for run_id, replay in list(replays.items()):
-            await self._send_stored(client, replay, held.get(run_id), frames)
+        held = {} if from_now else await infos(self._runtime)
+        for run_id, replay in () if from_now else list(replays.items()):
+            await replay.open(held.get(run_id))
+            await self._send_stored(client, replay, frames)
         await self._consume(client, replays, frames, every_run=True)
 
-    async def _send_stored(
-        self, client: Client, replay: RunReplay, live: RunInfo | None, frames: Frames
-    ) -> None:
-        await replay.open(live)
+    async def _send_stored(self, client: Client, replay: RunReplay, frames: Frames) -> None:
         async for window in replay.stored():
             await self._send(client, frames, window)
 
