@@ -29,7 +29,7 @@ pytestmark = [
 BOARD = "· · ·\n· x ·\n· · o"
 SCRIPT = '<img src=x onerror="window.evil=1"><script>window.evil=1</script>'
 FROZEN_S = 60.0 if FULL else 2.0
-PICTURES = os.environ.get("ARENA_PICTURES")
+PICTURES = Path(__file__).parents[3] / "screenshots"
 
 
 @pytest.fixture
@@ -116,8 +116,6 @@ def watch_through(proxy: Proxy, port: int, tab: Tab, redis_url: str, tmp_path: P
             tab.until("document.querySelector('#run').dataset.over === 'true'")
             data = tab.evaluate("({...document.querySelector('#run').dataset})")
             text = tab.evaluate("document.querySelector('#board').textContent")
-            if PICTURES:
-                tab.picture(Path(PICTURES) / "page.png")
     assert data == {"events": str(2 + 4 * 299), "repeats": "0", "lost": "0", "over": "true"}
     assert text == f"{BOARD}\nturn 299"
     assert tab.evaluate("typeof window.evil") == "undefined"
@@ -165,8 +163,6 @@ async def test_it_fits_the_screen_it_is_on(
                 tab.until("!!document.querySelector('main:not([hidden]) :is(.card, #turns li)')")
                 assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
                 assert tab.evaluate("document.documentElement.scrollHeight <= innerHeight")
-            if PICTURES:
-                tab.picture(Path(PICTURES) / f"page-{width}.png")
 
         await asyncio.to_thread(look)
 
@@ -197,6 +193,28 @@ async def test_moving_through_a_run_moves_board_turns_and_details_together(
             assert board(tab) == f"{BOARD}\nturn 9"
 
         await asyncio.to_thread(look)
+
+
+@pytest.mark.skipif(os.environ.get("ARENA_PICTURES") != "1", reason="draws the pictures anew")
+async def test_the_pictures_in_the_readme_are_drawn(tab: Tab, tmp_path: Path) -> None:
+    db = tmp_path / "a.duckdb"
+    play = [sys.executable, "-m", "arena_tui", "play", "synth", "--seed", "3", "--db", str(db)]
+    subprocess.run(play, check=True, stdout=subprocess.DEVNULL)
+    async with serving(db) as served:
+        (shown,) = (await served.http.get("/runs")).json()["runs"]
+
+        def draw() -> None:
+            url = f"{served.server.address.url}/#/run/{shown['run_id']}"
+            for name, width, height in (("page", 1280, 760), ("page-phone", 390, 844)):
+                tab.call("Emulation.setEmulatedMedia", features=[
+                    {"name": "prefers-color-scheme", "value": "dark"}])  # fmt: skip
+                tab.open(url, width, height, phone=width < 500)
+                tab.until("document.querySelector('#run').dataset.over === 'true'")
+                for key in ("[", "[", "[", "["):
+                    tab.press(key)
+                tab.picture(PICTURES / f"{name}.png")
+
+        await asyncio.to_thread(draw)
 
 
 def board(tab: Tab) -> str:
