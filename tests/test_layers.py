@@ -35,6 +35,8 @@ LIBRARIES = {
     "pyspiel": ("arena_tui/games/",),
     "starlette": ("arena_tui/services/http/", "arena_tui/bench/"),
     "prometheus_client": ("arena_tui/services/metrics/",),
+    "textual_serve": ("arena_tui/cli/web.py",),
+    "aiohttp": ("arena_tui/cli/web.py",),
     "uvicorn": ("arena_tui/services/http/", "arena_tui/bench/"),
 }
 

@@ -30,6 +30,7 @@ _COMMANDS: Final = {
     "verify": ("verify", "check that the store is whole, but for known gaps"),
     "publish": ("publish", "JSON lines to a broker: the way in for every language"),
     "persist": ("persist", "store what other processes publish, without a screen"),
+    "web": ("web", "the dashboard itself in a browser of this machine"),
     "serve": ("serve", "runs and events over HTTP, stored, without a screen"),
     "consumers": ("consumers", "the consumers that installed packages bring, and how far they are"),
     "redis": ("server", "a Redis server for this machine, its data kept"),

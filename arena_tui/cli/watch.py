@@ -23,6 +23,7 @@ from arena_tui.cli.last_resort import LastResort
 from arena_tui.cli.listening import add_names, listening_at
 from arena_tui.cli.output import begin_log, tell
 from arena_tui.cli.terminal import Output, text_output
+from arena_tui.cli.web import in_browser, own_pipe
 from arena_tui.config import load_config
 from arena_tui.errors import UsageError
 from arena_tui.services.games import Playable, parse_playable
@@ -69,7 +70,7 @@ def show(
     if arguments.serve is not None:
         listening = listening_at(Address.parse(arguments.serve), arguments.names)
         listening.check()
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    if not (in_browser() or (sys.stdin.isatty() and sys.stdout.isatty())):
         raise UsageError("the dashboard needs a terminal: use arena-tui play to play without one")
     log = begin_log(arguments.debug)
     # Textual repaints on a timer that can miss a tick: a faster one halves the latency of a key.
@@ -77,12 +78,15 @@ def show(
     from arena_tui.services.session import Session
     from arena_tui.tui.app import ArenaApp
 
+    session = Session(
+        config, playables, continuous, files, arguments.consumers, arguments.installed,
+        log.problem, listening, arguments.metrics,
+    )  # fmt: skip
+    if in_browser():
+        with own_pipe(log.path):
+            return ArenaApp(session, driver=None).run() or 0
     last_resort = LastResort(os.ttyname(sys.stdout.fileno()), os.dup(sys.stderr.fileno()))
     with _own_terminal(log.path) as output:
-        session = Session(
-            config, playables, continuous, files, arguments.consumers, arguments.installed,
-            log.problem, listening, arguments.metrics,
-        )  # fmt: skip
         last_resort.unsaved = session.unsaved
         app = ArenaApp(session, on_signal=output.leave, on_leaving=last_resort.begin)
         code = app.run()

@@ -14,6 +14,7 @@ from rich.console import RenderableType
 from textual import events
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.driver import Driver
 from textual.notifications import SeverityLevel
 from textual.screen import Screen
 
@@ -46,6 +47,7 @@ class ArenaApp(App[int]):
         on_signal: Called at once on a termination signal, even while the event loop is blocked.
         on_leaving: Called when it begins to end; at once on a signal, and perhaps more than once.
         tabs: The screens to offer, the first to start with.
+        driver: Reads keys and draws; None: what the environment names, to be shown in a browser.
 
     Attributes:
         typed_ahead: Keys and clicks that wait for those before them.
@@ -69,8 +71,9 @@ class ArenaApp(App[int]):
         on_signal: Callable[[], None] = lambda: None,
         on_leaving: Callable[[], None] = lambda: None,
         tabs: Sequence[Tab] = TABS,
+        driver: type[Driver] | None = TerminalDriver,
     ) -> None:
-        super().__init__(driver_class=TerminalDriver)
+        super().__init__(driver_class=driver)
         self.session = session
         self.pace = (0.0, 0.0)
         self.exit_message: str | None = None
