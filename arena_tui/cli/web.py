@@ -31,7 +31,7 @@ def add_arguments(parser: Parser) -> None:
         "watch",
         nargs="*",
         metavar="-- …",
-        help='arguments of watch: -- --play "chess random random"',
+        help='for each dashboard, as for watch: -- --play "chess random random"',
     )
 
 

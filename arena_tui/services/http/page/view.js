@@ -247,6 +247,10 @@ function drawDetail(here) {
             line.ok === false ? "bad" : "");
     } else if (line.kind === "error") block("error", `${line.message ?? ""}\n${line.traceback ?? ""}`.trim(), "bad");
     else if (line.kind === "run_end") block("outcome", [outcome(line, run.meta), line.reason].filter(Boolean).join("\n"));
+    else if (line.kind === "world_mutation") {
+      const change = [line.before_summary, line.after_summary].filter(Boolean).join(" → ");
+      block("world", [line.reason, change].filter(Boolean).join("\n"));
+    } else if (line.kind === "fork") block("fork", `of ${line.parent_run_id} at ${line.parent_seq ?? "?"}\n${line.mutation_summary ?? ""}`.trim());
     else if (line.kind === "metric") block("metric", `${line.name ?? ""} ${line.value ?? "–"} ${line.unit ?? ""}`);
     else if (line.kind === "log") block(line.level ?? "log", line.text);
     else if (!["turn_start", "observation", "run_start"].includes(line.kind)) block(line.kind, JSON.stringify(line, null, 1));
