@@ -200,12 +200,14 @@ def test_a_run_that_its_server_let_go_of_is_ended_there_and_in_the_store(
         if not kept:
             client.delete(events_key("left"))
 
+    doctor = arena(tmp_path, "doctor", "--broker", redis_url)
     mistaken = arena(tmp_path, "close", "left")
     done = arena(tmp_path, "close", "left", "--broker", redis_url)
     unknown = arena(tmp_path, "close", "nothing", "--broker", redis_url)
     with persisting(redis_url, tmp_path) as wal:
         until_blocking(lambda: b"closed by hand" in wal())
 
+    assert f"arena-tui close left --broker {redis_url}" in doctor.stdout
     assert mistaken.returncode == 2
     assert "came through redis 127.0.0.1:" in mistaken.stderr
     assert "--broker" in mistaken.stderr
