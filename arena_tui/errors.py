@@ -18,7 +18,8 @@ ArenaError                  exit code 1
 └── StoreError              3   the store cannot be opened, read or written
     ├── StoreLockedError    3   another process owns the file
     ├── StoreReadOnlyError  3   the file may be read at most
-    └── StoreUnreadableError 3  the file is damaged or not a store
+    └── StoreUnreadableError 3  the file is not a store, or of a newer format
+        └── StoreDamagedError   3  it is damaged, and only to be read
 """
 
 from __future__ import annotations
@@ -147,3 +148,7 @@ class StoreReadOnlyError(StoreError):
 
 class StoreUnreadableError(StoreError):
     """The file is damaged, of a newer format, or not a store at all."""
+
+
+class StoreDamagedError(StoreUnreadableError):
+    """The file is damaged, and was to be read only: opened to be written, it is mended."""

@@ -26,6 +26,7 @@ _COMMANDS: Final = {
     "runs": ("runs", "list stored runs"),
     "show": ("show", "one stored run"),
     "events": ("events", "the events of a stored run"),
+    "close": ("close", "end a run whose producer died"),
     "ratings": ("ratings", "how good the players are, and how sure that is"),
     "verify": ("verify", "check that the store is whole, but for known gaps"),
     "publish": ("publish", "JSON lines to a broker: the way in for every language"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import platform
 import shutil
@@ -15,8 +16,20 @@ from arena_tui import __version__
 from arena_tui.broker_url import BrokerUrl
 from arena_tui.cli.arguments import Parser
 from arena_tui.cli.findings import Finding, say_finding
+from arena_tui.cli.listening import listening_at
+from arena_tui.cli.output import counted
 from arena_tui.config import config_path, load_config, log_path
-from arena_tui.errors import StoreError, StoreLockedError
+from arena_tui.consumers.entry_points import Declared, declared
+from arena_tui.errors import (
+    ConsumerError,
+    MissingExtraError,
+    StoreDamagedError,
+    StoreError,
+    StoreLockedError,
+    UsageError,
+)
+from arena_tui.folds.totals import lost_text
+from arena_tui.services.http.address import Address
 
 _FREE_MIN = 500_000_000
 _NO_ENGINE = "no stockfish on PATH: the agent uci:PATH names an engine elsewhere"
@@ -39,7 +52,9 @@ def doctor(arguments: argparse.Namespace) -> int:
         Finding("uci", True, shutil.which("stockfish") or _NO_ENGINE),
         *_broker(config.broker),
         Finding("settings", True, f"{settings}{'' if settings.exists() else ' (none)'}"),
-        _store(config.db),
+        *_store(config.db),
+        *_consumers(),
+        _http(),
         _disk(config.db),
         Finding("log", True, str(log_path())),
         _terminal(),
@@ -71,27 +86,44 @@ def _games() -> Finding:
     return Finding("games", True, f"open_spiel {version('open_spiel')}")
 
 
-def _store(path: str) -> Finding:
+def _store(path: str) -> list[Finding]:
     if path != ":memory:" and not Path(path).exists():
-        return Finding("store", True, f"{path} (none yet)")
+        return [Finding("store", True, f"{path} (none yet)")]
     from arena_tui.store.database import Database
     from arena_tui.store.schema import SCHEMA_VERSION
 
     try:
         database = Database(path, only_read=True)
     except StoreLockedError as error:
-        return Finding("store", True, str(error))
+        return [Finding("store", True, str(error), runbook="The store is locked")]
+    except StoreDamagedError as error:
+        advice = "copy it first if the disk may be failing, then start arena-tui or persist"
+        return [Finding("store", False, str(error), advice, "The store is damaged")]
     except StoreError as error:
-        return Finding("store", False, str(error), "give another --db")
+        return [Finding("store", False, str(error), "give another --db")]
     try:
-        query = "SELECT count(*), coalesce(sum(events), 0) FROM runs"
-        [(runs, events)] = database.read_now(lambda store: store.execute(query).fetchall())
+        query = (
+            "SELECT count(*), coalesce(sum(events), 0), count_if(lost > 0 OR lost_unknown > 0), "
+            "coalesce(sum(lost), 0), coalesce(sum(lost_unknown), 0), "
+            "count_if(status = 'running'), min(run_id) FILTER (status = 'running') FROM runs"
+        )
+        [(runs, events, losing, lost, unknown, unfinished, first)] = database.read_now(
+            lambda store: store.execute(query).fetchall()
+        )
         detail = f"{path}: {runs:,} runs, {events:,} events, "
         detail += f"{database.size_bytes / 1e6:,.1f} MB, format {SCHEMA_VERSION}"
         notices = "; ".join(map(str, database.warnings.newest()))
     finally:
         database.close()
-    return Finding("store", not notices, detail, notices)
+    found = [Finding("store", not notices, detail, notices)]
+    if losing:
+        what = f"{lost_text(lost, unknown)} events of {counted(losing, 'run')}"
+        found.append(Finding("lost", True, what, "arena-tui runs 'lost>0'", "Events were lost"))
+    if unfinished:
+        what = f"{counted(unfinished, 'run')} without an end, and nobody has the store open"
+        advice = f"if its producer is gone: arena-tui close {first}"
+        found.append(Finding("unfinished", True, what, advice, "A run is silent"))
+    return found
 
 
 def _disk(path: str) -> Finding:
@@ -100,7 +132,43 @@ def _disk(path: str) -> Finding:
         folder = folder.parent
     free = shutil.disk_usage(folder).free
     advice = "" if free > _FREE_MIN else "make room, or give another --db"
-    return Finding("disk", not advice, f"{free / 1e9:,.1f} GB free in {folder}", advice)
+    detail = f"{free / 1e9:,.1f} GB free in {folder}"
+    return Finding("disk", not advice, detail, advice, "The disk is full" if advice else None)
+
+
+def _consumers() -> list[Finding]:
+    """What installed packages bring; each that cannot run is a finding of its own."""
+    with contextlib.redirect_stdout(sys.stderr):  # whatever their modules print
+        found = [(each, _problem(each)) for each in declared()]
+    names = ", ".join(each.name for each, problem in found if problem is None)
+    advice = "install what it lacks, or uninstall its package"
+    return [
+        *([Finding("consumers", True, names)] if names else []),
+        *(
+            Finding("consumers", False, f"{each.name}: {problem}", advice, "A consumer lags")
+            for each, problem in found
+            if problem is not None
+        ),
+    ]
+
+
+def _problem(consumer: Declared) -> str | None:
+    if consumer.refusal is None:
+        try:
+            consumer.load()
+        except ConsumerError as error:
+            return str(error)
+    return consumer.refusal
+
+
+def _http() -> Finding:
+    try:
+        listening_at(Address(), ()).check()
+    except MissingExtraError as error:
+        return Finding("http", True, "serve and --metrics are not installed", str(error))
+    except UsageError as error:
+        return Finding("http", False, "serve does not start", str(error))
+    return Finding("http", True, "serve can be started")
 
 
 def _terminal() -> Finding:

@@ -16,6 +16,7 @@ import duckdb
 
 from arena_tui.broker.warnings import Warnings
 from arena_tui.errors import (
+    StoreDamagedError,
     StoreError,
     StoreLockedError,
     StoreReadOnlyError,
@@ -75,7 +76,8 @@ def open_to_read(path: str) -> duckdb.DuckDBPyConnection:
 
     Raises:
         StoreLockedError: Another process has it open.
-        StoreUnreadableError: It is damaged, not a store, or its format is newer.
+        StoreDamagedError: It is damaged.
+        StoreUnreadableError: It is not a store, or its format is newer.
         StoreError: It does not exist, or is not a regular file.
     """
     try:
@@ -99,7 +101,7 @@ def open_to_read(path: str) -> duckdb.DuckDBPyConnection:
             raise
     except duckdb.Error as error:
         if _is_damage(error):
-            raise StoreUnreadableError(
+            raise StoreDamagedError(
                 f"the store {path} is damaged ({first_line(error)[:120]}): start arena-tui, which "
                 "keeps what can be read, and the damaged file beside it"
             ) from None

@@ -286,7 +286,7 @@ def test_a_reader_that_has_seen_enough_is_no_error(played: Path) -> None:
 
 COMMANDS = (
     "watch", "demo", "play", "publish", "persist", "runs", "show", "events", "verify", "redis",
-    "doctor", "bench",
+    "close", "doctor", "bench",
 )  # fmt: skip
 
 

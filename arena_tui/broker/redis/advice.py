@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Final
+from typing import Final, Literal, NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -86,6 +86,14 @@ class Facts(Struct, frozen=True, kw_only=True):
     denied: tuple[str, ...] = ()
 
 
+class Risk(NamedTuple):
+    """What may lose events or expose secrets, and its remedy."""
+
+    kind: Literal["evicts", "forgets", "takes none", "denies", "exposed"]
+    what: str
+    remedy: str
+
+
 class Advice:
     """Explanations about one server.
 
@@ -119,28 +127,33 @@ class Advice:
             return f"{self.place} is a Redis Cluster: use a single server (with replicas)"
         return f"{self.place} refuses: {_one_line(error)}"
 
-    def risks(self, facts: Facts) -> list[tuple[str, str]]:
-        """What may lose events or expose secrets, each with its remedy."""
+    def risks(self, facts: Facts) -> list[Risk]:
+        """What may lose events or expose secrets."""
         found = []
         if facts.policy not in (None, "noeviction") and facts.memory_max:
-            found.append((
+            found.append(Risk(
+                "evicts",
                 f"{self.place} may evict whole runs (maxmemory-policy {facts.policy})",
                 "CONFIG SET maxmemory-policy noeviction",
             ))  # fmt: skip
         if facts.aof is False:
-            found.append((
+            found.append(Risk(
+                "forgets",
                 f"{self.place} forgets everything when it ends (no AOF)",
                 "CONFIG SET appendonly yes, or use `arena-tui redis`",
             ))  # fmt: skip
         if facts.is_replica:
-            found.append((f"{self.place} is a read-only replica", "give the URL of its primary"))
+            what = f"{self.place} is a read-only replica"
+            found.append(Risk("takes none", what, "give the URL of its primary"))
         if facts.denied:
-            found.append((
+            found.append(Risk(
+                "denies",
                 f"{self.place} does not permit this user all that is needed",
                 f"ACL SETUSER … {self._pattern} {_permitting(facts.denied)}",
             ))  # fmt: skip
         if not self._url.is_loopback and not self._url.is_encrypted:
-            found.append((
+            found.append(Risk(
+                "exposed",
                 f"{self.place} is reached without encryption: others may read along",
                 "use rediss://, or a tunnel",
             ))  # fmt: skip
@@ -153,7 +166,8 @@ class Advice:
         needed = replace(facts, denied=tuple(each for each in facts.denied if each in PUBLISHING))
         if not needed.denied:
             return None
-        return ": ".join(next(each for each in self.risks(needed) if "permit" in each[0]))
+        denied = next(each for each in self.risks(needed) if each.kind == "denies")
+        return f"{denied.what}: {denied.remedy}"
 
     def refusal(self, error: BaseException) -> str:
         """Why the server cannot be used, with a remedy."""

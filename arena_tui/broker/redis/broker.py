@@ -103,8 +103,8 @@ class RedisBroker:
         facts = await self._link.check()
         if not self._reading and (why := self._link.advice.obstacle(facts)):
             raise BrokerError(why)
-        for risk, advice in self._link.advice.risks(facts):
-            self.warnings.add("server_risk", risk=risk, advice=advice)
+        for risk in self._link.advice.risks(facts):
+            self.warnings.add("server_risk", risk=risk.what, advice=risk.remedy)
         work = {"writer": self._writer.run}
         if self._reading:
             try:

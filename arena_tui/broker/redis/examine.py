@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from arena_tui.broker.redis.advice import FAILURES, Facts
+from arena_tui.broker.redis.advice import FAILURES, Facts, Risk
 from arena_tui.broker.redis.link import Link
 from arena_tui.broker.redis.lookup import AT_ONCE, Row, consumers, look_up, runs_in_index
 from arena_tui.broker.timing import Timing
@@ -51,17 +51,18 @@ class Report(Struct, frozen=True, kw_only=True):
     """The findings of `examine`.
 
     Attributes:
-        risks: What may lose events or expose secrets, each with its remedy.
+        risks: What may lose events or expose secrets.
         ping_ms: Shortest round trip.
         skew_ms: How far the server's clock is ahead of this machine's, give or take
             `skew_error_ms`: half the round trip in which it was read.
-        open_runs: The open runs it holds, the longest silent first.
+        open_runs: The runs without an end, the longest silent first; those included that their
+            producers left so long ago that only word of them is kept.
         delivery_ms: Median time from publishing an entry until a blocked reader has it.
         delivery_problem: Why nothing can be published; None when it can.
     """
 
     facts: Facts
-    risks: tuple[tuple[str, str], ...]
+    risks: tuple[Risk, ...]
     ping_ms: float
     skew_ms: float
     skew_error_ms: float
@@ -93,7 +94,7 @@ async def examine(url: BrokerUrl) -> Report:
         silent = [
             Silent(run_id=run_id, silent_s=row[3] / 1_000)
             for run_id, row in rows.items()
-            if row[2] == b"open"
+            if row[2] in (b"open", b"left")
         ]
         return Report(
             facts=facts, risks=tuple(link.advice.risks(facts)),

@@ -217,7 +217,7 @@ async def test_a_user_who_lacks_some_rights_is_told_which(
 
     async with broker_at(url) as broker:
         warnings = [str(each) for each in (await broker.stats()).warnings]
-    risks = dict((await examine(BrokerUrl(url))).risks)
+    risks = {each.what: each.remedy for each in (await examine(BrokerUrl(url))).risks}
 
     [said] = [text for text in warnings if "does not permit" in text]
     assert f"does not permit this user all that is needed: ACL SETUSER … {needs}" in said

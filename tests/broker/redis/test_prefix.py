@@ -85,7 +85,7 @@ async def test_doctor_shows_the_prefix_and_looks_under_it(server: OwnServer) -> 
 
     assert (report.runs_closed, [store.name for store in report.stores]) == (1, ["store"])
     assert report.delivery_problem is None
-    assert not any("permit" in risk for risk, _ in report.risks)
+    assert not any(risk.kind == "denies" for risk in report.risks)
     first = next(iter(findings_of(url, report)))
     assert f"127.0.0.1:{server.port}/0?prefix=team1:" in first.detail
 
