@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Final, NamedTuple, TextIO
 
-from arena_tui.cli.arguments import Parser, add_consumers, as_text
+from arena_tui.cli.arguments import Parser, add_consumers, add_no_consumers, as_text
 from arena_tui.cli.output import begin_log, counted, tell
 from arena_tui.cli.progress import GameCount
 from arena_tui.cli.stored import open_store
@@ -31,7 +31,7 @@ _CRASHES_TOLD: Final = 20
 
 
 def add_arguments(parser: Parser) -> None:
-    parser.set_defaults(function=tournament, store=True, follow=[])
+    parser.set_defaults(function=tournament, store=True, follow=[], serve=None, metrics=None)
     parser.add_argument(
         "games", metavar="game[,game…]", help="games of open_spiel, or synth, for all of them"
     )
@@ -62,6 +62,7 @@ def add_arguments(parser: Parser) -> None:
         "--format", choices=("text", "json", "markdown"), default="text", help="of the table"
     )
     add_consumers(parser)
+    add_no_consumers(parser)
 
 
 def tournament(arguments: argparse.Namespace) -> int:
@@ -119,7 +120,7 @@ async def _play(
     loop = asyncio.get_running_loop()
     signalled: list[int] = []
     unstored: list[Game] = []
-    runtime = Runtime(config, consumers=arguments.consumers)
+    runtime = Runtime(config, consumers=arguments.consumers, installed=arguments.installed)
 
     def finished(game: Game) -> None:
         loop.call_soon_threadsafe(count.add, game)
