@@ -64,7 +64,9 @@ def test_people_read_intervals_results_and_what_is_not_real_yet(filled: str) -> 
 
     lines = text.splitlines()
     assert lines[0].startswith("chess: ")
+    assert lines[0].split(",")[0].endswith(" rated games")
     assert "95 % interval" in lines[1]
+    assert lines[2].startswith("1  ")
     assert "moving first is worth" in text
     assert "is not yet real: about" in text or "in sight would tell" in text
 

@@ -55,7 +55,7 @@ def test_a_spec_is_read_from_text(text: str, spec: GameSpec):
         ("chess games=0", "games must be 1 to"),
         ("chess parallel=-1", "parallel must be 1 to"),
         ("chess delay=-1", "delay must be a number from 0"),
-        ("synth rate=nan", "rate_per_s must be a number from 0"),
+        ("synth rate=nan", "rate must be a number from 0"),
         ("synth agents=0", "synth has 1 to 6 models"),
         ("synth ada ada", "the same name"),
     ],
