@@ -20,7 +20,7 @@ from arena_tui.store.filters import parse_filter
 from arena_tui.store.matches import read_matches
 
 _HEADER: Final = (
-    "player", "rating", "95 % interval", "wins-draws-losses", "cost", "tokens", "latency",
+    "", "player", "rating", "95 % interval", "wins-draws-losses", "cost", "tokens", "latency",
     "crashed", "illegal", "errors",
 )  # fmt: skip
 _AGE: Final = re.compile(r"(\d{1,6})([smhdw])", re.ASCII)
@@ -68,12 +68,16 @@ def _fields(table: Standings) -> dict[str, object]:
 
 def _say_standings(table: Standings) -> None:
     crashed = f", {counted(table.crashed, 'run')} crashed" if table.crashed else ""
-    say(f"{table.game or 'all games'}: {counted(table.matches, 'rated match')}{crashed}")
-    say_table(_HEADER, map(_cells, table.rows))
+    say(f"{table.game or 'all games'}: {counted(table.matches, 'rated game')}{crashed}")
+    ranked = list(enumerate(table.rows, 1))
+    say_table(_HEADER, ([str(rank), *_cells(row)] for rank, row in ranked))
     if len(table.rows) > 1 and table.matches:
         say("wins-draws-losses against")
         players = [row.player for row in table.rows]
-        say_table(["", *players], ([row.player, *_against(row, players)] for row in table.rows))
+        say_table(
+            ["", "player", *(str(rank) for rank, _ in ranked)],
+            ([str(rank), row.player, *_against(row, players)] for rank, row in ranked),
+        )
     for advantage in table.advantages:
         game = "" if table.game else f" in {advantage.game}"
         say(

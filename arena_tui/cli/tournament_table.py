@@ -48,6 +48,9 @@ def say_standings(
     say()
     write(["", *names], [_cross(row, names) for row in table.rows])
     say()
+    if any(len(game.agents) > 2 for game in games):
+        say("each two players of a game count as won, drawn or lost")
+        say()
     say(_sums(table, scheduled))
     for pair in table.unsettled:
         if is_markdown:

@@ -34,10 +34,19 @@ Choice: TypeAlias = tuple[Alternative, ...]
 
 
 class Fit(NamedTuple):
-    """Estimates of all parameters, and the covariance of their errors."""
+    """Estimates of all parameters, and the covariance of their errors.
+
+    Attributes:
+        log_posterior: The log-likelihood less the prior's penalty, up to a constant that depends
+            on the outcomes alone.
+        complexity: By how much the logarithm of the outcomes' marginal likelihood, over all that
+            the prior permits, is less than that; by Laplace's approximation.
+    """
 
     values: list[float]
     covariance: Matrix
+    log_posterior: float
+    complexity: float
 
     def variance(self, terms: Iterable[tuple[int, float]]) -> float:
         """Of the error of a sum."""
@@ -67,7 +76,25 @@ def fit(sds: Sequence[float], counts: Mapping[Choice, Sequence[float]]) -> Fit:
     _, information = _derivatives(counts, values, precision)
     lower = _cholesky(information)
     size = range(len(values))
-    return Fit(values, [_solved(lower, [float(i == j) for j in size]) for i in size])
+    covariance = [_solved(lower, [float(i == j) for j in size]) for i in size]
+    complexity = sum(math.log(row[-1] * sd) for row, sd in zip(lower, sds, strict=True))
+    return Fit(values, covariance, _log_posterior(counts, values, precision), complexity)
+
+
+def _log_posterior(
+    counts: Mapping[Choice, Sequence[float]], values: Sequence[float], precision: Sequence[float]
+) -> float:
+    """The log-likelihood and the prior's penalty."""
+    found = -sum(weight * value**2 for weight, value in zip(precision, values, strict=True)) / 2
+    for choice, taken in counts.items():
+        sums = [sum(factor * values[place] for place, factor in each.terms) for each in choice]
+        top = max(sums)
+        total = sum(
+            each.weight * math.exp(one - top) for each, one in zip(choice, sums, strict=True)
+        )
+        found += sum(count * (one - top) for count, one in zip(taken, sums, strict=True))
+        found -= sum(taken) * math.log(total)
+    return found
 
 
 def _derivatives(

@@ -25,7 +25,9 @@ from arena_tui.folds.matches import NANO, Contender, Match, Usage, side_score
 from arena_tui.folds.openskills import Skill, skills
 from arena_tui.folds.strengths import Strengths, estimate
 
-__all__ = ["Advantage", "Match", "Pair", "Ratings", "Record", "Row", "Standings", "rate"]
+__all__ = [
+    "Advantage", "Match", "Pair", "Ratings", "Record", "Row", "Standings", "more_games", "rate",
+]  # fmt: skip
 
 MEAN: Final = 1_500.0
 POINTS: Final = 400 / math.log(10)
@@ -89,8 +91,9 @@ class Pair(Struct, frozen=True, kw_only=True):
         difference, low, high: Points by which the first is better.
         linked: Whether they have met, or opponents of theirs have, and so on; else the difference
             is as good as unknown.
-        more_games: About how many more matches of these two would make this difference real, if it
-            is what it seems; 0 where it is real, None where no number in sight would.
+        played: Matches of either.
+        more_games: About how many more of these, to two digits, would make this difference real, if
+            it is what it seems; 0 where it is real, None where no number in sight would.
     """
 
     better: str
@@ -99,6 +102,7 @@ class Pair(Struct, frozen=True, kw_only=True):
     low: float
     high: float
     linked: bool = True
+    played: int = 0
     more_games: int | None = None
 
     @property
@@ -141,10 +145,14 @@ class Standings(Struct, frozen=True, kw_only=True):
         return [pair for pair in self.pairs if not pair.real]
 
     @property
+    def complete(self) -> bool:
+        """Whether there are two players or more, and all are rated."""
+        return len(self.rows) > 1 and all(row.rating is not None for row in self.rows)
+
+    @property
     def settled(self) -> bool:
-        """Whether the order of all players is known: two or more, all rated, all apart."""
-        rated = all(row.rating is not None for row in self.rows)
-        return rated and len(self.rows) > 1 and not self.unsettled
+        """Whether the order of all players is known, for who looks once; see `folds.settled`."""
+        return self.complete and not self.unsettled
 
 
 class Ratings(Struct, frozen=True, kw_only=True):
@@ -152,21 +160,6 @@ class Ratings(Struct, frozen=True, kw_only=True):
 
     overall: Standings = Standings()
     games: tuple[Standings, ...] = ()
-
-    @property
-    def rows(self) -> tuple[Row, ...]:
-        """Overall, the best first."""
-        return self.overall.rows
-
-    @property
-    def unsettled(self) -> list[Pair]:
-        """Overall; see `Standings.unsettled`."""
-        return self.overall.unsettled
-
-    @property
-    def settled(self) -> bool:
-        """Overall; see `Standings.settled`."""
-        return self.overall.settled
 
 
 def rate(matches: Iterable[Match]) -> Ratings:
@@ -179,6 +172,16 @@ def rate(matches: Iterable[Match]) -> Ratings:
         overall=_standings("", ordered),
         games=tuple(_standings(game, some) for game, some in sorted(by_game.items())),
     )
+
+
+def more_games(played: int, gained: float, needed: float) -> int | None:
+    """About how many more it takes, to two digits, where every game gains as much as those played;
+    None where no number in sight would do."""
+    if gained <= 0:
+        return None
+    more = math.ceil(played * max(0.0, needed / gained - 1))
+    unit = 10 ** max(0, len(str(more)) - 2)
+    return math.ceil(more / unit) * unit if more <= _MORE_MAX else None
 
 
 def _standings(game: str, matches: Sequence[Match]) -> Standings:
@@ -226,22 +229,16 @@ def _pairs(rows: Sequence[Row], rating: Sequence[Match], strengths: Strengths) -
         linked = strengths.groups[one] == strengths.groups[other]
         yield Pair(
             better=one, worse=other, difference=points, low=low, high=high, linked=linked,
-            more_games=_more_games(played, found, error) if linked else None,
+            played=played,
+            more_games=more_games(played, found**2, (_Z * error) ** 2) if linked else None,
         )  # fmt: skip
-
-
-def _more_games(played: int, difference: float, error: float) -> int | None:
-    """How many more would narrow the interval to the difference: errors fall with the root."""
-    if difference <= 0:
-        return None
-    more = played * max(0.0, (_Z * error / difference) ** 2 - 1)
-    return math.ceil(more) if more <= _MORE_MAX else None
 
 
 def _interval(value: float, error: float) -> tuple[float, float, float]:
     """The value and its bounds, in points, to a tenth: no more can be meant."""
     return tuple(
-        round(POINTS * each, 1) for each in (value, value - _Z * error, value + _Z * error)
+        round(POINTS * each, 1) + 0.0  # never -0.0
+        for each in (value, value - _Z * error, value + _Z * error)
     )  # type: ignore[return-value]
 
 

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from arena_tui.folds.matches import Contender, Match
 from arena_tui.folds.ratings import Pair, Row, rate
+from arena_tui.folds.settled import unsettled
 
 
 class Game(Struct, frozen=True, kw_only=True):
@@ -90,7 +91,7 @@ class Standings(Struct, frozen=True, kw_only=True):
     """A tournament's standings, best first.
 
     Attributes:
-        settled: Whether it is sure of all agents which is better than which.
+        settled: Whether it is sure of all agents which is better than which; see `settled`.
         unsettled: Neighbours of whom it is not sure yet.
         cost_usd: US dollars of all games; None while unknown.
         play_s: Seconds of play of all games, as if one had followed the other.
@@ -126,7 +127,9 @@ def standings(agents: Sequence[str], games: Iterable[Game]) -> Standings:
                 against[other][one].add(others, score)
                 total[one].add(score, others)
                 total[other].add(others, score)
-    ratings = rate(map(_match, games))
+    matches = list(map(_match, games))
+    ratings = rate(matches).overall
+    pairs = tuple(unsettled(ratings, matches))
     rated = {row.player: row for row in ratings.rows}
     best_first = sorted(agents, key=lambda agent: -_points(rated.get(agent)))
     points = [_points(rated.get(agent)) for agent in best_first]
@@ -139,7 +142,7 @@ def standings(agents: Sequence[str], games: Iterable[Game]) -> Standings:
                       against[agent])
             for agent in best_first
         ),
-        settled=ratings.settled, unsettled=tuple(ratings.unsettled),
+        settled=ratings.complete and not pairs, unsettled=pairs,
         finished=ended.count("finished"),
         crashed=ended.count("crashed"), stopped=ended.count("stopped"),
         cost_usd=sum(costs) if costs else None,
@@ -147,9 +150,11 @@ def standings(agents: Sequence[str], games: Iterable[Game]) -> Standings:
     )  # fmt: skip
 
 
-def is_settled(games: Iterable[Game]) -> bool:
-    """Whether it is sure of all agents which is better than which."""
-    return rate(map(_match, games)).settled
+def order_is_settled(games: Iterable[Game]) -> bool:
+    """Whether it is sure of all agents which is better than which, however often one asks."""
+    matches = list(map(_match, games))
+    table = rate(matches).overall
+    return table.complete and not any(True for _ in unsettled(table, matches))
 
 
 def _standing(

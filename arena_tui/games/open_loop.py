@@ -56,9 +56,8 @@ class OpenLoopAgent:
 
     def _simulate(self, root: _Node, state: GameState) -> None:
         path, node = [root], root
-        while not self._resolve_chance(state):
+        while actions := self._actions(state):
             player = state.current_player()
-            actions = state.legal_actions(player)
             untried = [action for action in actions if action not in node.children]
             if untried:
                 action = self._random.choice(untried)
@@ -71,18 +70,22 @@ class OpenLoopAgent:
             if untried:
                 break
         for _ in range(self._rollout_moves):
-            if self._resolve_chance(state):
+            if not (actions := self._actions(state)):
                 break
-            state.apply_action(self._random.choice(state.legal_actions(state.current_player())))
+            state.apply_action(self._random.choice(actions))
         returns = state.returns()
         for node in path:
             node.add(returns)
 
-    def _resolve_chance(self, state: GameState) -> bool:
-        """Sample chance up to the next decision or the end; return whether the game is over."""
+    def _actions(self, state: GameState) -> list[int]:
+        """Sample chance up to the next decision and return what may be decided.
+
+        Nothing at the end, and where nobody can move: the cards that open_spiel redraws of hearts
+        may contradict each other.
+        """
         while state.is_chance_node():
             state.apply_action(sample_chance(state, self._random))
-        return state.is_terminal()
+        return [] if state.is_terminal() else state.legal_actions(state.current_player())
 
 
 class _Node:

@@ -75,8 +75,7 @@ class GameSpec(msgspec.Struct, frozen=True, kw_only=True):
             count = getattr(self, name)
             if count is not None and not 1 <= count <= _COUNT_MAX:
                 raise UsageError(f"{name} must be 1 to {_COUNT_MAX:,}, not {count}")
-        for name in ("delay_s", "rate_per_s"):
-            value = getattr(self, name)
+        for name, value in (("delay", self.delay_s), ("rate", self.rate_per_s)):
             if not (math.isfinite(value) and 0 <= value <= _COUNT_MAX):
                 raise UsageError(f"{name} must be a number from 0, not {value}")
         if self.game == SYNTH and len(set(self.agents)) != len(self.agents):

@@ -19,7 +19,7 @@ from msgspec import Struct
 from arena_tui.broker.protocol import STORE, BrokerProtocol
 from arena_tui.errors import StoreError
 from arena_tui.events import new_run_id
-from arena_tui.folds.standings import Game, is_settled
+from arena_tui.folds.standings import Game, order_is_settled
 from arena_tui.folds.totals import RunTotals
 from arena_tui.games.play import GameResult, Player
 from arena_tui.games.schedule import Meeting, Table, schedule
@@ -190,7 +190,7 @@ class Tournament:
             if left := self._left(meetings):
                 yield left
             # It was not settled then, or not asked for, where games of later rounds are over.
-            if newest <= meetings[-1].index and is_settled(list(self._over.values())):
+            if newest <= meetings[-1].index and order_is_settled(list(self._over.values())):
                 self.settled = True
                 return
 

@@ -198,3 +198,11 @@ def test_watched_it_plays_in_the_dashboard_and_is_told_afterwards(
 
     assert terminal.wait() == 0
     assert b" of 6 games: " in terminal.raw
+
+
+def test_watching_without_a_terminal_is_one_line(tmp_path: Path) -> None:
+    done = arena(tmp_path, *WORDS, "--watch")
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("arena-tui: the dashboard needs a terminal: ")
+    assert done.stderr.count("\n") == 1

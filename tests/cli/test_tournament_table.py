@@ -109,3 +109,11 @@ b  0–0–0
 0 of 4 games: 0 finished, 0 crashed, 0 stopped; 0.0 s of play, cost unknown
 """
     )
+
+
+def test_of_more_than_two_players_it_says_what_counts(capsys: pytest.CaptureFixture[str]) -> None:
+    games = [replace(GAMES[0], agents=("a", "b", "c"), scores=(2.0, 1.0, 0.0))]
+
+    say_standings("hearts: 3 agents", 3, standings(["a", "b", "c"], games), games, "text", {})
+
+    assert "\neach two players of a game count as won, drawn or lost\n" in capsys.readouterr().out

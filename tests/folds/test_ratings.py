@@ -23,7 +23,7 @@ def series(first: str, second: str, wins: int, draws: int, losses: int, at: int 
 
 
 def test_without_matches_there_is_nothing_to_rate() -> None:
-    found = rate([])
+    found = rate([]).overall
 
     assert found.rows == ()
     assert not found.settled
@@ -123,8 +123,8 @@ def test_who_shares_a_place_is_rated_as_by_both_orders_equally_often() -> None:
         match(n, {"a": 2 + n % 2, "b": 3 - n % 2, "c": 1, "d": 0}, "hearts") for n in range(20)
     ]
 
-    by_level = {row.player: row.rating for row in rate(level).rows}
-    by_orders = {row.player: row.rating for row in rate(orders).rows}
+    by_level = {row.player: row.rating for row in rate(level).overall.rows}
+    by_orders = {row.player: row.rating for row in rate(orders).overall.rows}
 
     assert by_level == pytest.approx(by_orders, abs=5)
 

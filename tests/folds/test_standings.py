@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from arena_tui.folds.standings import Game, Record, is_settled, standings
+from arena_tui.folds.standings import Game, Record, order_is_settled, standings
 
 
 def game(index: int, agents: str, *scores: float | None, status="finished", **fields) -> Game:
@@ -59,7 +59,7 @@ def test_few_games_settle_nothing_and_many_one_sided_ones_do():
     def won(count: int) -> list[Game]:
         return [game(each, "a b", 1, -1) for each in range(count)]
 
-    assert not is_settled(won(1))
-    assert is_settled(won(60))
+    assert not order_is_settled(won(1))
+    assert order_is_settled(won(60))
     assert standings("ab", won(60)).settled
     assert [(pair.better, pair.worse) for pair in standings("ab", won(1)).unsettled] == [("a", "b")]

@@ -196,3 +196,10 @@ def test_without_open_spiel_only_synth_plays(recorder, monkeypatch: pytest.Monke
         Player(GameSpec.parse("chess random"), recorder.open_run)
     (result,) = play(recorder, "synth rate=0 turns=3")
     assert result.status == "finished"
+
+
+def test_redrawn_cards_with_which_nobody_can_move_end_no_game(recorder):
+    """In hearts, open_spiel redraws hidden cards that may contradict each other."""
+    results = play(recorder, "hearts mcts:5 random random mcts:1 games=2 seed=1")
+
+    assert [result.status for result in results] == ["finished", "finished"]

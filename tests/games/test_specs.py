@@ -54,8 +54,8 @@ def test_a_spec_is_read_from_text(text: str, spec: GameSpec):
         ("chess games=many", "does not fit"),
         ("chess games=0", "games must be 1 to"),
         ("chess parallel=-1", "parallel must be 1 to"),
-        ("chess delay=-1", "delay_s must be a number from 0"),
-        ("synth rate=nan", "rate_per_s must be a number from 0"),
+        ("chess delay=-1", "delay must be a number from 0"),
+        ("synth rate=nan", "rate must be a number from 0"),
         ("synth agents=0", "synth has 1 to 6 models"),
         ("synth ada ada", "the same name"),
     ],
@@ -68,7 +68,7 @@ def test_a_bad_spec_is_told_in_one_line(text: str, complaint: str):
 
 
 def test_a_spec_checks_its_values_however_it_is_made():
-    with pytest.raises(UsageError, match="delay_s must be"):
+    with pytest.raises(UsageError, match="delay must be"):
         GameSpec(game="chess", delay_s=math.inf)
 
 

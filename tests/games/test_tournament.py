@@ -43,7 +43,7 @@ def test_commas_in_brackets_belong_to_the_game():
         ({"seed": 10**30}, "seed must have 18 digits at most"),
         ({"parallel": 0}, "parallel must be 1 to 1,000,000, not 0"),
         ({"agents": ("random", "genius")}, "no agent 'genius'"),
-        ({"delay_s": float("nan")}, "delay_s must be a number from 0"),
+        ({"delay_s": float("nan")}, "delay must be a number from 0"),
     ],
 )
 def test_what_is_no_tournament_is_refused(fields, why: str):

@@ -48,6 +48,7 @@ async def test_without_games_it_says_how_to_get_some() -> None:
 
     assert "No game between players has ended yet." in "\n".join(lines)
     assert "against" not in "\n".join(lines)
+    assert "published" in lines[-2]
 
 
 @pytest.mark.parametrize("store", [True, False])
@@ -115,3 +116,15 @@ async def test_enter_does_nothing_and_is_not_offered() -> None:
         assert app.screen.name == "Ratings"
 
     assert "open" not in lines[-1]
+
+
+async def test_each_against_each_is_shown_where_there_is_room_for_it() -> None:
+    app = Scenario(playables=series())
+    async with running(app) as pilot:
+        narrow = await rated(app, pilot, "5")
+        await pilot.resize_terminal(200, 50)
+        wide = await rated(app, pilot)
+
+    assert not any("each against each" in line for line in narrow)
+    assert any("each against each" in line for line in wide)
+    assert any("1 mcts:50" in line and "·" in line for line in wide[8:])

@@ -14,8 +14,10 @@ from arena_tui.consumers.ratings import LiveRatings
 from arena_tui.folds.ratings import Standings
 from arena_tui.tui.render.clean import clean
 from arena_tui.tui.render.ratings import (
+    BAR,
     COLUMNS,
     cells,
+    each_against_each,
     head_to_head,
     heading,
     notes,
@@ -29,6 +31,9 @@ _RATE_S: Final = 1.0
 """Least time between two ratings, and"""
 _SHARE: Final = 5
 """by how much longer than rating takes: it shares the processor with the games."""
+
+_WIDE: Final = 150
+"""From here on, in cells, there is room for each against each."""
 
 _OPENING: Final = "Opening the store …"
 _EMPTY: Final = """No game between players has ended yet.
@@ -45,23 +50,30 @@ class Players(VirtualTable):
 
 
 class RatingsScreen(ArenaScreen):
-    """One table at a time; below it the selected player's opponents, and what is not sure yet."""
+    """One table at a time; below it the selected player's opponents, where there is room all
+    opponents of all, and what is not sure yet."""
 
     DEFAULT_CSS = """
     RatingsScreen {
         #heading { height: 1; color: $accent; text-style: bold; }
-        #below { height: 40%; min-height: 7; max-height: 16; }
+        #below { display: none; height: 1fr; min-height: 7; }
         #below VerticalScroll { border: round $panel-lighten-2; border-title-color: $text-muted;
                                 padding: 0 1; scrollbar-size-vertical: 1; }
         #below VerticalScroll:focus { border: round $accent; }
         #against { width: 32%; }
+        #each { display: none; width: auto; }
+        #each Static { width: auto; }
         #notes { width: 1fr; }
+        &.-rated Players { max-height: 55%; }
+        &.-rated #below { display: block; }
+        &.-wide #against { width: 20%; }
+        &.-wide #each { display: block; }
     }
     """
     AWAITED = frozenset({"first"})
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("left,left_square_bracket", "table(-1)", "game", key_display="←/→"),
-        Binding("right,right_square_bracket", "table(1)", "next game", show=False),
+        Binding("left,left_square_bracket", "table(-1)", "game before", key_display="←"),
+        Binding("right,right_square_bracket", "table(1)", "next game", key_display="→"),
         Binding("n", "app.new_game", "new game", show=False),
         Binding("escape", "back", "back"),
     ]
@@ -78,11 +90,12 @@ class RatingsScreen(ArenaScreen):
     def body(self) -> list[Widget]:
         against = VerticalScroll(Static(markup=False), id="against")
         known = VerticalScroll(Static(markup=False), id="notes")
-        against.border_title, known.border_title = "against", "how sure this is"
+        each = VerticalScroll(Static(markup=False), id="each")
+        each.border_title, known.border_title = "each against each", "how sure this is"
         return [
             Static(id="heading", markup=False),
             Players(COLUMNS, self._row, _OPENING, self._player),
-            Horizontal(against, known, id="below"),
+            Horizontal(against, each, known, id="below"),
         ]
 
     def on_mount(self) -> None:
@@ -105,6 +118,10 @@ class RatingsScreen(ArenaScreen):
             self.run_worker(self._rate(), "rating", group, exit_on_error=False)
 
     def on_virtual_table_moved(self) -> None:
+        self._show_below()
+
+    def on_resize(self) -> None:
+        self.set_class(self.size.width >= _WIDE, "-wide")
         self._show_below()
 
     def action_table(self, step: int) -> None:
@@ -136,11 +153,12 @@ class RatingsScreen(ArenaScreen):
         table, list_of_players = self._table(), self.query_one(VirtualTable)
         text = heading(self._tables, self._at()) if self._tables else ""
         self.query_one("#heading", Static).update(text)
-        self.query_one("#below").display = bool(table.rows)
+        self.set_class(bool(table.rows), "-rated")
         self._moved = self._ratings.movements(table.game)
         players = [row.player for row in table.rows]
         selected = list_of_players.key
         place = players.index(selected) if selected in players else None
+        list_of_players.styles.height = len(players) + 1 if players else "1fr"
         list_of_players.show(len(players), cursor=place)
         self._show_below()
 
@@ -152,6 +170,8 @@ class RatingsScreen(ArenaScreen):
         against = self.query_one("#against", VerticalScroll)
         against.border_title = f"{clean(row.player, 24)} against"
         against.query_one(Static).update(head_to_head(row))
+        each = each_against_each(table, self.size.width * 2 // 5)
+        self.query_one("#each", VerticalScroll).query_one(Static).update(each)
         self.query_one("#notes", VerticalScroll).query_one(Static).update(notes(table, row))
 
     def _player(self, index: int) -> str | None:
@@ -162,4 +182,5 @@ class RatingsScreen(ArenaScreen):
         table = self._table()
         if index >= len(table.rows):
             return None
-        return cells(table, index, self._moved.get(table.rows[index].player))
+        room = self.query_one(VirtualTable).room(BAR)
+        return cells(table, index, self._moved.get(table.rows[index].player), room)

@@ -120,6 +120,11 @@ class VirtualTable(Painted, can_focus=True):
     def visible_rows(self) -> int:
         return max(1, self.size.height - 1)
 
+    def room(self, key: str) -> int:
+        """How many cells the column has; 0 while it is left out."""
+        widths = {column.key: width for column, width in _layout(self._columns, self.size.width)}
+        return widths.get(key, 0)
+
     def show(
         self, count: int, sorted_by: tuple[str, bool] | None = None, cursor: int | None = None
     ) -> None:

@@ -8,6 +8,7 @@ from arena_tui.folds.openskills import Skill
 from arena_tui.folds.ratings import Advantage, Pair, Record, Row, Standings
 from arena_tui.tui.render.ratings import (
     cells,
+    each_against_each,
     head_to_head,
     heading,
     interval_bar,
@@ -34,20 +35,20 @@ TABLE = Standings(
 
 
 def test_a_row_has_all_figures() -> None:
-    assert [text for text, _ in cells(TABLE, 0, 12.3)] == [
+    assert [text for text, _ in cells(TABLE, 0, 12.3, 21)] == [
         "1", "ada", "1700", "          ├────●────┤", "1600–1800", "12–3–5", "▲ 12", "$0.021",
         "18.2k", "2.31 s", "5 %", "1 %", "4",
     ]  # fmt: skip
 
 
 def test_a_player_who_is_not_really_below_the_one_above_is_marked() -> None:
-    assert [text for text, _ in cells(TABLE, 1, None)][:7] == [
+    assert [text for text, _ in cells(TABLE, 1, None, 21)][:7] == [
         "≈2", "bob␛[2J", "1500", "├────●────┤          ", "1400–1600", "5–0–10", "–"
     ]  # fmt: skip
 
 
 def test_a_player_of_whom_no_game_rates_has_no_rating() -> None:
-    row = [text for text, _ in cells(TABLE, 2, None)]
+    row = [text for text, _ in cells(TABLE, 2, None, 21)]
 
     assert row[1:3] == ["cyd", "–"]
     assert row[3] == " " * 21
@@ -89,10 +90,46 @@ def test_the_heading_says_which_table_it_is() -> None:
 
 def test_notes_say_what_is_known_and_what_is_not_yet() -> None:
     assert notes(TABLE, ADA).splitlines() == [
-        "moving first: +35 points (-4 to +75)",
-        "ada ≈ bob␛[2J: 200 apart, not real yet (-10 to 411), about 1,200 games more",
-        "ada: 5 % of runs crashed, 1 % of actions refused, 4 errors",
+        "ada: 5 % of runs crashed, 1 % of actions illegal, 4 errors",
         "openskill μ 31.5 ± 2.2, ordinal 24.9",
+        "ada ≈ bob␛[2J: 200 apart, not real yet (-10 to 411), about 1,200 more games",
+        "moving first: +35 points (-4 to +75)",
+        "≈ not really below the player above it yet",
+    ]
+
+
+def test_the_selected_players_neighbours_are_told_of_first() -> None:
+    pairs = [Pair(better=one, worse=other, difference=1, low=-9, high=11)
+             for one, other in ("ab", "bc", "cd")]  # fmt: skip
+    said = notes(Standings(pairs=tuple(pairs)), Row(player="d", errors=1)).splitlines()
+
+    assert said[0].endswith(" 1 error")
+    assert [line[:5] for line in said[1:4]] == ["c ≈ d", "a ≈ b", "b ≈ c"]
+
+
+def test_each_against_each_is_a_table_with_ranks_above() -> None:
+    names = ("ada", "bob", "日本")
+    table = Standings(
+        rows=tuple(
+            Row(player=name, against={
+                other: Record(wins=here, draws=1, losses=there)
+                for there, other in enumerate(names) if other != name
+            })
+            for here, name in enumerate(names)
+        )
+    )  # fmt: skip
+
+    assert each_against_each(table, 60).splitlines() == [
+        "            1      2      3",
+        "1 ada       ·  0–1–1  0–1–2",
+        "2 bob   1–1–0      ·  1–1–2",
+        "3 日本  2–1–0  2–1–1      ·",
+    ]
+    assert each_against_each(table, 25).splitlines()[1:] == [
+        "1 ada       ·  0–1–1",
+        "2 bob   1–1–0      ·",
+        "3 日本  2–1–0  2–1–1",
+        "the first 2 of 3 across",
     ]
 
 
