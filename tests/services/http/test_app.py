@@ -128,7 +128,7 @@ async def test_it_is_ready_while_broker_and_store_work(
 async def test_the_description_tells_of_every_path(tmp_path: Path) -> None:
     async with serving(tmp_path / "a.duckdb") as served:
         answered = (await served.http.get("/openapi.json")).json()
-        app = make_app(served.runtime, served.server.streams)
+        app = make_app(served.runtime, served.server.streams, served.server.metrics)
 
     paths = {route.path.replace(":path", "") for route in app.routes}  # type: ignore[attr-defined]
     assert answered == json.loads(json.dumps(describe()))
