@@ -64,8 +64,10 @@ class Address(NamedTuple):
                 self.host, self.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
             )[0]
             bound = socket.socket(family, socket.SOCK_STREAM)
+        except UnicodeError:  # a label that is empty, or too long
+            raise self._refused("it is no name") from None
         except OSError as error:
-            raise self._refused(error) from None
+            raise self._refused(error.strerror) from None
         try:
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
@@ -73,13 +75,13 @@ class Address(NamedTuple):
             bound.listen(_BACKLOG)
         except OSError as error:
             bound.close()
-            raise self._refused(error) from None
+            raise self._refused(error.strerror) from None
         bound.setblocking(False)
         return bound
 
-    def _refused(self, error: OSError) -> ListenError:
+    def _refused(self, why: str | None) -> ListenError:
         return ListenError(
-            f"cannot listen on {self.host}:{self.port}: {error.strerror}: give another address"
+            f"cannot listen on {self.host[:60]}:{self.port}: {why}: give another address"
         )
 
 

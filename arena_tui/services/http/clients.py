@@ -30,6 +30,7 @@ class Client:
     Attributes:
         name: For display.
         abort: Ends the connection at once, with what was not taken.
+        only_head: Whether it asks for no more than the head of the answer.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class Client:
         host, port = scope.get("client") or ("unix", 0)
         self.name = f"{kind} {host}:{port}"
         self.abort: Callable[[], None] = scope["state"]["abort"]
+        self.only_head = scope["method"] == "HEAD"
         self._receive = receive
         self._send = send
         self._idle = idle
@@ -120,10 +122,16 @@ class Clients:
         for each in list(self._serving):
             each.cancel()
 
-    async def serve(self, client: Client, work: Coroutine[Any, Any, None]) -> None:
-        """Run the work that answers a client, then complete the response; end it when the client
+    async def serve(
+        self, client: Client, header: tuple[tuple[bytes, bytes], ...],
+        work: Callable[[], Coroutine[Any, Any, None]],
+    ) -> None:  # fmt: skip
+        """Answer a client with these headers and what the work sends it; end that when the client
         is gone or takes nothing more."""
-        serving = asyncio.ensure_future(work)
+        await client.answer(200, *header)
+        if client.only_head:
+            return await client.finish()
+        serving = asyncio.ensure_future(work())
         self._serving.add(serving)
         others = [asyncio.ensure_future(each) for each in (client.left(), client.keep_alive())]
         try:

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 import socket
 from collections import Counter
 from collections.abc import Iterator
 from http.cookies import CookieError, SimpleCookie
 from typing import Final, Literal, TypeAlias
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, urlencode
 
 import msgspec
 from starlette.datastructures import Headers, MutableHeaders
@@ -30,7 +31,11 @@ COOKIE: Final = "arena_tui"
 _COOKIE_S: Final = 30 * 24 * 3600
 _PEERS_KEPT: Final = 1_000
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
-_HEADERS: Final = {
+_HOST: Final = re.compile(r"(?:\[(?P<ipv6>[0-9a-f:.]+)\]|(?P<name>[a-z0-9._-]+))(?::[0-9]*)?", re.I)
+_MAPPED: Final = "::ffff:"
+"""Before the IPv4 address that was connected to, where both are listened for at once."""
+SAFE_HEADERS: Final = {
+    "content-security-policy": "default-src 'none'",
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
     "referrer-policy": "no-referrer",
@@ -74,11 +79,9 @@ class Access:
 
     def knows_host(self, host: str, local: str) -> bool:
         """Whether `host`, with a port or not, is a name of this server, reached at `local`."""
-        try:
-            name = urlsplit(f"//{host}").hostname
-        except ValueError:
-            return False
-        return name is not None and name in self._names | {local}
+        found = _HOST.fullmatch(host)
+        name = found and (found["ipv6"] or found["name"]).lower()
+        return name in self._names | {local.removeprefix(_MAPPED)}
 
     def has_token(self, headers: Headers) -> bool:
         """Whether the request proves to know the token, if there is one."""
@@ -110,18 +113,19 @@ class Guard:
         async def send_safely(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(raw=list(message["headers"]))
-                for name, value in _HEADERS.items():
+                for name, value in SAFE_HEADERS.items():
                     headers.setdefault(name, value)
-                headers.setdefault("content-security-policy", "default-src 'none'")
                 message = {**message, "headers": headers.raw}
             await send(message)
 
         headers = Headers(scope=scope)
         local = (scope.get("server") or ("", None))[0]
-        hosts, origin = headers.getlist("host"), headers.get("origin")
-        if len(hosts) != 1 or not self._access.knows_host(hosts[0], local):
+        hosts = headers.getlist("host")
+        if _has_body(headers):
+            await self._refuse(scope, send_safely, "malformed", 400)
+        elif len(hosts) != 1 or not self._access.knows_host(hosts[0], local):
             await self._refuse(scope, send_safely, "host", 421)
-        elif origin is not None and urlsplit(origin).netloc.lower() != hosts[0].lower():
+        elif _is_of_another_site(headers, hosts[0]):
             await self._refuse(scope, send_safely, "origin", 403)
         elif (query := _without_token(scope, self._access)) is not None:
             await self._remember(scope, send_safely, query)
@@ -152,6 +156,25 @@ class Guard:
 def peer_of(scope: Scope) -> str:
     """The address that a request came from."""
     return str((scope.get("client") or ("unix", 0))[0])
+
+
+def _has_body(headers: Headers) -> bool:
+    """Whether anything follows the head: nothing here takes it, and where it ends is what proxies
+    may disagree on."""
+    return "transfer-encoding" in headers or headers.get("content-length", "0") != "0"
+
+
+def _is_of_another_site(headers: Headers, host: str) -> bool:
+    """Whether a page of another site makes the browser ask; that a link leads here is no matter.
+
+    Not every such request has an `Origin`: one for an image, say, has only what
+    https://www.w3.org/TR/fetch-metadata/ defines.
+    """
+    origin = headers.get("origin")
+    if origin is not None and origin.partition("://")[2].lower() != host.lower():
+        return True
+    is_followed = headers.get("sec-fetch-mode") == "navigate"
+    return headers.get("sec-fetch-site") in ("cross-site", "same-site") and not is_followed
 
 
 def _without_token(scope: Scope, access: Access) -> str | None:

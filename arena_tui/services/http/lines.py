@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 from arena_tui.broker.protocol import Cursor, RunInfo
@@ -16,7 +17,7 @@ from arena_tui.services.runtime import Runtime
 from arena_tui.store.replay import BEGINNING, RunReplay
 
 SEQ_MAX: Final = 2**53
-_HEADER: Final = (b"content-type", b"application/jsonl; charset=utf-8")
+_HEADERS: Final = ((b"content-type", b"application/jsonl; charset=utf-8"),)
 
 
 class Part(NamedTuple):
@@ -55,8 +56,7 @@ async def send_lines(
     live = (await infos(runtime)).get(run_id)
     replay = RunReplay(runtime.history, run_id, part.after)
     await replay.open(live)
-    await client.answer(200, _HEADER)
-    await clients.serve(client, _send(runtime, client, replay, live, part))
+    await clients.serve(client, _HEADERS, partial(_send, runtime, client, replay, live, part))
 
 
 async def _send(

@@ -11,6 +11,7 @@ import socket
 from functools import partial
 from typing import Any, Final
 
+import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
@@ -18,7 +19,7 @@ from uvicorn.server import ServerState
 from arena_tui.services.http.address import Listening
 from arena_tui.services.http.app import make_app
 from arena_tui.services.http.clients import STALLED_S, Clients
-from arena_tui.services.http.guard import Access, Guard, Refusals
+from arena_tui.services.http.guard import SAFE_HEADERS, Access, Guard, Refusals
 from arena_tui.services.http.streams import EventStreams
 from arena_tui.services.metrics.exporter import Exporter
 from arena_tui.services.runtime import Runtime
@@ -146,8 +147,17 @@ class _Connection(H11Protocol):
         super().on_response_complete()  # which may begin to answer the next request
 
     def send_400_response(self, msg: str) -> None:
+        """Refuse what is not HTTP; where an answer has begun, it can only be cut off."""
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._refuse("malformed")
+            return
         self._refusals.add("malformed", self._peer)
-        super().send_400_response(msg)
+        head = [*SAFE_HEADERS.items(), ("content-type", "text/plain"), ("connection", "close"),
+                ("content-length", str(len(msg)))]  # fmt: skip
+        response = h11.Response(status_code=400, headers=head, reason=b"Bad Request")
+        for event in (response, h11.Data(data=msg.encode()), h11.EndOfMessage()):
+            self.transport.write(self.conn.send(event))
+        self.transport.close()
 
     @property
     def _peer(self) -> str:

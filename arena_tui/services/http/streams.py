@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 from arena_tui.broker.protocol import Cursor, RunInfo
 from arena_tui.consumers.sse import EVERY_OTHER, EventStream, Frames, Position
@@ -61,21 +61,21 @@ class EventStreams:
             await client.finish()
         else:
             frames = Frames(_cursors(replays), single=single)
-            await self._stream(client, self._follow(client, replays, held, frames))
+            await self._stream(client, partial(self._follow, client, replays, held, frames))
 
     async def of_all(self, client: Client, position: Position | None) -> None:
         """Answer with what is published to whatever run, after a position or from now on."""
         replays, known_until = await _every_run(self._runtime, position)
         frames = Frames(_cursors(replays), every_run=True, known_until=known_until)
-        await self._stream(client, self._follow_all(client, replays, frames, position is None))
+        follow = partial(self._follow_all, client, replays, frames, position is None)
+        await self._stream(client, follow)
 
-    async def _stream(self, client: Client, work: Coroutine[Any, Any, None]) -> None:
+    async def _stream(self, client: Client, follow: Callable[[], Awaitable[None]]) -> None:
         async def begin() -> None:
             await client.send_all([b"retry: %d\n\n" % random.randint(*_RETRY_MS)])
-            await work
+            await follow()
 
-        await client.answer(200, *_HEADERS)
-        await self.clients.serve(client, begin())
+        await self.clients.serve(client, _HEADERS, begin)
 
     async def _follow(
         self, client: Client, replays: dict[str, RunReplay], held: Mapping[str, RunInfo],

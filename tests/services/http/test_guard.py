@@ -12,6 +12,7 @@ import pytest
 from arena_tui.errors import ArenaError, UsageError
 from arena_tui.services.http import server as server_module
 from arena_tui.services.http.address import Address, Listening
+from arena_tui.services.http.guard import Access
 from tests.services.http.served import Served, serving
 from tests.waiting import pause, until
 
@@ -56,8 +57,10 @@ async def test_it_answers_to_the_names_of_this_machine(served: Served, host: str
 
 
 @pytest.mark.parametrize(
-    "host", ["evil.example", "127.0.0.1.evil.example", "a@b", "", "[", "[::2]"]
-)
+    "host",
+    ["evil.example", "127.0.0.1.evil.example", "a@b", "", "[", "[::2]", "a@localhost",
+     "localhost/a", "localhost?a", "localhost#a", "localhost:a", "localhost.", "[localhost]"],
+)  # fmt: skip
 async def test_another_name_is_refused(served: Served, host: str) -> None:
     for path in ROUTES:
         answer = await ask(served, f"GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
@@ -71,17 +74,37 @@ async def test_two_names_are_refused(served: Served) -> None:
     assert status(await ask(served, request)) in (400, 421)
 
 
-@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://localhost:1", "["])
+@pytest.mark.parametrize(
+    "origin", ["https://evil.example", "null", "http://localhost:1", "[", "http://[", ""]
+)
 async def test_a_page_of_another_site_is_refused(served: Served, origin: str) -> None:
     for path in ROUTES:
         response = await served.http.get(path, headers={"Origin": origin})
         assert response.status_code == 403
 
 
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+async def test_another_site_may_lead_here_but_not_embed_anything(served: Served, site: str) -> None:
+    embedded = {"Sec-Fetch-Site": site, "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"}
+    followed = {"Sec-Fetch-Site": site, "Sec-Fetch-Mode": "navigate"}
+
+    assert (await served.http.get("/runs?filter=a", headers=embedded)).status_code == 403
+    assert (await served.http.get("/", headers=followed)).status_code == 200
+
+
 async def test_a_page_of_this_server_may_ask(served: Served) -> None:
-    response = await served.http.get("/runs", headers={"Origin": served.server.address.url})
+    ours = {"Origin": served.server.address.url, "Sec-Fetch-Site": "same-origin",
+            "Sec-Fetch-Mode": "cors"}  # fmt: skip
+    response = await served.http.get("/runs", headers=ours)
 
     assert response.status_code == 200
+
+
+def test_it_answers_to_the_ipv4_address_that_was_connected_to_beside_ipv6() -> None:
+    access = Access(Listening(Address("::"), TOKEN))
+
+    assert access.knows_host("192.0.2.1:80", "::ffff:192.0.2.1")
+    assert not access.knows_host("192.0.2.2:80", "::ffff:192.0.2.1")
 
 
 @pytest.mark.parametrize(
@@ -268,6 +291,12 @@ async def test_a_client_that_takes_nothing_is_dropped_and_counted(tmp_path: Path
         await until(lambda: len(served.server.clients) == 0)
         assert served.runtime.broker.warnings.counts() == {"client_dropped": 1}
         writer.close()
+
+
+@pytest.mark.parametrize("host", ["a" * 64, "..", "none.invalid"])
+def test_a_host_that_is_none_is_said(host: str) -> None:
+    with pytest.raises(ArenaError, match=r"cannot listen on .*: give another address"):
+        Address(host).listen()
 
 
 async def test_an_address_that_is_taken_is_said(served: Served) -> None:
