@@ -330,7 +330,7 @@ class Breaking(InProcessBroker):
 
 class _Broken:
     def __init__(self, whole: Subscription) -> None:
-        self.name = whole.name
+        self.name, self.batch_max = whole.name, whole.batch_max
         self.ack, self.close, self.read_nowait = whole.ack, whole.close, whole.read_nowait
         self._whole = whole
         self._reads = 0
