@@ -140,6 +140,8 @@ def notes(table: Standings, row: Row) -> str:
     if row.skill is not None:
         skill = row.skill
         said.append(f"openskill μ {skill.mu:.1f} ± {skill.sigma:.1f}, ordinal {skill.ordinal:.1f}")
+    if not table.matches:
+        said.append("no game rates yet: one must finish, with scores of two players or more")
     own_first = sorted(
         table.unsettled, key=lambda pair: row.player not in (pair.better, pair.worse)
     )
