@@ -188,7 +188,7 @@ class LogEvent(Event, frozen=True, kw_only=True, tag="log"):
 
 
 class RunEnd(Event, frozen=True, kw_only=True, tag="run_end"):
-    """The run's last event. `outcome` maps agent id to score (or rank); higher is better."""
+    """The run's last event. `outcome` maps agent id to score; higher is better."""
 
     status: RunStatus = "finished"
     outcome: dict[str, float] = field(default_factory=dict)

@@ -86,6 +86,8 @@ def _say_standings(table: Standings) -> None:
         )
     for pair in table.unsettled:
         say(_unsettled(pair))
+    if not table.matches:
+        say("no game rates yet: one must finish, with scores of two players or more")
 
 
 def _cells(row: Row) -> list[str]:

@@ -23,7 +23,7 @@ from arena_tui.events import (
     LlmResponse,
     RunStatus,
 )
-from arena_tui.folds.result import scores_of
+from arena_tui.folds.result import scores_of, winners_of
 from arena_tui.folds.totals import RunTotals, saturating_sum
 
 NANO: Final = 10**9
@@ -144,16 +144,18 @@ def player_ids(agents: Sequence[AgentInfo]) -> list[str]:
 def match_of(totals: RunTotals, usage: Mapping[str, Usage]) -> Match | None:
     """The match that a run was, with what each agent used by agent id; None while it goes on.
 
-    `config["teams"]`, a mapping of agent ids to names of teams, says who plays together.
+    `config["teams"]`, a mapping of agent ids to names of teams, says who plays together. Of two
+    players of whom only the winner has a score, the other one's counts as 0.
     """
     if totals.status == "running":
         return None
     scores = scores_of(totals.agents, totals.outcome)
     teams = totals.config.get("teams")
     team_of = teams if isinstance(teams, dict) else {}
+    untold = 0.0 if len(totals.agents) == 2 and winners_of(totals.agents, scores) else None
     players = [
         Contender(
-            id=player, score=scores.get(agent.id), usage=usage.get(agent.id, Usage()),
+            id=player, score=scores.get(agent.id, untold), usage=usage.get(agent.id, Usage()),
             team=None if team_of.get(agent.id) is None else str(team_of[agent.id]),
         )
         for agent, player in zip(totals.agents, player_ids(totals.agents), strict=True)

@@ -107,7 +107,7 @@ class TournamentSpec(msgspec.Struct, frozen=True, kw_only=True):
             raise UsageError(f"no game given: write for example {_EXAMPLE}")
         for found in pairs:
             if found[1] not in _OPTIONS:
-                known = ", ".join(_OPTIONS)
+                known = ", ".join(name for name in _OPTIONS if name != "delay_s")
                 raise UsageError(f"a tournament has no option {found[1]}: use one of {known}")
         values = {_OPTIONS[found[1]]: found[2] for found in pairs}
         chosen = {"games": games_in(plain[0]), "agents": plain[1:], **values}

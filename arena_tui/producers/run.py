@@ -268,7 +268,12 @@ class Run:
         status: RunStatus = "finished",
         reason: str | None = None,
     ) -> None:
-        """End the run; later calls do nothing."""
+        """End the run; later calls do nothing.
+
+        Args:
+            outcome: The score of each agent, by id; higher is better. Of places, of which the
+                first is best, give `-place`. Ratings leave out who has none.
+        """
         self._record.end(events.RunEnd(
             turn=self._turns.now().number, status=status, reason=reason,
             outcome={} if outcome is None else outcome,  # type: ignore[arg-type]

@@ -81,7 +81,10 @@ class Arena:
         """Create a run, a context manager: `run_start` on entering, `run_end` on leaving.
 
         Args:
-            agents: The players: ids, or ids with names and specs; one alone needs no list.
+            agents: The players in the order in which they move: ids, or ids with names and specs;
+                one alone needs no list.
+            config: Whatever describes the run. `{"teams": {"ann": "red", "bob": "red", …}}` says
+                who plays together: ratings take a team for one side.
             run_id: An id; None generates one. Text, a number or a UUID: other characters than
                 `A-Z a-z 0-9 . _ : / -` are replaced. One that is taken (by a run that goes on, here
                 or elsewhere, or by one that has ended) gets a number, `id-2`, which is warned of.

@@ -66,8 +66,8 @@ def test_the_advantage_of_moving_first_is_held_by_its_interval() -> None:
 def test_strong_players_stand_above_weak_ones() -> None:
     truth = {f"p{number}": 1900.0 - 160 * number for number in range(6)}
 
-    two = rate(pairs(random.Random(1), truth, 30, ADVANTAGE, 1.0))
-    four = rate(fours(random.Random(2), truth, 800))
+    two = rate(pairs(random.Random(1), truth, 30, ADVANTAGE, 1.0)).overall
+    four = rate(fours(random.Random(2), truth, 800)).overall
 
     assert [row.player for row in two.rows] == list(truth)
     assert [row.player for row in four.rows] == list(truth)

@@ -59,10 +59,17 @@ def test_agents_with_different_specs_are_different_players() -> None:
 @pytest.mark.parametrize(
     ("outcome", "rates"),
     [({"x": 1, "y": 0}, True), ({"x": 0, "y": 0}, True), ({"0": 1, "1": -1}, True),
-     ({"x": 1}, False), ({}, False)],
+     ({"x": 1}, True), ({"y": 1}, True), ({"x": 0}, False), ({"x": -1}, False), ({}, False)],
 )  # fmt: skip
-def test_a_match_rates_once_two_sides_have_a_score(outcome: dict[str, float], rates: bool) -> None:
+def test_a_match_rates_if_it_says_who_of_two_is_better(
+    outcome: dict[str, float], rates: bool
+) -> None:
     assert ended(["x", "y"], outcome).rates is rates
+
+
+def test_of_three_those_with_a_score_are_rated() -> None:
+    assert not ended(["x", "y", "z"], {"x": 1}).rates
+    assert len(ended(["x", "y", "z"], {"x": 1, "y": 0}).sides) == 2
 
 
 @pytest.mark.parametrize("status", ["crashed", "stopped"])

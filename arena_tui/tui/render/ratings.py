@@ -26,9 +26,9 @@ COLUMNS: Final = (
     Column(name="from–to", key="bounds", width=11),
     Column(name="W–D–L", key="record", width=10),
     Column(name="moved", key="moved", width=6),
-    Column(name="cost", key="cost", width=8, right=True, least=100),
-    Column(name="tokens", key="tokens", width=7, right=True, least=100),
-    Column(name="latency", key="latency", width=8, right=True, least=100),
+    Column(name="cost", key="cost", width=8, right=True, least=110),
+    Column(name="tokens", key="tokens", width=7, right=True, least=110),
+    Column(name="latency", key="latency", width=8, right=True, least=110),
     Column(name="crashed", key="crashed", width=7, right=True, least=140),
     Column(name="illegal", key="illegal", width=7, right=True, least=140),
     Column(name="errors", key="errors", width=6, right=True, least=140),
@@ -140,6 +140,8 @@ def notes(table: Standings, row: Row) -> str:
     if row.skill is not None:
         skill = row.skill
         said.append(f"openskill μ {skill.mu:.1f} ± {skill.sigma:.1f}, ordinal {skill.ordinal:.1f}")
+    if not table.matches:
+        said.append("no game rates yet: one must finish, with scores of two players or more")
     own_first = sorted(
         table.unsettled, key=lambda pair: row.player not in (pair.better, pair.worse)
     )

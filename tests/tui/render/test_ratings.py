@@ -101,7 +101,7 @@ def test_notes_say_what_is_known_and_what_is_not_yet() -> None:
 def test_the_selected_players_neighbours_are_told_of_first() -> None:
     pairs = [Pair(better=one, worse=other, difference=1, low=-9, high=11)
              for one, other in ("ab", "bc", "cd")]  # fmt: skip
-    said = notes(Standings(pairs=tuple(pairs)), Row(player="d", errors=1)).splitlines()
+    said = notes(Standings(matches=1, pairs=tuple(pairs)), Row(player="d", errors=1)).splitlines()
 
     assert said[0].endswith(" 1 error")
     assert [line[:5] for line in said[1:4]] == ["c ≈ d", "a ≈ b", "b ≈ c"]
@@ -143,3 +143,8 @@ def test_a_difference_that_no_games_would_show_promises_none() -> None:
     pair = Pair(better="a", worse="b", difference=0, low=-90, high=90)
 
     assert unsettled(pair) == "a ≈ b: 0 apart, not real yet (-90 to 90)"
+
+
+def test_a_table_without_a_rated_game_says_what_rates() -> None:
+    assert "no game rates yet" in notes(Standings(crashed=2, rows=(CYD,)), CYD)
+    assert "no game rates yet" not in notes(TABLE, ADA)
