@@ -175,11 +175,14 @@ def test_a_producer_that_was_taken_for_dead_is_told_that_its_run_has_ended(
     redis_url: str, tmp_path: Path
 ) -> None:
     producer = agent(redis_url, "cut-off")
+    producer.send_signal(signal.SIGSTOP)
+    os.waitpid(producer.pid, os.WUNTRACED)
     with redis.Redis.from_url(redis_url) as client:  # a producer of another machine
         client.hset("arena:cut-off:name", "owner", "elsewhere:1 4711 0")
         client.hset(meta_key("cut-off"), "alive", 1)
 
     done = arena(tmp_path, "close", "cut-off", "--broker", redis_url)
+    producer.send_signal(signal.SIGCONT)
     _, told = producer.communicate("one more\n")
 
     assert done.returncode == 0, done.stderr
