@@ -130,7 +130,8 @@ class Clients:
         is gone or takes nothing more."""
         await client.answer(200, *header)
         if client.only_head:
-            return await client.finish()
+            await client.finish()
+            return
         serving = asyncio.ensure_future(work())
         self._serving.add(serving)
         others = [asyncio.ensure_future(each) for each in (client.left(), client.keep_alive())]
