@@ -19,7 +19,7 @@ from arena_tui.broker.protocol import Cursor
 from arena_tui.codec import encode_line
 from arena_tui.consumers.protocol import Consumer
 from arena_tui.errors import EventError, UsageError
-from arena_tui.events import KNOWN_KINDS, Delivery, Envelope, Gap, RunEnd, check_run_id
+from arena_tui.events import KNOWN_KINDS, Delivery, Envelope, Gap, OtherEvent, RunEnd, check_run_id
 from arena_tui.store.history import History
 from arena_tui.store.replay import BEGINNING, RunReplay
 from arena_tui.store.windows import WINDOW
@@ -221,11 +221,13 @@ def _cursor(text: str) -> Cursor:
 
 
 def _name(delivery: Delivery) -> bytes:
-    """The kind, or `other` for one that is no name for a client to listen to."""
+    """The kind, or `other` for one that is no name for a client to listen to, and for a known kind
+    whose fields are not as they should be."""
     if isinstance(delivery, Gap):
         return b"gap"
     kind = delivery.event.kind
     name = kind.encode("utf-8", "replace")
-    if kind in KNOWN_KINDS or (kind not in _OURS and _KIND.fullmatch(name)):
-        return name
-    return b"other"
+    if isinstance(delivery.event, OtherEvent):
+        is_name = kind not in KNOWN_KINDS and kind not in _OURS and _KIND.fullmatch(name)
+        return name if is_name else b"other"
+    return name
