@@ -8,10 +8,9 @@ https://html.spec.whatwg.org/multipage/server-sent-events.html.
 
 from __future__ import annotations
 
-import asyncio
 import re
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from itertools import groupby
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate, groupby
 from typing import Final, TypeAlias
 
 from msgspec import Struct
@@ -20,9 +19,9 @@ from arena_tui.broker.protocol import Cursor
 from arena_tui.codec import encode_line
 from arena_tui.consumers.protocol import Consumer
 from arena_tui.errors import EventError, UsageError
-from arena_tui.events import KNOWN_KINDS, Delivery, Envelope, Gap, RunEnd, check_run_id
+from arena_tui.events import KNOWN_KINDS, Delivery, Envelope, Gap, OtherEvent, RunEnd, check_run_id
 from arena_tui.store.history import History
-from arena_tui.store.replay import RunReplay
+from arena_tui.store.replay import BEGINNING, RunReplay
 from arena_tui.store.windows import WINDOW
 
 Send: TypeAlias = Callable[[Sequence[Delivery]], Awaitable[None]]
@@ -39,7 +38,7 @@ EVERY_OTHER: Final = "*"
 """Stands in an event id of all runs for those left out."""
 
 _ID_MAX_BYTES: Final = 32 * 1024
-"""A longer event id would not fit into a request's headers; the one before is kept instead."""
+"""A longer event id would not fit into a request's headers."""
 
 
 class EventStream(Consumer):
@@ -49,44 +48,49 @@ class EventStream(Consumer):
         name: Of the client, for display.
         replays: Each of its runs, read up to where the broker goes on.
         send: Returns once the client takes more.
-        pause_s: How long to let events gather after each sending, in seconds.
+        rest: Awaited after each batch, to let events gather.
         history: With a store, what the broker has let go of a run is read there.
         every_run: Whether it follows all runs, those included that are yet to begin.
     """
 
     durable = False
     group = SSE
-    batch_events = 1  # what there is at once; `pause_s` lets it gather
+    batch_events = 1  # what there is at once; `rest` lets it gather
     batch_max = 200  # held, decoded, for as long as a client takes nothing
 
     def __init__(
-        self, name: str, replays: dict[str, RunReplay], send: Send, pause_s: Callable[[], float],
-        *, history: History | None = None, every_run: bool = False,
+        self, name: str, replays: dict[str, RunReplay], send: Send,
+        rest: Callable[[], Awaitable[None]], *, history: History | None = None,
+        every_run: bool = False,
     ) -> None:  # fmt: skip
         self.name = name
         self.runs = None if every_run else list(replays)
         self._replays = replays
         self._send = send
-        self._pause_s = pause_s
+        self._rest = rest
         self._history = history
+        self._unsent: list[Delivery] = []
 
     async def start(self) -> Mapping[str, Cursor]:
         return {run_id: replay.cursor for run_id, replay in self._replays.items()}
 
     async def handle(self, batch: Sequence[Delivery]) -> Mapping[str, Cursor]:
-        unsent: list[Delivery] = []
+        """See `Consumer`. What is new is kept if this fails, since the replays are past it."""
         for run_id, deliveries in groupby(batch, key=lambda each: each.run_id):
             replay = self._replays.get(run_id) or RunReplay(self._history, run_id)
             self._replays[run_id] = replay
             async for news in replay.news(list(deliveries)):
-                unsent += news
-                if len(unsent) >= WINDOW:
-                    await self._send(unsent)
-                    unsent = []
-        if unsent:
-            await self._send(unsent)
-        await asyncio.sleep(self._pause_s())
+                self._unsent += news
+                if len(self._unsent) >= WINDOW:
+                    await self._flush()
+        await self._flush()
+        await self._rest()
         return {}
+
+    async def _flush(self) -> None:
+        if unsent := self._unsent:
+            self._unsent = []
+            await self._send(unsent)
 
 
 class Position(Struct, frozen=True):
@@ -133,7 +137,8 @@ class Frames:
     """Makes frames of the deliveries of one stream, and keeps how far they have come.
 
     Every frame has an event id from which the stream can be resumed without a repeat. With
-    `every_run`, where that would name all open runs, only the last one of each call has.
+    `every_run`, where that would name all open runs, only the last one of each call has; and where
+    it would be too long, it leaves out the newest runs, which are then repeated.
 
     Args:
         cursors: Where the stream begins, in each of its runs.
@@ -149,38 +154,64 @@ class Frames:
         self._single = single
         self._every_run = every_run
         self._known_until = known_until
-        self._places = {run_id: b"%d-%d" % cursor for run_id, cursor in cursors.items()}
+        self._places = dict(cursors)
+        self._over: set[str] = set()
+
+    def begin(self, retry_ms: int) -> bytes:
+        """What a client must know before the first event: where it is, and when to come back."""
+        return b"retry: %d\nid: %s\n\n" % (retry_ms, self._position())
 
     def of(self, deliveries: Sequence[Delivery]) -> Iterator[bytes]:
         """A frame for each: its kind, event id, and its flat JSON line."""
         for index, each in enumerate(deliveries):
-            place = b"%d-%d" % (each.epoch, each.last_seq)
-            self._places[each.run_id] = place
+            self._places[each.run_id] = Cursor(each.epoch, each.last_seq)
+            self._over.discard(each.run_id)
             if self._every_run and isinstance(each, Envelope) and isinstance(each.event, RunEnd):
-                self._known_until = max(self._known_until, each.epoch)
-                del self._places[each.run_id]
-            if self._single:
-                yield b"event: %s\nid: %s\ndata: %s\n\n" % (_name(each), place, encode_line(each))
-            elif self._every_run and index < len(deliveries) - 1:
+                self._over.add(each.run_id)
+            if self._every_run and index < len(deliveries) - 1:
                 yield b"event: %s\ndata: %s\n\n" % (_name(each), encode_line(each))
             else:
-                yield b"event: %s\n%sdata: %s\n\n" % (_name(each), self._id(), encode_line(each))
+                yield b"event: %s\nid: %s\ndata: %s\n\n" % (
+                    _name(each), self._position(), encode_line(each)
+                )  # fmt: skip
 
     def end(self) -> bytes:
         """A frame that tells that all runs of the stream are over."""
         return b"event: end\nid: %s%s\ndata: {}\n\n" % (self._position(), _ENDED.encode())
 
-    def _id(self) -> bytes:
-        position = self._position()
-        return b"id: %s\n" % position if len(position) <= _ID_MAX_BYTES else b""
+    @property
+    def some_over(self) -> bool:
+        """Whether event ids name runs that are over."""
+        return bool(self._over)
+
+    def forget_over(self, begun: Iterable[tuple[str, int]]) -> Collection[str]:
+        """Name the runs no longer that are over; returns these. Call it when everything published
+        was made frames of: `begun` are the runs not over by then, and their epochs."""
+        over = self._over
+        self._known_until = max([self._known_until, *(self._places[each].epoch for each in over)])
+        for run_id, epoch in begun:
+            if epoch <= self._known_until:
+                self._places.setdefault(run_id, BEGINNING)
+        for run_id in over:
+            del self._places[run_id]
+        self._over = set()
+        return over
 
     def _position(self) -> bytes:
         if self._single:
-            return next(iter(self._places.values()))
-        places = [b"%s@%s" % (run_id.encode(), place) for run_id, place in self._places.items()]
+            return b"%d-%d" % next(iter(self._places.values()))
+        places = [(at, b"%s@%d-%d" % (run_id.encode(), *at)) for run_id, at in self._places.items()]
+        known_until = self._known_until
+        if sum(len(text) + 1 for _, text in places) > _ID_MAX_BYTES:
+            places.sort()
+            sizes = accumulate(len(text) + 1 for _, text in places)
+            fitting = sum(size <= _ID_MAX_BYTES for size in sizes)
+            known_until = min(known_until, places[fitting][0].epoch - 1)
+            places = places[:fitting]
+        texts = [text for _, text in places]
         if self._every_run:
-            places.append(b"%s@%d-0" % (EVERY_OTHER.encode(), self._known_until))
-        return b",".join(places)
+            texts.append(b"%s@%d-0" % (EVERY_OTHER.encode(), max(0, known_until)))
+        return b",".join(texts)
 
 
 def _cursor(text: str) -> Cursor:
@@ -191,11 +222,13 @@ def _cursor(text: str) -> Cursor:
 
 
 def _name(delivery: Delivery) -> bytes:
-    """The kind, or `other` for one that is no name for a client to listen to."""
+    """The kind, or `other` for one that is no name for a client to listen to, and for a known kind
+    whose fields are not as they should be."""
     if isinstance(delivery, Gap):
         return b"gap"
     kind = delivery.event.kind
     name = kind.encode("utf-8", "replace")
-    if kind in KNOWN_KINDS or (kind not in _OURS and _KIND.fullmatch(name)):
-        return name
-    return b"other"
+    if isinstance(delivery.event, OtherEvent):
+        is_name = kind not in KNOWN_KINDS and kind not in _OURS and _KIND.fullmatch(name)
+        return name if is_name else b"other"
+    return name

@@ -25,6 +25,9 @@ _NUMBERS: Final = {
     for name in ("turns", "events", "err", "lost", "cost", "tokens", "in", "out", "duration")
 } | {"errors": "err"}
 _COMPARISON: Final = re.compile(r"^([a-z]+)(<=|>=|<|>|=)(-?[0-9.]+)$", re.IGNORECASE)
+_CONDITIONS_MAX: Final = 50
+"""More would cost a store hundreds of megabytes before it begins to look."""
+
 _COMPARE: Final[dict[str, Callable[[float, float], bool]]] = {
     "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "=": operator.eq,
 }  # fmt: skip
@@ -62,9 +65,13 @@ def read_conditions(text: str) -> list[Condition]:
     """Parse the filter text.
 
     Raises:
-        UsageError: A comparison has an unknown field (the message lists the known) or no number.
+        UsageError: A comparison has an unknown field (the message lists the known) or no number, or
+            there are too many conditions.
     """
-    return [_read(word) for word in _words(text)]
+    words = _words(text)
+    if len(words) > _CONDITIONS_MAX:
+        raise UsageError(f"a filter of {len(words)} conditions: give at most {_CONDITIONS_MAX}")
+    return [_read(word) for word in words]
 
 
 def _read(word: str) -> Condition:

@@ -200,7 +200,8 @@ class Consumption(Generic[C]):
                     batch += await anext(subscription)
         except (TimeoutError, StopAsyncIteration):
             pass
-        if len(batch) >= wanted:
+        # Without waiting, one that is not durable is given gaps that the broker could fill.
+        if len(batch) >= wanted and self.consumer.durable:
             batch += subscription.read_nowait(self.consumer.batch_max - len(batch))
         return batch
 

@@ -48,3 +48,9 @@ def test_numbers_compare_and_what_is_unknown_never_holds(sign: str, values: list
 def test_any_text_is_read_or_refused(text: str) -> None:
     with suppress(UsageError):
         assert len(read_conditions(text)) <= len(text)
+
+
+def test_more_conditions_than_anybody_types_are_refused() -> None:
+    assert len(read_conditions("x " * 50)) == 50
+    with pytest.raises(UsageError, match="51 conditions: give at most 50"):
+        read_conditions("x " * 51)

@@ -36,6 +36,9 @@ _PAGE: Final = 100
 _ANSWER_S: Final = 30.0
 """A question that takes the store longer is given up."""
 
+_QUESTIONS_MAX: Final = 2
+"""So many are put to the store at once, which leaves a reader to everybody else."""
+
 _COMMENT: Final = b":\n\n"
 _STATUS: Final = ((UnknownRunError, 404), (UsageError, 400), (EventError, 400), (ArenaError, 503))
 
@@ -69,6 +72,7 @@ class _Api:
     def __init__(self, runtime: Runtime, streams: EventStreams) -> None:
         self._runtime = runtime
         self._streams = streams
+        self._asking = asyncio.Semaphore(_QUESTIONS_MAX)
 
     async def page(self, _: Request) -> ASGIApp:
         html, policy = page()
@@ -86,11 +90,11 @@ class _Api:
     async def runs(self, request: Request) -> ASGIApp:
         text = request.query_params.get("filter", "")
         limit, offset = _number(request, "limit", _PAGE), _number(request, "offset", 0)
-        async with asyncio.timeout(_ANSWER_S):
+        async with asyncio.timeout(_ANSWER_S), self._asking:
             return _json(await list_runs(self._runtime, text, min(limit, PAGE_MAX), offset))
 
     async def run(self, request: Request) -> ASGIApp:
-        async with asyncio.timeout(_ANSWER_S):
+        async with asyncio.timeout(_ANSWER_S), self._asking:
             return _json(await one_run(self._runtime, request.path_params["run_id"]))
 
     async def run_events(self, request: Request) -> ASGIApp:

@@ -12,9 +12,9 @@ import hmac
 import re
 import socket
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from http.cookies import CookieError, SimpleCookie
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias, get_args
 from urllib.parse import parse_qsl, urlencode
 
 import msgspec
@@ -59,6 +59,10 @@ class Refusals:
         self.counts: Counter[Refusal] = Counter()
         self._warnings = warnings
         self._warned: Recent[tuple[Refusal, str], bool] = Recent(_PEERS_KEPT)
+
+    def by_reason(self) -> Mapping[str, int]:
+        """The count of every reason there is, also of those that never came up."""
+        return {reason: self.counts[reason] for reason in get_args(Refusal)}
 
     def add(self, reason: Refusal, peer: str) -> None:
         self.counts[reason] += 1

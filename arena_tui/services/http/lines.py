@@ -78,7 +78,11 @@ async def _send(
     if replay.cursor >= newest:
         return
     stream = EventStream(
-        client.name, {replay.run_id: replay}, send, lambda: 0.0, history=runtime.history
+        client.name,
+        {replay.run_id: replay},
+        send,
+        partial(asyncio.sleep, 0),
+        history=runtime.history,
     )
     async with runtime.consuming(lambda _: stream) as consumption:
         ends = [asyncio.ensure_future(each) for each in (consumption.ended(), reached.wait())]

@@ -64,7 +64,7 @@ class HttpServer:
         self.refusals = Refusals(runtime.broker.warnings)
         self.clients = Clients(runtime.broker.warnings, stalled_s)
         self.streams = EventStreams(runtime, self.clients)
-        self.metrics = Exporter(runtime, self.streams)
+        self.metrics = Exporter(runtime, self.streams, self.refusals.by_reason)
         app = make_app(runtime, self.streams, self.metrics)
         self._app = Guard(app, Access(listening), self.refusals)
         self._head_s = head_s

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
@@ -61,18 +62,21 @@ class EventStreams:
             await client.finish()
         else:
             frames = Frames(_cursors(replays), single=single)
-            await self._stream(client, partial(self._follow, client, replays, held, frames))
+            follow = partial(self._follow, client, replays, held, frames)
+            await self._stream(client, frames, follow)
 
     async def of_all(self, client: Client, position: Position | None) -> None:
         """Answer with what is published to whatever run, after a position or from now on."""
         replays, known_until = await _every_run(self._runtime, position)
         frames = Frames(_cursors(replays), every_run=True, known_until=known_until)
         follow = partial(self._follow_all, client, replays, frames, position is None)
-        await self._stream(client, follow)
+        await self._stream(client, frames, follow)
 
-    async def _stream(self, client: Client, follow: Callable[[], Awaitable[None]]) -> None:
+    async def _stream(
+        self, client: Client, frames: Frames, follow: Callable[[], Awaitable[None]]
+    ) -> None:
         async def begin() -> None:
-            await client.send_all([b"retry: %d\n\n" % random.randint(*_RETRY_MS)])
+            await client.send_all([frames.begin(random.randint(*_RETRY_MS))])
             await follow()
 
         await self.clients.serve(client, _HEADERS, begin)
@@ -87,7 +91,7 @@ class EventStreams:
                 await self._send_stored(client, replay, frames)
                 if run_id not in held or held[run_id].epoch < replay.cursor.epoch:
                     del replays[run_id]
-            if not replays or await self._consume(client, replays, frames):
+            if not replays or await self._consume(client, replays, frames, self._rest):
                 break
             held = await infos(self._runtime)
             for run_id, replay in replays.items():
@@ -101,7 +105,28 @@ class EventStreams:
         for run_id, replay in () if from_now else list(replays.items()):
             await replay.open(held.get(run_id))
             await self._send_stored(client, replay, frames)
-        await self._consume(client, replays, frames, every_run=True)
+
+        async def rest() -> None:
+            await self._rest()
+            await self._forget_over(client, replays, frames)
+
+        await self._consume(client, replays, frames, rest, every_run=True)
+
+    async def _rest(self) -> None:
+        await asyncio.sleep(self.clients.pause_s())
+
+    async def _forget_over(
+        self, client: Client, replays: dict[str, RunReplay], frames: Frames
+    ) -> None:
+        """Forget runs that are over, once all others that have begun are known: the client then has
+        all there is."""
+        if not frames.some_over:
+            return
+        held = await infos(self._runtime)
+        if self._runtime.running(client.name).info().lag == 0:
+            begun = [(each, held[each].epoch) for each in held if held[each].state != "closed"]
+            for run_id in frames.forget_over(begun):
+                del replays[run_id]
 
     async def _send_stored(self, client: Client, replay: RunReplay, frames: Frames) -> None:
         async for window in replay.stored():
@@ -109,12 +134,12 @@ class EventStreams:
 
     async def _consume(
         self, client: Client, replays: dict[str, RunReplay], frames: Frames,
-        every_run: bool = False,
+        rest: Callable[[], Awaitable[None]], every_run: bool = False,
     ) -> bool:  # fmt: skip
         """Send what the broker delivers until nothing more comes; False if it has let one of the
         runs go since."""
         stream = EventStream(
-            client.name, replays, partial(self._send, client, frames), self.clients.pause_s,
+            client.name, replays, partial(self._send, client, frames), rest,
             history=self._runtime.history, every_run=every_run,
         )  # fmt: skip
         try:
@@ -135,7 +160,10 @@ def _cursors(replays: Mapping[str, RunReplay]) -> dict[str, Cursor]:
 
 def _is_over(replay: RunReplay, live: RunInfo | None) -> bool:
     """Whether nothing more will come of the run."""
-    return (live is None or live.state == "closed") and replay.cursor >= replay.newest
+    if live is None:
+        return replay.cursor >= replay.newest
+    last = max(replay.newest, Cursor(live.epoch, live.last_seq))
+    return live.state == "closed" and replay.cursor >= last
 
 
 async def _every_run(
@@ -144,7 +172,7 @@ async def _every_run(
     """The runs with which a stream of all goes on after a position, None being now; and up to which
     epoch all others are over."""
     held, history = await infos(runtime), runtime.history
-    known_until = max((info.epoch for info in held.values()), default=0)
+    known_until = max((info.epoch - 1 for info in held.values()), default=0)
     cursors = {run_id: Cursor(info.epoch, info.last_seq) for run_id, info in held.items()}
     if position is not None:
         known_until = max(known_until, position.known_until)

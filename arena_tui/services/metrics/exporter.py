@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from prometheus_client import ProcessCollector
@@ -27,10 +27,14 @@ class Exporter:
 
     Args:
         streams: Those of its HTTP server, if it has one.
+        refused: Gives how many requests that refused, by reason.
     """
 
-    def __init__(self, runtime: Runtime, streams: Streams | None = None) -> None:
-        self._sampler = Sampler(runtime, streams)
+    def __init__(
+        self, runtime: Runtime, streams: Streams | None = None,
+        refused: Callable[[], Mapping[str, int]] = dict,
+    ) -> None:  # fmt: skip
+        self._sampler = Sampler(runtime, streams, refused)
         self._process = ProcessCollector(registry=None)
 
     async def start(self) -> None:

@@ -148,6 +148,11 @@ def _clients(clients: Clients) -> Iterator[Metric]:
                  clients.lag)  # fmt: skip
     yield _gauge("arena_sse_lag_seconds", "Age of the oldest event that a client lacks.",
                  clients.lag_s)  # fmt: skip
+    yield _by(
+        CounterMetricFamily("arena_http_refused", "HTTP requests that were refused, by reason.",
+                            labels=["reason"]),
+        {(reason,): count for reason, count in clients.refused.items()},
+    )  # fmt: skip
 
 
 def _events(figures: Figures) -> Iterator[Metric]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Protocol
 
 from msgspec import Struct
@@ -49,13 +49,18 @@ class Stored(Struct, frozen=True, kw_only=True):
 
 
 class Clients(Struct, frozen=True, kw_only=True):
-    """The clients of event streams; lag is that of all in events, and the largest in seconds."""
+    """The clients of event streams; lag is that of all in events, and the largest in seconds.
+
+    Attributes:
+        refused: Requests that were refused, by reason.
+    """
 
     connected: int
     sent: int
     dropped: int
     lag: int
     lag_s: float
+    refused: Mapping[str, int]
 
 
 class Figures(Struct, frozen=True, kw_only=True):
@@ -92,9 +97,12 @@ class Sampler:
     the store has it already, for acked, and so for stored; here it is in flight until it is read.
     """
 
-    def __init__(self, runtime: Runtime, streams: Streams | None) -> None:
+    def __init__(
+        self, runtime: Runtime, streams: Streams | None, refused: Callable[[], Mapping[str, int]]
+    ) -> None:
         self._runtime = runtime
         self._streams = streams
+        self._refused = refused
         self._meter: Meter | None = None
         self._names: set[str] = set()
         self._stored = 0
@@ -154,6 +162,7 @@ class Sampler:
             dropped=streams.clients.dropped,
             lag=sum(each.lag for each in clients),
             lag_s=max((each.lag_s for each in clients), default=0.0),
+            refused=self._refused(),
         )  # fmt: skip
 
 

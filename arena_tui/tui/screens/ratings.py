@@ -25,7 +25,7 @@ from arena_tui.tui.render.ratings import (
 )
 from arena_tui.tui.screens.base import ArenaScreen
 from arena_tui.tui.screens.host import Host
-from arena_tui.tui.widgets.table import Cell, VirtualTable
+from arena_tui.tui.widgets.table import Cell, VirtualTable, layout
 
 _RATE_S: Final = 1.0
 """Least time between two ratings, and"""
@@ -182,5 +182,6 @@ class RatingsScreen(ArenaScreen):
         table = self._table()
         if index >= len(table.rows):
             return None
-        room = self.query_one(VirtualTable).room(BAR)
+        width = self.query_one(VirtualTable).size.width
+        room = {column.key: room for column, room in layout(COLUMNS, width)}.get(BAR, 0)
         return cells(table, index, self._moved.get(table.rows[index].player), room)

@@ -120,11 +120,6 @@ class VirtualTable(Painted, can_focus=True):
     def visible_rows(self) -> int:
         return max(1, self.size.height - 1)
 
-    def room(self, key: str) -> int:
-        """How many cells the column has; 0 while it is left out."""
-        widths = {column.key: width for column, width in _layout(self._columns, self.size.width)}
-        return widths.get(key, 0)
-
     def show(
         self, count: int, sorted_by: tuple[str, bool] | None = None, cursor: int | None = None
     ) -> None:
@@ -167,7 +162,7 @@ class VirtualTable(Painted, can_focus=True):
     def on_click(self, event: events.Click) -> None:
         if event.y == 0:
             at = 0
-            for column, width in _layout(self._columns, self.size.width):
+            for column, width in layout(self._columns, self.size.width):
                 if at <= event.x < at + width + 1:
                     self.post_message(self.HeaderChosen(column.key))
                 at += width + 1
@@ -221,7 +216,7 @@ class VirtualTable(Painted, can_focus=True):
 
     def _header(self, width: int) -> Strip:
         pieces: list[tuple[str, Style]] = []
-        for column, cells in _layout(self._columns, width):
+        for column, cells in layout(self._columns, width):
             name = column.name
             style = self.palette.dim
             if self._sorted and self._sorted[0] == column.key:
@@ -239,7 +234,7 @@ class VirtualTable(Painted, can_focus=True):
             return line([(" …", self.palette.dim)], width, fill)
         pieces: list[tuple[str, Style]] = []
         by_key = dict(zip((column.key for column in self._columns), cells, strict=True))
-        for column, room in _layout(self._columns, width):
+        for column, room in layout(self._columns, width):
             text, name = by_key[column.key]
             style: Style = getattr(self.palette, name)
             text = fit(text, room) if not column.right or len(text) > room else text.rjust(room)
@@ -247,7 +242,8 @@ class VirtualTable(Painted, can_focus=True):
         return line(pieces, width, fill)
 
 
-def _layout(columns: Sequence[Column], width: int) -> list[tuple[Column, int]]:
+def layout(columns: Sequence[Column], width: int) -> list[tuple[Column, int]]:
+    """The columns that have room at this width, and how many cells each has."""
     shown = [column for column in columns if width >= column.least]
     spare = width - sum(column.width + 1 for column in shown if column.width)
     flexible = [column for column in shown if not column.width]

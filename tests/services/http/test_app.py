@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -49,6 +50,31 @@ async def test_a_filter_is_the_one_of_the_command_line(served: Served) -> None:
 
     assert [each["run_id"] for each in found["runs"]] == ["a"]
     assert (wrong.status_code, wrong.json()["error"][:26]) == (400, "no number 'bogus' to compa")
+
+
+async def test_many_questions_at_once_leave_the_dashboard_a_reader_of_the_store(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await play(served, "a")
+    history = served.runtime.history
+    assert history is not None
+    count = history.count
+    asking: list[int] = []
+    most = 0
+
+    async def counted(where: str, parameters: list[object]) -> int:
+        nonlocal most
+        asking.append(1)
+        most = max(most, len(asking))
+        found = await count(where, parameters)
+        asking.pop()
+        return found
+
+    monkeypatch.setattr(history, "count", counted)
+    answers = await asyncio.gather(*(served.http.get("/runs?filter=event") for _ in range(30)))
+
+    assert {each.status_code for each in answers} == {200}
+    assert most == 2
 
 
 async def test_one_run_has_what_each_agent_used(served: Served) -> None:

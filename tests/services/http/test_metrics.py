@@ -79,6 +79,16 @@ async def test_prometheus_accepts_what_is_answered_in_either_format() -> None:
     assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")
 
 
+async def test_refused_requests_are_counted_by_reason() -> None:
+    async with serving(":memory:") as served:
+        for _ in range(3):
+            await served.http.get("/runs", headers={"Host": "evil.example"})
+        found = await scraped(served)
+
+    assert found['arena_http_refused_total{reason="host"}'] == 3
+    assert found['arena_http_refused_total{reason="token"}'] == 0
+
+
 async def test_at_rest_the_figures_are_those_of_the_accounts_and_of_the_store(
     tmp_path: Path, broker_url: str
 ) -> None:

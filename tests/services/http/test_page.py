@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import socket
 import subprocess
@@ -14,12 +15,13 @@ from pathlib import Path
 import pytest
 
 import arena_tui
+from arena_tui.broker.protocol import Limits
 from arena_tui.services.http.page import page
 from tests.faults.accounts import FULL
 from tests.faults.proxy import Proxy
 from tests.services.http.browser import CHROMIUM, Tab, browsing
 from tests.services.http.served import serving
-from tests.waiting import pause, until_blocking
+from tests.waiting import pause, until, until_blocking
 
 pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="needs chromium, as Debian has it"),
@@ -163,6 +165,42 @@ async def test_it_fits_the_screen_it_is_on(
                 tab.until("!!document.querySelector('main:not([hidden]) :is(.card, #turns li)')")
                 assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
                 assert tab.evaluate("document.documentElement.scrollHeight <= innerHeight")
+
+        await asyncio.to_thread(look)
+
+
+async def test_odd_events_neither_stop_nor_mislead_it(tab: Tab, tmp_path: Path) -> None:
+    """Foreign fields in known kinds, kinds of the server's own, huge texts, no turns."""
+    lines = [
+        {"kind": "run_start", "game": "odd", "agents": []},
+        {"kind": "llm_response", "text": {"a": 1}, "tool_calls": 5, "turn": 1},
+        {"kind": "gap", "from_seq": 1, "to_seq": 10**9},
+        {"kind": "end"},
+        {"kind": "__proto__", "__proto__": {"evil": 1}, "constructor": "x"},
+        {"kind": "llm_response", "text": "y" * 200_000},
+        *({"kind": "log", "text": f"line {number}"} for number in range(19_990)),
+    ]
+    file = tmp_path / "odd.jsonl"
+    file.write_text("".join(json.dumps({"run_id": "r", **each}) + "\n" for each in lines))
+    async with serving(tmp_path / "a.duckdb", limits=Limits()) as served:
+        served.runtime.follow([file])
+        await until(lambda: served.runtime.consumers()[0].delivered == len(lines))
+        await served.runtime.broker.settled(["r"])
+
+        def look() -> None:
+            tab.open(f"{served.server.address.url}/#/run/r", 320, 568, phone=True)
+            tab.until(f"document.querySelector('#run').dataset.events === '{len(lines)}'")
+            data = tab.evaluate("({...document.querySelector('#run').dataset})")
+            assert (data["repeats"], data["lost"]) == ("0", "0")
+            assert detail(tab).startswith("earlier19,")
+            assert detail(tab).endswith("line 19989")
+            tab.press("Home")
+            for _ in range(5):
+                tab.press("ArrowRight")
+            assert "y" * 20_000 + "\n… 180,000 more characters" in detail(tab)
+            assert tab.evaluate("({}).evil") is None
+            tab.open(f"{served.server.address.url}/#/run/%")
+            tab.until("document.querySelector('#link').className === 'away'")
 
         await asyncio.to_thread(look)
 

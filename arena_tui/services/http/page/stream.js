@@ -6,6 +6,8 @@ const RETRY_MAX_MS = 10000;
 /** Follow an event stream across every interruption: each event once, in order.
  *
  * `on.event(line)` gets each event or gap; `on.state(state, why)` is told "live", "away" or "over".
+ * Only a gap of the server's own is of kind "gap", and the fields of a known kind are as they should
+ * be: any other event is handed over as of kind "other", with the line in `raw`.
  * Returns once the stream is over, or `signal` is aborted; throws if it was refused at first.
  */
 async function follow(path, on, signal) {
@@ -34,7 +36,7 @@ async function follow(path, on, signal) {
       for await (const frame of frames(response.body, connection)) {
         if (frame.retry) retry = frame.retry;
         if (frame.event === "end") return on.state("over");
-        if (frame.data) on.event(JSON.parse(frame.data));
+        if (frame.data) on.event(lineOf(frame));
         if (frame.id) lastId = frame.id;
       }
     } catch (error) {
@@ -50,6 +52,14 @@ async function follow(path, on, signal) {
     await pause(longest * (0.75 + Math.random() / 4), news);
     attempt += 1;
   }
+}
+
+/** The line of a frame, by whose name the server tells what it is. */
+function lineOf(frame) {
+  const line = JSON.parse(frame.data);
+  if (frame.event !== "other") return line;
+  const { run_id, epoch, seq, ts, turn, agent_id } = line;
+  return { run_id, epoch, seq, ts, turn, agent_id, kind: "other", raw: line };
 }
 
 /** The frames of a body, as the HTML standard has them; one that is cut off is none. */

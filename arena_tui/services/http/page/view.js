@@ -3,6 +3,8 @@ const PAGE = 60;
 const MOST_EVENTS = 20000; // of a run; earlier ones are for a download
 const FRAME_MS = 100;
 const LOAD_MS = 500;
+const MOST_BLOCKS = 100; // of the events of one turn; a run without turns is one turn
+const MOST_TEXT = 20000;
 
 /** Text of events goes into the page through here only: as text, never as markup. */
 function make(tag, className, text) {
@@ -45,7 +47,8 @@ async function loadList(signal) {
   $("problem").hidden = response.ok;
   $("problem").textContent = response.ok ? "" : found.error;
   if (!response.ok) return;
-  list.runs = new Map(found.runs.map((run) => [run.run_id, { ...run, last: "" }]));
+  const lastOf = (id) => list.runs.get(id)?.last ?? "";
+  list.runs = new Map(found.runs.map((run) => [run.run_id, { ...run, last: lastOf(run.run_id) }]));
   $("shown").textContent = found.total > found.runs.length
     ? `${found.runs.length} of ${found.total.toLocaleString()} runs` : `${found.total} runs`;
   drawList();
@@ -103,7 +106,7 @@ function card(run) {
   if (run.errors) bottom.append(make("span", "bad", `  ! ${run.errors} err`));
   if (run.lost) bottom.append(make("span", "warn", `  ${run.lost.toLocaleString()} lost`));
   const over = run.status === "finished" && run.outcome && outcome(run, run);
-  link.append(top, players, make("div", "last", run.last || over || ""), bottom);
+  link.append(top, players, make("div", "last", (run.last || over || "").slice(0, 300)), bottom);
   const item = make("li");
   item.append(link);
   return item;
@@ -214,7 +217,7 @@ function turnRow(turn) {
   row.append(make("span", "dim", turn.number == null ? "·" : String(turn.number)));
   const what = make("span", "what");
   if (turn.agent) what.append(make("span", colourOf(turn.agent, meta), nameOf(turn.agent, meta)), "  ");
-  what.append(turn.did || turn.said.split("\n")[0]);
+  what.append((turn.did || turn.said.split("\n")[0]).slice(0, 300));
   row.append(what);
   if (turn.refused) row.append(make("span", "bad", "refused"));
   if (turn.errors) row.append(make("span", "bad", `! ${turn.errors}`));
@@ -231,9 +234,11 @@ function drawDetail(here) {
     !turn ? "" : turn.number == null ? turn.did : `turn ${turn.number}${whose}`;
   const blocks = [];
   const block = (title, text, className) => {
-    if (text) blocks.push(make("h3", "", title), make("p", className ?? "", text));
+    if (text) blocks.push(make("h3", "", title), make("p", className ?? "", shortened(text)));
   };
-  for (let index = turn ? turn.first : 0; turn && index <= view.at; index += 1) {
+  const first = turn ? Math.max(turn.first, view.at - MOST_BLOCKS + 1) : 0;
+  if (turn && first > turn.first) block("earlier", `${(first - turn.first).toLocaleString()} events of this turn`, "dim");
+  for (let index = first; turn && index <= view.at; index += 1) {
     const line = run.events[index];
     if (line.kind === "llm_prompt") block("prompt", line.text ?? lastMessage(line.messages));
     else if (line.kind === "llm_response") {
@@ -253,10 +258,15 @@ function drawDetail(here) {
     } else if (line.kind === "fork") block("fork", `of ${line.parent_run_id} at ${line.parent_seq ?? "?"}\n${line.mutation_summary ?? ""}`.trim());
     else if (line.kind === "metric") block("metric", `${line.name ?? ""} ${line.value ?? "–"} ${line.unit ?? ""}`);
     else if (line.kind === "log") block(line.level ?? "log", line.text);
-    else if (!["turn_start", "observation", "run_start"].includes(line.kind)) block(line.kind, JSON.stringify(line, null, 1));
+    else if (!["turn_start", "observation", "run_start"].includes(line.kind)) block(line.kind, JSON.stringify(line.raw ?? line, null, 1));
   }
   if (!blocks.length) blocks.push(make("p", "dim", "nothing yet"));
   $("detail").replaceChildren(...blocks);
+}
+
+function shortened(text) {
+  if (text.length <= MOST_TEXT) return text;
+  return `${text.slice(0, MOST_TEXT)}\n… ${(text.length - MOST_TEXT).toLocaleString()} more characters: see all events`;
 }
 
 function lastMessage(messages) {
@@ -358,11 +368,19 @@ function navigate() {
   $("list").hidden = !!found;
   $("run").hidden = !found;
   show("connecting");
-  const work = found ? showRun(decodeURIComponent(found[1]), signal) : showList(signal);
+  const work = found ? showRun(idOf(found[1]), signal) : showList(signal);
   work.catch((error) => {
     if (!signal.aborted) show("away", error.message);
     if (!signal.aborted) $("where").textContent = error.message;
   });
+}
+
+function idOf(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text; // no run has such an id, which the server says
+  }
 }
 
 addEventListener("hashchange", navigate);
