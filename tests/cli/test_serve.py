@@ -6,10 +6,12 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TypeAlias
 
@@ -77,6 +79,21 @@ def test_it_stores_what_a_file_gets_and_gives_it_back(serve: Start, tmp_path: Pa
     assert re.findall(rb"event: (\w+)", events) == [b"run_start", b"run_end", b"end"]
 
 
+def test_it_ends_at_once_though_a_hundred_clients_listen(serve: Start, tmp_path: Path) -> None:
+    lines = tmp_path / "log.jsonl"
+    lines.write_text('{"run_id": "r", "kind": "run_start", "game": "g"}\n')
+    process = serve("--follow", str(lines))
+    host, _, port = url_of(process).removeprefix("http://").partition(":")
+    with ExitStack() as stack:
+        for _ in range(100):
+            client = stack.enter_context(socket.create_connection((host, int(port)), 30))
+            client.sendall(b"GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert client.recv(12) == b"HTTP/1.1 200"
+        process.send_signal(signal.SIGTERM)
+
+        assert process.wait(20) == 0
+
+
 def test_beyond_loopback_a_token_is_made_up_and_said_but_not_logged(
     serve: Start, tmp_path: Path
 ) -> None:
@@ -127,6 +144,20 @@ def test_a_dashboard_answers_over_http_too(open_terminal: OpenTerminal, tmp_path
     terminal.press(b"q")
 
     assert terminal.wait() == 0
+
+
+def test_a_dashboard_whose_port_is_taken_says_so_and_ends(
+    open_terminal: OpenTerminal, tmp_path: Path
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        terminal = open_terminal(
+            [sys.executable, "-m", "arena_tui", "--serve", f"127.0.0.1:{port}",
+             "--db", str(tmp_path / "a.duckdb")]
+        )  # fmt: skip
+
+        assert terminal.wait() == 3
+        assert f"cannot listen on 127.0.0.1:{port}: Address already in use" in terminal.text()
 
 
 def test_a_dashboard_for_other_machines_without_a_token_does_not_begin(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -16,6 +15,7 @@ from arena_tui.events import Delivery, Envelope, Gap, LogEvent
 from arena_tui.store.database import Database
 from arena_tui.store.history import History
 from arena_tui.store.replay import RunReplay
+from tests.waiting import pause
 
 
 def test_an_event_id_that_would_be_too_long_repeats_runs_and_leaves_none_out() -> None:
@@ -48,7 +48,7 @@ async def test_what_is_new_in_a_batch_that_fails_is_sent_by_the_next_try(
     database = Database(str(tmp_path / "a.duckdb"))
     history = History(database)
     replays = {"r": RunReplay(history, "r")}
-    stream = EventStream("x", replays, send, partial(asyncio.sleep, 0), history=history)
+    stream = EventStream("x", replays, send, partial(pause, 0), history=history)
     with monkeypatch.context() as patch:
         patch.setattr(history, "lengths", fail)
         with pytest.raises(StoreError):

@@ -15,7 +15,7 @@ from arena_tui.events import LogEvent, RunEnd, RunStart
 from tests.faults.accounts import FULL
 from tests.services.http.served import Frame, Served, frames_in, serving
 from tests.services.http.test_streams import EVENTS, clients, play, seqs, take
-from tests.waiting import until
+from tests.waiting import pause, until
 
 LIMITS = Limits(capacity=2_000, retain=5)
 SEEDS = range(40 if FULL else 2)
@@ -46,7 +46,7 @@ class Returning:
             request = self._served.http.stream("GET", self.path, headers=headers, timeout=30)
             async with request as response:
                 assert response.status_code == 200, await response.aread()
-                most = self._chance.choice((1, 2, 3, 40, 400))
+                most = self._chance.choice((1, 2, 3, 40))
                 await self._take(frames_in(response), most, enough)
             if self.frames and self.frames[-1].event == "end":
                 return
@@ -96,7 +96,7 @@ class Schedule:
             for _ in range(self._chance.choice((1, 1, 5, 30))):
                 await self._publish(self._chance.choice(self.open), LogEvent(text="x"))
         if self._chance.random() < 0.3:
-            await asyncio.sleep(self._chance.choice((0, 0, 0.01)))
+            await pause(self._chance.choice((0, 0, 0.01)))
 
     async def end(self, run_id: str) -> None:
         self.open.remove(run_id)
@@ -145,7 +145,7 @@ async def test_every_event_comes_once_however_often_a_client_leaves(
     for run_id, published in schedule.published.items():
         came = list(dict.fromkeys(every.seqs(run_id)))
         assert came == list(range(before.get(run_id, 0) + 1, published + 1))
-    assert min(each.times for each in (single, several, every)) > 2
+    assert every.times > 3
 
 
 async def test_a_run_that_was_quiet_while_a_later_one_ended_is_not_forgotten(

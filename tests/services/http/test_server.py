@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import os
+import random
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -11,6 +14,7 @@ import pytest
 from tests.services.http.served import Served, serving
 from tests.services.http.test_guard import ask, status
 from tests.services.http.test_streams import play, until_no_client
+from tests.waiting import until
 
 HEAD = b"Host: localhost\r\nConnection: close\r\n"
 
@@ -92,6 +96,29 @@ async def test_a_thousand_requests_at_once_are_answered_in_order(served: Served)
 
     numbers = [int(part.partition(b"'")[0]) for part in answer.split(b"no run '")[1:]]
     assert numbers == list(range(1_000))
+
+
+async def test_clients_that_leave_at_any_moment_leave_nothing_behind(served: Served) -> None:
+    await play(served, "r")
+    chance = random.Random(5)
+    before = len(asyncio.all_tasks()), len(os.listdir("/dev/fd"))
+
+    async def visit(path: str) -> None:
+        reader, writer = await asyncio.open_connection(*served.server.address)
+        request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
+        writer.write(request[: chance.choice((10, 1_000, 1_000))])
+        if chance.random() < 0.5:
+            await asyncio.wait([asyncio.ensure_future(reader.read(1))], timeout=0.02)
+        if chance.random() < 0.3:
+            writer.write_eof()
+        (writer.close if chance.random() < 0.5 else writer.transport.abort)()
+
+    for _ in range(10):
+        paths = ("/events", "/events?runs=r", "/runs/r/events", "/runs/r/events.jsonl", "/runs")
+        await asyncio.gather(*(visit(path) for path in paths * 4))
+
+    await until_no_client(served)
+    await until(lambda: (len(asyncio.all_tasks()), len(os.listdir("/dev/fd"))) <= before)
 
 
 async def test_a_bug_is_answered_without_what_it_was(
