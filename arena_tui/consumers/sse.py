@@ -41,6 +41,10 @@ _ID_MAX_BYTES: Final = 32 * 1024
 """A longer event id would not fit into a request's headers."""
 
 
+_ID_EVERY: Final = 100
+"""Frames of a stream of all runs, whose ids are long: a client cut off again and again gets on."""
+
+
 class EventStream(Consumer):
     """Sends one client what a subscription delivers; what it was sent before is not sent again.
 
@@ -137,8 +141,8 @@ class Frames:
     """Makes frames of the deliveries of one stream, and keeps how far they have come.
 
     Every frame has an event id from which the stream can be resumed without a repeat. With
-    `every_run`, where that would name all open runs, only the last one of each call has; and where
-    it would be too long, it leaves out the newest runs, which are then repeated.
+    `every_run`, where that would name all open runs, every hundredth and the last one of each call
+    has; where it would be too long, it leaves out the newest runs, which are then repeated.
 
     Args:
         cursors: Where the stream begins, in each of its runs.
@@ -168,7 +172,7 @@ class Frames:
             self._over.discard(each.run_id)
             if self._every_run and isinstance(each, Envelope) and isinstance(each.event, RunEnd):
                 self._over.add(each.run_id)
-            if self._every_run and index < len(deliveries) - 1:
+            if self._every_run and index < len(deliveries) - 1 and (index + 1) % _ID_EVERY:
                 yield b"event: %s\ndata: %s\n\n" % (_name(each), encode_line(each))
             else:
                 yield b"event: %s\nid: %s\ndata: %s\n\n" % (
