@@ -9,7 +9,8 @@ from typing import Any, Final, NamedTuple
 
 from arena_tui.broker.protocol import Cursor, RunInfo
 from arena_tui.codec import encode_line
-from arena_tui.consumers.sse import EventStream
+from arena_tui.consumers.sse import EventStream, Send
+from arena_tui.errors import UnknownRunError
 from arena_tui.events import Delivery
 from arena_tui.services.http.clients import Client, Clients
 from arena_tui.services.http.runs import infos
@@ -71,19 +72,28 @@ async def _send(
         if replay.cursor >= newest or not part.goes_beyond(replay.cursor):
             reached.set()
 
-    async for window in replay.stored():
-        await send(window)
-        if not part.goes_beyond(replay.cursor):
+    while True:
+        async for window in replay.stored():
+            await send(window)
+            if not part.goes_beyond(replay.cursor):
+                return
+        if replay.cursor >= newest:
             return
-    if replay.cursor >= newest:
-        return
-    stream = EventStream(
-        client.name,
-        {replay.run_id: replay},
-        send,
-        partial(asyncio.sleep, 0),
-        history=runtime.history,
-    )
+        try:
+            await _until(reached, runtime, client, replay, send)
+        except UnknownRunError:  # let go in between: the rest is stored, or lost
+            await replay.open(None)
+            newest = replay.newest
+        else:
+            return
+
+
+async def _until(
+    reached: asyncio.Event, runtime: Runtime, client: Client, replay: RunReplay, send: Send
+) -> None:
+    """Send what the broker holds until that is reached, or no more comes."""
+    rest = partial(asyncio.sleep, 0)
+    stream = EventStream(client.name, {replay.run_id: replay}, send, rest, history=runtime.history)
     async with runtime.consuming(lambda _: stream) as consumption:
         ends = [asyncio.ensure_future(each) for each in (consumption.ended(), reached.wait())]
         try:

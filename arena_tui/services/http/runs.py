@@ -16,8 +16,9 @@ from arena_tui.store.filters import parse_filter
 PAGE_MAX: Final = 1_000
 """Most runs that one answer has."""
 
-_STATES: Final = {"open": "running", "lost": "silent", "closed": "running"}
-"""The status of a run that has not ended as far as it is stored, by the broker's state of it."""
+_STATES: Final = {"open": "running", "lost": "silent", "closed": "ended"}
+"""The status of a run that has not ended as far as it is stored, by the broker's state of it; how a
+closed one has ended is in its last event."""
 
 _NEWEST: Final = 2**53
 

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from arena_tui.broker.protocol import RunMeta
+from arena_tui.broker.protocol import RunInfo, RunMeta
 from arena_tui.errors import StoreError
 from arena_tui.events import AgentInfo, LogEvent, RunStart
 from arena_tui.folds.totals import SUMMARY
 from arena_tui.services.http.app import make_app
 from arena_tui.services.http.openapi import describe
+from arena_tui.services.runtime import Runtime
 from tests.services.http.served import LIMITS, Served, serving
 from tests.services.http.test_streams import end, play
 from tests.waiting import until
@@ -114,6 +117,39 @@ async def test_a_download_is_what_there_is_by_now(served: Served, is_over: bool)
     assert part.content.splitlines() == whole.content.splitlines()[4:48]
 
 
+async def test_a_download_of_a_run_that_is_let_go_meanwhile_is_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with serving(tmp_path / "a.duckdb") as served:
+        broker, runtime = served.runtime.broker, served.runtime
+        await play(served, "r", 1, 50)
+        held, consuming = await broker.runs(), runtime.consuming
+        await end(served, "r")
+
+        @asynccontextmanager
+        async def after_it_is_let_go(make: Any) -> AsyncIterator[Any]:
+            await broker.reap("r")
+            async with consuming(make) as consumption:
+                yield consumption
+
+        monkeypatch.setattr(runtime, "consuming", after_it_is_let_go)
+        monkeypatch.setattr(runtime.history, "lengths", lengths_before(runtime, held))
+        whole = await served.http.get("/runs/r/events.jsonl")
+
+    assert [json.loads(line)["seq"] for line in whole.content.splitlines()] == list(range(1, 52))
+
+
+def lengths_before(runtime: Runtime, held: Sequence[RunInfo]) -> Any:
+    """The first time, how much of the run was stored when the broker held this."""
+    answers = [{held[0].epoch: held[0].last_seq}]
+    lengths = runtime.history.lengths  # type: ignore[union-attr]
+
+    async def answer(run_id: str) -> dict[int, int]:
+        return answers.pop() if answers else await lengths(run_id)
+
+    return answer
+
+
 async def test_without_a_store_a_download_is_what_the_broker_holds() -> None:
     async with serving(None) as served:
         await served.runtime.broker.open_run(RunMeta(run_id="r"))
@@ -123,10 +159,13 @@ async def test_without_a_store_a_download_is_what_the_broker_holds() -> None:
         whole = await served.http.get("/runs/r/events.jsonl")
         listed = (await served.http.get("/runs")).json()
         filtered = await served.http.get("/runs?filter=a")
+        await served.runtime.broker.close_run("r")
+        ended = (await served.http.get("/runs")).json()
 
     lines = [json.loads(line) for line in whole.content.splitlines()]
     assert (lines[0]["kind"], lines[-1]["seq"]) == ("gap", LIMITS.capacity + 5)
     assert [(each["run_id"], each["events"]) for each in listed["runs"]] == [("r", 1_005)]
+    assert [listed["runs"][0]["status"], ended["runs"][0]["status"]] == ["running", "ended"]
     assert filtered.status_code == 503
 
 
