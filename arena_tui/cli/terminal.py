@@ -1,16 +1,22 @@
-"""The terminal the app draws on. Knows nothing of what is drawn."""
+"""The terminal, or the browser, that the app draws on. Knows nothing of what is drawn."""
 
 from __future__ import annotations
 
 import io
 import os
 import select
-from typing import TYPE_CHECKING
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
 _POLL_S = 0.5
+_DRIVER: Final = "TEXTUAL_DRIVER"
+_DRIVER_OF_BROWSERS: Final = "textual.drivers.web_driver:WebDriver"
 
 
 class Output(io.RawIOBase):
@@ -66,3 +72,22 @@ def text_output(output: Output) -> io.TextIOWrapper:
     return io.TextIOWrapper(
         io.BufferedWriter(output), encoding="utf-8", errors="replace", write_through=True
     )
+
+
+def in_browser() -> bool:
+    """Whether this process is a dashboard that `web` has started."""
+    return os.environ.get(_DRIVER) == _DRIVER_OF_BROWSERS
+
+
+@contextmanager
+def own_pipe(log: Path) -> Iterator[None]:
+    """Reserve stdout, which leads to the browser, for the app: all other output goes to the log."""
+    from arena_tui.games.quiet import quiet_fds
+
+    before = sys.__stdout__
+    with os.fdopen(os.dup(1), "w", encoding="utf-8") as pipe, quiet_fds(log, stdout=True):
+        sys.__stdout__ = pipe  # type: ignore[misc]
+        try:
+            yield
+        finally:
+            sys.__stdout__ = before  # type: ignore[misc]

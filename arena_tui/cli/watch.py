@@ -22,8 +22,7 @@ from arena_tui.cli.arguments import (
 from arena_tui.cli.last_resort import LastResort
 from arena_tui.cli.listening import add_names, listening_at
 from arena_tui.cli.output import begin_log, tell
-from arena_tui.cli.terminal import Output, text_output
-from arena_tui.cli.web import in_browser, own_pipe
+from arena_tui.cli.terminal import Output, in_browser, own_pipe, text_output
 from arena_tui.config import load_config
 from arena_tui.errors import UsageError
 from arena_tui.services.games import Playable, parse_playable

@@ -6,9 +6,6 @@ import argparse
 import os
 import shlex
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -18,8 +15,6 @@ from arena_tui.errors import MissingExtraError
 from arena_tui.services.http.address import HOST, Address, Listening
 
 PORT: Final = 8738
-_DRIVER: Final = "TEXTUAL_DRIVER"
-_DRIVER_OF_BROWSERS: Final = "textual.drivers.web_driver:WebDriver"
 
 
 def add_arguments(parser: Parser) -> None:
@@ -84,22 +79,3 @@ def web(arguments: argparse.Namespace) -> int:
     command = shlex.join([sys.executable, "-m", "arena_tui", "watch", *arguments.watch])
     GuardedServer(command, HOST, address.port, title="arena-tui").serve()
     return 0
-
-
-def in_browser() -> bool:
-    """Whether this process is a dashboard that `web` has started."""
-    return os.environ.get(_DRIVER) == _DRIVER_OF_BROWSERS
-
-
-@contextmanager
-def own_pipe(log: Path) -> Iterator[None]:
-    """Reserve stdout, which leads to the browser, for the app: all other output goes to the log."""
-    from arena_tui.games.quiet import quiet_fds
-
-    before = sys.__stdout__
-    with os.fdopen(os.dup(1), "w", encoding="utf-8") as pipe, quiet_fds(log, stdout=True):
-        sys.__stdout__ = pipe  # type: ignore[misc]
-        try:
-            yield
-        finally:
-            sys.__stdout__ = before  # type: ignore[misc]

@@ -49,7 +49,7 @@ def test_a_command_that_reads_says_it_once_and_mends_nothing(
 
     done = arena(tmp_path, command)
 
-    assert (done.stdout + done.stderr).count("is damaged") == 1
+    assert (done.stdout + done.stderr).count("is damaged (") == 1
     assert done.returncode == (1 if command == "doctor" else 3)
     assert damaged.read_bytes() == before
 
