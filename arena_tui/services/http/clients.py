@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, Final
 
@@ -114,8 +115,9 @@ class Clients:
 
     def pause_s(self) -> float:
         """How long each client lets events gather: the more clients there are, the longer, so that
-        sending to all of them leaves time for everything else."""
-        return min(_PAUSE_MAX_S, len(self) * _PAUSE_PER_CLIENT_S)
+        sending to all of them leaves time for everything else; and never equally long, so that they
+        do not all have their turn at once."""
+        return min(_PAUSE_MAX_S, len(self) * _PAUSE_PER_CLIENT_S) * random.uniform(0.5, 1.5)
 
     def close(self) -> None:
         """End all that they are answered with; they may reconnect elsewhere."""
