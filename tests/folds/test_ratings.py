@@ -129,6 +129,17 @@ def test_who_shares_a_place_is_rated_as_by_both_orders_equally_often() -> None:
     assert by_level == pytest.approx(by_orders, abs=5)
 
 
+def test_who_shares_the_last_place_is_brought_together() -> None:
+    decided = [match(n, {"a": 3, "b": 2, "c": 1}) for n in range(6)]
+    shared = [match(10 + n, {"a": 3, "b": 1, "c": 1}) for n in range(30)]
+
+    def apart(matches: list[Match]) -> float:
+        ratings = {row.player: row.rating or 0 for row in rate(matches).overall.rows}
+        return ratings["b"] - ratings["c"]
+
+    assert 0 < apart(decided + shared) < apart(decided) / 2
+
+
 def test_team_mates_rise_together_and_are_no_opponents() -> None:
     players = tuple(
         Contender(id=each, team=team, score=score)
