@@ -125,6 +125,14 @@ async def test_every_event_comes_once_however_often_a_client_leaves(
         every = Returning(served, "/events", chance)
         before = dict(schedule.published)
 
+        async def has_read() -> bool:
+            """Whether what is published from now on is what comes after that: what a server has
+            taken is read a moment later."""
+            held = await served.runtime.broker.runs()
+            return {each.meta.run_id: each.last_seq for each in held} == before
+
+        await until(has_read)
+
         def has_all() -> bool:
             ended = {each.json["run_id"] for each in every.frames if each.event == "run_end"}
             return not schedule.open and ended >= schedule.published.keys()
