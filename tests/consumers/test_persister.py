@@ -7,9 +7,7 @@ import contextlib
 import logging
 import os
 import random
-import shutil
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -446,22 +444,6 @@ async def test_an_event_that_is_no_text_is_set_aside(database: Database) -> None
     assert rows(database, "SELECT seq FROM quarantine") == [(2,)]
     assert seqs(database) == [("a", 7, 1), ("a", 7, 3)]
     assert problems(database) == []
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of eight megabytes."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    if os.geteuid() != 0 or shutil.which("mount") is None:
-        pytest.skip("needs root to mount a small disk")
-    mount = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(folder)]
-    if subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("mounting is not allowed here")
-    yield folder
-    if subprocess.run(["umount", str(folder)], capture_output=True, check=False).returncode:
-        # What failed still has a file open there: let it go when that is closed.
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 async def test_a_full_disk_is_said_and_waited_for(

@@ -8,7 +8,6 @@ import re
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import get_args
 
@@ -267,21 +266,6 @@ def test_the_store_is_damaged(tmp_path: Path, make_redis: MakeRedis) -> None:
     assert len([*tmp_path.glob("arena.duckdb.damaged-*")]) == 1
     assert (tmp_path / "arena.duckdb.copy").exists()
     assert "2 runs, 51 events, 0 lost in gaps: all whole" in desk.follow(name, "Over")
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of eight megabytes."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    if os.geteuid() != 0 or shutil.which("mount") is None:
-        pytest.skip("needs root to mount a small disk")
-    mount = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(folder)]
-    if subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("mounting is not allowed here")
-    yield folder
-    if subprocess.run(["umount", str(folder)], capture_output=True, check=False).returncode:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 def test_the_disk_is_full(tmp_path: Path, small_disk: Path, make_redis: MakeRedis) -> None:
