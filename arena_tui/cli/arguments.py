@@ -126,6 +126,16 @@ def _recording(file: str) -> ConsumerFactory:
     return recording(Path(file))
 
 
+def add_playing(parser: Parser) -> None:
+    """How games are played: `--seed`, `--max-turns`, `--delay`, `--label`."""
+    parser.add_argument("--seed", type=int, metavar="N", help="same seed, same games")
+    parser.add_argument("--max-turns", type=int, metavar="N", help="stop a game there")
+    parser.add_argument(
+        "--delay", type=float, default=0.0, metavar="S", help="seconds between turns"
+    )
+    parser.add_argument("--label", type=as_text, metavar="L", help="shown with the runs")
+
+
 def as_text(word: str) -> str:
     """A type of argument: text in UTF-8, whatever the locale takes it for; not for paths."""
     return word.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

@@ -9,7 +9,13 @@ from functools import partial
 
 from msgspec.structs import asdict
 
-from arena_tui.cli.arguments import Parser, add_consumers, add_no_consumers, add_no_store, as_text
+from arena_tui.cli.arguments import (
+    Parser,
+    add_consumers,
+    add_no_consumers,
+    add_no_store,
+    add_playing,
+)
 from arena_tui.cli.output import begin_log, say, say_json, tell
 from arena_tui.config import Config, load_config
 from arena_tui.errors import ArenaError, BrokerError, StoreError, UsageError
@@ -28,12 +34,7 @@ def add_arguments(parser: Parser) -> None:
     )
     parser.add_argument("--games", type=int, default=1, metavar="N", help="how many to play")
     parser.add_argument("--parallel", type=int, default=1, metavar="N", help="how many at a time")
-    parser.add_argument("--seed", type=int, metavar="N", help="same seed, same games")
-    parser.add_argument("--max-turns", type=int, metavar="N", help="stop a game there")
-    parser.add_argument(
-        "--delay", type=float, default=0.0, metavar="S", help="seconds between turns"
-    )
-    parser.add_argument("--label", type=as_text, metavar="L", help="shown with the runs")
+    add_playing(parser)
     add_no_store(parser, "keep nothing")
     add_consumers(parser)
     add_no_consumers(parser)

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Final, NamedTuple, TextIO
 
-from arena_tui.cli.arguments import Parser, add_consumers, add_no_consumers, as_text
+from arena_tui.cli.arguments import Parser, add_consumers, add_no_consumers, add_playing
 from arena_tui.cli.output import begin_log, counted, tell
 from arena_tui.cli.progress import GameCount
 from arena_tui.cli.stored import open_store
@@ -45,12 +45,7 @@ def add_arguments(parser: Parser) -> None:
         help="in each, all meet once in every seat of every game",
     )  # fmt: skip
     parser.add_argument("--parallel", type=int, default=1, metavar="N", help="games at a time")
-    parser.add_argument("--seed", type=int, metavar="N", help="same seed, same games")
-    parser.add_argument("--max-turns", type=int, metavar="N", help="stop a game there")
-    parser.add_argument(
-        "--delay", type=float, default=0.0, metavar="S", help="seconds between turns"
-    )
-    parser.add_argument("--label", type=as_text, metavar="L", help="shown with the runs")
+    add_playing(parser)
     parser.add_argument(
         "--until-settled", action="store_true",
         help="end after the round that settles the order of all",
