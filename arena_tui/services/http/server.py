@@ -77,8 +77,8 @@ class HttpServer:
         Raises:
             ListenError: The address is taken, or none of this machine.
         """
-        bound = self.address.listen()
         await self.metrics.start()
+        bound = self.address.listen()
         self.address = self.address._replace(port=bound.getsockname()[1])
         logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # what is invalid we count
         config = uvicorn.Config(
