@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from arena_tui.broker.protocol import Cursor
 from arena_tui.consumers.protocol import Consumer, Context
-from arena_tui.events import Delivery
+from arena_tui.events import Delivery, Envelope, RunEnd
 from arena_tui.folds.matches import Match, MatchFold
 from arena_tui.folds.ratings import Ratings, rate
 
@@ -81,7 +81,8 @@ class RatingsConsumer(Consumer):
                 fold = self._folds[run_id] = MatchFold(run_id)
                 fold.whole = delivery.first_seq == 1 and run_id not in self._ended
             fold.add(delivery)
-            if (match := fold.match()) is not None:
+            is_end = isinstance(delivery, Envelope) and type(delivery.event) is RunEnd
+            if is_end and (match := fold.match()) is not None:
                 self._ended[run_id] = match
                 self._version += 1
                 if not fold.whole:
