@@ -17,6 +17,7 @@ ArenaError                  exit code 1
 ├── OutputError             3   standard output cannot be written
 └── StoreError              3   the store cannot be opened, read or written
     ├── StoreLockedError    3   another process owns the file
+    ├── StoreForeignError   3   its owner is another user, or of another version
     ├── StoreReadOnlyError  3   the file may be read at most
     └── StoreUnreadableError 3  the file is not a store, or of a newer format
         └── StoreDamagedError   3  it is damaged, and only to be read
@@ -140,6 +141,10 @@ class StoreLockedError(StoreError):
     def __init__(self, message: str, pid: int | None = None) -> None:
         super().__init__(message)
         self.pid = pid
+
+
+class StoreForeignError(StoreError):
+    """The process that has the store open cannot share it with this one."""
 
 
 class StoreReadOnlyError(StoreError):

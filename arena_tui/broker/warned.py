@@ -22,7 +22,7 @@ Code: TypeAlias = Literal[
     "file_damaged", "file_left",
     "line_refused", "lines_refused", "values_coerced", "events_refused",
     "store_log_cut", "store_log_mended", "store_log_left", "store_moved",
-    "store_rewritten", "store_read_only", "no_log",
+    "store_rewritten", "store_read_only", "store_not_shared", "no_log",
     "metrics_unwritten",
 ]  # fmt: skip
 
@@ -82,6 +82,7 @@ _WORDS: Final[Mapping[Code, str]] = {
     "store_log_left": "no store was at {path}, but a write-ahead log: it is {kept} now, put it "
                       "beside its store",
     "store_rewritten": "the store's file was gone: {path} was written anew with all it held",
+    "store_not_shared": "other processes cannot use the store meanwhile: {why}",
     "store_read_only": "the store {path} may only be read: nothing is stored",
     "no_log": "{why}",
     "metrics_unwritten": "cannot write the metrics to {file}: {why}: trying again",

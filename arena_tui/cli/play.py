@@ -24,6 +24,7 @@ from arena_tui.games.quiet import quiet_fds
 from arena_tui.games.specs import GameSpec
 from arena_tui.services.ending import ending_signals
 from arena_tui.services.runtime import Runtime
+from arena_tui.services.sharing import share
 
 
 def add_arguments(parser: Parser) -> None:
@@ -83,7 +84,11 @@ async def _play(
     """The exit code, and the problems to tell once all games are over and stored."""
     loop = asyncio.get_running_loop()
     runtime = Runtime(
-        config, producer=True, consumers=arguments.consumers, installed=arguments.installed
+        config,
+        producer=True,
+        consumers=arguments.consumers,
+        installed=arguments.installed,
+        share=share,
     )
     player: Player | None = None
     signalled: list[int] = []

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import shlex
+from collections.abc import Collection
 from typing import Final
 
 from arena_tui.cli.arguments import Parser, as_text, whole_number
 from arena_tui.cli.output import local_time, say, say_json, say_table
-from arena_tui.cli.stored import NO_LIMIT, open_store, run_fields, status_of
+from arena_tui.cli.stored import NO_LIMIT, live_runs, open_store, run_fields, status_of
 from arena_tui.events import short_id
 from arena_tui.folds.result import result_text
 from arena_tui.folds.totals import RunTotals, lost_text
@@ -36,13 +37,14 @@ def runs(arguments: argparse.Namespace) -> int:
         found = database.read_now(
             lambda connection: read_runs(connection, where, parameters, limit=limit)
         )[::-1]
+        live = live_runs(database)
     if arguments.json:
         for totals in found:
-            say_json(run_fields(totals))
+            say_json(run_fields(totals, live))
     elif not found and not arguments.filter:
         say("no runs yet")
     else:
-        say_table(_HEADER, map(_run_cells, found))
+        say_table(_HEADER, [_run_cells(each, live) for each in found])
     return 0
 
 
@@ -53,9 +55,9 @@ def filter_text(words: list[str]) -> str:
     return " ".join(shlex.quote(word) if " " in word else word for word in words)
 
 
-def _run_cells(totals: RunTotals) -> list[str]:
+def _run_cells(totals: RunTotals, live: Collection[str]) -> list[str]:
     started = "–" if totals.started_at is None else local_time(totals.started_at)
-    status, result = status_of(totals), result_text(totals.agents, totals.outcome)
+    status, result = status_of(totals, live), result_text(totals.agents, totals.outcome)
     return [
         short_id(totals.run_id),
         started,

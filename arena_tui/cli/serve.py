@@ -28,6 +28,7 @@ from arena_tui.errors import StoreError
 from arena_tui.services.ending import ending_event
 from arena_tui.services.http.address import HOST, PORT, Address, Listening
 from arena_tui.services.runtime import Runtime
+from arena_tui.services.sharing import share
 
 
 def add_arguments(parser: Parser) -> None:
@@ -71,7 +72,9 @@ def serve(arguments: argparse.Namespace) -> int:
     config = load_config(arguments.broker, arguments.db, arguments.store)
     followed = [followable(name, config) for name in arguments.follow]
     begin_log(arguments.debug)
-    runtime = partial(Runtime, config, consumers=arguments.consumers, installed=arguments.installed)
+    runtime = partial(
+        Runtime, config, consumers=arguments.consumers, installed=arguments.installed, share=share
+    )
     asyncio.run(_serve(runtime, listening, made_up, followed, arguments.metrics))
     return 0
 

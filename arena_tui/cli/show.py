@@ -7,7 +7,7 @@ from datetime import datetime
 
 from arena_tui.cli.arguments import Parser, as_text
 from arena_tui.cli.output import local_time, say, say_json
-from arena_tui.cli.stored import open_store, run_fields
+from arena_tui.cli.stored import live_runs, open_store, run_fields
 from arena_tui.folds.totals import lost_text
 from arena_tui.store.history import read_run
 
@@ -20,7 +20,7 @@ def add_arguments(parser: Parser) -> None:
 def show(arguments: argparse.Namespace) -> int:
     with open_store(arguments) as database:
         totals = database.read_now(lambda connection: read_run(connection, arguments.run))
-    fields = run_fields(totals)
+        fields = run_fields(totals, live_runs(database))
     if arguments.json:
         say_json(fields)
     else:

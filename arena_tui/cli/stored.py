@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Final
 
 from arena_tui.cli.output import tell
 from arena_tui.config import load_config
 from arena_tui.folds.totals import RunTotals, summary
-from arena_tui.store.database import Database
+from arena_tui.services.stored import opened_to_read
+from arena_tui.store.reading import Store
+from arena_tui.store.remote import RemoteDatabase
 
 NO_LIMIT: Final = 2**31
 """More runs than any store has."""
 
 
 @contextmanager
-def open_store(arguments: argparse.Namespace) -> Iterator[Database]:
+def open_store(arguments: argparse.Namespace) -> Iterator[Store]:
     """Open the configured store, which must exist, to read it.
 
     Raises:
@@ -25,20 +27,23 @@ def open_store(arguments: argparse.Namespace) -> Iterator[Database]:
     """
     path = load_config(arguments.broker, arguments.db).db
     assert path is not None
-    database = Database(path, only_read=True)
-    try:
-        for warned in database.warnings.newest():
+    with opened_to_read(path) as store:
+        for warned in store.warnings.newest():
             tell(f"arena-tui: {warned}")
-        yield database
-    finally:
-        database.close()
+        yield store
 
 
-def run_fields(totals: RunTotals) -> dict[str, object]:
+def live_runs(store: Store) -> Collection[str]:
+    """The runs that are going on: a store that nobody has open has none."""
+    return store.live_runs() if isinstance(store, RemoteDatabase) else ()
+
+
+def run_fields(totals: RunTotals, live: Collection[str] = ()) -> dict[str, object]:
     """The fields that `runs --json` guarantees, and some more."""
-    return summary(totals, status_of(totals))
+    return summary(totals, status_of(totals, live))
 
 
-def status_of(totals: RunTotals) -> str:
-    """An unfinished run is lost: this process owns the store, so no other is storing into it."""
-    return "lost" if totals.status == "running" else totals.status
+def status_of(totals: RunTotals, live: Collection[str] = ()) -> str:
+    """An unfinished run that is not live is lost: its producer has gone without ending it."""
+    is_lost = totals.status == "running" and totals.run_id not in live
+    return "lost" if is_lost else totals.status

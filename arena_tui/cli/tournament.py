@@ -23,6 +23,7 @@ from arena_tui.games.quiet import quiet_fds
 from arena_tui.games.tournament import TournamentSpec, check_tournament, games_in
 from arena_tui.services.ending import ending_signals
 from arena_tui.services.runtime import Runtime
+from arena_tui.services.sharing import share
 from arena_tui.services.tournament import Begun, begun
 from arena_tui.store.history import read_tournament
 from arena_tui.store.place import MEMORY
@@ -117,7 +118,9 @@ async def _play(
     loop = asyncio.get_running_loop()
     signalled: list[int] = []
     unstored: list[Game] = []
-    runtime = Runtime(config, consumers=arguments.consumers, installed=arguments.installed)
+    runtime = Runtime(
+        config, consumers=arguments.consumers, installed=arguments.installed, share=share
+    )
 
     def finished(game: Game) -> None:
         loop.call_soon_threadsafe(count.add, game)

@@ -6,10 +6,12 @@ import asyncio
 import contextlib
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
+
+from msgspec.structs import replace
 
 from arena_tui.broker.memory import InProcessBroker
 from arena_tui.broker.protocol import STORE, BrokerProtocol, Limits
@@ -26,7 +28,8 @@ from arena_tui.services.consumption import Consumption
 from arena_tui.services.games import Games
 from arena_tui.services.names import Names
 from arena_tui.services.running import Running
-from arena_tui.services.waits import from_thread, to_the_end
+from arena_tui.services.storing import Sharing, Storing
+from arena_tui.services.waits import from_thread
 
 if TYPE_CHECKING:
     from arena_tui.store.database import Database
@@ -48,12 +51,13 @@ class Runtime:
         consumers: Make consumers that run from `open` until `aclose`.
         installed: Whether to run the consumers of installed packages, if it stores in a file.
         read_from: A store to read only, when the config names none to store in.
+        share: Makes what shares a store's file with other processes while it is open here.
         give_up_s: How long `aclose` waits while nothing is published and no durable consumer
             makes progress.
 
     Attributes:
         broker, sink, names, games: Set from the start.
-        database, history: Set once `open` has returned, if there is a store.
+        storing: Its store.
         follower: Set once files are followed.
     """
 
@@ -61,23 +65,14 @@ class Runtime:
         self, config: Config, limits: Limits | None = None, *,
         consumers: Iterable[ConsumerFactory] = (), producer: bool = False,
         installed: bool = False, read_from: str | None = None, give_up_s: float = _GIVE_UP_S,
-        timing: Timing | None = None,
+        timing: Timing | None = None, share: Callable[[Runtime], Sharing] | None = None,
     ) -> None:  # fmt: skip
         self.config = config
         self.broker = _broker(config, limits, producer, timing)
         self.sink = MultiRunBrokerSink(self.broker, event_max_bytes=config.event_max_bytes)
         self._sinks = [self.sink]
-        self.database: Database | None = None
-        self.history: History | None = None
         self.names = Names(self.broker, self.sink, lambda: self.history)
         self.follower: Follower | None = None
-        self._storing_here = config.db is not None and not (producer and self.broker.shared)
-        self._installed: list[Consumption[Any]] = []
-        self._run_installed = installed and self._storing_here and config.db != ":memory:"
-        self._read_from = read_from
-        self.games = Games(
-            self.sink, self.broker, lambda: self.history if self._read_from is None else None
-        )
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
         self._closed = False
@@ -85,7 +80,26 @@ class Runtime:
         self._started = False
         self._give_up_s = give_up_s
         self._running = Running(self.broker, Context(self.broker, config, lambda: self.history))
+        if producer and self.broker.shared:
+            config = replace(config, db=None)
+        self.storing = Storing(
+            config, self.broker, self._running, installed=installed, read_from=read_from
+        )
+        self._share = share
+        self.games = Games(
+            self.sink, self.broker, lambda: None if self.storing.only_read else self.history
+        )
         self._to_start = deque(self._running.add(partial(made, make)) for make in consumers)
+
+    @property
+    def database(self) -> Database | None:
+        """The open store, if there is one."""
+        return self.storing.database
+
+    @property
+    def history(self) -> History | None:
+        """What is stored, if a store is open."""
+        return self.storing.history
 
     async def open(self) -> None:
         """Start the consumers, open the configured store, and start the broker. Idempotent.
@@ -189,50 +203,21 @@ class Runtime:
             await self._to_start[0].start()
             self._to_start.popleft()
         refused: Exception | None = None
-        if (self._storing_here or self._read_from) and self.database is None:
-            # Before the broker: a shared one reaps closed runs that no durable consumer waits for.
-            try:
-                await self._open_store()
-                if self._run_installed:
-                    from arena_tui.services.installed import start_installed
-
-                    self._installed = await start_installed(self._running, self.broker.warnings)
-            except Exception as error:  # noqa: BLE001 - raised once the broker has started
-                refused = error
+        # Before the broker: a shared one reaps closed runs that no durable consumer waits for.
+        try:
+            await self.storing.open()
+        except Exception as error:  # noqa: BLE001 - raised once the broker has started
+            refused = error
         try:
             await self.broker.start()
             self._started = True
         except BaseException:
-            await self._close_store()
+            await self.storing.abandon()
             raise
         if refused is not None:
             raise refused
-
-    async def _open_store(self) -> None:
-        path, only_read = self._read_from or self.config.db, self._read_from is not None
-        assert path is not None
-        from arena_tui.consumers.persister import Persister
-        from arena_tui.store.database import Database
-        from arena_tui.store.history import History
-
-        opening = asyncio.to_thread(Database, path, self.broker.warnings, only_read=only_read)
-        database = await _finished(opening)
-        try:
-            if not only_read:
-                await self.consume(lambda context: Persister(database, broker=context.broker.name))
-        except BaseException:  # its threads must not be in DuckDB when the interpreter ends
-            await to_the_end(database.aclose())
-            raise
-        self.database, self.history = database, History(database)
-
-    async def _close_store(self) -> None:
-        if self.database is not None:
-            while self._installed:
-                await self._running.drop(self._installed.pop())
-            if self._read_from is None:
-                await self._running.drop(self.running(STORE))
-            await _close(self.database, [])
-            self.database = self.history = None
+        if self._share is not None and self.storing.is_file_here:
+            await self.storing.share(self._share(self))
 
     async def aclose(self, within_s: float | None = None) -> str | None:
         """End this process's games and runs, store what they published, and close.
@@ -244,6 +229,7 @@ class Runtime:
         """
         self._closed = True
         closing = Closing(self._give_up_s, within_s)
+        await closing.save("sharing the store", self.storing.stop_sharing(), self._left)
         if self.follower is not None:
             await closing.save("following files", self.follower.aclose(), self._left)
         if self.games.playing:
@@ -260,9 +246,7 @@ class Runtime:
         for each in self._running:
             await closing.let_go(f"the consumer {each.consumer.name}", each.stop(), share=0.5)
         told: list[str] = []
-        if self.database is not None and not await closing.let_go(
-            "the store", _close(self.database, told)
-        ):
+        if not await closing.let_go("the store", self.storing.close(told)):
             closing.why = closing.why or "the store does not answer"
         if unsent:
             told.append(f"{unsent:,} events could not be published: {stats.link or closing.why}")
@@ -307,25 +291,6 @@ class Runtime:
                 own = [lag for run_id, lag in lags.items() if run_id in self.sink.ended]
                 left[consumer.name] = sum(own)
         return left
-
-
-async def _finished(opening: Coroutine[None, None, Database]) -> Database:
-    """Wait for the store to open; if cancelled, close it, since it holds threads and a lock."""
-    task = asyncio.create_task(opening)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        with contextlib.suppress(Exception):
-            (await to_the_end(task)).close()
-        raise
-
-
-async def _close(database: Database, told: list[str]) -> None:
-    """Close the store, and add to what is told what became of a file that is not in its place."""
-    try:
-        await database.aclose()
-    except StoreError as error:
-        told.append(str(error))
 
 
 def _broker(

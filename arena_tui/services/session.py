@@ -17,6 +17,7 @@ from arena_tui.services.connect import PROCESS
 from arena_tui.services.games import Games, Playable
 from arena_tui.services.http.address import Listening
 from arena_tui.services.runtime import Runtime
+from arena_tui.services.sharing import share
 from arena_tui.store.place import may_only_be_read
 
 if TYPE_CHECKING:
@@ -109,7 +110,11 @@ class Session:
         if read_from is not None:
             config = replace(config, db=None)
         self.runtime = Runtime(
-            config, consumers=self._consumers, installed=self._installed, read_from=read_from
+            config,
+            consumers=self._consumers,
+            installed=self._installed,
+            read_from=read_from,
+            share=share,
         )
         if read_from is not None:
             self.runtime.broker.warnings.add("store_read_only", path=read_from)

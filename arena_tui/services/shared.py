@@ -16,6 +16,7 @@ from arena_tui.consumers.protocol import ConsumerFactory
 from arena_tui.errors import BrokerError, ForkedError, StoreError, StoreLockedError
 from arena_tui.services.consumption import Consumption
 from arena_tui.services.runtime import Runtime
+from arena_tui.services.sharing import share
 
 _TASKS_END_WITHIN_S: Final = 2.0
 
@@ -167,7 +168,7 @@ class _LoopThread:
 
 
 async def _opened(config: Config, consumers: Sequence[ConsumerFactory]) -> Runtime:
-    runtime = Runtime(config, producer=True, consumers=consumers, installed=True)
+    runtime = Runtime(config, producer=True, consumers=consumers, installed=True, share=share)
     try:
         await runtime.open()
     except BaseException:

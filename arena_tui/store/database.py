@@ -7,6 +7,7 @@ import contextlib
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -15,6 +16,7 @@ import duckdb
 from arena_tui.broker.warnings import Warnings
 from arena_tui.errors import StoreError, StoreReadOnlyError
 from arena_tui.folds.totals import RunTotals
+from arena_tui.store.changes import Change, apply
 from arena_tui.store.mending import connect, first_line, open_store, open_to_read
 from arena_tui.store.place import MEMORY, Place
 from arena_tui.store.rescue import keep_beside, write_anew
@@ -85,6 +87,11 @@ class Database:
         self._readers = DaemonThreads(_READERS, "store-reader")
 
     @property
+    def reads(self) -> int:
+        """How many reads are under way."""
+        return len(self._under_way)
+
+    @property
     def size_bytes(self) -> int:
         """Bytes on disk, write-ahead log included; 0 in memory."""
         files = Path(self.path), Path(self.path + ".wal")
@@ -102,6 +109,10 @@ class Database:
             duckdb.Error: A value was rejected; the transaction was rolled back.
         """
         return await self._in(self._writer, lambda: self._commit(work))
+
+    async def change(self, change: Change) -> bool:
+        """See `changes.apply`; raises as `write` does."""
+        return await self.write(partial(apply, change=change))
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run `work` on its own connection in a reader thread; cancelling interrupts it.

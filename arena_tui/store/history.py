@@ -15,8 +15,9 @@ from arena_tui.folds.density import Density
 from arena_tui.folds.matches import Match
 from arena_tui.folds.totals import AgentTally, RunTotals
 from arena_tui.store import windows
-from arena_tui.store.database import Connection, Database
+from arena_tui.store.changes import Bookmark, Delete
 from arena_tui.store.matches import read_matches
+from arena_tui.store.reading import Reader, Store
 from arena_tui.store.rows import RUN_COLUMNS, as_in_payload, load_known, totals_of
 from arena_tui.store.windows import WINDOW
 
@@ -41,10 +42,10 @@ _START = Cursor(0, 0)
 class History:
     """Queries for screens and commands; reads run in reader threads, writes in the writer's."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Store) -> None:
         self._database = database
 
-    async def read(self, query: Callable[[Connection], T]) -> T:
+    async def read(self, query: Callable[[Reader], T]) -> T:
         """The result of a query that no screen needs: one of the functions below."""
         return await self._database.read(query)
 
@@ -139,18 +140,7 @@ class History:
 
     async def bookmark(self, run_id: str, epoch: int, seq: int, note: str, at: datetime) -> bool:
         """Toggle a bookmark; returns whether it is now set."""
-
-        def toggle(connection: Connection) -> bool:
-            key = [run_id, epoch, seq]
-            condition = "run_id = ? AND epoch = ? AND seq = ?"
-            if _scalar(connection, f"SELECT count(*) FROM bookmarks WHERE {condition}", key):
-                connection.execute(f"DELETE FROM bookmarks WHERE {condition}", key)
-                return False
-            row = [*key, note, at.replace(tzinfo=None)]
-            connection.execute("INSERT INTO bookmarks VALUES (?, ?, ?, ?, ?)", row)
-            return True
-
-        return await self._database.write(toggle)
+        return await self._database.change(Bookmark(run_id, epoch, seq, note, at))
 
     async def matches(self) -> list[Match]:
         """All ended runs, as matches."""
@@ -170,16 +160,11 @@ class History:
         """Delete a run and all that is stored of it; raises UsageError while it is being stored."""
         if run_id in self._database.live_totals:
             raise UsageError(f"run {run_id} is not over: delete it when it has ended")
-
-        def remove(connection: Connection) -> None:
-            for table in ("events", "gaps", "quarantine", "bookmarks", "chains", "runs"):
-                connection.execute(f"DELETE FROM {table} WHERE run_id = ?", [run_id])
-
-        await self._database.write(remove)
+        await self._database.change(Delete(run_id))
 
 
 def read_runs(
-    connection: Connection, where: str = "TRUE", parameters: Sequence[Any] = (), *,
+    connection: Reader, where: str = "TRUE", parameters: Sequence[Any] = (), *,
     sort: SortKey = "started_at", descending: bool = True, limit: int = WINDOW, offset: int = 0,
 ) -> list[RunTotals]:  # fmt: skip
     """See `History.runs`."""
@@ -190,7 +175,7 @@ def read_runs(
     return [totals_of(row) for row in rows]
 
 
-def read_run(connection: Connection, run_id: str) -> RunTotals:
+def read_run(connection: Reader, run_id: str) -> RunTotals:
     """See `History.run`."""
     exact = read_runs(connection, "run_id = ?", [run_id])
     begins_or_ends = "starts_with(lower(run_id), lower(?)) OR ends_with(lower(run_id), lower(?))"
@@ -202,13 +187,13 @@ def read_run(connection: Connection, run_id: str) -> RunTotals:
     raise UnknownRunError(f"the store has no run {run_id!r}: see arena-tui runs")
 
 
-def read_tournament(connection: Connection, entry: str) -> list[RunTotals]:
+def read_tournament(connection: Reader, entry: str) -> list[RunTotals]:
     """See `History.tournament`."""
     where = "(config->>'$.tournament.entry') = ?"
     return read_runs(connection, where, [entry], sort="run_id", descending=False, limit=_ALL)
 
 
-def read_begun_after(connection: Connection, epoch: int) -> list[str]:
+def read_begun_after(connection: Reader, epoch: int) -> list[str]:
     """The runs whose newest stream began after that, in milliseconds since 1970; oldest first."""
     query = "SELECT run_id FROM runs WHERE epoch > ? ORDER BY epoch, run_id"
     return [run_id for (run_id,) in connection.execute(query, [epoch]).fetchall()]
@@ -219,6 +204,6 @@ def _order(sort: SortKey, descending: bool) -> str:
     return f"ORDER BY {_SORTED_BY.get(sort, sort)} {direction} NULLS LAST, run_id {direction}"
 
 
-def _scalar(connection: Connection, query: str, parameters: Sequence[Any]) -> Any:
+def _scalar(connection: Reader, query: str, parameters: Sequence[Any]) -> Any:
     ((value,),) = connection.execute(query, parameters).fetchall()
     return value

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from arena_tui.folds.matches import NANO, PLAUSIBLE_MAX, Match, Usage, match_of
 from arena_tui.folds.totals import saturating_sum
-from arena_tui.store.database import Connection
+from arena_tui.store.reading import Reader
 from arena_tui.store.rows import RUN_COLUMNS, totals_of
 
 
@@ -42,7 +42,7 @@ GROUP BY run_id, agent_id
 
 
 def read_matches(
-    connection: Connection,
+    connection: Reader,
     where: str = "TRUE",
     parameters: Sequence[Any] = (),
     *,

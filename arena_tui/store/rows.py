@@ -14,6 +14,7 @@ from arena_tui.events import Delivery, Envelope, Gap
 from arena_tui.folds.totals import RunTotals
 from arena_tui.store.arrow import event_columns
 from arena_tui.store.database import Connection
+from arena_tui.store.reading import Reader
 
 _FIELDS = RunTotals.__struct_fields__
 _JSON_FIELDS = ("agents", "tags", "config", "outcome")
@@ -72,7 +73,7 @@ def update_runs(connection: Connection, changes: Sequence[tuple[RunTotals, RunTo
     )
 
 
-def load_totals(connection: Connection, run_ids: Collection[str]) -> dict[str, RunTotals]:
+def load_totals(connection: Reader, run_ids: Collection[str]) -> dict[str, RunTotals]:
     """Totals of those of the runs that are stored."""
     if not run_ids:
         return {}
@@ -81,7 +82,7 @@ def load_totals(connection: Connection, run_ids: Collection[str]) -> dict[str, R
     return {totals.run_id: totals for totals in map(totals_of, rows)}
 
 
-def load_cursors(connection: Connection) -> dict[str, Cursor]:
+def load_cursors(connection: Reader) -> dict[str, Cursor]:
     rows = connection.execute("SELECT run_id, epoch, seq FROM cursors").fetchall()
     return {run_id: Cursor(epoch, seq) for run_id, epoch, seq in rows}
 
@@ -96,7 +97,7 @@ def upsert_chains(connection: Connection, newest: Collection[tuple[str, Chain]])
         )
 
 
-def load_known(connection: Connection) -> dict[str, KnownRun]:
+def load_known(connection: Reader) -> dict[str, KnownRun]:
     """How far each run is stored, and the chains of lines that it came from."""
     chains: dict[str, list[Chain]] = {}
     for run_id, *chain in connection.execute(
@@ -110,7 +111,7 @@ def load_known(connection: Connection) -> dict[str, KnownRun]:
     }
 
 
-def load_unfinished(connection: Connection, broker: str, since: datetime) -> list[str]:
+def load_unfinished(connection: Reader, broker: str, since: datetime) -> list[str]:
     """Unfinished runs of this broker with events since then, unless a gap at the stored cursor
     already tells how their stream ended: with an unknown loss, or with its rest lost."""
     rows = connection.execute(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from msgspec import Struct
 
 from arena_tui.folds.totals import BIGINT_MAX
-from arena_tui.store.database import Connection
+from arena_tui.store.reading import Reader, snapshot
 
 _PER_STREAM = """
 WITH stream AS (
@@ -75,26 +78,19 @@ class Verdict(Struct, frozen=True, kw_only=True):
         return not self.problems and not self.lost_unknown
 
 
-def verify_store(connection: Connection) -> list[Verdict]:
+def verify_store(reader: Reader) -> list[Verdict]:
     """Check every run against one snapshot of the store; verdicts are sorted by run id.
 
     Seqs are dense from 1, with a gap row for every hole and no duplicates; the cursor is the newest
     seq; totals and status equal a recount. Safe to run while events are being stored.
     """
-    connection.begin()
-    try:
-        return _verdicts(connection)
-    finally:
-        connection.rollback()
-
-
-def _verdicts(connection: Connection) -> list[Verdict]:
-    problems, newest = _check_seqs(connection)
-    recounts = {row[0]: row[1:] for row in connection.execute(_RECOUNT).fetchall()}
-    ends = {row[:2]: row[2] for row in connection.execute(_ENDS).fetchall()}
-    gaps = {row[0]: row[1:] for row in connection.execute(_GAPS).fetchall()}
+    queries = (_PER_STREAM, _RECOUNT, _ENDS, _GAPS, _RUNS)
+    streams, counted_rows, end_rows, gap_rows, stored_runs = snapshot(reader, queries)
+    problems, newest = _check_seqs(streams)
+    recounts = {row[0]: row[1:] for row in counted_rows}
+    ends = {row[:2]: row[2] for row in end_rows}
+    gaps = {row[0]: row[1:] for row in gap_rows}
     verdicts = []
-    stored_runs = connection.execute(_RUNS).fetchall()
     for run_id, epoch, seq, status, lost, unknown, *totals, cost in stored_runs:
         found = problems.pop(run_id, [])
         known_gaps, missing, unknown_gaps = gaps.get(run_id, (0, 0, 0))
@@ -124,11 +120,10 @@ def _verdicts(connection: Connection) -> list[Verdict]:
     return sorted(verdicts, key=lambda verdict: verdict.run_id)
 
 
-def _check_seqs(connection: Connection) -> tuple[dict[str, list[str]], dict[str, tuple[int, int]]]:
+def _check_seqs(streams: Sequence[Any]) -> tuple[dict[str, list[str]], dict[str, tuple[int, int]]]:
     """Problems with each run's seqs, and its newest (epoch, seq)."""
     problems: dict[str, list[str]] = {}
     newest: dict[str, tuple[int, int]] = {}
-    streams = connection.execute(_PER_STREAM).fetchall()
     for run_id, epoch, rows, seqs, missing, overlap, first, last in streams:
         found = problems.setdefault(run_id, [])
         newest[run_id] = max(newest.get(run_id, (0, 0)), (epoch, last))

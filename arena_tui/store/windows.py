@@ -13,7 +13,7 @@ from arena_tui.events import Delivery, Envelope, Gap
 from arena_tui.folds.density import MARKS_MAX, Density, Mark, Slices, empty_density
 from arena_tui.folds.places import Places
 from arena_tui.folds.totals import AgentTally
-from arena_tui.store.database import Connection
+from arena_tui.store.reading import Reader
 
 WINDOW = 1_000
 """Maximum number of seqs a windowed read returns, and the default page of runs."""
@@ -31,13 +31,13 @@ SELECT epoch, max(last) FROM (
 """
 
 
-def read_lengths(connection: Connection, run_id: str) -> dict[int, int]:
+def read_lengths(connection: Reader, run_id: str) -> dict[int, int]:
     """See `History.lengths`."""
     return dict(connection.execute(_LENGTHS, {"run": run_id}).fetchall())
 
 
 def read_window(
-    connection: Connection, run_id: str, from_seq: int, to_seq: int, epoch: int
+    connection: Reader, run_id: str, from_seq: int, to_seq: int, epoch: int
 ) -> list[Delivery]:
     """See `History.window`."""
     parameters = {"run": run_id, "epoch": epoch, "first": from_seq,
@@ -57,7 +57,7 @@ def read_window(
     return sorted(found, key=lambda each: (each.first_seq, isinstance(each, Envelope)))
 
 
-def read_keyframe(connection: Connection, run_id: str, at: Cursor) -> list[Envelope]:
+def read_keyframe(connection: Reader, run_id: str, at: Cursor) -> list[Envelope]:
     """See `History.keyframe`."""
     rows = connection.execute(
         "SELECT run_id, max(epoch), arg_max(seq, (epoch, seq)), "
@@ -72,7 +72,7 @@ def read_keyframe(connection: Connection, run_id: str, at: Cursor) -> list[Envel
 
 
 def read_nearest(
-    connection: Connection, run_id: str, condition: str, wanted: str | int, at: Cursor,
+    connection: Reader, run_id: str, condition: str, wanted: str | int, at: Cursor,
     backwards: bool = False,
 ) -> Cursor | None:  # fmt: skip
     """Position of the first event after `at`, or the last before, that meets the condition on
@@ -88,7 +88,7 @@ def read_nearest(
     return Cursor(*found) if found else None
 
 
-def read_tallies(connection: Connection, run_id: str, at: Cursor) -> dict[str, AgentTally]:
+def read_tallies(connection: Reader, run_id: str, at: Cursor) -> dict[str, AgentTally]:
     """See `History.tallies`."""
     rows = connection.execute(
         "SELECT agent_id, count(*) FILTER (kind = 'action'), count(*) FILTER (kind = 'error'), "
@@ -105,7 +105,7 @@ def read_tallies(connection: Connection, run_id: str, at: Cursor) -> dict[str, A
     }  # fmt: skip
 
 
-def read_density(connection: Connection, run_id: str, slices: int) -> Density:
+def read_density(connection: Reader, run_id: str, slices: int) -> Density:
     """See `History.density`."""
     ((lost, lost_unknown),) = connection.execute(
         "SELECT coalesce(sum(greatest(0, to_seq - from_seq + 1)), 0)::BIGINT, "
@@ -153,7 +153,7 @@ def _place_of(column: str, places: Places) -> str:
 
 
 def _marks(
-    connection: Connection,
+    connection: Reader,
     kind: Literal["error", "gap", "bookmark"],
     query: str,
     parameters: dict[str, Any],

@@ -116,6 +116,10 @@ WORDS: dict[Code, tuple[dict[str, Figure], str]] = {
     "store_rewritten": (
         {"path": "a"}, "the store's file was gone: a was written anew with all it held",
     ),
+    "store_not_shared": (
+        {"why": "b"},
+        "other processes cannot use the store meanwhile: b",
+    ),
     "store_read_only": ({"path": "a"}, "the store a may only be read: nothing is stored"),
     "no_log": ({"why": "cannot write the log x"}, "cannot write the log x"),
     "metrics_unwritten": (

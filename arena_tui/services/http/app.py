@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -12,7 +12,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from arena_tui.broker.protocol import STORE, Cursor
@@ -20,12 +20,10 @@ from arena_tui.consumers.sse import Position
 from arena_tui.errors import ArenaError, EventError, UnknownRunError, UsageError
 from arena_tui.services.http.clients import Client
 from arena_tui.services.http.lines import SEQ_MAX, Part, send_lines
-from arena_tui.services.http.metrics import metrics_endpoint
 from arena_tui.services.http.openapi import describe
 from arena_tui.services.http.page import page
 from arena_tui.services.http.runs import PAGE_MAX, list_runs, one_run, whole_id
 from arena_tui.services.http.streams import EventStreams
-from arena_tui.services.metrics.exporter import Exporter
 from arena_tui.services.runtime import Runtime
 from arena_tui.store.replay import BEGINNING
 
@@ -45,13 +43,12 @@ _STATUS: Final = ((UnknownRunError, 404), (UsageError, 400), (EventError, 400), 
 _Endpoint = Callable[[Request], Awaitable[ASGIApp]]
 
 
-def make_app(runtime: Runtime, streams: EventStreams, exporter: Exporter) -> Starlette:
-    """The application that answers for this runtime."""
+def make_app(runtime: Runtime, streams: EventStreams, more: Iterable[BaseRoute]) -> Starlette:
+    """The application that answers for this runtime, on these routes and the common ones."""
     api = _Api(runtime, streams)
     endpoints: Mapping[str, _Endpoint] = {
         "/": api.page,
         "/health": api.health,
-        "/metrics": metrics_endpoint(exporter),
         "/runs": api.runs,
         "/events": api.events,
         "/openapi.json": api.openapi,
@@ -63,7 +60,7 @@ def make_app(runtime: Runtime, streams: EventStreams, exporter: Exporter) -> Sta
         HTTPException: _http_error, ArenaError: _arena_error, TimeoutError: _too_slow,
     }  # fmt: skip
     routes = [Route(path, endpoint) for path, endpoint in endpoints.items()]
-    return Starlette(routes=routes, exception_handlers=refusals)
+    return Starlette(routes=[*more, *routes], exception_handlers=refusals)
 
 
 class _Api:

@@ -25,7 +25,7 @@ from arena_tui.broker.recent import Recent
 from arena_tui.broker.warnings import Warnings
 from arena_tui.services.http.address import Listening
 
-Refusal: TypeAlias = Literal["host", "origin", "token", "malformed", "connections", "slow"]
+Refusal: TypeAlias = Literal["host", "origin", "token", "malformed", "connections", "slow", "user"]
 
 COOKIE: Final = "arena_tui"
 _COOKIE_S: Final = 30 * 24 * 3600
@@ -49,6 +49,7 @@ _WHY: Final[dict[Refusal, str]] = {
     "malformed": "not a valid HTTP request, or too large",
     "connections": "too many connections",
     "slow": "it did not finish its request in time",
+    "user": "another user of this machine",
 }
 
 

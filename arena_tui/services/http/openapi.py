@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib.metadata import version
 from typing import Any, Final
 
-from arena_tui import __version__
 from arena_tui.folds.conditions import EXAMPLE
 from arena_tui.folds.totals import SUMMARY
 
@@ -120,7 +120,7 @@ def describe() -> _Node:
     }  # fmt: skip
     return {
         "openapi": "3.1.0",
-        "info": {"title": "arena-tui", "version": __version__},
+        "info": {"title": "arena-tui", "version": version("arena-tui")},
         "paths": paths,
         "components": {"securitySchemes": {"token": {"type": "http", "scheme": "bearer"}}},
         "security": [{}, {"token": []}],

@@ -1,0 +1,166 @@
+"""The HTTP API on the socket beside a store, and what only the user's own processes may ask."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Coroutine
+from functools import partial
+from importlib.metadata import version
+from typing import Any, Final, TypeVar
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from arena_tui.broker.own_log import own_log
+from arena_tui.broker.tasks import restart_on_failure
+from arena_tui.errors import ListenError, StoreError, UsageError
+from arena_tui.services.http.app import make_app
+from arena_tui.services.http.clients import STALLED_S, Clients
+from arena_tui.services.http.guard import Refusals
+from arena_tui.services.http.listener import HEAD_S, Listener
+from arena_tui.services.http.runs import infos
+from arena_tui.services.http.streams import EventStreams
+from arena_tui.services.runtime import Runtime
+from arena_tui.store.changes import Bookmark, Change, Delete
+from arena_tui.store.remote import CHANGES, LIVE, QUERIES
+from arena_tui.store.wire import answer_queries
+from arena_tui.unix_socket import OwnSocket
+
+PROTOCOL: Final = 1
+"""Counts up whenever owner and client of different versions would misunderstand each other."""
+
+_LOOK_EVERY_S: Final = 1.0
+"""Interval of checking that the socket is where it was made."""
+
+_QUERY_MAX_BYTES: Final = 16 * 1024 * 1024
+_MSGPACK: Final = "application/vnd.msgpack"
+
+_log = own_log(__name__)
+
+T = TypeVar("T")
+
+
+class OwnerServer:
+    """Shares the store of a runtime, which is open, with the other processes of its user."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        assert runtime.database is not None
+        self._runtime = runtime
+        self._path = runtime.database.path
+        self._refusals = Refusals(runtime.broker.warnings)
+        self._clients = Clients(runtime.broker.warnings, STALLED_S)
+        streams = EventStreams(runtime, self._clients)
+        app = make_app(runtime, streams, [
+            Route("/owner", self._owner),
+            Route(LIVE, self._live),
+            Route(QUERIES, self._queries, methods=["POST"]),
+            Route(CHANGES, self._changes, methods=["POST"]),
+        ])  # fmt: skip
+        self._listener = Listener(app, self._clients, self._refusals, HEAD_S)
+        self._socket: OwnSocket | None = None
+        self._looking: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Listen, and again whenever the socket is removed; where that is impossible, warn."""
+        try:
+            await self._listen()
+        except ListenError as error:
+            self._runtime.broker.warnings.add("store_not_shared", why=str(error))
+            return
+        work = restart_on_failure(
+            f"sharing {self._path}", self._keep_in_place, self._runtime.broker.warnings
+        )
+        self._looking = asyncio.create_task(work)
+
+    async def aclose(self) -> None:
+        """Share it no longer. Idempotent."""
+        if self._looking is not None:
+            self._looking.cancel()
+            await asyncio.wait([self._looking])
+            self._looking = None
+        if self._socket is not None:
+            self._socket.remove()
+            self._socket = None
+        await self._listener.aclose()
+
+    def forsake(self) -> None:
+        """See `Listener.forsake`."""
+        self._listener.forsake()
+
+    async def _listen(self) -> None:
+        self._socket = OwnSocket(self._path)
+        await self._listener.start(self._socket.listening)
+
+    async def _keep_in_place(self) -> None:
+        while True:
+            await asyncio.sleep(_LOOK_EVERY_S)
+            if self._socket is not None and not self._socket.is_in_place():
+                _log.warning("the socket %s is gone: it is made anew", self._socket.path)
+                with contextlib.suppress(ListenError):  # the folder is gone, say
+                    await self._listen()
+
+    async def _owner(self, _: Request) -> Response:
+        return _json({"version": version("arena-tui"), "protocol": PROTOCOL, "pid": os.getpid()})
+
+    async def _live(self, _: Request) -> Response:
+        """Which runs have a producer."""
+        held = await infos(self._runtime)
+        return _json([run_id for run_id, info in held.items() if info.state == "open"])
+
+    async def _changes(self, request: Request) -> Response:
+        history = self._runtime.history
+        if history is None:
+            raise StoreError("the store is being closed")
+        change = msgspec.json.decode(await _body(request, _QUERY_MAX_BYTES), type=Change)
+        is_set = False
+        match change:
+            case Delete(run_id):
+                await self._runtime.delete(run_id)
+            case Bookmark(run_id, epoch, seq, note, at):
+                is_set = await history.bookmark(run_id, epoch, seq, note, at)
+        return _json(is_set)
+
+    async def _queries(self, request: Request) -> Response:
+        database = self._runtime.database
+        if database is None:
+            raise StoreError("the store is being closed")
+        asked = await _body(request, _QUERY_MAX_BYTES)
+        answer = await _unless_left(request, database.read(partial(answer_queries, asked=asked)))
+        return Response(answer, media_type=_MSGPACK)
+
+
+async def _body(request: Request, most: int) -> bytes:
+    """The body of a request; raises UsageError when it is larger than that."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > most:
+            raise UsageError(f"more than {most:,} bytes at once")
+    return bytes(body)
+
+
+async def _unless_left(request: Request, work: Coroutine[Any, Any, T]) -> T:
+    """The result of the work, which is cancelled when the client leaves."""
+    working = asyncio.ensure_future(work)
+    leaving = asyncio.ensure_future(_left(request))
+    try:
+        await asyncio.wait([working, leaving], return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise StoreError("the client has left")
+        return working.result()
+    finally:
+        for each in (working, leaving):
+            each.cancel()
+
+
+async def _left(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def _json(value: object) -> Response:
+    return Response(msgspec.json.encode(value), media_type="application/json")

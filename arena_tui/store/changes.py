@@ -1,0 +1,53 @@
+"""What can be changed in a store besides storing events, as values. Each is one transaction."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TypeAlias
+
+import duckdb
+from msgspec import Struct
+
+_TABLES = ("events", "gaps", "quarantine", "bookmarks", "chains", "runs")
+
+
+class Bookmark(Struct, frozen=True, tag=True):
+    """Set a bookmark, or remove the one that is there."""
+
+    run_id: str
+    epoch: int
+    seq: int
+    note: str
+    at: datetime
+
+
+class Delete(Struct, frozen=True, tag=True):
+    """Delete a run and all that is stored of it."""
+
+    run_id: str
+
+
+Change: TypeAlias = Bookmark | Delete
+
+
+def apply(connection: duckdb.DuckDBPyConnection, change: Change) -> bool:
+    """Make the change; returns whether the bookmark is set now, or else False."""
+    match change:
+        case Bookmark(run_id, epoch, seq, note, at):
+            return _toggle(connection, [run_id, epoch, seq], note, at)
+        case Delete(run_id):
+            for table in _TABLES:
+                connection.execute(f"DELETE FROM {table} WHERE run_id = ?", [run_id])
+            return False
+
+
+def _toggle(
+    connection: duckdb.DuckDBPyConnection, key: list[object], note: str, at: datetime
+) -> bool:
+    condition = "run_id = ? AND epoch = ? AND seq = ?"
+    if connection.execute(f"SELECT 1 FROM bookmarks WHERE {condition}", key).fetchall():
+        connection.execute(f"DELETE FROM bookmarks WHERE {condition}", key)
+        return False
+    row = [*key, note, at.astimezone(UTC).replace(tzinfo=None)]
+    connection.execute("INSERT INTO bookmarks VALUES (?, ?, ?, ?, ?)", row)
+    return True

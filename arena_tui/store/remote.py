@@ -1,0 +1,244 @@
+"""Reads a store through the process that has it open, over the socket beside it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import http.client
+import json
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from arena_tui.broker.warnings import Warnings
+from arena_tui.errors import StoreError, StoreLockedError, UsageError
+from arena_tui.folds.totals import RunTotals
+from arena_tui.store.changes import Change
+from arena_tui.store.reading import Reader
+from arena_tui.store.threads import DaemonThreads
+from arena_tui.store.wire import Row, decode_rows, encode_queries
+from arena_tui.unix_socket import connected
+
+T = TypeVar("T")
+
+QUERIES: Final = "/store/queries"
+CHANGES: Final = "/store/changes"
+LIVE: Final = "/store/live"
+"""Where the owner answers queries, takes changes, and says which runs have a producer."""
+
+_READERS: Final = 3
+_CONNECT_S: Final = 5.0
+_TRY_S: Final = (0.02, 0.5)
+"""Least and most time between attempts to reach an owner."""
+
+
+class _OwnerGoneError(Exception):
+    """The owner has ended, or is only beginning."""
+
+
+class RemoteDatabase:
+    """See `Store`. Whoever owns the store meanwhile, answers; a read that is cut off begins anew.
+
+    Args:
+        patience_s: For how long an owner is looked for before a read fails.
+        open_here: Reads where nobody owns the store any more; None: only an owner is asked.
+    """
+
+    def __init__(
+        self, path: str, warnings: Warnings | None = None, *, patience_s: float,
+        open_here: Callable[[Callable[[Reader], Any]], Any] | None = None,
+    ) -> None:  # fmt: skip
+        self.path = os.path.realpath(path)
+        self.warnings = warnings or Warnings()
+        self.live_totals: Mapping[str, RunTotals] = MappingProxyType({})
+        self._patience_s = patience_s
+        self._open_here = open_here
+        self._threads = DaemonThreads(_READERS, "store-reader")
+        self._closed = threading.Event()
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes on disk, write-ahead log included."""
+        files = Path(self.path), Path(self.path + ".wal")
+        return sum(file.stat().st_size for file in files if file.exists())
+
+    async def read(self, work: Callable[[Reader], T]) -> T:
+        """See `Database.read`; cancelling ends the query in the owner."""
+        asking = _Asking(self.path)
+        try:
+            future = self._threads.submit(lambda: self._read(work, asking))
+        except RuntimeError:
+            raise StoreError(f"the store {self.path} is closed") from None
+        try:
+            return await asyncio.wrap_future(future)
+        except asyncio.CancelledError:
+            asking.cancel()
+            raise
+
+    async def change(self, change: Change) -> bool:
+        """See `Database.change`.
+
+        Raises:
+            UsageError: The run to be deleted is not over.
+        """
+        asking, body = _Asking(self.path), msgspec.json.encode(change)
+        asked = asyncio.wrap_future(self._threads.submit(lambda: self._asked(asking, body)))
+        return msgspec.json.decode(await asked, type=bool)
+
+    def _asked(self, asking: _Asking, change: bytes) -> bytes:
+        try:
+            with asking:
+                return asking.post(CHANGES, change)
+        except _OwnerGoneError:
+            raise StoreError(
+                f"the process that has the store {self.path} open does not answer: try again"
+            ) from None
+
+    def live_runs(self) -> Collection[str]:
+        """The runs that have a producer at present, as far as the owner answers."""
+        asking = _Asking(self.path)
+        try:
+            with asking:
+                return msgspec.json.decode(asking.get(LIVE), type=frozenset[str])
+        except _OwnerGoneError:
+            return frozenset()
+
+    def read_now(self, work: Callable[[Reader], T]) -> T:
+        """See `Database.read_now`."""
+        return self._read(work, _Asking(self.path))
+
+    def close(self) -> None:
+        self._closed.set()
+        self._threads.shutdown(wait=False)
+
+    async def aclose(self) -> None:
+        self.close()
+
+    def _read(self, work: Callable[[Reader], T], asking: _Asking) -> T:
+        give_up_at = time.monotonic() + self._patience_s
+        pause_s, most_s = _TRY_S
+        while True:
+            try:
+                with asking:
+                    return work(_RemoteReader(asking))
+            except _OwnerGoneError:
+                if asking.cancelled or self._closed.is_set():
+                    raise StoreError("the read was cancelled") from None
+            if self._open_here is not None:
+                with contextlib.suppress(StoreLockedError):
+                    found: T = self._open_here(work)
+                    return found
+            if time.monotonic() >= give_up_at:
+                raise StoreError(
+                    f"the process that has the store {self.path} open does not answer: try again"
+                )
+            self._closed.wait(pause_s)
+            pause_s = min(most_s, 2 * pause_s)
+
+
+class _Asking:
+    """A connection to the owner for one read; made when it is first asked something."""
+
+    def __init__(self, path: str) -> None:
+        self.cancelled = False
+        self._path = path
+        self._link: socket.socket | None = None
+        self._http: http.client.HTTPConnection | None = None
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_: object) -> None:
+        if self._http is not None:
+            self._http.close()
+            self._http = self._link = None
+
+    def cancel(self) -> None:
+        """From another thread: cut the connection, from which the owner learns it."""
+        self.cancelled = True
+        if (link := self._link) is not None:
+            with contextlib.suppress(OSError):
+                link.shutdown(socket.SHUT_RDWR)
+
+    def get(self, path: str) -> bytes:
+        """See `post`."""
+        return self._request("GET", path, None)
+
+    def post(self, path: str, body: bytes) -> bytes:
+        """The answer.
+
+        Raises:
+            UsageError, StoreError: The owner refused.
+            _OwnerGoneError: There is none.
+        """
+        return self._request("POST", path, body)
+
+    def _request(self, method: str, path: str, body: bytes | None) -> bytes:
+        try:
+            connection = self._http or self._connected()
+            connection.request(method, path, body)
+            response = connection.getresponse()
+            answer = response.read()
+        except (OSError, http.client.HTTPException):
+            raise _OwnerGoneError from None
+        if response.status == http.HTTPStatus.BAD_REQUEST:
+            raise UsageError(_told(answer))
+        if response.status != http.HTTPStatus.OK:
+            raise StoreError(_told(answer))
+        return answer
+
+    def _connected(self) -> http.client.HTTPConnection:
+        link = connected(self._path, _CONNECT_S)
+        if link is None:
+            raise _OwnerGoneError
+        link.settimeout(None)  # a query takes as long as it takes
+        self._link = link
+        if self.cancelled:
+            raise _OwnerGoneError
+        self._http = http.client.HTTPConnection("arena")
+        self._http.sock = link
+        return self._http
+
+
+class _RemoteReader:
+    """See `Reader`."""
+
+    def __init__(self, asking: _Asking) -> None:
+        self._asking = asking
+
+    def execute(self, query: str, parameters: object = None, /) -> _Rows:
+        given: Any = () if parameters is None else parameters
+        (rows,) = self._ask([(query, given)])
+        return _Rows(rows)
+
+    def snapshot(self, queries: Sequence[str]) -> list[list[Row]]:
+        """See `reading.snapshot`."""
+        return self._ask([(each, ()) for each in queries])
+
+    def _ask(self, queries: Sequence[tuple[str, Any]]) -> list[list[Row]]:
+        return decode_rows(self._asking.post(QUERIES, encode_queries(queries)))
+
+
+class _Rows:
+    def __init__(self, rows: list[Row]) -> None:
+        self._rows = rows
+
+    def fetchall(self) -> list[Row]:
+        return self._rows
+
+    def fetchone(self) -> Row | None:
+        return self._rows[0] if self._rows else None
+
+
+def _told(answer: bytes) -> str:
+    try:
+        return str(json.loads(answer)["error"])
+    except (ValueError, LookupError, TypeError):
+        return "the process that has the store open does not understand: update arena-tui"

@@ -1,0 +1,101 @@
+"""Commands beside a process that has the store open: they print what they always print."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cli.test_commands import arena, lines, surroundings
+from tests.waiting import until_blocking
+
+OWNER = """\
+import sys
+import arena_tui
+
+with arena_tui.connect() as arena:
+    for name in ("one", "two"):
+        with arena.run(game="chess", agents=["a", "b"], run_id=name) as run:
+            for turn in range(20):
+                run.turn(turn, player="ab"[turn % 2])
+                run.action("e4")
+    with arena.run(game="chess", run_id="three") as run:
+        print("ready", flush=True)
+        sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def owner(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """A process with two runs that are over and one that goes on, until its input ends."""
+    started = subprocess.Popen(
+        [sys.executable, "-c", OWNER], text=True, env=surroundings(tmp_path),
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    )  # fmt: skip
+    with started:
+        assert started.stdout is not None
+        assert started.stdout.readline() == "ready\n"
+        yield started
+        started.kill()
+
+
+def stored(folder: Path) -> bool:
+    found = arena(folder, "runs", "--json")
+    return [each["run_id"] for each in lines(found.stdout)] == ["one", "two", "three"]
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["show one --json", "show two", "events one --json", "events two --from 3 --to 7",
+     "runs turns>5 --json", "runs turns>5", "ratings --json", "ratings"],
+)  # fmt: skip
+def test_what_is_printed_does_not_depend_on_who_has_the_store_open(
+    owner: subprocess.Popen[str], tmp_path: Path, command: str
+) -> None:
+    until_blocking(lambda: stored(tmp_path))
+
+    beside = arena(tmp_path, *command.split())
+    owner.communicate()
+    alone = arena(tmp_path, *command.split())
+
+    assert (beside.returncode, beside.stderr) == (0, "")
+    assert beside.stdout
+    assert beside.stdout == alone.stdout
+
+
+def test_a_run_that_goes_on_is_running_and_one_that_was_killed_is_not(
+    owner: subprocess.Popen[str], tmp_path: Path
+) -> None:
+    until_blocking(lambda: stored(tmp_path))
+
+    (beside,) = lines(arena(tmp_path, "show", "three", "--json").stdout)
+    os.kill(owner.pid, signal.SIGKILL)
+    owner.wait()
+    (alone,) = lines(arena(tmp_path, "show", "three", "--json").stdout)
+
+    assert (beside["status"], alone["status"]) == ("running", "lost")
+
+
+def test_the_store_verifies_beside_its_owner(owner: subprocess.Popen[str], tmp_path: Path) -> None:
+    until_blocking(lambda: stored(tmp_path))
+
+    verified = arena(tmp_path, "verify", "--json")
+
+    assert verified.returncode == 0
+    assert lines(verified.stdout)[-1]["runs"] == 3
+
+
+def test_a_mistake_is_told_in_the_same_words(owner: subprocess.Popen[str], tmp_path: Path) -> None:
+    until_blocking(lambda: stored(tmp_path))
+
+    beside = arena(tmp_path, "show", "nope")
+    owner.communicate()
+    alone = arena(tmp_path, "show", "nope")
+
+    assert (beside.returncode, beside.stderr) == (alone.returncode, alone.stderr)
+    assert "the store has no run 'nope'" in beside.stderr

@@ -1,0 +1,212 @@
+"""What the owner of a store answers on the socket beside it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from arena_tui.broker.protocol import RunMeta
+from arena_tui.config import Config
+from arena_tui.errors import StoreError, UsageError
+from arena_tui.events import LogEvent, RunEnd
+from arena_tui.services.runtime import Runtime
+from arena_tui.services.sharing import share
+from arena_tui.store.history import History
+from arena_tui.store.remote import QUERIES, RemoteDatabase
+from arena_tui.store.verify import verify_store
+from arena_tui.unix_socket import socket_path
+from tests.waiting import until
+
+AT = datetime(2026, 11, 28, 12, 3, 14, tzinfo=UTC)
+SLOW = "SELECT count(*) FROM range(10000000000) AS a"
+
+
+@pytest.fixture
+async def owner(path: str) -> AsyncIterator[Runtime]:
+    runtime = Runtime(Config(db=path), share=share)
+    await runtime.open()
+    yield runtime
+    await runtime.aclose()
+
+
+@pytest.fixture
+async def remote(owner: Runtime, path: str) -> AsyncIterator[RemoteDatabase]:
+    database = RemoteDatabase(path, patience_s=5)
+    yield database
+    database.close()
+
+
+async def play(owner: Runtime, run_id: str, ends: bool = True) -> None:
+    await owner.broker.open_run(RunMeta(run_id=run_id, game="chess"))
+    for number in range(3):
+        await owner.broker.publish(run_id, LogEvent(text=str(number), ts=AT))
+    if ends:
+        await owner.broker.publish(run_id, RunEnd(ts=AT))
+    await owner.broker.settled([run_id])
+
+
+def asking(path: str) -> httpx.AsyncClient:
+    transport = httpx.AsyncHTTPTransport(uds=socket_path(path))
+    return httpx.AsyncClient(transport=transport, base_url="http://arena")
+
+
+async def test_history_is_read_as_in_the_owner(owner: Runtime, remote: RemoteDatabase) -> None:
+    await play(owner, "a")
+    assert owner.history is not None
+    history = History(remote)
+
+    assert await history.runs() == await owner.history.runs()
+    epoch = (await history.run("a")).epoch
+    assert await history.window("a", 1, 9, epoch) == await owner.history.window("a", 1, 9, epoch)
+    assert await history.read(verify_store) == await owner.history.read(verify_store)
+
+
+async def test_the_http_api_is_there(owner: Runtime, path: str) -> None:
+    await play(owner, "a")
+    async with asking(path) as http:
+        (run,) = (await http.get("/runs")).json()["runs"]
+        assert run["run_id"] == "a"
+        assert (await http.get("/owner")).json()["pid"] == os.getpid()
+
+
+async def test_runs_that_have_a_producer_are_live(owner: Runtime, remote: RemoteDatabase) -> None:
+    await play(owner, "over")
+    await play(owner, "going", ends=False)
+
+    assert await asyncio.to_thread(remote.live_runs) == {"going"}
+
+
+async def test_a_run_is_deleted_and_marked_by_the_owner(
+    owner: Runtime, remote: RemoteDatabase
+) -> None:
+    await play(owner, "a")
+    await play(owner, "live", ends=False)
+    history = History(remote)
+    epoch = (await history.run("a")).epoch
+
+    assert await history.bookmark("a", epoch, 2, "here", AT) is True
+    assert await history.bookmark("a", epoch, 2, "", AT) is False
+    await history.delete("a")
+    with pytest.raises(UsageError, match="run live is not over"):
+        await history.delete("live")
+
+    assert [each.run_id for each in await history.runs()] == ["live"]
+
+
+async def test_cancelling_ends_the_query_in_the_owner(
+    owner: Runtime, remote: RemoteDatabase
+) -> None:
+    """There are three readers: a fourth query would wait for ever if one of them went on."""
+    for _ in range(4):
+        reading = asyncio.create_task(remote.read(lambda each: each.execute(SLOW).fetchall()))
+        await until(lambda: _is_reading(owner))
+        reading.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reading
+    assert await remote.read(lambda each: each.execute("SELECT 1").fetchall()) == [(1,)]
+
+
+def _is_reading(owner: Runtime) -> bool:
+    assert owner.database is not None
+    return owner.database.reads > 0
+
+
+async def test_a_removed_socket_is_made_anew(
+    owner: Runtime, remote: RemoteDatabase, path: str
+) -> None:
+    os.unlink(socket_path(path))
+
+    assert await remote.read(lambda each: each.execute("SELECT 1").fetchall()) == [(1,)]
+
+
+async def test_the_socket_goes_with_its_owner(path: str) -> None:
+    runtime = Runtime(Config(db=path), share=share)
+    await runtime.open()
+    assert Path(socket_path(path)).is_socket()
+
+    await runtime.aclose()
+
+    assert not os.path.lexists(socket_path(path))
+
+
+async def test_where_no_socket_can_be_made_the_store_works_all_the_same(path: str) -> None:
+    Path(socket_path(path)).write_text("in the way")
+    runtime = Runtime(Config(db=path), share=share)
+    await runtime.open()
+
+    await play(runtime, "a")
+    warned = [each.code for each in runtime.broker.warnings.newest()]
+
+    assert await runtime.aclose() is None
+    assert warned == ["store_not_shared"]
+
+
+async def test_without_an_owner_a_read_fails_in_words(path: str) -> None:
+    remote = RemoteDatabase(path, patience_s=0)
+
+    with pytest.raises(StoreError, match=r"does not answer: try again"):
+        await remote.read(lambda each: each.execute("SELECT 1").fetchall())
+    remote.close()
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [b"\0" * 1_000, b"a" * 200_000, b"POST /store/queries HTTP/1.1\r\n"
+     b"host: a\r\ncontent-length: 10\r\n\r\n\xc1\xc1\xc1\xc1\xc1\xc1\xc1\xc1\xc1\xc1"],
+)  # fmt: skip
+async def test_garbage_costs_only_its_connection(
+    owner: Runtime, remote: RemoteDatabase, path: str, sent: bytes
+) -> None:
+    reader, writer = await asyncio.open_unix_connection(socket_path(path))
+    writer.write(sent)
+    answer = await asyncio.wait_for(reader.read(100), 20)
+    writer.close()
+
+    assert answer == b"" or b" 400 " in answer
+    assert await remote.read(lambda each: each.execute("SELECT 1").fetchall()) == [(1,)]
+
+
+async def test_a_body_that_is_too_large_is_refused(owner: Runtime, path: str) -> None:
+    async def endless() -> AsyncIterator[bytes]:
+        for _ in range(40):
+            yield b"\0" * 1_000_000
+
+    async with asking(path) as http:
+        answer: Any = await http.post(QUERIES, content=endless())
+    assert answer.status_code == 400
+    assert "at once" in answer.json()["error"]
+
+
+async def test_many_connections_leave_the_owner_answering(owner: Runtime, path: str) -> None:
+    links = []
+    try:
+        for _ in range(1_500):
+            link = socket.socket(socket.AF_UNIX)
+            link.setblocking(False)
+            links.append(link)
+            try:
+                link.connect(socket_path(path))
+            except BlockingIOError:
+                await asyncio.sleep(0)
+        for link in links:
+            link.close()
+        async with asking(path) as http:
+            await until(lambda: _answers(http))
+    finally:
+        for link in links:
+            link.close()
+
+
+async def _answers(http: httpx.AsyncClient) -> bool:
+    try:
+        return (await http.get("/owner")).status_code == 200
+    except httpx.TransportError:
+        return False
