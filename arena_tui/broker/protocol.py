@@ -42,6 +42,9 @@ class Cursor(NamedTuple):
     seq: int
 
 
+NO_CURSOR: Final = Cursor(0, 0)
+"""Before the first event of any run."""
+
 Start: TypeAlias = Literal["oldest", "newest"] | Mapping[str, Cursor]
 """Where a subscription begins: at the oldest event held, at the next one published, or after the
 given cursors, at nothing before them (a run without one starts at its first event; events already

@@ -131,12 +131,16 @@ class RemoteDatabase:
             except _OwnerGoneError:
                 if asking.cancelled or self._closed.is_set():
                     raise StoreError("the read was cancelled") from None
+            failed: StoreError | None = None
             if self._open_here is not None:
-                with contextlib.suppress(StoreLockedError):
+                try:
                     found: T = self._open_here(work)
+                except StoreLockedError as error:
+                    failed = error
+                else:
                     return found
             if time.monotonic() >= give_up_at:
-                raise StoreError(
+                raise failed or StoreError(
                     f"the process that has the store {self.path} open does not answer: try again"
                 )
             self._closed.wait(pause_s)

@@ -16,6 +16,7 @@ import redis
 
 from arena_tui.broker.redis.scripts import acks_key, events_key, meta_key
 from arena_tui.cli.findings import Section
+from arena_tui.unix_socket import socket_path
 from tests.cli.test_close import agent, kill
 from tests.docs.desk import RUNBOOK, Desk, commands, has_tools, promised, sections
 from tests.redis_fixture import MakeRedis
@@ -226,8 +227,12 @@ def say(producer: subprocess.Popen[str], url: str, run_id: str, count: int) -> N
 def test_the_store_is_locked(tmp_path: Path) -> None:
     name = "The store is locked"
     desk = Desk(tmp_path, "memory:")
-    with desk.running("arena-tui play synth --delay 0.05") as owner:
-        until_blocking(lambda: desk.db.exists() and desk.type("arena-tui runs").returncode == 3)
+    with desk.running("arena-tui play synth --delay 0.05 --games 1000") as owner:
+        socket = Path(socket_path(str(desk.db)))
+        until_blocking(socket.is_socket)
+        in_the_way = tmp_path / "in the way"
+        in_the_way.touch()
+        in_the_way.replace(socket)
         refused = desk.type("arena-tui runs")
         looked = desk.follow(name, "Look", PID=owner.pid)
         doctor = desk.type("arena-tui doctor").stdout

@@ -8,13 +8,12 @@ from typing import Final
 
 from redis.exceptions import ResponseError
 
-from arena_tui.broker.protocol import Cursor
+from arena_tui.broker.mirror.writer import Writer
+from arena_tui.broker.protocol import NO_CURSOR, Cursor
 from arena_tui.broker.redis.advice import is_denied, is_mendable
-from arena_tui.broker.redis.codec import NO_CURSOR
-from arena_tui.broker.redis.link import Link
+from arena_tui.broker.redis.link import RedisLink
 from arena_tui.broker.redis.lookup import batched
 from arena_tui.broker.redis.scripts import BEAT
-from arena_tui.broker.redis.writer import Writer
 
 _WORD_KEPT_S: Final = 3_600
 """How long the server keeps word of a run that it has lost after its end: as long as a consumer
@@ -32,7 +31,7 @@ class Beats:
     server that came back empty, or as an older copy of itself.
     """
 
-    def __init__(self, link: Link, writer: Writer) -> None:
+    def __init__(self, link: RedisLink, writer: Writer) -> None:
         self._link = link
         self._writer = writer
 

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 import msgspec
 
-from arena_tui.broker.protocol import Cursor, RunMeta
+from arena_tui.broker.protocol import NO_CURSOR, Cursor, RunMeta
 from arena_tui.codec import received
 from arena_tui.errors import EventError
 from arena_tui.events import Delivery, Envelope, Event, Gap, check_run_id
-
-NO_CURSOR: Final = Cursor(0, 0)
 
 RawEntry: TypeAlias = tuple[bytes, Sequence[bytes]]
 """Id, and a flat list of fields and values, as the server sends it."""

@@ -12,7 +12,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from arena_tui.broker.redis.advice import FAILURES, Facts, Risk
-from arena_tui.broker.redis.link import Link
+from arena_tui.broker.redis.link import RedisLink
 from arena_tui.broker.redis.lookup import AT_ONCE, Row, consumers, look_up, runs_in_index
 from arena_tui.broker.timing import Timing
 from arena_tui.broker.warnings import Warnings
@@ -81,7 +81,7 @@ async def examine(url: BrokerUrl) -> Report:
     Raises:
         BrokerError: The server cannot be reached or used; contains the remedy.
     """
-    link = Link(url, Warnings(), Timing())  # nothing is retried here, so nothing warned of
+    link = RedisLink(url, Warnings(), Timing())  # nothing is retried here, so nothing warned of
     try:
         facts = await link.check()
         try:
@@ -107,7 +107,7 @@ async def examine(url: BrokerUrl) -> Report:
         await link.aclose()
 
 
-async def _clock(link: Link) -> tuple[float, float]:
+async def _clock(link: RedisLink) -> tuple[float, float]:
     """The fastest of a few clock readings: its round trip and the skew, in ms."""
     looks = []
     for _ in range(_CLOCK_LOOKS):
@@ -119,7 +119,7 @@ async def _clock(link: Link) -> tuple[float, float]:
     return min(looks)
 
 
-async def _rows(link: Link) -> dict[str, Row]:
+async def _rows(link: RedisLink) -> dict[str, Row]:
     """Every run in the index: epoch, seq, status, ms since its last sign of life."""
     rows: dict[str, Row] = {}
     after = b"-"
@@ -131,7 +131,7 @@ async def _rows(link: Link) -> dict[str, Row]:
     return rows
 
 
-async def _store(link: Link, name: str, rows: dict[str, Row]) -> StoreSeen:
+async def _store(link: RedisLink, name: str, rows: dict[str, Row]) -> StoreSeen:
     acks: dict[bytes, bytes] = await link.command("HGETALL", link.keys.acks(name))
     seconds, micros = await link.control.time()
     last = acks.pop(b"", None)
@@ -143,7 +143,7 @@ async def _store(link: Link, name: str, rows: dict[str, Row]) -> StoreSeen:
     return StoreSeen(name=name, silent_s=silent_s, lag=sum(lags), lag_most=max(lags))
 
 
-async def _delivery(link: Link) -> tuple[float | None, str | None]:
+async def _delivery(link: RedisLink) -> tuple[float | None, str | None]:
     """Median of a few deliveries to a blocked reader, in ms; or why there was none."""
     key = link.keys.doctor(secrets.token_hex(8))
     reader = link.client(_BLOCK_MS / 1_000 + 1)

@@ -1,24 +1,30 @@
-"""A process's link to one server: its connections, current problems, and retries."""
+"""A process's connections to one Redis server."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import random
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Final, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any, Final
 
 from msgspec.structs import replace
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import NoPermissionError, NoScriptError
+from redis.exceptions import NoPermissionError, NoScriptError, ResponseError
 
-from arena_tui.broker.redis.advice import FAILURES, Advice, Facts, is_transient
+from arena_tui.broker.mirror.link import Link
+from arena_tui.broker.redis.advice import (
+    FAILURES,
+    Advice,
+    Facts,
+    is_denied,
+    is_transient,
+    is_withheld,
+)
 from arena_tui.broker.redis.connection import Line
 from arena_tui.broker.redis.scripts import DENIED, SCRIPTS, Keys, Script
-from arena_tui.broker.tasks import Failures
 from arena_tui.broker.timing import Timing
 from arena_tui.broker.warnings import Warnings
 from arena_tui.broker_url import BrokerUrl
@@ -26,20 +32,20 @@ from arena_tui.errors import BrokerError
 
 _VERSION_MIN: Final = (7, 0)
 
-T = TypeVar("T")
 
-
-class Link:
-    """See the module. Belongs to one event loop.
+class RedisLink(Link):
+    """See the module.
 
     Args:
         clock: Monotonic seconds.
 
     Attributes:
+        advice: Explanations about this server.
         keys: The names of the keys on this server.
-        failures: Failures here, for no fault of the server: what would fail again is set aside.
         control: The connection for everything but publishing and reading events.
     """
+
+    errors = FAILURES
 
     def __init__(
         self,
@@ -49,17 +55,12 @@ class Link:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.advice = Advice(url)
+        super().__init__(self.advice.place, warnings, timing, clock)
         self.keys = Keys(url.prefix)
         self._scripts = {each: each.under(url.prefix) for each in SCRIPTS}
-        self.failures = Failures(warnings)
-        self._closing = False
         self._url = url
-        self._warnings = warnings
         self._timing = timing
-        self._clock = clock
         self._clients: list[Redis] = []
-        self._problems: dict[str, tuple[float, str]] = {}
-        self._down_since = 0.0
         self.control = self.client(timing.command_s)
 
     def line(self, block_s: float = 0.0) -> Line:
@@ -77,14 +78,6 @@ class Link:
         client.set_response_callback("XRANGE", lambda response, **_: response)
         self._clients.append(client)
         return client
-
-    @property
-    def problem(self) -> str | None:
-        """The current problem, and since when; None when there is none."""
-        if not self._problems:
-            return None
-        since, text = min(self._problems.values())
-        return f"{text} for {self._clock() - since:.0f} s"
 
     async def check(self) -> Facts:
         """Connect, check the server, and load the scripts; raises BrokerError with the remedy."""
@@ -141,61 +134,36 @@ class Link:
             await self._load()
             return await self.control.evalsha(sha, len(keys), *keys, *args)
 
-    async def retry(
-        self, role: str, work: Callable[[], Awaitable[T]], *, forever: bool = False
-    ) -> T:
-        """Retry `work` until it succeeds, and return its result.
+    def explain(self, error: BaseException) -> str:
+        return self.advice.explain(error)
 
-        Raises:
-            BrokerError: The link was closed, or (unless `forever`) the error is not transient.
-        """
-        attempt = 0
-        try:
-            while not self._closing:
-                try:
-                    result = await work()
-                except FAILURES as error:
-                    if not forever and not is_transient(error):
-                        raise BrokerError(self.advice.refusal(error)) from None
-                    await self.on_failure(role, error, attempt)
-                    attempt += 1
-                else:
-                    self.on_success(role)
-                    return result
-        finally:
-            self._problems.pop(role, None)  # cancelled or refused: no longer being retried
-        raise BrokerError(f"the broker {self.advice.place} was left before it answered")
+    def refusal(self, error: BaseException) -> str:
+        return self.advice.refusal(error)
 
-    async def on_failure(self, role: str, error: BaseException, attempt: int) -> None:
-        """Record a failure, and wait before the next attempt: exponential backoff with jitter."""
-        self.note_failure(role, self.advice.explain(error))
-        if isinstance(error, NoScriptError):
-            with contextlib.suppress(*FAILURES):
-                await self._load()
-                return
-        least, most = self._timing.backoff_s
-        await asyncio.sleep(random.uniform(0.5, 1.0) * min(most, least * 2**attempt))
+    def is_transient(self, error: BaseException) -> bool:
+        return is_transient(error)
 
-    def note_failure(self, role: str, text: str) -> None:
-        """Record a failure, and warn of the first."""
-        if not self._problems:
-            self._down_since = self._clock()
-            self._warnings.add("link_down", why=text)
-        since, _ = self._problems.get(role, (self._clock(), ""))
-        self._problems[role] = since, text
+    def is_answer(self, error: BaseException) -> bool:
+        return isinstance(error, ResponseError)
 
-    def on_success(self, role: str) -> None:
-        """Clear the role's problem; announces recovery when it was the last one."""
-        if self._problems.pop(role, None) is not None and not self._problems:
-            away_s = self._clock() - self._down_since
-            self._warnings.add("link_restored", place=self.advice.place, away_s=away_s)
+    def is_withheld(self, error: BaseException) -> bool:
+        return is_withheld(error)
 
-    def stop_retrying(self) -> None:
-        self._closing = True
+    def is_denied(self, error: BaseException) -> bool:
+        return is_denied(error)
+
+    async def mend(self, error: BaseException) -> bool:
+        """Load the scripts, if the server has lost them."""
+        if not isinstance(error, NoScriptError):
+            return False
+        with contextlib.suppress(*FAILURES):
+            await self._load()
+            return True
+        return False
 
     async def aclose(self) -> None:
         """Close every connection, at once: one with unsent bytes waits for its timeout."""
-        self._closing = True
+        self.stop_retrying()
         await asyncio.gather(*map(_close, self._clients))
 
     async def _load(self) -> None:

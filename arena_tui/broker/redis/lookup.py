@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, TypeAlias, TypeVar
 
-from arena_tui.broker.redis.codec import RawEntry
-from arena_tui.broker.redis.link import Link
+from arena_tui.broker.mirror.findings import Seen
+from arena_tui.broker.protocol import Cursor
+from arena_tui.broker.redis.codec import RawEntry, parse_ended
+from arena_tui.broker.redis.link import RedisLink
 from arena_tui.broker.redis.scripts import LOOK
 
 AT_ONCE: Final = 1_000
@@ -18,7 +20,7 @@ Row: TypeAlias = Sequence[Any]
 T = TypeVar("T")
 
 
-async def look_up(link: Link, run_ids: Sequence[str], *, whole: bool = False) -> list[Row]:
+async def look_up(link: RedisLink, run_ids: Sequence[str], *, whole: bool = False) -> list[Row]:
     """Fetch one row per run; `whole` adds its metadata and the id of its oldest entry."""
     if not run_ids:
         return []
@@ -27,10 +29,17 @@ async def look_up(link: Link, run_ids: Sequence[str], *, whole: bool = False) ->
     return rows
 
 
-async def consumers(link: Link) -> list[str]:
+async def consumers(link: RedisLink) -> list[str]:
     """The durable consumers that the server knows, by identity."""
     names: list[bytes] = await link.command("SMEMBERS", link.keys.consumers)
     return sorted(name.decode(errors="replace") for name in names)
+
+
+def seen_in(row: Row) -> Seen:
+    """The run of a row that is not empty; whether it has events only a whole one says."""
+    epoch, seq, status, silent_ms, ended, *whole = row
+    at = Cursor(epoch, seq)
+    return Seen(at, status, silent_ms / 1_000, parse_ended(ended), any(whole[1:]))
 
 
 def runs_in_index(entries: Sequence[RawEntry]) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from arena_tui.broker.owner import is_gone, own_name
-from arena_tui.broker.redis.link import Link
+from arena_tui.broker.redis.link import RedisLink
 from arena_tui.broker.redis.scripts import CLAIM
 from arena_tui.broker.stream import HEARTBEAT_S
 
@@ -15,7 +15,7 @@ _NAME_KEPT_S: Final = 30 * 24 * 3_600
 _SILENT_MS: Final = 3 * HEARTBEAT_S * 1_000
 
 
-async def claim(link: Link, run_id: str) -> bool:
+async def claim(link: RedisLink, run_id: str) -> bool:
     """Claim the id for a run of this process; False when it is taken.
 
     A run whose producer is gone without having ended it goes on. On this machine that is looked

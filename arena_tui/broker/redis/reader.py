@@ -14,7 +14,8 @@ from typing import Final
 from msgspec.structs import replace
 from redis.exceptions import ResponseError
 
-from arena_tui.broker.ledger import Ledger
+from arena_tui.broker.mirror.broker import Local
+from arena_tui.broker.mirror.positions import RunPosition
 from arena_tui.broker.protocol import Cursor
 from arena_tui.broker.redis.advice import FAILURES, is_transient
 from arena_tui.broker.redis.codec import (
@@ -27,11 +28,9 @@ from arena_tui.broker.redis.codec import (
     parse_id,
     raw_bytes,
 )
-from arena_tui.broker.redis.link import Link
+from arena_tui.broker.redis.link import RedisLink
 from arena_tui.broker.redis.lookup import AT_ONCE, batched, look_up
-from arena_tui.broker.redis.positions import RunPosition, RunPositions
 from arena_tui.broker.redis.watcher import Watcher
-from arena_tui.broker.timing import Timing
 from arena_tui.events import Delivery, Envelope, Gap, RunEnd
 
 _REPLY_EVENTS: Final = 2_000
@@ -44,23 +43,16 @@ _COALESCE_MAX_S: Final = 0.001
 
 
 class Reader:
-    """See the module. `run` is a task on the ledger's loop.
+    """See the module. `run` is a task on the ledger's loop."""
 
-    Attributes:
-        arrived: Set whenever entries have been read.
-    """
-
-    def __init__(
-        self, link: Link, ledger: Ledger, positions: RunPositions, watcher: Watcher, timing: Timing,
-        arrived: asyncio.Event,
-    ) -> None:  # fmt: skip
-        self.arrived = arrived
+    def __init__(self, link: RedisLink, local: Local, watcher: Watcher) -> None:
         self._link = link
-        self._ledger = ledger
-        self._positions = positions
+        self._ledger = local.ledger
+        self._positions = local.positions
+        self._arrived = local.arrived
         self._watcher = watcher
-        self._block_ms = int(timing.block_s * 1_000)
-        self._line = link.line(timing.block_s)
+        self._block_ms = int(local.timing.block_s * 1_000)
+        self._line = link.line(local.timing.block_s)
 
     async def run(self) -> None:
         attempt = 0
@@ -94,8 +86,8 @@ class Reader:
             newest |= {run_id: Cursor(row[0], row[1]) for run_id, row in found if row}
         has_read = self._positions.has_read
         while not (self._ledger.closed or all(has_read(*each) for each in newest.items())):
-            self.arrived.clear()
-            await self.arrived.wait()
+            self._arrived.clear()
+            await self._arrived.wait()
 
     async def recover(self, gap: Gap) -> tuple[list[Delivery], Gap | None]:
         """See `Recover`."""
@@ -169,7 +161,7 @@ class Reader:
                 taken = 0
                 await asyncio.sleep(0)
         if reply:
-            self.arrived.set()
+            self._arrived.set()
             await asyncio.sleep(min(_COALESCE_MAX_S, len(positions) * _COALESCE_PER_RUN_S))
 
     async def _append(self, position: RunPosition, entries: Sequence[RawEntry]) -> None:

@@ -15,9 +15,6 @@ from hashlib import sha1
 from importlib.resources import files
 from typing import Final
 
-NO_RUN: Final = -1
-CLOSED: Final = -2
-
 _LUA: Final = files(__package__) / "lua"
 _SHARED: Final = (_LUA / "shared.lua").read_text(encoding="utf-8")
 

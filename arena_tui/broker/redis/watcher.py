@@ -5,23 +5,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 
-from arena_tui.broker.ledger import Ledger
+from arena_tui.broker.mirror.broker import Local
+from arena_tui.broker.mirror.findings import Seen, find_end, find_missing, find_stalled
+from arena_tui.broker.mirror.positions import RunPosition
 from arena_tui.broker.own_log import own_log
-from arena_tui.broker.protocol import Cursor
+from arena_tui.broker.protocol import NO_CURSOR, Cursor
 from arena_tui.broker.redis.advice import FAILURES
-from arena_tui.broker.redis.codec import NO_CURSOR, RawEntry, decode_meta, parse_ended, parse_id
+from arena_tui.broker.redis.codec import RawEntry, decode_meta, parse_ended, parse_id
 from arena_tui.broker.redis.connection import Line
-from arena_tui.broker.redis.findings import Seen, find_end, find_missing, find_stalled
-from arena_tui.broker.redis.link import Link
-from arena_tui.broker.redis.lookup import AT_ONCE, Row, batched, look_up, runs_in_index
-from arena_tui.broker.redis.positions import RunPosition, RunPositions
+from arena_tui.broker.redis.link import RedisLink
+from arena_tui.broker.redis.lookup import AT_ONCE, Row, batched, look_up, runs_in_index, seen_in
 from arena_tui.broker.redis.scripts import RENEW
 from arena_tui.broker.starting import Origin
-from arena_tui.broker.stream import RunStream
-from arena_tui.broker.timing import Timing
 from arena_tui.errors import EventError
 
 _log = own_log(__name__)
@@ -30,28 +28,17 @@ _log = own_log(__name__)
 class Watcher:
     """Attaches new runs from the index, and checks liveness and losses of those being read.
 
-    Args:
-        furthest: Newest event of a run known to this process's producers and consumers.
-        on_attach: Called with each run that is attached.
-        arrived: Set when a gap has been appended for a run that is lost.
-
     Attributes:
         index: Id of the newest index entry processed.
     """
 
-    def __init__(
-        self, link: Link, ledger: Ledger, positions: RunPositions, timing: Timing,
-        furthest: Callable[[str], Cursor], on_attach: Callable[[RunStream], None],
-        arrived: asyncio.Event,
-    ) -> None:  # fmt: skip
+    def __init__(self, link: RedisLink, local: Local) -> None:
         self.index = b"0-0"
         self._link = link
-        self._ledger = ledger
-        self._positions = positions
-        self._timing = timing
-        self._furthest = furthest
-        self._on_attach = on_attach
-        self._arrived = arrived
+        self._local = local
+        self._ledger = local.ledger
+        self._positions = local.positions
+        self._timing = local.timing
         self._look_now = asyncio.Event()
         self._caught_up = False
 
@@ -153,8 +140,8 @@ class Watcher:
             meta, epoch, first, parse_ended(ended), last_seq, origin, silent_ms / 1_000
         )
         positions.follow(stream, Cursor(epoch, first - 1))
-        self._on_attach(stream)
-        if self._furthest(run_id) > (epoch, last_seq):
+        self._local.acks.resend(stream)
+        if self._local.furthest(run_id) > (epoch, last_seq):
             self._look_now.set()
 
     def _checking(self, run_id: str) -> AbstractContextManager[None]:
@@ -171,9 +158,9 @@ class Watcher:
         if not row:
             self._positions.mark_gone(position, time.monotonic())
             return
-        seen = Seen.of(row)
+        seen = seen_in(row)
         position.stream.on_alive(self._ledger.clock() - seen.silent_s)
-        newest = max(position.at, self._furthest(position.run_id))
+        newest = max(position.at, self._local.furthest(position.run_id))
         if newest > seen.at:
             await self._link.call(
                 RENEW, (self._link.keys.meta(position.run_id), position.key), newest
@@ -199,9 +186,9 @@ class Watcher:
         position = self._positions.gone.get(run_id)
         if position is None:
             return
-        seen = Seen.of(row) if row else None
+        seen = seen_in(row) if row else None
         overdue = position.is_overdue(time.monotonic(), self._timing.gone_s)
-        found = find_missing(run_id, position.at, seen, self._furthest(run_id), overdue)
+        found = find_missing(run_id, position.at, seen, self._local.furthest(run_id), overdue)
         if found is not None:
             self._positions.apply(position, found)
-            self._arrived.set()
+            self._local.arrived.set()

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from arena_tui.broker.protocol import Cursor, RunMeta
+from arena_tui.broker.protocol import NO_CURSOR, Cursor, RunMeta
 from arena_tui.broker.redis.codec import (
-    NO_CURSOR,
     InvalidEntryError,
     RawEntry,
     decode_contiguous,

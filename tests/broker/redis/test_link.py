@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from redis.exceptions import ConnectionError, TimeoutError
 
-from arena_tui.broker.redis.link import Link
+from arena_tui.broker.redis.link import RedisLink
 from arena_tui.broker.timing import Timing
 from arena_tui.broker.warnings import Warnings
 from arena_tui.broker_url import BrokerUrl
@@ -16,7 +16,7 @@ async def test_a_link_was_away_from_the_first_failure_to_the_last_success(
     clock: FakeClock,
 ) -> None:
     warnings = Warnings()
-    link = Link(BrokerUrl("redis://127.0.0.1"), warnings, Timing(), clock)
+    link = RedisLink(BrokerUrl("redis://127.0.0.1"), warnings, Timing(), clock)
 
     await link.on_failure("reader", TimeoutError(), 0)
     clock.now += 7
@@ -38,7 +38,7 @@ async def test_the_first_retry_is_the_soonest(monkeypatch: pytest.MonkeyPatch) -
     attempts: list[int] = []
     answers = iter([TimeoutError(), ConnectionError(), None])
 
-    async def note(link: Link, role: str, error: BaseException, attempt: int) -> None:
+    async def note(link: RedisLink, role: str, error: BaseException, attempt: int) -> None:
         attempts.append(attempt)
 
     async def work() -> str:
@@ -46,8 +46,8 @@ async def test_the_first_retry_is_the_soonest(monkeypatch: pytest.MonkeyPatch) -
             raise error
         return "done"
 
-    monkeypatch.setattr(Link, "on_failure", note)
-    link = Link(BrokerUrl("redis://127.0.0.1"), Warnings(), Timing())
+    monkeypatch.setattr(RedisLink, "on_failure", note)
+    link = RedisLink(BrokerUrl("redis://127.0.0.1"), Warnings(), Timing())
 
     assert await link.retry("test", work) == "done"
     assert attempts == [0, 1]

@@ -8,15 +8,14 @@ from typing import Any
 import pytest
 import redis
 
+from arena_tui.broker.mirror.calls import CLOSED, NO_RUN
 from arena_tui.broker.redis.scripts import (
     ACK,
     APPEND,
     BEAT,
-    CLOSED,
     CONSUMERS,
     INDEX,
     LOOK,
-    NO_RUN,
     OPEN,
     REAP,
     RENEW,

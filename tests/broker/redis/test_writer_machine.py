@@ -17,10 +17,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 from redis.exceptions import NoPermissionError, ResponseError, TimeoutError
 
+from arena_tui.broker.mirror.writer import Writer
 from arena_tui.broker.protocol import Limits
 from arena_tui.broker.redis.connection import Command, Line
-from arena_tui.broker.redis.link import Link
-from arena_tui.broker.redis.writer import Writer
+from arena_tui.broker.redis.link import RedisLink
+from arena_tui.broker.redis.outlet import RedisOutlet
 from arena_tui.broker.tasks import cancel_until_done
 from arena_tui.broker.timing import Timing
 from arena_tui.broker.warnings import Warnings
@@ -63,7 +64,7 @@ class Unreliable(Line):
         return [*opened, rows]
 
 
-class UnreliableLink(Link):
+class UnreliableLink(RedisLink):
     """A link whose line is unreliable."""
 
     def line(self, block_s: float = 0.0) -> Unreliable:
@@ -87,7 +88,7 @@ class WriterMachine(RuleBasedStateMachine):
     async def open(self) -> None:
         self.link = UnreliableLink(BrokerUrl(self.at), Warnings(), TIMING)
         await self.link.check()
-        self.writer = Writer(self.link, Limits(), TIMING)
+        self.writer = Writer(self.link, RedisOutlet(self.link, Limits().capacity), TIMING)
         self.task = asyncio.create_task(self.writer.run())
 
     @rule(

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from arena_tui.errors import ArenaError, UsageError
-from arena_tui.services.http import server as server_module
+from arena_tui.services.http import listener
 from arena_tui.services.http.address import Address, Listening
 from arena_tui.services.http.guard import Access
 from tests.services.http.served import Served, serving
@@ -217,7 +217,7 @@ async def test_a_stream_may_last_longer_than_a_request_may_take(served: Served) 
 async def test_too_many_connections_are_refused(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server_module, "CONNECTIONS_MAX", 2)
+    monkeypatch.setattr(listener, "CONNECTIONS_MAX", 2)
     async with served.stream("/events"), served.stream("/events"):
         assert await ask(served, b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n") == b""
         assert served.server.refusals.counts["connections"] == 1

@@ -9,9 +9,7 @@ import pytest
 import redis
 
 from arena_tui.broker.ledger import Ledger
-from arena_tui.broker.protocol import Cursor, Limits, RunMeta
-from arena_tui.broker.redis.broker import RedisBroker
-from arena_tui.broker.redis.findings import (
+from arena_tui.broker.mirror.findings import (
     EndLeft,
     EndLost,
     Finding,
@@ -19,7 +17,9 @@ from arena_tui.broker.redis.findings import (
     Renewed,
     Skipped,
 )
-from arena_tui.broker.redis.positions import RunPositions
+from arena_tui.broker.mirror.positions import RunPositions
+from arena_tui.broker.protocol import Cursor, Limits, RunMeta
+from arena_tui.broker.redis.broker import RedisBroker
 from arena_tui.broker.redis.scripts import INDEX, events_key, meta_key
 from arena_tui.broker.timing import Timing
 from arena_tui.broker_url import BrokerUrl

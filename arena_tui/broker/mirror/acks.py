@@ -1,4 +1,4 @@
-"""Sends the acks of this process's durable consumers, and sweeps what all consumers have acked."""
+"""Tells a shared log what this process's durable consumers have acked."""
 
 from __future__ import annotations
 
@@ -6,27 +6,36 @@ import asyncio
 import time
 from collections.abc import Iterable, Mapping
 from itertools import islice
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
-from redis.exceptions import ResponseError
-
-from arena_tui.broker.protocol import Cursor, Limits, Start
+from arena_tui.broker.mirror.link import Link
+from arena_tui.broker.protocol import NO_CURSOR, Cursor, Start
 from arena_tui.broker.recent import Recent
-from arena_tui.broker.redis.codec import NO_CURSOR
-from arena_tui.broker.redis.link import Link
-from arena_tui.broker.redis.lookup import consumers
-from arena_tui.broker.redis.scripts import ACK, SWEEP
 from arena_tui.broker.starting import cursor_in
 from arena_tui.broker.stream import RunStream
-from arena_tui.broker.timing import LEFT_RUN_KEPT_S, Timing
+from arena_tui.broker.timing import Timing
 
-_ACK_RUNS: Final = 500
-_SWEEP_RUNS: Final = 500
-_CONSUMER_TTL_S: Final = 3_600
-"""A consumer silent for an hour no longer keeps events from being trimmed."""
+_AT_ONCE: Final = 500
+"""Most runs in one ack."""
 
 _SENT_KEPT: Final = 10_000
-"""Runs of a consumer whose ack is remembered, in case the server forgets it."""
+"""Runs of a consumer whose ack is remembered, in case the log forgets it."""
+
+
+class AckRegister(Protocol):
+    """Where a log keeps what its durable consumers have acked, by their identity."""
+
+    async def ack(self, identity: str, cursors: Mapping[str, Cursor]) -> bool:
+        """Record acks, and a sign of life; returns whether the consumer was not known."""
+
+    async def known(self) -> dict[str, bool]:
+        """See `BrokerProtocol.known_consumers`."""
+
+    async def forget(self, identity: str) -> None:
+        """See `BrokerProtocol.forget`."""
+
+    async def sweep(self) -> None:
+        """Trim what all consumers have acked, if that is for clients to do."""
 
 
 class _Consumer(NamedTuple):
@@ -60,15 +69,14 @@ class _Consumer(NamedTuple):
 
 
 class Acks:
-    """Pending acks by consumer, each under its identity on the server. `run` is a task."""
+    """Pending acks by consumer, each under its identity in the log. `run` is a task."""
 
-    def __init__(self, link: Link, limits: Limits, timing: Timing) -> None:
+    def __init__(self, link: Link, register: AckRegister, timing: Timing) -> None:
         self._link = link
-        self._limits = limits
+        self._register = register
         self._timing = timing
         self._consumers: dict[str, _Consumer] = {}
         self._leaving: set[str] = set()
-        self._index = "-"
         self._swept_at = 0.0
 
     def __bool__(self) -> bool:
@@ -77,7 +85,7 @@ class Acks:
     def add(
         self, identity: str, start: Start, held: Iterable[RunStream] = (), *, lasting: bool = True
     ) -> None:
-        """Register a durable consumer; from its next ack on, the server keeps events for it.
+        """Register a durable consumer; from its next ack on, the log keeps events for it.
 
         Its start cursors in the streams `held` here are acked again, as by `resend`.
         """
@@ -89,7 +97,7 @@ class Acks:
             consumer.resend(stream)
 
     def remove(self, identity: str) -> None:
-        """Unregister a consumer, once its pending acks are sent; the server keeps events for it as
+        """Unregister a consumer, once its pending acks are sent; the log keeps events for it as
         if the process had been closed."""
         self._leaving.add(identity)
 
@@ -110,14 +118,10 @@ class Acks:
         return max(filter(None, starts), default=NO_CURSOR)
 
     async def known(self) -> dict[str, bool]:
-        return {
-            identity: bool(await self._link.control.exists(self._link.keys.acks(identity)))
-            for identity in await consumers(self._link)
-        }
+        return await self._link.retry("consumers", self._register.known)
 
     async def forget(self, identity: str) -> None:
-        await self._link.control.delete(self._link.keys.acks(identity))
-        await self._link.command("SREM", self._link.keys.consumers, identity)
+        await self._link.retry("forget", lambda: self._register.forget(identity))
 
     async def run(self) -> None:
         while True:
@@ -131,40 +135,30 @@ class Acks:
             await self._ack()
         for identity, consumer in list(self._consumers.items()):
             if not consumer.lasting:
-                await self.forget(identity)
+                await self._register.forget(identity)
 
     async def _ack(self) -> None:
         """Send pending acks, and now and then sweep; without any, still a sign of life."""
-        refusal: ResponseError | None = None
+        refusal: Exception | None = None
         for identity, consumer in list(self._consumers.items()):  # `add` may be called meanwhile
             try:
                 await self._send(identity, consumer)
-            except ResponseError as error:  # no reason for other consumers to wait
-                refusal = error
+            except self._link.errors as error:
+                if not self._link.is_answer(error):
+                    raise
+                refusal = error  # no reason for other consumers to wait
         for identity in [each for each in self._leaving if not self._consumers[each].pending]:
             if not self._consumers[identity].lasting:
-                await self.forget(identity)
+                await self._register.forget(identity)
             if identity in self._leaving:  # not added again meanwhile
                 self._leaving.remove(identity)
                 del self._consumers[identity]
         if time.monotonic() - self._swept_at >= self._timing.sweep_s:
             self._swept_at = time.monotonic()
-            await self._sweep()
+            await self._register.sweep()
         if refusal is not None:
             raise refusal
 
     async def _send(self, identity: str, consumer: _Consumer) -> None:
-        cursors = dict(islice(consumer.pending.items(), _ACK_RUNS))
-        args: list[str | int] = [identity, _CONSUMER_TTL_S]
-        for run_id, cursor in cursors.items():
-            args += [run_id, *cursor]
-        is_new = await self._link.call(ACK, (), args)
-        consumer.on_sent(cursors, bool(is_new))
-
-    async def _sweep(self) -> None:
-        limits = self._limits
-        index, _ = await self._link.call(SWEEP, (), (
-            limits.retain, limits.closed_run_bytes, limits.closed_run_s, limits.silent_run_s,
-            LEFT_RUN_KEPT_S, self._index, _SWEEP_RUNS,
-        ))  # fmt: skip
-        self._index = index.decode()
+        cursors = dict(islice(consumer.pending.items(), _AT_ONCE))
+        consumer.on_sent(cursors, await self._register.ack(identity, cursors))

@@ -7,8 +7,8 @@ import asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
+from arena_tui.broker.mirror.calls import Call, Job, PublishedRun
 from arena_tui.broker.protocol import RunMeta
-from arena_tui.broker.redis.calls import Call, Job, PublishedRun
 from arena_tui.errors import BrokerError
 
 SIZES = st.lists(st.sampled_from([1, 100, 16_384, 262_144]), min_size=1, max_size=20)

@@ -1,30 +1,26 @@
-"""The one ordered writer of a process: sends events to the server, each exactly once.
+"""The one ordered writer of a process: sends events to a shared log, each exactly once.
 
-Published events wait in one queue. One task drains it in batches, each sent in one script call,
-whatever runs its events are of. A call without an answer may or may not have been executed; it is
-retried until answered, and the server drops duplicates (see `APPEND`).
+Published events wait in one queue. One task drains it in batches, each sent in one call, whatever
+runs its events are of. A call without an answer may or may not have been executed; it is retried
+until answered, and the log drops duplicates.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import secrets
 from collections import deque
 from collections.abc import Sequence
 from itertools import repeat
 from typing import Any
 
+from arena_tui.broker.mirror.calls import CLOSED, NO_RUN, Call, Job, PublishedRun
+from arena_tui.broker.mirror.link import Link
+from arena_tui.broker.mirror.outlet import Outlet
+from arena_tui.broker.mirror.withheld import Withheld
 from arena_tui.broker.own_log import own_log
-from arena_tui.broker.protocol import Cursor, Limits, Outgoing, RunMeta
+from arena_tui.broker.protocol import NO_CURSOR, Cursor, Outgoing, RunMeta
 from arena_tui.broker.recent import Recent
-from arena_tui.broker.redis.advice import FAILURES, is_denied, is_mendable, is_withheld
-from arena_tui.broker.redis.calls import Call, Job, PublishedRun
-from arena_tui.broker.redis.codec import NO_CURSOR, encode_meta
-from arena_tui.broker.redis.exchange import exchange, opening_of
-from arena_tui.broker.redis.link import Link
-from arena_tui.broker.redis.scripts import CLOSED, NO_RUN, OPEN
-from arena_tui.broker.redis.withheld import Withheld
 from arena_tui.broker.refused import Refused
 from arena_tui.broker.timing import Timing
 from arena_tui.errors import BrokerError, RunClosedError, UnknownRunError
@@ -32,7 +28,7 @@ from arena_tui.events import Event, RunEnd, RunStart
 
 _CALL_EVENTS = 2_000
 _CALL_BYTES = 4 * 1024 * 1024
-"""Limits of a script call: at 2 µs of the server an event, it blocks other clients briefly."""
+"""Limits of a call: at 2 µs of a server an event, it blocks other clients briefly."""
 
 _SHARE_MIN = 1 / 256
 _SHRINK, _GROW = 0.5, 1.25
@@ -58,11 +54,9 @@ class Writer:
         late: What becomes of events that `publish_all` did not wait for.
     """
 
-    def __init__(self, link: Link, limits: Limits, timing: Timing | None = None) -> None:
+    def __init__(self, link: Link, outlet: Outlet, timing: Timing | None = None) -> None:
         self._link = link
-        self._capacity = limits.capacity
-        self._keys = link.keys
-        self._line = link.line()
+        self._outlet = outlet
         self._queue: deque[tuple[Job, Outgoing]] = deque()
         self._has_work = asyncio.Event()
         self._taken = asyncio.Event()
@@ -97,21 +91,18 @@ class Writer:
 
     async def open(self, meta: RunMeta, epoch: int | None) -> int | None:
         """Create the run; returns its epoch, or None when a run of that id exists."""
-        nonce = secrets.token_hex(8)
-        keys = (*self._keys.of(meta.run_id), self._keys.index)
-        args = (meta.run_id, encode_meta(meta), nonce, epoch or 0, 0, 0)
-        opened, given = await self._link.retry("open", lambda: self._link.call(OPEN, keys, args))
-        if not opened:
+        given = await self._outlet.open(meta, epoch)
+        if given is None:
             return None
         self.closed.pop(meta.run_id, None)
         self.ended.pop(meta.run_id, None)
-        self.runs.setdefault(meta.run_id, PublishedRun(meta, self._keys)).on_opened(meta)
-        return int(given)
+        self.runs.setdefault(meta.run_id, PublishedRun(meta)).on_opened(meta)
+        return given
 
     async def open_again(self, run_id: str) -> None:
         """Open a run that the server has lost, recording there how far it had come."""
         if run := self.runs.get(run_id):
-            await self._link.call(OPEN, (*run.keys, self._keys.index), opening_of(run))
+            await self._outlet.open_again(run)
 
     async def publish(self, run_id: str, event: Event, raw: bytes) -> int:
         """Publish one event; returns its seq.
@@ -183,7 +174,7 @@ class Writer:
         return [call for call in calls if call.run.meta.run_id not in self._withheld]
 
     def _dequeue(self) -> list[Call]:
-        """Dequeue as many events as one script call may carry, grouped by run."""
+        """Dequeue as many events as one call may carry, grouped by run."""
         calls: dict[str, Call] = {}
         queue = self._queue
         count = size = 0
@@ -199,7 +190,7 @@ class Writer:
                 if call is None:
                     run = self.runs.get(run_id)
                     if run is None:
-                        run = self.runs[run_id] = PublishedRun(RunMeta(run_id=run_id), self._keys)
+                        run = self.runs[run_id] = PublishedRun(RunMeta(run_id=run_id))
                     call = calls[run_id] = Call(run)
                 if type(event) is RunStart:
                     call.run.on_start(RunMeta.of(run_id, event))
@@ -276,15 +267,16 @@ class Writer:
         failure: BaseException | None = None
         answers: list[Any] = []
         try:
-            answers = await exchange(self._link, self._line, calls, self._capacity)
-        except FAILURES as error:
+            answers = await self._outlet.exchange(calls)
+        except self._link.errors as error:
             # On a link or server too slow for the timeout, send smaller calls.
             self._share = max(_SHARE_MIN, self._share * _SHRINK)
             failure = error
         for call, answer in zip(calls, answers, strict=False):
-            if isinstance(answer, FAILURES) and is_withheld(answer):
+            failed = isinstance(answer, self._link.errors)
+            if failed and self._link.is_withheld(answer):
                 self._withhold(call, answer)
-            elif isinstance(answer, FAILURES) and is_mendable(answer):
+            elif failed and self._link.is_mendable(answer):
                 failure = answer
             else:
                 if call.run.meta.run_id in self._withheld:
@@ -307,9 +299,9 @@ class Writer:
         for each in of_run:
             each.accept(self.late)
         self._withheld.hold(of_run)
-        self._link.note_failure(run_id, f"{self._link.advice.explain(error)} (run {run_id})")
+        self._link.note_failure(run_id, f"{self._link.explain(error)} (run {run_id})")
         refusal = BrokerError(f"the server refused events of run {run_id}: {error}")
-        for each in self._withheld.given_up(run_id, everywhere=is_denied(error)):
+        for each in self._withheld.given_up(run_id, everywhere=self._link.is_denied(error)):
             self._give_up(each, refusal)
 
     def _resolve(self, call: Call, answer: Any) -> bool:

@@ -1,4 +1,4 @@
-"""What the server's word of a run means for who is reading it. Decides, and changes nothing."""
+"""What a log's word of a run means for who is reading it. Decides, and changes nothing."""
 
 from __future__ import annotations
 
@@ -8,26 +8,17 @@ from typing import TypeAlias
 from msgspec import Struct
 
 from arena_tui.broker.protocol import Cursor
-from arena_tui.broker.redis.codec import parse_ended
-from arena_tui.broker.redis.lookup import Row
 from arena_tui.events import Gap
 
 
 class Seen(Struct, frozen=True):
-    """A run as the server has it: its newest event, and what else it says of it."""
+    """A run as the log has it: its newest event, and what else it says of it."""
 
     at: Cursor
     status: bytes
     silent_s: float
     ended: tuple[Cursor, ...]
     has_events: bool = False
-
-    @classmethod
-    def of(cls, row: Row) -> Seen:
-        """Take it from a row that is not empty; whether it has events only from a whole one."""
-        epoch, seq, status, silent_ms, ended, *whole = row
-        at = Cursor(epoch, seq)
-        return cls(at, status, silent_ms / 1_000, parse_ended(ended), any(whole[1:]))
 
 
 class Skipped(Struct, frozen=True):

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-from arena_tui.broker.redis.calls import Call
+from arena_tui.broker.mirror.calls import Call
 from arena_tui.broker.timing import Timing
 
 _EVENTS_MAX: Final = 20_000

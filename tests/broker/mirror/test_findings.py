@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from arena_tui.broker.protocol import Cursor
-from arena_tui.broker.redis.codec import NO_CURSOR
-from arena_tui.broker.redis.findings import (
+from arena_tui.broker.mirror.findings import (
     Back,
     EndLeft,
     EndLost,
@@ -19,6 +17,7 @@ from arena_tui.broker.redis.findings import (
     find_missing,
     find_stalled,
 )
+from arena_tui.broker.protocol import NO_CURSOR, Cursor
 from arena_tui.events import Gap
 
 ENDED = (Cursor(7, 9),)
@@ -32,14 +31,6 @@ def seen(
 
 def lost(first: int, last: int, reason: str) -> GivenUp:
     return GivenUp(Gap("a", 7, first, last, reason))  # type: ignore[arg-type]
-
-
-def test_a_row_is_read_with_or_without_its_events() -> None:
-    row = [8, 3, b"open", 1_500, b"7-9"]
-
-    assert Seen.of(row) == Seen(Cursor(8, 3), b"open", 1.5, ENDED)
-    assert not Seen.of([*row, b"{}", b""]).has_events
-    assert Seen.of([*row, b"{}", b"8-1"]).has_events
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,11 @@ from typing import TypeAlias
 import pytest
 import redis
 
+from arena_tui.broker.mirror.acks import Acks
 from arena_tui.broker.protocol import Cursor, Limits, RunMeta
-from arena_tui.broker.redis.acks import Acks
 from arena_tui.broker.redis.broker import RedisBroker
-from arena_tui.broker.redis.link import Link
+from arena_tui.broker.redis.link import RedisLink
+from arena_tui.broker.redis.register import RedisRegister
 from arena_tui.broker.redis.scripts import CONSUMERS, acks_key, meta_key
 from arena_tui.broker.ring import RunLog
 from arena_tui.broker.stream import RunStream
@@ -36,9 +37,9 @@ def client(redis_url: str) -> Iterator[Client]:
 async def test_a_consumer_added_while_acks_are_sent_is_acked_next(
     client: Client, redis_url: str
 ) -> None:
-    link = Link(BrokerUrl(redis_url), Warnings(), QUICK)
+    link = RedisLink(BrokerUrl(redis_url), Warnings(), QUICK)
     await link.check()
-    acks = Acks(link, Limits(), QUICK)
+    acks = Acks(link, RedisRegister(link, Limits()), QUICK)
     acks.add("one", "oldest")
     acks.record("one", {"a": Cursor(7, 1)})
     sending = asyncio.create_task(acks.aclose())
@@ -95,9 +96,9 @@ async def test_an_ack_speaks_for_no_event_that_is_not_there_yet(
 async def test_an_older_ack_takes_back_none_that_is_not_sent_yet(
     client: Client, redis_url: str
 ) -> None:
-    link = Link(BrokerUrl(redis_url), Warnings(), QUICK)
+    link = RedisLink(BrokerUrl(redis_url), Warnings(), QUICK)
     await link.check()
-    acks = Acks(link, Limits(), QUICK)
+    acks = Acks(link, RedisRegister(link, Limits()), QUICK)
     acks.add("one", {"a": Cursor(7, 1)})
     acks.record("one", {"a": Cursor(7, 3)})
     stream = RunStream(RunMeta(run_id="a"), RunLog("a", 7, Limits()), 0.0)
@@ -161,9 +162,9 @@ async def test_a_consumer_whose_acks_are_refused_holds_up_no_other(
     client: Client, redis_url: str
 ) -> None:
     client.set(acks_key("one"), "somebody else's")
-    link = Link(BrokerUrl(redis_url), Warnings(), QUICK)
+    link = RedisLink(BrokerUrl(redis_url), Warnings(), QUICK)
     await link.check()
-    acks = Acks(link, Limits(), QUICK)
+    acks = Acks(link, RedisRegister(link, Limits()), QUICK)
     for name in ("one", "two"):
         acks.add(name, "oldest")
         acks.record(name, {"a": Cursor(7, 1)})

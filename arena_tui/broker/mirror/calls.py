@@ -1,14 +1,17 @@
-"""The batches of a script call, and the futures that wait for its answer. Sends nothing."""
+"""The batches of a call to a shared log, and the futures that wait for it. Sends nothing."""
 
 from __future__ import annotations
 
 import asyncio
 import secrets
+from typing import Final
 
-from arena_tui.broker.protocol import Cursor, RunMeta
-from arena_tui.broker.redis.codec import NO_CURSOR
-from arena_tui.broker.redis.scripts import Keys
+from arena_tui.broker.protocol import NO_CURSOR, Cursor, RunMeta
 from arena_tui.broker.refused import Refused
+
+NO_RUN: Final = -1
+CLOSED: Final = -2
+"""In place of an epoch, why nothing was appended: there is no such run, or it has ended."""
 
 
 class Job:
@@ -56,9 +59,9 @@ class PublishedRun:
     """State of one run on the producer's side.
 
     Attributes:
-        producer: Id the server deduplicates by. A new one for every `PublishedRun`, so that numbers
+        producer: Id the log deduplicates by. A new one for every `PublishedRun`, so that numbers
             which start from 1 again are no duplicates.
-        acked: This producer's number of the newest event that the server has acknowledged.
+        acked: This producer's number of the newest event that the log has acknowledged.
         next: Its number of the next event to send. Those between were given up: the server may
             have appended them, so that their numbers cannot be used again.
         lost: How many of those nobody will publish again: a gap in the run.
@@ -66,12 +69,11 @@ class PublishedRun:
         meta: What to open the run with, if this producer opens it.
     """
 
-    __slots__ = ("acked", "at", "keys", "lost", "meta", "next", "open", "producer")
+    __slots__ = ("acked", "at", "lost", "meta", "next", "open", "producer")
 
-    def __init__(self, meta: RunMeta, keys: Keys | None = None) -> None:
+    def __init__(self, meta: RunMeta) -> None:
         self.producer = secrets.token_hex(8)
         self.meta = meta
-        self.keys = (keys or Keys()).of(meta.run_id)
         self.at = NO_CURSOR
         self.acked = 0
         self.lost = 0
@@ -107,7 +109,7 @@ class PublishedRun:
 
 
 class Call:
-    """The events of one run in a script call; without any, it only tells how many were lost.
+    """The events of one run in a call; without any, it only tells how many were lost.
 
     Attributes:
         ends: Whether the last event is `run_end`.

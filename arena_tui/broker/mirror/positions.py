@@ -1,16 +1,14 @@
-"""How far each run has been read from the server. Sends nothing."""
+"""How far each run has been read from a shared log. Sends nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from arena_tui.broker.ledger import Ledger
-from arena_tui.broker.protocol import Cursor
+from arena_tui.broker.mirror import findings
+from arena_tui.broker.protocol import NO_CURSOR, Cursor
 from arena_tui.broker.recent import Recent
-from arena_tui.broker.redis import findings
-from arena_tui.broker.redis.codec import NO_CURSOR
-from arena_tui.broker.redis.scripts import Keys
 from arena_tui.broker.starting import reset_gaps
 from arena_tui.broker.stream import RunStream
 from arena_tui.events import Gap
@@ -74,19 +72,22 @@ class RunPosition:
 
 
 class RunPositions:
-    """The runs being read, and those missing from the server.
+    """The runs being read, and those missing from the log.
+
+    Args:
+        key_of: The log's own name of a run's stream.
 
     Attributes:
         read, gone: Their positions, by run id.
         ended: Last cursors of runs recently read to their end.
     """
 
-    def __init__(self, ledger: Ledger, keys: Keys | None = None) -> None:
+    def __init__(self, ledger: Ledger, key_of: Callable[[str], str] = str) -> None:
         self.read: dict[str, RunPosition] = {}
         self.gone: dict[str, RunPosition] = {}
         self.ended: Recent[str, Cursor] = Recent(_ENDED_KEPT)
         self._ledger = ledger
-        self._keys = keys or Keys()
+        self._key_of = key_of
         self._forgotten_epoch = 0  # newest epoch of a run evicted from `ended`
 
     def apply(self, position: RunPosition, finding: findings.Finding) -> None:
@@ -108,7 +109,7 @@ class RunPositions:
 
     def follow(self, stream: RunStream, at: Cursor) -> None:
         run_id = stream.log.run_id
-        self.read[run_id] = RunPosition(stream, at, self._keys.events(run_id))
+        self.read[run_id] = RunPosition(stream, at, self._key_of(run_id))
 
     def end(self, position: RunPosition) -> None:
         """Stop reading a run that has been read to its end."""

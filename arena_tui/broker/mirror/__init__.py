@@ -1,0 +1,1 @@
+"""What every shared broker is made of: a local cache of a remote log, and a queue of calls."""
