@@ -5,15 +5,22 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TypeAlias
 
 import pytest
 from hypothesis import settings
 
+from arena_tui.broker.attached.broker import AttachedBroker
 from arena_tui.broker.memory import InProcessBroker
+from arena_tui.broker.mirror.broker import MirrorBroker
 from arena_tui.broker.protocol import BrokerProtocol, Limits
 from arena_tui.broker.redis.broker import RedisBroker
 from arena_tui.broker_url import BrokerUrl
+from arena_tui.config import Config
+from arena_tui.services.http.owner import OwnerServer
+from arena_tui.services.runtime import Runtime
 from tests.servers import server_binaries
 
 pytest_plugins = [
@@ -30,8 +37,9 @@ settings.register_profile("full", deadline=None)
 settings.load_profile("full" if os.environ.get("ARENA_FULL") else "repeatable")
 
 MakeBroker: TypeAlias = Callable[..., Awaitable[BrokerProtocol]]
-BACKENDS = ["memory", *(server_binaries() or ["redis"])]
-"""In process, and on every kind of server of this machine."""
+SERVERS = server_binaries() or ["redis"]
+BACKENDS = ["memory", "owner", *SERVERS]
+"""In process, in the process that has a store open, and on every kind of server of this machine."""
 
 
 class FakeClock:
@@ -51,23 +59,41 @@ def clock() -> FakeClock:
 
 async def arrived(broker: BrokerProtocol) -> None:
     """Return when all that was published can be read."""
-    if isinstance(broker, RedisBroker):
+    if isinstance(broker, MirrorBroker):
         await asyncio.wait_for(broker.flush(), 20)
 
 
 @pytest.fixture(params=BACKENDS)
 async def make_broker(
-    request: pytest.FixtureRequest, clock: FakeClock
+    request: pytest.FixtureRequest, clock: FakeClock, tmp_path: Path
 ) -> AsyncIterator[MakeBroker]:
     """Makes brokers of one backend, on one server; another backend is one more parameter."""
+    async with making(request.param, request, clock, tmp_path) as make:
+        yield make
+
+
+@asynccontextmanager
+async def making(
+    backend: str, request: pytest.FixtureRequest, clock: Callable[[], float], folder: Path
+) -> AsyncIterator[MakeBroker]:
+    """See `make_broker`; closes what was made."""
     brokers: list[BrokerProtocol] = []
-    url = ""
-    if request.param != "memory":
-        url = request.getfixturevalue("redis_url_of")(request.param)
+    owners: list[tuple[Runtime, OwnerServer]] = []
+    store = str(folder / "arena.duckdb")
 
     async def make(limits: Limits | None = None, started: bool = True) -> BrokerProtocol:
-        broker: BrokerProtocol = InProcessBroker(limits, clock)
-        if url:
+        broker: BrokerProtocol
+        if backend == "memory":
+            broker = InProcessBroker(limits, clock)
+        elif backend == "owner":
+            if not owners:
+                runtime = Runtime(Config(db=None), limits)
+                await runtime.open()
+                owners.append((runtime, OwnerServer(runtime, store)))
+                await owners[0][1].start()
+            broker = AttachedBroker(store, limits, held=limits, clock=clock)
+        else:
+            url = request.getfixturevalue("redis_url_of")(backend)
             broker = RedisBroker(BrokerUrl(url), limits, held=limits, clock=clock)
         if started:
             await broker.start()
@@ -77,3 +103,6 @@ async def make_broker(
     yield make
     for broker in brokers:
         await broker.aclose()
+    for runtime, server in owners:
+        await server.aclose()
+        await runtime.aclose()

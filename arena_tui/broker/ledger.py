@@ -79,8 +79,10 @@ class Ledger:
                 "the broker belongs to its loop's thread: publish through MultiRunBrokerSink"
             )
 
-    def open(self, meta: RunMeta, epoch: int, first: int = 1) -> RunStream:
-        """Create an empty stream, whose next event has the seq `first`.
+    def open(
+        self, meta: RunMeta, epoch: int, first: int = 1, ended_streams: Sequence[Cursor] = ()
+    ) -> RunStream:
+        """Create an empty stream, whose next event has the seq `first`, after these of the run.
 
         Its epoch is at least the newest one of this run that was held here or is stored.
 
@@ -101,8 +103,8 @@ class Ledger:
                 newest = max(newest, at.epoch)
         if epoch < newest:
             epoch, first = newest + 1, 1
-        stream = RunStream(meta, RunLog(run_id, epoch, self._held, first), self.clock())
-        return self._register(stream, "opened")
+        log = RunLog(run_id, epoch, self._held, first)
+        return self._register(RunStream(meta, log, self.clock(), ended_streams), "opened")
 
     def attach(
         self, meta: RunMeta, epoch: int, first: int, ended_streams: Sequence[Cursor] = (),
@@ -286,6 +288,10 @@ class Ledger:
 
     async def settled(self, run_ids: Iterable[str], consumer: str | None = None) -> None:
         await self._readers.settled(run_ids, consumer)
+
+    async def acked(self) -> None:
+        """Return after the next ack, by whatever consumer."""
+        await self._readers.acked()
 
     def lags(self, consumer: str) -> dict[str, int]:
         streams = (*self.streams.values(), *self._readers.let_go.unacked.values())

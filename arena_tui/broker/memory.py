@@ -30,6 +30,7 @@ class InProcessBroker:
     Other threads publish through `MultiRunBrokerSink`; a call from one raises RuntimeError.
 
     Attributes:
+        ledger: For whoever lets other processes use the broker.
         forwarded: For whoever forwards runs, and knows more of them than the broker.
     """
 
@@ -40,9 +41,9 @@ class InProcessBroker:
         self.name = "in-process"
         self.shared = False
         self._clock = clock
-        self._ledger = Ledger(self.limits, clock)
-        self.warnings = self._ledger.warnings
-        self.forwarded = Forwarded(self._ledger)
+        self.ledger = Ledger(self.limits, clock)
+        self.warnings = self.ledger.warnings
+        self.forwarded = Forwarded(self.ledger)
         self._epochs = _epochs(clock)
         self._claimed: Recent[str, None] = Recent(_CLAIMED_KEPT)
 
@@ -52,18 +53,22 @@ class InProcessBroker:
     async def open_run(self, meta: RunMeta, epoch: int | None = None, first: int = 1) -> RunInfo:
         """See `BrokerProtocol.open_run`; `first`: the seq of its first event here, for one whose
         earlier events are stored and do not come again."""
-        stream = self._ledger.open(meta, next(self._epochs) if epoch is None else epoch, first)
+        stream = self.ledger.open(meta, self.next_epoch() if epoch is None else epoch, first)
         return stream.info(self._clock(), HEARTBEAT_S)
 
+    def next_epoch(self) -> int:
+        """The epoch of a stream that begins now."""
+        return next(self._epochs)
+
     async def claim(self, run_id: str) -> bool:
-        self._ledger.check_thread()
-        if run_id in self._claimed or run_id in self._ledger.streams:
+        self.ledger.check_thread()
+        if run_id in self._claimed or run_id in self.ledger.streams:
             return False
         self._claimed[run_id] = None
         return True
 
     async def publish(self, run_id: str, event: Event) -> int:
-        ledger = self._ledger
+        ledger = self.ledger
         if get_ident() != ledger.thread:
             ledger.check_thread()
         event, raw = sealed(event)
@@ -73,7 +78,7 @@ class InProcessBroker:
         return ledger.append(stream, event, raw)
 
     async def publish_all(self, batch: Sequence[Outgoing]) -> Refused:
-        ledger = self._ledger
+        ledger = self.ledger
         ledger.check_thread()
         refused = Refused()
         for run_id, event, raw in batch:
@@ -90,9 +95,9 @@ class InProcessBroker:
         return refused
 
     async def heartbeat(self, run_ids: Iterable[str]) -> None:
-        self._ledger.check_thread()
+        self.ledger.check_thread()
         for run_id in run_ids:
-            if stream := self._ledger.streams.get(run_id):
+            if stream := self.ledger.streams.get(run_id):
                 stream.on_alive(self._clock())
 
     def subscribe(
@@ -101,26 +106,26 @@ class InProcessBroker:
         replace: bool = False,
     ) -> Subscription:  # fmt: skip
         # None is unfinished: a process has no runs of an earlier one.
-        return self._ledger.subscribe(
+        return self.ledger.subscribe(
             name, runs, start, durable, identity=identity or name, replace=replace
         )
 
     def stream(self, run_id: str, from_seq: int = 1) -> AsyncIterator[Delivery]:
-        return self._ledger.stream(run_id, from_seq)
+        return self.ledger.stream(run_id, from_seq)
 
     async def close_run(
         self, run_id: str, status: RunStatus = "stopped", reason: str | None = None
     ) -> None:
-        self._ledger.check_thread()
-        stream = self._ledger.get(run_id)
+        self.ledger.check_thread()
+        stream = self.ledger.get(run_id)
         if not stream.closed:
-            self._ledger.append(stream, *sealed(RunEnd(status=status, reason=reason)))
+            self.ledger.append(stream, *sealed(RunEnd(status=status, reason=reason)))
 
     async def settled(self, run_ids: Iterable[str], consumer: str | None = None) -> None:
-        await self._ledger.settled(run_ids, consumer)
+        await self.ledger.settled(run_ids, consumer)
 
     def lags(self, consumer: str) -> dict[str, int]:
-        return self._ledger.lags(consumer)
+        return self.ledger.lags(consumer)
 
     async def known_consumers(self) -> dict[str, bool]:
         return {}
@@ -129,12 +134,12 @@ class InProcessBroker:
         """Do nothing: no consumer is known longer than it is subscribed."""
 
     async def reap(self, run_id: str) -> None:
-        self._ledger.check_thread()
-        self._ledger.reap(run_id)
+        self.ledger.check_thread()
+        self.ledger.reap(run_id)
 
     async def runs(self, *, caught_up: bool = False) -> list[RunInfo]:
         now = self._clock()
-        return [stream.info(now, HEARTBEAT_S) for stream in self._ledger.streams.values()]
+        return [stream.info(now, HEARTBEAT_S) for stream in self.ledger.streams.values()]
 
     async def flush(self) -> None:
         """Do nothing: what is published is here."""
@@ -144,10 +149,10 @@ class InProcessBroker:
         return 0
 
     async def stats(self) -> BrokerStats:
-        return self._ledger.stats()
+        return self.ledger.stats()
 
     async def aclose(self) -> None:
-        self._ledger.close()
+        self.ledger.close()
 
 
 def _epochs(clock: Callable[[], float]) -> Iterator[int]:

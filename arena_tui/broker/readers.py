@@ -118,6 +118,12 @@ class Readers:
             self._acked.clear()
             await self._acked.wait()
 
+    async def acked(self) -> None:
+        """Return after the next ack, or once the ledger is closed."""
+        if not self._closed:
+            self._acked.clear()
+            await self._acked.wait()
+
     def has_unacked(self, run_id: str, consumer: str | None = None) -> bool:
         """Whether any durable consumer, or this one, has yet to ack events of this run."""
         stream = self._streams.get(run_id)

@@ -10,4 +10,5 @@ def share(runtime: Runtime) -> Sharing:
     """See `Runtime`."""
     from arena_tui.services.http.owner import OwnerServer  # takes 100 ms to import
 
-    return OwnerServer(runtime)
+    assert runtime.database is not None
+    return OwnerServer(runtime, runtime.database.path)

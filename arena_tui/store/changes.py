@@ -8,7 +8,7 @@ from typing import TypeAlias
 import duckdb
 from msgspec import Struct
 
-_TABLES = ("events", "gaps", "quarantine", "bookmarks", "chains", "runs")
+_TABLES = ("events", "gaps", "quarantine", "bookmarks", "chains", "producers", "runs")
 
 
 class Bookmark(Struct, frozen=True, tag=True):

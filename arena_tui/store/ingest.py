@@ -13,6 +13,7 @@ import duckdb
 import msgspec
 
 from arena_tui.broker.chain import Chain, Traced
+from arena_tui.broker.numbered import Numbered
 from arena_tui.events import Delivery, Envelope, Gap, utc_now
 from arena_tui.folds.totals import RunTotals
 from arena_tui.store import rows
@@ -63,6 +64,7 @@ class Ingest:
         folded: dict[str, RunTotals] = {}
         new_events: list[Envelope] = []
         chains: dict[tuple[str, str], Chain] = {}
+        numbers: dict[tuple[str, str], tuple[int, int]] = {}
         for each in batch:
             totals = folded.get(each.run_id)
             if totals is None:
@@ -81,9 +83,12 @@ class Ingest:
                 totals.add(each)
                 if type(each.raw) is Traced:
                     chains[each.run_id, each.raw.chain.id] = each.raw.chain
+                elif type(each.raw) is Numbered:
+                    numbers[each.run_id, each.raw.producer] = each.epoch, each.raw.number
         if new_events:
             rows.append_events(connection, new_events, "events")
         rows.upsert_chains(connection, [(run_id, each) for (run_id, _), each in chains.items()])
+        rows.upsert_producers(connection, [(*key, *each) for key, each in numbers.items()])
         for envelope, error in aside:
             rows.insert_quarantined(connection, envelope, envelope.raw, error, noted_at)
         rows.insert_runs(

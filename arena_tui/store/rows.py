@@ -9,6 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from arena_tui.broker.chain import Chain, KnownRun
+from arena_tui.broker.numbered import Recalled
 from arena_tui.broker.protocol import Cursor
 from arena_tui.events import Delivery, Envelope, Gap
 from arena_tui.folds.totals import RunTotals
@@ -95,6 +96,39 @@ def upsert_chains(connection: Connection, newest: Collection[tuple[str, Chain]])
             "DO UPDATE SET lines = excluded.lines, digest = excluded.digest",
             [run_id, chain.id, chain.epoch, chain.lines, chain.first, chain.digest],
         )
+
+
+def upsert_producers(connection: Connection, newest: Collection[tuple[str, str, int, int]]) -> None:
+    """Note how far producers have come with runs; in the transaction of their events."""
+    for row in newest:
+        connection.execute(
+            "INSERT INTO producers VALUES (?, ?, ?, ?) ON CONFLICT (run_id, producer) "
+            "DO UPDATE SET epoch = excluded.epoch, number = excluded.number",
+            row,
+        )
+
+
+def recall_runs(reader: Reader, run_ids: Collection[str]) -> dict[str, Recalled]:
+    """See `Recall`."""
+    numbers: dict[str, dict[str, tuple[int, int]]] = {}
+    for run_id, producer, epoch, number in reader.execute(
+        "SELECT run_id, producer, epoch, number FROM producers WHERE run_id IN (SELECT unnest(?))",
+        [list(run_ids)],
+    ).fetchall():
+        numbers.setdefault(run_id, {})[producer] = epoch, number
+    rows = reader.execute(
+        "SELECT run_id, epoch, seq, status != 'running' FROM runs "
+        "WHERE run_id IN (SELECT unnest(?))",
+        [list(run_ids)],
+    ).fetchall()
+    found = {}
+    for run_id, epoch, seq, over in rows:
+        of_run = numbers.get(run_id, {})
+        newest = [name for name, (at, _) in of_run.items() if at == epoch]
+        alone = newest[0] if len(newest) == 1 else None
+        counts = {name: number for name, (_, number) in of_run.items()}
+        found[run_id] = Recalled(epoch, seq, over, counts, alone)
+    return found
 
 
 def load_known(connection: Reader) -> dict[str, KnownRun]:

@@ -70,6 +70,15 @@ CREATE TABLE chains (
 );
 """
 
+_V4 = """
+-- How far each producer in another process has come with a run: its own number of its newest stored
+-- event, and the epoch of that.
+CREATE TABLE producers (
+    run_id VARCHAR NOT NULL, producer VARCHAR NOT NULL, epoch BIGINT NOT NULL,
+    number BIGINT NOT NULL, PRIMARY KEY (run_id, producer)
+);
+"""
+
 _RUNS_OF_V1: Final = """
 CREATE VIEW runs AS
 SELECT runs.*, coalesce(unknown, 0) AS lost_unknown, NULL::VARCHAR AS broker
@@ -80,7 +89,7 @@ FROM older.runs LEFT JOIN (
 _READ_AS_IT_IS: Final = 2
 """The oldest format in which all is that a command reads."""
 
-_MIGRATIONS: Final = (_V1, _V2, _V3)
+_MIGRATIONS: Final = (_V1, _V2, _V3, _V4)
 SCHEMA_VERSION: Final = len(_MIGRATIONS)
 
 

@@ -539,6 +539,7 @@ async def test_a_silent_producer_is_lost_until_it_gives_a_sign(
     await publish(broker, "a", 1)
     states.append(await state())
     await broker.close_run("a")
+    await arrived(broker)
     clock.now += 60
     states.append(await state())
 

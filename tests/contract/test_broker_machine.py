@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,12 +20,16 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from arena_tui.broker.attached.broker import AttachedBroker
 from arena_tui.broker.memory import InProcessBroker
 from arena_tui.broker.protocol import BrokerProtocol, Cursor, Limits, RunMeta, Subscription
 from arena_tui.broker.redis.broker import RedisBroker
 from arena_tui.broker_url import BrokerUrl
+from arena_tui.config import Config
 from arena_tui.events import Delivery, Gap, LogEvent
-from tests.conftest import BACKENDS, arrived
+from arena_tui.services.http.owner import OwnerServer
+from arena_tui.services.runtime import Runtime
+from tests.conftest import SERVERS, arrived
 
 
 class Model:
@@ -225,8 +230,12 @@ class BrokerMachine(RuleBasedStateMachine):
             assert all(each.lag_peak >= each.lag for each in run.consumers)
 
     def teardown(self) -> None:
-        if not hasattr(self, "broker"):
-            return
+        if hasattr(self, "broker"):
+            self.everyone_leaves()
+            self.loop.close()
+
+    def everyone_leaves(self) -> None:
+        """Read to the end, check all accounts, and close the broker."""
         try:
             for consumer in self.everyone:
                 while self.take(consumer, 7):
@@ -242,25 +251,52 @@ class BrokerMachine(RuleBasedStateMachine):
             }
         finally:
             self.wait(self.broker.aclose())
-            self.loop.close()
 
 
 TestBrokerMachine = BrokerMachine.TestCase
 TestBrokerMachine.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
 
 
-@pytest.mark.parametrize("server", BACKENDS[1:])
-def test_the_broker_on_redis_keeps_to_the_model(server: str, request: Any) -> None:
-    class RedisMachine(BrokerMachine):
-        """Caches less than its limits, so that durable consumers recover from the server."""
+SHARED = settings(max_examples=25, stateful_step_count=30, deadline=None)
 
+
+class MirrorMachine(BrokerMachine):
+    """Caches less than its limits, so that durable consumers recover from upstream."""
+
+    @property
+    def cached(self) -> Limits:
+        return Limits(capacity=max(2, self.limits.capacity // 2), retain=1)
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_the_broker_on_redis_keeps_to_the_model(server: str, request: Any) -> None:
+    class RedisMachine(MirrorMachine):
         async def make(self) -> BrokerProtocol:
             url = BrokerUrl(request.getfixturevalue("redis_url_of")(server))
-            held = Limits(capacity=max(2, self.limits.capacity // 2), retain=1)
-            broker = RedisBroker(url, self.limits, held=held, clock=lambda: 1.0)
+            broker = RedisBroker(url, self.limits, held=self.cached, clock=lambda: 1.0)
             await broker.start()
             return broker
 
-    run_state_machine_as_test(
-        RedisMachine, settings=settings(max_examples=25, stateful_step_count=30, deadline=None)
-    )
+    run_state_machine_as_test(RedisMachine, settings=SHARED)
+
+
+def test_the_broker_of_an_attached_process_keeps_to_the_model(tmp_path: Path) -> None:
+    class OwnerMachine(MirrorMachine):
+        async def make(self) -> BrokerProtocol:
+            store = str(tmp_path / "arena.duckdb")
+            self.owner = Runtime(Config(db=None), self.limits)
+            self.server = OwnerServer(self.owner, store)
+            await self.owner.open()
+            await self.server.start()
+            broker = AttachedBroker(store, self.limits, held=self.cached, clock=lambda: 1.0)
+            await broker.start()
+            return broker
+
+        def teardown(self) -> None:
+            if hasattr(self, "broker"):
+                self.everyone_leaves()
+                self.wait(self.server.aclose())
+                self.wait(self.owner.aclose())
+                self.loop.close()
+
+    run_state_machine_as_test(OwnerMachine, settings=SHARED)

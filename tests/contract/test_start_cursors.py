@@ -17,7 +17,7 @@ from arena_tui.broker.memory import InProcessBroker
 from arena_tui.broker.protocol import BrokerProtocol, Cursor, Limits, RunMeta, Subscription
 from arena_tui.errors import UnknownRunError
 from arena_tui.events import Delivery, Gap, LogEvent
-from tests.conftest import BACKENDS, MakeBroker, arrived
+from tests.conftest import SERVERS, MakeBroker, arrived
 from tests.waiting import until
 
 COUNT = 20
@@ -178,7 +178,7 @@ async def test_of_a_newer_epoch_a_cursor_is_beyond_everything(restart: Restart) 
     assert await read_to(reader, COUNT, "b") == {"b": list(range(1, COUNT + 1))}
 
 
-@pytest.mark.parametrize("make_broker", BACKENDS[1:], indirect=True)
+@pytest.mark.parametrize("make_broker", SERVERS, indirect=True)
 @pytest.mark.parametrize("seq", [COUNT, COUNT + 5])
 async def test_a_server_that_lost_what_a_durable_consumer_has_goes_on_after_it(
     restart: Restart, seq: int

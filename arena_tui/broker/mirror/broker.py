@@ -55,7 +55,7 @@ class Upstream(Protocol):
         """Attach the runs that there are."""
 
     def tasks(self) -> dict[str, Callable[[], Awaitable[None]]]:
-        """What goes on as long as the broker is open, to read the log, by name."""
+        """What goes on as long as the broker is open, by name."""
 
     async def until_caught_up(self) -> None:
         """Return when what the log has now of the known runs has been read."""
@@ -136,13 +136,13 @@ class MirrorBroker:
         if self._tasks:
             return
         await self._upstream.connect()
-        work: dict[str, Callable[[], Awaitable[None]]] = {"writer": self._writer.run}
+        work = {"writer": self._writer.run, **self._upstream.tasks()}
         if self._reading:
             try:
                 await self._upstream.catch_up()
             except self._link.errors as error:
                 raise BrokerError(self._link.refusal(error)) from None
-            work |= {**self._upstream.tasks(), "acks": self._acks.run}
+            work["acks"] = self._acks.run
         self._tasks = [
             asyncio.create_task(restart_on_failure(f"{name} of {self.name}", task, self.warnings))
             for name, task in work.items()

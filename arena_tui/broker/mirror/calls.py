@@ -102,6 +102,11 @@ class PublishedRun:
         self.acked = self.next - 1
         self.lost = 0
 
+    def go_back_to(self, number: int) -> None:
+        """Send again from this number on."""
+        self.next = number
+        self.acked = number - 1
+
     def give_up(self, count: int, lost: int) -> None:
         """Leave the numbers of `count` events out, of which so many are lost."""
         self.next += count
@@ -135,6 +140,11 @@ class Call:
         self.jobs.append(job)
         self.payloads.append(payload)
         self.bytes += len(payload)
+
+    def tell(self, job: Job) -> None:
+        """Let this caller, and no other, wait for the answer."""
+        job.add(len(self.payloads))
+        self.jobs = [job] * len(self.payloads)
 
     def accept(self, late: Job) -> None:
         """Let callers of `publish_all` go on: what becomes of their events is told to `late`."""

@@ -132,7 +132,7 @@ class Writer:
         attempt = 0
         while True:
             while not self._calls:
-                self._calls = self._withheld.due() or await self._next_calls()
+                self._calls += self._withheld.due() or await self._next_calls()
             portion: list[Call] = []
             try:
                 portion = self._next_portion()
@@ -144,6 +144,13 @@ class Writer:
                     self._singly = max(0, self._singly - 1)
             if not self.late.waiting:
                 self._taken.set()
+
+    def send_again(self, calls: Sequence[Call]) -> None:
+        """Send these before all else; nobody waits for what was answered before."""
+        for call in calls:
+            call.tell(self.late)
+        self._calls[:0] = calls
+        self._has_work.set()
 
     def note_closed(self, run_id: str) -> None:
         """Publish nothing more to a run: it has ended."""

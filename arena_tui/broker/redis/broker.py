@@ -77,7 +77,7 @@ class _Server:
         await self._reader.catch_up()
 
     def tasks(self) -> dict[str, Callable[[], Awaitable[None]]]:
-        return {"reader": self._reader.run, "watch": self._watcher.run}
+        return {"reader": self._reader.run, "watch": self._watcher.run} if self._reading else {}
 
     async def until_caught_up(self) -> None:
         await self._reader.until_caught_up()

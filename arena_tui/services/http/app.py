@@ -101,20 +101,18 @@ class _Api:
         else:
             after = max(0, _number(request, "from_seq", 1) - 1)
             position = Position({run_id: Cursor(BEGINNING.epoch, after)})
-        return _Listening(
-            lambda client: self._streams.of_runs(client, [run_id], position, single=True)
-        )
+        return Answer(lambda client: self._streams.of_runs(client, [run_id], position, single=True))
 
     async def events(self, request: Request) -> ASGIApp:
         last_id = request.headers.get("last-event-id")
         position = Position.of_runs(last_id) if last_id else None
         if (wanted := request.query_params.get("runs")) is None:
-            return _Listening(lambda client: self._streams.of_all(client, position))
+            return Answer(lambda client: self._streams.of_all(client, position))
         parts = list(filter(None, wanted.split(",")))
         if not 0 < len(parts) <= RUNS_MAX:
             raise UsageError(f"runs= names {len(parts)} runs: give 1 to {RUNS_MAX}, with commas")
         run_ids = list(dict.fromkeys([await whole_id(self._runtime, each) for each in parts]))
-        return _Listening(
+        return Answer(
             lambda client: self._streams.of_runs(client, run_ids, position or Position({}))
         )
 
@@ -122,7 +120,7 @@ class _Api:
         run_id = await whole_id(self._runtime, request.path_params["run_id"])
         part = Part(_limit(request, "from", 1), _limit(request, "to", SEQ_MAX))
         clients = self._streams.clients
-        return _Listening(
+        return Answer(
             lambda client: send_lines(self._runtime, clients, client, run_id, part), "jsonl", b""
         )
 
@@ -130,7 +128,7 @@ class _Api:
         return _json(describe())
 
 
-class _Listening:
+class Answer:
     """An answer that is written as there is something to write.
 
     Args:

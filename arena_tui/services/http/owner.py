@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import Coroutine
+from collections.abc import Collection, Coroutine, Mapping
 from functools import partial
 from importlib.metadata import version
 from typing import Any, Final, TypeVar
@@ -14,12 +14,21 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
+from arena_tui.broker.attached.hub import Hub
+from arena_tui.broker.attached.link import ANOTHER
+from arena_tui.broker.attached.upstream import FEED
+from arena_tui.broker.attached.wire import PREFIX, Feed, decode_feed, decode_request, encode
+from arena_tui.broker.memory import InProcessBroker
+from arena_tui.broker.numbered import Recalled
 from arena_tui.broker.own_log import own_log
+from arena_tui.broker.protocol import STORE
 from arena_tui.broker.tasks import restart_on_failure
+from arena_tui.consumers.mirror import MirrorFeed, store_of
 from arena_tui.errors import ListenError, StoreError, UsageError
-from arena_tui.services.http.app import make_app
-from arena_tui.services.http.clients import STALLED_S, Clients
+from arena_tui.services.http.app import Answer, make_app
+from arena_tui.services.http.clients import STALLED_S, Client, Clients
 from arena_tui.services.http.guard import Refusals
 from arena_tui.services.http.listener import HEAD_S, Listener
 from arena_tui.services.http.runs import infos
@@ -37,6 +46,9 @@ _LOOK_EVERY_S: Final = 1.0
 """Interval of checking that the socket is where it was made."""
 
 _QUERY_MAX_BYTES: Final = 16 * 1024 * 1024
+_APPEND_MAX_BYTES: Final = 64 * 1024 * 1024
+_TELL_EVERY_S: Final = 0.5
+_FEED_HEADERS: Final = ((b"content-type", b"application/octet-stream"),)
 _MSGPACK: Final = "application/vnd.msgpack"
 
 _log = own_log(__name__)
@@ -45,17 +57,25 @@ T = TypeVar("T")
 
 
 class OwnerServer:
-    """Shares the store of a runtime, which is open, with the other processes of its user."""
+    """Shares a runtime and its store with the other processes of its user.
 
-    def __init__(self, runtime: Runtime) -> None:
-        assert runtime.database is not None
+    Args:
+        path: The store's file, beside which the socket lies.
+    """
+
+    def __init__(self, runtime: Runtime, path: str) -> None:
+        broker = runtime.broker
+        assert isinstance(broker, InProcessBroker)
         self._runtime = runtime
-        self._path = runtime.database.path
+        self._path = path
         self._refusals = Refusals(runtime.broker.warnings)
         self._clients = Clients(runtime.broker.warnings, STALLED_S)
         streams = EventStreams(runtime, self._clients)
+        self._hub = Hub(broker, self._recall)
         app = make_app(runtime, streams, [
             Route("/owner", self._owner),
+            Route(PREFIX, self._log, methods=["POST"]),
+            Route(FEED, self._feed, methods=["POST"]),
             Route(LIVE, self._live),
             Route(QUERIES, self._queries, methods=["POST"]),
             Route(CHANGES, self._changes, methods=["POST"]),
@@ -102,6 +122,40 @@ class OwnerServer:
                 _log.warning("the socket %s is gone: it is made anew", self._socket.path)
                 with contextlib.suppress(ListenError):  # the folder is gone, say
                     await self._listen()
+
+    async def _recall(self, run_ids: Collection[str]) -> Mapping[str, Recalled]:
+        history = self._runtime.history
+        return {} if history is None else await history.recall(run_ids)
+
+    async def _log(self, request: Request) -> Response:
+        asked = decode_request(await _body(request, _APPEND_MAX_BYTES))
+        if asked.owner != self._hub.id:
+            return Response(self._hub.id, ANOTHER)
+        answer = await _unless_left(request, self._hub.answer(asked))
+        return Response(encode(answer), media_type=_MSGPACK)
+
+    async def _feed(self, request: Request) -> ASGIApp:
+        asked = decode_feed(await _body(request, _QUERY_MAX_BYTES))
+        return Answer(partial(self._follow, asked), "mirror")
+
+    async def _follow(self, asked: Feed, client: Client) -> None:
+        feed = MirrorFeed(client.name, self._runtime.broker, asked.cursors, client.send_all)
+
+        async def send() -> None:
+            async with self._runtime.consuming(lambda _: feed) as consumption:
+                telling = asyncio.create_task(self._tell(feed))
+                try:
+                    await consumption.ended()
+                finally:
+                    telling.cancel()
+
+        await self._clients.serve(client, _FEED_HEADERS, send)
+
+    async def _tell(self, feed: MirrorFeed) -> None:
+        while True:
+            await asyncio.sleep(_TELL_EVERY_S)
+            store = store_of(self._runtime.consumers())
+            await feed.tell(store, self._runtime.broker.lags(STORE))
 
     async def _owner(self, _: Request) -> Response:
         return _json({"version": version("arena-tui"), "protocol": PROTOCOL, "pid": os.getpid()})

@@ -28,7 +28,7 @@ from arena_tui.broker.warnings import Warnings
 from arena_tui.broker_url import BrokerUrl
 from arena_tui.codec import sealed
 from arena_tui.events import LogEvent
-from tests.conftest import BACKENDS
+from tests.conftest import SERVERS
 from tests.faults.accounts import entries
 
 Answer: TypeAlias = Literal[
@@ -153,7 +153,7 @@ class WriterMachine(RuleBasedStateMachine):
         assert missing <= self.refused + self.writer.late.refused.events
 
 
-@pytest.mark.parametrize("server", BACKENDS[1:])
+@pytest.mark.parametrize("server", SERVERS)
 def test_the_writer_neither_stops_nor_lies(server: str, request: Any) -> None:
     class OnServer(WriterMachine):
         @staticmethod

@@ -1,0 +1,299 @@
+"""The owner's side of attached brokers: appends what their producers send, each event once."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from arena_tui.broker.attached.wire import (
+    Ack,
+    Append,
+    Beat,
+    Claim,
+    Consumers,
+    Events,
+    Fetch,
+    Forget,
+    Missing,
+    Newest,
+    Open,
+    Reap,
+    Request,
+    Row,
+    Sent,
+    Stored,
+    encode_frame,
+)
+from arena_tui.broker.ledger import Ledger
+from arena_tui.broker.memory import InProcessBroker
+from arena_tui.broker.mirror.calls import CLOSED, NO_RUN
+from arena_tui.broker.numbered import Numbered, Recall, Recalled
+from arena_tui.broker.owner import is_gone
+from arena_tui.broker.protocol import STORE, Cursor, Subscription
+from arena_tui.broker.stream import HEARTBEAT_S, RunStream
+from arena_tui.codec import received
+from arena_tui.errors import ArenaError, RunExistsError
+from arena_tui.events import Envelope, Gap
+
+_STORED_WAIT_S: Final = 1.0
+_CONSUMER_KEPT_S: Final = 3_600.0
+"""A durable consumer silent for an hour no longer keeps events from being trimmed."""
+
+_FETCHED: Final = 1_000
+_TIDY_EVERY: Final = 256
+
+
+class _Numbers:
+    """How far the producers of one run have come: each one's newest number, and where that is."""
+
+    __slots__ = ("newest",)
+
+    def __init__(self) -> None:
+        self.newest: dict[str, tuple[int, Cursor]] = {}
+
+
+class Hub:
+    """See the module. Belongs to the broker's loop.
+
+    Args:
+        recall: Looks runs up in the store that the broker does not hold.
+
+    Attributes:
+        id: A new one for every hub: the owner's name to attached processes.
+    """
+
+    def __init__(self, broker: InProcessBroker, recall: Recall) -> None:
+        self.id = secrets.token_hex(8)
+        self._broker = broker
+        self._ledger: Ledger = broker.ledger
+        self._recall = recall
+        self._numbers: dict[str, _Numbers] = {}
+        self._holders: dict[str, str] = {}
+        self._consumers: dict[str, tuple[float, Subscription]] = {}
+        self._appends = 0
+
+    async def answer(self, request: Request) -> Any:
+        """What is to be said to this request; see the requests.
+
+        Raises:
+            ArenaError: It cannot be carried out.
+        """
+        match request:
+            case Append(process=process, calls=calls):
+                return await self._append(process, calls)
+            case Open():
+                return await self._open(request)
+            case Claim(process=process, run_id=run_id):
+                return await self._claim(process, run_id)
+            case Beat(process=process, run_ids=run_ids):
+                self._holders |= dict.fromkeys(run_ids, process)
+                return await self._broker.heartbeat(run_ids)
+            case Stored(known=known):
+                return await self._stored(known)
+            case Ack(identity=identity, cursors=cursors):
+                return self._ack(identity, cursors)
+            case Consumers():
+                return self._known_consumers()
+            case Forget(identity=identity):
+                return self._forget(identity)
+            case Reap(run_id=run_id):
+                return await self._reap(run_id)
+            case Newest():
+                streams = self._ledger.streams.values()
+                return {each.log.run_id: Cursor(each.log.epoch, each.log.last) for each in streams}
+            case Fetch():
+                return b"".join(self._fetch(request))
+
+    async def _append(self, process: str, calls: Sequence[Sent]) -> list[Row]:
+        held = self._ledger.streams
+        unknown = {each.meta.run_id for each in calls} - held.keys()
+        recalled = await self._recall(unknown) if unknown else {}
+        rows = []
+        for call in calls:
+            self._holders[call.meta.run_id] = process
+            try:
+                rows.append(self._append_call(call, recalled))
+            except ArenaError as error:
+                rows.append(str(error))
+        self._appends += 1
+        if self._appends % _TIDY_EVERY == 0:
+            self._tidy()
+        return rows
+
+    def _append_call(self, call: Sent, recalled: Mapping[str, Recalled]) -> Row:
+        events = [received(raw) for raw in call.events]
+        run_id = call.meta.run_id
+        stream = self._ledger.streams.get(run_id)
+        if stream is None:
+            opened = self._opened(call, recalled.get(run_id))
+            if isinstance(opened, tuple):
+                return opened
+            stream = opened
+        numbers = self._numbers.setdefault(run_id, _Numbers()).newest
+        newest, at = numbers.get(call.producer, (0, Cursor(stream.log.epoch, stream.log.last)))
+        done = max(0, newest + 1 - call.first)
+        if done >= len(events) and call.events:
+            return at.epoch, at.seq
+        if stream.closed:
+            return CLOSED, 0
+        if call.lost and newest < call.first - 1:
+            lost = min(call.lost, call.first - 1 - newest)
+            last = stream.log.last
+            gap = Gap(run_id, stream.log.epoch, last + 1, last + lost, "trimmed")
+            self._ledger.append_gap(stream, gap)
+        for number, (event, raw) in enumerate(events[done:], call.first + done):
+            self._ledger.append(stream, event, Numbered(raw, call.producer, number))
+        at = Cursor(stream.log.epoch, stream.log.last)
+        numbers[call.producer] = max(newest, call.first + len(events) - 1), at
+        return at.epoch, at.seq
+
+    def _opened(self, call: Sent, stored: Recalled | None) -> RunStream | tuple[int, int]:
+        """The stream of a run that the broker does not hold, opened for these events; or the answer
+        to them.
+
+        A run that its only producer goes on with, goes on where it is stored: what comes again has
+        the seqs that it had. With several producers it may come in another order, so that it is a
+        new stream.
+        """
+        run_id = call.meta.run_id
+        if stored is None:
+            return self._ledger.open(call.meta, self._broker.next_epoch()) if call.may_open else (
+                NO_RUN, 0
+            )  # fmt: skip
+        at = Cursor(stored.epoch, stored.seq)
+        number = stored.numbers.get(call.producer, 0)
+        if number >= call.first + len(call.events) - 1 and call.events:
+            return at
+        if stored.over:
+            return CLOSED, 0
+        if not (number or call.may_open):
+            return NO_RUN, 0
+        self._numbers[run_id] = _Numbers()
+        self._numbers[run_id].newest |= {name: (each, at) for name, each in stored.numbers.items()}
+        if stored.alone == call.producer:
+            return self._ledger.open(call.meta, stored.epoch, stored.seq + 1)
+        return self._ledger.open(call.meta, self._broker.next_epoch(), ended_streams=[at])
+
+    def _tidy(self) -> None:
+        """Forget runs that are no longer held: what is stored of them, the store remembers."""
+        held = self._ledger.streams
+        for run_id in [each for each in self._numbers if each not in held]:
+            del self._numbers[run_id]
+        for run_id in [each for each in self._holders if each not in held]:
+            if is_gone(self._holders[run_id]) is not False:
+                del self._holders[run_id]
+
+    async def _open(self, request: Open) -> int | None:
+        run_id = request.meta.run_id
+        self._holders[run_id] = request.process
+        try:
+            return (await self._broker.open_run(request.meta, request.epoch)).epoch
+        except RunExistsError:
+            return None
+
+    async def _claim(self, process: str, run_id: str) -> bool:
+        """See `BrokerProtocol.claim`: whose process is gone, is looked for."""
+        stream = self._ledger.streams.get(run_id)
+        if stream is not None and stream.closed:
+            return False
+        holder = self._holders.get(run_id)
+        if holder is not None and holder != process and is_gone(holder) is False:
+            return False
+        if stream is not None and holder is None:
+            info = stream.info(self._ledger.clock(), HEARTBEAT_S)
+            if info.state != "lost":
+                return False
+        if stream is None and holder is None and not await self._broker.claim(run_id):
+            return False
+        self._holders[run_id] = process
+        return True
+
+    async def _stored(self, known: Mapping[str, Cursor]) -> dict[str, Cursor]:
+        until = time.monotonic() + _STORED_WAIT_S
+        while True:
+            now = {run_id: self._stored_to(run_id) for run_id in known}
+            left_s = until - time.monotonic()
+            if left_s <= 0 or self._ledger.closed or any(now[each] > known[each] for each in now):
+                return now
+            try:
+                async with asyncio.timeout(left_s):
+                    await self._ledger.acked()
+            except TimeoutError:
+                continue
+
+    def _stored_to(self, run_id: str) -> Cursor:
+        """Up to where the run is stored; one that is no longer held was stored before."""
+        stream = self._ledger.streams.get(run_id)
+        if stream is None:
+            return Cursor(2**62, 0)
+        progress = stream.progress.get(STORE)
+        return Cursor(stream.log.epoch, stream.log.last if progress is None else progress.acked)
+
+    def _ack(self, identity: str, cursors: Mapping[str, Cursor]) -> bool:
+        self._forget_silent()
+        _, subscription = self._consumers.get(identity, (0.0, None))
+        is_new = subscription is None
+        if subscription is None:
+            subscription = self._broker.subscribe(f"remote {identity}", durable=True)
+        self._consumers[identity] = time.monotonic(), subscription
+        subscription.ack(cursors)
+        return is_new
+
+    def _known_consumers(self) -> dict[str, bool]:
+        self._forget_silent()
+        return dict.fromkeys(self._consumers, True)
+
+    def _forget_silent(self) -> None:
+        since = time.monotonic() - _CONSUMER_KEPT_S
+        for identity in [name for name, (at, _) in self._consumers.items() if at < since]:
+            self._forget(identity)
+
+    def _forget(self, identity: str) -> None:
+        if found := self._consumers.pop(identity, None):
+            found[1].close()
+
+    async def _reap(self, run_id: str) -> None:
+        if run_id in self._ledger.streams:
+            await self._broker.reap(run_id)
+
+    def _fetch(self, asked: Fetch) -> list[bytes]:
+        """What is held of a gap, and smaller gaps for what is not."""
+        stream = self._ledger.streams.get(asked.run_id)
+        if stream is None or stream.log.epoch != asked.epoch:
+            return []
+        log = stream.log
+        last = min(asked.to_seq, log.last)
+        first = max(asked.from_seq, log.first)
+        if first > last:
+            return []
+        frames = []
+        if first > asked.from_seq:
+            gone = Missing(asked.run_id, asked.epoch, asked.from_seq, first - 1, "trimmed", None)
+            frames.append(encode_frame(gone))
+        found, _ = log.read(first - 1, _FETCHED, last)
+        frames += [encode_frame(each) for each in frames_of(found)]
+        return frames
+
+
+def frames_of(deliveries: Sequence[Envelope | Gap]) -> list[Events | Missing]:
+    """Deliveries as frames, consecutive events of a stream as one."""
+    frames: list[Events | Missing] = []
+    for each in deliveries:
+        if isinstance(each, Gap):
+            frames.append(Missing(
+                each.run_id, each.epoch, each.from_seq, each.to_seq, each.reason, each.raw
+            ))  # fmt: skip
+            continue
+        last = frames[-1] if frames else None
+        if (
+            isinstance(last, Events)
+            and (last.run_id, last.epoch) == (each.run_id, each.epoch)
+            and last.first_seq + len(last.events) == each.seq
+        ):
+            last.events.append(each.raw)
+        else:
+            frames.append(Events(each.run_id, each.epoch, each.seq, [each.raw]))
+    return frames

@@ -1,0 +1,98 @@
+"""What a process meets on its way to the owner of a store, and what it asks of it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeAlias, TypeVar
+
+import h11
+
+from arena_tui.broker.attached.http import BadAnswerError, OwnerGoneError, OwnerHttp
+from arena_tui.broker.attached.wire import PREFIX, Request, decode, encode
+from arena_tui.broker.mirror.link import Link
+from arena_tui.broker.owner import own_name
+from arena_tui.broker.timing import Timing
+from arena_tui.broker.warnings import Warnings
+
+TakeOver: TypeAlias = Callable[[], Awaitable[bool]]
+"""Opens the store in this process, and shares it; returns whether it could."""
+
+ANOTHER: Final = 409
+"""Status of what is meant for another owner; the answer names the present one."""
+
+T = TypeVar("T")
+
+
+class OwnerChangedError(ConnectionError):
+    """Another process owns the store now; what was not stored is to be sent to it again."""
+
+
+class OwnerLink(Link):
+    """See the module.
+
+    Args:
+        take_over: What to do when nobody owns the store; None: wait for somebody who does.
+
+    Attributes:
+        http: The connections.
+        owner: Id of the present owner, which is new whenever the store was opened; empty before
+            the first answer.
+    """
+
+    errors = (OSError, h11.ProtocolError)
+
+    def __init__(
+        self, store: str, place: str, warnings: Warnings, timing: Timing,
+        take_over: TakeOver | None,
+    ) -> None:  # fmt: skip
+        super().__init__(place, warnings, timing)
+        self.http = OwnerHttp(store, timing.command_s)
+        self.owner = ""
+        self.process = own_name()
+        self._take_over = take_over
+        self._listeners: list[Callable[[], None]] = []
+
+    def on_change(self, listener: Callable[[], None]) -> None:
+        """Have this called whenever another process owns the store."""
+        self._listeners.append(listener)
+
+    async def ask(self, make: Callable[[str], Request], kind: type[T], within_s: float = 0.0) -> T:
+        """The answer to a request, made for the owner of this id.
+
+        Raises:
+            OwnerChangedError: There is another owner now.
+            Link.errors: See `OwnerHttp.post`.
+        """
+        asked = self.owner
+        try:
+            answer = await self.http.post(PREFIX, encode(make(asked)), within_s)
+        except BadAnswerError as error:
+            if error.status != ANOTHER:
+                raise
+            self._on_owner(asked, error.body.decode(errors="replace"))
+            raise OwnerChangedError("the store has another owner") from None
+        return decode(answer, kind)
+
+    def explain(self, error: BaseException) -> str:
+        if isinstance(error, OwnerGoneError):
+            return "the process that had the store open is gone"
+        if isinstance(error, TimeoutError):
+            return "the process that has the store open does not answer"
+        if isinstance(error, BadAnswerError):
+            return f"the process that has the store open refuses: {error}"
+        return "the process that has the store open hung up"
+
+    async def on_failure(self, role: str, error: BaseException, attempt: int) -> None:
+        if not isinstance(error, OwnerChangedError):  # nothing is wrong with that
+            await super().on_failure(role, error, attempt)
+
+    async def mend(self, error: BaseException) -> bool:
+        """Take the store over, if nobody has it."""
+        gone = isinstance(error, OwnerGoneError)
+        return gone and self._take_over is not None and await self._take_over()
+
+    def _on_owner(self, before: str, now: str) -> None:
+        if self.owner == before and now != before:  # else another request has noticed it first
+            self.owner = now
+            for listener in self._listeners:
+                listener()
