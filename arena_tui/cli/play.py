@@ -23,8 +23,7 @@ from arena_tui.games.play import GameResult, Player
 from arena_tui.games.quiet import quiet_fds
 from arena_tui.games.specs import GameSpec
 from arena_tui.services.ending import ending_signals
-from arena_tui.services.runtime import Runtime
-from arena_tui.services.sharing import share
+from arena_tui.services.sharing import open_runtime
 
 
 def add_arguments(parser: Parser) -> None:
@@ -83,17 +82,12 @@ async def _play(
 ) -> tuple[int, list[str]]:
     """The exit code, and the problems to tell once all games are over and stored."""
     loop = asyncio.get_running_loop()
-    runtime = Runtime(
-        config,
-        producer=True,
-        consumers=arguments.consumers,
-        installed=arguments.installed,
-        share=share,
+    runtime = await open_runtime(
+        config, producer=True, consumers=arguments.consumers, installed=arguments.installed
     )
     player: Player | None = None
     signalled: list[int] = []
     try:
-        await runtime.open()
         warnings = runtime.broker.warnings.newest()
         notices = [str(each) for each in warnings if each.severity == "error"]
 

@@ -7,7 +7,7 @@ import asyncio
 import secrets
 import socket
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
@@ -28,7 +28,7 @@ from arena_tui.errors import StoreError
 from arena_tui.services.ending import ending_event
 from arena_tui.services.http.address import HOST, PORT, Address, Listening
 from arena_tui.services.runtime import Runtime
-from arena_tui.services.sharing import share
+from arena_tui.services.sharing import open_runtime
 
 
 def add_arguments(parser: Parser) -> None:
@@ -73,14 +73,14 @@ def serve(arguments: argparse.Namespace) -> int:
     followed = [followable(name, config) for name in arguments.follow]
     begin_log(arguments.debug)
     runtime = partial(
-        Runtime, config, consumers=arguments.consumers, installed=arguments.installed, share=share
+        open_runtime, config, consumers=arguments.consumers, installed=arguments.installed
     )
     asyncio.run(_serve(runtime, listening, made_up, followed, arguments.metrics))
     return 0
 
 
 async def _serve(
-    make: Callable[[], Runtime], listening: Listening, made_up: str | None,
+    opening: Callable[[], Awaitable[Runtime]], listening: Listening, made_up: str | None,
     followed: Sequence[Path], metrics: Path | None,
 ) -> None:  # fmt: skip
     from arena_tui.services.http.server import HttpServer
@@ -88,11 +88,10 @@ async def _serve(
 
     stopped = ending_event()
     with Console() as console:
-        runtime = make()
+        runtime = await opening()
         server = HttpServer(runtime, listening)
         file: MetricsFile | None = None
         try:
-            await runtime.open()
             runtime.follow(followed)
             await server.start()
             if metrics is not None:

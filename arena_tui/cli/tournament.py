@@ -22,8 +22,7 @@ from arena_tui.folds.standings import Game, standings
 from arena_tui.games.quiet import quiet_fds
 from arena_tui.games.tournament import TournamentSpec, check_tournament, games_in
 from arena_tui.services.ending import ending_signals
-from arena_tui.services.runtime import Runtime
-from arena_tui.services.sharing import share
+from arena_tui.services.sharing import open_runtime
 from arena_tui.services.tournament import Begun, begun
 from arena_tui.store.history import read_tournament
 from arena_tui.store.place import MEMORY
@@ -118,8 +117,8 @@ async def _play(
     loop = asyncio.get_running_loop()
     signalled: list[int] = []
     unstored: list[Game] = []
-    runtime = Runtime(
-        config, consumers=arguments.consumers, installed=arguments.installed, share=share
+    runtime = await open_runtime(
+        config, consumers=arguments.consumers, installed=arguments.installed
     )
 
     def finished(game: Game) -> None:
@@ -128,7 +127,6 @@ async def _play(
             unstored.append(game)
 
     try:
-        await runtime.open()
         warnings = runtime.broker.warnings.newest()
         notices = [str(each) for each in warnings if each.severity == "error"]
         tournament = await runtime.games.enter(spec, finished)

@@ -197,7 +197,6 @@ class Connections:
         self._own: dict[Config, Shared] = {}
         self._held: list[Shared] = []
         self._offered: Shared | None = None
-        self._inherited: set[Shared] = set()
         self._termination = Termination(self._is_idle, self._terminate)
         os.register_at_fork(
             before=self._termination.before_fork, after_in_parent=self._termination.after_fork,
@@ -235,8 +234,6 @@ class Connections:
                 "consumers of a shared broker run in a process of their own: "
                 "use arena_tui.consumer.run(…) there"
             )
-        for each in self._inherited:
-            each.check_free(config)
         if offered is not None and offered.given is not None:
             return self._join(offered, consumers, strict)
         with self._lock:
@@ -325,7 +322,6 @@ class Connections:
             forget_handlers()
         for each in self._held:
             each.inherit()
-        self._inherited |= set(self._held)
         self._own = {}
         self._termination.begin_child()
 

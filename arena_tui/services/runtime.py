@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from msgspec.structs import replace
 
@@ -32,14 +32,27 @@ from arena_tui.services.storing import Sharing, Storing
 from arena_tui.services.waits import from_thread
 
 if TYPE_CHECKING:
-    from arena_tui.store.database import Database
     from arena_tui.store.history import History
+    from arena_tui.store.reading import Store
 
 _GIVE_UP_S = 10.0
 _GAMES_STOP_S = 5.0
 
 C = TypeVar("C", bound=Consumer)
 T = TypeVar("T")
+
+
+class StandIn(Protocol):
+    """Opens the store in this process when no other has it open."""
+
+    async def take_over(self) -> bool:
+        """Open and share it, unless that is done; returns whether it is open here."""
+
+    async def aclose(self, within_s: float | None) -> str | None:
+        """See `Runtime.aclose`."""
+
+    def forsake(self) -> None:
+        """See `Runtime.forsake`."""
 
 
 class Runtime:
@@ -52,6 +65,8 @@ class Runtime:
         installed: Whether to run the consumers of installed packages, if it stores in a file.
         read_from: A store to read only, when the config names none to store in.
         share: Makes what shares a store's file with other processes while it is open here.
+        stand_in: Another process has the store open: this one is attached to that, and this opens
+            it here when that one ends. Closed with the runtime.
         give_up_s: How long `aclose` waits while nothing is published and no durable consumer
             makes progress.
 
@@ -66,9 +81,13 @@ class Runtime:
         consumers: Iterable[ConsumerFactory] = (), producer: bool = False,
         installed: bool = False, read_from: str | None = None, give_up_s: float = _GIVE_UP_S,
         timing: Timing | None = None, share: Callable[[Runtime], Sharing] | None = None,
+        stand_in: StandIn | None = None,
     ) -> None:  # fmt: skip
         self.config = config
-        self.broker = _broker(config, limits, producer, timing)
+        consumers = tuple(consumers)
+        self._stand_in = stand_in
+        reads = bool(consumers) or not producer
+        self.broker = _broker(config, limits, reads, timing, stand_in)
         self.sink = MultiRunBrokerSink(self.broker, event_max_bytes=config.event_max_bytes)
         self._sinks = [self.sink]
         self.names = Names(self.broker, self.sink, lambda: self.history)
@@ -83,8 +102,9 @@ class Runtime:
         if producer and self.broker.shared:
             config = replace(config, db=None)
         self.storing = Storing(
-            config, self.broker, self._running, installed=installed, read_from=read_from
-        )
+            config, self.broker, self._running, installed=installed, read_from=read_from,
+            elsewhere=stand_in is not None,
+        )  # fmt: skip
         self._share = share
         self.games = Games(
             self.sink, self.broker, lambda: None if self.storing.only_read else self.history
@@ -92,8 +112,8 @@ class Runtime:
         self._to_start = deque(self._running.add(partial(made, make)) for make in consumers)
 
     @property
-    def database(self) -> Database | None:
-        """The open store, if there is one."""
+    def database(self) -> Store | None:
+        """The store, if there is one and it can be read."""
         return self.storing.database
 
     @property
@@ -248,6 +268,8 @@ class Runtime:
         told: list[str] = []
         if not await closing.let_go("the store", self.storing.close(told)):
             closing.why = closing.why or "the store does not answer"
+        if self._stand_in is not None:
+            told += filter(None, [await self._stand_in.aclose(within_s)])
         if unsent:
             told.append(f"{unsent:,} events could not be published: {stats.link or closing.why}")
         refused = stats.refused
@@ -256,6 +278,15 @@ class Runtime:
         if refused:
             told.append(f"{refused.events:,} events were refused: {refused.why}")
         return "; ".join([*told, *self._running.unkept(closing.why, self._running)]) or None
+
+    def forsake(self) -> None:
+        """In a forked child: close its copies of sockets, and leave all else to the parent."""
+        self.storing.forsake()
+        if self._stand_in is not None:
+            self._stand_in.forsake()
+        forsake = getattr(self.broker, "forsake", None)
+        if forsake is not None:
+            forsake()
 
     @property
     def unsent(self) -> int:
@@ -294,10 +325,18 @@ class Runtime:
 
 
 def _broker(
-    config: Config, limits: Limits | None, producer: bool, timing: Timing | None
-) -> BrokerProtocol:
+    config: Config, limits: Limits | None, reads: bool, timing: Timing | None,
+    stand_in: StandIn | None,
+) -> BrokerProtocol:  # fmt: skip
+    if stand_in is not None:
+        from arena_tui.broker.attached.broker import AttachedBroker
+
+        assert config.db is not None
+        return AttachedBroker(
+            config.db, limits, reading=reads, timing=timing, take_over=stand_in.take_over
+        )
     if config.broker.kind == "memory":
         return InProcessBroker(limits)
     from arena_tui.broker.redis.broker import RedisBroker  # takes 100 ms to import
 
-    return RedisBroker(config.broker, limits, reading=not producer, timing=timing)
+    return RedisBroker(config.broker, limits, reading=reads, timing=timing)

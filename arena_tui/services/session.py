@@ -13,11 +13,12 @@ from arena_tui.config import Config
 from arena_tui.consumers.feed import Feed, Frame
 from arena_tui.consumers.protocol import ConsumerFactory
 from arena_tui.consumers.ratings import RatingsConsumer
+from arena_tui.errors import StoreLockedError
 from arena_tui.services.connect import PROCESS
 from arena_tui.services.games import Games, Playable
 from arena_tui.services.http.address import Listening
 from arena_tui.services.runtime import Runtime
-from arena_tui.services.sharing import share
+from arena_tui.services.sharing import is_owned, is_shareable, make_runtime
 from arena_tui.store.place import may_only_be_read
 
 if TYPE_CHECKING:
@@ -106,21 +107,21 @@ class Session:
 
         `monotonic` is the clock for durations, in seconds."""
         self._monotonic = monotonic
+        await self._begin(attached=is_owned(self.config))
+
+    async def _begin(self, attached: bool) -> None:
         config, read_from = self.config, self._store_to_read()
         if read_from is not None:
             config = replace(config, db=None)
-        self.runtime = Runtime(
-            config,
-            consumers=self._consumers,
-            installed=self._installed,
-            read_from=read_from,
-            share=share,
-        )
+        self.runtime = make_runtime(
+            config, attached and read_from is None, consumers=self._consumers,
+            installed=self._installed, read_from=read_from,
+        )  # fmt: skip
         if read_from is not None:
             self.runtime.broker.warnings.add("store_read_only", path=read_from)
         if self._no_log is not None:
             self.runtime.broker.warnings.add("no_log", why=self._no_log)
-        self.feed = (await self.runtime.consume(partial(Feed, clock=monotonic))).consumer
+        self.feed = (await self.runtime.consume(partial(Feed, clock=self._monotonic))).consumer
         self.ratings = (await self.runtime.consume(RatingsConsumer)).consumer
         PROCESS.offer(self.runtime)
 
@@ -134,7 +135,7 @@ class Session:
         """Reach the broker, open the store, start serving, following and playing; raises
         ArenaError."""
         try:
-            await self.runtime.open()
+            await self._open()
         finally:
             await self._begin_metrics()
         if self._listening is not None:
@@ -145,6 +146,18 @@ class Session:
         self.runtime.follow(self._follow)
         for playable in self._playables:
             await self.games.start(playable, self._continuous)
+
+    async def _open(self) -> None:
+        """Open what was begun; anew, if another process has opened the store meanwhile."""
+        try:
+            await self.runtime.open()
+        except StoreLockedError:
+            if not is_shareable(self.config):
+                raise
+            PROCESS.withdraw(self.runtime)
+            await self.runtime.aclose()
+            await self._begin(attached=True)
+            await self.runtime.open()
 
     async def _begin_metrics(self) -> None:
         if self._metrics is not None:

@@ -13,10 +13,10 @@ from arena_tui.broker.own_log import own_log
 from arena_tui.broker.tasks import cancel_until_done
 from arena_tui.config import Config
 from arena_tui.consumers.protocol import ConsumerFactory
-from arena_tui.errors import BrokerError, ForkedError, StoreError, StoreLockedError
+from arena_tui.errors import BrokerError, ForkedError, StoreError
 from arena_tui.services.consumption import Consumption
 from arena_tui.services.runtime import Runtime
-from arena_tui.services.sharing import share
+from arena_tui.services.sharing import is_shareable, open_runtime
 
 _TASKS_END_WITHIN_S: Final = 2.0
 
@@ -29,7 +29,8 @@ class Shared:
     """A runtime on an event loop in its own thread, or one that is given with its loop.
 
     A forked child has no threads, so it opens a runtime of its own once it uses this: over a
-    server, that is. A store's file, and a broker in process, stay the parent's. Thread-safe.
+    server, or attached to the process that has the store open. A broker in process without a
+    store's file stays the parent's. Thread-safe.
 
     Args:
         given: A runtime that its owner opens and closes.
@@ -61,13 +62,13 @@ class Shared:
 
         Raises:
             BrokerError: The server cannot be reached, or it is closed.
-            ForkedError: There is no server.
+            ForkedError: There is neither a server nor a store's file.
         """
         with self._lock:
             if self._runtime is None:
                 if self._closed:
                     raise BrokerError("the broker is closed: nothing more can be published")
-                if self.config.broker.kind == "memory":
+                if self.config.broker.kind == "memory" and not is_shareable(self.config):
                     raise ForkedError(self._refusal())
                 self.open()
             assert self._runtime is not None
@@ -83,7 +84,9 @@ class Shared:
         with self._lock:
             loop = _LoopThread()
             try:
-                self._runtime = loop.call(_opened(self.config, consumers))
+                self._runtime = loop.call(
+                    open_runtime(self.config, producer=True, consumers=consumers, installed=True)
+                )
             except BaseException:
                 loop.stop()
                 raise
@@ -123,22 +126,16 @@ class Shared:
         """In a forked child: leave it to the parent, and its thread and its loop with it."""
         keep_for_ever(self._runtime, self._loop)
         if self._runtime is not None:
+            self._runtime.forsake()
             self._runtime.sink.hand_over(lambda: self.runtime.sink)
         self.given = self._runtime = self._loop = None
         self._parent, self._pid = self._pid, os.getpid()
 
-    def check_free(self, config: Config) -> None:
-        """Raise StoreLockedError if this was inherited and what `config` names is the parent's."""
-        if config.broker.kind != "memory" or self._parent is None:
-            return
-        if config is self.config or _is_same_file(config.db, self.config.db):
-            raise StoreLockedError(self._refusal(), self._parent)
-
     def _refusal(self) -> str:
         return (
-            f"process {self._parent}, which this one was forked from, has the broker and its store "
-            "to itself: use a server in both, redis://127.0.0.1:6379 say (`arena-tui redis` "
-            "starts one)"
+            f"process {self._parent}, which this one was forked from, has the broker to itself, "
+            "without a store that both could use: let it store, or use a server in both, "
+            "redis://127.0.0.1:6379 say (`arena-tui redis` starts one)"
         )
 
 
@@ -165,22 +162,3 @@ class _LoopThread:
         left = asyncio.all_tasks() - {asyncio.current_task()}
         await cancel_until_done(left, _TASKS_END_WITHIN_S)
         await self._loop.shutdown_asyncgens()
-
-
-async def _opened(config: Config, consumers: Sequence[ConsumerFactory]) -> Runtime:
-    runtime = Runtime(config, producer=True, consumers=consumers, installed=True, share=share)
-    try:
-        await runtime.open()
-    except BaseException:
-        try:
-            await runtime.aclose()
-        except Exception as error:  # noqa: BLE001 - the first one is raised
-            _log.error("what was opened cannot be closed: %s", error)
-        raise
-    return runtime
-
-
-def _is_same_file(one: str | None, other: str | None) -> bool:
-    if None in {one, other} or ":memory:" in {one, other}:
-        return False
-    return os.path.realpath(str(one)) == os.path.realpath(str(other))

@@ -1,14 +1,119 @@
-"""Shares a store that is open here with the other processes of its user."""
+"""One store, many processes: the first to come has it open, all others are attached to that one."""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from arena_tui.broker.own_log import own_log
+from arena_tui.config import Config
+from arena_tui.errors import StoreError, StoreLockedError
 from arena_tui.services.runtime import Runtime
 from arena_tui.services.storing import Sharing
+from arena_tui.unix_socket import connected
+
+_log = own_log(__name__)
 
 
-def share(runtime: Runtime) -> Sharing:
-    """See `Runtime`."""
+def is_shareable(config: Config) -> bool:
+    """Whether other processes of this machine could use the store of a runtime of these settings,
+    too: it is in process, with a file."""
+    return config.broker.kind == "memory" and config.db not in (None, ":memory:")
+
+
+def is_owned(config: Config) -> bool:
+    """Whether a process shares the store now; blocks for no longer than a look at it takes.
+
+    Raises:
+        StoreForeignError: It is another user's.
+    """
+    if not is_shareable(config) or config.db is None:
+        return False
+    try:
+        link = connected(config.db, 0)
+    except TimeoutError:  # so many want to
+        return True
+    if link is None:
+        return False
+    link.close()
+    return True
+
+
+def make_runtime(config: Config, attached: bool, **options: Any) -> Runtime:
+    """A runtime that has its store to itself, or shares it with others, or is attached to the
+    process that does. The options are those of `Runtime`."""
+    if attached:
+        return Runtime(config, stand_in=_StandIn(config), **options)
+    return Runtime(config, share=_share, **options)
+
+
+async def open_runtime(config: Config, **options: Any) -> Runtime:
+    """Make and open one.
+
+    Raises:
+        ArenaError: See `Runtime.open`. What was opened is closed.
+    """
+    make = partial(make_runtime, config, **options)
+    try:
+        return await _opened(partial(make, attached=is_owned(config)))
+    except StoreLockedError:  # it may have been opened meanwhile
+        if not is_shareable(config):
+            raise
+        return await _opened(partial(make, attached=True))
+
+
+async def _opened(make: Callable[[], Runtime]) -> Runtime:
+    runtime = make()
+    try:
+        await runtime.open()
+    except BaseException:
+        try:
+            await runtime.aclose()
+        except Exception as error:  # noqa: BLE001 - the first one is raised
+            _log.error("what was opened cannot be closed: %s", error)
+        raise
+    return runtime
+
+
+def _share(runtime: Runtime) -> Sharing:
     from arena_tui.services.http.owner import OwnerServer  # takes 100 ms to import
 
     assert runtime.database is not None
     return OwnerServer(runtime, runtime.database.path)
+
+
+class _StandIn:
+    """See `StandIn`. This process stays attached, if need be to itself."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._runtime: Runtime | None = None
+        self._opening = asyncio.Lock()
+        self._closed = False
+
+    async def take_over(self) -> bool:
+        async with self._opening:
+            if self._runtime is not None or self._closed:
+                return self._runtime is not None
+            try:
+                self._runtime = await _opened(
+                    partial(Runtime, self._config, installed=True, share=_share)
+                )
+            except StoreLockedError:
+                return False
+            except StoreError as error:
+                _log.error("cannot take the store over: %s", error)
+                return False
+        _log.info("this process has the store %s open now", self._config.db)
+        return True
+
+    async def aclose(self, within_s: float | None) -> str | None:
+        async with self._opening:
+            self._closed = True
+            return None if self._runtime is None else await self._runtime.aclose(within_s)
+
+    def forsake(self) -> None:
+        if self._runtime is not None:
+            self._runtime.forsake()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from arena_tui.broker.protocol import STORE, BrokerProtocol
 from arena_tui.config import Config
@@ -17,6 +17,10 @@ from arena_tui.services.waits import to_the_end
 if TYPE_CHECKING:
     from arena_tui.store.database import Database
     from arena_tui.store.history import History
+    from arena_tui.store.reading import Store
+
+_PATIENCE_S: Final = 30.0
+"""How long a read waits for an owner of the store."""
 
 
 class Sharing(Protocol):
@@ -36,18 +40,20 @@ class Storing:
     Args:
         installed: Whether to run the consumers of installed packages, if it is a file.
         read_from: A store to read only, when the config names none to store in.
+        elsewhere: Whether another process has it open, and stores into it.
 
     Attributes:
-        database, history: Set while it is open.
+        database, history: Set while it can be read.
     """
 
     def __init__(
         self, config: Config, broker: BrokerProtocol, running: Running, *, installed: bool,
-        read_from: str | None,
+        read_from: str | None, elsewhere: bool = False,
     ) -> None:  # fmt: skip
-        self.database: Database | None = None
+        self.database: Store | None = None
         self.history: History | None = None
         self.only_read = read_from is not None
+        self.elsewhere = elsewhere
         self._path = read_from or config.db
         self._broker = broker
         self._running = running
@@ -58,7 +64,8 @@ class Storing:
     @property
     def is_file_here(self) -> bool:
         """Whether it is open here, in a file, to be written."""
-        return self.database is not None and not self.only_read and self._path != ":memory:"
+        is_file = self.database is not None and self._path != ":memory:"
+        return is_file and not (self.only_read or self.elsewhere)
 
     async def open(self) -> None:
         """Open it, if there is one and it is not open yet.
@@ -67,6 +74,15 @@ class Storing:
             StoreError: It cannot be opened.
         """
         if self._path is None or self.database is not None:
+            return
+        if self.elsewhere:
+            from arena_tui.store.history import History
+            from arena_tui.store.remote import RemoteDatabase
+
+            self.database = RemoteDatabase(
+                self._path, self._broker.warnings, patience_s=_PATIENCE_S
+            )
+            self.history = History(self.database)
             return
         from arena_tui.consumers.persister import Persister
         from arena_tui.store.database import Database
@@ -112,7 +128,7 @@ class Storing:
         await self.stop_sharing()
         while self._installed:
             await self._running.drop(self._installed.pop())
-        if not self.only_read:
+        if not (self.only_read or self.elsewhere):
             await self._running.drop(self._running.get(STORE))
         await self.close([])
         self.database = self.history = None

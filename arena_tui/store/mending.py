@@ -22,7 +22,7 @@ from arena_tui.errors import (
     StoreReadOnlyError,
     StoreUnreadableError,
 )
-from arena_tui.store.place import MEMORY, file_size, unused
+from arena_tui.store.place import MEMORY, alone_in, file_size, locked_by, unused
 from arena_tui.store.schema import CURSORS_VIEW, migrate, must_be_viewed, view
 
 _CONFIG: dict[str, str | bool | int | float | list[str]] = {
@@ -54,20 +54,28 @@ def open_store(path: str, warnings: Warnings) -> duckdb.DuckDBPyConnection:
     if path == MEMORY:
         return connect(path)
     try:
-        size = file_size(path)
+        file_size(path)
         _check_place(Path(path))
-        if not size:
-            _set_log_aside(path, warnings)
-        if size == 0:
-            _fill_empty(Path(path))
-        try:
-            return _connect_noting_losses(path, warnings)
-        except duckdb.Error as error:
-            if _is_damage(error):
-                return _mend(path, error, warnings)
-            raise _refusal(path, error) from None
+        with alone_in(Path(path).parent):
+            if (owner := locked_by(path)) is not None:  # whatever lies there may change yet
+                raise _locked(path, owner)
+            return _open_alone(path, warnings)
     except OSError as error:
         raise _unusable(path, error) from None
+
+
+def _open_alone(path: str, warnings: Warnings) -> duckdb.DuckDBPyConnection:
+    size = file_size(path)
+    if not size:
+        _set_log_aside(path, warnings)
+    if size == 0:
+        _fill_empty(Path(path))
+    try:
+        return _connect_noting_losses(path, warnings)
+    except duckdb.Error as error:
+        if _is_damage(error):
+            return _mend(path, error, warnings)
+        raise _refusal(path, error) from None
 
 
 def open_to_read(path: str) -> duckdb.DuckDBPyConnection:
@@ -202,16 +210,19 @@ def _refusal(path: str, error: duckdb.Error) -> StoreError:
     text = str(error)
     if "onflicting lock" in text:
         found = _OWNER.search(text)
-        pid = int(found[1]) if found else None
-        owner = f"process {pid}" if pid else "another process"
-        return StoreLockedError(
-            f"the store {path} is open in {owner}: quit that one, give another --db, "
-            "or watch live only with --no-store",
-            pid,
-        )
+        return _locked(path, int(found[1]) if found else None)
     if "not a valid DuckDB" in text or "xtension" in text:
         return StoreUnreadableError(f"{path} is not a store: give another --db")
     return StoreError(f"cannot open {path}: {first_line(error)}: give another --db, or --no-store")
+
+
+def _locked(path: str, pid: int | None) -> StoreLockedError:
+    owner = f"process {pid}" if pid else "another process"
+    return StoreLockedError(
+        f"the store {path} is open in {owner}: quit that one, give another --db, "
+        "or watch live only with --no-store",
+        pid,
+    )
 
 
 def _mend(path: str, error: duckdb.Error, warnings: Warnings) -> duckdb.DuckDBPyConnection:

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
 import stat
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 from arena_tui.errors import StoreError
 
 MEMORY: Final = ":memory:"
+
+_ALONE_S: Final = 5.0
+_LOOK_S: Final = 0.01
 
 _GONE: Final = (errno.ENOENT, errno.ENOTDIR, errno.ESTALE)
 _KINDS: Final = {
@@ -68,6 +73,45 @@ def file_size(path: str) -> int | None:
             raise StoreError(f"{each} is {kind}: give a file with --db")
         size = status.st_size
     return size
+
+
+def locked_by(path: str) -> int | None:
+    """The process that has a lock on the file, as far as the system tells; opens nothing: closing a
+    descriptor of the file would drop this process's own lock (fcntl(2))."""
+    try:
+        status = os.stat(path)
+        locks = Path("/proc/locks").read_text(encoding="ascii").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return None
+    device = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
+    for each in locks:  # 1: POSIX  ADVISORY  WRITE 4711 fd:01:1234 0 EOF
+        words = each.split()
+        if words[1:2] == ["POSIX"] and words[5:6] == [device]:
+            return int(words[4])
+    return None
+
+
+@contextlib.contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Open a store while nobody else opens one in this folder; after a while, all the same."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        yield
+        return
+    try:
+        until = time.monotonic() + _ALONE_S
+        while time.monotonic() < until:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                time.sleep(_LOOK_S)
+            except OSError:  # a file system without such locks
+                break
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def may_only_be_read(path: str) -> bool:

@@ -74,6 +74,10 @@ class AttachedBroker(MirrorBroker):
         """Events of this process that are not known to be stored."""
         return super().unsent + sum(self._outlet.unstored.values())
 
+    def forsake(self) -> None:
+        """See `OwnerHttp.forsake`."""
+        self._owner.forsake()
+
     def lags(self, consumer: str) -> dict[str, int]:
         return dict(self._outlet.unstored) if consumer == STORE else super().lags(consumer)
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Final
 
 import h11
 
+from arena_tui.broker.forked import keep_for_ever
 from arena_tui.unix_socket import connected
 
 _READ_BYTES: Final = 256 * 1024
@@ -87,6 +89,12 @@ class OwnerHttp:
         finally:
             self._drop(connection)
 
+    def forsake(self) -> None:
+        """In a forked child: close its copies of all sockets, and touch nothing else."""
+        keep_for_ever(self)
+        for connection in self._open:
+            connection.forsake()
+
     async def aclose(self) -> None:
         for connection in list(self._open):
             self._drop(connection)
@@ -150,6 +158,11 @@ class _Connection:
     def is_open(self) -> bool:
         """Whether the owner has not hung up since."""
         return not (self._reader.at_eof() or self._writer.is_closing())
+
+    def forsake(self) -> None:
+        link = self._writer.get_extra_info("socket")
+        if link is not None and link.fileno() >= 0:
+            os.close(link.fileno())
 
     def close(self) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed

@@ -206,8 +206,12 @@ class Hub:
             info = stream.info(self._ledger.clock(), HEARTBEAT_S)
             if info.state != "lost":
                 return False
-        if stream is None and holder is None and not await self._broker.claim(run_id):
-            return False
+        if stream is None:
+            stored = (await self._recall([run_id])).get(run_id)
+            if (stored is not None and stored.over) or (
+                holder is None and not await self._broker.claim(run_id)
+            ):
+                return False
         self._holders[run_id] = process
         return True
 

@@ -17,6 +17,9 @@ from arena_tui.broker.warnings import Warnings
 TakeOver: TypeAlias = Callable[[], Awaitable[bool]]
 """Opens the store in this process, and shares it; returns whether it could."""
 
+_CHANGE_S: Final = 5.0
+"""The next owner is there within this time."""
+
 ANOTHER: Final = 409
 """Status of what is meant for another owner; the answer names the present one."""
 
@@ -50,6 +53,7 @@ class OwnerLink(Link):
         self.owner = ""
         self.process = own_name()
         self._take_over = take_over
+        self._gone_since: float | None = None
         self._listeners: list[Callable[[], None]] = []
 
     def on_change(self, listener: Callable[[], None]) -> None:
@@ -83,8 +87,21 @@ class OwnerLink(Link):
         return "the process that has the store open hung up"
 
     async def on_failure(self, role: str, error: BaseException, attempt: int) -> None:
-        if not isinstance(error, OwnerChangedError):  # nothing is wrong with that
+        """See `Link.on_failure`. That the owner changes is no problem, unless it takes long."""
+        if isinstance(error, OwnerChangedError):
+            return
+        now = self._clock()
+        self._gone_since = now if self._gone_since is None else self._gone_since
+        is_change = isinstance(error, ConnectionError) and not isinstance(error, BadAnswerError)
+        if is_change and now - self._gone_since < _CHANGE_S:
+            if not await self.mend(error):
+                await self.pause(attempt)
+        else:
             await super().on_failure(role, error, attempt)
+
+    def on_success(self, role: str) -> None:
+        self._gone_since = None
+        super().on_success(role)
 
     async def mend(self, error: BaseException) -> bool:
         """Take the store over, if nobody has it."""

@@ -99,14 +99,15 @@ class OwnerUpstream:
             try:
                 await self._newest()
             except OwnerChangedError:
-                return
+                break
             except self._link.errors as error:
                 if asyncio.get_running_loop().time() > give_up_at:
                     raise BrokerError(self._link.refusal(error)) from None
                 await self._link.on_failure("connect", error, attempt)
                 attempt += 1
             else:
-                return
+                break
+        self._link.on_success("connect")
 
     async def catch_up(self) -> None:
         self._feed = self._frames()
@@ -169,6 +170,10 @@ class OwnerUpstream:
 
     async def reap(self, run_id: str) -> None:
         await self._link.ask(lambda owner: Reap(owner=owner, run_id=run_id), type(None))
+
+    def forsake(self) -> None:
+        """See `OwnerHttp.forsake`."""
+        self._link.http.forsake()
 
     async def aclose(self) -> None:
         await self._link.http.aclose()

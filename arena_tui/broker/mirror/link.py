@@ -112,8 +112,11 @@ class Link:
     async def on_failure(self, role: str, error: BaseException, attempt: int) -> None:
         """Record a failure, and wait before the next attempt: exponential backoff with jitter."""
         self.note_failure(role, self.explain(error))
-        if await self.mend(error):
-            return
+        if not await self.mend(error):
+            await self.pause(attempt)
+
+    async def pause(self, attempt: int) -> None:
+        """Wait before the next attempt."""
         least, most = self._backoff_s
         await asyncio.sleep(random.uniform(0.5, 1.0) * min(most, least * 2**attempt))
 
