@@ -20,6 +20,8 @@ TakeOver: TypeAlias = Callable[[], Awaitable[bool]]
 _CHANGE_S: Final = 5.0
 """The next owner is there within this time."""
 
+_HUNG_UP: Final = (ConnectionError, h11.ProtocolError)
+
 ANOTHER: Final = 409
 """Status of what is meant for another owner; the answer names the present one."""
 
@@ -92,7 +94,7 @@ class OwnerLink(Link):
             return
         now = self._clock()
         self._gone_since = now if self._gone_since is None else self._gone_since
-        is_change = isinstance(error, ConnectionError) and not isinstance(error, BadAnswerError)
+        is_change = isinstance(error, _HUNG_UP) and not isinstance(error, BadAnswerError)
         if is_change and now - self._gone_since < _CHANGE_S:
             if not await self.mend(error):
                 await self.pause(attempt)
