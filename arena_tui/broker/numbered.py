@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Mapping
-from typing import TypeAlias
+from collections.abc import Collection, Mapping, Sequence
+from typing import Protocol
 
 from msgspec import Struct
+
+from arena_tui.events import Delivery
 
 
 class Numbered(bytes):
@@ -35,5 +37,25 @@ class Recalled(Struct, frozen=True):
     alone: str | None
 
 
-Recall: TypeAlias = Callable[[Collection[str]], Awaitable[Mapping[str, Recalled]]]
-"""Those of these runs that are stored."""
+class Past(Protocol):
+    """What is stored of runs."""
+
+    async def recall(self, run_ids: Collection[str]) -> Mapping[str, Recalled]:
+        """Those of these runs that are stored."""
+
+    async def window(
+        self, run_id: str, from_seq: int, to_seq: int, epoch: int
+    ) -> Sequence[Delivery]:
+        """Events and gaps of one epoch, in order, of the first thousand of these seqs."""
+
+
+class NoPast:
+    """Nothing is stored."""
+
+    async def recall(self, run_ids: Collection[str]) -> Mapping[str, Recalled]:
+        return {}
+
+    async def window(
+        self, run_id: str, from_seq: int, to_seq: int, epoch: int
+    ) -> Sequence[Delivery]:
+        return ()

@@ -9,12 +9,12 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from msgspec.structs import replace
 
 from arena_tui.broker.memory import InProcessBroker
-from arena_tui.broker.protocol import STORE, BrokerProtocol, Limits
+from arena_tui.broker.protocol import STORE, Limits
 from arena_tui.broker.tasks import keep_quiet_of_lost_connections
 from arena_tui.broker.timing import Timing
 from arena_tui.config import Config
@@ -23,6 +23,7 @@ from arena_tui.consumers.protocol import Consumer, ConsumerFactory, ConsumerInfo
 from arena_tui.errors import BrokerError, StoreError, UsageError
 from arena_tui.producers.follow import Follower
 from arena_tui.producers.sink import MultiRunBrokerSink
+from arena_tui.services.brokers import StandIn, make_broker, stored_elsewhere
 from arena_tui.services.closing import Closing
 from arena_tui.services.consumption import Consumption
 from arena_tui.services.games import Games
@@ -40,19 +41,6 @@ _GAMES_STOP_S = 5.0
 
 C = TypeVar("C", bound=Consumer)
 T = TypeVar("T")
-
-
-class StandIn(Protocol):
-    """Opens the store in this process when no other has it open."""
-
-    async def take_over(self) -> bool:
-        """Open and share it, unless that is done; returns whether it is open here."""
-
-    async def aclose(self, within_s: float | None) -> str | None:
-        """See `Runtime.aclose`."""
-
-    def forsake(self) -> None:
-        """See `Runtime.forsake`."""
 
 
 class Runtime:
@@ -87,7 +75,7 @@ class Runtime:
         consumers = tuple(consumers)
         self._stand_in = stand_in
         reads = bool(consumers) or not producer
-        self.broker = _broker(config, limits, reads, timing, stand_in)
+        self.broker = make_broker(config, limits, reads, timing, stand_in)
         self.sink = MultiRunBrokerSink(self.broker, event_max_bytes=config.event_max_bytes)
         self._sinks = [self.sink]
         self.names = Names(self.broker, self.sink, lambda: self.history)
@@ -106,6 +94,7 @@ class Runtime:
             elsewhere=stand_in is not None,
         )  # fmt: skip
         self._share = share
+        self._store_elsewhere = stored_elsewhere(self.broker)
         self.games = Games(
             self.sink, self.broker, lambda: None if self.storing.only_read else self.history
         )
@@ -182,8 +171,9 @@ class Runtime:
         return self._running.get(name)
 
     def consumers(self) -> tuple[ConsumerInfo, ...]:
-        """A snapshot of every consumer."""
-        return self._running.infos()
+        """A snapshot of every consumer, and of the store, wherever it is open."""
+        infos = self._running.infos()
+        return infos if self._store_elsewhere is None else (*infos, self._store_elsewhere())
 
     def follow(self, files: Sequence[Path]) -> None:
         """Publish the lines of these JSON Lines files, and lines appended later."""
@@ -249,7 +239,7 @@ class Runtime:
         """
         self._closed = True
         closing = Closing(self._give_up_s, within_s)
-        await closing.save("sharing the store", self.storing.stop_sharing(), self._left)
+        self.storing.leave()
         if self.follower is not None:
             await closing.save("following files", self.follower.aclose(), self._left)
         if self.games.playing:
@@ -262,6 +252,7 @@ class Runtime:
             await self.sink.aclose(publish=False)
         stats = await self.broker.stats()
         unsent = self.unsent
+        await closing.let_go("sharing the store", self.storing.stop_sharing(), share=0.3)
         await closing.let_go("the broker", self.broker.aclose(), share=0.5)
         for each in self._running:
             await closing.let_go(f"the consumer {each.consumer.name}", each.stop(), share=0.5)
@@ -322,21 +313,3 @@ class Runtime:
                 own = [lag for run_id, lag in lags.items() if run_id in self.sink.ended]
                 left[consumer.name] = sum(own)
         return left
-
-
-def _broker(
-    config: Config, limits: Limits | None, reads: bool, timing: Timing | None,
-    stand_in: StandIn | None,
-) -> BrokerProtocol:  # fmt: skip
-    if stand_in is not None:
-        from arena_tui.broker.attached.broker import AttachedBroker
-
-        assert config.db is not None
-        return AttachedBroker(
-            config.db, limits, reading=reads, timing=timing, take_over=stand_in.take_over
-        )
-    if config.broker.kind == "memory":
-        return InProcessBroker(limits)
-    from arena_tui.broker.redis.broker import RedisBroker  # takes 100 ms to import
-
-    return RedisBroker(config.broker, limits, reading=reads, timing=timing)

@@ -28,6 +28,9 @@ class Sharing(Protocol):
 
     async def start(self) -> None: ...
 
+    def leave(self) -> None:
+        """Take nothing more of what others publish: they keep it for the next."""
+
     async def aclose(self) -> None: ...
 
     def forsake(self) -> None:
@@ -110,6 +113,11 @@ class Storing:
         """Begin to share it."""
         self._sharing = sharing
         await sharing.start()
+
+    def leave(self) -> None:
+        """See `Sharing.leave`."""
+        if self._sharing is not None:
+            self._sharing.leave()
 
     async def stop_sharing(self) -> None:
         if self._sharing is not None:

@@ -64,7 +64,6 @@ class AttachedBroker(MirrorBroker):
             timing=timing,
         )  # fmt: skip
 
-    @property
     def store(self) -> Store | None:
         """How the owner's store fares; None while that is not known."""
         return self._owner.store

@@ -30,7 +30,7 @@ from arena_tui.broker.attached.wire import (
 from arena_tui.broker.ledger import Ledger
 from arena_tui.broker.memory import InProcessBroker
 from arena_tui.broker.mirror.calls import CLOSED, NO_RUN
-from arena_tui.broker.numbered import Numbered, Recall, Recalled
+from arena_tui.broker.numbered import Numbered, Past, Recalled
 from arena_tui.broker.owner import is_gone
 from arena_tui.broker.protocol import STORE, Cursor, Subscription
 from arena_tui.broker.stream import HEARTBEAT_S, RunStream
@@ -46,6 +46,10 @@ _FETCHED: Final = 1_000
 _TIDY_EVERY: Final = 256
 
 
+class LeavingError(Exception):
+    """The owner is about to close the store."""
+
+
 class _Numbers:
     """How far the producers of one run have come: each one's newest number, and where that is."""
 
@@ -59,28 +63,36 @@ class Hub:
     """See the module. Belongs to the broker's loop.
 
     Args:
-        recall: Looks runs up in the store that the broker does not hold.
+        past: What is stored of the runs.
 
     Attributes:
         id: A new one for every hub: the owner's name to attached processes.
     """
 
-    def __init__(self, broker: InProcessBroker, recall: Recall) -> None:
+    def __init__(self, broker: InProcessBroker, past: Past) -> None:
         self.id = secrets.token_hex(8)
         self._broker = broker
         self._ledger: Ledger = broker.ledger
-        self._recall = recall
+        self._past = past
+        self._leaving = False
         self._numbers: dict[str, _Numbers] = {}
         self._holders: dict[str, str] = {}
         self._consumers: dict[str, tuple[float, Subscription]] = {}
         self._appends = 0
 
+    def leave(self) -> None:
+        """Take nothing more: who asks for something is to ask the next owner."""
+        self._leaving = True
+
     async def answer(self, request: Request) -> Any:
         """What is to be said to this request; see the requests.
 
         Raises:
+            LeavingError: The owner is leaving.
             ArenaError: It cannot be carried out.
         """
+        if self._leaving and isinstance(request, Append | Open | Claim):
+            raise LeavingError
         match request:
             case Append(process=process, calls=calls):
                 return await self._append(process, calls)
@@ -105,12 +117,12 @@ class Hub:
                 streams = self._ledger.streams.values()
                 return {each.log.run_id: Cursor(each.log.epoch, each.log.last) for each in streams}
             case Fetch():
-                return b"".join(self._fetch(request))
+                return await self._fetch(request)
 
     async def _append(self, process: str, calls: Sequence[Sent]) -> list[Row]:
         held = self._ledger.streams
         unknown = {each.meta.run_id for each in calls} - held.keys()
-        recalled = await self._recall(unknown) if unknown else {}
+        recalled = await self._past.recall(unknown) if unknown else {}
         rows = []
         for call in calls:
             self._holders[call.meta.run_id] = process
@@ -207,7 +219,7 @@ class Hub:
             if info.state != "lost":
                 return False
         if stream is None:
-            stored = (await self._recall([run_id])).get(run_id)
+            stored = (await self._past.recall([run_id])).get(run_id)
             if (stored is not None and stored.over) or (
                 holder is None and not await self._broker.claim(run_id)
             ):
@@ -263,23 +275,22 @@ class Hub:
         if run_id in self._ledger.streams:
             await self._broker.reap(run_id)
 
-    def _fetch(self, asked: Fetch) -> list[bytes]:
-        """What is held of a gap, and smaller gaps for what is not."""
-        stream = self._ledger.streams.get(asked.run_id)
-        if stream is None or stream.log.epoch != asked.epoch:
-            return []
-        log = stream.log
-        last = min(asked.to_seq, log.last)
-        first = max(asked.from_seq, log.first)
-        if first > last:
-            return []
-        frames = []
-        if first > asked.from_seq:
-            gone = Missing(asked.run_id, asked.epoch, asked.from_seq, first - 1, "trimmed", None)
-            frames.append(encode_frame(gone))
-        found, _ = log.read(first - 1, _FETCHED, last)
-        frames += [encode_frame(each) for each in frames_of(found)]
-        return frames
+    async def _fetch(self, asked: Fetch) -> bytes:
+        """The next of a gap, from the store or the broker; empty when neither has it."""
+        run_id, epoch, first, last = asked.run_id, asked.epoch, asked.from_seq, asked.to_seq
+        stream = self._ledger.streams.get(run_id)
+        log = stream.log if stream is not None and stream.log.epoch == epoch else None
+        found: Sequence[Envelope | Gap] = ()
+        if log is None or first < log.first:
+            until = last if log is None else min(last, log.first - 1)
+            found = await self._past.window(run_id, first, until, epoch)
+        if not found and log is not None:
+            held = max(first, log.first)
+            if held <= min(last, log.last):
+                found, _ = log.read(held - 1, _FETCHED, min(last, log.last))
+        if found and found[0].first_seq > first:
+            found = [Gap(run_id, epoch, first, found[0].first_seq - 1, "trimmed"), *found]
+        return b"".join([encode_frame(each) for each in frames_of(found)])
 
 
 def frames_of(deliveries: Sequence[Envelope | Gap]) -> list[Events | Missing]:

@@ -25,6 +25,9 @@ _HUNG_UP: Final = (ConnectionError, h11.ProtocolError)
 ANOTHER: Final = 409
 """Status of what is meant for another owner; the answer names the present one."""
 
+LEAVING: Final = 503
+"""Status of what the owner takes no more, since it is leaving."""
+
 T = TypeVar("T")
 
 
@@ -73,6 +76,8 @@ class OwnerLink(Link):
         try:
             answer = await self.http.post(PREFIX, encode(make(asked)), within_s)
         except BadAnswerError as error:
+            if error.status == LEAVING:
+                raise OwnerGoneError("the process that has the store open is leaving") from None
             if error.status != ANOTHER:
                 raise
             self._on_owner(asked, error.body.decode(errors="replace"))

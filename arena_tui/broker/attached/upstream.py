@@ -7,6 +7,8 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Final, get_args
 
+from msgspec.structs import replace
+
 from arena_tui.broker.attached.link import OwnerChangedError, OwnerLink
 from arena_tui.broker.attached.outlet import OwnerOutlet
 from arena_tui.broker.attached.wire import (
@@ -39,6 +41,9 @@ from arena_tui.events import Delivery, Envelope, Gap, GapReason
 FEED: Final = "/log/feed"
 SILENT_S: Final = 15.0
 """An owner that says nothing for so long is no longer there."""
+
+_NEVER: Final = 2**53
+"""A seq beyond that of any run."""
 
 _GAP_REASONS: Final[Mapping[str, GapReason]] = {each: each for each in get_args(GapReason)}
 
@@ -88,6 +93,7 @@ class OwnerUpstream:
         self._patience_s = patience_s
         self._to_store = asyncio.Event()
         self._feed: AsyncIterator[Frame] | None = None
+        self._told: set[str] | None = None  # the runs that the owner holds, as it begins to tell
         outlet.on_appended = self._to_store.set
         link.on_change(self._on_change)
 
@@ -112,9 +118,9 @@ class OwnerUpstream:
     async def catch_up(self) -> None:
         self._feed = self._frames()
         async for frame in self._feed:
+            await self._take(frame)
             if isinstance(frame, Idle):
                 return
-            self._take(frame)
 
     def tasks(self) -> dict[str, Callable[[], Awaitable[None]]]:
         tasks: dict[str, Callable[[], Awaitable[None]]] = {"keeper": self._keep}
@@ -135,22 +141,10 @@ class OwnerUpstream:
     async def recover(self, gap: Gap) -> Answer:
         if gap.unknown or gap.reason == "reset":
             return [gap], None
-        request = Fetch(
-            owner=self._link.owner, run_id=gap.run_id, epoch=gap.epoch, from_seq=gap.from_seq,
-            to_seq=gap.to_seq,
+        found = await self._link.retry(
+            "fetch", lambda: self._fetch(gap.run_id, gap.epoch, gap.from_seq, gap.to_seq),
+            forever=True,
         )  # fmt: skip
-        answer = await self._link.retry(
-            "fetch", lambda: self._link.ask(lambda _: request, bytes), forever=True
-        )
-        found: list[Delivery] = []
-        for frame in Frames().take(answer):
-            match frame:
-                case Events():
-                    found += _envelopes(frame)
-                case Missing():
-                    found.append(_gap(frame))
-                case _:
-                    pass
         if not found:
             return [gap], None
         rest = Gap(gap.run_id, gap.epoch, found[-1].last_seq + 1, gap.to_seq, gap.reason)
@@ -217,7 +211,7 @@ class OwnerUpstream:
                         for each in self._local.positions.read.values():
                             each.stream.discount_outage(away_s)
                         attempt = 0
-                    self._take(frame)
+                    await self._take(frame)
                 raise ConnectionResetError("the owner hung up")
             except self._link.errors as error:
                 self._feed = None
@@ -229,6 +223,7 @@ class OwnerUpstream:
     async def _frames(self) -> AsyncIterator[Frame]:
         positions = self._local.positions
         cursors = dict(positions.ended) | {run_id: at.at for run_id, at in positions.read.items()}
+        self._told = set()
         frames = Frames()
         pieces = self._link.http.stream(FEED, encode(Feed(cursors=cursors)), SILENT_S)
         async with contextlib.aclosing(pieces):
@@ -237,18 +232,23 @@ class OwnerUpstream:
                     yield frame
                 self._local.arrived.set()
 
-    def _take(self, frame: Frame) -> None:
+    async def _take(self, frame: Frame) -> None:
         match frame:
             case Run():
+                if self._told is not None:
+                    self._told.add(frame.info.meta.run_id)
                 self._take_run(frame)
             case Events():
-                self._take_events(frame)
+                await self._take_deliveries(frame.run_id, frame.epoch, _envelopes(frame))
             case Missing():
-                self._take_gap(_gap(frame))
+                await self._take_deliveries(frame.run_id, frame.epoch, [_gap(frame)])
             case Store():
                 self.store = frame
-            case Idle():
-                pass
+            case Idle() if self._told is not None:
+                told, self._told = self._told, None
+                for position in list(self._local.positions.read.values()):
+                    if position.run_id not in told:
+                        await self._fill(position)
 
     def _take_run(self, frame: Run) -> None:
         positions, ledger, info = self._local.positions, self._local.ledger, frame.info
@@ -273,37 +273,66 @@ class OwnerUpstream:
                 positions.renew(position, info.epoch, info.ended)
             position.stream.on_alive(ledger.clock() - info.silent_s)
 
-    def _take_events(self, frame: Events) -> None:
-        position = self._local.positions.read.get(frame.run_id)
-        if position is None or position.at.epoch != frame.epoch:
-            return
-        stream, append = position.stream, self._local.ledger.append
-        if frame.first_seq > position.at.seq + 1:
-            self._local.positions.skip_to(position, frame.first_seq - 1)
-        seq = position.at.seq
-        for raw in frame.events[max(0, seq + 1 - frame.first_seq) :]:
-            seq = append(stream, *received(raw))
-        position.read_to(Cursor(frame.epoch, seq))
-        self._end_if_closed(position)
-
-    def _take_gap(self, gap: Gap) -> None:
-        position = self._local.positions.read.get(gap.run_id)
-        if position is None or position.at.epoch != gap.epoch or gap.reason == "reset":
+    async def _take_deliveries(
+        self, run_id: str, epoch: int, deliveries: Sequence[Delivery]
+    ) -> None:
+        position = self._local.positions.read.get(run_id)
+        if position is None or position.at.epoch != epoch:
             return  # a stream that was made anew comes as a run
-        first = max(gap.from_seq, position.at.seq + 1)
-        if gap.count and first > gap.to_seq:
-            return
-        if gap.count:
-            gap = Gap(gap.run_id, gap.epoch, position.at.seq + 1, gap.to_seq, gap.reason, gap.raw)
-        self._local.ledger.append_gap(position.stream, gap)
-        position.read_to(Cursor(gap.epoch, max(position.at.seq, gap.to_seq)))
-        if gap.reason == "reaped":
-            self._local.ledger.end(position.stream)
-        self._end_if_closed(position)
+        if deliveries[0].first_seq > position.at.seq + 1:
+            await self._fill(position, deliveries[0].first_seq - 1)
+        self._append(position, deliveries)
 
-    def _end_if_closed(self, position: RunPosition) -> None:
-        if position.stream.closed:
+    async def _fill(self, position: RunPosition, to_seq: int | None = None) -> None:
+        """Read what another owner has stored, and this one does not hold: up to there, or to the
+        end of what is stored. What is not stored is a gap."""
+        while to_seq is None or position.at.seq < to_seq:
+            first, last = position.at.seq + 1, _NEVER if to_seq is None else to_seq
+            found = await self._fetch(position.run_id, position.at.epoch, first, last)
+            if not found or position.stream.closed:
+                break
+            self._append(position, found)
+        if to_seq is not None and position.at.seq < to_seq:
+            self._local.positions.skip_to(position, to_seq)
+
+    def _append(self, position: RunPosition, deliveries: Sequence[Delivery]) -> None:
+        """Append what is new of these, which follow on what has been read."""
+        stream, ledger, seq = position.stream, self._local.ledger, position.at.seq
+        for each in deliveries:
+            if stream.closed:
+                break
+            if isinstance(each, Gap):
+                if each.reason == "reset" or (each.count and each.to_seq <= seq):
+                    continue
+                gap = replace(each, from_seq=seq + 1) if each.count else each
+                ledger.append_gap(stream, gap)
+                seq = max(seq, each.to_seq)
+                if each.reason == "reaped":
+                    ledger.end(stream)
+            elif each.seq > seq:
+                seq = ledger.append(stream, each.event, each.raw)
+        position.read_to(Cursor(position.at.epoch, seq))
+        if stream.closed:
             self._local.positions.end(position)
+
+    async def _fetch(self, run_id: str, epoch: int, first: int, last: int) -> list[Delivery]:
+        """The next of these that the owner has."""
+        answer = await self._link.ask(
+            lambda owner: Fetch(
+                owner=owner, run_id=run_id, epoch=epoch, from_seq=first, to_seq=last
+            ),
+            bytes,
+        )
+        found: list[Delivery] = []
+        for frame in Frames().take(answer):
+            match frame:
+                case Events():
+                    found += _envelopes(frame)
+                case Missing():
+                    found.append(_gap(frame))
+                case _:
+                    pass
+        return found
 
 
 def _envelopes(frame: Events) -> list[Envelope]:

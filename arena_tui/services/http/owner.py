@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import Collection, Coroutine, Mapping
+from collections.abc import Coroutine
 from functools import partial
 from importlib.metadata import version
 from typing import Any, Final, TypeVar
@@ -16,12 +16,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from arena_tui.broker.attached.hub import Hub
-from arena_tui.broker.attached.link import ANOTHER
+from arena_tui.broker.attached.hub import Hub, LeavingError
+from arena_tui.broker.attached.link import ANOTHER, LEAVING
 from arena_tui.broker.attached.upstream import FEED
 from arena_tui.broker.attached.wire import PREFIX, Feed, decode_feed, decode_request, encode
 from arena_tui.broker.memory import InProcessBroker
-from arena_tui.broker.numbered import Recalled
+from arena_tui.broker.numbered import NoPast
 from arena_tui.broker.own_log import own_log
 from arena_tui.broker.protocol import STORE
 from arena_tui.broker.tasks import restart_on_failure
@@ -71,7 +71,7 @@ class OwnerServer:
         self._refusals = Refusals(runtime.broker.warnings)
         self._clients = Clients(runtime.broker.warnings, STALLED_S)
         streams = EventStreams(runtime, self._clients)
-        self._hub = Hub(broker, self._recall)
+        self._hub = Hub(broker, runtime.history or NoPast())
         app = make_app(runtime, streams, [
             Route("/owner", self._owner),
             Route(PREFIX, self._log, methods=["POST"]),
@@ -95,6 +95,10 @@ class OwnerServer:
             f"sharing {self._path}", self._keep_in_place, self._runtime.broker.warnings
         )
         self._looking = asyncio.create_task(work)
+
+    def leave(self) -> None:
+        """See `Hub.leave`."""
+        self._hub.leave()
 
     async def aclose(self) -> None:
         """Share it no longer. Idempotent."""
@@ -123,15 +127,14 @@ class OwnerServer:
                 with contextlib.suppress(ListenError):  # the folder is gone, say
                     await self._listen()
 
-    async def _recall(self, run_ids: Collection[str]) -> Mapping[str, Recalled]:
-        history = self._runtime.history
-        return {} if history is None else await history.recall(run_ids)
-
     async def _log(self, request: Request) -> Response:
         asked = decode_request(await _body(request, _APPEND_MAX_BYTES))
         if asked.owner != self._hub.id:
             return Response(self._hub.id, ANOTHER)
-        answer = await _unless_left(request, self._hub.answer(asked))
+        try:
+            answer = await _unless_left(request, self._hub.answer(asked))
+        except LeavingError:
+            return Response(status_code=LEAVING)
         return Response(encode(answer), media_type=_MSGPACK)
 
     async def _feed(self, request: Request) -> ASGIApp:
