@@ -66,7 +66,7 @@ class AttachedBroker(MirrorBroker):
 
     def store(self) -> Store | None:
         """How the owner's store fares; None while that is not known."""
-        return self._owner.store
+        return self._owner.reader.store
 
     @property
     def unsent(self) -> int:

@@ -18,7 +18,7 @@ from starlette.types import ASGIApp
 
 from arena_tui.broker.attached.hub import Hub, LeavingError
 from arena_tui.broker.attached.link import ANOTHER, LEAVING
-from arena_tui.broker.attached.upstream import FEED
+from arena_tui.broker.attached.reader import FEED
 from arena_tui.broker.attached.wire import PREFIX, Feed, decode_feed, decode_request, encode
 from arena_tui.broker.memory import InProcessBroker
 from arena_tui.broker.numbered import NoPast
