@@ -80,6 +80,7 @@ async def making(
     brokers: list[BrokerProtocol] = []
     owners: list[tuple[Runtime, OwnerServer]] = []
     store = str(folder / "arena.duckdb")
+    url = request.getfixturevalue("redis_url_of")(backend) if backend in SERVERS else ""
 
     async def make(limits: Limits | None = None, started: bool = True) -> BrokerProtocol:
         broker: BrokerProtocol
@@ -93,7 +94,6 @@ async def making(
                 await owners[0][1].start()
             broker = AttachedBroker(store, limits, held=limits, clock=clock)
         else:
-            url = request.getfixturevalue("redis_url_of")(backend)
             broker = RedisBroker(BrokerUrl(url), limits, held=limits, clock=clock)
         if started:
             await broker.start()

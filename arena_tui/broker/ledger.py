@@ -45,6 +45,7 @@ class Ledger:
         window: The newest deliveries of all runs, in order of arrival.
         streams: The newest stream of each run, by run id, in order of opening; to read only.
         warnings: All warnings of this process.
+        acked: Set at every ack, by whatever consumer; who waits for one clears it before.
         published: Events published in all runs, as far as consumers here can read them.
     """
 
@@ -65,6 +66,7 @@ class Ledger:
         self.window = Window(decoded, limits.run_bytes)
         self.warnings = Warnings(clock)
         self._readers = Readers(limits, self.warnings, self.streams)
+        self.acked = self._readers.acked
         self.published = 0
         self.thread = threading.get_ident()
         self._is_cache = held is not None
@@ -288,10 +290,6 @@ class Ledger:
 
     async def settled(self, run_ids: Iterable[str], consumer: str | None = None) -> None:
         await self._readers.settled(run_ids, consumer)
-
-    async def acked(self) -> None:
-        """Return after the next ack, by whatever consumer."""
-        await self._readers.acked()
 
     def lags(self, consumer: str) -> dict[str, int]:
         streams = (*self.streams.values(), *self._readers.let_go.unacked.values())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Sequence
+from functools import partial
 from threading import get_ident
 
 from arena_tui.broker.forwarded import Forwarded
@@ -31,6 +32,7 @@ class InProcessBroker:
 
     Attributes:
         ledger: For whoever lets other processes use the broker.
+        next_epoch: Gives the epoch of a stream that begins now.
         forwarded: For whoever forwards runs, and knows more of them than the broker.
     """
 
@@ -44,7 +46,7 @@ class InProcessBroker:
         self.ledger = Ledger(self.limits, clock)
         self.warnings = self.ledger.warnings
         self.forwarded = Forwarded(self.ledger)
-        self._epochs = _epochs(clock)
+        self.next_epoch: Callable[[], int] = partial(next, _epochs(clock))
         self._claimed: Recent[str, None] = Recent(_CLAIMED_KEPT)
 
     async def start(self) -> None:
@@ -55,10 +57,6 @@ class InProcessBroker:
         earlier events are stored and do not come again."""
         stream = self.ledger.open(meta, self.next_epoch() if epoch is None else epoch, first)
         return stream.info(self._clock(), HEARTBEAT_S)
-
-    def next_epoch(self) -> int:
-        """The epoch of a stream that begins now."""
-        return next(self._epochs)
 
     async def claim(self, run_id: str) -> bool:
         self.ledger.check_thread()
@@ -85,7 +83,7 @@ class InProcessBroker:
             try:
                 stream = ledger.streams.get(run_id)
                 if stream is None:
-                    stream = ledger.open(RunMeta.of(run_id, event), next(self._epochs))
+                    stream = ledger.open(RunMeta.of(run_id, event), self.next_epoch())
                 if stream.closed:
                     raise RunClosedError(run_id)
                 ledger.append(stream, event, raw)

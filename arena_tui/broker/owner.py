@@ -12,6 +12,12 @@ def own_name() -> str:
     return f"{_machine()} {os.getpid()} {_began(os.getpid())}"
 
 
+def pid_of(owner: str) -> int:
+    """The process id in such a name; 0 if it has none."""
+    pid = owner.partition(" ")[2].partition(" ")[0]
+    return int(pid) if pid.isdigit() else 0
+
+
 def is_gone(owner: str) -> bool | None:
     """Whether the process of this name has ended; None when it is of another machine."""
     machine, _, process = owner.partition(" ")

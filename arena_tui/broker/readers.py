@@ -35,7 +35,7 @@ class Readers:
         self._streams = streams
         self._closed = False
         self._all: list[LedgerSubscription] = []
-        self._acked = asyncio.Event()
+        self.acked = asyncio.Event()
 
     def add(self, subscription: LedgerSubscription) -> None:
         self._all.append(subscription)
@@ -53,7 +53,7 @@ class Readers:
                 stream.followers.remove(subscription)
             if subscription.durable:
                 self.trim_acked(stream)
-        self._acked.set()
+        self.acked.set()
 
     def drop_consumer(self, name: str) -> None:
         """Forget what a durable consumer has acked, and trim nothing yet."""
@@ -95,7 +95,7 @@ class Readers:
         """Trim the stream and wake `settled` after an ack."""
         self.trim_acked(stream)
         self.let_go.on_ack(stream)
-        self._acked.set()
+        self.acked.set()
 
     def trim_acked(self, stream: RunStream) -> None:
         """Trim what every durable consumer has acked, and recompute the high-water alarms.
@@ -109,20 +109,14 @@ class Readers:
 
     def on_reaped(self) -> None:
         """Release those who wait for a run that was reaped."""
-        self._acked.set()
+        self.acked.set()
         self.wake()
 
     async def settled(self, run_ids: Iterable[str], consumer: str | None = None) -> None:
         wanted = list(run_ids)
         while not self._closed and any(self.has_unacked(run_id, consumer) for run_id in wanted):
-            self._acked.clear()
-            await self._acked.wait()
-
-    async def acked(self) -> None:
-        """Return after the next ack, or once the ledger is closed."""
-        if not self._closed:
-            self._acked.clear()
-            await self._acked.wait()
+            self.acked.clear()
+            await self.acked.wait()
 
     def has_unacked(self, run_id: str, consumer: str | None = None) -> bool:
         """Whether any durable consumer, or this one, has yet to ack events of this run."""

@@ -92,7 +92,7 @@ async def _serve(
         server = HttpServer(runtime, listening)
         file: MetricsFile | None = None
         try:
-            runtime.follow(followed)
+            runtime.following.add(followed)
             await server.start()
             if metrics is not None:
                 file = MetricsFile(server.metrics, runtime.broker.warnings, metrics)

@@ -56,6 +56,7 @@ class Frame(Struct, frozen=True, kw_only=True):
         panes: In order of appearance.
         broker: The broker's counters; None in the first, empty frame.
         consumers: Snapshots of all consumers.
+        place: Where the events are: the broker, and who else uses it.
     """
 
     number: int = 0
@@ -63,6 +64,7 @@ class Frame(Struct, frozen=True, kw_only=True):
     truth: Truth = Truth()
     broker: BrokerStats | None = None
     consumers: tuple[ConsumerInfo, ...] = ()
+    place: str = ""
 
 
 class Feed(Consumer):
@@ -147,7 +149,9 @@ class Feed(Consumer):
             if state not in ("running", "stuck") or (state == "stuck" and forwarded(run_id)):
                 self.forget(run_id)
 
-    async def frame(self, consumers: Sequence[ConsumerInfo] = (), queued: int = 0) -> Frame:
+    async def frame(
+        self, consumers: Sequence[ConsumerInfo] = (), queued: int = 0, place: str = ""
+    ) -> Frame:
         """Sample a frame; panes that did not change are the same objects as before."""
         now = self._clock()
         stats = await self._broker.stats()
@@ -173,7 +177,7 @@ class Feed(Consumer):
         )
         truth = self._truth(stats, {each.name: each for each in consumers}, queued)
         return Frame(number=self._frames, panes=panes, truth=truth, broker=stats,
-                     consumers=tuple(consumers))  # fmt: skip
+                     consumers=tuple(consumers), place=place)  # fmt: skip
 
     def _truth(
         self, stats: BrokerStats, consumers: Mapping[str, ConsumerInfo], queued: int

@@ -21,6 +21,9 @@ class StandIn(Protocol):
     async def aclose(self, within_s: float | None) -> str | None:
         """See `Runtime.aclose`."""
 
+    def place(self) -> str:
+        """See `place_of`; empty if the store is not open here."""
+
     def forsake(self) -> None:
         """See `Runtime.forsake`."""
 

@@ -6,26 +6,24 @@ import asyncio
 import contextlib
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from msgspec.structs import replace
 
-from arena_tui.broker.memory import InProcessBroker
 from arena_tui.broker.protocol import STORE, Limits
 from arena_tui.broker.tasks import keep_quiet_of_lost_connections
 from arena_tui.broker.timing import Timing
 from arena_tui.config import Config
 from arena_tui.consumers.checked import made
 from arena_tui.consumers.protocol import Consumer, ConsumerFactory, ConsumerInfo, Context
-from arena_tui.errors import BrokerError, StoreError, UsageError
-from arena_tui.producers.follow import Follower
+from arena_tui.errors import BrokerError, StoreError
 from arena_tui.producers.sink import MultiRunBrokerSink
 from arena_tui.services.brokers import StandIn, make_broker, stored_elsewhere
 from arena_tui.services.closing import Closing
 from arena_tui.services.consumption import Consumption
+from arena_tui.services.following import Following
 from arena_tui.services.games import Games
 from arena_tui.services.names import Names
 from arena_tui.services.running import Running
@@ -61,7 +59,8 @@ class Runtime:
     Attributes:
         broker, sink, names, games: Set from the start.
         storing: Its store.
-        follower: Set once files are followed.
+        stand_in: See above.
+        following: The files that it follows.
     """
 
     def __init__(
@@ -73,13 +72,14 @@ class Runtime:
     ) -> None:  # fmt: skip
         self.config = config
         consumers = tuple(consumers)
-        self._stand_in = stand_in
+        self.stand_in = stand_in
         reads = bool(consumers) or not producer
         self.broker = make_broker(config, limits, reads, timing, stand_in)
         self.sink = MultiRunBrokerSink(self.broker, event_max_bytes=config.event_max_bytes)
-        self._sinks = [self.sink]
         self.names = Names(self.broker, self.sink, lambda: self.history)
-        self.follower: Follower | None = None
+        self.following = Following(
+            self.broker, self.sink, self.catch_up, lambda: self.history, config.event_max_bytes
+        )
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
         self._closed = False
@@ -175,20 +175,6 @@ class Runtime:
         infos = self._running.infos()
         return infos if self._store_elsewhere is None else (*infos, self._store_elsewhere())
 
-    def follow(self, files: Sequence[Path]) -> None:
-        """Publish the lines of these JSON Lines files, and lines appended later."""
-        if not files:
-            return
-        if not isinstance(self.broker, InProcessBroker):
-            raise UsageError("files are followed into a broker of this process only")
-        known = None if self.history is None else self.history.known
-        self.follower = Follower(
-            self.broker, files, self.catch_up, known=known,
-            event_max_bytes=self.config.event_max_bytes,
-        )  # fmt: skip
-        self._sinks.append(self.follower.sink)
-        self.follower.start()
-
     async def delete(self, run_id: str) -> None:
         """Delete a stored run; one that a file has left open is let go of first.
 
@@ -198,9 +184,8 @@ class Runtime:
         """
         if self.history is None:
             raise StoreError("no store is open")
-        async with contextlib.AsyncExitStack() as stack:
-            if self.follower is not None and self.follower.is_silent(run_id):
-                await stack.enter_async_context(self.follower.letting_go(run_id))
+        async with self.following.letting_go(run_id) as is_let_go:
+            if is_let_go:
                 self.running(STORE).consumer.forget(run_id)
             await self.history.delete(run_id)
 
@@ -240,8 +225,7 @@ class Runtime:
         self._closed = True
         closing = Closing(self._give_up_s, within_s)
         self.storing.leave()
-        if self.follower is not None:
-            await closing.save("following files", self.follower.aclose(), self._left)
+        await closing.save("following files", self.following.aclose(), self._left)
         if self.games.playing:
             patience_s = _GAMES_STOP_S if within_s is None else min(_GAMES_STOP_S, within_s / 3)
             stopping = asyncio.to_thread(self.games.stop, patience_s)
@@ -259,12 +243,12 @@ class Runtime:
         told: list[str] = []
         if not await closing.let_go("the store", self.storing.close(told)):
             closing.why = closing.why or "the store does not answer"
-        if self._stand_in is not None:
-            told += filter(None, [await self._stand_in.aclose(within_s)])
+        if self.stand_in is not None:
+            told += filter(None, [await self.stand_in.aclose(within_s)])
         if unsent:
             told.append(f"{unsent:,} events could not be published: {stats.link or closing.why}")
         refused = stats.refused
-        for sink in self._sinks:
+        for sink in self.following.sinks:
             refused = refused.plus(*sink.stats().refused)
         if refused:
             told.append(f"{refused.events:,} events were refused: {refused.why}")
@@ -273,8 +257,8 @@ class Runtime:
     def forsake(self) -> None:
         """In a forked child: close its copies of sockets, and leave all else to the parent."""
         self.storing.forsake()
-        if self._stand_in is not None:
-            self._stand_in.forsake()
+        if self.stand_in is not None:
+            self.stand_in.forsake()
         forsake = getattr(self.broker, "forsake", None)
         if forsake is not None:
             forsake()
@@ -282,7 +266,7 @@ class Runtime:
     @property
     def unsent(self) -> int:
         """Events of this process that are not published."""
-        return self.broker.unsent + sum(sink.stats().queued for sink in self._sinks)
+        return self.broker.unsent + sum(sink.stats().queued for sink in self.following.sinks)
 
     def unsaved(self) -> str | None:
         """What would be lost if the process ended now; from any thread, as far as it can be known

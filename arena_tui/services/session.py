@@ -18,7 +18,7 @@ from arena_tui.services.connect import PROCESS
 from arena_tui.services.games import Games, Playable
 from arena_tui.services.http.address import Listening
 from arena_tui.services.runtime import Runtime
-from arena_tui.services.sharing import is_owned, is_shareable, make_runtime
+from arena_tui.services.sharing import is_owned, is_shareable, make_runtime, place_of
 from arena_tui.store.place import may_only_be_read
 
 if TYPE_CHECKING:
@@ -74,10 +74,6 @@ class Session:
         self._metrics_file: MetricsFile | None = None
         self._noticed = 0  # the number of the newest warning
         self._noticed_at = 0.0
-
-    @property
-    def broker_name(self) -> str:
-        return self.runtime.broker.name
 
     @property
     def url(self) -> str | None:
@@ -143,7 +139,7 @@ class Session:
 
             self._server = HttpServer(self.runtime, self._listening)
             await self._server.start()
-        self.runtime.follow(self._follow)
+        self.runtime.following.add(self._follow)
         for playable in self._playables:
             await self.games.start(playable, self._continuous)
 
@@ -168,14 +164,13 @@ class Session:
 
     def clear(self) -> None:
         """Show no longer the runs that have ended, or of which nothing more comes."""
-        follower = self.runtime.follower
-        self.feed.clear(follower.is_silent) if follower else self.feed.clear()
+        self.feed.clear(self.runtime.following.is_silent)
 
     async def sample(self) -> Frame:
         """Fold new events, and sample them."""
         await self.runtime.catch_up()
         queued = self.runtime.sink.stats().queued
-        self.frame = await self.feed.frame(self.runtime.consumers(), queued)
+        self.frame = await self.feed.frame(self.runtime.consumers(), queued, place_of(self.runtime))
         return self.frame
 
     def player(self, run_id: str) -> Player:
@@ -187,8 +182,7 @@ class Session:
 
     def is_played(self, run_id: str) -> bool:
         """Whether more of an unended run may arrive here, as far as is known."""
-        follower = self.runtime.follower
-        silent = follower is not None and follower.is_silent(run_id)
+        silent = self.runtime.following.is_silent(run_id)
         return self.feed.view(run_id) is not None and not silent
 
     async def delete(self, run_id: str) -> None:

@@ -41,6 +41,16 @@ def is_owned(config: Config) -> bool:
     return True
 
 
+def place_of(runtime: Runtime) -> str:
+    """Where the events of a runtime are, and who else uses that; for display."""
+    if runtime.stand_in is not None and (here := runtime.stand_in.place()):
+        return here
+    if pid := getattr(runtime.broker, "owner_pid", 0):
+        return f"attached to {pid}"
+    count = len(runtime.storing.attached())
+    return f"{runtime.broker.name}, {count} attached" if count else runtime.broker.name
+
+
 def make_runtime(config: Config, attached: bool, **options: Any) -> Runtime:
     """A runtime that has its store to itself, or shares it with others, or is attached to the
     process that does. The options are those of `Runtime`."""
@@ -113,6 +123,9 @@ class _StandIn:
         async with self._opening:
             self._closed = True
             return None if self._runtime is None else await self._runtime.aclose(within_s)
+
+    def place(self) -> str:
+        return "" if self._runtime is None else place_of(self._runtime)
 
     def forsake(self) -> None:
         if self._runtime is not None:

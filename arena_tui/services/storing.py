@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from arena_tui.broker.protocol import STORE, BrokerProtocol
@@ -15,6 +15,7 @@ from arena_tui.services.running import Running
 from arena_tui.services.waits import to_the_end
 
 if TYPE_CHECKING:
+    from arena_tui.broker.attached.wire import Attached
     from arena_tui.store.database import Database
     from arena_tui.store.history import History
     from arena_tui.store.reading import Store
@@ -27,6 +28,9 @@ class Sharing(Protocol):
     """Lets other processes use a store that is open here, from `start` to `aclose`."""
 
     async def start(self) -> None: ...
+
+    def attached(self) -> Sequence[Attached]:
+        """The other processes that use it."""
 
     def leave(self) -> None:
         """Take nothing more of what others publish: they keep it for the next."""
@@ -113,6 +117,10 @@ class Storing:
         """Begin to share it."""
         self._sharing = sharing
         await sharing.start()
+
+    def attached(self) -> Sequence[Attached]:
+        """See `Sharing.attached`."""
+        return () if self._sharing is None else self._sharing.attached()
 
     def leave(self) -> None:
         """See `Sharing.leave`."""

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any, Final, Literal, TypeAlias, TypeVar
 
 from arena_tui.broker.chain import KnownRun
-from arena_tui.broker.numbered import Recalled
 from arena_tui.broker.protocol import Cursor
 from arena_tui.errors import UnknownRunError, UsageError
 from arena_tui.events import Delivery, Envelope
@@ -23,7 +22,6 @@ from arena_tui.store.rows import (
     RUN_COLUMNS,
     as_in_payload,
     load_known,
-    recall_runs,
     totals_of,
 )
 from arena_tui.store.windows import WINDOW
@@ -156,10 +154,6 @@ class History:
     async def known(self) -> dict[str, KnownRun]:
         """How far each run is stored, and what files its lines came from."""
         return await self._database.read(load_known)
-
-    async def recall(self, run_ids: Collection[str]) -> dict[str, Recalled]:
-        """See `Recall`."""
-        return await self._database.read(partial(recall_runs, run_ids=run_ids))
 
     async def cursors(self, broker: str) -> dict[str, Cursor]:
         """How far each run is stored that came through the broker of this name, oldest first."""

@@ -28,7 +28,7 @@ from arena_tui.services.runtime import Runtime
 async def main(db, *paths):
     runtime = Runtime(Config(db=db))
     await runtime.open()
-    runtime.follow([Path(path) for path in paths])
+    runtime.following.add([Path(path) for path in paths])
     while True:
         store = runtime.running(STORE).info()
         account = store.account((await runtime.broker.stats()).published)

@@ -511,7 +511,7 @@ async def storing(path: Path, db: Path) -> AsyncIterator[Runtime]:
     """Follow the file into a store while the block runs."""
     runtime = Runtime(Config(db=str(db)))
     await runtime.open()
-    runtime.follow([path])
+    runtime.following.add([path])
     yield runtime
     assert await runtime.aclose() is None
 

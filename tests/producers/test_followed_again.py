@@ -48,8 +48,7 @@ class Session:
         await self._runtime.delete(run_id)
 
     def is_silent(self, run_id: str) -> bool:
-        follower = self._runtime.follower
-        return follower is not None and follower.is_silent(run_id)
+        return self._runtime.following.is_silent(run_id)
 
     async def play(self, run_id: str) -> None:
         await self._runtime.broker.open_run(RunMeta(run_id=run_id))
@@ -97,7 +96,7 @@ class Scene:
     ) -> AsyncIterator[Session]:
         runtime = Runtime(Config(db=self._db, event_max_bytes=event_max_bytes))
         await runtime.open()
-        runtime.follow(paths or (self.path,))
+        runtime.following.add(paths or (self.path,))
         yield Session(runtime)
         assert await runtime.aclose() is None
 

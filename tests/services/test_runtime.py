@@ -223,7 +223,7 @@ async def test_refused_events_of_a_followed_file_are_told_too(
     await runtime.broker.open_run(RunMeta(run_id="a"))
     await runtime.broker.close_run("a")
 
-    runtime.follow([path])
+    runtime.following.add([path])
     await until(lambda: len(caplog.messages) == 3)
 
     assert await runtime.aclose() == "3 events were refused: run a has ended: open a new run"
@@ -241,7 +241,7 @@ async def test_events_of_a_followed_file_that_wait_are_told_too(
     runtime = Runtime(Config(db=None), Limits(capacity=4, retain=4), give_up_s=0.1)
     await runtime.open()
 
-    runtime.follow([path])
+    runtime.following.add([path])
     await until(lambda: runtime.unsent == 4, 20)
 
     assert await runtime.aclose() == "4 events could not be published: no progress for 0.1 s"

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from arena_tui.broker.attached.link import OwnerLink, TakeOver
@@ -50,12 +50,14 @@ class AttachedBroker(MirrorBroker):
         timing = timing or Timing()
         ledger = cache(limits or Limits(), held, clock)
         link = OwnerLink(store, os.path.basename(store), ledger.warnings, timing, take_over)
-        self._outlet = OwnerOutlet(link)
+        self._owner_link = link
+        to_store = asyncio.Event()
+        self._outlet = OwnerOutlet(link, to_store.set)
         self._owner: OwnerUpstream
 
         def upstream(local: Local) -> OwnerUpstream:
             self._owner = OwnerUpstream(
-                link, self._outlet, local, reading=reading, patience_s=patience_s
+                link, self._outlet, to_store, local, reading=reading, patience_s=patience_s
             )
             return self._owner
 
@@ -63,6 +65,15 @@ class AttachedBroker(MirrorBroker):
             ledger, link, self._outlet, OwnerRegister(link), upstream, reading=reading,
             timing=timing,
         )  # fmt: skip
+
+    @property
+    def owner_pid(self) -> int:
+        """See `OwnerLink.owner_pid`."""
+        return self._owner_link.owner_pid
+
+    def follow(self, files: Sequence[str]) -> None:
+        """Have whoever owns the store follow these files."""
+        self._owner.follow(files)
 
     def store(self) -> Store | None:
         """How the owner's store fares; None while that is not known."""

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from arena_tui.broker.attached.consumers import RemoteConsumers
 from arena_tui.broker.attached.wire import (
     Ack,
     Append,
+    Attached,
     Beat,
     Claim,
     Consumers,
@@ -31,16 +36,16 @@ from arena_tui.broker.ledger import Ledger
 from arena_tui.broker.memory import InProcessBroker
 from arena_tui.broker.mirror.calls import CLOSED, NO_RUN
 from arena_tui.broker.numbered import Numbered, Past, Recalled
-from arena_tui.broker.owner import is_gone
-from arena_tui.broker.protocol import STORE, Cursor, Subscription
+from arena_tui.broker.owner import is_gone, pid_of
+from arena_tui.broker.protocol import STORE, Cursor
 from arena_tui.broker.stream import HEARTBEAT_S, RunStream
 from arena_tui.codec import received
 from arena_tui.errors import ArenaError, RunExistsError
 from arena_tui.events import Envelope, Gap
 
 _STORED_WAIT_S: Final = 1.0
-_CONSUMER_KEPT_S: Final = 3_600.0
-"""A durable consumer silent for an hour no longer keeps events from being trimmed."""
+_HEARD_S: Final = 15.0
+"""A process that has not published for so long, nor has an open run, is attached no longer."""
 
 _FETCHED: Final = 1_000
 _TIDY_EVERY: Final = 256
@@ -50,15 +55,6 @@ class LeavingError(Exception):
     """The owner is about to close the store."""
 
 
-class _Numbers:
-    """How far the producers of one run have come: each one's newest number, and where that is."""
-
-    __slots__ = ("newest",)
-
-    def __init__(self) -> None:
-        self.newest: dict[str, tuple[int, Cursor]] = {}
-
-
 class Hub:
     """See the module. Belongs to the broker's loop.
 
@@ -66,23 +62,52 @@ class Hub:
         past: What is stored of the runs.
 
     Attributes:
-        id: A new one for every hub: the owner's name to attached processes.
+        id: A new one for every hub, which begins with the id of this process: the owner's name to
+            those that are attached.
     """
 
     def __init__(self, broker: InProcessBroker, past: Past) -> None:
-        self.id = secrets.token_hex(8)
+        self.id = f"{os.getpid()}-{secrets.token_hex(8)}"
         self._broker = broker
         self._ledger: Ledger = broker.ledger
         self._past = past
         self._leaving = False
-        self._numbers: dict[str, _Numbers] = {}
+        self._numbers: dict[str, dict[str, tuple[int, Cursor]]] = {}
         self._holders: dict[str, str] = {}
-        self._consumers: dict[str, tuple[float, Subscription]] = {}
+        self._consumers = RemoteConsumers(broker)
         self._appends = 0
+        self._answers: dict[type, Callable[[Any], Awaitable[Any]]] = {
+            Append: self._append, Open: self._open, Claim: self._claim, Beat: self._beat,
+            Stored: self._stored, Reap: self._reap, Newest: self._newest, Fetch: self._fetch,
+            Ack: self._consumers.ack, Consumers: self._consumers.known,
+            Forget: self._consumers.forget,
+        }  # fmt: skip
+        self._heard: dict[str, float] = {}
+        self._feeds: Counter[str] = Counter()
 
     def leave(self) -> None:
         """Take nothing more: who asks for something is to ask the next owner."""
         self._leaving = True
+
+    @contextlib.contextmanager
+    def feeding(self, process: str) -> Iterator[None]:
+        """Note that this process reads, as long as the context lasts."""
+        self._feeds[process] += 1
+        try:
+            yield
+        finally:
+            self._feeds[process] -= 1
+
+    def attached(self) -> list[Attached]:
+        """The other processes that publish or read here."""
+        since = time.monotonic() - _HEARD_S
+        self._heard = {name: at for name, at in self._heard.items() if at > since}
+        reading = {name for name, feeds in self._feeds.items() if feeds > 0}
+        found = [
+            Attached(pid=pid_of(name), publishes=name in self._heard, reads=name in reading)
+            for name in sorted(self._heard.keys() | reading)
+        ]
+        return [each for each in found if each.pid != os.getpid()]
 
     async def answer(self, request: Request) -> Any:
         """What is to be said to this request; see the requests.
@@ -91,41 +116,19 @@ class Hub:
             LeavingError: The owner is leaving.
             ArenaError: It cannot be carried out.
         """
+        if isinstance(request, Append | Open | Claim | Beat):
+            self._heard[request.process] = time.monotonic()
         if self._leaving and isinstance(request, Append | Open | Claim):
             raise LeavingError
-        match request:
-            case Append(process=process, calls=calls):
-                return await self._append(process, calls)
-            case Open():
-                return await self._open(request)
-            case Claim(process=process, run_id=run_id):
-                return await self._claim(process, run_id)
-            case Beat(process=process, run_ids=run_ids):
-                self._holders |= dict.fromkeys(run_ids, process)
-                return await self._broker.heartbeat(run_ids)
-            case Stored(known=known):
-                return await self._stored(known)
-            case Ack(identity=identity, cursors=cursors):
-                return self._ack(identity, cursors)
-            case Consumers():
-                return self._known_consumers()
-            case Forget(identity=identity):
-                return self._forget(identity)
-            case Reap(run_id=run_id):
-                return await self._reap(run_id)
-            case Newest():
-                streams = self._ledger.streams.values()
-                return {each.log.run_id: Cursor(each.log.epoch, each.log.last) for each in streams}
-            case Fetch():
-                return await self._fetch(request)
+        return await self._answers[type(request)](request)
 
-    async def _append(self, process: str, calls: Sequence[Sent]) -> list[Row]:
-        held = self._ledger.streams
+    async def _append(self, asked: Append) -> list[Row]:
+        held, calls = self._ledger.streams, asked.calls
         unknown = {each.meta.run_id for each in calls} - held.keys()
         recalled = await self._past.recall(unknown) if unknown else {}
         rows = []
         for call in calls:
-            self._holders[call.meta.run_id] = process
+            self._holders[call.meta.run_id] = asked.process
             try:
                 rows.append(self._append_call(call, recalled))
             except ArenaError as error:
@@ -144,7 +147,7 @@ class Hub:
             if isinstance(opened, tuple):
                 return opened
             stream = opened
-        numbers = self._numbers.setdefault(run_id, _Numbers()).newest
+        numbers = self._numbers.setdefault(run_id, {})
         newest, at = numbers.get(call.producer, (0, Cursor(stream.log.epoch, stream.log.last)))
         done = max(0, newest + 1 - call.first)
         if done >= len(events) and call.events:
@@ -183,8 +186,7 @@ class Hub:
             return CLOSED, 0
         if not (number or call.may_open):
             return NO_RUN, 0
-        self._numbers[run_id] = _Numbers()
-        self._numbers[run_id].newest |= {name: (each, at) for name, each in stored.numbers.items()}
+        self._numbers[run_id] = {name: (each, at) for name, each in stored.numbers.items()}
         if stored.alone == call.producer:
             return self._ledger.open(call.meta, stored.epoch, stored.seq + 1)
         return self._ledger.open(call.meta, self._broker.next_epoch(), ended_streams=[at])
@@ -206,8 +208,17 @@ class Hub:
         except RunExistsError:
             return None
 
-    async def _claim(self, process: str, run_id: str) -> bool:
+    async def _beat(self, asked: Beat) -> None:
+        self._holders |= dict.fromkeys(asked.run_ids, asked.process)
+        await self._broker.heartbeat(asked.run_ids)
+
+    async def _newest(self, _: Newest) -> dict[str, Cursor]:
+        streams = self._ledger.streams.values()
+        return {each.log.run_id: Cursor(each.log.epoch, each.log.last) for each in streams}
+
+    async def _claim(self, asked: Claim) -> bool:
         """See `BrokerProtocol.claim`: whose process is gone, is looked for."""
+        process, run_id = asked.process, asked.run_id
         stream = self._ledger.streams.get(run_id)
         if stream is not None and stream.closed:
             return False
@@ -227,7 +238,8 @@ class Hub:
         self._holders[run_id] = process
         return True
 
-    async def _stored(self, known: Mapping[str, Cursor]) -> dict[str, Cursor]:
+    async def _stored(self, asked: Stored) -> dict[str, Cursor]:
+        known = asked.known
         until = time.monotonic() + _STORED_WAIT_S
         while True:
             now = {run_id: self._stored_to(run_id) for run_id in known}
@@ -236,7 +248,8 @@ class Hub:
                 return now
             try:
                 async with asyncio.timeout(left_s):
-                    await self._ledger.acked()
+                    self._ledger.acked.clear()
+                    await self._ledger.acked.wait()
             except TimeoutError:
                 continue
 
@@ -248,32 +261,9 @@ class Hub:
         progress = stream.progress.get(STORE)
         return Cursor(stream.log.epoch, stream.log.last if progress is None else progress.acked)
 
-    def _ack(self, identity: str, cursors: Mapping[str, Cursor]) -> bool:
-        self._forget_silent()
-        _, subscription = self._consumers.get(identity, (0.0, None))
-        is_new = subscription is None
-        if subscription is None:
-            subscription = self._broker.subscribe(f"remote {identity}", durable=True)
-        self._consumers[identity] = time.monotonic(), subscription
-        subscription.ack(cursors)
-        return is_new
-
-    def _known_consumers(self) -> dict[str, bool]:
-        self._forget_silent()
-        return dict.fromkeys(self._consumers, True)
-
-    def _forget_silent(self) -> None:
-        since = time.monotonic() - _CONSUMER_KEPT_S
-        for identity in [name for name, (at, _) in self._consumers.items() if at < since]:
-            self._forget(identity)
-
-    def _forget(self, identity: str) -> None:
-        if found := self._consumers.pop(identity, None):
-            found[1].close()
-
-    async def _reap(self, run_id: str) -> None:
-        if run_id in self._ledger.streams:
-            await self._broker.reap(run_id)
+    async def _reap(self, asked: Reap) -> None:
+        if asked.run_id in self._ledger.streams:
+            await self._broker.reap(asked.run_id)
 
     async def _fetch(self, asked: Fetch) -> bytes:
         """The next of a gap, from the store or the broker; empty when neither has it."""

@@ -61,6 +61,12 @@ class OwnerLink(Link):
         self._gone_since: float | None = None
         self._listeners: list[Callable[[], None]] = []
 
+    @property
+    def owner_pid(self) -> int:
+        """The owner's process id; 0 while that is not known."""
+        pid = self.owner.partition("-")[0]
+        return int(pid) if pid.isdigit() else 0
+
     def on_change(self, listener: Callable[[], None]) -> None:
         """Have this called whenever another process owns the store."""
         self._listeners.append(listener)

@@ -36,15 +36,18 @@ class _Unit(Struct, gc=False):
 class OwnerOutlet:
     """See `Outlet`. What the owner has appended it may lose with its life, until it is stored.
 
+    Args:
+        on_appended: Called when calls have been answered.
+
     Attributes:
         unstored: Events that are appended and not known to be stored, by run.
     """
 
-    def __init__(self, link: OwnerLink) -> None:
+    def __init__(self, link: OwnerLink, on_appended: Callable[[], None]) -> None:
         self._link = link
+        self._on_appended = on_appended
         self._units: dict[str, deque[_Unit]] = {}
         self.unstored: dict[str, int] = {}
-        self.on_appended: Callable[[], None] = lambda: None
 
     async def open(self, meta: RunMeta, epoch: int | None) -> int | None:
         return await self._link.retry("open", lambda: self._link.ask(
@@ -68,7 +71,7 @@ class OwnerOutlet:
             answers.append(row)
             if row[0] > 0:
                 self._keep(call, Cursor(*row))
-        self.on_appended()
+        self._on_appended()
         return answers
 
     async def wait(self) -> bool:

@@ -87,9 +87,10 @@ class FeedReader:
     async def _frames(self) -> AsyncIterator[Frame]:
         positions = self._local.positions
         cursors = dict(positions.ended) | {run_id: at.at for run_id, at in positions.read.items()}
+        asked = Feed(process=self._link.process, cursors=cursors)
         self._told = set()
         frames = Frames()
-        pieces = self._link.http.stream(FEED, encode(Feed(cursors=cursors)), _SILENT_S)
+        pieces = self._link.http.stream(FEED, encode(asked), _SILENT_S)
         async with contextlib.aclosing(pieces):
             async for piece in pieces:
                 for frame in frames.take(piece):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 
 from arena_tui.broker.attached.link import OwnerChangedError, OwnerLink
 from arena_tui.broker.attached.outlet import OwnerOutlet
@@ -13,6 +14,7 @@ from arena_tui.broker.attached.wire import (
     Beat,
     Claim,
     Consumers,
+    Follow,
     Forget,
     Newest,
     Reap,
@@ -50,6 +52,7 @@ class OwnerUpstream:
     """See `Upstream`.
 
     Args:
+        to_store: Set when the outlet has something to be stored.
         patience_s: How long an owner is looked for before it counts as not to be reached.
 
     Attributes:
@@ -58,8 +61,8 @@ class OwnerUpstream:
     """
 
     def __init__(
-        self, link: OwnerLink, outlet: OwnerOutlet, local: Local, *, reading: bool,
-        patience_s: float,
+        self, link: OwnerLink, outlet: OwnerOutlet, to_store: asyncio.Event, local: Local, *,
+        reading: bool, patience_s: float,
     ) -> None:  # fmt: skip
         self.reader = FeedReader(link, local)
         self.stored = asyncio.Event()
@@ -68,8 +71,9 @@ class OwnerUpstream:
         self._local = local
         self._reading = reading
         self._patience_s = patience_s
-        self._to_store = asyncio.Event()
-        outlet.on_appended = self._to_store.set
+        self._to_store = to_store
+        self._files: list[str] = []
+        self._to_follow = asyncio.Event()
         link.on_change(self._on_change)
 
     async def connect(self) -> None:
@@ -94,7 +98,9 @@ class OwnerUpstream:
         await self.reader.catch_up()
 
     def tasks(self) -> dict[str, Callable[[], Awaitable[None]]]:
-        tasks: dict[str, Callable[[], Awaitable[None]]] = {"keeper": self._keep}
+        tasks: dict[str, Callable[[], Awaitable[None]]] = {
+            "keeper": self._keep, "files": self._have_followed,
+        }  # fmt: skip
         if self._reading:
             tasks["reader"] = self.reader.run
         return tasks
@@ -136,6 +142,11 @@ class OwnerUpstream:
     async def reap(self, run_id: str) -> None:
         await self._link.ask(lambda owner: Reap(owner=owner, run_id=run_id), type(None))
 
+    def follow(self, files: Sequence[str]) -> None:
+        """Have whoever owns the store follow these files."""
+        self._files += files
+        self._to_follow.set()
+
     def forsake(self) -> None:
         """See `OwnerHttp.forsake`."""
         self._link.http.forsake()
@@ -148,6 +159,17 @@ class OwnerUpstream:
 
     def _on_change(self) -> None:
         self._local.writer.send_again(self._outlet.take_all())
+        self._to_follow.set()
+
+    async def _have_followed(self) -> None:
+        while True:
+            await self._to_follow.wait()
+            self._to_follow.clear()
+            if files := list(self._files):
+                await self._link.retry("files", partial(self._ask_to_follow, files), forever=True)
+
+    async def _ask_to_follow(self, files: list[str]) -> None:
+        await self._link.ask(lambda owner: Follow(owner=owner, files=files), type(None))
 
     async def _keep(self) -> None:
         """Learn what is stored of what this process has published."""

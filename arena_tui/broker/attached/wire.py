@@ -135,15 +135,42 @@ class Fetch(Struct, frozen=True, kw_only=True, tag=True):
     to_seq: int
 
 
+class Follow(Struct, frozen=True, kw_only=True, tag=True):
+    """Publish the lines of these files of the machine, and lines appended later."""
+
+    owner: str
+    files: list[str]
+
+
 Request: TypeAlias = (
-    Append | Open | Claim | Beat | Stored | Ack | Consumers | Forget | Reap | Newest | Fetch
+    Follow
+    | Append
+    | Open
+    | Claim
+    | Beat
+    | Stored
+    | Ack
+    | Consumers
+    | Forget
+    | Reap
+    | Newest
+    | Fetch
 )
+
+
+class Attached(Struct, frozen=True, kw_only=True):
+    """A process that is attached, and what for."""
+
+    pid: int
+    publishes: bool
+    reads: bool
 
 
 class Feed(Struct, frozen=True, kw_only=True):
     """Ask for everything after these cursors; of runs without one, for the newest events held, and
     of runs that begin later for all. Answered by frames without end."""
 
+    process: str
     cursors: dict[str, Cursor]
 
 

@@ -99,11 +99,6 @@ class Writer:
         self.runs.setdefault(meta.run_id, PublishedRun(meta)).on_opened(meta)
         return given
 
-    async def open_again(self, run_id: str) -> None:
-        """Open a run that the server has lost, recording there how far it had come."""
-        if run := self.runs.get(run_id):
-            await self._outlet.open_again(run)
-
     async def publish(self, run_id: str, event: Event, raw: bytes) -> int:
         """Publish one event; returns its seq.
 

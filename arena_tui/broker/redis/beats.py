@@ -8,6 +8,7 @@ from typing import Final
 
 from redis.exceptions import ResponseError
 
+from arena_tui.broker.mirror.outlet import Outlet
 from arena_tui.broker.mirror.writer import Writer
 from arena_tui.broker.protocol import NO_CURSOR, Cursor
 from arena_tui.broker.redis.advice import is_denied, is_mendable
@@ -31,8 +32,9 @@ class Beats:
     server that came back empty, or as an older copy of itself.
     """
 
-    def __init__(self, link: RedisLink, writer: Writer) -> None:
+    def __init__(self, link: RedisLink, writer: Writer, outlet: Outlet) -> None:
         self._link = link
+        self._outlet = outlet
         self._writer = writer
 
     async def send(self, run_ids: Iterable[str]) -> None:
@@ -63,7 +65,7 @@ class Beats:
         for (run_id, (at, ended)), answer in zip(runs.items(), answers, strict=True):
             if answer == _MISSING and at != NO_CURSOR:
                 try:
-                    await self._writer.open_again(run_id)
+                    await self._open_again(run_id)
                 except ResponseError as error:
                     if is_mendable(error):
                         raise
@@ -73,3 +75,8 @@ class Beats:
                 self._writer.note_closed(run_id)
             elif ended and answer != _PUBLISHED:
                 self._writer.ended.pop(run_id, None)
+
+    async def _open_again(self, run_id: str) -> None:
+        """Open a run that the server has lost, recording there how far it had come."""
+        if run := self._writer.runs.get(run_id):
+            await self._outlet.open_again(run)

@@ -46,11 +46,13 @@ class RedisBroker(MirrorBroker):
         ledger = cache(limits, held, clock)
         link = RedisLink(url, ledger.warnings, timing)
 
+        outlet = RedisOutlet(link, limits.capacity)
+
         def upstream(local: Local) -> _Server:
-            return _Server(link, local, ledger.warnings, reading)
+            return _Server(link, local, outlet, ledger.warnings, reading)
 
         super().__init__(
-            ledger, link, RedisOutlet(link, limits.capacity), RedisRegister(link, limits),
+            ledger, link, outlet, RedisRegister(link, limits),
             upstream, reading=reading, timing=timing, key_of=link.keys.events,
         )  # fmt: skip
 
@@ -58,11 +60,13 @@ class RedisBroker(MirrorBroker):
 class _Server:
     """See `Upstream`."""
 
-    def __init__(self, link: RedisLink, local: Local, warnings: Warnings, reading: bool) -> None:
+    def __init__(
+        self, link: RedisLink, local: Local, outlet: RedisOutlet, warnings: Warnings, reading: bool
+    ) -> None:
         self._link = link
         self._warnings = warnings
         self._reading = reading
-        self._beats = Beats(link, local.writer)
+        self._beats = Beats(link, local.writer, outlet)
         self._watcher = Watcher(link, local)
         self._reader = Reader(link, local, self._watcher)
 

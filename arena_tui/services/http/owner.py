@@ -8,9 +8,11 @@ import os
 from collections.abc import Coroutine
 from functools import partial
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import msgspec
+from msgspec.structs import asdict
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -19,7 +21,15 @@ from starlette.types import ASGIApp
 from arena_tui.broker.attached.hub import Hub, LeavingError
 from arena_tui.broker.attached.link import ANOTHER, LEAVING
 from arena_tui.broker.attached.reader import FEED
-from arena_tui.broker.attached.wire import PREFIX, Feed, decode_feed, decode_request, encode
+from arena_tui.broker.attached.wire import (
+    PREFIX,
+    Attached,
+    Feed,
+    Follow,
+    decode_feed,
+    decode_request,
+    encode,
+)
 from arena_tui.broker.memory import InProcessBroker
 from arena_tui.broker.numbered import NoPast
 from arena_tui.broker.own_log import own_log
@@ -35,6 +45,7 @@ from arena_tui.services.http.runs import infos
 from arena_tui.services.http.streams import EventStreams
 from arena_tui.services.runtime import Runtime
 from arena_tui.store.changes import Bookmark, Change, Delete
+from arena_tui.store.past import StoredPast
 from arena_tui.store.remote import CHANGES, LIVE, QUERIES
 from arena_tui.store.wire import answer_queries
 from arena_tui.unix_socket import OwnSocket
@@ -71,7 +82,8 @@ class OwnerServer:
         self._refusals = Refusals(runtime.broker.warnings)
         self._clients = Clients(runtime.broker.warnings, STALLED_S)
         streams = EventStreams(runtime, self._clients)
-        self._hub = Hub(broker, runtime.history or NoPast())
+        past = NoPast() if runtime.history is None else StoredPast(runtime.history)
+        self._hub = Hub(broker, past)
         app = make_app(runtime, streams, [
             Route("/owner", self._owner),
             Route(PREFIX, self._log, methods=["POST"]),
@@ -95,6 +107,10 @@ class OwnerServer:
             f"sharing {self._path}", self._keep_in_place, self._runtime.broker.warnings
         )
         self._looking = asyncio.create_task(work)
+
+    def attached(self) -> list[Attached]:
+        """See `Hub.attached`."""
+        return self._hub.attached()
 
     def leave(self) -> None:
         """See `Hub.leave`."""
@@ -131,6 +147,9 @@ class OwnerServer:
         asked = decode_request(await _body(request, _APPEND_MAX_BYTES))
         if asked.owner != self._hub.id:
             return Response(self._hub.id, ANOTHER)
+        if isinstance(asked, Follow):
+            self._runtime.following.add([Path(each) for each in asked.files])
+            return Response(encode(None), media_type=_MSGPACK)
         try:
             answer = await _unless_left(request, self._hub.answer(asked))
         except LeavingError:
@@ -152,7 +171,8 @@ class OwnerServer:
                 finally:
                     telling.cancel()
 
-        await self._clients.serve(client, _FEED_HEADERS, send)
+        with self._hub.feeding(asked.process):
+            await self._clients.serve(client, _FEED_HEADERS, send)
 
     async def _tell(self, feed: MirrorFeed) -> None:
         while True:
@@ -161,7 +181,14 @@ class OwnerServer:
             await feed.tell(store, self._runtime.broker.lags(STORE))
 
     async def _owner(self, _: Request) -> Response:
-        return _json({"version": version("arena-tui"), "protocol": PROTOCOL, "pid": os.getpid()})
+        return _json(
+            {
+                "version": version("arena-tui"),
+                "protocol": PROTOCOL,
+                "pid": os.getpid(),
+                "attached": [asdict(each) for each in self.attached()],
+            }
+        )
 
     async def _live(self, _: Request) -> Response:
         """Which runs have a producer."""

@@ -121,7 +121,7 @@ class Sampler:
         states = await self._meter.states()
         stats = await runtime.broker.stats()
         infos = runtime.consumers()  # nothing is awaited in between: they belong together
-        sinks = [runtime.sink] + ([runtime.follower.sink] if runtime.follower else [])
+        sinks = runtime.following.sinks
         of_sinks = tuple(sink.stats() for sink in sinks)
         return Figures(
             time=time.time(), broker=stats, sinks=of_sinks, unsent=runtime.unsent,

@@ -25,7 +25,6 @@ _RUN_ID = re.compile(r"\b[0-9A-HJKMNP-TV-Z]{26}\b")
 def paint_title(
     here: str,
     tabs: Sequence[Tab],
-    broker: str,
     frame: Frame,
     clock: str,
     badge: str,
@@ -44,7 +43,8 @@ def paint_title(
     count = Counter(pane.state for pane in frame.panes)
     bad = [f", {count[each]} {each}" for each in ("stuck", "lost") if count[each]]
     state = "".join([f"{count['running']} live", *bad])
-    right = [(f"{broker} · ", palette.dim), (state, palette.text), (f" · {clock} ", palette.dim)]
+    where = f"{frame.place} · " if frame.place else ""
+    right = [(where, palette.dim), (state, palette.text), (f" · {clock} ", palette.dim)]
     if width < 60:
         right = right[1:2]
     return line(between(left, right, width, palette.dim), width, palette.dim)

@@ -70,7 +70,7 @@ class ArenaScreen(Screen[None]):
         )
 
     def compose(self) -> ComposeResult:
-        yield TitleBar(self.name or "", self.arena.tabs, self.arena.session.broker_name)
+        yield TitleBar(self.name or "", self.arena.tabs)
         yield from self.body()
         yield TruthBar()
         yield KeyLine()

@@ -42,17 +42,15 @@ class TitleBar(Painted):
 
         name: str
 
-    def __init__(self, here: str, tabs: Sequence[Tab], broker: str) -> None:
+    def __init__(self, here: str, tabs: Sequence[Tab]) -> None:
         super().__init__()
         self._here = here
         self._tabs = tabs
-        self._broker = broker
 
     def render_line(self, y: int) -> Strip:
         return paint_title(
             self._here,
             self._tabs,
-            self._broker,
             self.frame,
             self.clock,
             self.badge,

@@ -151,11 +151,11 @@ async def test_what_is_read_again_is_at_no_moment_taken_for_stored(tmp_path: Pat
     lines = [{"run_id": f"r{number % 3}", "kind": "log", "text": "x"} for number in range(9_000)]
     file.write_text("".join(json.dumps(each) + "\n" for each in lines))
     async with serving(db, limits=PLENTY) as served:
-        served.runtime.follow([file])
+        served.runtime.following.add([file])
         await at_rest(served, 9_000)
 
     async with serving(db, limits=PLENTY) as served:
-        served.runtime.follow([file])
+        served.runtime.following.add([file])
         scrapes: list[Series] = []
 
         async def all_read() -> bool:

@@ -183,7 +183,7 @@ async def test_odd_events_neither_stop_nor_mislead_it(tab: Tab, tmp_path: Path) 
     file = tmp_path / "odd.jsonl"
     file.write_text("".join(json.dumps({"run_id": "r", **each}) + "\n" for each in lines))
     async with serving(tmp_path / "a.duckdb", limits=Limits()) as served:
-        served.runtime.follow([file])
+        served.runtime.following.add([file])
         await until(lambda: served.runtime.consumers()[0].delivered == len(lines))
         await served.runtime.broker.settled(["r"])
 
