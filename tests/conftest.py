@@ -17,6 +17,7 @@ from arena_tui.broker_url import BrokerUrl
 from tests.servers import server_binaries
 
 pytest_plugins = [
+    "tests.other_user",
     "tests.packages_fixture",
     "tests.redis_fixture",
     "tests.running",

@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import Coroutine
+import sys
+from collections.abc import Coroutine, Sequence
+from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -17,6 +20,7 @@ from starlette.routing import Route
 
 from arena_tui.broker.own_log import own_log
 from arena_tui.broker.tasks import restart_on_failure
+from arena_tui.broker_url import redacted
 from arena_tui.errors import ListenError, StoreError, UsageError
 from arena_tui.services.http.app import make_app
 from arena_tui.services.http.clients import STALLED_S, Clients
@@ -26,16 +30,15 @@ from arena_tui.services.http.runs import infos
 from arena_tui.services.http.streams import EventStreams
 from arena_tui.services.runtime import Runtime
 from arena_tui.store.changes import Bookmark, Change, Delete
+from arena_tui.store.owner import OWNER, PROTOCOL, Owner
 from arena_tui.store.remote import CHANGES, LIVE, QUERIES
 from arena_tui.store.wire import answer_queries
 from arena_tui.unix_socket import OwnSocket
 
-PROTOCOL: Final = 1
-"""Counts up whenever owner and client of different versions would misunderstand each other."""
-
 _LOOK_EVERY_S: Final = 1.0
 """Interval of checking that the socket is where it was made."""
 
+_COMMAND_MAX: Final = 120
 _QUERY_MAX_BYTES: Final = 16 * 1024 * 1024
 _MSGPACK: Final = "application/vnd.msgpack"
 
@@ -55,12 +58,13 @@ class OwnerServer:
         self._clients = Clients(runtime.broker.warnings, STALLED_S)
         streams = EventStreams(runtime, self._clients)
         app = make_app(runtime, streams, [
-            Route("/owner", self._owner),
+            Route(OWNER, self._owner),
             Route(LIVE, self._live),
             Route(QUERIES, self._queries, methods=["POST"]),
             Route(CHANGES, self._changes, methods=["POST"]),
         ])  # fmt: skip
         self._listener = Listener(app, self._clients, self._refusals, HEAD_S)
+        self._since = datetime.now(UTC)
         self._socket: OwnSocket | None = None
         self._looking: asyncio.Task[None] | None = None
 
@@ -104,7 +108,12 @@ class OwnerServer:
                     await self._listen()
 
     async def _owner(self, _: Request) -> Response:
-        return _json({"version": version("arena-tui"), "protocol": PROTOCOL, "pid": os.getpid()})
+        return _json(
+            Owner(
+                version=version("arena-tui"), protocol=PROTOCOL, pid=os.getpid(),
+                command=_command(sys.argv), since=self._since, clients=self._listener.attached(),
+            )
+        )  # fmt: skip
 
     async def _live(self, _: Request) -> Response:
         """Which runs have a producer."""
@@ -131,6 +140,16 @@ class OwnerServer:
         asked = await _body(request, _QUERY_MAX_BYTES)
         answer = await _unless_left(request, database.read(partial(answer_queries, asked=asked)))
         return Response(answer, media_type=_MSGPACK)
+
+
+def _command(words: Sequence[str]) -> str:
+    """What the process was started as; of a program that is not ours, only its name."""
+    program = Path(words[0] if words else "")
+    if program.name == "__main__.py":
+        program = program.parent
+    if program.name.replace("_", "-") != "arena-tui":
+        return f"python {program.name}".rstrip()
+    return redacted(" ".join(["arena-tui", *words[1:]]))[:_COMMAND_MAX]
 
 
 async def _body(request: Request, most: int) -> bytes:
