@@ -37,7 +37,9 @@ def locked(
         owner has ended in this moment.
     """
     if pid == os.getpid():
-        return StoreLockedError(f"the store {path} is open in this process already", pid)
+        return StoreLockedError(
+            f"the store {path} is open in this process, or its parent, already", pid
+        )
     user = user_of(pid) if pid else None
     if user == os.geteuid():
         why = ", which does not share it (an older arena-tui, or another program?)" if asked else ""

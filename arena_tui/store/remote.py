@@ -140,7 +140,8 @@ class RemoteDatabase:
 
     def close(self) -> None:
         self._closed.set()
-        self._threads.shutdown(wait=False)
+        if "_threads" in vars(self):
+            self._threads.shutdown(wait=False)
 
     def _asking(self) -> _Asking:
         return _Asking(self.path, self._agreed)
