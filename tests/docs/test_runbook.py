@@ -16,6 +16,7 @@ import redis
 
 from arena_tui.broker.redis.scripts import acks_key, events_key, meta_key
 from arena_tui.cli.findings import Section
+from arena_tui.unix_socket import socket_path
 from tests.cli.test_close import agent, kill
 from tests.docs.desk import RUNBOOK, Desk, commands, has_tools, promised, sections
 from tests.redis_fixture import MakeRedis
@@ -226,7 +227,8 @@ def say(producer: subprocess.Popen[str], url: str, run_id: str, count: int) -> N
 def test_the_store_is_locked(tmp_path: Path) -> None:
     name = "The store is locked"
     desk = Desk(tmp_path, "memory:")
-    with desk.running("arena-tui play synth --delay 0.05") as owner:
+    Path(socket_path(str(desk.db))).write_text("in the way of its socket")
+    with desk.running("arena-tui play synth --delay 0.05 --max-turns 100000") as owner:
         until_blocking(lambda: desk.db.exists() and desk.type("arena-tui runs").returncode == 3)
         refused = desk.type("arena-tui runs")
         looked = desk.follow(name, "Look", PID=owner.pid)
@@ -235,6 +237,7 @@ def test_the_store_is_locked(tmp_path: Path) -> None:
         assert owner.wait() != 0
 
     promised(name, "is open in process PID")
+    promised(name, "one that could make no socket beside the store")
     assert f"is open in process {owner.pid}" in refused.stderr
     assert "play synth" in looked
     assert f"docs/RUNBOOK.md: {name}" in doctor
