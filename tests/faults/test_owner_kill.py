@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 from tests.cli.test_commands import arena, lines, surroundings
+from tests.waiting import pause
 
 READS = 50
 OWNERS = 8
@@ -55,7 +56,7 @@ def test_every_answer_is_whole_while_owners_come_and_are_killed(tmp_path: Path) 
         for number in range(OWNERS):
             with own(tmp_path, f"r{number}") as owner:
                 known.append(number + 1)
-                time.sleep(STAYS_S)
+                asyncio.run(pause(STAYS_S))
                 owner.send_signal(signal.SIGKILL)
 
     replacing = threading.Thread(target=replace_owners)
