@@ -6,7 +6,12 @@
             run.observation("what the agent sees")
             run.action("e4")
 
-`connect`, `Arena` and `Run`, and the event structs of `arena_tui.events`, are the public API.
+What is stored, for a notebook or a script:
+
+    arena_tui.history().runs("game:my-game err>0")
+
+`connect`, `Arena`, `Run`, `history`, `History`, and the event structs of `arena_tui.events`, are
+the public API.
 """
 
 from __future__ import annotations
@@ -16,8 +21,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from arena_tui.producers.run import Run
     from arena_tui.services.connect import Arena, connect
+    from arena_tui.services.stored_history import History, history
 
-__all__ = ["Arena", "Run", "__version__", "connect"]
+__all__ = ["Arena", "History", "Run", "__version__", "connect", "history"]
 
 __version__ = "0.1.0"
 
@@ -28,6 +34,10 @@ def __getattr__(name: str) -> Any:
         from arena_tui.services import connect as arena
 
         return getattr(arena, name)
+    if name in ("History", "history"):
+        from arena_tui.services import stored_history
+
+        return getattr(stored_history, name)
     if name == "Run":
         from arena_tui.producers.run import Run
 

@@ -126,9 +126,29 @@ class OutputError(ArenaError):
 
 
 class StoreError(ArenaError):
-    """The store cannot be opened, read or written."""
+    """The store cannot be opened, read or written.
+
+    Args:
+        elsewhere: Whether another store would do: the message then ends with that advice, which
+            goes on with the words for it once `name_options` was called.
+    """
 
     exit_code = 3
+
+    def __init__(self, message: str, *, elsewhere: bool = False) -> None:
+        super().__init__(message)
+        self._elsewhere = elsewhere
+        self._options: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        message = super().__str__()
+        if not self._elsewhere:
+            return message
+        return f"{message} give another store{', or none'.join(self._options)}"
+
+    def name_options(self, another: str, none: str | None = None) -> None:
+        """Tell how a store is given where the error is shown, and how none is: `--db`, say."""
+        self._options = tuple(f" with {each}" for each in (another, none) if each is not None)
 
 
 class StoreLockedError(StoreError):
@@ -136,11 +156,20 @@ class StoreLockedError(StoreError):
 
     Attributes:
         pid: The owner's process id, or None when unknown.
+        lasting: Whether, unless the owner has ended this moment, waiting for it is of no use.
     """
 
-    def __init__(self, message: str, pid: int | None = None) -> None:
-        super().__init__(message)
+    def __init__(
+        self,
+        message: str,
+        pid: int | None = None,
+        *,
+        elsewhere: bool = False,
+        lasting: bool = False,
+    ) -> None:
+        super().__init__(message, elsewhere=elsewhere)
         self.pid = pid
+        self.lasting = lasting
 
 
 class StoreForeignError(StoreError):

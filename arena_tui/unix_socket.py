@@ -16,7 +16,8 @@ import tempfile
 from collections.abc import Iterator
 from typing import Final
 
-from arena_tui.errors import ListenError, StoreForeignError
+from arena_tui.errors import ListenError
+from arena_tui.locked import of_another_user
 
 _ADDRESS_MAX: Final = 103
 """Bytes of a socket's address on macOS, without the final zero; Linux has 107 (unix(7))."""
@@ -101,12 +102,12 @@ def connected(store: str, timeout_s: float) -> socket.socket | None:
     try:
         owner = os.stat(path).st_uid
         if owner not in (os.geteuid(), 0):
-            raise StoreForeignError(_of_another(store, owner))
+            raise of_another_user(store, owner)
         with _short(os.path.dirname(path)) as folder:
             link.connect(f"{folder}/{os.path.basename(path)}")
     except PermissionError:
         link.close()
-        raise StoreForeignError(_of_another(store, owner)) from None
+        raise of_another_user(store, owner) from None
     except (FileNotFoundError, ConnectionError, NotADirectoryError):
         link.close()
         return None
@@ -126,10 +127,6 @@ def peer_of(link: socket.socket) -> tuple[int, int] | None:
     raw = link.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
     pid, user, _ = struct.unpack("3i", raw)
     return pid, user
-
-
-def _of_another(store: str, user: int) -> str:
-    return f"the store {store} is open by another user ({user}): give a --db of your own"
 
 
 def _file(path: str) -> tuple[int, int] | None:

@@ -24,6 +24,7 @@ from arena_tui.services.runtime import Runtime
 from tests.servers import server_binaries
 
 pytest_plugins = [
+    "tests.other_user",
     "tests.packages_fixture",
     "tests.redis_fixture",
     "tests.running",

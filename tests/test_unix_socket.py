@@ -94,7 +94,7 @@ def test_the_socket_of_another_user_is_not_talked_to(tmp_path: Path) -> None:
     own = OwnSocket(str(tmp_path / "a.duckdb"))
     os.chown(own.path, 12345, -1)
 
-    with own.listening, pytest.raises(StoreForeignError, match=r"by another user \(12345\)"):
+    with own.listening, pytest.raises(StoreForeignError, match=r"of another user \(12345\)"):
         reached(tmp_path / "a.duckdb")
 
 

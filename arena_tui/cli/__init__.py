@@ -16,7 +16,7 @@ from typing import Final
 from arena_tui import __version__
 from arena_tui.cli.arguments import Parser, add_common
 from arena_tui.cli.streams import make_safe
-from arena_tui.errors import ArenaError, OutputError, UsageError
+from arena_tui.errors import ArenaError, OutputError, StoreError, UsageError
 
 _COMMANDS: Final = {
     "watch": ("watch", "the dashboard (also without the word)"),
@@ -102,6 +102,8 @@ def _run(words: list[str]) -> int:
     try:
         code = arguments.function(arguments)
     except ArenaError as error:
+        if isinstance(error, StoreError):
+            error.name_options(*arguments.store_options)
         if arguments.debug:
             import traceback
 

@@ -28,6 +28,8 @@ class Parser(argparse.ArgumentParser):
 
 
 def add_common(parser: Parser) -> None:
+    """What all commands take; and `store_options`, how another store is given, and how none."""
+    parser.set_defaults(store_options=("--db",))
     parser.add_argument(
         "--broker",
         metavar="URL",
@@ -41,6 +43,7 @@ def add_common(parser: Parser) -> None:
 
 def add_no_store(parser: Parser, help_text: str) -> None:
     """`--no-store`, which sets `store` to False."""
+    parser.set_defaults(store_options=("--db", "--no-store"))
     parser.add_argument("--no-store", dest="store", action="store_false", help=help_text)
 
 

@@ -15,20 +15,12 @@ from pathlib import Path
 from arena_tui import __version__
 from arena_tui.broker_url import BrokerUrl
 from arena_tui.cli.arguments import Parser
+from arena_tui.cli.doctor_store import store_findings
 from arena_tui.cli.findings import Finding, say_finding
 from arena_tui.cli.listening import listening_at
-from arena_tui.cli.output import counted
 from arena_tui.config import config_path, load_config, log_path
 from arena_tui.consumers.entry_points import Declared, declared
-from arena_tui.errors import (
-    ConsumerError,
-    MissingExtraError,
-    StoreDamagedError,
-    StoreError,
-    StoreLockedError,
-    UsageError,
-)
-from arena_tui.folds.totals import lost_text
+from arena_tui.errors import ConsumerError, MissingExtraError, UsageError
 from arena_tui.services.http.address import Address
 
 _FREE_MIN = 500_000_000
@@ -52,7 +44,7 @@ def doctor(arguments: argparse.Namespace) -> int:
         Finding("uci", True, shutil.which("stockfish") or _NO_ENGINE),
         *_broker(config.broker),
         Finding("settings", True, f"{settings}{'' if settings.exists() else ' (none)'}"),
-        *_store(config.db),
+        *store_findings(config.db),
         *_consumers(),
         _http(),
         _disk(config.db),
@@ -84,46 +76,6 @@ def _games() -> Finding:
         advice = 'pip install "arena-tui[games]" for a hundred real games'
         return Finding("games", True, "only synth: open_spiel is not installed", advice)
     return Finding("games", True, f"open_spiel {version('open_spiel')}")
-
-
-def _store(path: str) -> list[Finding]:
-    if path != ":memory:" and not Path(path).exists():
-        return [Finding("store", True, f"{path} (none yet)")]
-    from arena_tui.store.database import Database
-    from arena_tui.store.schema import SCHEMA_VERSION
-
-    try:
-        database = Database(path, only_read=True)
-    except StoreLockedError as error:
-        return [Finding("store", True, str(error), runbook="The store is locked")]
-    except StoreDamagedError as error:
-        advice = "copy it first if the disk may be failing, then start arena-tui or persist"
-        return [Finding("store", False, str(error), advice, "The store is damaged")]
-    except StoreError as error:
-        return [Finding("store", False, str(error), "give another --db")]
-    try:
-        query = (
-            "SELECT count(*), coalesce(sum(events), 0), count_if(lost > 0 OR lost_unknown > 0), "
-            "coalesce(sum(lost), 0), coalesce(sum(lost_unknown), 0), "
-            "count_if(status = 'running'), min(run_id) FILTER (status = 'running') FROM runs"
-        )
-        [(runs, events, losing, lost, unknown, unfinished, first)] = database.read_now(
-            lambda store: store.execute(query).fetchall()
-        )
-        detail = f"{path}: {runs:,} runs, {events:,} events, "
-        detail += f"{database.size_bytes / 1e6:,.1f} MB, format {SCHEMA_VERSION}"
-        notices = "; ".join(map(str, database.warnings.newest()))
-    finally:
-        database.close()
-    found = [Finding("store", not notices, detail, notices)]
-    if losing:
-        what = f"{lost_text(lost, unknown)} events of {counted(losing, 'run')}"
-        found.append(Finding("lost", True, what, "arena-tui runs 'lost>0'", "Events were lost"))
-    if unfinished:
-        what = f"{counted(unfinished, 'run')} without an end, and nobody has the store open"
-        advice = f"if its producer is gone: arena-tui close {first}"
-        found.append(Finding("unfinished", True, what, advice, "A run is silent"))
-    return found
 
 
 def _disk(path: str) -> Finding:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Literal, TypeAlias
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from arena_tui.cli.output import say, say_json
+from arena_tui.store.owner import Owner
 
 Section: TypeAlias = Literal[
     "Redis is down", "Redis is full", "Redis evicts", "Redis is slow", "Redis has no AOF",
@@ -22,6 +23,7 @@ class Finding(Struct, frozen=True):
     Attributes:
         advice: What to do when it is not `ok`; when it is, what could be done.
         runbook: The section of docs/RUNBOOK.md that tells more.
+        owner: Of the store: the process that has it open, if one shares it.
     """
 
     check: str
@@ -29,6 +31,7 @@ class Finding(Struct, frozen=True):
     detail: str
     advice: str = ""
     runbook: Section | None = None
+    owner: Owner | UnsetType = UNSET
 
 
 def say_finding(finding: Finding, as_json: bool) -> None:

@@ -133,8 +133,9 @@ async def _open(runtime: Runtime) -> None:
         owner = f"process {error.pid}" if error.pid else "another process"
         raise StoreLockedError(
             f"the store {runtime.config.db} is open in {owner}, which stores what it sees: "
-            "quit that one, or give another --db",
+            "quit that one, or",
             error.pid,
+            elsewhere=True,
         ) from None
 
 

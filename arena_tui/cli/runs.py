@@ -9,10 +9,11 @@ from typing import Final
 
 from arena_tui.cli.arguments import Parser, as_text, whole_number
 from arena_tui.cli.output import local_time, say, say_json, say_table
-from arena_tui.cli.stored import NO_LIMIT, live_runs, open_store, run_fields, status_of
+from arena_tui.cli.stored import NO_LIMIT, open_store, run_fields
 from arena_tui.events import short_id
 from arena_tui.folds.result import result_text
 from arena_tui.folds.totals import RunTotals, lost_text
+from arena_tui.services.stored import live_runs, status_of
 from arena_tui.store.filters import parse_filter
 from arena_tui.store.history import read_runs
 

@@ -7,8 +7,9 @@ from datetime import datetime
 
 from arena_tui.cli.arguments import Parser, as_text
 from arena_tui.cli.output import local_time, say, say_json
-from arena_tui.cli.stored import live_runs, open_store, run_fields
+from arena_tui.cli.stored import open_store, run_fields
 from arena_tui.folds.totals import lost_text
+from arena_tui.services.stored import live_runs
 from arena_tui.store.history import read_run
 
 

@@ -10,9 +10,8 @@ from typing import Final
 from arena_tui.cli.output import tell
 from arena_tui.config import load_config
 from arena_tui.folds.totals import RunTotals, summary
-from arena_tui.services.stored import opened_to_read
+from arena_tui.services.stored import opened_to_read, status_of
 from arena_tui.store.reading import Store
-from arena_tui.store.remote import RemoteDatabase
 
 NO_LIMIT: Final = 2**31
 """More runs than any store has."""
@@ -33,17 +32,6 @@ def open_store(arguments: argparse.Namespace) -> Iterator[Store]:
         yield store
 
 
-def live_runs(store: Store) -> Collection[str]:
-    """The runs that are going on: a store that nobody has open has none."""
-    return store.live_runs() if isinstance(store, RemoteDatabase) else ()
-
-
 def run_fields(totals: RunTotals, live: Collection[str] = ()) -> dict[str, object]:
     """The fields that `runs --json` guarantees, and some more."""
     return summary(totals, status_of(totals, live))
-
-
-def status_of(totals: RunTotals, live: Collection[str] = ()) -> str:
-    """An unfinished run that is not live is lost: its producer has gone without ending it."""
-    is_lost = totals.status == "running" and totals.run_id not in live
-    return "lost" if is_lost else totals.status

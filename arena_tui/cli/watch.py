@@ -90,6 +90,9 @@ def show(
         app = ArenaApp(session, on_signal=output.leave, on_leaving=last_resort.begin)
         code = app.run()
     code = app.return_code or code or 0
+    if app.refusal is not None:
+        last_resort.done(code)
+        raise app.refusal
     if app.exit_message:
         tell(f"arena-tui: {app.exit_message}")
     elif code == 1:

@@ -20,7 +20,7 @@ from arena_tui.broker.own_log import own_log
 from arena_tui.broker_url import BrokerUrl
 from arena_tui.config import Config, load_config
 from arena_tui.consumers.protocol import ConsumerFactory
-from arena_tui.errors import ArenaError, BrokerError, UsageError
+from arena_tui.errors import ArenaError, BrokerError, StoreError, UsageError
 from arena_tui.events import AgentInfo, check_run_id, run_id_of
 from arena_tui.producers.record import strictly
 from arena_tui.producers.run import Run
@@ -179,7 +179,11 @@ def connect(
     """
     broker = None if url is None else BrokerUrl(url)
     del url  # keeps the password out of tracebacks that show local variables
-    return PROCESS.connect(broker, db, store, consumers, strict)
+    try:
+        return PROCESS.connect(broker, db, store, consumers, strict)
+    except StoreError as error:
+        error.name_options("db=", "store=False")
+        raise
 
 
 class Connections:

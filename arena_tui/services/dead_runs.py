@@ -16,7 +16,7 @@ from arena_tui.errors import BrokerError, StoreError, UnknownRunError, UsageErro
 from arena_tui.events import Envelope, RunStatus
 from arena_tui.folds.totals import RunTotals
 from arena_tui.services.runtime import Runtime
-from arena_tui.store.database import Database
+from arena_tui.services.stored import live_runs, opened_to_read
 from arena_tui.store.history import read_run
 
 _ANSWER_S: Final = 10.0
@@ -33,10 +33,17 @@ async def end_stored(
 
     Raises:
         UnknownRunError: No stored run is `wanted`, or more than one.
-        UsageError: It has ended, or a server may hold more of it.
+        UsageError: It has ended, is alive, or a server may hold more of it.
         StoreError: The store is another process's, or cannot be written.
     """
-    found = _unfinished(_read_stored(config, wanted))
+    assert config.db is not None
+    with opened_to_read(config.db) as store:
+        found = _unfinished(store.read_now(lambda connection: read_run(connection, wanted)))
+        if found.run_id in live_runs(store):
+            raise UsageError(
+                f"run {found.run_id} is alive, in a process that shares the store: end that "
+                "process (Ctrl-C, or kill), which ends the run, too"
+            )
     runtime = Runtime(config)
     assert isinstance(runtime.broker, InProcessBroker)
     if found.broker not in (None, runtime.broker.name):
@@ -159,11 +166,8 @@ def _pick(infos: Sequence[RunInfo], wanted: str) -> RunInfo | None:
 
 def _read_stored(config: Config, wanted: str) -> RunTotals:
     assert config.db is not None
-    database = Database(config.db, only_read=True)
-    try:
-        return database.read_now(lambda connection: read_run(connection, wanted))
-    finally:
-        database.close()
+    with opened_to_read(config.db) as store:
+        return store.read_now(lambda connection: read_run(connection, wanted))
 
 
 def _unfinished(totals: RunTotals) -> RunTotals:

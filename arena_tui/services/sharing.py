@@ -47,7 +47,7 @@ def place_of(runtime: Runtime) -> str:
         return here
     if pid := getattr(runtime.broker, "owner_pid", 0):
         return f"attached to {pid}"
-    count = len(runtime.storing.attached())
+    count = len({each.pid for each in runtime.storing.attached()})
     return f"{runtime.broker.name}, {count} attached" if count else runtime.broker.name
 
 

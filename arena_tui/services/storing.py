@@ -15,9 +15,9 @@ from arena_tui.services.running import Running
 from arena_tui.services.waits import to_the_end
 
 if TYPE_CHECKING:
-    from arena_tui.broker.attached.wire import Attached
     from arena_tui.store.database import Database
     from arena_tui.store.history import History
+    from arena_tui.store.owner import Attached
     from arena_tui.store.reading import Store
 
 _PATIENCE_S: Final = 30.0

@@ -64,7 +64,7 @@ class Database:
         repaired, and `write` fails.
 
         Raises:
-            StoreLockedError: Another process has it open.
+            StoreLockedError, StoreForeignError: Another process has it open; see `locked`.
             StoreReadOnlyError: It may not be written.
             StoreUnreadableError: It is not a store, or is damaged and only to be read.
             StoreError: It cannot be created here, is not a regular file, or does not exist and is

@@ -18,10 +18,10 @@ from arena_tui.broker.warnings import Warnings
 from arena_tui.errors import (
     StoreDamagedError,
     StoreError,
-    StoreLockedError,
     StoreReadOnlyError,
     StoreUnreadableError,
 )
+from arena_tui.locked import locked
 from arena_tui.store.place import MEMORY, alone_in, file_size, locked_by, unused
 from arena_tui.store.schema import CURSORS_VIEW, migrate, must_be_viewed, view
 
@@ -38,6 +38,8 @@ _CHECKPOINT_IN_WAL = bytes.fromhex("640063")
 """Start of the entry, after length and checksum, that a checkpoint writes first. A failed one
 leaves it, and DuckDB cuts it off: it is no transaction of ours."""
 _OWNER = re.compile(r"PID (\d+)")
+_OPEN_HERE = "different configuration than existing"
+"""It is open in this process, or was in the one that this was forked from, to be written."""
 
 
 def open_store(path: str, warnings: Warnings) -> duckdb.DuckDBPyConnection:
@@ -46,7 +48,7 @@ def open_store(path: str, warnings: Warnings) -> duckdb.DuckDBPyConnection:
     The path is one without symbolic links: DuckDB keeps the log beside the file they lead to.
 
     Raises:
-        StoreLockedError: Another process has it open.
+        StoreLockedError, StoreForeignError: Another process has it open; see `locked`.
         StoreReadOnlyError: It may not be written.
         StoreUnreadableError: It is not a store, or its format is newer; it is left unchanged.
         StoreError: It cannot be created here, or is not a regular file.
@@ -58,7 +60,7 @@ def open_store(path: str, warnings: Warnings) -> duckdb.DuckDBPyConnection:
         _check_place(Path(path))
         with alone_in(Path(path).parent):
             if (owner := locked_by(path)) is not None:  # whatever lies there may change yet
-                raise _locked(path, owner)
+                raise locked(path, owner)
             return _open_alone(path, warnings)
     except OSError as error:
         raise _unusable(path, error) from None
@@ -83,7 +85,7 @@ def open_to_read(path: str) -> duckdb.DuckDBPyConnection:
     file is a store without runs.
 
     Raises:
-        StoreLockedError: Another process has it open.
+        StoreLockedError, StoreForeignError: Another process has it open; see `locked`.
         StoreDamagedError: It is damaged.
         StoreUnreadableError: It is not a store, or its format is newer.
         StoreError: It does not exist, or is not a regular file.
@@ -93,7 +95,7 @@ def open_to_read(path: str) -> duckdb.DuckDBPyConnection:
     except OSError as error:
         raise _unusable(path, error) from None
     if size is None:
-        raise StoreError(f"no store at {path}: play something first, or give --db")
+        raise StoreError(f"no store at {path}: play something first, or", elsewhere=True)
     if size == 0:
         return connect(MEMORY)
     try:
@@ -190,7 +192,7 @@ def _check_place(path: Path) -> None:
     for place in (path, path.parent):
         # `access`, not `open`: closing any descriptor of the file drops DuckDB's lock (fcntl(2)).
         if place.exists() and not os.access(place, os.R_OK | os.W_OK):
-            raise StoreReadOnlyError(f"cannot write {place}: give another --db, or --no-store")
+            raise StoreReadOnlyError(f"cannot write {place}:", elsewhere=True)
 
 
 def _is_damage(error: duckdb.Error) -> bool:
@@ -203,26 +205,19 @@ def _is_damage(error: duckdb.Error) -> bool:
 
 def _unusable(path: str, error: OSError) -> StoreError:
     why = error.strerror or error
-    return StoreError(f"cannot use {path}: {why}: give another --db, or --no-store")
+    return StoreError(f"cannot use {path}: {why}:", elsewhere=True)
 
 
 def _refusal(path: str, error: duckdb.Error) -> StoreError:
     text = str(error)
     if "onflicting lock" in text:
         found = _OWNER.search(text)
-        return _locked(path, int(found[1]) if found else None)
+        return locked(path, int(found[1]) if found else None)
+    if _OPEN_HERE in text:
+        return locked(path, os.getpid())
     if "not a valid DuckDB" in text or "xtension" in text:
-        return StoreUnreadableError(f"{path} is not a store: give another --db")
-    return StoreError(f"cannot open {path}: {first_line(error)}: give another --db, or --no-store")
-
-
-def _locked(path: str, pid: int | None) -> StoreLockedError:
-    owner = f"process {pid}" if pid else "another process"
-    return StoreLockedError(
-        f"the store {path} is open in {owner}: quit that one, give another --db, "
-        "or watch live only with --no-store",
-        pid,
-    )
+        return StoreUnreadableError(f"{path} is not a store:", elsewhere=True)
+    return StoreError(f"cannot open {path}: {first_line(error)}:", elsewhere=True)
 
 
 def _mend(path: str, error: duckdb.Error, warnings: Warnings) -> duckdb.DuckDBPyConnection:

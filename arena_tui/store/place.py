@@ -70,7 +70,7 @@ def file_size(path: str) -> int | None:
             continue
         if not stat.S_ISREG(status.st_mode):
             kind = _KINDS.get(stat.S_IFMT(status.st_mode), "not a file")
-            raise StoreError(f"{each} is {kind}: give a file with --db")
+            raise StoreError(f"{each} is {kind}:", elsewhere=True)
         size = status.st_size
     return size
 

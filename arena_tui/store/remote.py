@@ -11,6 +11,8 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import cached_property
+from importlib.metadata import version
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, TypeVar
@@ -18,13 +20,15 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from arena_tui.broker.warnings import Warnings
-from arena_tui.errors import StoreError, StoreLockedError, UsageError
+from arena_tui.errors import StoreError, StoreForeignError, StoreLockedError, UsageError
 from arena_tui.folds.totals import RunTotals
+from arena_tui.locked import locked, of_another_version
 from arena_tui.store.changes import Change
+from arena_tui.store.owner import KIND_HEADER, OWNER, PROTOCOL, READER, Owner
 from arena_tui.store.reading import Reader
 from arena_tui.store.threads import DaemonThreads
 from arena_tui.store.wire import Row, decode_rows, encode_queries
-from arena_tui.unix_socket import connected
+from arena_tui.unix_socket import connected, peer_of
 
 T = TypeVar("T")
 
@@ -35,12 +39,21 @@ LIVE: Final = "/store/live"
 
 _READERS: Final = 3
 _CONNECT_S: Final = 5.0
+_HEADERS: Final = {KIND_HEADER: READER}
 _TRY_S: Final = (0.02, 0.5)
 """Least and most time between attempts to reach an owner."""
 
 
+_ENDED_S: Final = 1.0
+"""An owner that has just ended keeps its lock for less than that."""
+
+
 class _OwnerGoneError(Exception):
     """The owner has ended, or is only beginning."""
+
+
+class _NobodyError(_OwnerGoneError):
+    """Nobody listens there."""
 
 
 class RemoteDatabase:
@@ -60,8 +73,12 @@ class RemoteDatabase:
         self.live_totals: Mapping[str, RunTotals] = MappingProxyType({})
         self._patience_s = patience_s
         self._open_here = open_here
-        self._threads = DaemonThreads(_READERS, "store-reader")
+        self._agreed: set[int] = set()
         self._closed = threading.Event()
+
+    @cached_property
+    def _threads(self) -> DaemonThreads:
+        return DaemonThreads(_READERS, "store-reader")
 
     @property
     def size_bytes(self) -> int:
@@ -71,7 +88,7 @@ class RemoteDatabase:
 
     async def read(self, work: Callable[[Reader], T]) -> T:
         """See `Database.read`; cancelling ends the query in the owner."""
-        asking = _Asking(self.path)
+        asking = self._asking()
         try:
             future = self._threads.submit(lambda: self._read(work, asking))
         except RuntimeError:
@@ -88,7 +105,7 @@ class RemoteDatabase:
         Raises:
             UsageError: The run to be deleted is not over.
         """
-        asking, body = _Asking(self.path), msgspec.json.encode(change)
+        asking, body = self._asking(), msgspec.json.encode(change)
         asked = asyncio.wrap_future(self._threads.submit(lambda: self._asked(asking, body)))
         return msgspec.json.decode(await asked, type=bool)
 
@@ -97,62 +114,85 @@ class RemoteDatabase:
             with asking:
                 return asking.post(CHANGES, change)
         except _OwnerGoneError:
-            raise StoreError(
-                f"the process that has the store {self.path} open does not answer: try again"
-            ) from None
+            raise self._no_answer() from None
 
     def live_runs(self) -> Collection[str]:
         """The runs that have a producer at present, as far as the owner answers."""
-        asking = _Asking(self.path)
+        asking = self._asking()
         try:
             with asking:
                 return msgspec.json.decode(asking.get(LIVE), type=frozenset[str])
         except _OwnerGoneError:
             return frozenset()
 
+    def owner(self) -> Owner | None:
+        """The process that has the store open at present; None if it does not answer."""
+        asking = self._asking()
+        try:
+            with asking:
+                return asking.owner()
+        except _OwnerGoneError:
+            return None
+
     def read_now(self, work: Callable[[Reader], T]) -> T:
         """See `Database.read_now`."""
-        return self._read(work, _Asking(self.path))
+        return self._read(work, self._asking())
 
     def close(self) -> None:
         self._closed.set()
-        self._threads.shutdown(wait=False)
+        if "_threads" in vars(self):
+            self._threads.shutdown(wait=False)
+
+    def _asking(self) -> _Asking:
+        return _Asking(self.path, self._agreed)
 
     async def aclose(self) -> None:
         self.close()
 
     def _read(self, work: Callable[[Reader], T], asking: _Asking) -> T:
-        give_up_at = time.monotonic() + self._patience_s
+        began = time.monotonic()
         pause_s, most_s = _TRY_S
         while True:
+            patience_s, is_answered, refusal = self._patience_s, True, self._no_answer()
             try:
                 with asking:
                     return work(_RemoteReader(asking))
-            except _OwnerGoneError:
+            except StoreForeignError as error:
+                patience_s, refusal = 0.0, error
+            except _OwnerGoneError as error:
                 if asking.cancelled or self._closed.is_set():
                     raise StoreError("the read was cancelled") from None
-            failed: StoreError | None = None
-            if self._open_here is not None:
-                try:
+                is_answered = not isinstance(error, _NobodyError)
+            try:
+                if self._open_here is not None:
                     found: T = self._open_here(work)
-                except StoreLockedError as error:
-                    failed = error
-                else:
                     return found
-            if time.monotonic() >= give_up_at:
-                raise failed or StoreError(
-                    f"the process that has the store {self.path} open does not answer: try again"
-                )
+            except StoreLockedError as error:
+                if not is_answered:
+                    refusal = locked(self.path, error.pid, asked=True)
+                    patience_s = min(patience_s, _ENDED_S) if error.lasting else patience_s
+            if time.monotonic() - began >= patience_s:
+                raise refusal
             self._closed.wait(pause_s)
             pause_s = min(most_s, 2 * pause_s)
 
+    def _no_answer(self) -> StoreError:
+        return StoreError(
+            f"the process that has the store {self.path} open does not answer: try again"
+        )
+
 
 class _Asking:
-    """A connection to the owner for one read; made when it is first asked something."""
+    """A connection to the owner for one read; made when it is first asked something.
 
-    def __init__(self, path: str) -> None:
+    Args:
+        agreed: The processes known to speak the same protocol.
+    """
+
+    def __init__(self, path: str, agreed: set[int]) -> None:
         self.cancelled = False
         self._path = path
+        self._agreed = agreed
         self._link: socket.socket | None = None
         self._http: http.client.HTTPConnection | None = None
 
@@ -171,6 +211,22 @@ class _Asking:
             with contextlib.suppress(OSError):
                 link.shutdown(socket.SHUT_RDWR)
 
+    def owner(self) -> Owner:
+        """Who the owner is.
+
+        Raises:
+            StoreForeignError: It is of another version, which cannot be talked to.
+        """
+        answer = self.get(OWNER)
+        try:
+            owner = msgspec.json.decode(answer, type=Owner)
+        except msgspec.MsgspecError:
+            raise of_another_version(self._path, None, "of unknown version", _own()) from None
+        if owner.protocol != PROTOCOL:
+            raise of_another_version(self._path, owner.pid, owner.version, _own())
+        self._agreed.add(owner.pid)
+        return owner
+
     def get(self, path: str) -> bytes:
         """See `post`."""
         return self._request("GET", path, None)
@@ -187,7 +243,7 @@ class _Asking:
     def _request(self, method: str, path: str, body: bytes | None) -> bytes:
         try:
             connection = self._http or self._connected()
-            connection.request(method, path, body)
+            connection.request(method, path, body, _HEADERS)
             response = connection.getresponse()
             answer = response.read()
         except (OSError, http.client.HTTPException):
@@ -201,13 +257,15 @@ class _Asking:
     def _connected(self) -> http.client.HTTPConnection:
         link = connected(self._path, _CONNECT_S)
         if link is None:
-            raise _OwnerGoneError
-        link.settimeout(None)  # a query takes as long as it takes
+            raise _NobodyError
         self._link = link
         if self.cancelled:
             raise _OwnerGoneError
         self._http = http.client.HTTPConnection("arena")
         self._http.sock = link
+        if (peer := peer_of(link)) is None or peer[0] not in self._agreed:
+            self.owner()
+        link.settimeout(None)  # a query takes as long as it takes
         return self._http
 
 
@@ -239,6 +297,10 @@ class _Rows:
 
     def fetchone(self) -> Row | None:
         return self._rows[0] if self._rows else None
+
+
+def _own() -> str:
+    return version("arena-tui")
 
 
 def _told(answer: bytes) -> str:

@@ -127,13 +127,14 @@ def _version(connection: duckdb.DuckDBPyConnection) -> int:
         return 0
     if "schema_version" not in found.get("meta", ()) or "runs" not in found:
         raise StoreUnreadableError(
-            "the file is a DuckDB database of something else: give another --db"
+            "the file is a DuckDB database of something else:", elsewhere=True
         )
     rows = connection.execute("SELECT schema_version FROM meta").fetchall()
     version = int(rows[0][0]) if rows else 0
     if version > SCHEMA_VERSION:
         raise StoreUnreadableError(
             f"the store has format {version}, this version reads up to {SCHEMA_VERSION}: "
-            "upgrade arena-tui, or give another --db"
+            "upgrade arena-tui, or",
+            elsewhere=True,
         )
     return version

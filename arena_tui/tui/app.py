@@ -51,6 +51,7 @@ class ArenaApp(App[int]):
 
     Attributes:
         typed_ahead: Keys and clicks that wait for those before them.
+        refusal: Why the session could not be opened, once it has ended for that.
     """
 
     CSS_PATH = Path(__file__).parent / "arena.tcss"
@@ -77,6 +78,7 @@ class ArenaApp(App[int]):
         self.session = session
         self.pace = (0.0, 0.0)
         self.exit_message: str | None = None
+        self.refusal: ArenaError | None = None
         self.tabs = tabs
         for tab in tabs:
             self.bind(tab.key, f"go({tab.name!r})", description=tab.name.lower(), show=False)
@@ -122,7 +124,8 @@ class ArenaApp(App[int]):
         try:
             await self.session.open()
         except ArenaError as error:
-            self.exit(error.exit_code, message=str(error))
+            self.refusal = error
+            self.exit(error.exit_code)
         if self.session.url is not None:
             self.notify(f"also at {self.session.url}")
 

@@ -38,7 +38,7 @@ def test_a_store_in_which_all_is_well_is_one_finding(tmp_path: Path) -> None:
     code, findings = doctor(tmp_path)
 
     assert code == 0
-    assert "1 runs" in findings["store"]["detail"]
+    assert "1 run," in findings["store"]["detail"]
     assert findings.keys().isdisjoint({"lost", "unfinished", "consumers"})
 
 

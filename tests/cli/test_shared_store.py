@@ -6,11 +6,16 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
 
+from arena_tui.errors import StoreError
+from arena_tui.store.owner import Attached
+from arena_tui.store.remote import RemoteDatabase
 from tests.cli.test_commands import arena, lines, surroundings
 from tests.waiting import until_blocking
 
@@ -28,6 +33,9 @@ with arena_tui.connect() as arena:
         print("ready", flush=True)
         sys.stdin.read()
 """
+
+
+ENDLESS = "SELECT count(*) FROM range(10000000000000)"
 
 
 @pytest.fixture
@@ -99,3 +107,56 @@ def test_a_mistake_is_told_in_the_same_words(owner: subprocess.Popen[str], tmp_p
 
     assert (beside.returncode, beside.stderr) == (alone.returncode, alone.stderr)
     assert "the store has no run 'nope'" in beside.stderr
+
+
+def test_doctor_says_who_has_the_store_open_and_who_shares_it(
+    owner: subprocess.Popen[str], tmp_path: Path
+) -> None:
+    until_blocking(lambda: stored(tmp_path))
+    with closing(RemoteDatabase(str(tmp_path / "arena.duckdb"), patience_s=5)) as reading:
+        sleeping = threading.Thread(target=read_until_killed, args=[reading])
+        sleeping.start()
+        try:
+            until_blocking(lambda: clients(reading))
+            told = arena(tmp_path, "doctor").stdout
+            as_json = arena(tmp_path, "doctor", "--json").stdout
+        finally:
+            owner.kill()
+            sleeping.join()
+    alone = arena(tmp_path, "doctor").stdout
+    found = {each["check"]: each for each in lines(as_json)}
+
+    assert "3 runs, " in told
+    assert f"open in process {owner.pid} (arena-tui 0.1.0)" in found["store"]["detail"]
+    assert f"✓ owner       python -c (process {owner.pid}), since 20" in told
+    assert f"; shared with {os.getpid()} (reader)\n" in told
+    assert found["owner"]["owner"]["pid"] == owner.pid
+    assert found["owner"]["owner"]["clients"] == [{"pid": os.getpid(), "kind": "reader"}]
+    assert "unfinished" not in found
+    assert "1 run without an end, and nobody has the store open" in alone
+    assert "owner" not in alone
+
+
+def read_until_killed(database: RemoteDatabase) -> None:
+    with suppress(StoreError):
+        database.read_now(lambda each: each.execute(ENDLESS).fetchall())
+
+
+def clients(database: RemoteDatabase) -> bool:
+    found = database.owner()
+    return found is not None and Attached(os.getpid(), "reader") in found.clients
+
+
+def test_a_run_that_goes_on_is_not_closed_from_outside(
+    owner: subprocess.Popen[str], tmp_path: Path
+) -> None:
+    until_blocking(lambda: stored(tmp_path))
+
+    alive = arena(tmp_path, "close", "three")
+    over = arena(tmp_path, "close", "one")
+
+    assert (alive.returncode, over.returncode) == (2, 2)
+    assert "run three is alive, in a process that shares the store: end that process" in (
+        alive.stderr
+    )
+    assert "run one has ended (finished): nothing to close" in over.stderr

@@ -227,12 +227,9 @@ def say(producer: subprocess.Popen[str], url: str, run_id: str, count: int) -> N
 def test_the_store_is_locked(tmp_path: Path) -> None:
     name = "The store is locked"
     desk = Desk(tmp_path, "memory:")
-    with desk.running("arena-tui play synth --delay 0.05 --games 1000") as owner:
-        socket = Path(socket_path(str(desk.db)))
-        until_blocking(socket.is_socket)
-        in_the_way = tmp_path / "in the way"
-        in_the_way.touch()
-        in_the_way.replace(socket)
+    Path(socket_path(str(desk.db))).write_text("in the way of its socket")
+    with desk.running("arena-tui play synth --delay 0.05 --max-turns 100000") as owner:
+        until_blocking(lambda: desk.db.exists() and desk.type("arena-tui runs").returncode == 3)
         refused = desk.type("arena-tui runs")
         looked = desk.follow(name, "Look", PID=owner.pid)
         doctor = desk.type("arena-tui doctor").stdout
@@ -240,6 +237,7 @@ def test_the_store_is_locked(tmp_path: Path) -> None:
         assert owner.wait() != 0
 
     promised(name, "is open in process PID")
+    promised(name, "one that could make no socket beside the store")
     assert f"is open in process {owner.pid}" in refused.stderr
     assert "play synth" in looked
     assert f"docs/RUNBOOK.md: {name}" in doctor

@@ -7,8 +7,6 @@ import os
 import shutil
 import socket
 import stat
-import subprocess
-import sys
 from pathlib import Path
 
 import duckdb
@@ -19,20 +17,11 @@ from arena_tui.errors import StoreError, StoreUnreadableError
 from arena_tui.events import RunEnd
 from arena_tui.store.database import Database
 from tests.envelopes import envelope
+from tests.other_user import as_other_user
 from tests.store.test_database import FORMAT_1, TO_FORMAT_2, count
 from tests.store_fixture import store
 
 READERS = [["runs"], ["show", "run"], ["events"], ["verify"], ["doctor"]]
-OTHER_USER = """
-import os, sys
-from arena_tui.cli import events, main, runs, show, verify
-from arena_tui.store import database
-os.setgroups([])
-os.setgid(65534)
-os.setuid(65534)
-sys.exit(main())
-"""
-"""Imports come first: Python itself may be out of that user's reach."""
 
 
 def made(path: Path) -> Path:
@@ -79,7 +68,7 @@ def test_what_is_no_file_is_said_and_left_alone(
     said = capfd.readouterr().err
 
     assert (code, said.count("\n")) == (3, 1)
-    assert "give a file with --db" in said
+    assert "give another store with --db" in said
     assert contents(tmp_path) == before
     assert os.stat("/dev/null").st_mode == device
 
@@ -185,17 +174,6 @@ def test_the_log_of_a_store_that_was_moved_away_is_kept(tmp_path: Path, left: st
     assert str(kept) in str(warned)
 
 
-@pytest.fixture
-def by_another_user(tmp_path: Path) -> Path:
-    """A folder that another user can reach."""
-    if os.geteuid() != 0:
-        pytest.skip("needs root to be another user")
-    for each in (tmp_path, *tmp_path.parents):
-        if not each.stat().st_mode & stat.S_IXOTH:
-            each.chmod(0o755)
-    return tmp_path
-
-
 @pytest.mark.parametrize("words", [*READERS[:-1], ["runs", "--json"]])
 def test_a_store_that_may_only_be_read_is_read(by_another_user: Path, words: list[str]) -> None:
     path = by_another_user / "x"
@@ -249,14 +227,6 @@ def test_an_older_one_that_may_only_be_read_is_read(by_another_user: Path) -> No
 
     assert (done.returncode, done.stderr) == (0, "")
     assert "hort  –" in done.stdout
-
-
-def as_other_user(*words: str, script: str = OTHER_USER) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "HOME": "/nonexistent", "ARENA_CONFIG": "/nonexistent/config"}
-    return subprocess.run(
-        [sys.executable, "-c", script, *words], capture_output=True, text=True, check=False,
-        timeout=60, env=environment, cwd="/",
-    )  # fmt: skip
 
 
 def test_writing_to_one_that_is_only_read_is_refused(tmp_path: Path) -> None:

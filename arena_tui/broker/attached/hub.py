@@ -15,7 +15,6 @@ from arena_tui.broker.attached.consumers import RemoteConsumers
 from arena_tui.broker.attached.wire import (
     Ack,
     Append,
-    Attached,
     Beat,
     Claim,
     Consumers,
@@ -42,6 +41,10 @@ from arena_tui.broker.stream import HEARTBEAT_S, RunStream
 from arena_tui.codec import received
 from arena_tui.errors import ArenaError, RunExistsError
 from arena_tui.events import Envelope, Gap
+
+PRODUCER: Final = "producer"
+MIRROR: Final = "mirror"
+"""What a process may be attached as."""
 
 _STORED_WAIT_S: Final = 1.0
 _HEARD_S: Final = 15.0
@@ -98,16 +101,14 @@ class Hub:
         finally:
             self._feeds[process] -= 1
 
-    def attached(self) -> list[Attached]:
-        """The other processes that publish or read here."""
+    def attached(self) -> list[tuple[int, str]]:
+        """The other processes that publish here, and those that read, by id and kind."""
         since = time.monotonic() - _HEARD_S
         self._heard = {name: at for name, at in self._heard.items() if at > since}
-        reading = {name for name, feeds in self._feeds.items() if feeds > 0}
-        found = [
-            Attached(pid=pid_of(name), publishes=name in self._heard, reads=name in reading)
-            for name in sorted(self._heard.keys() | reading)
-        ]
-        return [each for each in found if each.pid != os.getpid()]
+        reading = [name for name, feeds in self._feeds.items() if feeds > 0]
+        found = [(pid_of(name), PRODUCER) for name in self._heard]
+        found += [(pid_of(name), MIRROR) for name in reading]
+        return sorted(each for each in found if each[0] != os.getpid())
 
     async def answer(self, request: Request) -> Any:
         """What is to be said to this request; see the requests.

@@ -158,14 +158,6 @@ Request: TypeAlias = (
 )
 
 
-class Attached(Struct, frozen=True, kw_only=True):
-    """A process that is attached, and what for."""
-
-    pid: int
-    publishes: bool
-    reads: bool
-
-
 class Feed(Struct, frozen=True, kw_only=True):
     """Ask for everything after these cursors; of runs without one, for the newest events held, and
     of runs that begin later for all. Answered by frames without end."""

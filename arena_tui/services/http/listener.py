@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import h11
 import uvicorn
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
@@ -22,6 +23,7 @@ from uvicorn.server import ServerState
 from arena_tui.broker.forked import keep_for_ever
 from arena_tui.services.http.clients import Clients
 from arena_tui.services.http.guard import SAFE_HEADERS, Refusals
+from arena_tui.store.owner import KIND_HEADER, Attached
 from arena_tui.unix_socket import peer_of
 
 _CLOSE_S: Final = 1.0
@@ -34,6 +36,7 @@ HEAD_MAX_BYTES: Final = 64 * 1024
 HEAD_S: Final = 10.0
 """How long a connection may be without a request being answered, whatever it sends."""
 
+_KIND_MAX: Final = 40
 _UNACKNOWLEDGED_MS: Final = 30_000
 """After so long the kernel gives up a peer that acknowledges nothing."""
 
@@ -81,6 +84,12 @@ class Listener:
             if each is not None and each.fileno() >= 0:
                 os.close(each.fileno())
 
+    def attached(self) -> tuple[Attached, ...]:
+        """The processes that are connected and have asked something, by what they said to be."""
+        connected: set[_Connection] = self._state.connections  # type: ignore[assignment]
+        found = {Attached(each.pid, each.kind) for each in connected if each.kind}
+        return tuple(sorted(found))
+
     async def aclose(self) -> None:
         """Listen no more, end all streams and connections. Idempotent."""
         if self._server is None:
@@ -100,7 +109,15 @@ class Listener:
 
 class _Connection(H11Protocol):
     """One connection. A response can abort it, as closing would wait for what is never read; and
-    it is aborted when it has no response to wait for and takes too long to ask for one."""
+    it is aborted when it has no response to wait for and takes too long to ask for one.
+
+    Attributes:
+        pid: Who connected to a unix socket; 0 if unknown.
+        kind: What it said to be when it last asked something; empty before.
+    """
+
+    pid = 0
+    kind = ""
 
     def __init__(
         self, config: uvicorn.Config, state: ServerState, refusals: Refusals, head_s: float
@@ -115,8 +132,11 @@ class _Connection(H11Protocol):
         super().connection_made(transport)
         connected: socket.socket = transport.get_extra_info("socket")
         if connected.family == socket.AF_UNIX:
-            pid, user = peer_of(connected) or (0, os.geteuid())
-            self.client = f"pid {pid}", next(_numbers)  # unlike an address, the same for several
+            self.pid, user = peer_of(connected) or (0, os.geteuid())
+            self.client = (
+                f"pid {self.pid}",
+                next(_numbers),
+            )  # unlike an address, the same for several
             if user not in (os.geteuid(), 0):
                 self._refuse("user")
                 return
@@ -182,6 +202,7 @@ class _Connection(H11Protocol):
 
     async def _answered(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer a request; one that is cancelled, since the server closes, aborts quietly."""
+        self.kind = Headers(scope=scope).get(KIND_HEADER, "http")[:_KIND_MAX]
         try:
             await self._answer(scope, receive, send)
         except asyncio.CancelledError:

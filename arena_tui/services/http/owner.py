@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import Coroutine
+import sys
+from collections.abc import Coroutine, Sequence
+from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import msgspec
-from msgspec.structs import asdict
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -23,7 +24,6 @@ from arena_tui.broker.attached.link import ANOTHER, LEAVING
 from arena_tui.broker.attached.reader import FEED
 from arena_tui.broker.attached.wire import (
     PREFIX,
-    Attached,
     Feed,
     Follow,
     decode_feed,
@@ -35,6 +35,7 @@ from arena_tui.broker.numbered import NoPast
 from arena_tui.broker.own_log import own_log
 from arena_tui.broker.protocol import STORE
 from arena_tui.broker.tasks import restart_on_failure
+from arena_tui.broker_url import redacted
 from arena_tui.consumers.mirror import MirrorFeed, store_of
 from arena_tui.errors import ListenError, StoreError, UsageError
 from arena_tui.services.http.app import Answer, make_app
@@ -45,17 +46,16 @@ from arena_tui.services.http.runs import infos
 from arena_tui.services.http.streams import EventStreams
 from arena_tui.services.runtime import Runtime
 from arena_tui.store.changes import Bookmark, Change, Delete
+from arena_tui.store.owner import OWNER, PROTOCOL, READER, Attached, Owner
 from arena_tui.store.past import StoredPast
 from arena_tui.store.remote import CHANGES, LIVE, QUERIES
 from arena_tui.store.wire import answer_queries
 from arena_tui.unix_socket import OwnSocket
 
-PROTOCOL: Final = 1
-"""Counts up whenever owner and client of different versions would misunderstand each other."""
-
 _LOOK_EVERY_S: Final = 1.0
 """Interval of checking that the socket is where it was made."""
 
+_COMMAND_MAX: Final = 120
 _QUERY_MAX_BYTES: Final = 16 * 1024 * 1024
 _APPEND_MAX_BYTES: Final = 64 * 1024 * 1024
 _TELL_EVERY_S: Final = 0.5
@@ -85,14 +85,16 @@ class OwnerServer:
         past = NoPast() if runtime.history is None else StoredPast(runtime.history)
         self._hub = Hub(broker, past)
         app = make_app(runtime, streams, [
-            Route("/owner", self._owner),
+            Route(OWNER, self._owner),
             Route(PREFIX, self._log, methods=["POST"]),
             Route(FEED, self._feed, methods=["POST"]),
+            Route(OWNER, self._owner),
             Route(LIVE, self._live),
             Route(QUERIES, self._queries, methods=["POST"]),
             Route(CHANGES, self._changes, methods=["POST"]),
         ])  # fmt: skip
         self._listener = Listener(app, self._clients, self._refusals, HEAD_S)
+        self._since = datetime.now(UTC)
         self._socket: OwnSocket | None = None
         self._looking: asyncio.Task[None] | None = None
 
@@ -108,9 +110,14 @@ class OwnerServer:
         )
         self._looking = asyncio.create_task(work)
 
-    def attached(self) -> list[Attached]:
-        """See `Hub.attached`."""
-        return self._hub.attached()
+    def attached(self) -> Sequence[Attached]:
+        """The processes that publish or read here all the time, and as what."""
+        return [Attached(*each) for each in self._hub.attached()]
+
+    def _clients_known(self) -> tuple[Attached, ...]:
+        """Those, and who is asking something just now."""
+        asking = [each for each in self._listener.attached() if each.kind == READER]
+        return tuple(sorted({*self.attached(), *asking}))
 
     def leave(self) -> None:
         """See `Hub.leave`."""
@@ -182,13 +189,11 @@ class OwnerServer:
 
     async def _owner(self, _: Request) -> Response:
         return _json(
-            {
-                "version": version("arena-tui"),
-                "protocol": PROTOCOL,
-                "pid": os.getpid(),
-                "attached": [asdict(each) for each in self.attached()],
-            }
-        )
+            Owner(
+                version=version("arena-tui"), protocol=PROTOCOL, pid=os.getpid(),
+                command=_command(sys.argv), since=self._since, clients=self._listener.attached(),
+            )
+        )  # fmt: skip
 
     async def _live(self, _: Request) -> Response:
         """Which runs have a producer."""
@@ -215,6 +220,16 @@ class OwnerServer:
         asked = await _body(request, _QUERY_MAX_BYTES)
         answer = await _unless_left(request, database.read(partial(answer_queries, asked=asked)))
         return Response(answer, media_type=_MSGPACK)
+
+
+def _command(words: Sequence[str]) -> str:
+    """What the process was started as; of a program that is not ours, only its name."""
+    program = Path(words[0] if words else "")
+    if program.name == "__main__.py":
+        program = program.parent
+    if program.name.replace("_", "-") != "arena-tui":
+        return f"python {program.name}".rstrip()
+    return redacted(" ".join(["arena-tui", *words[1:]]))[:_COMMAND_MAX]
 
 
 async def _body(request: Request, most: int) -> bytes:
