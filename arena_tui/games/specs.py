@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Collection, Mapping, Sequence
 from importlib.util import find_spec
+from itertools import zip_longest
 from typing import Final, Literal
 
 import msgspec
@@ -128,7 +129,7 @@ class GameSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 def refuse_dashes(command: str, words: Sequence[str], options: Collection[str]) -> None:
     """Raise UsageError if one of the words is an option of that command of ours, or looks so."""
-    for word, after in zip(words, [*words[1:], "N"], strict=True):
+    for word, after in zip_longest(words, words[1:], fillvalue="N"):
         if not word.startswith("-"):
             continue
         flag, _, value = word.partition("=")

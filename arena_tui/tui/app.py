@@ -131,11 +131,6 @@ class ArenaApp(App[int]):
 
         self.push_screen(RunScreen(self, self.session.player(run_id)))
 
-    def open_output(self, number: int) -> None:
-        from arena_tui.tui.screens.output import OutputScreen
-
-        self.push_screen(OutputScreen(self, number))
-
     def notify(
         self,
         message: str,

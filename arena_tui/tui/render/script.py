@@ -9,7 +9,7 @@ from pathlib import Path
 from textwrap import wrap
 from typing import Final
 
-from rich.cells import chop_cells
+from rich.cells import cell_len, chop_cells
 from rich.style import Style
 
 from arena_tui.services.scripts.output import LINE_MAX_BYTES, Output
@@ -80,7 +80,7 @@ def paint_script(
     bad = [[(line, palette.bad)] for line in crash_lines(pane, inner)]
     room = max(0, height - 2 - len(bad))
     lines = pane.lines[-room:] if room else ()
-    rows: list[list[Piece]] = [[(fit(_shown(line), inner), palette.text)] for line in lines]
+    rows: list[list[Piece]] = [[(fit(shown_line(line), inner), palette.text)] for line in lines]
     if not rows and room:
         what = "nothing printed yet" if pane.state == "running" else "it printed nothing"
         rows = [[(what, palette.dim)]]
@@ -89,30 +89,24 @@ def paint_script(
     framed = [_top(pane, palette, width, edge)]
     for row in rows[: height - 2]:
         framed.append([("│ ", edge), *fitted(row, inner, palette.text), (" │", edge)])
-    said = f" {counted_lines(pane.count)} "
-    framed.append(_edge("╰", said if len(said) < width - 4 else "", "╯", palette.dim, width, edge))
+    said = f" {counted_lines(pane.count)} "[: max(0, width - 4)]
+    rule = "─" * max(0, width - 3 - len(said))
+    framed.append(fitted([("╰─", edge), (said, palette.dim), (rule + "╯", edge)], width, edge))
     return framed
 
 
 def _top(pane: ScriptPane, palette: Palette, width: int, edge: Style) -> list[Piece]:
     state = f" {script_state(pane)} "
-    room = width - 4 - len(state)
-    title = f" {script_name(pane)} "
-    if len(title) > room:
-        title = fit(title.rstrip(), room - 1) + " " if room > 3 else ""
+    title = script_name(pane)
+    title = f" {fit(title, max(0, min(cell_len(title), width - 6 - len(state))))} "
     name = palette.accent if edge is palette.accent else palette.strong
-    rule = "─" * max(0, width - 3 - len(title) - len(state))
     style = getattr(palette, script_style_name(pane))
+    rule = "─" * max(0, width - 3 - cell_len(title) - len(state))
     pieces = [("╭─", edge), (title, name), (rule, edge), (state, style), ("╮", edge)]
     return fitted(pieces, width, edge)
 
 
-def _edge(left: str, text: str, right: str, style: Style, width: int, edge: Style) -> list[Piece]:
-    rule = "─" * max(0, width - 3 - len(text))
-    return fitted([(f"{left}─", edge), (text, style), (rule + right, edge)], width, edge)
-
-
-def _shown(line: str) -> str:
+def shown_line(line: str) -> str:
     """A line without its colours."""
     return clean(_COLOURS.sub("", line).expandtabs(_TAB), LINE_MAX_BYTES)
 
@@ -168,5 +162,7 @@ class Rows:
         return None
 
     def _cut(self, line: str) -> Iterator[str]:
-        text = _shown(line)
+        text = shown_line(line)
+        if len(text) <= self._width and text.isascii():  # what most lines are
+            return iter([text])
         return iter(chop_cells(text, self._width) or [""])

@@ -37,6 +37,3 @@ class Host(Protocol):
 
     def open_run(self, run_id: str) -> None:
         """Open the Run screen on one run, live or stored."""
-
-    def open_output(self, number: int) -> None:
-        """Open the Output screen on one script."""

@@ -23,10 +23,11 @@ from arena_tui.tui.render.mosaic import (
     with_scripts,
 )
 from arena_tui.tui.render.pane import state_style_name, state_text, title_text
-from arena_tui.tui.render.script import script_name, script_state, script_style_name
+from arena_tui.tui.render.script import script_name, script_state, script_style_name, shown_line
 from arena_tui.tui.render.text import cost, count, duration, short_count
 from arena_tui.tui.screens.base import FilteredScreen, guarded
 from arena_tui.tui.screens.host import Host
+from arena_tui.tui.screens.output import OutputScreen
 from arena_tui.tui.widgets.bars import TitleBar
 from arena_tui.tui.widgets.mosaic import Mosaic
 from arena_tui.tui.widgets.question import Question
@@ -84,10 +85,11 @@ class LiveScreen(FilteredScreen):
         self._offered = (False, False)  # the keys for output, and to run a script again
 
     def body(self) -> list[Widget]:
-        mosaic, table = (
-            Mosaic(self.arena.utc_offset),
-            VirtualTable(_COLUMNS, self._row, keys=self._run_id),
-        )
+        def key(index: int) -> str | None:
+            return key_of(self._panes[index]) if index < len(self._panes) else None
+
+        mosaic = Mosaic(self.arena.utc_offset)
+        table = VirtualTable(_COLUMNS, self._row, keys=key)
         mosaic.id, table.id = "mosaic", "table"
         empty = Static(_EMPTY, id="empty", markup=False)
         return [ContentSwitcher(empty, mosaic, table, initial="empty"), Question()]
@@ -105,12 +107,12 @@ class LiveScreen(FilteredScreen):
             title.badge = f"FROZEN · {behind:,} events behind · end returns to now"
 
     def on_mosaic_opened(self, message: Mosaic.Opened) -> None:
-        self._open(message.pane)
+        _open(self, message.pane)
 
     def on_virtual_table_opened(self, message: VirtualTable.Opened) -> None:
         opened = [pane for pane in self._panes if key_of(pane) == message.key]
         if opened:
-            self._open(opened[0])
+            _open(self, opened[0])
 
     def take_filter(self, text: str) -> None:
         self._conditions = read_conditions(text)
@@ -165,26 +167,12 @@ class LiveScreen(FilteredScreen):
 
     def action_output(self) -> None:
         """Show what the selected script prints, or the newest."""
-        self.arena.open_output((self.selected_script() or self._scripts[-1]).number)
+        _open(self, self.selected_script() or self._scripts[-1])
 
     @guarded
     async def action_again(self) -> None:
         if (script := self.selected_script()) is not None:
             await self.arena.session.scripts.start_again(script.number)
-
-    def _open(self, pane: Tile) -> None:
-        if isinstance(pane, ScriptPane):
-            self.arena.open_output(pane.number)
-        else:
-            self.arena.open_run(pane.run_id)
-
-    def _offer_keys(self) -> None:
-        """Have the keys of scripts named where they work."""
-        script = self.selected_script()
-        before = self._offered
-        self._offered = bool(self._scripts), script is not None and script.state != "running"
-        if self._offered != before:
-            self.refresh_bindings()
 
     def _show_panes(self) -> None:
         panes = [pane for pane in self._frame.panes if matches(pane, self._conditions)]
@@ -216,10 +204,10 @@ class LiveScreen(FilteredScreen):
         elif place is not None and (before, shown) == ("mosaic", "table") and mosaic.is_chosen:
             table.action_jump_to(place)
         self.sought.leave(self.selected_run(), for_good=not self._conditions)
-        self._offer_keys()
-
-    def _run_id(self, index: int) -> str | None:
-        return key_of(self._panes[index]) if index < len(self._panes) else None
+        script, offered = self.selected_script(), self._offered
+        self._offered = bool(self._scripts), script is not None and script.state != "running"
+        if self._offered != offered:
+            self.refresh_bindings()
 
     def _row(self, index: int) -> list[Cell] | None:
         if index >= len(self._panes):
@@ -227,7 +215,7 @@ class LiveScreen(FilteredScreen):
         pane = self._panes[index]
         if isinstance(pane, ScriptPane):
             blank = ("", "dim")
-            last = clean(pane.lines[-1]) if pane.lines else ""
+            last = shown_line(pane.lines[-1]) if pane.lines else ""
             state = (script_state(pane), script_style_name(pane))
             return [(script_name(pane), "strong"), state, (last, "dim"), *[blank] * 7]
         players = " vs ".join(clean(agent.name or agent.id, 24) for agent in pane.agents)
@@ -243,3 +231,11 @@ class LiveScreen(FilteredScreen):
             (count(pane.lag), "dim"),
             (duration(pane.idle_s) if pane.is_live else "–", "dim"),
         ]
+
+
+def _open(screen: LiveScreen, pane: Tile) -> None:
+    """Open the run, or the output of the script."""
+    if isinstance(pane, ScriptPane):
+        screen.app.push_screen(OutputScreen(screen.arena, pane.number))
+    else:
+        screen.arena.open_run(pane.run_id)
