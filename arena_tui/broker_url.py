@@ -44,7 +44,8 @@ class BrokerUrl:
     `unix://[user:password@]/path[?db=n]`. `?prefix=team1:`
     begins the names of all keys, on a server that others use, too. The password may be
     percent-encoded or literal. Only
-    `reveal` returns it: str, repr and format mask it, and no message contains it. Equal by value.
+    `reveal` and `unmasked` return it: str, repr and format mask it, and no message contains it.
+    Equal by value.
 
     Args:
         text: The URL. An invalid one does not raise, but sets `problem`.
@@ -91,6 +92,10 @@ class BrokerUrl:
         password = self._password
         return self._text(password and quote(password, safe="", errors="replace"))
 
+    def unmasked(self) -> str:
+        """The whole URL, with its password: only for the environment of a child."""
+        return self._with_prefix(self.reveal())
+
     def or_password(self, password: str | None) -> BrokerUrl:
         """This URL, with `password` when it is a server's and has none."""
         if not password or self._password or self.problem or self.kind == "memory":
@@ -100,8 +105,7 @@ class BrokerUrl:
     def __str__(self) -> str:
         if self.problem is not None:
             return f"{self._before}…"
-        text = self._text(None if self._password is None else "…")
-        return f"{text}{'&' if '?' in text else '?'}prefix={self.prefix}" if self.prefix else text
+        return self._with_prefix(self._text(None if self._password is None else "…"))
 
     def __repr__(self) -> str:
         return f"BrokerUrl({str(self)!r})"
@@ -111,6 +115,9 @@ class BrokerUrl:
 
     def __hash__(self) -> int:
         return hash((self._before, self._after, self._password, self.prefix))
+
+    def _with_prefix(self, text: str) -> str:
+        return f"{text}{'&' if '?' in text else '?'}prefix={self.prefix}" if self.prefix else text
 
     def _text(self, password: str | None) -> str:
         if password is not None:

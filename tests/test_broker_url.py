@@ -227,6 +227,17 @@ def test_a_prefix_is_shown_and_kept_from_the_client(text: str, shown: str, revea
     assert url != BrokerUrl(revealed)
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["memory:", "redis://u:p%40x@h:6380/2?prefix=a.b", "rediss://:p@h?ssl_cert_reqs=none&prefix=t:",
+     "unix://u:p@/run/redis?db=3"],
+)  # fmt: skip
+def test_a_child_is_told_all_of_a_url(text: str) -> None:
+    url = BrokerUrl(text)
+
+    assert BrokerUrl(url.unmasked()) == url
+
+
 @pytest.mark.parametrize("prefix", ["a b", "a*", "é", "a'b", "x" * 65, "{a}"])
 def test_a_prefix_of_other_characters_is_refused_in_one_line(prefix: str) -> None:
     url = BrokerUrl(f"redis://h?prefix={quote(prefix)}")

@@ -1,16 +1,13 @@
-"""What a forked child has to know: locks that are free there, and how it ends. Knows no broker."""
+"""What a forked child has to know: locks that are free there. Knows no broker."""
 
 from __future__ import annotations
 
 import ctypes
 import os
 import threading
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 from weakref import WeakSet
-
-_FAREWELLS: Final[list[Callable[[], None]]] = []
 
 
 class ForkLock:
@@ -47,21 +44,6 @@ def keep_for_ever(*things: object) -> None:
     """
     for thing in things:
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(thing))
-
-
-def before_leaving(farewell: Callable[[], None]) -> None:
-    """Have `leave` call this; once, however often it is given."""
-    if farewell not in _FAREWELLS:
-        _FAREWELLS.append(farewell)
-
-
-def leave(code: int) -> None:
-    """End a child that was forked in a thread, where no interpreter is left to do it."""
-    try:
-        for farewell in _FAREWELLS:
-            farewell()
-    finally:
-        os._exit(code)
 
 
 def _renew_locks() -> None:

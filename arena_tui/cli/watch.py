@@ -25,8 +25,8 @@ from arena_tui.cli.output import begin_log, tell
 from arena_tui.cli.terminal import Output, in_browser, own_pipe, text_output
 from arena_tui.config import load_config
 from arena_tui.errors import UsageError
-from arena_tui.services.games import Playable, parse_playable
 from arena_tui.services.http.address import Address
+from arena_tui.services.playables import Playable, parse_playable
 
 
 def add_arguments(parser: Parser) -> None:
@@ -34,7 +34,8 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument(
         "--play", metavar="SPEC", action="extend", nargs="+", default=[],
         help='start these: "connect_four mcts:200 random games=4", "tournament chess mcts:200 '
-        'random rounds=2", or agent.py',
+        'random rounds=2", or agent.py; a script with its arguments in quotes: '
+        '"agent.py --model x"',
     )  # fmt: skip
     add_follow(parser)
     add_consumers(parser)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from importlib.util import find_spec
+from itertools import zip_longest
 from typing import Final, Literal
 
 import msgspec
@@ -107,6 +108,7 @@ class GameSpec(msgspec.Struct, frozen=True, kw_only=True):
             UsageError: The text is not a spec; the message says what to write.
         """
         words = _WORD.findall(text)
+        refuse_dashes("play", words, _OPTIONS)
         pairs = [found for word in words if (found := _OPTION.fullmatch(word))]
         options = {str(found[1]): str(found[2]) for found in pairs}
         plain = [word for word in words if not _OPTION.fullmatch(word)]
@@ -123,6 +125,24 @@ class GameSpec(msgspec.Struct, frozen=True, kw_only=True):
             return msgspec.convert({"game": game, "agents": agents, **values}, cls, strict=False)
         except msgspec.ValidationError as error:
             raise UsageError(f"{text[:80]!r} does not fit: {error}: give a number") from None
+
+
+def refuse_dashes(command: str, words: Sequence[str], options: Collection[str]) -> None:
+    """Raise UsageError if one of the words is an option of that command of ours, or looks so."""
+    for word, after in zip_longest(words, words[1:], fillvalue="N"):
+        if not word.startswith("-"):
+            continue
+        flag, _, value = word.partition("=")
+        name = flag.strip("-").replace("-", "_")
+        if name in options:
+            raise UsageError(
+                f"{flag} is an option of arena-tui {command}: write {name}={value or after} "
+                "instead; parallel=2 plays two games at a time, else it is one"
+            )
+        raise UsageError(
+            f"{flag[:40]} is no player: options are written name=value, with one of "
+            f"{', '.join(options)}"
+        )
 
 
 class Fixture(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,7 +14,7 @@ from arena_tui.errors import UsageError
 from arena_tui.games.agents import parse_agent
 from arena_tui.games.play import check_spec
 from arena_tui.games.schedule import Table, meetings_a_round
-from arena_tui.games.specs import SYNTH, Fixture, GameSpec
+from arena_tui.games.specs import SYNTH, Fixture, GameSpec, refuse_dashes
 from arena_tui.games.spiel import load_game
 
 WORD: Final = "tournament"
@@ -100,6 +100,7 @@ class TournamentSpec(msgspec.Struct, frozen=True, kw_only=True):
             UsageError: The text is none; the message says what to write.
         """
         words = _PIECE.findall(text)[1:]
+        refuse_dashes("tournament", words, _OPTIONS)
         pairs = [found for word in words if (found := _OPTION.fullmatch(word))]
         switches = [word for word in words if word in _SWITCHES]
         plain = [word for word in words if not _OPTION.fullmatch(word) and word not in _SWITCHES]

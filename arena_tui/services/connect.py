@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from arena_tui.broker.forked import ForkLock, before_leaving
+from arena_tui.broker.forked import ForkLock
 from arena_tui.broker.own_log import own_log
 from arena_tui.broker_url import BrokerUrl
 from arena_tui.config import Config, load_config
@@ -189,9 +189,10 @@ def connect(
 class Connections:
     """The runtimes behind this process's connections. The only instance is `PROCESS`.
 
-    It is global because it cannot be passed in: a script that the app runs calls `connect()` and
-    must find the app's runtime; two libraries that connect to one store must share it, since a
-    file has one owner; and runtimes still open at exit must be closed by an exit handler.
+    It is global because it cannot be passed in: code that the app runs, a consumer's say, calls
+    `connect()` and must find the app's runtime; two libraries that connect to one store must share
+    it, since a file has one owner; and runtimes still open at exit must be closed by an exit
+    handler.
 
     Thread-safe. A forked child begins with none of its own, and leaves the parent's alone.
     """
@@ -315,7 +316,6 @@ class Connections:
         # end its queries.
         atexit.unregister(self.close_forgotten)
         atexit.register(self.close_forgotten)
-        before_leaving(self.close_forgotten)
         if multiprocessing.parent_process() is not None:  # it may end without exit handlers
             Finalize(None, self.close_forgotten, exitpriority=0)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -15,9 +16,12 @@ from arena_tui.consumers.protocol import ConsumerFactory
 from arena_tui.consumers.ratings import RatingsConsumer
 from arena_tui.errors import StoreLockedError
 from arena_tui.services.connect import PROCESS
-from arena_tui.services.games import Games, Playable
+from arena_tui.services.games import Games
 from arena_tui.services.http.address import Listening
+from arena_tui.services.playables import Playable
 from arena_tui.services.runtime import Runtime
+from arena_tui.services.scripts.scripts import ScriptPane, Scripts
+from arena_tui.services.scripts.spec import ScriptSpec
 from arena_tui.services.sharing import is_owned, is_shareable, make_runtime, place_of
 from arena_tui.store.place import may_only_be_read
 
@@ -28,6 +32,7 @@ if TYPE_CHECKING:
     from arena_tui.store.history import History
 
 _NOTICE_S: Final = 60.0
+_SCRIPTS_END_S: Final = 2.5
 
 
 class Session:
@@ -46,11 +51,12 @@ class Session:
         metrics: A file for metrics, which needs the extra `serve`.
 
     Attributes:
-        runtime, feed, ratings: Set by `begin`.
+        runtime, scripts, feed, ratings: Set by `begin`.
         frame: The newest one.
     """
 
     runtime: Runtime
+    scripts: Scripts
     feed: Feed
     ratings: RatingsConsumer
 
@@ -113,6 +119,7 @@ class Session:
             config, attached and read_from is None, consumers=self._consumers,
             installed=self._installed, read_from=read_from,
         )  # fmt: skip
+        self.scripts = Scripts(config, self.runtime.broker.warnings)
         if read_from is not None:
             self.runtime.broker.warnings.add("store_read_only", path=read_from)
         if self._no_log is not None:
@@ -141,7 +148,14 @@ class Session:
             await self._server.start()
         self.runtime.following.add(self._follow)
         for playable in self._playables:
-            await self.games.start(playable, self._continuous)
+            await self.play(playable, self._continuous)
+
+    async def play(self, playable: Playable, continuous: bool = False) -> None:
+        """Start games, or a script; raises ArenaError if that cannot be played."""
+        if isinstance(playable, ScriptSpec):
+            await self.scripts.start(playable)
+        else:
+            await self.games.start(playable, continuous)
 
     async def _open(self) -> None:
         """Open what was begun; anew, if another process has opened the store meanwhile."""
@@ -163,7 +177,9 @@ class Session:
             await self._metrics_file.start()
 
     def clear(self) -> None:
-        """Show no longer the runs that have ended, or of which nothing more comes."""
+        """Show no longer what has ended: scripts, and runs, those included of which nothing more
+        comes."""
+        self.scripts.clear()
         self.feed.clear(self.runtime.following.is_silent)
 
     async def sample(self) -> Frame:
@@ -172,6 +188,14 @@ class Session:
         queued = self.runtime.sink.stats().queued
         self.frame = await self.feed.frame(self.runtime.consumers(), queued, place_of(self.runtime))
         return self.frame
+
+    def script_panes(self) -> tuple[ScriptPane, ...]:
+        """A snapshot of each script."""
+        sink = self.runtime.sink
+        seen = (pane.run_id for pane in self.frame.panes)
+        return self.scripts.panes(
+            {run_id for run_id in seen if not (sink.is_open(run_id) or run_id in sink.ended)}
+        )
 
     def player(self, run_id: str) -> Player:
         """A player of one run, live or stored; close it."""
@@ -195,9 +219,12 @@ class Session:
         return self.runtime.unsaved() if hasattr(self, "runtime") else None
 
     async def aclose(self, within_s: float) -> str | None:
-        """End the games, store what they played, and close; see `Runtime.aclose`."""
+        """End scripts and games, store what they played, and close; see `Runtime.aclose`."""
         if not hasattr(self, "runtime"):
             return None
+        began = time.monotonic()
+        await self.scripts.aclose(min(_SCRIPTS_END_S, within_s / 3))
+        within_s -= time.monotonic() - began
         PROCESS.withdraw(self.runtime)
         if self._server is not None:
             await self._server.aclose()

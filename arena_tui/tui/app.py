@@ -24,7 +24,7 @@ from arena_tui.tui.background import AppTasks, LeavingSignals, save_picture
 from arena_tui.tui.driver import InputLost, TerminalDriver
 from arena_tui.tui.frames import FrameLoop
 from arena_tui.tui.render.clean import clean
-from arena_tui.tui.render.text import clock_time
+from arena_tui.tui.render.text import clock_time, leaving_question
 from arena_tui.tui.screens.base import ArenaScreen
 from arena_tui.tui.tabs import TABS, Tab
 from arena_tui.tui.theme import DEFAULT_THEME, THEMES
@@ -161,11 +161,11 @@ class ArenaApp(App[int]):
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         for tab in self.tabs:
             yield SystemCommand(tab.name, tab.description, partial(self.action_go, tab.name))
-        yield SystemCommand("New game", "Start a game here", self.action_new_game)
+        yield SystemCommand("New game", "Start a game or a script here", self.action_new_game)
         yield SystemCommand("Help", "All keys", self.action_help)
         yield SystemCommand("Theme", "Change the colours", self.action_change_theme)
         yield SystemCommand("Picture", "Save the screen as an SVG", partial(save_picture, self))
-        yield SystemCommand("Quit", "End the games played here and leave", self.action_quit)
+        yield SystemCommand("Quit", "End what is played here and leave", self.action_quit)
         if isinstance(screen, ArenaScreen):
             yield from screen.commands()
 
@@ -186,17 +186,15 @@ class ArenaApp(App[int]):
     def action_new_game(self) -> None:
         from arena_tui.tui.screens.new_game import NewGameScreen
 
-        self.push_screen(NewGameScreen(self.session.games.start))
+        self.push_screen(NewGameScreen(self.session.play))
 
     async def action_quit(self) -> None:
-        playing = self.session.games.playing
-        if not playing:
+        question = leaving_question(self.session.games.playing, self.session.scripts.running)
+        if question is None:
             self.exit(0)
             return
         from arena_tui.tui.screens.confirm import ConfirmScreen
 
-        games = "1 game is" if playing == 1 else f"{playing} games are"
-        question = f"{games} still being played here. End and leave? What was played is stored."
         self.push_screen(ConfirmScreen(question), lambda yes: self.exit(0) if yes else None)
 
     def action_interrupt(self) -> None:

@@ -58,6 +58,10 @@ def test_a_spec_is_read_from_text(text: str, spec: GameSpec):
         ("synth rate=nan", "rate must be a number from 0"),
         ("synth agents=0", "synth has 1 to 6 models"),
         ("synth ada ada", "the same name"),
+        ("synth ada bob --games 3", "^--games is an option of arena-tui play: write games=3 inst"),
+        ("chess random --max-turns=9", "^--max-turns is an .*: write max_turns=9 instead"),
+        ("chess --parallel", "write parallel=N instead"),
+        ("chess -x random", "^-x is no player: options are written name=value, with one of games"),
     ],
 )
 def test_a_bad_spec_is_told_in_one_line(text: str, complaint: str):

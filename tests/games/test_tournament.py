@@ -57,6 +57,7 @@ def test_what_is_no_tournament_is_refused(fields, why: str):
         ("tournament", "no game given"),
         ("tournament chess random mcts:5 games=4", "a tournament has no option games"),
         ("tournament chess random mcts:5 rounds=many", "give a number"),
+        ("tournament chess random mcts:5 --rounds 4", "arena-tui tournament: write rounds=4"),
     ],
 )
 def test_a_text_that_is_none_is_refused(text: str, why: str):

@@ -15,7 +15,7 @@ from arena_tui.errors import UsageError
 from arena_tui.events import AgentInfo
 from arena_tui.folds.standings import Game
 from arena_tui.games.tournament import TournamentSpec
-from arena_tui.services.games import parse_playable
+from arena_tui.services.playables import parse_playable
 from arena_tui.services.runtime import Runtime
 from arena_tui.services.tournament import Begun
 from tests.waiting import until

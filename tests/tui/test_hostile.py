@@ -13,6 +13,7 @@ import arena_tui
 from arena_tui.events import AgentInfo, OtherEvent
 BAD = ("\x1b[31mred\x1b]52;c;aGFjaw==\x07\x1bP1$r\x1b\\ \x9b31m\x9d52;c;eA==\x9c\u202eevil\u2066"
        "[b]bold[/b][@click=app.quit]x[/] 漢字 e\u0301\u0301\u0301\u0301 \ufeff\x00\x08\x7f\r\nEND")
+print(BAD)
 with arena_tui.connect() as arena:
     agents = [AgentInfo(id="A" + BAD, name="N" + BAD, spec=BAD), AgentInfo(id="B" + BAD)]
     for status in ("finished", "crashed"):
@@ -43,13 +44,14 @@ ALLOWED = re.compile(
 
 
 def test_no_control_byte_of_an_event_reaches_the_terminal(
-    tmp_path: Path, open_terminal: OpenTerminal
+    redis_url: str, tmp_path: Path, open_terminal: OpenTerminal
 ) -> None:
     script = tmp_path / "agent.py"
     script.write_text(AGENT)
     terminal = open_terminal(
-        [sys.executable, "-m", "arena_tui", "--db", ":memory:", "--play", str(script)]
-    )
+        [sys.executable, "-m", "arena_tui", "--broker", redis_url, "--db", ":memory:",
+         "--play", str(script)]
+    )  # fmt: skip
 
     terminal.wait_for("✗ crashed")
     for key, text in STEPS:

@@ -91,36 +91,6 @@ def test_a_second_one_on_the_same_store_names_the_first_and_goes(
     assert_whole_and_ended(db)
 
 
-def test_what_an_agent_prints_goes_to_the_log_and_not_on_the_screen(
-    tmp_path: Path, open_terminal: OpenTerminal
-) -> None:
-    script = tmp_path / "agent.py"
-    script.write_text(
-        "import os, arena_tui\n"
-        "print('PRINTED'); os.write(1, b'WRITTEN1'); os.write(2, b'WRITTEN2')\n"
-        "with arena_tui.connect() as arena, arena.run(game='quiet') as run:\n"
-        "    run.turn(1)\n"
-    )
-    terminal = open_terminal([*ARENA, "--no-store", "--play", str(script)])
-    terminal.wait_for("finished")
-    terminal.press(b"q")
-
-    assert terminal.wait() == 0
-    for text in (b"PRINTED", b"WRITTEN1", b"WRITTEN2"):
-        assert text not in terminal.raw
-    assert "WRITTEN1" in (tmp_path / "log").read_text()
-
-
-def test_a_script_that_fails_says_so(tmp_path: Path, open_terminal: OpenTerminal) -> None:
-    script = tmp_path / "agent.py"
-    script.write_text("raise RuntimeError('no model today')\n")
-    terminal = open_terminal([*ARENA, "--no-store", "--play", str(script)])
-    terminal.wait_for("agent.py failed: no model today")
-    terminal.press(b"q")
-
-    assert terminal.wait() == 0
-
-
 def test_a_terminal_that_is_closed_ends_the_games_and_stores_them(
     tmp_path: Path, open_terminal: OpenTerminal
 ) -> None:

@@ -30,6 +30,7 @@ def paint_title(
     badge: str,
     palette: Palette,
     width: int,
+    scripts: str = "",
 ) -> Strip:
     """`arena-tui  1 Live  2 History      in-process · 6 live, 1 lost · 12:03:14`."""
     left: list[Piece] = [(" arena-tui ", palette.strong)]
@@ -42,7 +43,7 @@ def paint_title(
         left += [(" ", palette.dim), (f" {badge} ", palette.warn)]
     count = Counter(pane.state for pane in frame.panes)
     bad = [f", {count[each]} {each}" for each in ("stuck", "lost") if count[each]]
-    state = "".join([f"{count['running']} live", *bad])
+    state = "".join([f"{count['running']} live", *bad, *([f", {scripts}"] if scripts else [])])
     where = f"{frame.place} · " if frame.place else ""
     right = [(where, palette.dim), (state, palette.text), (f" · {clock} ", palette.dim)]
     if width < 60:

@@ -9,7 +9,10 @@ from msgspec import Struct
 
 from arena_tui.folds.conditions import Anywhere, Compared, Condition, Contained
 from arena_tui.folds.view import Pane
+from arena_tui.services.scripts.scripts import ScriptPane
 
+Tile: TypeAlias = Pane | ScriptPane
+"""What the mosaic shows: runs, and scripts."""
 Sort: TypeAlias = Literal["attention", "newest", "game", "rate"]
 PANE_MIN: Final = (26, 8)
 PANE_BEST: Final = (42, 15)
@@ -75,6 +78,28 @@ def _badness(columns: int, count: int, width: int, height: int, tallest: int) ->
 def order(panes: Sequence[Pane], sort: Sort) -> list[Pane]:
     """Sort the panes. By attention: stuck, lost and crashed first, the rest in their order."""
     return sorted(panes, key=_KEYS[sort])
+
+
+def key_of(tile: Tile) -> str:
+    """Names it among all others."""
+    return tile.key if isinstance(tile, ScriptPane) else tile.run_id
+
+
+def with_scripts(panes: Sequence[Pane], scripts: Sequence[ScriptPane]) -> list[Tile]:
+    """The runs, and the scripts that have something to say beside them: those that have failed come
+    first, the others last. What one has printed, it has to say, and that no run of it is there."""
+    failed = [script for script in scripts if script.state == "failed"]
+    others = [
+        script for script in scripts
+        if script not in failed and (script.count or script.lines or not script.has_run)
+    ]  # fmt: skip
+    return [*failed, *panes, *others]
+
+
+def script_matches(script: ScriptPane, conditions: Sequence[Condition]) -> bool:
+    """Whether all conditions are words that its name or its last lines have."""
+    text = "\n".join([script.name, script.ending or "running", *script.lines]).lower()
+    return all(isinstance(each, Anywhere) and each.text.lower() in text for each in conditions)
 
 
 def matches(pane: Pane, conditions: Sequence[Condition]) -> bool:

@@ -74,6 +74,18 @@ def bar(share: float, width: int) -> tuple[str, str]:
     return "█" * full, "░" * (width - full)
 
 
+def leaving_question(games: int, scripts: int) -> str | None:
+    """What to ask before leaving ends these; None for nothing."""
+    told = [
+        f"1 {noun} is" if count == 1 else f"{count} {noun}s are"
+        for count, noun in ((games, "game"), (scripts, "script")) if count
+    ]  # fmt: skip
+    if not told:
+        return None
+    how = "being played" if games else "running"
+    return f"{' and '.join(told)} still {how} here. End and leave? What was played is stored."
+
+
 def _shifted(at: datetime, by: timedelta) -> datetime:
     """`at` shifted; unchanged where the calendar ends."""
     try:

@@ -16,6 +16,7 @@ from textual.worker import Worker, WorkerState
 
 from arena_tui.consumers.feed import Frame
 from arena_tui.errors import ArenaError, UsageError
+from arena_tui.tui.render.script import counts_text
 from arena_tui.tui.screens.host import Host
 from arena_tui.tui.widgets.bars import KeyLine, TitleBar, TruthBar
 from arena_tui.tui.widgets.question import FILTER_HINT, Question
@@ -104,6 +105,7 @@ class ArenaScreen(Screen[None]):
         title = self.query_one(TitleBar)
         title.clock = self.arena.clock_text()
         title.frame = frame
+        title.scripts = counts_text(self.arena.session.script_panes())
         truth = self.query_one(TruthBar)
         truth.pace = self.arena.pace
         truth.note = self.arena.session.note

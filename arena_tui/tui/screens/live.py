@@ -10,13 +10,24 @@ from textual.widgets import ContentSwitcher, Input, Static
 
 from arena_tui.consumers.feed import Frame
 from arena_tui.folds.conditions import Condition, read_conditions
-from arena_tui.folds.view import Pane
+from arena_tui.services.scripts.scripts import ScriptPane
 from arena_tui.tui.render.clean import clean
-from arena_tui.tui.render.mosaic import SORTS, lay_out, matches, order
+from arena_tui.tui.render.mosaic import (
+    SORTS,
+    Tile,
+    key_of,
+    lay_out,
+    matches,
+    order,
+    script_matches,
+    with_scripts,
+)
 from arena_tui.tui.render.pane import state_style_name, state_text, title_text
+from arena_tui.tui.render.script import script_name, script_state, script_style_name, shown_line
 from arena_tui.tui.render.text import cost, count, duration, short_count
-from arena_tui.tui.screens.base import FilteredScreen
+from arena_tui.tui.screens.base import FilteredScreen, guarded
 from arena_tui.tui.screens.host import Host
+from arena_tui.tui.screens.output import OutputScreen
 from arena_tui.tui.widgets.bars import TitleBar
 from arena_tui.tui.widgets.mosaic import Mosaic
 from arena_tui.tui.widgets.question import Question
@@ -50,6 +61,8 @@ class LiveScreen(FilteredScreen):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("n", "app.new_game", "new game"),
+        Binding("o", "output", "output", tooltip="what the script prints"),
+        Binding("r", "again", "run again", tooltip="run the script again"),
         Binding("space", "freeze", "freeze"),
         Binding("end", "unfreeze", "now", show=False),
         Binding("slash", "filter", "filter", key_display="/"),
@@ -62,18 +75,21 @@ class LiveScreen(FilteredScreen):
     def __init__(self, arena: Host, name: str) -> None:
         super().__init__(arena, name)
         self._frame = Frame()
-        self._panes: list[Pane] = []
+        self._scripts: tuple[ScriptPane, ...] = ()
+        self._panes: list[Tile] = []
         self._sort = SORTS[0]
         self._needle = ""
         self._conditions: list[Condition] = []
         self._frozen_at: int | None = None
         self._want_table = False
+        self._offered = (False, False)  # the keys for output, and to run a script again
 
     def body(self) -> list[Widget]:
-        mosaic, table = (
-            Mosaic(self.arena.utc_offset),
-            VirtualTable(_COLUMNS, self._row, keys=self._run_id),
-        )
+        def key(index: int) -> str | None:
+            return key_of(self._panes[index]) if index < len(self._panes) else None
+
+        mosaic = Mosaic(self.arena.utc_offset)
+        table = VirtualTable(_COLUMNS, self._row, keys=key)
         mosaic.id, table.id = "mosaic", "table"
         empty = Static(_EMPTY, id="empty", markup=False)
         return [ContentSwitcher(empty, mosaic, table, initial="empty"), Question()]
@@ -83,6 +99,7 @@ class LiveScreen(FilteredScreen):
         title = self.query_one(TitleBar)
         if self._frozen_at is None:
             self._frame = frame
+            self._scripts = self.arena.session.script_panes()
             self._show_panes()
             title.badge = f"filter: {clean(self._needle)}" if self._needle else ""
         else:
@@ -90,11 +107,12 @@ class LiveScreen(FilteredScreen):
             title.badge = f"FROZEN · {behind:,} events behind · end returns to now"
 
     def on_mosaic_opened(self, message: Mosaic.Opened) -> None:
-        self.arena.open_run(message.run_id)
+        _open(self, message.pane)
 
     def on_virtual_table_opened(self, message: VirtualTable.Opened) -> None:
-        if message.key is not None:
-            self.arena.open_run(message.key)
+        opened = [pane for pane in self._panes if key_of(pane) == message.key]
+        if opened:
+            _open(self, opened[0])
 
     def take_filter(self, text: str) -> None:
         self._conditions = read_conditions(text)
@@ -110,11 +128,18 @@ class LiveScreen(FilteredScreen):
         if self.query_one(ContentSwitcher).current == "table":
             return super().selected_run()
         pane = self.query_one(Mosaic).selected
-        return None if pane is None else pane.run_id
+        return None if pane is None else key_of(pane)
+
+    def selected_script(self) -> ScriptPane | None:
+        """The script under the cursor; None where a run is."""
+        selected = self.selected_run()
+        return next((each for each in self._scripts if each.key == selected), None)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "back":
             return any(question.display for question in self.query(Question))
+        if action in ("output", "again"):
+            return self._offered[action == "again"]
         return super().check_action(action, parameters)
 
     def action_freeze(self) -> None:
@@ -140,21 +165,31 @@ class LiveScreen(FilteredScreen):
     def action_clear(self) -> None:
         self.arena.session.clear()
 
+    def action_output(self) -> None:
+        """Show what the selected script prints, or the newest."""
+        _open(self, self.selected_script() or self._scripts[-1])
+
+    @guarded
+    async def action_again(self) -> None:
+        if (script := self.selected_script()) is not None:
+            await self.arena.session.scripts.start_again(script.number)
+
     def _show_panes(self) -> None:
         panes = [pane for pane in self._frame.panes if matches(pane, self._conditions)]
+        scripts = [each for each in self._scripts if script_matches(each, self._conditions)]
         mosaic, table = self.query_one(Mosaic), self.query_one(VirtualTable)
         switcher = self.query_one(ContentSwitcher)
         before = switcher.current
         at = self.selected_run()
         sought = self.sought.run_id(at)
-        self._panes = order(panes, self._sort)
-        ids = [pane.run_id for pane in self._panes]
+        self._panes = with_scripts(order(panes, self._sort), scripts)
+        ids = [key_of(pane) for pane in self._panes]
         selected = sought if sought in ids else at
         place = ids.index(selected) if selected in ids else None
         grid = lay_out(len(self._panes), *switcher.size)
         crowded = grid is None or len(self._panes) > _TABLE_FROM * grid.capacity
         shown = "table" if self._want_table or crowded else "mosaic"
-        if not self._frame.panes:
+        if not self._frame.panes and not self._scripts:
             shown = "empty"
         if switcher.current != shown:
             switcher.current = shown
@@ -169,14 +204,20 @@ class LiveScreen(FilteredScreen):
         elif place is not None and (before, shown) == ("mosaic", "table") and mosaic.is_chosen:
             table.action_jump_to(place)
         self.sought.leave(self.selected_run(), for_good=not self._conditions)
-
-    def _run_id(self, index: int) -> str | None:
-        return self._panes[index].run_id if index < len(self._panes) else None
+        script, offered = self.selected_script(), self._offered
+        self._offered = bool(self._scripts), script is not None and script.state != "running"
+        if self._offered != offered:
+            self.refresh_bindings()
 
     def _row(self, index: int) -> list[Cell] | None:
         if index >= len(self._panes):
             return None
         pane = self._panes[index]
+        if isinstance(pane, ScriptPane):
+            blank = ("", "dim")
+            last = shown_line(pane.lines[-1]) if pane.lines else ""
+            state = (script_state(pane), script_style_name(pane))
+            return [(script_name(pane), "strong"), state, (last, "dim"), *[blank] * 7]
         players = " vs ".join(clean(agent.name or agent.id, 24) for agent in pane.agents)
         return [
             (title_text(pane), "strong"),
@@ -190,3 +231,11 @@ class LiveScreen(FilteredScreen):
             (count(pane.lag), "dim"),
             (duration(pane.idle_s) if pane.is_live else "–", "dim"),
         ]
+
+
+def _open(screen: LiveScreen, pane: Tile) -> None:
+    """Open the run, or the output of the script."""
+    if isinstance(pane, ScriptPane):
+        screen.app.push_screen(OutputScreen(screen.arena, pane.number))
+    else:
+        screen.arena.open_run(pane.run_id)

@@ -1,4 +1,4 @@
-"""Start a game: pick one, or type its spec."""
+"""Start a game or a script: pick a game, or type what to play."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from textual.widgets.option_list import Option
 
 from arena_tui.errors import ArenaError
 from arena_tui.games.specs import GameSpec, demo_specs
-from arena_tui.services.games import Playable, parse_playable
+from arena_tui.services.playables import Playable, parse_playable
 
 
 class NewGameScreen(ModalScreen[None]):
@@ -28,14 +28,14 @@ class NewGameScreen(ModalScreen[None]):
     ]
 
     def __init__(self, start: Callable[[Playable], Awaitable[None]]) -> None:
-        """`start` starts a game, or raises ArenaError."""
+        """`start` starts a game or a script, or raises ArenaError."""
         super().__init__(classes="dialog")
         self._start_games = start
         self._presets = [_text(spec) for spec in demo_specs()]
 
     @property
     def is_settled(self) -> bool:
-        """Whether no game is being started, after which the box closes or says why not."""
+        """Whether nothing is being started, after which the box closes or says why not."""
         return not any(worker.node is self and not worker.is_finished for worker in self.workers)
 
     def compose(self) -> ComposeResult:
@@ -46,7 +46,7 @@ class NewGameScreen(ModalScreen[None]):
             yield Static("", classes="error", markup=False)
             yield Static(
                 "agents: random  mcts:N  minimax:D  uci:PATH\n"
-                "or give a Python file that plays your own agents\n"
+                "or a Python file, with its arguments: agent.py --model x\n"
                 "enter start    ↓ list    esc close",
                 classes="hint",
                 markup=False,

@@ -36,6 +36,9 @@ class TitleBar(Painted):
     badge: reactive[str] = reactive("")
     """Why the view is not the plain live one: frozen, filtered."""
 
+    scripts: reactive[str] = reactive("")
+    """How many scripts run and have failed, as shown."""
+
     @dataclass
     class ScreenChosen(Message):
         """The name of a screen was clicked."""
@@ -56,6 +59,7 @@ class TitleBar(Painted):
             self.badge,
             self.palette,
             self.size.width,
+            self.scripts,
         )
 
     def on_click(self, event: events.Click) -> None:

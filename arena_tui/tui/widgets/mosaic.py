@@ -14,14 +14,15 @@ from textual.geometry import Region
 from textual.message import Message
 from textual.strip import Strip
 
-from arena_tui.folds.view import Pane
+from arena_tui.services.scripts.scripts import ScriptPane
 from arena_tui.tui.render.canvas import Piece, strip
-from arena_tui.tui.render.mosaic import Grid, lay_out
+from arena_tui.tui.render.mosaic import Grid, Tile, lay_out
 from arena_tui.tui.render.palette import Palette
 from arena_tui.tui.render.pane import paint_pane
+from arena_tui.tui.render.script import paint_script
 from arena_tui.tui.widgets.painted import Painted
 
-_Cached: TypeAlias = tuple[Pane | None, Palette, tuple[int, int, bool], list[list[Piece]]]
+_Cached: TypeAlias = tuple[Tile | None, Palette, tuple[int, int, bool], list[list[Piece]]]
 """All that the lines of a cell depend on, and the lines."""
 
 
@@ -47,11 +48,11 @@ class Mosaic(Painted, can_focus=True):
     class Opened(Message):
         """A pane was opened."""
 
-        run_id: str
+        pane: Tile
 
     def __init__(self, offset: timedelta) -> None:
         super().__init__()
-        self._panes: list[Pane] = []
+        self._panes: list[Tile] = []
         self._selected = 0
         self._is_chosen = False
         self._first_row = 0
@@ -61,7 +62,7 @@ class Mosaic(Painted, can_focus=True):
         self._lines: list[list[list[Piece]]] = []  # per line, the pieces of each pane
 
     @property
-    def selected(self) -> Pane | None:
+    def selected(self) -> Tile | None:
         if not self._panes:
             return None
         return self._panes[self._selected]
@@ -71,7 +72,7 @@ class Mosaic(Painted, can_focus=True):
         """Whether somebody has selected a pane; until then it is one of the first."""
         return self._is_chosen
 
-    def show(self, panes: Sequence[Pane], selected: int | None = None) -> None:
+    def show(self, panes: Sequence[Tile], selected: int | None = None) -> None:
         """Paint these panes, in this order; unchanged lines are not painted again.
 
         Args:
@@ -135,7 +136,7 @@ class Mosaic(Painted, can_focus=True):
     def action_open(self) -> None:
         if self.selected is not None:
             self._is_chosen = True
-            self.post_message(self.Opened(self.selected.run_id))
+            self.post_message(self.Opened(self.selected))
 
     def choose(self, index: int) -> None:
         """Select the pane at this place, or the nearest there is."""
@@ -204,7 +205,7 @@ class _PaintedPanes:
         self._painted.clear()
 
     def lines(
-        self, cell: tuple[int, int], pane: Pane | None, palette: Palette, width: int, height: int,
+        self, cell: tuple[int, int], pane: Tile | None, palette: Palette, width: int, height: int,
         selected: bool,
     ) -> list[list[Piece]]:  # fmt: skip
         """The lines of one cell, painted only if they would differ from the cached ones."""
@@ -215,6 +216,8 @@ class _PaintedPanes:
             return known[3]
         if pane is None:
             lines = [[(" " * width, palette.text)]] * height
+        elif isinstance(pane, ScriptPane):
+            lines = paint_script(pane, palette, width, height, selected)
         else:
             lines = paint_pane(pane, palette, width, height, selected, self._offset)
         self._painted[cell] = (pane, palette, shape, lines)

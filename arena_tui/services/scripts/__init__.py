@@ -1,0 +1,1 @@
+"""Scripts that a dashboard runs, each in a process of its own."""
