@@ -9,7 +9,7 @@ from typing import Any
 
 from arena_tui.broker.own_log import own_log
 from arena_tui.config import Config
-from arena_tui.errors import StoreError, StoreLockedError
+from arena_tui.errors import StoreLockedError
 from arena_tui.services.runtime import Runtime
 from arena_tui.services.storing import Sharing
 from arena_tui.unix_socket import connected
@@ -107,15 +107,9 @@ class _StandIn:
         async with self._opening:
             if self._runtime is not None or self._closed:
                 return self._runtime is not None
-            try:
-                self._runtime = await _opened(
-                    partial(Runtime, self._config, installed=True, share=_share)
-                )
-            except StoreLockedError:
-                return False
-            except StoreError as error:
-                _log.error("cannot take the store over: %s", error)
-                return False
+            self._runtime = await _opened(
+                partial(Runtime, self._config, installed=True, share=_share)
+            )
         _log.info("this process has the store %s open now", self._config.db)
         return True
 

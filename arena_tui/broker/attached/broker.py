@@ -57,7 +57,13 @@ class AttachedBroker(MirrorBroker):
 
         def upstream(local: Local) -> OwnerUpstream:
             self._owner = OwnerUpstream(
-                link, self._outlet, to_store, local, reading=reading, patience_s=patience_s
+                link,
+                self._outlet,
+                to_store,
+                local,
+                store=store,
+                reading=reading,
+                patience_s=patience_s,
             )
             return self._owner
 

@@ -13,9 +13,11 @@ from arena_tui.broker.mirror.link import Link
 from arena_tui.broker.owner import own_name
 from arena_tui.broker.timing import Timing
 from arena_tui.broker.warnings import Warnings
+from arena_tui.errors import StoreError
 
 TakeOver: TypeAlias = Callable[[], Awaitable[bool]]
-"""Opens the store in this process, and shares it; returns whether it could."""
+"""Opens the store in this process, and shares it; returns whether it is open here, or raises
+StoreError."""
 
 _CHANGE_S: Final = 5.0
 """The next owner is there within this time."""
@@ -43,6 +45,7 @@ class OwnerLink(Link):
 
     Attributes:
         http: The connections.
+        refused: Why this process could not take the store over, when it last tried to.
         owner: Id of the present owner, which is new whenever the store was opened; empty before
             the first answer.
     """
@@ -55,6 +58,7 @@ class OwnerLink(Link):
     ) -> None:  # fmt: skip
         super().__init__(place, warnings, timing)
         self.http = OwnerHttp(store, timing.command_s)
+        self.refused: StoreError | None = None
         self.owner = ""
         self.process = own_name()
         self._take_over = take_over
@@ -118,8 +122,13 @@ class OwnerLink(Link):
 
     async def mend(self, error: BaseException) -> bool:
         """Take the store over, if nobody has it."""
-        gone = isinstance(error, OwnerGoneError)
-        return gone and self._take_over is not None and await self._take_over()
+        if self._take_over is None or not isinstance(error, OwnerGoneError):
+            return False
+        try:
+            return await self._take_over()
+        except StoreError as refused:
+            self.refused = refused
+            return False
 
     def _on_owner(self, before: str, now: str) -> None:
         if self.owner == before and now != before:  # else another request has noticed it first

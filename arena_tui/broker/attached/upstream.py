@@ -22,8 +22,9 @@ from arena_tui.broker.attached.wire import (
 from arena_tui.broker.mirror.broker import Local
 from arena_tui.broker.protocol import Cursor
 from arena_tui.broker.recovery import Answer
-from arena_tui.errors import BrokerError
+from arena_tui.errors import BrokerError, StoreForeignError, StoreLockedError
 from arena_tui.events import Gap
+from arena_tui.locked import locked
 
 
 class OwnerRegister:
@@ -52,6 +53,7 @@ class OwnerUpstream:
     """See `Upstream`.
 
     Args:
+        store: The store's file.
         to_store: Set when the outlet has something to be stored.
         patience_s: How long an owner is looked for before it counts as not to be reached.
 
@@ -62,7 +64,7 @@ class OwnerUpstream:
 
     def __init__(
         self, link: OwnerLink, outlet: OwnerOutlet, to_store: asyncio.Event, local: Local, *,
-        reading: bool, patience_s: float,
+        store: str, reading: bool, patience_s: float,
     ) -> None:  # fmt: skip
         self.reader = FeedReader(link, local)
         self.stored = asyncio.Event()
@@ -70,6 +72,7 @@ class OwnerUpstream:
         self._outlet = outlet
         self._local = local
         self._reading = reading
+        self._store = store
         self._patience_s = patience_s
         self._to_store = to_store
         self._files: list[str] = []
@@ -78,21 +81,31 @@ class OwnerUpstream:
 
     async def connect(self) -> None:
         """Find the owner, or become it."""
-        give_up_at = asyncio.get_running_loop().time() + self._patience_s
-        attempt = 0
+        clock = asyncio.get_running_loop().time
+        give_up_at, attempt = clock() + self._patience_s, 0
         while True:
             try:
                 await self._newest()
+                break
             except OwnerChangedError:
                 break
             except self._link.errors as error:
-                if asyncio.get_running_loop().time() > give_up_at:
-                    raise BrokerError(self._link.refusal(error)) from None
                 await self._link.on_failure("connect", error, attempt)
                 attempt += 1
-            else:
-                break
+                self._check_hope(error, clock() > give_up_at)
         self._link.on_success("connect")
+
+    def _check_hope(self, error: Exception, is_late: bool) -> None:
+        """Raise if waiting for an owner is in vain, or has been."""
+        refused = self._link.refused
+        if isinstance(refused, StoreLockedError):
+            told = locked(self._store, refused.pid, asked=True)
+            if is_late or isinstance(told, StoreForeignError) or refused.lasting:
+                raise told
+        elif refused is not None and is_late:
+            raise refused
+        if is_late:
+            raise BrokerError(self._link.refusal(error))
 
     async def catch_up(self) -> None:
         await self.reader.catch_up()
