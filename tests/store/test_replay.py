@@ -224,9 +224,9 @@ class Renewed(InProcessBroker):
 
     def __init__(self, *ended: Cursor) -> None:
         super().__init__()
-        stream = self._ledger.attach(RunMeta(run_id="a"), 9, 1, ended)
+        stream = self.ledger.attach(RunMeta(run_id="a"), 9, 1, ended)
         for event in (LogEvent(), LogEvent(), RunEnd()):
-            self._ledger.append(stream, *sealed(event))
+            self.ledger.append(stream, *sealed(event))
 
 
 NINE = [(9, 1), (9, 2), (9, 3)]

@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Final
 
 import h11
+import msgspec
 
 from arena_tui.broker.forked import keep_for_ever
 from arena_tui.unix_socket import connected
@@ -27,9 +28,17 @@ class BadAnswerError(ConnectionError):
     """What came is no answer, or none to this request."""
 
     def __init__(self, status: int, body: bytes) -> None:
-        super().__init__(f"{status} {body[:200]!r}")
         self.status = status
         self.body = body
+        super().__init__(self.told)
+
+    @property
+    def told(self) -> str:
+        """What it says, in a line."""
+        try:
+            return str(msgspec.json.decode(self.body, type=dict[str, str])["error"])
+        except (msgspec.MsgspecError, KeyError):
+            return f"the process that has the store open answers {self.status}: update arena-tui"
 
 
 class OwnerHttp:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 
+from arena_tui.broker.attached.http import BadAnswerError
 from arena_tui.broker.attached.link import OwnerChangedError, OwnerLink
 from arena_tui.broker.attached.outlet import OwnerOutlet
 from arena_tui.broker.attached.reader import FeedReader
@@ -97,6 +98,8 @@ class OwnerUpstream:
 
     def _check_hope(self, error: Exception, is_late: bool) -> None:
         """Raise if waiting for an owner is in vain, or has been."""
+        if isinstance(error, BadAnswerError):
+            raise StoreForeignError(error.told)
         refused = self._link.refused
         if isinstance(refused, StoreLockedError):
             told = locked(self._store, refused.pid, asked=True)

@@ -75,15 +75,15 @@ class OwnerServer:
     """
 
     def __init__(self, runtime: Runtime, path: str) -> None:
-        broker = runtime.broker
-        assert isinstance(broker, InProcessBroker)
         self._runtime = runtime
         self._path = path
         self._refusals = Refusals(runtime.broker.warnings)
         self._clients = Clients(runtime.broker.warnings, STALLED_S)
         streams = EventStreams(runtime, self._clients)
-        past = NoPast() if runtime.history is None else StoredPast(runtime.history)
-        self._hub = Hub(broker, past)
+        self._hub: Hub | None = None
+        if isinstance(runtime.broker, InProcessBroker):
+            past = NoPast() if runtime.history is None else StoredPast(runtime.history)
+            self._hub = Hub(runtime.broker, past)
         app = make_app(runtime, streams, [
             Route(OWNER, self._owner),
             Route(PREFIX, self._log, methods=["POST"]),
@@ -112,7 +112,8 @@ class OwnerServer:
 
     def attached(self) -> Sequence[Attached]:
         """The processes that publish or read here all the time, and as what."""
-        return [Attached(*each) for each in self._hub.attached()]
+        found = () if self._hub is None else self._hub.attached()
+        return [Attached(*each) for each in found]
 
     def _clients_known(self) -> tuple[Attached, ...]:
         """Those, and who is asking something just now."""
@@ -121,7 +122,17 @@ class OwnerServer:
 
     def leave(self) -> None:
         """See `Hub.leave`."""
-        self._hub.leave()
+        if self._hub is not None:
+            self._hub.leave()
+
+    def _own_hub(self) -> Hub:
+        """Raises UsageError if the runs are a server's."""
+        if self._hub is None:
+            raise UsageError(
+                f"the store {self._path} is open in process {os.getpid()}, which stores the runs "
+                f"of {self._runtime.broker.name}: give that as the broker, or another store"
+            )
+        return self._hub
 
     async def aclose(self) -> None:
         """Share it no longer. Idempotent."""
@@ -151,19 +162,21 @@ class OwnerServer:
                     await self._listen()
 
     async def _log(self, request: Request) -> Response:
+        hub = self._own_hub()
         asked = decode_request(await _body(request, _APPEND_MAX_BYTES))
-        if asked.owner != self._hub.id:
-            return Response(self._hub.id, ANOTHER)
+        if asked.owner != hub.id:
+            return Response(hub.id, ANOTHER)
         if isinstance(asked, Follow):
             self._runtime.following.add([Path(each) for each in asked.files])
             return Response(encode(None), media_type=_MSGPACK)
         try:
-            answer = await _unless_left(request, self._hub.answer(asked))
+            answer = await _unless_left(request, hub.answer(asked))
         except LeavingError:
             return Response(status_code=LEAVING)
         return Response(encode(answer), media_type=_MSGPACK)
 
     async def _feed(self, request: Request) -> ASGIApp:
+        self._own_hub()
         asked = decode_feed(await _body(request, _QUERY_MAX_BYTES))
         return Answer(partial(self._follow, asked), "mirror")
 
@@ -178,7 +191,7 @@ class OwnerServer:
                 finally:
                     telling.cancel()
 
-        with self._hub.feeding(asked.process):
+        with self._own_hub().feeding(asked.process):
             await self._clients.serve(client, _FEED_HEADERS, send)
 
     async def _tell(self, feed: MirrorFeed) -> None:

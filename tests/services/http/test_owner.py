@@ -18,7 +18,7 @@ from arena_tui.config import Config
 from arena_tui.errors import StoreError, UsageError
 from arena_tui.events import LogEvent, RunEnd
 from arena_tui.services.runtime import Runtime
-from arena_tui.services.sharing import share
+from arena_tui.services.sharing import make_runtime
 from arena_tui.store.history import History
 from arena_tui.store.remote import QUERIES, RemoteDatabase
 from arena_tui.store.verify import verify_store
@@ -31,7 +31,7 @@ SLOW = "SELECT count(*) FROM range(10000000000) AS a"
 
 @pytest.fixture
 async def owner(path: str) -> AsyncIterator[Runtime]:
-    runtime = Runtime(Config(db=path), share=share)
+    runtime = make_runtime(Config(db=path), attached=False)
     await runtime.open()
     yield runtime
     await runtime.aclose()
@@ -128,7 +128,7 @@ async def test_a_removed_socket_is_made_anew(
 
 
 async def test_the_socket_goes_with_its_owner(path: str) -> None:
-    runtime = Runtime(Config(db=path), share=share)
+    runtime = make_runtime(Config(db=path), attached=False)
     await runtime.open()
     assert Path(socket_path(path)).is_socket()
 
@@ -139,7 +139,7 @@ async def test_the_socket_goes_with_its_owner(path: str) -> None:
 
 async def test_where_no_socket_can_be_made_the_store_works_all_the_same(path: str) -> None:
     Path(socket_path(path)).write_text("in the way")
-    runtime = Runtime(Config(db=path), share=share)
+    runtime = make_runtime(Config(db=path), attached=False)
     await runtime.open()
 
     await play(runtime, "a")

@@ -1,0 +1,132 @@
+"""Owners of a store that are killed, stopped, cut off, or have no room, while others use it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from arena_tui.unix_socket import socket_path
+from tests.cli.test_commands import arena, lines, surroundings
+from tests.faults.accounts import FULL
+from tests.faults.agents import Agent, account, owner_of, problems, reading, start
+from tests.waiting import pause, until, until_blocking
+
+KILLS = 10
+STOPPED_S = 30.0 if FULL else 3.0
+
+
+def owner_among(agents: list[Agent], folder: Path, but: set[int]) -> int | None:
+    """The owner, if it is one of these that still runs, and none of those."""
+    pid = owner_of(folder)
+    alive = {each.process.pid for each in agents if each.process.poll() is None}
+    return pid if pid in alive - but else None
+
+
+def stored(folder: Path, name: str) -> int:
+    """How many events of a run are stored."""
+    database = reading(folder)
+    try:
+        query = "SELECT coalesce(max(seq), 0) FROM events WHERE run_id = ?"
+        ((count,),) = database.read_now(lambda each: each.execute(query, [name]).fetchall())
+    finally:
+        database.close()
+    return int(count)
+
+
+def verified(folder: Path) -> bool:
+    return lines(arena(folder, "verify", "--json").stdout)[-1]["ok"] is True
+
+
+async def test_ten_owners_are_killed_and_no_event_of_who_lives_is_lost_or_doubled(
+    tmp_path: Path,
+) -> None:
+    chance = random.Random(24)
+    agents = [start(tmp_path, f"run-{n}", 1_500 if FULL else 500, 0.02) for n in range(14)]
+    agents += [start(tmp_path, pool, 500, 0.02, pool) for pool in ("fork", "spawn")]
+    dashboard = subprocess.Popen(
+        [sys.executable, "-m", "arena_tui", "serve", "--port", "0"],
+        env=surroundings(tmp_path), stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    killed: set[int] = set()
+    reads = 0
+    pools = {each.process.pid for each in agents[-2:]}
+    while len(killed) < KILLS:
+        owner = await until(lambda: owner_among(agents, tmp_path, killed | pools))
+        await pause(chance.uniform(0, 0.3))
+        os.kill(owner, signal.SIGKILL)
+        killed.add(owner)
+        answer = await asyncio.to_thread(arena, tmp_path, "runs", "--json")
+        assert answer.returncode == 0, answer.stderr
+        reads += len(lines(answer.stdout)) >= 0
+    for each in agents:
+        await asyncio.to_thread(each.process.wait, 120)
+    dashboard.send_signal(signal.SIGTERM)
+    dashboard.wait(60)
+
+    print(f"{len(killed)} owners killed, {reads} reads beside: {account(agents, killed, tmp_path)}")
+    assert problems(agents, killed, tmp_path) == []
+    assert {each.process.returncode for each in agents} == {0, -signal.SIGKILL}
+    assert verified(tmp_path)
+
+
+async def test_while_the_owner_is_stopped_producers_wait_and_lose_nothing(tmp_path: Path) -> None:
+    owner = start(tmp_path, "owner", 100, 0.01)
+    await until(lambda: owner_among([owner], tmp_path, set()))
+    others = [start(tmp_path, f"run-{n}", 200, 0.01) for n in range(3)]
+    await until(lambda: all(stored(tmp_path, f"run-{n}") for n in range(3)))
+
+    os.kill(owner.process.pid, signal.SIGSTOP)
+    await pause(STOPPED_S)
+    are_alive = [each.process.poll() is None for each in others]
+    os.kill(owner.process.pid, signal.SIGCONT)
+    for each in (owner, *others):
+        await asyncio.to_thread(each.process.wait, 120)
+
+    assert all(are_alive)
+    assert problems([owner, *others], set(), tmp_path) == []
+    assert verified(tmp_path)
+
+
+async def test_a_deleted_socket_cuts_nobody_off(tmp_path: Path) -> None:
+    owner = start(tmp_path, "owner", 300, 0.01)
+    await until(lambda: owner_among([owner], tmp_path, set()))
+    before = start(tmp_path, "before", 300, 0.01)
+    await until(lambda: stored(tmp_path, "before"))
+
+    os.unlink(socket_path(str(tmp_path / "arena.duckdb")))
+    after = start(tmp_path, "after", 50, 0.01)
+    for each in (owner, before, after):
+        await asyncio.to_thread(each.process.wait, 120)
+
+    assert problems([owner, before, after], set(), tmp_path) == []
+    assert verified(tmp_path)
+
+
+def test_what_a_full_disk_keeps_from_being_stored_is_stored_once_there_is_room(
+    small_disk: Path,
+) -> None:
+    owner = start(small_disk, "owner", 400, 0.02)
+    until_blocking(lambda: owner_among([owner], small_disk, set()))
+    other = start(small_disk, "other", 100, 0.01)
+    until_blocking(lambda: stored(small_disk, "other"))
+    filler = small_disk / "filler"
+
+    with filler.open("wb") as file:
+        try:
+            while True:
+                file.write(b"\0" * 4_096)
+                file.flush()
+        except OSError:
+            pass
+    asyncio.run(pause(1.5))
+    filler.unlink()
+    for each in (owner, other):
+        each.process.wait(120)
+
+    assert problems([owner, other], set(), small_disk) == []
+    assert verified(small_disk)
