@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -67,22 +70,23 @@ class Agent(NamedTuple):
 
 def start(folder: Path, name: str, turns: int, pause_s: float, pool: str = "") -> Agent:
     """Start one; with a `pool`, `fork` or `spawn`, three children record a run each, too."""
-    program = folder / ("pool.py" if pool else "alone.py")
+    program = folder / f"{name}.py"
     program.write_text(POOL if pool else ALONE)
-    words = [
-        sys.executable,
-        str(program),
-        name,
-        str(turns),
-        str(pause_s),
-        *([pool] if pool else []),
-    ]
+    words = [str(program), name, str(turns), str(pause_s), *([pool] if pool else [])]
     process = subprocess.Popen(
-        words, env=surroundings(folder), text=True, stderr=subprocess.PIPE,
+        [sys.executable, *words], env=surroundings(folder), text=True,
         start_new_session=True,
     )  # fmt: skip
     children = [f"{name}-{number}" for number in range(3)] if pool else []
     return Agent(process, (name, *children), turns)
+
+
+def end(agents: Iterable[Agent]) -> None:
+    """Kill whatever is left of these, and their children."""
+    for each in agents:
+        with suppress(ProcessLookupError):
+            os.killpg(each.process.pid, signal.SIGKILL)
+        each.process.wait()
 
 
 def owner_of(folder: Path) -> int | None:
