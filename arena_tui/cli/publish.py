@@ -10,6 +10,8 @@ from functools import partial
 from io import FileIO
 from typing import Final
 
+from msgspec.structs import replace
+
 from arena_tui.cli.arguments import Parser
 from arena_tui.cli.output import Console, begin_log, counted, say_json, tell
 from arena_tui.config import Config, load_config
@@ -19,6 +21,7 @@ from arena_tui.producers.lines import LineIntake, PacedSink
 from arena_tui.producers.source import LineSource
 from arena_tui.services.ending import ending_signals
 from arena_tui.services.runtime import Runtime
+from arena_tui.services.sharing import open_runtime
 
 _GIVE_UP_S: Final = 5.0
 """How long shutting down waits for an unreachable broker."""
@@ -36,19 +39,19 @@ def add_arguments(parser: Parser) -> None:
 
 def publish(arguments: argparse.Namespace) -> int:
     """Publish; returns 1 when anything was refused, 128 + n when signal n ended it."""
-    config = load_config(arguments.broker, store=False)
-    if config.broker.kind == "memory":
-        raise UsageError(
-            "publish needs a broker that others watch: give --broker redis://host:6379 "
-            "(`arena-tui redis` starts one), or show a file with arena-tui --follow FILE"
-        )
+    config = load_config(arguments.broker, arguments.db)
+    if config.broker.kind != "memory":
+        config = replace(config, db=None)
     begin_log(arguments.debug)
     with _open(arguments.file) as source:
         return asyncio.run(_publish(config, source, arguments))
 
 
 async def _publish(config: Config, source: FileIO, arguments: argparse.Namespace) -> int:
-    runtime = Runtime(config, producer=True, give_up_s=_GIVE_UP_S)
+    if config.broker.kind == "memory":
+        runtime = await open_runtime(config, producer=True, installed=True)
+    else:
+        runtime = Runtime(config, producer=True, give_up_s=_GIVE_UP_S)
     return await publish_from(source, runtime, arguments.keep_open, arguments.json)
 
 

@@ -9,6 +9,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from arena_tui.broker.attached.broker import AttachedBroker
 from arena_tui.broker.memory import InProcessBroker
 from arena_tui.broker.protocol import BrokerProtocol, RunInfo, RunMeta
 from arena_tui.config import Config
@@ -16,6 +17,7 @@ from arena_tui.errors import BrokerError, StoreError, UnknownRunError, UsageErro
 from arena_tui.events import Envelope, RunStatus
 from arena_tui.folds.totals import RunTotals
 from arena_tui.services.runtime import Runtime
+from arena_tui.services.sharing import is_owned
 from arena_tui.services.stored import live_runs, opened_to_read
 from arena_tui.store.history import read_run
 
@@ -44,6 +46,9 @@ async def end_stored(
                 f"run {found.run_id} is alive, in a process that shares the store: end that "
                 "process (Ctrl-C, or kill), which ends the run, too"
             )
+    if is_owned(config):
+        await _end_through_owner(config.db, found.run_id, status, reason)
+        return _read_stored(config, found.run_id)
     runtime = Runtime(config)
     assert isinstance(runtime.broker, InProcessBroker)
     if found.broker not in (None, runtime.broker.name):
@@ -63,6 +68,15 @@ async def end_stored(
     if unsaved is not None:
         raise StoreError(f"run {found.run_id} is not closed: {unsaved}")
     return _read_stored(config, found.run_id)
+
+
+async def _end_through_owner(path: str, run_id: str, status: RunStatus, reason: str | None) -> None:
+    broker = AttachedBroker(path, reading=False)
+    try:
+        await broker.start()
+        await broker.end_run(run_id, status, reason)
+    finally:
+        await broker.aclose()
 
 
 async def end_shared(

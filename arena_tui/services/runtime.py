@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -67,7 +67,7 @@ class Runtime:
         self, config: Config, limits: Limits | None = None, *,
         consumers: Iterable[ConsumerFactory] = (), producer: bool = False,
         installed: bool = False, read_from: str | None = None, give_up_s: float = _GIVE_UP_S,
-        timing: Timing | None = None, share: Callable[[Runtime], Sharing] | None = None,
+        timing: Timing | None = None, share: Callable[[Runtime], Awaitable[Sharing]] | None = None,
         stand_in: StandIn | None = None,
     ) -> None:  # fmt: skip
         self.config = config
@@ -211,8 +211,8 @@ class Runtime:
             raise
         if refused is not None:
             raise refused
-        if self._share is not None and self.storing.is_file_here:
-            await self.storing.share(self._share(self))
+        if self._share is not None and self.storing.may_be_shared:
+            await self.storing.share(await self._share(self))
 
     async def aclose(self, within_s: float | None = None) -> str | None:
         """End this process's games and runs, store what they published, and close.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from functools import partial
+from importlib import import_module
 from typing import Any
 
 from arena_tui.broker.own_log import own_log
@@ -55,7 +56,8 @@ def make_runtime(config: Config, attached: bool, **options: Any) -> Runtime:
     """A runtime that has its store to itself, or shares it with others, or is attached to the
     process that does. The options are those of `Runtime`."""
     if attached:
-        return Runtime(config, stand_in=_StandIn(config), **options)
+        stand_in = _StandIn(config, bool(options.get("installed", True)))
+        return Runtime(config, stand_in=stand_in, **options)
     return Runtime(config, share=_share, **options)
 
 
@@ -87,18 +89,20 @@ async def _opened(make: Callable[[], Runtime]) -> Runtime:
     return runtime
 
 
-def _share(runtime: Runtime) -> Sharing:
-    from arena_tui.services.http.owner import OwnerServer  # takes 100 ms to import
-
+async def _share(runtime: Runtime) -> Sharing:
+    # Takes 200 ms to import, for which the screen would stand still.
+    owner = await asyncio.to_thread(import_module, "arena_tui.services.http.owner")
     assert runtime.database is not None
-    return OwnerServer(runtime, runtime.database.path)
+    sharing: Sharing = owner.OwnerServer(runtime, runtime.database.path)
+    return sharing
 
 
 class _StandIn:
     """See `StandIn`. This process stays attached, if need be to itself."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, installed: bool) -> None:
         self._config = config
+        self._installed = installed
         self._runtime: Runtime | None = None
         self._opening = asyncio.Lock()
         self._closed = False
@@ -108,7 +112,7 @@ class _StandIn:
             if self._runtime is not None or self._closed:
                 return self._runtime is not None
             self._runtime = await _opened(
-                partial(Runtime, self._config, installed=True, share=_share)
+                partial(Runtime, self._config, installed=self._installed, share=_share)
             )
         _log.info("this process has the store %s open now", self._config.db)
         return True

@@ -69,10 +69,10 @@ class Storing:
         self._sharing: Sharing | None = None
 
     @property
-    def is_file_here(self) -> bool:
-        """Whether it is open here, in a file, to be written."""
+    def may_be_shared(self) -> bool:
+        """Whether it is open here, in a file, to be written, and not shared yet."""
         is_file = self.database is not None and self._path != ":memory:"
-        return is_file and not (self.only_read or self.elsewhere)
+        return is_file and not (self.only_read or self.elsewhere or self._sharing)
 
     async def open(self) -> None:
         """Open it, if there is one and it is not open yet.

@@ -16,6 +16,7 @@ from arena_tui.broker.attached.wire import Store
 from arena_tui.broker.mirror.broker import Local, MirrorBroker, cache
 from arena_tui.broker.protocol import STORE, Limits
 from arena_tui.broker.timing import Timing
+from arena_tui.events import RunStatus
 
 _PATIENCE_S: Final = 10.0
 _LOOK_S: Final = 0.05
@@ -76,6 +77,10 @@ class AttachedBroker(MirrorBroker):
     def owner_pid(self) -> int:
         """See `OwnerLink.owner_pid`."""
         return self._owner_link.owner_pid
+
+    async def end_run(self, run_id: str, status: RunStatus, reason: str | None) -> None:
+        """See `OwnerUpstream.end`."""
+        await self._owner.end(run_id, status, reason)
 
     def follow(self, files: Sequence[str]) -> None:
         """Have whoever owns the store follow these files."""

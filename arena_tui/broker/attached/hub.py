@@ -11,6 +11,8 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from msgspec import convert
+
 from arena_tui.broker.attached.consumers import RemoteConsumers
 from arena_tui.broker.attached.wire import (
     Ack,
@@ -18,6 +20,7 @@ from arena_tui.broker.attached.wire import (
     Beat,
     Claim,
     Consumers,
+    End,
     Events,
     Fetch,
     Forget,
@@ -35,12 +38,12 @@ from arena_tui.broker.ledger import Ledger
 from arena_tui.broker.memory import InProcessBroker
 from arena_tui.broker.mirror.calls import CLOSED, NO_RUN
 from arena_tui.broker.numbered import Numbered, Past, Recalled
-from arena_tui.broker.owner import is_gone, pid_of
-from arena_tui.broker.protocol import STORE, Cursor
+from arena_tui.broker.owner import is_gone, own_name, pid_of
+from arena_tui.broker.protocol import STORE, Cursor, RunMeta
 from arena_tui.broker.stream import HEARTBEAT_S, RunStream
 from arena_tui.codec import received
-from arena_tui.errors import ArenaError, RunExistsError
-from arena_tui.events import Envelope, Gap
+from arena_tui.errors import ArenaError, RunExistsError, UsageError
+from arena_tui.events import Envelope, Gap, RunStatus
 
 PRODUCER: Final = "producer"
 MIRROR: Final = "mirror"
@@ -83,7 +86,7 @@ class Hub:
             Append: self._append, Open: self._open, Claim: self._claim, Beat: self._beat,
             Stored: self._stored, Reap: self._reap, Newest: self._newest, Fetch: self._fetch,
             Ack: self._consumers.ack, Consumers: self._consumers.known,
-            Forget: self._consumers.forget,
+            Forget: self._consumers.forget, End: self._end,
         }  # fmt: skip
         self._heard: dict[str, float] = {}
         self._feeds: Counter[str] = Counter()
@@ -109,6 +112,10 @@ class Hub:
         found = [(pid_of(name), PRODUCER) for name in self._heard]
         found += [(pid_of(name), MIRROR) for name in reading]
         return sorted(each for each in found if each[0] != os.getpid())
+
+    def abandoned(self) -> set[str]:
+        """The runs whose process is gone, though it may be too early to call them silent."""
+        return {run_id for run_id, holder in self._holders.items() if is_gone(holder)}
 
     async def answer(self, request: Request) -> Any:
         """What is to be said to this request; see the requests.
@@ -238,6 +245,26 @@ class Hub:
                 return False
         self._holders[run_id] = process
         return True
+
+    async def _end(self, asked: End) -> None:
+        """End a run, after its newest event, be it that which is stored.
+
+        Raises:
+            UsageError: It has ended, or its producer is alive.
+        """
+        run_id = asked.run_id
+        stream = self._ledger.streams.get(run_id)
+        if stream is None:
+            stored = (await self._past.recall([run_id])).get(run_id)
+            if stored is None or stored.over:
+                raise UsageError(f"run {run_id} has ended: there is nothing to close")
+            meta = RunMeta(run_id=run_id)
+            stream = self._ledger.open(meta, stored.epoch, stored.seq + 1)
+        elif is_gone(self._holders.get(run_id, own_name())) is False:
+            raise UsageError(f"run {run_id} is alive: end its process, which ends the run, too")
+        status = convert(asked.status, RunStatus)
+        await self._broker.close_run(run_id, status, asked.reason)
+        await self._broker.settled([run_id], STORE)
 
     async def _stored(self, asked: Stored) -> dict[str, Cursor]:
         known = asked.known

@@ -15,6 +15,7 @@ from arena_tui.broker.attached.wire import (
     Beat,
     Claim,
     Consumers,
+    End,
     Follow,
     Forget,
     Newest,
@@ -23,9 +24,12 @@ from arena_tui.broker.attached.wire import (
 from arena_tui.broker.mirror.broker import Local
 from arena_tui.broker.protocol import Cursor
 from arena_tui.broker.recovery import Answer
-from arena_tui.errors import BrokerError, StoreForeignError, StoreLockedError
-from arena_tui.events import Gap
+from arena_tui.errors import BrokerError, StoreForeignError, StoreLockedError, UsageError
+from arena_tui.events import Gap, RunStatus
 from arena_tui.locked import locked
+
+_END_S = 10.0
+"""How long storing the end of a run may take."""
 
 
 class OwnerRegister:
@@ -157,6 +161,16 @@ class OwnerUpstream:
 
     async def reap(self, run_id: str) -> None:
         await self._link.ask(lambda owner: Reap(owner=owner, run_id=run_id), type(None))
+
+    async def end(self, run_id: str, status: RunStatus, reason: str | None) -> None:
+        """Have the owner end a run whose producer is gone; raises UsageError if it is not."""
+        try:
+            await self._link.ask(
+                lambda owner: End(owner=owner, run_id=run_id, status=status, reason=reason),
+                type(None), _END_S,
+            )  # fmt: skip
+        except BadAnswerError as error:
+            raise UsageError(error.told) from None
 
     def follow(self, files: Sequence[str]) -> None:
         """Have whoever owns the store follow these files."""

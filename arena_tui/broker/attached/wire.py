@@ -119,6 +119,15 @@ class Reap(Struct, frozen=True, kw_only=True, tag=True):
     run_id: str
 
 
+class End(Struct, frozen=True, kw_only=True, tag=True):
+    """End a run whose producer is gone, and wait until that is stored; answered by None."""
+
+    owner: str
+    run_id: str
+    status: str
+    reason: str | None
+
+
 class Newest(Struct, frozen=True, kw_only=True, tag=True):
     """Answered by the newest cursor of each run held."""
 
@@ -143,7 +152,8 @@ class Follow(Struct, frozen=True, kw_only=True, tag=True):
 
 
 Request: TypeAlias = (
-    Follow
+    End
+    | Follow
     | Append
     | Open
     | Claim

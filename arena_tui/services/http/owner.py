@@ -211,7 +211,9 @@ class OwnerServer:
     async def _live(self, _: Request) -> Response:
         """Which runs have a producer."""
         held = await infos(self._runtime)
-        return _json([run_id for run_id, info in held.items() if info.state == "open"])
+        gone = () if self._hub is None else self._hub.abandoned()
+        live = [run_id for run_id, info in held.items() if info.state == "open"]
+        return _json([run_id for run_id in live if run_id not in gone])
 
     async def _changes(self, request: Request) -> Response:
         history = self._runtime.history
