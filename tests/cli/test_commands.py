@@ -34,11 +34,13 @@ PLAY = [
 ]
 
 
-def arena(folder: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run a command with all its files in `folder`."""
+def arena(
+    folder: Path, *words: str, given: str = "", **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a command with all its files in `folder`; what is `given` is its input."""
     return subprocess.run(
         [*ARENA, *words], capture_output=True, text=True, timeout=120, check=False,
-        stdin=subprocess.DEVNULL, env=surroundings(folder) | environment,
+        input=given, env=surroundings(folder) | environment,
     )  # fmt: skip
 
 

@@ -160,3 +160,46 @@ def test_a_run_that_goes_on_is_not_closed_from_outside(
         alive.stderr
     )
     assert "run one has ended (finished): nothing to close" in over.stderr
+
+
+def test_lines_are_published_into_the_store_that_another_process_has_open(
+    owner: subprocess.Popen[str], tmp_path: Path
+) -> None:
+    line = '{"run_id": "line", "kind": "run_start", "game": "go"}\n'
+
+    published = arena(tmp_path, "publish", "--json", given=line)
+    (shown,) = lines(arena(tmp_path, "show", "line", "--json").stdout)
+
+    assert (published.returncode, lines(published.stdout)[0]["published"]) == (0, 1)
+    assert (shown["status"], shown["events"]) == ("stopped", 2)
+
+
+def test_without_a_server_or_another_process_lines_are_published_into_the_store(
+    tmp_path: Path,
+) -> None:
+    arena(tmp_path, "publish", given='{"run_id": "a", "kind": "log", "text": "x"}\n')
+
+    assert [each["events"] for each in lines(arena(tmp_path, "runs", "--json").stdout)] == [1]
+
+
+def test_a_run_whose_producer_died_is_ended_through_the_owner(
+    owner: subprocess.Popen[str], tmp_path: Path
+) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", OWNER.replace('"one", "two"', "").replace("three", "dead")],
+        text=True, env=surroundings(tmp_path), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    ) as dying:  # fmt: skip
+        assert dying.stdout is not None
+        assert dying.stdout.readline() == "ready\n"
+        alive = arena(tmp_path, "close", "dead")
+        until_blocking(lambda: "dead" in arena(tmp_path, "runs").stdout)
+        dying.kill()
+
+    closed = arena(tmp_path, "close", "dead")
+    (shown,) = lines(arena(tmp_path, "show", "dead", "--json").stdout)
+
+    assert alive.returncode == 2
+    assert "is alive" in alive.stderr or "has no run" in alive.stderr
+    assert closed.returncode == 0, closed.stderr
+    assert shown["status"] == "stopped"
+    assert arena(tmp_path, "close", "three").returncode == 2
