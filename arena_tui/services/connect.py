@@ -145,16 +145,18 @@ def connect(
     """Connect to a broker: `url`, else `ARENA_BROKER` or `REDIS_URL`, else `memory:`.
 
     Inside a running `arena-tui` this joins the app's broker, and its screen shows the runs.
-    Elsewhere `memory:` is a broker private to this process, and its runs are stored; `redis://…`
-    is a server, and the `arena-tui` connected to it shows and stores the runs. Connections in one
-    process to the same broker and store share both.
+    Elsewhere `memory:` is this machine: the first process has the store open, and shares it with
+    all others of its user, which show and store what any of them records. `redis://…` is a server,
+    and the `arena-tui` connected to it shows and stores the runs. Connections in one process to the
+    same broker and store share both.
 
-    While the server is unreachable, up to 100,000 events are buffered; beyond that, emitting
-    blocks. Once it is back they are published in order, each once.
+    While the server, or the process that has the store open, does not answer, up to 100,000 events
+    are buffered; beyond that, emitting blocks. Once it is back they are published in order, each
+    once. When the process that has the store open ends, another one opens it.
 
-    A forked child has connections of its own over a server: what it inherits opens one on first
-    use, and runs that the parent has open stay the parent's to end. In process, the child is
-    refused. A child that ends by `os._exit` closes its connections before.
+    A forked child has connections of its own: what it inherits opens one on first use, and runs
+    that the parent has open stay the parent's to end. Only without a server and without a store's
+    file, the child is refused. A child that ends by `os._exit` does not close its connections.
 
     SIGTERM ends open runs and stores them before it ends the process, unless the program handles it
     or connects in another thread than the main one.
