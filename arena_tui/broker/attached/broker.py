@@ -53,7 +53,7 @@ class AttachedBroker(MirrorBroker):
         link = OwnerLink(store, os.path.basename(store), ledger.warnings, timing, take_over)
         self._owner_link = link
         to_store = asyncio.Event()
-        self._outlet = OwnerOutlet(link, to_store.set)
+        self._outlet = OwnerOutlet(link, ledger.limits.capacity, to_store.set)
         self._owner: OwnerUpstream
 
         def upstream(local: Local) -> OwnerUpstream:

@@ -37,14 +37,17 @@ class OwnerOutlet:
     """See `Outlet`. What the owner has appended it may lose with its life, until it is stored.
 
     Args:
+        capacity: Most events of a run that are kept: the owner has no more of it, either.
         on_appended: Called when calls have been answered.
 
     Attributes:
         unstored: Events that are appended and not known to be stored, by run.
     """
 
-    def __init__(self, link: OwnerLink, on_appended: Callable[[], None]) -> None:
+    def __init__(self, link: OwnerLink, capacity: int, on_appended: Callable[[], None]) -> None:
         self._link = link
+        self._capacity = capacity
+        self._dropped: dict[PublishedRun, int] = {}
         self._on_appended = on_appended
         self._units: dict[str, deque[_Unit]] = {}
         self.unstored: dict[str, int] = {}
@@ -94,6 +97,10 @@ class OwnerOutlet:
                 found = True
             if not units:
                 self._units.pop(run_id, None)
+                self._dropped = {
+                    run: count for run, count in self._dropped.items()
+                    if run.meta.run_id != run_id
+                }  # fmt: skip
         return found
 
     def take_all(self) -> list[Call]:
@@ -102,7 +109,7 @@ class OwnerOutlet:
         for units in self._units.values():
             for run in dict.fromkeys(unit.run for unit in units):
                 of_run = [unit for unit in units if unit.run is run]
-                run.go_back_to(of_run[0].first)
+                run.go_back_to(of_run[0].first, self._dropped.pop(run, 0))
                 call = Call(run, may_open=True)
                 call.payloads = [event for unit in of_run for event in unit.events]
                 call.bytes = sum(map(len, call.payloads))
@@ -117,8 +124,13 @@ class OwnerOutlet:
         if not call.payloads:
             return
         unit = _Unit(call.run, call.run.next, call.payloads, call.ends, at)
-        self._units.setdefault(run_id, deque()).append(unit)
+        units = self._units.setdefault(run_id, deque())
+        units.append(unit)
         self._count(run_id, len(call.payloads))
+        while self.unstored[run_id] > self._capacity and len(units) > 1:
+            oldest = units.popleft()
+            self._count(run_id, -len(oldest.events))
+            self._dropped[oldest.run] = self._dropped.get(oldest.run, 0) + len(oldest.events)
 
     def _count(self, run_id: str, change: int) -> None:
         left = self.unstored.get(run_id, 0) + change

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from arena_tui.broker.attached.link import OwnerLink
 from arena_tui.broker.attached.wire import (
+    PREFIX,
     Events,
     Feed,
     Fetch,
@@ -27,7 +28,7 @@ from arena_tui.broker.protocol import NO_CURSOR, Cursor
 from arena_tui.codec import received
 from arena_tui.events import Delivery, Envelope, Gap, GapReason
 
-FEED: Final = "/log/feed"
+FEED: Final = f"{PREFIX}/feed"
 _SILENT_S: Final = 15.0
 """An owner that says nothing for so long is no longer there."""
 

@@ -15,7 +15,9 @@ from msgspec import Struct
 from arena_tui.broker.protocol import Cursor, RunInfo, RunMeta
 from arena_tui.errors import UsageError
 
-PREFIX: Final = "/log"
+PREFIX: Final = "/log/1"
+"""Counts up whenever owner and clients of different versions would misunderstand each other."""
+
 FRAME_HEAD: Final = 4
 """Bytes before each frame of a feed: its length."""
 

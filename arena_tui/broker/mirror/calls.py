@@ -102,10 +102,12 @@ class PublishedRun:
         self.acked = self.next - 1
         self.lost = 0
 
-    def go_back_to(self, number: int) -> None:
-        """Send again from this number on."""
+    def go_back_to(self, number: int, lost: int) -> None:
+        """Send again from this number on; of those before, so many are lost unless they are
+        stored."""
         self.next = number
         self.acked = number - 1
+        self.lost = lost
 
     def give_up(self, count: int, lost: int) -> None:
         """Leave the numbers of `count` events out, of which so many are lost."""
