@@ -7,6 +7,8 @@ that was stopped otherwise, or whose process died, is played again as another ru
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import secrets
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -27,6 +29,7 @@ from arena_tui.games.specs import Fixture, turn_cap
 from arena_tui.games.tournament import Remaining, TournamentSpec
 from arena_tui.producers.sink import MultiRunBrokerSink
 from arena_tui.services.closing import Closing
+from arena_tui.store.exclusive import Exclusive
 from arena_tui.store.history import History, read_tournament
 
 _GIVE_UP_S: Final = 10.0
@@ -97,6 +100,8 @@ class Tournament:
         self._on_finished = on_finished
         self._over: dict[int, Game] = {}
         self._runs: list[str] = []
+        self._alone = Exclusive(history.path, f"tournament-{spec.entry}", "plays this tournament")
+        self._loop = asyncio.get_running_loop()
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._player: Player | None = None
@@ -113,11 +118,19 @@ class Tournament:
         return self._thread.is_alive()
 
     async def open(self) -> None:
-        """Look up in the store what was played.
+        """Look up in the store what was played; until all is over, nobody else plays it there.
 
         Raises:
-            StoreError: It cannot be read, or lacks what has been published.
+            StoreError: It cannot be read, or lacks what has been published; or another plays it.
         """
+        self._alone.take()
+        try:
+            await self._open()
+        except BaseException:
+            self._alone.release()
+            raise
+
+    async def _open(self) -> None:
         spec = self.spec
         found = None if spec.new else begun(spec, self._tables, await self._read(None))
         if found is None:
@@ -133,6 +146,8 @@ class Tournament:
     def stop(self) -> None:
         """Ask all games to end; never blocks, may be called from any thread."""
         self._stop.set()
+        if self._thread.ident is None:
+            self._alone.release()
         with self._lock:
             if self._player is not None:
                 self._player.stop()
@@ -165,6 +180,16 @@ class Tournament:
         return await self._history.read(partial(read_tournament, entry=self.spec.entry))
 
     def _play(self) -> None:
+        try:
+            self._play_portions()
+            if not self._stop.is_set():  # who plays it next reads what is stored
+                with contextlib.suppress(StoreError):
+                    reading = self._read(list(self._runs))
+                    asyncio.run_coroutine_threadsafe(reading, self._loop).result()
+        finally:
+            self._alone.release()
+
+    def _play_portions(self) -> None:
         for fixtures in self._portions():
             remaining = Remaining(
                 fixtures=tuple(fixtures), parallel=self.spec.parallel, seed=self.begun.seed

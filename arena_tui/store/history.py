@@ -45,9 +45,14 @@ _START = Cursor(0, 0)
 
 
 class History:
-    """Queries for screens and commands; reads run in reader threads, writes in the writer's."""
+    """Queries for screens and commands; reads run in reader threads, writes in the writer's.
+
+    Attributes:
+        path: The store's file.
+    """
 
     def __init__(self, database: Store) -> None:
+        self.path = database.path
         self._database = database
 
     async def read(self, query: Callable[[Reader], T]) -> T:

@@ -121,11 +121,41 @@ def test_a_second_process_cannot_play_it_at_the_same_time(
 ) -> None:
     child = begin(*LONG)
 
-    done = arena(tmp_path, *LONG)
+    for words in (LONG, [*LONG, "--new"], [*LONG, "--rounds", "60"]):
+        done = arena(tmp_path, *words)
 
-    assert (done.returncode, done.stdout) == (3, "")
-    assert f"{child.pid}" in done.stderr
-    assert done.stderr.count("\n") == 1
+        assert (done.returncode, done.stdout) == (3, "")
+        assert f"process {child.pid} plays this tournament" in done.stderr
+        assert done.stderr.count("\n") == 1
+
+
+def test_another_tournament_is_played_at_the_same_time_into_the_same_store(
+    tmp_path: Path, begin: Callable[..., Child]
+) -> None:
+    child = begin(*LONG)
+
+    done = arena(tmp_path, *WORDS, "--seed", "7", "--json")
+
+    assert done.returncode == 0
+    assert lines(done.stdout)[-1]["finished"] == 6
+    assert child.poll() is None
+    child.kill()
+    child.wait(60)
+    runs = lines(arena(tmp_path, "runs", "--json", "--limit", "1000").stdout)
+    over = [each for each in runs if each["status"] == "finished"]
+    assert len(over) > 6
+
+
+def test_who_plays_it_may_be_killed_and_the_same_command_goes_on(
+    tmp_path: Path, begin: Callable[..., Child]
+) -> None:
+    begin(*LONG).kill()
+
+    done = arena(tmp_path, *LONG[:-4], "--delay", "0", "--parallel", "2")
+
+    assert done.returncode == 0
+    assert "300 of 300 games: 300 finished" in done.stdout
+    assert not list(tmp_path.glob("*.tournament-*"))
 
 
 def test_a_game_that_crashes_is_told_each_time_and_the_exit_code_1(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from arena_tui.config import Config
 from arena_tui.consumers.persister import Persister
 from arena_tui.errors import BrokerError
 from arena_tui.events import Delivery, LogEvent
-from arena_tui.services import shared as services
+from arena_tui.services import sharing
 from arena_tui.services.runtime import Runtime
 from arena_tui.services.servers import HOST, RedisServer
 from tests.faults.accounts import entries
@@ -50,7 +50,7 @@ class Impatient(Runtime):
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(services, "Runtime", Impatient)
+    monkeypatch.setattr(sharing, "Runtime", Impatient)
 
 
 def opened(server: RedisServer) -> tuple[arena_tui.Arena, arena_tui.Run]:

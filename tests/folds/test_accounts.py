@@ -68,15 +68,16 @@ async def test_a_run_and_all_runs_add_up_while_events_are_lost(make_broker: Make
     assert own.delivered + own.in_gaps + own.skipped + own.lag == stats.published == 30
 
 
-async def account_of_store(broker: BrokerProtocol, lost: int = 0) -> Account:
-    return account_of((await broker.stats()).published, sum(broker.lags(STORE).values()), lost)
+async def account_with(broker: BrokerProtocol, consumer: str, lost: int = 0) -> Account:
+    return account_of((await broker.stats()).published, sum(broker.lags(consumer).values()), lost)
 
 
 async def test_what_is_let_go_before_it_is_acked_is_in_flight_until_its_gap_is_acked(
     make_broker: MakeBroker,
 ) -> None:
+    """A consumer of this process: the store is the owner's, which says itself how far it is."""
     broker = await make_broker(Limits(decoded=2))
-    store = broker.subscribe(STORE, durable=True)
+    tally = broker.subscribe("tally", durable=True)
     info = await broker.open_run(RunMeta(run_id="a"))
     for _ in range(5):
         await broker.publish("a", LogEvent())
@@ -84,14 +85,14 @@ async def test_what_is_let_go_before_it_is_acked_is_in_flight_until_its_gap_is_a
     await arrived(broker)
     await broker.reap("a")
 
-    before = await account_of_store(broker)
-    got = await asyncio.wait_for(anext(store), 20)
+    before = await account_with(broker, "tally")
+    got = await asyncio.wait_for(anext(tally), 20)
     while got[-1].last_seq < 6:
-        got += await asyncio.wait_for(anext(store), 20)
+        got += await asyncio.wait_for(anext(tally), 20)
     lost = sum(each.count for each in got if isinstance(each, Gap))
-    handed = await account_of_store(broker)
-    store.ack({"a": Cursor(info.epoch, 6)})
-    acked = await account_of_store(broker, lost)
+    handed = await account_with(broker, "tally")
+    tally.ack({"a": Cursor(info.epoch, 6)})
+    acked = await account_with(broker, "tally", lost)
 
     assert got[0] == Gap("a", info.epoch, 1, lost, "reaped")
     assert before == handed == Account(published=6, in_flight=6)
@@ -110,7 +111,7 @@ async def test_what_was_let_go_before_a_durable_consumer_came_is_a_gap_to_it(
         await broker.close_run(run_id)
 
     store = broker.subscribe(STORE, start={"b": Cursor(epochs["b"], 1)}, durable=True)
-    before = await account_of_store(broker)
+    before = await account_with(broker, STORE)
     got = store.read_nowait()
     store.ack({run_id: Cursor(epoch, 2) for run_id, epoch in epochs.items()})
 
@@ -120,7 +121,7 @@ async def test_what_was_let_go_before_a_durable_consumer_came_is_a_gap_to_it(
         Gap("b", epochs["b"], 2, 2, "reaped"),
     ]
     assert [each.run_id for each in got if isinstance(each, Envelope)] == ["c", "c"]
-    assert await account_of_store(broker, lost=3) == Account(published=6, stored=3, lost=3)
+    assert await account_with(broker, STORE, lost=3) == Account(published=6, stored=3, lost=3)
 
 
 async def test_a_consumer_adds_up_at_any_moment(make_broker: MakeBroker) -> None:

@@ -147,7 +147,9 @@ async def test_a_game_at_its_last_turn_is_over(runtime: Runtime):
 
 
 async def test_runs_that_only_look_like_its_games_do_not_count(runtime: Runtime):
-    first = (await runtime.games.enter(SPEC)).begun
+    entered = await runtime.games.enter(SPEC)
+    entered.stop()
+    first = entered.begun
     named = {"entry": SPEC.entry, "id": first.id, "seed": first.seed}
 
     def pretend(agents: int, **config: object) -> str:

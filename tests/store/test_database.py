@@ -159,8 +159,10 @@ def test_asking_for_a_locked_store_does_not_free_its_lock(
 
 
 def test_one_s_own_lock_outlives_a_second_look(path: str) -> None:
+    """Closing a file anew would let go of all locks that its process has on it."""
     mine = Database(path)
-    Database(path).close()
+    with pytest.raises(StoreLockedError, match="is open in this process"):
+        Database(path)
     other = subprocess.run(
         [sys.executable, "-c", OWNER, path], capture_output=True, text=True, check=False, input=""
     )

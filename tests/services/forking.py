@@ -1,0 +1,88 @@
+"""Programs that fork, and what is recorded by them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections import Counter, defaultdict
+from pathlib import Path
+
+import redis
+
+from arena_tui.store.database import Database
+from arena_tui.store.verify import verify_store
+
+ENDS_WITHIN_S = 30
+IN_PROCESS = "memory:"
+KINDS = "SELECT run_id, kind, count(*) FROM events GROUP BY ALL"
+WHOLE = {"run_start": 1, "turn_start": 10, "run_end": 1}
+
+BEGINNING = """\
+import collections, multiprocessing, os, sys, threading
+import arena_tui
+from arena_tui.broker.protocol import Cursor
+from arena_tui.consumers.protocol import Consumer
+from arena_tui.errors import ArenaError
+
+def play(run, turns=10):
+    for turn in range(turns):
+        run.turn(turn)
+
+"""
+
+
+def run_program(
+    script: str, broker: str, path: Path, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Run it with this broker and store; what is said of the server's AOF is left out."""
+    program = path.with_name("program.py")
+    program.write_text(BEGINNING + script)
+    done = subprocess.run(
+        [sys.executable, str(program)],
+        env={**os.environ, "ARENA_BROKER": broker, "ARENA_DB": str(path),
+             "ARENA_CONFIG": str(path.with_name("config.toml")), **environment},
+        capture_output=True, text=True, check=False, timeout=ENDS_WITHIN_S,
+    )  # fmt: skip
+    lines = [line for line in done.stderr.splitlines(True) if "(no AOF)" not in line]
+    done.stderr = "".join(lines)
+    return done
+
+
+def recorded(broker: str, path: Path) -> dict[str, Counter[str]]:
+    """How many events of each kind there are of each run: on the server, or in a clean store."""
+    if broker == IN_PROCESS:
+        return stored(path)
+    with redis.Redis.from_url(broker) as client:
+        runs = {}
+        for key in client.keys("arena:*:events"):
+            entries = client.xrange(key)
+            events = [json.loads(line) for _, fields in entries for line in fields.values()]
+            runs[key.decode().split(":")[1]] = Counter(event["kind"] for event in events)
+        return runs
+
+
+def stored(path: Path) -> dict[str, Counter[str]]:
+    """How many events of each kind there are of each run of a clean store, gaps being unclean."""
+    runs: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    database = Database(str(path))
+    try:
+        assert [verdict for verdict in database.read_now(verify_store) if verdict.problems] == []
+        assert database.read_now(lambda c: c.execute("FROM gaps").fetchall()) == []
+        for run_id, kind, count in database.read_now(lambda c: c.execute(KINDS).fetchall()):
+            runs[run_id][kind] = count
+    finally:
+        database.close()
+    return dict(runs)
+
+
+ENDS = {
+    "a process": "process = multiprocessing.get_context('fork').Process(target=child)\n"
+    "process.start()\nprocess.join()\ncode = process.exitcode\n",
+    "sys.exit": "pid = os.fork()\nif not pid:\n    child()\n    sys.exit(0)\n"
+    "code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])\n",
+    "os._exit": "pid = os.fork()\nif not pid:\n    child()\n    arena.close()\n    os._exit(0)\n"
+    "code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])\n",
+}
+"""Ways in which a program has a child that calls `child()`; then `code` is its exit code."""
