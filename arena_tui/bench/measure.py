@@ -87,6 +87,8 @@ class Sizes(Struct, frozen=True, kw_only=True):
         redis_stored: Events there to be read.
         redis_watch_s: How long a reader's lateness is watched.
         sse_s: How long clients of event streams listen.
+        socket_events: Events from one process to the store of another.
+        socket_watch_s: How long a third process's lateness is watched.
     """
 
     deliveries: int = 60_000
@@ -102,6 +104,8 @@ class Sizes(Struct, frozen=True, kw_only=True):
     redis_stored: int = 100_000
     redis_watch_s: float = 0.6
     sse_s: float = 8.0
+    socket_events: int = 100_000
+    socket_watch_s: float = 3.0
 
 
 class Plan(Struct, frozen=True, kw_only=True):

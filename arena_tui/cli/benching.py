@@ -17,7 +17,7 @@ from arena_tui.errors import ArenaError, UsageError
 if TYPE_CHECKING:
     from arena_tui.bench.measure import Figure, Plan, Sizes
 
-_TARGETS: Final = ("broker", "redis", "store", "pipeline", "sse", "ui", "start")
+_TARGETS: Final = ("broker", "redis", "socket", "store", "pipeline", "sse", "ui", "start")
 _HEADER: Final = ("figure", "value", "beside", "value", "ratio", "goal", "")
 
 

@@ -157,7 +157,7 @@ def test_temporary_stores_are_made_beside_the_given_one_and_removed(
     [
         (
             ["nothing"],
-            "measure called 'nothing': use broker, redis, store, pipeline, sse, ui, start",
+            "measure called 'nothing': use broker, redis, socket, store, pipeline, sse, ui, start",
         ),
         (["broker", "--rounds", "0"], "--rounds 0 measures nothing: use 1 or more"),
         (["--db", "/no/such/x.duckdb"], "no folder /no/such to make temporary stores in"),
