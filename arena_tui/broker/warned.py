@@ -12,7 +12,7 @@ Severity: TypeAlias = Literal["info", "warning", "error"]
 
 Code: TypeAlias = Literal[
     "high_water", "overflow", "read_too_late", "stream_renewed", "stream_gone", "run_given_up",
-    "run_missing", "run_left_out", "run_renamed", "entry_set_aside",
+    "run_missing", "lost_with_owner", "run_left_out", "run_renamed", "entry_set_aside",
     "server_risk", "link_down", "link_restored",
     "task_restarted", "work_failed", "events_unpublished",
     "consumer_failed", "consumer_restored", "consumer_not_closed", "consumer_not_started",
@@ -43,6 +43,8 @@ _WORDS: Final[Mapping[Code, str]] = {
     "stream_gone": "run {run_id}: its stream is gone from Redis",
     "run_given_up": "run {run_id}: it does not come back, {lost:,} events lost",
     "run_missing": "run {run_id}: it is no longer in Redis, and what {consumer} lacks is lost",
+    "lost_with_owner": "run {run_id}: {events:,} of its events were lost, before they were stored, "
+                       "with the process that had the store open",
     "run_renamed": "run {run_id}: the run id {wanted} is taken, so this run has another one",
     "run_left_out": "left a run out: {why}",
     "entry_set_aside": "run {run_id}: set entry {entry} aside: {why}",

@@ -116,6 +116,11 @@ WORDS: dict[Code, tuple[dict[str, Figure], str]] = {
     "store_rewritten": (
         {"path": "a"}, "the store's file was gone: a was written anew with all it held",
     ),
+    "lost_with_owner": (
+        {"events": 3},
+        "run a: 3 of its events were lost, before they were stored, with the process that had the "
+        "store open",
+    ),
     "store_not_shared": (
         {"why": "b"},
         "other processes cannot use the store meanwhile: b",

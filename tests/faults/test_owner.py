@@ -14,6 +14,10 @@ from pathlib import Path
 
 import pytest
 
+from arena_tui.broker.timing import Timing
+from arena_tui.config import Config
+from arena_tui.services.runtime import Runtime
+from arena_tui.services.sharing import is_owned, make_runtime
 from arena_tui.unix_socket import socket_path
 from tests.cli.test_commands import arena, lines, surroundings
 from tests.faults.accounts import FULL
@@ -155,3 +159,53 @@ def test_what_a_full_disk_keeps_from_being_stored_is_stored_once_there_is_room(
 
     assert problems([owner, other], set(), small_disk) == []
     assert verified(small_disk)
+
+
+STORES_NO_MORE = """\
+import asyncio, os, sys
+import arena_tui
+from arena_tui.store.database import Database
+
+async def never(self, work):
+    await asyncio.Event().wait()
+
+with arena_tui.connect() as arena, arena.run(game="g", run_id="r") as run:
+    run.turn(1)
+    sys.stdin.readline()
+    Database.write = never
+    for number in range(5):
+        run.action(str(number))
+    sys.stdin.readline()
+    os._exit(1)
+"""
+
+
+async def test_what_a_mirror_has_seen_and_was_lost_with_the_owner_is_told(tmp_path: Path) -> None:
+    owner = subprocess.Popen(
+        [sys.executable, "-c", STORES_NO_MORE], env=surroundings(tmp_path),
+        stdin=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert owner.stdin is not None
+    config = Config(db=str(tmp_path / "arena.duckdb"))
+    await until(lambda: is_owned(config))
+    mirror = make_runtime(config, attached=True, timing=Timing(gone_s=0.3))
+    await mirror.open()
+    try:
+        await until(lambda: stored(tmp_path, "r") == 2)
+        print(file=owner.stdin, flush=True)
+        await until(lambda: _newest(mirror, 7))
+        print(file=owner.stdin, flush=True)
+        owner.wait()
+        warnings = mirror.broker.warnings
+        await until(lambda: "lost_with_owner" in warnings.counts())
+        (told,) = [str(each) for each in warnings.newest() if each.code == "lost_with_owner"]
+    finally:
+        owner.kill()
+        owner.wait()
+        await mirror.aclose()
+
+    assert told.startswith("run r: 5 of its events were lost, before they were stored")
+
+
+async def _newest(runtime: Runtime, seq: int) -> bool:
+    return [info.last_seq for info in await runtime.broker.runs()] == [seq]

@@ -24,6 +24,7 @@ from arena_tui.broker.attached.wire import (
     Events,
     Fetch,
     Forget,
+    Kept,
     Missing,
     Newest,
     Open,
@@ -86,7 +87,7 @@ class Hub:
             Append: self._append, Open: self._open, Claim: self._claim, Beat: self._beat,
             Stored: self._stored, Reap: self._reap, Newest: self._newest, Fetch: self._fetch,
             Ack: self._consumers.ack, Consumers: self._consumers.known,
-            Forget: self._consumers.forget, End: self._end,
+            Forget: self._consumers.forget, End: self._end, Kept: self._kept,
         }  # fmt: skip
         self._heard: dict[str, float] = {}
         self._feeds: Counter[str] = Counter()
@@ -245,6 +246,10 @@ class Hub:
                 return False
         self._holders[run_id] = process
         return True
+
+    async def _kept(self, asked: Kept) -> dict[str, Cursor]:
+        found = await self._past.recall(asked.run_ids)
+        return {run_id: Cursor(each.epoch, each.seq) for run_id, each in found.items()}
 
     async def _end(self, asked: End) -> None:
         """End a run, after its newest event, be it that which is stored.

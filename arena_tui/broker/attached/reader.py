@@ -17,6 +17,7 @@ from arena_tui.broker.attached.wire import (
     Frame,
     Frames,
     Idle,
+    Kept,
     Missing,
     Run,
     Store,
@@ -51,6 +52,7 @@ class FeedReader:
         self._local = local
         self._feed: AsyncIterator[Frame] | None = None
         self._told: set[str] | None = None  # the runs that the owner holds, as it begins to tell
+        self._missing: dict[str, float] = {}  # since when another owner does not hold them
 
     async def catch_up(self) -> None:
         """Attach the runs that the owner holds; one that is just leaving is not waited for."""
@@ -101,6 +103,7 @@ class FeedReader:
     async def _take(self, frame: Frame) -> None:
         match frame:
             case Run():
+                self._missing.pop(frame.info.meta.run_id, None)
                 if self._told is not None:
                     self._told.add(frame.info.meta.run_id)
                 self._take_run(frame)
@@ -110,11 +113,31 @@ class FeedReader:
                 await self._take_deliveries(frame.run_id, frame.epoch, [_gap(frame)])
             case Store():
                 self.store = frame
+                await self._note_losses()
             case Idle() if self._told is not None:
                 told, self._told = self._told, None
                 for position in list(self._local.positions.read.values()):
                     if position.run_id not in told:
                         await self._fill(position)
+                        self._missing.setdefault(position.run_id, self._local.ledger.clock())
+
+    async def _note_losses(self) -> None:
+        """Tell what was read here of runs that nobody goes on with, and was lost with an owner
+        before it was stored."""
+        since = self._local.ledger.clock() - self._local.timing.gone_s
+        overdue = [run_id for run_id, at in self._missing.items() if at <= since]
+        if not overdue:
+            return
+        kept = await self._link.ask(
+            lambda owner: Kept(owner=owner, run_ids=overdue), dict[str, Cursor]
+        )
+        for run_id in overdue:
+            del self._missing[run_id]
+            position = self._local.positions.read.get(run_id)
+            stored = kept.get(run_id, NO_CURSOR)
+            if position is not None and stored < position.at:
+                lost = position.at.seq - (stored.seq if stored.epoch == position.at.epoch else 0)
+                self._local.ledger.warnings.add("lost_with_owner", run_id, events=lost)
 
     def _take_run(self, frame: Run) -> None:
         positions, ledger, info = self._local.positions, self._local.ledger, frame.info

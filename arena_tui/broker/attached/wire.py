@@ -130,6 +130,13 @@ class End(Struct, frozen=True, kw_only=True, tag=True):
     reason: str | None
 
 
+class Kept(Struct, frozen=True, kw_only=True, tag=True):
+    """Answered by how far these runs are stored, those that are."""
+
+    owner: str
+    run_ids: list[str]
+
+
 class Newest(Struct, frozen=True, kw_only=True, tag=True):
     """Answered by the newest cursor of each run held."""
 
@@ -154,7 +161,8 @@ class Follow(Struct, frozen=True, kw_only=True, tag=True):
 
 
 Request: TypeAlias = (
-    End
+    Kept
+    | End
     | Follow
     | Append
     | Open
