@@ -28,7 +28,7 @@ from arena_tui.errors import StoreError
 from arena_tui.services.ending import ending_event
 from arena_tui.services.http.address import HOST, PORT, Address, Listening
 from arena_tui.services.runtime import Runtime
-from arena_tui.services.sharing import open_runtime
+from arena_tui.services.sharing import open_runtime, place_of
 
 
 def add_arguments(parser: Parser) -> None:
@@ -98,7 +98,7 @@ async def _serve(
                 file = MetricsFile(server.metrics, runtime.broker.warnings, metrics)
                 await file.start()
             stored = f"{runtime.config.db} and " if runtime.config.db else ""
-            console.say(f"{stored}{runtime.broker.name} at {server.address.url}")
+            console.say(f"{stored}{place_of(runtime)} at {server.address.url}")
             if made_up is not None:
                 where = server.address._replace(host=socket.gethostname())
                 console.say(f"open {where.url}/?token={made_up} (ARENA_TOKEN sets another token)")
