@@ -38,7 +38,13 @@ class Recalled(Struct, frozen=True):
 
 
 class Past(Protocol):
-    """What is stored of runs."""
+    """What is stored of runs.
+
+    Attributes:
+        is_kept: Whether anything is stored at all.
+    """
+
+    is_kept: bool
 
     async def recall(self, run_ids: Collection[str]) -> Mapping[str, Recalled]:
         """Those of these runs that are stored."""
@@ -51,6 +57,8 @@ class Past(Protocol):
 
 class NoPast:
     """Nothing is stored."""
+
+    is_kept = False
 
     async def recall(self, run_ids: Collection[str]) -> Mapping[str, Recalled]:
         return {}

@@ -14,6 +14,8 @@ from arena_tui.store.rows import recall_runs
 class StoredPast:
     """See `Past`."""
 
+    is_kept = True
+
     def __init__(self, history: History) -> None:
         self._history = history
 

@@ -211,11 +211,12 @@ class Hub:
 
     async def _open(self, request: Open) -> int | None:
         run_id = request.meta.run_id
-        self._holders[run_id] = request.process
         try:
-            return (await self._broker.open_run(request.meta, request.epoch)).epoch
+            epoch = (await self._broker.open_run(request.meta, request.epoch)).epoch
         except RunExistsError:
             return None
+        self._holders[run_id] = request.process
+        return epoch
 
     async def _beat(self, asked: Beat) -> None:
         self._holders |= dict.fromkeys(asked.run_ids, asked.process)
@@ -292,7 +293,9 @@ class Hub:
         if stream is None:
             return Cursor(2**62, 0)
         progress = stream.progress.get(STORE)
-        return Cursor(stream.log.epoch, stream.log.last if progress is None else progress.acked)
+        if progress is not None:
+            return Cursor(stream.log.epoch, progress.acked)
+        return Cursor(stream.log.epoch, 0 if self._past.is_kept else stream.log.last)
 
     async def _reap(self, asked: Reap) -> None:
         if asked.run_id in self._ledger.streams:

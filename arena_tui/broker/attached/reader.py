@@ -178,9 +178,10 @@ class FeedReader:
         while to_seq is None or position.at.seq < to_seq:
             first, last = position.at.seq + 1, _NEVER if to_seq is None else to_seq
             found = await self.fetch(position.run_id, position.at.epoch, first, last)
-            if not found or position.stream.closed:
-                break
+            before = position.at
             self._append(position, found)
+            if position.at == before or position.stream.closed:
+                break
         if to_seq is not None and position.at.seq < to_seq:
             self._local.positions.skip_to(position, to_seq)
 
