@@ -152,9 +152,12 @@ def connect(
     While the server is unreachable, up to 100,000 events are buffered; beyond that, emitting
     blocks. Once it is back they are published in order, each once.
 
-    A forked child has connections of its own over a server: what it inherits opens one on first
-    use, and runs that the parent has open stay the parent's to end. In process, the child is
-    refused. A child that ends by `os._exit` closes its connections before.
+    Processes that connect to the same store share it: the first has it open and stores for all, and
+    when it ends, another goes on.
+
+    A forked child has connections of its own, over a server or to a store's file: what it inherits
+    opens one on first use, and runs that the parent has open stay the parent's to end. In process
+    without a file, the child is refused. One that ends by `os._exit` closes its connections before.
 
     SIGTERM ends open runs and stores them before it ends the process, unless the program handles it
     or connects in another thread than the main one.
@@ -174,8 +177,8 @@ def connect(
         ConsumerError: One of the consumers cannot be made or started.
         BrokerError: The server cannot be reached, or takes no events: a wrong password, a right
             that this user lacks, a replica, too old a version.
-        StoreError: The store cannot be opened, for instance because another process holds it, or
-            the one that this was forked from.
+        StoreError: The store cannot be opened, for instance because a process has it open that does
+            not share it.
     """
     broker = None if url is None else BrokerUrl(url)
     del url  # keeps the password out of tracebacks that show local variables
