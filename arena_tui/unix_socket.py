@@ -61,7 +61,7 @@ class OwnSocket:
     def _bound(self) -> socket.socket:
         """Bind in a folder that nobody else can enter, then rename: the socket is never open to
         others, and whoever connects meanwhile finds the old one or the new one."""
-        if os.path.lexists(self.path) and not stat.S_ISSOCK(os.lstat(self.path).st_mode):
+        if _is_blocked(self.path):
             raise ListenError(f"{self.path} is not a socket: move it away to share the store")
         bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
@@ -118,6 +118,19 @@ def connected(store: str, timeout_s: float) -> socket.socket | None:
         link.close()
         raise
     return link
+
+
+def cannot_be_shared(store: str) -> bool:
+    """Whether no process can share the store, since something else is where its socket would be."""
+    return _is_blocked(socket_path(store))
+
+
+def _is_blocked(path: str) -> bool:
+    """Whether something else than a socket lies there."""
+    try:
+        return not stat.S_ISSOCK(os.lstat(path).st_mode)
+    except OSError:
+        return False
 
 
 def peer_of(link: socket.socket) -> tuple[int, int] | None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from arena_tui.errors import ListenError, StoreForeignError
-from arena_tui.unix_socket import OwnSocket, connected, peer_of, socket_path
+from arena_tui.unix_socket import OwnSocket, cannot_be_shared, connected, peer_of, socket_path
 
 
 def reached(store: Path) -> bool:
@@ -106,3 +106,18 @@ def test_it_is_known_who_connects(tmp_path: Path) -> None:
 
     with own.listening, link, own.listening.accept()[0] as accepted:
         assert peer_of(accepted) == (os.getpid(), os.geteuid())
+
+
+def test_a_store_can_be_shared_unless_something_else_is_in_the_socket_s_place(
+    tmp_path: Path,
+) -> None:
+    store = str(tmp_path / "arena.duckdb")
+    assert not cannot_be_shared(store)
+    own = OwnSocket(store)
+    assert not cannot_be_shared(store)
+    own.listening.close()
+    own.remove()
+
+    Path(socket_path(store)).write_text("in the way")
+
+    assert cannot_be_shared(store)

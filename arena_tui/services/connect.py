@@ -156,7 +156,7 @@ def connect(
 
     A forked child has connections of its own: what it inherits opens one on first use, and runs
     that the parent has open stay the parent's to end. Only without a server and without a store's
-    file, the child is refused. A child that ends by `os._exit` does not close its connections.
+    file, the child is refused. One that ends by `os._exit` has to close its connections before.
 
     SIGTERM ends open runs and stores them before it ends the process, unless the program handles it
     or connects in another thread than the main one.
@@ -176,8 +176,8 @@ def connect(
         ConsumerError: One of the consumers cannot be made or started.
         BrokerError: The server cannot be reached, or takes no events: a wrong password, a right
             that this user lacks, a replica, too old a version.
-        StoreError: The store cannot be opened, for instance because another process holds it, or
-            the one that this was forked from.
+        StoreError: The store cannot be opened, for instance because a process has it open that does
+            not share it.
     """
     broker = None if url is None else BrokerUrl(url)
     del url  # keeps the password out of tracebacks that show local variables

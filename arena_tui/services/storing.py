@@ -146,8 +146,9 @@ class Storing:
             await self._running.drop(self._installed.pop())
         if not (self.only_read or self.elsewhere):
             await self._running.drop(self._running.get(STORE))
+        self.history = None  # what draws meanwhile would read on, and fail
         await self.close([])
-        self.database = self.history = None
+        self.database = None
 
     async def close(self, told: list[str]) -> None:
         """Close the file, and add to what is told what became of one that is not in its place."""

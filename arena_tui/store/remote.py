@@ -28,7 +28,7 @@ from arena_tui.store.owner import KIND_HEADER, OWNER, PROTOCOL, READER, Owner
 from arena_tui.store.reading import Reader
 from arena_tui.store.threads import DaemonThreads
 from arena_tui.store.wire import Row, decode_rows, encode_queries
-from arena_tui.unix_socket import connected, peer_of
+from arena_tui.unix_socket import cannot_be_shared, connected, peer_of
 
 T = TypeVar("T")
 
@@ -170,7 +170,8 @@ class RemoteDatabase:
             except StoreLockedError as error:
                 if not is_answered:
                     refusal = locked(self.path, error.pid, asked=True)
-                    patience_s = min(patience_s, _ENDED_S) if error.lasting else patience_s
+                    if error.lasting or cannot_be_shared(self.path):
+                        patience_s = min(patience_s, _ENDED_S)
             if time.monotonic() - began >= patience_s:
                 raise refusal
             self._closed.wait(pause_s)

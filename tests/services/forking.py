@@ -7,12 +7,14 @@ import os
 import subprocess
 import sys
 from collections import Counter, defaultdict
+from contextlib import closing
 from pathlib import Path
 
 import redis
 
 from arena_tui.store.database import Database
-from arena_tui.store.verify import verify_store
+from arena_tui.store.history import read_runs
+from tests.store_fixture import problems
 
 ENDS_WITHIN_S = 30
 IN_PROCESS = "memory:"
@@ -52,9 +54,12 @@ def run_program(
 
 def recorded(broker: str, path: Path) -> dict[str, Counter[str]]:
     """How many events of each kind there are of each run: on the server, or in a clean store."""
-    if broker == IN_PROCESS:
-        return stored(path)
-    with redis.Redis.from_url(broker) as client:
+    return kinds_stored(path) if broker == IN_PROCESS else published(broker)
+
+
+def published(url: str) -> dict[str, Counter[str]]:
+    """How many events of each kind the server has of each run."""
+    with redis.Redis.from_url(url) as client:
         runs = {}
         for key in client.keys("arena:*:events"):
             entries = client.xrange(key)
@@ -63,17 +68,22 @@ def recorded(broker: str, path: Path) -> dict[str, Counter[str]]:
         return runs
 
 
-def stored(path: Path) -> dict[str, Counter[str]]:
-    """How many events of each kind there are of each run of a clean store, gaps being unclean."""
+def stored(path: Path) -> dict[str, tuple[int, str | None]]:
+    """Events and reason of each run of a clean store."""
+    with closing(Database(str(path))) as database:
+        assert problems(database) == []
+        runs = database.read_now(lambda c: read_runs(c, sort="run_id", descending=False))
+    return {totals.run_id: (totals.events, totals.reason) for totals in runs}
+
+
+def kinds_stored(path: Path) -> dict[str, Counter[str]]:
+    """How many events of each kind there are of each run of a clean store without gaps."""
     runs: defaultdict[str, Counter[str]] = defaultdict(Counter)
-    database = Database(str(path))
-    try:
-        assert [verdict for verdict in database.read_now(verify_store) if verdict.problems] == []
+    with closing(Database(str(path))) as database:
+        assert problems(database) == []
         assert database.read_now(lambda c: c.execute("FROM gaps").fetchall()) == []
         for run_id, kind, count in database.read_now(lambda c: c.execute(KINDS).fetchall()):
             runs[run_id][kind] = count
-    finally:
-        database.close()
     return dict(runs)
 
 

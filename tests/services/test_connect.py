@@ -310,18 +310,26 @@ def test_a_program_that_dies_of_an_error_still_stores_everything(path: str) -> N
     assert [(totals.events, totals.status) for totals in stored(path)] == [(3, "stopped")]
 
 
-def test_a_second_process_is_told_in_one_line(path: str) -> None:
-    with arena_tui.connect(db=path):
+def test_a_second_process_records_into_the_store_that_the_first_has_open(path: str) -> None:
+    with arena_tui.connect(db=path) as arena, arena.run("g", run_id="first") as run:
         done = run_script(
             "import sys, arena_tui\n"
-            "try: arena_tui.connect(db=sys.argv[1])\n"
-            "except arena_tui.errors.StoreLockedError as error: print(error)\n",
+            "with arena_tui.connect(db=sys.argv[1]) as arena:\n"
+            "    for name in ('second', 'first'):\n"
+            "        with arena.run('g', run_id=name) as run:\n"
+            "            run.turn(1)\n"
+            "            print(run.id)\n"
+            "print([each['run_id'] for each in arena_tui.history(sys.argv[1]).runs('second')])\n",
             path,
         )
+        run.turn(1)
 
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.count("\n") == 1
-    assert "is open in process" in done.stdout
+    assert done.returncode == 0
+    assert done.stdout.splitlines() == ["second", "first-2", "['second']"]
+    assert done.stderr.count("\n") == 1  # of the name
+    assert {(each.run_id, each.events, each.status) for each in stored(path)} == {
+        (name, 3, "finished") for name in ("first", "second", "first-2")
+    }
 
 
 def test_a_connection_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:

@@ -159,8 +159,8 @@ arena.close()
     )  # fmt: skip
 
     assert (done.returncode, done.stderr) == (0, "")
-    assert stored(path) == {"r": WHOLE}
-    assert stored(Path(f"{path}2")) == {"child": WHOLE}
+    assert stored(path) == {"r": (12, None)}
+    assert stored(Path(f"{path}2")) == {"child": (12, "its connection was closed")}
 
 
 def test_a_child_whose_server_is_gone_is_told_and_ends(make_redis: MakeRedis, path: Path) -> None:

@@ -20,7 +20,7 @@ from arena_tui.config import Config
 from arena_tui.services.sharing import make_runtime
 from arena_tui.store.owner import Attached
 from arena_tui.unix_socket import connected
-from tests.services.forking import stored
+from tests.services.forking import kinds_stored
 from tests.waiting import until
 
 PATIENCE_S = 60.0
@@ -119,7 +119,7 @@ def test_the_store_of_a_killed_owner_is_taken_over_while_its_child_lives(
             run.end()
             arena.close()
 
-    assert stored(path)["other"] == {"run_start": 1, "log": 2, "run_end": 1}
+    assert kinds_stored(path)["other"] == {"run_start": 1, "log": 2, "run_end": 1}
 
 
 def test_a_killed_owner_s_connections_end_while_its_child_lives(parent: Parent, path: Path) -> None:

@@ -20,7 +20,7 @@ from arena_tui.producers.sink import MultiRunBrokerSink
 from arena_tui.services.runtime import Runtime
 from tests.faults.accounts import entries
 from tests.redis_fixture import MakeRedis
-from tests.services.test_forks import stored
+from tests.services.forking import stored
 from tests.waiting import until, until_blocking
 
 WITHIN_S = 30

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.redis_fixture import MakeRedis
-from tests.services.test_forks import run_program
+from tests.services.forking import run_program
 from tests.services.test_signals import running
 
 NOISE = re.compile(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.services.test_forks import published, stored
+from tests.services.forking import published, stored
 
 nbformat = pytest.importorskip("nbformat", reason="needs nbclient: pip install nbclient ipykernel")
 nbclient = pytest.importorskip("nbclient", reason="needs nbclient: pip install nbclient ipykernel")

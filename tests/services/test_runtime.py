@@ -272,3 +272,24 @@ async def test_what_was_emitted_last_reaches_a_shared_broker(redis_url: str) -> 
     seen = [each async for each in watching.broker.stream("a")]
     assert [each.last_seq for each in seen] == list(range(1, 102))
     await watching.aclose()
+
+
+async def test_a_store_is_not_read_while_it_is_closed_as_the_server_is_not_there(
+    tmp_path: Path,
+) -> None:
+    nobody = BrokerUrl("redis://127.0.0.1:1")
+    runtime = Runtime(Config(broker=nobody, db=str(tmp_path / "arena.duckdb")))
+    opening = asyncio.create_task(runtime.open())
+
+    reads = 0
+    while not opening.done():
+        if runtime.history is not None:
+            await runtime.history.known()
+            reads += 1
+        await asyncio.sleep(0)
+
+    with pytest.raises(BrokerError, match="cannot reach redis"):
+        await opening
+    assert reads
+    assert runtime.history is runtime.database is None
+    await runtime.aclose()

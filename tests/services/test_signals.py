@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.services.test_forks import published, stored
+from tests.services.forking import published, stored
 
 BEGINNING = """\
 import asyncio, os, signal, sys, threading, time

@@ -5,10 +5,14 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import pytest
+
 from arena_tui.store.database import Database
 from arena_tui.store.history import read_runs
 from arena_tui.store.verify import verify_store
 from tests.tui.terminal import OpenTerminal
+
+BROKERS = ["memory:", "a server"]
 
 SCRIPT = """\
 import multiprocessing, os, sys, threading, arena_tui
@@ -55,8 +59,17 @@ if pid:
 """
 
 
+@pytest.fixture(params=BROKERS)
+def broker(request: pytest.FixtureRequest) -> str:
+    """In process with a store's file, and a server."""
+    if request.param == "memory:":
+        return "memory:"
+    url: str = request.getfixturevalue("redis_url")
+    return url
+
+
 def test_children_of_a_script_leave_the_dashboard_alone(
-    redis_url: str, tmp_path: Path, open_terminal: OpenTerminal
+    broker: str, tmp_path: Path, open_terminal: OpenTerminal
 ) -> None:
     script = tmp_path / "agent.py"
     script.write_text(SCRIPT)
@@ -64,7 +77,7 @@ def test_children_of_a_script_leave_the_dashboard_alone(
     expected = "done--15-0-3"
 
     terminal = open_terminal(
-        [sys.executable, "-m", "arena_tui", "--broker", redis_url, "--db", str(db),
+        [sys.executable, "-m", "arena_tui", "--broker", broker, "--db", str(db),
          "--play", str(script)]
     )  # fmt: skip
     terminal.wait_for(expected)
@@ -106,18 +119,18 @@ with arena.run(f"alive-{len(alive)}") as run:
 
 
 def test_no_child_of_a_script_is_so_young_that_it_misses_its_signal(
-    redis_url: str, tmp_path: Path, open_terminal: OpenTerminal
+    broker: str, tmp_path: Path, open_terminal: OpenTerminal
 ) -> None:
     """Nor does the dashboard, whose handler it has inherited, get the signal instead."""
     script = tmp_path / "agent.py"
     script.write_text(YOUNG)
 
     terminal = open_terminal(
-        [sys.executable, "-m", "arena_tui", "--broker", redis_url, "--db", str(tmp_path / "db"),
+        [sys.executable, "-m", "arena_tui", "--broker", broker, "--db", str(tmp_path / "db"),
          "--play", str(script)]
     )  # fmt: skip
     terminal.wait_for("alive-0")
-    terminal.wait_for("-running")
+    terminal.wait_for("-1 script")
     terminal.press(b"q")
 
     assert terminal.wait() == 0

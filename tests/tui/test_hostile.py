@@ -6,6 +6,8 @@ import re
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.tui.terminal import OpenTerminal
 
 AGENT = r"""
@@ -43,13 +45,15 @@ ALLOWED = re.compile(
 )
 
 
+@pytest.mark.parametrize("place", ["in process", "on a server"])
 def test_no_control_byte_of_an_event_reaches_the_terminal(
-    redis_url: str, tmp_path: Path, open_terminal: OpenTerminal
+    place: str, request: pytest.FixtureRequest, tmp_path: Path, open_terminal: OpenTerminal
 ) -> None:
+    url = request.getfixturevalue("redis_url") if place == "on a server" else "memory:"
     script = tmp_path / "agent.py"
     script.write_text(AGENT)
     terminal = open_terminal(
-        [sys.executable, "-m", "arena_tui", "--broker", redis_url, "--db", ":memory:",
+        [sys.executable, "-m", "arena_tui", "--broker", url, "--db", str(tmp_path / "db"),
          "--play", str(script)]
     )  # fmt: skip
 

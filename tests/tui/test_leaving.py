@@ -67,28 +67,69 @@ def test_a_polite_kill_stores_what_was_played(
     assert_whole_and_ended(db)
 
 
-def test_a_second_one_on_the_same_store_names_the_first_and_goes(
+def test_a_second_one_shows_the_games_of_the_first_and_leaves_them_alone(
     tmp_path: Path, open_terminal: OpenTerminal
 ) -> None:
     db = tmp_path / "arena.duckdb"
     first = open_terminal([*ARENA, "--db", str(db), *GAME])
-    first.wait_for("stored 1")
+    first.wait_for("turn 2")
     second = open_terminal([*ARENA, "--db", str(db)])
-    code = second.wait()
-    live = open_terminal([*ARENA, "--db", str(db), "--no-store"])
-    live.wait_for("not stored")
-    live.press(b"q")
+    second.wait_for(f"attached to {first.pid}")
+    second.wait_for("turn 4")
+    first.wait_for("1 attached")
+    second.press(b"q")
+
+    assert second.wait() == 0
+    assert printable(second.raw.rpartition(MAIN_SCREEN)[2]) == ""
+    first.wait_for("-1 attached")
+    first.wait_for("turn 6")
     first.press(b"q")
     first.wait_for("still being played")
     first.press(b"y")
-
-    said = second.raw.rpartition(MAIN_SCREEN)[2].decode()
-    assert code == 3
-    assert f"is open in process {first.pid}" in said
-    assert "--no-store" in said
-    assert live.wait() == 0
     assert first.wait() == 0
     assert_whole_and_ended(db)
+
+
+def test_a_second_one_has_the_store_once_the_first_has_left_and_its_own_game_goes_on(
+    tmp_path: Path, open_terminal: OpenTerminal
+) -> None:
+    db = tmp_path / "arena.duckdb"
+    first = open_terminal([*ARENA, "--db", str(db)])
+    first.wait_for("q quit")
+    second = open_terminal([*ARENA, "--db", str(db), *GAME])
+    second.wait_for(f"attached to {first.pid}")
+    first.wait_for("turn 2")
+    first.press(b"q")
+
+    assert first.wait() == 0
+    second.wait_for("-attached to")
+    second.wait_for("turn 6")
+    second.press(b"q")
+    second.wait_for("still being played")
+    second.press(b"y")
+    assert second.wait() == 0
+    assert_whole_and_ended(db)
+
+
+def test_one_that_does_not_store_stays_out_of_a_store_that_is_open(
+    tmp_path: Path, open_terminal: OpenTerminal
+) -> None:
+    db = tmp_path / "arena.duckdb"
+    first = open_terminal([*ARENA, "--db", str(db)])
+    first.wait_for("q quit")
+    live = open_terminal([*ARENA, "--db", str(db), "--no-store", *GAME])
+    live.wait_for("turn 2")
+    live.wait_for("not stored")
+    live.press(b"q")
+    live.wait_for("still being played")
+    live.press(b"y")
+    assert live.wait() == 0
+    first.press(b"q")
+    assert first.wait() == 0
+
+    database = Database(str(db))
+    assert database.read_now(read_runs) == []
+    database.close()
 
 
 def test_a_terminal_that_is_closed_ends_the_games_and_stores_them(

@@ -27,6 +27,7 @@ from arena_tui.broker.recovery import Answer
 from arena_tui.errors import BrokerError, StoreForeignError, StoreLockedError, UsageError
 from arena_tui.events import Gap, RunStatus
 from arena_tui.locked import locked
+from arena_tui.unix_socket import cannot_be_shared
 
 _END_S = 10.0
 """How long storing the end of a run may take."""
@@ -107,7 +108,8 @@ class OwnerUpstream:
         refused = self._link.refused
         if isinstance(refused, StoreLockedError):
             told = locked(self._store, refused.pid, asked=True)
-            if is_late or isinstance(told, StoreForeignError) or refused.lasting:
+            in_vain = refused.lasting or cannot_be_shared(self._store)
+            if is_late or in_vain or isinstance(told, StoreForeignError):
                 raise told
         elif refused is not None and is_late:
             raise refused

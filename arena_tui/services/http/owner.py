@@ -88,7 +88,6 @@ class OwnerServer:
             Route(OWNER, self._owner),
             Route(PREFIX, self._log, methods=["POST"]),
             Route(FEED, self._feed, methods=["POST"]),
-            Route(OWNER, self._owner),
             Route(LIVE, self._live),
             Route(QUERIES, self._queries, methods=["POST"]),
             Route(CHANGES, self._changes, methods=["POST"]),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from typing import Final
 
 from tests.faults.chaos.ledger import note, read_ledgers
 from tests.faults.chaos.processes import ARENA_TUI, Child, Screen
+from tests.waiting import until_blocking
 
 _AGAIN_S: Final = 0.7
 _PRODUCERS: Final = [sys.executable, "-m", "tests.faults.chaos.producers"]
@@ -137,7 +139,8 @@ def store(name: str, folder: Path, url: str) -> Actor:
 
 def player(name: str, folder: Path, seed: int, until: float) -> Actor:
     """A dashboard on a terminal that plays a script until that time, in seconds since 1970, and
-    stores and records it: `NAME.duckdb`, `NAME.jsonl`."""
+    stores and records it: `NAME.duckdb`, `NAME.jsonl`. A script that outlives it is killed, since
+    the next one goes on with its runs."""
     ledger = folder / f"{name}.ledger"
     script = folder / f"{name}.py"
     script.write_text(
@@ -154,9 +157,21 @@ def player(name: str, folder: Path, seed: int, until: float) -> Actor:
         screen = children[0]
         assert isinstance(screen, Screen)
         screen.close()
-        if screen.process.returncode == 128 + signal.SIGTERM:
-            for session in read_ledgers([ledger])[1]:
-                if session.split("/")[1] == str(screen.process.pid):
-                    note(ledger, session, 0, "the dashboard has left")
+        for pid in {int(session.split("/")[1]) for session in read_ledgers([ledger])[1]}:
+            _kill(pid, script)
 
     return Actor(name, lambda: [Screen(name, folder, command)], on_end)
+
+
+def _kill(pid: int, script: Path) -> None:
+    """Kill the process if it still runs that script; returns once it is gone."""
+
+    def runs() -> bool:
+        with contextlib.suppress(OSError):
+            return os.fsencode(script) in Path(f"/proc/{pid}/cmdline").read_bytes()
+        return False
+
+    if runs():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+        until_blocking(lambda: not runs())

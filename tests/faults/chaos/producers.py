@@ -100,15 +100,13 @@ class Producing:
             yield LogEvent(text=self.ledger.emit(run, self.padding()))
         yield RunEnd(reason=self.ledger.emit(run, self.padding(), last=True))
 
-    def connect(self, url: str | None, db: str | None, *, waits: bool = True) -> None:
-        """Emit through `connect()` from threads, a connection after the other.
-
-        With `waits`, closing a connection waits for what it emitted, and is noted.
-        """
+    def connect(self, url: str | None, db: str | None) -> None:
+        """Emit through `connect()` from threads, a connection after the other; closing one waits
+        for what it emitted, and is noted."""
         while not STOP.is_set():
             self.ledger.begin(self.session())
             try:
-                arena = arena_tui.connect(url, db=db, store=db is not None)
+                arena = arena_tui.connect(url, db=db, store=bool(db) or url is None)
             except ArenaError as error:
                 print(f"not connected: {error}", file=sys.stderr)
                 STOP.wait(0.5)
@@ -127,8 +125,7 @@ class Producing:
             except ArenaError as error:
                 self.ledger.closed(_unpublished(str(error)), str(error))
             else:
-                if waits:
-                    self.ledger.closed()
+                self.ledger.closed()
 
     def _play(self, arena: arena_tui.Arena, until: float) -> None:
         while time.monotonic() < until and not STOP.is_set():
@@ -218,11 +215,13 @@ class Producing:
 
 
 def play(name: str, ledger: Path, seed: int, until: float) -> None:
-    """For a script that a dashboard plays: emit into it until that time (seconds since 1970)."""
+    """For a script that a dashboard plays: emit into its store until that time (seconds since
+    1970), or until SIGTERM."""
+    signal.signal(signal.SIGTERM, lambda *_: STOP.set())
     timer = threading.Timer(max(0.0, until - time.time()), STOP.set)
     timer.daemon = True
     timer.start()
-    Producing(name, "play", ledger, seed).connect(None, None, waits=False)
+    Producing(name, "play", ledger, seed).connect(None, None)
 
 
 async def _open(broker: RedisBroker, run: str) -> bool:

@@ -5,27 +5,41 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from arena_tui.broker.attached.broker import AttachedBroker
 from arena_tui.broker.protocol import RunMeta
 from arena_tui.config import Config
-from arena_tui.errors import StoreError, UsageError
+from arena_tui.errors import StoreError, StoreLockedError, UsageError
 from arena_tui.events import LogEvent, RunEnd
 from arena_tui.services.runtime import Runtime
 from arena_tui.services.sharing import make_runtime
+from arena_tui.store.database import Database
 from arena_tui.store.history import History
+from arena_tui.store.reading import Reader
 from arena_tui.store.remote import QUERIES, RemoteDatabase
 from arena_tui.store.verify import verify_store
 from arena_tui.unix_socket import socket_path
 from tests.waiting import until
 
 AT = datetime(2026, 11, 28, 12, 3, 14, tzinfo=UTC)
+HOLDER = """\
+import sys
+from arena_tui.store.database import Database
+database = Database(sys.argv[1])
+print("open", flush=True)
+sys.stdin.read()
+"""
 SLOW = "SELECT count(*) FROM range(10000000000) AS a"
 
 
@@ -210,3 +224,42 @@ async def _answers(http: httpx.AsyncClient) -> bool:
         return (await http.get("/owner")).status_code == 200
     except httpx.TransportError:
         return False
+
+
+def test_a_store_that_its_owner_cannot_share_is_not_waited_for(path: str) -> None:
+    Path(socket_path(path)).write_text("in the way")
+    with _locked_elsewhere(path) as pid:
+        refused = f"is open in process {pid}, which does not share it"
+        reading = RemoteDatabase(path, patience_s=3_600, open_here=partial(_read_here, path))
+        with pytest.raises(StoreLockedError, match=refused):
+            reading.read_now(lambda each: each.execute("SELECT 1").fetchall())
+        reading.close()
+
+        with pytest.raises(StoreLockedError, match=refused):
+            asyncio.run(_attach(path))
+
+
+def _read_here(path: str, work: Callable[[Reader], Any]) -> Any:
+    with closing(Database(path, only_read=True)) as database:
+        return database.read_now(work)
+
+
+async def _attach(path: str) -> None:
+    async def take_over() -> bool:
+        Database(path).close()
+        return True
+
+    await AttachedBroker(path, take_over=take_over, patience_s=3_600).start()
+
+
+@contextmanager
+def _locked_elsewhere(path: str) -> Iterator[int]:
+    """Another process has the store open; yields its id."""
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDER, path], text=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    ) as holder:  # fmt: skip
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "open\n"
+        yield holder.pid
+        holder.communicate("")
