@@ -55,7 +55,7 @@ class MirrorFeed(Consumer):
                 done = number
                 frames += await self._introduced(each)
         frames += frames_of(batch[done:])
-        await self._send([encode_frame(each) for each in frames])
+        await self._send(map(encode_frame, frames))
         return {}
 
     async def tell(self, store: ConsumerInfo | None, unstored: Mapping[str, int]) -> None:

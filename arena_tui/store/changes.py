@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TypeAlias
+from typing import Annotated, TypeAlias
 
 import duckdb
-from msgspec import Struct
+import msgspec
+from msgspec import Meta, Struct
+
+from arena_tui.errors import UsageError
 
 _TABLES = ("events", "gaps", "quarantine", "bookmarks", "chains", "producers", "runs")
 
@@ -15,10 +18,16 @@ class Bookmark(Struct, frozen=True, tag=True):
     """Set a bookmark, or remove the one that is there."""
 
     run_id: str
-    epoch: int
-    seq: int
-    note: str
-    at: datetime
+    epoch: Annotated[int, Meta(ge=0, le=2**53)]
+    seq: Annotated[int, Meta(ge=0, le=2**53)]
+    note: Annotated[str, Meta(max_length=10_000)]
+    at: Annotated[datetime, Meta(tz=True)]
+
+    def __post_init__(self) -> None:
+        try:
+            self.at.astimezone(UTC)
+        except OverflowError:
+            raise ValueError("the time is out of range") from None
 
 
 class Delete(Struct, frozen=True, tag=True):
@@ -28,6 +37,14 @@ class Delete(Struct, frozen=True, tag=True):
 
 
 Change: TypeAlias = Bookmark | Delete
+
+
+def decode_change(body: bytes) -> Change:
+    """Raises UsageError for what is none."""
+    try:
+        return msgspec.json.decode(body, type=Change)
+    except msgspec.MsgspecError as error:
+        raise UsageError(f"not a change: {error}") from None
 
 
 def apply(connection: duckdb.DuckDBPyConnection, change: Change) -> bool:

@@ -6,10 +6,11 @@ import struct
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any, Final, TypeAlias
+from typing import Annotated, Any, Final, TypeAlias
 
 import duckdb
 import msgspec
+from msgspec import Meta
 from msgspec.msgpack import Ext
 
 from arena_tui.errors import UsageError
@@ -23,6 +24,11 @@ Row: TypeAlias = tuple[Any, ...]
 _TIME, _INTEGER, _DECIMAL = 1, 2, 3
 """What MessagePack has no type for: a time without a zone, a long integer, a decimal number."""
 
+ANSWER_MAX_BYTES: Final = 256 * 1024 * 1024
+"""Of one answer: a thousand of the largest events that a run has as a rule."""
+
+_ROWS_AT_ONCE: Final = 1_000
+_PIECE_BYTES: Final = 256 * 1024
 _EPOCH: Final = datetime(1970, 1, 1)
 _INT64: Final = 2**63
 
@@ -31,19 +37,20 @@ def encode_queries(queries: Sequence[Query]) -> bytes:
     return _encoder.encode([(sql, _plain_parameters(given)) for sql, given in queries])
 
 
-def answer_queries(connection: Connection, asked: bytes) -> bytes:
-    """The rows of each query, all from one snapshot of the store.
+def answer_queries(connection: Connection, asked: bytes) -> list[bytes]:
+    """The rows of each query, all from one snapshot of the store; in pieces, to be joined.
 
     Raises:
-        UsageError: It cannot be decoded, or one of them does more than read.
+        UsageError: It cannot be decoded, is too long, or one of them does more than read, or has
+            too many rows.
     """
-    try:
-        queries = _query_decoder.decode(asked)
-    except msgspec.MsgspecError as error:
-        raise UsageError(f"not a list of queries: {error}") from None
+    queries = _decoded(asked)
     connection.begin()
     try:
-        return _encoder.encode([_rows(connection, *each) for each in queries])
+        answer = _Answer(len(queries))
+        for sql, parameters in queries:
+            _add_rows(answer, _executed(connection, sql, parameters))
+        return answer.pieces
     finally:
         connection.rollback()
 
@@ -53,12 +60,63 @@ def decode_rows(answer: bytes) -> list[list[Row]]:
     return _row_decoder.decode(answer)
 
 
-def _rows(connection: Connection, sql: str, parameters: Any) -> list[list[Any]]:
+class _Answer:
+    """An array of arrays of rows, as it is encoded."""
+
+    def __init__(self, count: int) -> None:
+        self.pieces = [_head(count)]
+        self._size = 0
+
+    def begin(self) -> int:
+        """Leave room for the head of the next array of rows; returns where."""
+        self.pieces.append(b"")
+        return len(self.pieces) - 1
+
+    def add(self, rows: Sequence[Row]) -> int:
+        """Add rows to it; returns how many bytes they are."""
+        piece = bytearray()
+        try:
+            for row in rows:
+                _encoder.encode_into([_plain(value) for value in row], piece, -1)
+        except (TypeError, ValueError, OverflowError, RecursionError) as error:
+            raise UsageError(f"a value cannot be sent: {error}") from None
+        self._size += len(piece)
+        if self._size > ANSWER_MAX_BYTES:
+            raise UsageError(f"more than {ANSWER_MAX_BYTES:,} bytes at once: ask for fewer rows")
+        self.pieces.append(bytes(piece))
+        return len(piece)
+
+    def end(self, begun: int, count: int) -> None:
+        self.pieces[begun] = _head(count)
+
+
+def _head(count: int) -> bytes:
+    """The head of an array of so many values (MessagePack's `array 32`)."""
+    return struct.pack(">BI", 0xDD, count)
+
+
+def _add_rows(answer: _Answer, result: Connection) -> None:
+    """Add all rows, a few at a time: while many are made at once, nothing else can run."""
+    begun, count, at_once = answer.begin(), 0, 1
+    while rows := result.fetchmany(at_once):
+        count += len(rows)
+        size = answer.add(rows)
+        at_once = min(_ROWS_AT_ONCE, 2 * at_once) if size < _PIECE_BYTES else max(1, at_once // 2)
+    answer.end(begun, count)
+
+
+def _executed(connection: Connection, sql: str, parameters: Any) -> Connection:
     statements = connection.extract_statements(sql)
     if [each.type for each in statements] != [duckdb.StatementType.SELECT]:
         raise UsageError("only one SELECT a query is answered")
-    found = connection.execute(statements[0], parameters).fetchall()
-    return [[_plain(value) for value in row] for row in found]
+    return connection.execute(statements[0], parameters)
+
+
+def _decoded(asked: bytes) -> list[tuple[str, Any]]:
+    try:
+        return _query_decoder.decode(asked)
+    except (msgspec.MsgspecError, ArithmeticError, ValueError, TypeError, struct.error) as error:
+        raise UsageError(f"not a list of queries: {error}") from None
 
 
 def _plain_parameters(given: Sequence[Any] | dict[str, Any]) -> Any:
@@ -100,7 +158,10 @@ def _of_ext(code: int, data: memoryview) -> Any:
 
 
 _encoder = msgspec.msgpack.Encoder()
-_query_decoder = msgspec.msgpack.Decoder(
-    list[tuple[str, list[Any] | dict[str, Any]]], ext_hook=_of_ext
+_Sql: TypeAlias = Annotated[str, Meta(max_length=64 * 1024)]
+_ByPlace: TypeAlias = Annotated[list[Any], Meta(max_length=1_000)]
+_ByName: TypeAlias = Annotated[dict[str, Any], Meta(max_length=1_000)]
+_query_decoder: Final = msgspec.msgpack.Decoder(
+    Annotated[list[tuple[_Sql, _ByPlace | _ByName]], Meta(max_length=100)], ext_hook=_of_ext
 )
 _row_decoder = msgspec.msgpack.Decoder(list[list[tuple[Any, ...]]], ext_hook=_of_ext)

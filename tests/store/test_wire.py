@@ -17,7 +17,7 @@ AT = datetime(2026, 11, 28, 12, 3, 14, 123456)
 
 def asked(database: Database, sql: str, parameters: Any = ()) -> Any:
     body = encode_queries([(sql, parameters)])
-    (rows,) = decode_rows(database.read_now(lambda each: answer_queries(each, body)))
+    (rows,) = decode_rows(b"".join(database.read_now(lambda each: answer_queries(each, body))))
     return rows
 
 
@@ -64,7 +64,7 @@ def test_parameters_may_be_named(database: Database) -> None:
 def test_all_queries_of_one_request_see_one_moment(database: Database) -> None:
     body = encode_queries([("SELECT transaction_timestamp()", ()), ("SELECT now()", ())])
 
-    rows = decode_rows(database.read_now(lambda each: answer_queries(each, body)))
+    rows = decode_rows(b"".join(database.read_now(lambda each: answer_queries(each, body))))
 
     assert rows[0] == rows[1]
 

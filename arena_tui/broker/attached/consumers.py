@@ -8,9 +8,13 @@ from typing import Final
 from arena_tui.broker.attached.wire import Ack, Consumers, Forget
 from arena_tui.broker.memory import InProcessBroker
 from arena_tui.broker.protocol import Subscription
+from arena_tui.errors import UsageError
 
 _KEPT_S: Final = 3_600.0
 """One that is silent for an hour no longer keeps events from being trimmed."""
+
+_MOST: Final = 64
+"""Each costs something with every event."""
 
 
 class RemoteConsumers:
@@ -26,6 +30,8 @@ class RemoteConsumers:
         _, subscription = self._known.get(asked.identity, (0.0, None))
         is_new = subscription is None
         if subscription is None:
+            if len(self._known) >= _MOST:
+                raise UsageError(f"{_MOST} durable consumers of other processes are known already")
             subscription = self._broker.subscribe(f"remote {asked.identity}", durable=True)
         self._known[asked.identity] = time.monotonic(), subscription
         subscription.ack(asked.cursors)

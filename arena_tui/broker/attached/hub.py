@@ -41,6 +41,7 @@ from arena_tui.broker.mirror.calls import CLOSED, NO_RUN
 from arena_tui.broker.numbered import Numbered, Past, Recalled
 from arena_tui.broker.owner import is_gone, own_name, pid_of
 from arena_tui.broker.protocol import STORE, Cursor, RunMeta
+from arena_tui.broker.recent import Recent
 from arena_tui.broker.stream import HEARTBEAT_S, RunStream
 from arena_tui.codec import received
 from arena_tui.errors import ArenaError, RunExistsError, UsageError
@@ -54,6 +55,11 @@ _STORED_WAIT_S: Final = 1.0
 _HEARD_S: Final = 15.0
 """A process that has not published for so long, nor has an open run, is attached no longer."""
 
+_APPENDED_MAX: Final = 4_000
+"""Events of one request: with more the loop could do nothing else for longer than a frame."""
+
+_FRAME_BYTES: Final = 64 * 1024
+_HOLDERS_KEPT: Final = 100_000
 _FETCHED: Final = 1_000
 _TIDY_EVERY: Final = 256
 
@@ -80,7 +86,7 @@ class Hub:
         self._past = past
         self._leaving = False
         self._numbers: dict[str, dict[str, tuple[int, Cursor]]] = {}
-        self._holders: dict[str, str] = {}
+        self._holders: Recent[str, str] = Recent(_HOLDERS_KEPT)
         self._consumers = RemoteConsumers(broker)
         self._appends = 0
         self._answers: dict[type, Callable[[Any], Awaitable[Any]]] = {
@@ -104,6 +110,11 @@ class Hub:
             yield
         finally:
             self._feeds[process] -= 1
+
+    @property
+    def feeds(self) -> int:
+        """How many feeds are being read."""
+        return self._feeds.total()
 
     def attached(self) -> list[tuple[int, str]]:
         """The other processes that publish here, and those that read, by id and kind."""
@@ -133,15 +144,18 @@ class Hub:
 
     async def _append(self, asked: Append) -> list[Row]:
         held, calls = self._ledger.streams, asked.calls
+        if (count := sum(len(each.events) for each in calls)) > _APPENDED_MAX:
+            raise UsageError(f"{count:,} events at once: send at most {_APPENDED_MAX:,}")
         unknown = {each.meta.run_id for each in calls} - held.keys()
         recalled = await self._past.recall(unknown) if unknown else {}
-        rows = []
+        rows: list[Row] = []
         for call in calls:
-            self._holders[call.meta.run_id] = asked.process
             try:
                 rows.append(self._append_call(call, recalled))
             except ArenaError as error:
                 rows.append(str(error))
+            else:
+                self._holders[call.meta.run_id] = asked.process
         self._appends += 1
         if self._appends % _TIDY_EVERY == 0:
             self._tidy()
@@ -210,16 +224,16 @@ class Hub:
                 del self._holders[run_id]
 
     async def _open(self, request: Open) -> int | None:
-        run_id = request.meta.run_id
         try:
             epoch = (await self._broker.open_run(request.meta, request.epoch)).epoch
         except RunExistsError:
             return None
-        self._holders[run_id] = request.process
+        self._holders[request.meta.run_id] = request.process
         return epoch
 
     async def _beat(self, asked: Beat) -> None:
-        self._holders |= dict.fromkeys(asked.run_ids, asked.process)
+        for run_id in asked.run_ids:
+            self._holders[run_id] = asked.process
         await self._broker.heartbeat(asked.run_ids)
 
     async def _newest(self, _: Newest) -> dict[str, Cursor]:
@@ -320,8 +334,9 @@ class Hub:
 
 
 def frames_of(deliveries: Sequence[Envelope | Gap]) -> list[Events | Missing]:
-    """Deliveries as frames, consecutive events of a stream as one."""
+    """Deliveries as frames, consecutive events of a stream as one, as far as that is small."""
     frames: list[Events | Missing] = []
+    size = 0
     for each in deliveries:
         if isinstance(each, Gap):
             frames.append(Missing(
@@ -331,10 +346,13 @@ def frames_of(deliveries: Sequence[Envelope | Gap]) -> list[Events | Missing]:
         last = frames[-1] if frames else None
         if (
             isinstance(last, Events)
+            and size < _FRAME_BYTES
             and (last.run_id, last.epoch) == (each.run_id, each.epoch)
             and last.first_seq + len(last.events) == each.seq
         ):
             last.events.append(each.raw)
+            size += len(each.raw)
         else:
             frames.append(Events(each.run_id, each.epoch, each.seq, [each.raw]))
+            size = len(each.raw)
     return frames

@@ -7,10 +7,10 @@ owner they are meant for, so that none reaches another one by mistake.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Annotated, Any, Final, TypeAlias, TypeVar
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from arena_tui.broker.protocol import Cursor, RunInfo, RunMeta
 from arena_tui.errors import UsageError
@@ -27,6 +27,16 @@ events are refused."""
 
 T = TypeVar("T")
 
+Name: TypeAlias = Annotated[str, Meta(max_length=200)]
+Identity: TypeAlias = Annotated[str, Meta(max_length=5_000)]
+Number: TypeAlias = Annotated[int, Meta(ge=1, le=2**53)]
+Epoch: TypeAlias = Annotated[int, Meta(ge=0, le=2**53)]
+Count: TypeAlias = Annotated[int, Meta(ge=0, le=2**31)]
+Path: TypeAlias = Annotated[str, Meta(max_length=4_096, pattern=r"^[^\x00]*\Z")]
+"""What the store can keep, and of a size that costs nothing."""
+
+_SEVERAL: Final = Meta(max_length=50_000)
+
 
 class Sent(Struct, frozen=True, array_like=True):
     """The events of one run in a call.
@@ -39,9 +49,9 @@ class Sent(Struct, frozen=True, array_like=True):
         meta: What to open it with.
     """
 
-    producer: str
-    first: int
-    lost: int
+    producer: Name
+    first: Number
+    lost: Count
     ends: bool
     may_open: bool
     meta: RunMeta
@@ -56,24 +66,24 @@ class Append(Struct, frozen=True, kw_only=True, tag=True):
     """
 
     owner: str
-    process: str
-    calls: list[Sent]
+    process: Name
+    calls: Annotated[list[Sent], _SEVERAL]
 
 
 class Open(Struct, frozen=True, kw_only=True, tag=True):
     """Create a run; answered by its epoch, or None when a run of that id exists."""
 
     owner: str
-    process: str
+    process: Name
     meta: RunMeta
-    epoch: int | None
+    epoch: Epoch | None
 
 
 class Claim(Struct, frozen=True, kw_only=True, tag=True):
     """See `BrokerProtocol.claim`; answered by whether the process has the id now."""
 
     owner: str
-    process: str
+    process: Name
     run_id: str
 
 
@@ -81,8 +91,8 @@ class Beat(Struct, frozen=True, kw_only=True, tag=True):
     """Report runs as alive; answered by None."""
 
     owner: str
-    process: str
-    run_ids: list[str]
+    process: Name
+    run_ids: Annotated[list[Name], _SEVERAL]
 
 
 class Stored(Struct, frozen=True, kw_only=True, tag=True):
@@ -90,15 +100,15 @@ class Stored(Struct, frozen=True, kw_only=True, tag=True):
     far each is stored."""
 
     owner: str
-    known: dict[str, Cursor]
+    known: Annotated[dict[Name, Cursor], _SEVERAL]
 
 
 class Ack(Struct, frozen=True, kw_only=True, tag=True):
     """Record what a durable consumer has acked; answered by whether it was not known."""
 
     owner: str
-    identity: str
-    cursors: dict[str, Cursor]
+    identity: Identity
+    cursors: Annotated[dict[Name, Cursor], _SEVERAL]
 
 
 class Consumers(Struct, frozen=True, kw_only=True, tag=True):
@@ -111,7 +121,7 @@ class Forget(Struct, frozen=True, kw_only=True, tag=True):
     """See `BrokerProtocol.forget`; answered by None."""
 
     owner: str
-    identity: str
+    identity: Identity
 
 
 class Reap(Struct, frozen=True, kw_only=True, tag=True):
@@ -157,7 +167,7 @@ class Follow(Struct, frozen=True, kw_only=True, tag=True):
     """Publish the lines of these files of the machine, and lines appended later."""
 
     owner: str
-    files: list[str]
+    files: Annotated[list[Path], _SEVERAL]
 
 
 Request: TypeAlias = (
@@ -182,7 +192,7 @@ class Feed(Struct, frozen=True, kw_only=True):
     """Ask for everything after these cursors; of runs without one, for the newest events held, and
     of runs that begin later for all. Answered by frames without end."""
 
-    process: str
+    process: Name
     cursors: dict[str, Cursor]
 
 

@@ -39,15 +39,17 @@ from arena_tui.broker_url import redacted
 from arena_tui.consumers.mirror import MirrorFeed, store_of
 from arena_tui.errors import ListenError, StoreError, UsageError
 from arena_tui.services.http.app import Answer, make_app
+from arena_tui.services.http.bodies import Bodies
 from arena_tui.services.http.clients import STALLED_S, Client, Clients
 from arena_tui.services.http.guard import Refusals
 from arena_tui.services.http.listener import HEAD_S, Listener
 from arena_tui.services.http.runs import infos
 from arena_tui.services.http.streams import EventStreams
 from arena_tui.services.runtime import Runtime
-from arena_tui.store.changes import Bookmark, Change, Delete
+from arena_tui.store.changes import Bookmark, Delete, decode_change
 from arena_tui.store.owner import OWNER, PROTOCOL, READER, Attached, Owner
 from arena_tui.store.past import StoredPast
+from arena_tui.store.reading import Store
 from arena_tui.store.remote import CHANGES, LIVE, QUERIES
 from arena_tui.store.wire import answer_queries
 from arena_tui.unix_socket import OwnSocket
@@ -57,7 +59,14 @@ _LOOK_EVERY_S: Final = 1.0
 
 _COMMAND_MAX: Final = 120
 _QUERY_MAX_BYTES: Final = 16 * 1024 * 1024
-_APPEND_MAX_BYTES: Final = 64 * 1024 * 1024
+_APPEND_MAX_BYTES: Final = 16 * 1024 * 1024
+_QUESTIONS_MAX: Final = 2
+"""So many requests are put to the store at once, which leaves a reader to the owner itself."""
+
+_ANSWER_S: Final = 120.0
+"""A query that takes longer is given up, as others wait."""
+
+_FEEDS_MAX: Final = 32
 _TELL_EVERY_S: Final = 0.5
 _FEED_HEADERS: Final = ((b"content-type", b"application/octet-stream"),)
 _MSGPACK: Final = "application/vnd.msgpack"
@@ -79,6 +88,8 @@ class OwnerServer:
         self._path = path
         self._refusals = Refusals(runtime.broker.warnings)
         self._clients = Clients(runtime.broker.warnings, STALLED_S)
+        self._bodies = Bodies()
+        self._asking = asyncio.Semaphore(_QUESTIONS_MAX)
         streams = EventStreams(runtime, self._clients)
         self._hub: Hub | None = None
         if isinstance(runtime.broker, InProcessBroker):
@@ -162,7 +173,7 @@ class OwnerServer:
 
     async def _log(self, request: Request) -> Response:
         hub = self._own_hub()
-        asked = decode_request(await _body(request, _APPEND_MAX_BYTES))
+        asked = decode_request(await self._bodies.read(request, _APPEND_MAX_BYTES))
         if asked.owner != hub.id:
             return Response(hub.id, ANOTHER)
         if isinstance(asked, Follow):
@@ -176,7 +187,9 @@ class OwnerServer:
 
     async def _feed(self, request: Request) -> ASGIApp:
         self._own_hub()
-        asked = decode_feed(await _body(request, _QUERY_MAX_BYTES))
+        asked = decode_feed(await self._bodies.read(request, _QUERY_MAX_BYTES))
+        if self._own_hub().feeds >= _FEEDS_MAX:
+            raise StoreError(f"{_FEEDS_MAX} processes read here already: end one of them")
         return Answer(partial(self._follow, asked), "mirror")
 
     async def _follow(self, asked: Feed, client: Client) -> None:
@@ -218,7 +231,7 @@ class OwnerServer:
         history = self._runtime.history
         if history is None:
             raise StoreError("the store is being closed")
-        change = msgspec.json.decode(await _body(request, _QUERY_MAX_BYTES), type=Change)
+        change = decode_change(await self._bodies.read(request, _QUERY_MAX_BYTES))
         is_set = False
         match change:
             case Delete(run_id):
@@ -227,13 +240,27 @@ class OwnerServer:
                 is_set = await history.bookmark(run_id, epoch, seq, note, at)
         return _json(is_set)
 
-    async def _queries(self, request: Request) -> Response:
+    async def _queries(self, request: Request) -> ASGIApp:
         database = self._runtime.database
         if database is None:
             raise StoreError("the store is being closed")
-        asked = await _body(request, _QUERY_MAX_BYTES)
-        answer = await _unless_left(request, database.read(partial(answer_queries, asked=asked)))
-        return Response(answer, media_type=_MSGPACK)
+        asked = await self._bodies.read(request, _QUERY_MAX_BYTES)
+        return Answer(partial(self._answer_queries, request, database, asked), "reader", b"")
+
+    async def _answer_queries(
+        self, request: Request, database: Store, asked: bytes, client: Client
+    ) -> None:
+        """Answer in pieces, as the client takes them; the next one asks when all are taken."""
+        async with self._asking:
+            try:
+                async with asyncio.timeout(_ANSWER_S):
+                    work = database.read(partial(answer_queries, asked=asked))
+                    pieces = await _unless_left(request, work)
+            except TimeoutError:
+                raise StoreError(f"no answer within {_ANSWER_S:.0f} s: ask for less") from None
+            size = str(sum(map(len, pieces))).encode()
+            headers = (b"content-type", _MSGPACK.encode()), (b"content-length", size)
+            await self._clients.serve(client, headers, partial(client.send_all, pieces))
 
 
 def _command(words: Sequence[str]) -> str:
@@ -244,16 +271,6 @@ def _command(words: Sequence[str]) -> str:
     if program.name.replace("_", "-") != "arena-tui":
         return f"python {program.name}".rstrip()
     return redacted(" ".join(["arena-tui", *words[1:]]))[:_COMMAND_MAX]
-
-
-async def _body(request: Request, most: int) -> bytes:
-    """The body of a request; raises UsageError when it is larger than that."""
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > most:
-            raise UsageError(f"more than {most:,} bytes at once")
-    return bytes(body)
 
 
 async def _unless_left(request: Request, work: Coroutine[Any, Any, T]) -> T:
