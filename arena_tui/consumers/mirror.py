@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Final
 
-from arena_tui.broker.attached.hub import frames_of
+from arena_tui.broker.attached.frames import frames_of
 from arena_tui.broker.attached.wire import Frame, Idle, Run, Store, encode_frame
 from arena_tui.broker.protocol import STORE, BrokerProtocol, Cursor, RunInfo, Start
 from arena_tui.consumers.protocol import Consumer, ConsumerInfo

@@ -42,9 +42,10 @@ Change: TypeAlias = Bookmark | Delete
 def decode_change(body: bytes) -> Change:
     """Raises UsageError for what is none."""
     try:
-        return msgspec.json.decode(body, type=Change)
+        change: Change = msgspec.json.decode(body, type=Change)
     except msgspec.MsgspecError as error:
         raise UsageError(f"not a change: {error}") from None
+    return change
 
 
 def apply(connection: duckdb.DuckDBPyConnection, change: Change) -> bool:

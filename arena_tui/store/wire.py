@@ -114,9 +114,10 @@ def _executed(connection: Connection, sql: str, parameters: Any) -> Connection:
 
 def _decoded(asked: bytes) -> list[tuple[str, Any]]:
     try:
-        return _query_decoder.decode(asked)
+        queries: list[tuple[str, Any]] = _query_decoder.decode(asked)
     except (msgspec.MsgspecError, ArithmeticError, ValueError, TypeError, struct.error) as error:
         raise UsageError(f"not a list of queries: {error}") from None
+    return queries
 
 
 def _plain_parameters(given: Sequence[Any] | dict[str, Any]) -> Any:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import secrets
 import time
-from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 
 from msgspec import convert
 
 from arena_tui.broker.attached.consumers import RemoteConsumers
+from arena_tui.broker.attached.frames import frames_of
+from arena_tui.broker.attached.processes import Processes
 from arena_tui.broker.attached.wire import (
     Ack,
     Append,
@@ -21,11 +21,9 @@ from arena_tui.broker.attached.wire import (
     Claim,
     Consumers,
     End,
-    Events,
     Fetch,
     Forget,
     Kept,
-    Missing,
     Newest,
     Open,
     Reap,
@@ -39,7 +37,7 @@ from arena_tui.broker.ledger import Ledger
 from arena_tui.broker.memory import InProcessBroker
 from arena_tui.broker.mirror.calls import CLOSED, NO_RUN
 from arena_tui.broker.numbered import Numbered, Past, Recalled
-from arena_tui.broker.owner import is_gone, own_name, pid_of
+from arena_tui.broker.owner import is_gone, own_name
 from arena_tui.broker.protocol import STORE, Cursor, RunMeta
 from arena_tui.broker.recent import Recent
 from arena_tui.broker.stream import HEARTBEAT_S, RunStream
@@ -47,18 +45,10 @@ from arena_tui.codec import received
 from arena_tui.errors import ArenaError, RunExistsError, UsageError
 from arena_tui.events import Envelope, Gap, RunStatus
 
-PRODUCER: Final = "producer"
-MIRROR: Final = "mirror"
-"""What a process may be attached as."""
-
 _STORED_WAIT_S: Final = 1.0
-_HEARD_S: Final = 15.0
-"""A process that has not published for so long, nor has an open run, is attached no longer."""
-
 _APPENDED_MAX: Final = 4_000
 """Events of one request: with more the loop could do nothing else for longer than a frame."""
 
-_FRAME_BYTES: Final = 64 * 1024
 _HOLDERS_KEPT: Final = 100_000
 _FETCHED: Final = 1_000
 _TIDY_EVERY: Final = 256
@@ -77,6 +67,7 @@ class Hub:
     Attributes:
         id: A new one for every hub, which begins with the id of this process: the owner's name to
             those that are attached.
+        processes: Those.
     """
 
     def __init__(self, broker: InProcessBroker, past: Past) -> None:
@@ -88,6 +79,7 @@ class Hub:
         self._numbers: dict[str, dict[str, tuple[int, Cursor]]] = {}
         self._holders: Recent[str, str] = Recent(_HOLDERS_KEPT)
         self._consumers = RemoteConsumers(broker)
+        self.processes = Processes()
         self._appends = 0
         self._answers: dict[type, Callable[[Any], Awaitable[Any]]] = {
             Append: self._append, Open: self._open, Claim: self._claim, Beat: self._beat,
@@ -95,35 +87,10 @@ class Hub:
             Ack: self._consumers.ack, Consumers: self._consumers.known,
             Forget: self._consumers.forget, End: self._end, Kept: self._kept,
         }  # fmt: skip
-        self._heard: dict[str, float] = {}
-        self._feeds: Counter[str] = Counter()
 
     def leave(self) -> None:
         """Take nothing more: who asks for something is to ask the next owner."""
         self._leaving = True
-
-    @contextlib.contextmanager
-    def feeding(self, process: str) -> Iterator[None]:
-        """Note that this process reads, as long as the context lasts."""
-        self._feeds[process] += 1
-        try:
-            yield
-        finally:
-            self._feeds[process] -= 1
-
-    @property
-    def feeds(self) -> int:
-        """How many feeds are being read."""
-        return self._feeds.total()
-
-    def attached(self) -> list[tuple[int, str]]:
-        """The other processes that publish here, and those that read, by id and kind."""
-        since = time.monotonic() - _HEARD_S
-        self._heard = {name: at for name, at in self._heard.items() if at > since}
-        reading = [name for name, feeds in self._feeds.items() if feeds > 0]
-        found = [(pid_of(name), PRODUCER) for name in self._heard]
-        found += [(pid_of(name), MIRROR) for name in reading]
-        return sorted(each for each in found if each[0] != os.getpid())
 
     def abandoned(self) -> set[str]:
         """The runs whose process is gone, though it may be too early to call them silent."""
@@ -137,7 +104,7 @@ class Hub:
             ArenaError: It cannot be carried out.
         """
         if isinstance(request, Append | Open | Claim | Beat):
-            self._heard[request.process] = time.monotonic()
+            self.processes.hear(request.process)
         if self._leaving and isinstance(request, Append | Open | Claim):
             raise LeavingError
         return await self._answers[type(request)](request)
@@ -331,28 +298,3 @@ class Hub:
         if found and found[0].first_seq > first:
             found = [Gap(run_id, epoch, first, found[0].first_seq - 1, "trimmed"), *found]
         return b"".join([encode_frame(each) for each in frames_of(found)])
-
-
-def frames_of(deliveries: Sequence[Envelope | Gap]) -> list[Events | Missing]:
-    """Deliveries as frames, consecutive events of a stream as one, as far as that is small."""
-    frames: list[Events | Missing] = []
-    size = 0
-    for each in deliveries:
-        if isinstance(each, Gap):
-            frames.append(Missing(
-                each.run_id, each.epoch, each.from_seq, each.to_seq, each.reason, each.raw
-            ))  # fmt: skip
-            continue
-        last = frames[-1] if frames else None
-        if (
-            isinstance(last, Events)
-            and size < _FRAME_BYTES
-            and (last.run_id, last.epoch) == (each.run_id, each.epoch)
-            and last.first_seq + len(last.events) == each.seq
-        ):
-            last.events.append(each.raw)
-            size += len(each.raw)
-        else:
-            frames.append(Events(each.run_id, each.epoch, each.seq, [each.raw]))
-            size = len(each.raw)
-    return frames

@@ -122,7 +122,7 @@ class OwnerServer:
 
     def attached(self) -> Sequence[Attached]:
         """The processes that publish or read here all the time, and as what."""
-        found = () if self._hub is None else self._hub.attached()
+        found = () if self._hub is None else self._hub.processes.attached()
         return [Attached(*each) for each in found]
 
     def _clients_known(self) -> tuple[Attached, ...]:
@@ -188,7 +188,7 @@ class OwnerServer:
     async def _feed(self, request: Request) -> ASGIApp:
         self._own_hub()
         asked = decode_feed(await self._bodies.read(request, _QUERY_MAX_BYTES))
-        if self._own_hub().feeds >= _FEEDS_MAX:
+        if self._own_hub().processes.feeds >= _FEEDS_MAX:
             raise StoreError(f"{_FEEDS_MAX} processes read here already: end one of them")
         return Answer(partial(self._follow, asked), "mirror")
 
@@ -203,7 +203,7 @@ class OwnerServer:
                 finally:
                     telling.cancel()
 
-        with self._own_hub().feeding(asked.process):
+        with self._own_hub().processes.feeding(asked.process):
             await self._clients.serve(client, _FEED_HEADERS, send)
 
     async def _tell(self, feed: MirrorFeed) -> None:

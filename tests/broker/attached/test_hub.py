@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from arena_tui.broker.attached.hub import Hub, frames_of
+from arena_tui.broker.attached.frames import frames_of
+from arena_tui.broker.attached.hub import Hub
 from arena_tui.broker.attached.wire import Append, Events, Missing, Sent
 from arena_tui.broker.memory import InProcessBroker
 from arena_tui.broker.mirror.calls import CLOSED, NO_RUN
