@@ -288,7 +288,7 @@ async def test_half_a_request_is_cut_off(
     monkeypatch.setattr(owner, "Bodies", partial(bodies.Bodies, 0.05))
     runtime = await owning()
     reader, writer = await asyncio.open_unix_connection(socket_path(path))
-    writer.write(b"POST /log HTTP/1.1\r\nhost: a\r\ncontent-length: 10\r\n\r\nhalf")
+    writer.write(b"POST /log/1 HTTP/1.1\r\nhost: a\r\ncontent-length: 10\r\n\r\nhalf")
 
     assert await asyncio.wait_for(cut_off(reader), 20)
     writer.close()
@@ -300,7 +300,7 @@ async def test_bodies_that_arrive_hold_only_so_much_together(
 ) -> None:
     monkeypatch.setattr(bodies, "ALL_MAX_BYTES", 1_000)
     runtime = await owning()
-    half = b"POST /log HTTP/1.1\r\nhost: a\r\ncontent-length: 1001\r\n\r\n" + b"x" * 600
+    half = b"POST /log/1 HTTP/1.1\r\nhost: a\r\ncontent-length: 1001\r\n\r\n" + b"x" * 600
     reader, writer = await asyncio.open_unix_connection(socket_path(path))
     other_reader, other_writer = await asyncio.open_unix_connection(socket_path(path))
 
