@@ -13,6 +13,9 @@ from arena_tui.broker.timing import Timing
 from arena_tui.broker.warnings import Warnings
 from arena_tui.errors import BrokerError
 
+_DOUBLINGS_MAX: Final = 32
+"""Of the delay between attempts: after hours of an outage it would be no number any more."""
+
 T = TypeVar("T")
 
 
@@ -118,7 +121,8 @@ class Link:
     async def pause(self, attempt: int) -> None:
         """Wait before the next attempt."""
         least, most = self._backoff_s
-        await asyncio.sleep(random.uniform(0.5, 1.0) * min(most, least * 2**attempt))
+        delay_s = min(most, least * 2 ** min(attempt, _DOUBLINGS_MAX))
+        await asyncio.sleep(random.uniform(0.5, 1.0) * delay_s)
 
     def note_failure(self, role: str, text: str) -> None:
         """Record a failure, and warn of the first."""

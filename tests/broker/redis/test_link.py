@@ -51,3 +51,13 @@ async def test_the_first_retry_is_the_soonest(monkeypatch: pytest.MonkeyPatch) -
 
     assert await link.retry("test", work) == "done"
     assert attempts == [0, 1]
+
+
+async def test_after_any_number_of_attempts_it_is_tried_again() -> None:
+    timing = Timing(backoff_s=(1e-9, 1e-6))
+    link = RedisLink(BrokerUrl("redis://127.0.0.1"), Warnings(), timing)
+
+    for attempt in (0, 1_000, 2_000, 10**6):
+        await link.on_failure("writer", TimeoutError(), attempt)
+
+    assert link.problem is not None
