@@ -115,6 +115,8 @@ class Hub:
             raise UsageError(f"{count:,} events at once: send at most {_APPENDED_MAX:,}")
         unknown = {each.meta.run_id for each in calls} - held.keys()
         recalled = await self._past.recall(unknown) if unknown else {}
+        if self._leaving:  # since it was asked
+            raise LeavingError
         rows: list[Row] = []
         for call in calls:
             try:

@@ -24,10 +24,11 @@ from arena_tui.services.runtime import Runtime
 from arena_tui.services.sharing import make_runtime
 from arena_tui.store.database import Database
 from arena_tui.store.verify import verify_store
+from tests.faults.accounts import FULL
 
 RUNS = ("a", "b", "c")
 PRODUCERS = 3
-AT_MOST_S = 60
+AT_MOST_S = 20
 QUICK = Timing(backoff_s=(0.0, 0.01))
 
 
@@ -137,5 +138,6 @@ class OwnersMachine(RuleBasedStateMachine):
 
 def test_every_event_is_stored_once_and_in_order_whoever_owns_the_store() -> None:
     run_state_machine_as_test(
-        OwnersMachine, settings=settings(max_examples=4, stateful_step_count=10, deadline=None)
+        OwnersMachine,
+        settings=settings(max_examples=60 if FULL else 8, stateful_step_count=15, deadline=None),
     )
