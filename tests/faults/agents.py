@@ -9,7 +9,6 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -84,9 +83,9 @@ def start(folder: Path, name: str, turns: int, pause_s: float, pool: str = "") -
 def end(agents: Iterable[Agent]) -> None:
     """Kill whatever is left of these, and their children."""
     for each in agents:
-        with suppress(ProcessLookupError):
+        if each.process.poll() is None:  # else the number may be another process's by now
             os.killpg(each.process.pid, signal.SIGKILL)
-        each.process.wait()
+            each.process.wait()
 
 
 def owner_of(folder: Path) -> int | None:
