@@ -323,13 +323,11 @@ def test_a_server_that_stays_away_is_given_up_after_a_signal_and_the_loss_is_tol
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
-        (["publish"], 2, "arena-tui --follow FILE"),
-        (["publish", "--broker", "memory:", "-"], 2, "--broker redis://"),
         (["publish", "no/such.jsonl", "--broker", "redis://127.0.0.1:1"], 2, "No such file"),
         (["publish", ".", "--broker", "redis://127.0.0.1:1"], 2, "Is a directory"),
         (["publish", "--broker", "redis://:secret@127.0.0.1:1"], 3, "cannot reach"),
     ],
-    ids=["no broker", "memory", "no file", "folder", "no server"],
+    ids=["no file", "folder", "no server"],
 )
 def test_what_cannot_be_published_is_one_line_that_says_what_to_do(
     tmp_path: Path, words: list[str], code: int, said: str

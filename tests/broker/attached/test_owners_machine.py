@@ -25,6 +25,7 @@ from arena_tui.services.sharing import make_runtime
 from arena_tui.store.database import Database
 from arena_tui.store.verify import verify_store
 from tests.faults.accounts import FULL
+from tests.waiting import pause
 
 RUNS = ("a", "b", "c")
 PRODUCERS = 3
@@ -78,7 +79,7 @@ class OwnersMachine(RuleBasedStateMachine):
 
     async def pass_on(self, turns: int) -> None:
         for _ in range(turns):
-            await asyncio.sleep(0.001)
+            await pause(0.001)
 
     @rule(turns=st.integers(0, 30))
     def the_owner_dies(self, turns: int) -> None:
