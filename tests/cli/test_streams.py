@@ -55,7 +55,9 @@ def test_where_nothing_can_be_said_the_exit_code_says_it(
     assert shell(folder, words, redirected) == (3, "")
 
 
-@pytest.mark.parametrize("words", ["runs --db /nowhere", "nonsense", "watch --theme x", "publish no/such"])
+@pytest.mark.parametrize(
+    "words", ["runs --db /nowhere", "nonsense", "watch --theme x", "publish no/such"]
+)
 @pytest.mark.parametrize("redirected", ["2>/dev/full", "<&- >&- 2>&-"])
 def test_an_error_that_cannot_be_said_keeps_its_exit_code(
     folder: Path, words: str, redirected: str
