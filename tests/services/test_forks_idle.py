@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 import arena_tui
-from arena_tui.broker.attached.hub import MIRROR
+from arena_tui.broker.attached.processes import MIRROR
 from arena_tui.config import Config
 from arena_tui.services.sharing import make_runtime
 from arena_tui.store.owner import Attached
