@@ -25,6 +25,7 @@ from tests.faults.agents import Agent, account, end, owner_of, problems, reading
 from tests.waiting import pause, until, until_blocking
 
 KILLS = 10
+ALIVE = 14 if FULL else 4
 STOPPED_S = 30.0 if FULL else 3.0
 
 
@@ -72,25 +73,30 @@ async def test_ten_owners_are_killed_and_no_event_of_who_lives_is_lost_or_double
     agents: list[Agent], tmp_path: Path
 ) -> None:
     chance = random.Random(24)
-    turns = 3_000 if FULL else 1_000
-    agents += [start(tmp_path, f"run-{n}", turns, 0.02) for n in range(14)]
-    agents += [start(tmp_path, pool, 200, 0.02, pool) for pool in ("fork", "spawn")]
-    agents.append(serving(tmp_path))
-    pools = {each.process.pid for each in agents[14:16]}  # whose children would outlive them
+    turns = 3_000 if FULL else 300
+    pools = [start(tmp_path, pool, 200, 0.02, pool) for pool in ("fork", "spawn")]
+    agents += [*pools, *(start(tmp_path, f"run-{n}", turns, 0.02) for n in range(ALIVE))]
+    dashboards = [serving(tmp_path)]
+    agents += dashboards
     killed: set[int] = set()
+    # The children of a pool would outlive it.
+    spared = {each.process.pid for each in pools}
     while len(killed) < KILLS:
-        owner = await until(lambda: owner_among(agents, tmp_path, killed | pools))
+        owner = await until(lambda: owner_among(agents, tmp_path, killed | spared))
         await pause(chance.uniform(0, 0.3))
         os.kill(owner, signal.SIGKILL)
         killed.add(owner)
-        if owner == agents[-1].process.pid:
-            agents.append(serving(tmp_path))
+        if owner == dashboards[-1].process.pid:
+            dashboards.append(serving(tmp_path))
+            agents.append(dashboards[-1])
+        agents.append(start(tmp_path, f"after-{len(killed)}", turns, 0.02))
         answer = await asyncio.to_thread(arena, tmp_path, "runs", "--json")
         assert (answer.returncode, answer.stderr) == (0, "")
-    for each in agents[:16]:
-        await asyncio.to_thread(each.process.wait, 120)
-    agents[-1].process.send_signal(signal.SIGTERM)
-    agents[-1].process.wait(60)
+    for each in agents:
+        if each.turns:
+            await asyncio.to_thread(each.process.wait, 120)
+    dashboards[-1].process.send_signal(signal.SIGTERM)
+    dashboards[-1].process.wait(60)
 
     print(f"{len(killed)} owners killed: {account(agents, killed, tmp_path)}")
     assert problems(agents, killed, tmp_path) == []
