@@ -41,7 +41,6 @@ _ENDED_KEPT = 10_000
 """Ended runs that are remembered, so that a late event does not open one again."""
 
 _PATIENCE_S = 2.0
-
 _LINES = frozenset({LogEvent, ErrorEvent})
 """What handlers of the program's log may record, but not of our own lines in it."""
 
@@ -101,6 +100,7 @@ class MultiRunBrokerSink:
         self._closing: asyncio.Task[None] | None = None
         self._end_reason = "its producer shut down"
         self._exit_code: int | None = None
+        self._all_published = False
         self._last: dict[str, Event] = {}  # of the runs that closing ends
         self._refused = Refused()
         self._failures = Failures(broker.warnings)
@@ -227,9 +227,9 @@ class MultiRunBrokerSink:
 
     def stats(self) -> SinkStats:
         return SinkStats(
-            queued=len(self._fifo), queued_peak=self._fifo.peak, blocked_s=self._fifo.blocked_s,
+            queued=0 if self._all_published else len(self._fifo), failures=self._failures.count,
+            queued_peak=self._fifo.peak, blocked_s=self._fifo.blocked_s,
             refused=self._refused.plus(*self._lenient.refused), coerced=self._lenient.coerced,
-            failures=self._failures.count,
         )  # fmt: skip
 
     def _signal(self) -> None:
@@ -267,6 +267,7 @@ class MultiRunBrokerSink:
         try:
             if publish:
                 await self._end_runs()
+                self._all_published = True  # whoever queues more is told that it is closed
                 await self._broker.flush()
                 if own := {run_id for run_id, owned in list(self.ended.items()) if owned}:
                     await self._broker.settled(own)

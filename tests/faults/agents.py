@@ -94,8 +94,8 @@ def owner_of(folder: Path) -> int | None:
     if link is None:
         return None
     with link:
-        link.sendall(b"GET /owner HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
         try:
+            link.sendall(b"GET /owner HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
             answer = b"".join(iter(lambda: link.recv(65_536), b""))
         except OSError:
             return None
