@@ -8,6 +8,8 @@ https://html.spec.whatwg.org/multipage/server-sent-events.html.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import re
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate, groupby
@@ -18,7 +20,7 @@ from msgspec import Struct
 from arena_tui.broker.protocol import Cursor
 from arena_tui.codec import encode_line
 from arena_tui.consumers.protocol import Consumer
-from arena_tui.errors import EventError, UsageError
+from arena_tui.errors import EventError, UnknownRunError, UsageError
 from arena_tui.events import KNOWN_KINDS, Delivery, Envelope, Gap, OtherEvent, RunEnd, check_run_id
 from arena_tui.store.history import History
 from arena_tui.store.replay import BEGINNING, RunReplay
@@ -54,7 +56,8 @@ class EventStream(Consumer):
         send: Returns once the client takes more.
         rest: Awaited after each batch, to let events gather.
         history: With a store, what the broker has let go of a run is read there.
-        every_run: Whether it follows all runs, those included that are yet to begin.
+        every_run: Whether it follows all runs, those included that are yet to begin; then nothing
+            is handled before `catch_up`.
     """
 
     durable = False
@@ -74,22 +77,38 @@ class EventStream(Consumer):
         self._rest = rest
         self._history = history
         self._unsent: list[Delivery] = []
+        self._caught_up = asyncio.Event()
+        if not every_run:
+            self._caught_up.set()
 
     async def start(self) -> Mapping[str, Cursor]:
         return {run_id: replay.cursor for run_id, replay in self._replays.items()}
 
     async def handle(self, batch: Sequence[Delivery]) -> Mapping[str, Cursor]:
         """See `Consumer`. What is new is kept if this fails, since the replays are past it."""
+        await self._caught_up.wait()
         for run_id, deliveries in groupby(batch, key=lambda each: each.run_id):
-            replay = self._replays.get(run_id) or RunReplay(self._history, run_id)
-            self._replays[run_id] = replay
-            async for news in replay.news(list(deliveries)):
+            async for news in self._replay(run_id).news(list(deliveries)):
                 self._unsent += news
                 if len(self._unsent) >= WINDOW:
                     await self._flush()
         await self._flush()
         await self._rest()
         return {}
+
+    async def catch_up(self, let_go: Iterable[str]) -> None:
+        """Send the rest of these runs, of which the subscription delivers nothing, since the broker
+        had let them go before it began; then what it delivers."""
+        for run_id in let_go:
+            replay = self._replay(run_id)
+            with contextlib.suppress(UnknownRunError):  # it was deleted since
+                await replay.open(None)
+                async for window in replay.stored():
+                    await self._send(window)
+        self._caught_up.set()
+
+    def _replay(self, run_id: str) -> RunReplay:
+        return self._replays.setdefault(run_id, RunReplay(self._history, run_id))
 
     async def _flush(self) -> None:
         if unsent := self._unsent:

@@ -209,6 +209,11 @@ def read_begun_after(connection: Reader, epoch: int) -> list[str]:
     return [run_id for (run_id,) in connection.execute(query, [epoch]).fetchall()]
 
 
+def read_newest_epoch(connection: Reader) -> int:
+    """When the newest stream of all runs began, in milliseconds since 1970; 0 if there is none."""
+    return int(_scalar(connection, "SELECT coalesce(max(epoch), 0) FROM runs", []))
+
+
 def _order(sort: SortKey, descending: bool) -> str:
     direction = "DESC" if descending else "ASC"
     return f"ORDER BY {_SORTED_BY.get(sort, sort)} {direction} NULLS LAST, run_id {direction}"

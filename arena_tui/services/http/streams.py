@@ -15,7 +15,7 @@ from arena_tui.events import Delivery
 from arena_tui.services.http.clients import Client, Clients
 from arena_tui.services.http.runs import infos
 from arena_tui.services.runtime import Runtime
-from arena_tui.store.history import read_begun_after
+from arena_tui.store.history import read_begun_after, read_newest_epoch
 from arena_tui.store.replay import BEGINNING, RunReplay
 
 _RETRY_MS: Final = (1_000, 4_000)
@@ -69,7 +69,7 @@ class EventStreams:
         """Answer with what is published to whatever run, after a position or from now on."""
         replays, known_until = await _every_run(self._runtime, position)
         frames = Frames(_cursors(replays), every_run=True, known_until=known_until)
-        follow = partial(self._follow_all, client, replays, frames, position is None)
+        follow = partial(self._follow_all, client, replays, frames, known_until, position is None)
         await self._stream(client, frames, follow)
 
     async def _stream(
@@ -91,7 +91,7 @@ class EventStreams:
                 await self._send_stored(client, replay, frames)
                 if run_id not in held or held[run_id].epoch < replay.cursor.epoch:
                     del replays[run_id]
-            if not replays or await self._consume(client, replays, frames, self._rest):
+            if not replays or await self._consume(client, replays, frames):
                 break
             held = await infos(self._runtime)
             for run_id, replay in replays.items():
@@ -99,8 +99,10 @@ class EventStreams:
         await client.send_all([frames.end()])
 
     async def _follow_all(
-        self, client: Client, replays: dict[str, RunReplay], frames: Frames, from_now: bool
-    ) -> None:
+        self, client: Client, replays: dict[str, RunReplay], frames: Frames, known_until: int,
+        from_now: bool,
+    ) -> None:  # fmt: skip
+        """Send what is stored of the runs, and what is live of all, those begun since included."""
         held = {} if from_now else await infos(self._runtime)
         for run_id, replay in () if from_now else list(replays.items()):
             await replay.open(held.get(run_id))
@@ -110,7 +112,13 @@ class EventStreams:
             await self._rest()
             await self._forget_over(client, replays, frames)
 
-        await self._consume(client, replays, frames, rest, every_run=True)
+        stream = self._event_stream(client, replays, frames, rest, every_run=True)
+        async with self._runtime.consuming(lambda _: stream) as consumption:
+            held = await infos(self._runtime)
+            begun = await _begun_after(self._runtime, known_until)
+            known = dict.fromkeys([*replays, *begun])
+            await stream.catch_up(each for each in known if each not in held)
+            await consumption.ended()
 
     async def _rest(self) -> None:
         await asyncio.sleep(self.clients.pause_s())
@@ -132,22 +140,25 @@ class EventStreams:
         async for window in replay.stored():
             await self._send(client, frames, window)
 
-    async def _consume(
-        self, client: Client, replays: dict[str, RunReplay], frames: Frames,
-        rest: Callable[[], Awaitable[None]], every_run: bool = False,
-    ) -> bool:  # fmt: skip
+    async def _consume(self, client: Client, replays: dict[str, RunReplay], frames: Frames) -> bool:
         """Send what the broker delivers until nothing more comes; False if it has let one of the
         runs go since."""
-        stream = EventStream(
-            client.name, replays, partial(self._send, client, frames), rest,
-            history=self._runtime.history, every_run=every_run,
-        )  # fmt: skip
+        stream = self._event_stream(client, replays, frames, self._rest)
         try:
             async with self._runtime.consuming(lambda _: stream) as consumption:
                 await consumption.ended()
         except UnknownRunError:
             return False
         return True
+
+    def _event_stream(
+        self, client: Client, replays: dict[str, RunReplay], frames: Frames,
+        rest: Callable[[], Awaitable[None]], every_run: bool = False,
+    ) -> EventStream:  # fmt: skip
+        return EventStream(
+            client.name, replays, partial(self._send, client, frames), rest,
+            history=self._runtime.history, every_run=every_run,
+        )  # fmt: skip
 
     async def _send(self, client: Client, frames: Frames, deliveries: Sequence[Delivery]) -> None:
         await client.send_all(frames.of(deliveries))
@@ -173,15 +184,16 @@ async def _every_run(
     epoch all others are over."""
     held, history = await infos(runtime), runtime.history
     known_until = max((info.epoch - 1 for info in held.values()), default=0)
+    if position is None and history is not None:
+        known_until = max(known_until, await history.read(read_newest_epoch))
     cursors = {run_id: Cursor(info.epoch, info.last_seq) for run_id, info in held.items()}
     if position is not None:
         known_until = max(known_until, position.known_until)
         for run_id, info in held.items():
             if info.epoch > position.known_until or info.state != "closed":
                 cursors[run_id] = BEGINNING
-        if history is not None:
-            begun = await history.read(partial(read_begun_after, epoch=position.known_until))
-            cursors = dict.fromkeys(begun, BEGINNING) | cursors
+        begun = await _begun_after(runtime, position.known_until)
+        cursors = dict.fromkeys(begun, BEGINNING) | cursors
         cursors |= position.cursors
         cursors.pop(EVERY_OTHER, None)
     replays = {run_id: RunReplay(history, run_id, at) for run_id, at in cursors.items()}
@@ -189,3 +201,10 @@ async def _every_run(
         if history is None or not await history.lengths(run_id):
             del replays[run_id]  # gone without a trace, as from a store that was deleted
     return replays, known_until
+
+
+async def _begun_after(runtime: Runtime, epoch: int) -> list[str]:
+    """The stored runs that began after that epoch, oldest first."""
+    if runtime.history is None:
+        return []
+    return await runtime.history.read(partial(read_begun_after, epoch=epoch))

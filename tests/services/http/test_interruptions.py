@@ -137,7 +137,7 @@ async def test_every_event_comes_once_however_often_a_client_leaves(
             ended = {each.json["run_id"] for each in every.frames if each.event == "run_end"}
             return not schedule.open and ended >= schedule.published.keys()
 
-        async with asyncio.timeout(120), asyncio.TaskGroup() as group:
+        async with asyncio.timeout(60), asyncio.TaskGroup() as group:
             group.create_task(every.until(has_all))
             await until(lambda: clients(served))
             for each in (single, several):

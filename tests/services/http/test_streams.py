@@ -183,6 +183,52 @@ async def test_the_stream_of_all_runs_goes_on_with_what_came_meanwhile(served: S
     assert seqs(frames, "next") == list(range(1, EVENTS + 1))
 
 
+async def test_what_is_let_go_while_a_client_is_sent_what_is_stored_still_comes(
+    served: Served,
+) -> None:
+    """Of a run that it has in part, and of one that it has never heard of."""
+    broker = served.runtime.broker
+    await play(served, "part")
+    async with served.stream("/events") as stream:
+        await first_heard(served)
+        await play(served, "part", EVENTS + 1, EVENTS + 1)
+        (seen,) = await take(stream, 1)
+    await play(served, "much", last=2)
+    for _ in range(200):
+        await broker.publish("much", LogEvent(text="x" * 60_000))
+    await broker.settled(["much"])
+
+    async with served.stream("/events", seen.id) as stream:
+        frames = await take(stream, 1)
+        await play(served, "brief")
+        for run_id in ("part", "brief"):
+            await end(served, run_id)
+            await broker.reap(run_id)
+        frames += await take(stream, 201 + 1 + EVENTS + 1)
+
+    assert seqs(frames, "much") == list(range(1, 203))
+    assert seqs(frames, "part") == [EVENTS + 2]
+    assert seqs(frames, "brief") == list(range(1, EVENTS + 2))
+
+
+async def test_a_client_of_all_runs_that_comes_back_is_not_sent_what_was_before_it_came_first(
+    tmp_path: Path,
+) -> None:
+    async with serving(tmp_path / "a.duckdb") as served:
+        await play(served, "old")
+        await end(served, "old")
+        await served.runtime.broker.reap("old")
+        async with served.http.stream("GET", "/events", timeout=30) as response:
+            text = await anext(response.aiter_text())
+        last_id = text.partition("id: ")[2].partition("\n")[0]
+        async with served.stream("/events", last_id) as stream:
+            await first_heard(served)
+            await play(served, "new")
+            frames = await take(stream, EVENTS)
+
+    assert seqs(frames, "new") == list(range(1, EVENTS + 1))
+
+
 async def test_real_loss_is_a_gap_in_its_place(tmp_path: Path) -> None:
     async with serving(None) as served:
         broker = served.runtime.broker
