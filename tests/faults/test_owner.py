@@ -110,7 +110,8 @@ async def test_while_the_owner_is_stopped_producers_wait_and_lose_nothing(
     owner = start(tmp_path, "owner", 100, 0.01)
     agents.append(owner)
     await until(lambda: owner_among([owner], tmp_path, set()))
-    others = [start(tmp_path, f"run-{n}", 200, 0.01) for n in range(3)]
+    turns = 200 + int(STOPPED_S / 0.01)  # so that they play on until after the stop
+    others = [start(tmp_path, f"run-{n}", turns, 0.01) for n in range(3)]
     agents += others
     await until(lambda: all(stored(tmp_path, f"run-{n}") for n in range(3)))
 
