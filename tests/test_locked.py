@@ -23,15 +23,8 @@ from arena_tui.store.remote import RemoteDatabase
 from arena_tui.unix_socket import socket_path
 from tests.cli.test_commands import arena
 from tests.other_user import as_other_user
+from tests.programs import holding
 
-HOLDER = """
-import sys
-from arena_tui.store.database import Database
-database = Database(sys.argv[1])
-print("open", flush=True)
-sys.stdin.read()
-database.close()
-"""
 MOUNTS = """\
 22 1 8:1 / / rw,relatime - ext4 /dev/sda1 rw
 30 22 0:40 / {0} rw,relatime shared:1 - nfs4 server:/home rw
@@ -43,15 +36,9 @@ MOUNTS = """\
 def holder(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     """A process that has a store open and shares it with nobody."""
     path = tmp_path / "arena.duckdb"
-    process = subprocess.Popen(
-        [sys.executable, "-c", HOLDER, str(path)],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    assert process.stdout is not None
-    assert process.stdout.readline() == "open\n"
-    path.chmod(0o644)
-    yield process
-    process.communicate("")
+    with holding(str(path)) as process:
+        path.chmod(0o644)
+        yield process
 
 
 def read(path: Path, patience_s: float = 0.0) -> object:

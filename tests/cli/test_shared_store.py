@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing, suppress
@@ -17,6 +16,7 @@ from arena_tui.errors import StoreError
 from arena_tui.store.owner import Attached
 from arena_tui.store.remote import RemoteDatabase
 from tests.cli.test_commands import arena, lines, surroundings
+from tests.programs import started
 from tests.waiting import until_blocking
 
 OWNER = """\
@@ -41,15 +41,9 @@ ENDLESS = "SELECT count(*) FROM range(10000000000000)"
 @pytest.fixture
 def owner(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     """A process with two runs that are over and one that goes on, until its input ends."""
-    started = subprocess.Popen(
-        [sys.executable, "-c", OWNER], text=True, env=surroundings(tmp_path),
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-    )  # fmt: skip
-    with started:
-        assert started.stdout is not None
-        assert started.stdout.readline() == "ready\n"
-        yield started
-        started.kill()
+    with started(OWNER, says="ready", env=surroundings(tmp_path)) as process:
+        yield process
+        process.kill()
 
 
 def stored(folder: Path) -> bool:
@@ -185,12 +179,8 @@ def test_without_a_server_or_another_process_lines_are_published_into_the_store(
 def test_a_run_whose_producer_died_is_ended_through_the_owner(
     owner: subprocess.Popen[str], tmp_path: Path
 ) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-c", OWNER.replace('"one", "two"', "").replace("three", "dead")],
-        text=True, env=surroundings(tmp_path), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-    ) as dying:  # fmt: skip
-        assert dying.stdout is not None
-        assert dying.stdout.readline() == "ready\n"
+    script = OWNER.replace('"one", "two"', "").replace("three", "dead")
+    with started(script, says="ready", env=surroundings(tmp_path)) as dying:
         alive = arena(tmp_path, "close", "dead")
         until_blocking(lambda: "dead" in arena(tmp_path, "runs").stdout)
         dying.kill()

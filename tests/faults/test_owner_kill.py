@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import signal
 import subprocess
-import sys
 import threading
 from pathlib import Path
 
 from tests.cli.test_commands import arena, lines, surroundings
+from tests.programs import started
 from tests.waiting import pause
 
 READS = 50
@@ -40,13 +40,7 @@ sys.stdin.read()
 
 def own(folder: Path, name: str) -> subprocess.Popen[str]:
     """A process that has stored a run of this name, and has the store open."""
-    started = subprocess.Popen(
-        [sys.executable, "-c", OWNER, name], text=True, env=surroundings(folder),
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-    )  # fmt: skip
-    assert started.stdout is not None
-    assert started.stdout.readline() == "stored\n"
-    return started
+    return started(OWNER, name, says="stored", env=surroundings(folder))
 
 
 def test_every_answer_is_whole_while_owners_come_and_are_killed(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from arena_tui.store.database import Database
 from tests.cli.test_commands import arena, lines
 from tests.cli.test_shared_store import OWNER
 from tests.envelopes import envelope
+from tests.programs import started
 from tests.store_fixture import store
 from tests.waiting import until_blocking
 
@@ -219,15 +220,9 @@ with arena_tui.connect(db=sys.argv[1]) as arena:
 def owner(folder: Path, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     """A process that has a copy of the store open."""
     path = shutil.copy(folder / "arena.duckdb", tmp_path)
-    started = subprocess.Popen(
-        [sys.executable, "-c", OWNER], text=True, env={**os.environ, "ARENA_DB": str(path)},
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-    )  # fmt: skip
-    with started:
-        assert started.stdout is not None
-        assert started.stdout.readline() == "ready\n"
-        yield started
-        started.kill()
+    with started(OWNER, says="ready", env={**os.environ, "ARENA_DB": str(path)}) as process:
+        yield process
+        process.kill()
 
 
 def test_events_come_once_and_whole_while_the_owner_is_killed(

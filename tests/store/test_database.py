@@ -23,6 +23,7 @@ from arena_tui.store.history import read_runs
 from arena_tui.store.schema import SCHEMA_VERSION
 from arena_tui.store.verify import verify_store
 from tests.envelopes import envelope
+from tests.programs import OPENS_A_STORE, holding
 from tests.store_fixture import problems, store
 from tests.waiting import until
 
@@ -43,13 +44,6 @@ async def main():
     os.kill(os.getpid(), signal.SIGKILL)
 
 asyncio.run(main())
-"""
-OWNER = """
-import sys
-from arena_tui.store.database import Database
-database = Database(sys.argv[1])
-print("open", flush=True)
-sys.stdin.read()
 """
 
 FORMAT_1 = """
@@ -130,14 +124,8 @@ def copy(killed: Path, path: str) -> str:
 @pytest.fixture
 def owner(path: str) -> Iterator[subprocess.Popen[str]]:
     """Another process that holds the store open."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", OWNER, path],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    assert process.stdout is not None
-    assert process.stdout.readline() == "open\n"
-    yield process
-    process.communicate("")
+    with holding(path) as process:
+        yield process
 
 
 def test_another_process_is_named_in_one_line(owner: subprocess.Popen[str], path: str) -> None:
@@ -164,7 +152,11 @@ def test_one_s_own_lock_outlives_a_second_look(path: str) -> None:
     with pytest.raises(StoreLockedError, match="is open in this process"):
         Database(path)
     other = subprocess.run(
-        [sys.executable, "-c", OWNER, path], capture_output=True, text=True, check=False, input=""
+        [sys.executable, "-c", OPENS_A_STORE, path],
+        input="",
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
     assert "StoreLockedError" in other.stderr

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from arena_tui.errors import StoreError
 from arena_tui.store.exclusive import Exclusive
+from tests.programs import started
 
 HOLDER = """\
 import sys
@@ -27,12 +26,7 @@ def exclusive(path: str, name: str = "cup") -> Exclusive:
 
 
 def test_a_second_one_is_told_who_has_it_until_that_is_killed(path: str) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-c", HOLDER, path], text=True,
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-    ) as holder:  # fmt: skip
-        assert holder.stdout is not None
-        assert holder.stdout.readline() == "taken\n"
+    with started(HOLDER, path, says="taken") as holder:
         mine = exclusive(path)
 
         with pytest.raises(StoreError, match=rf"^process {holder.pid} plays the cup in the store"):

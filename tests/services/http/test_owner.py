@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-import subprocess
-import sys
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import closing
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -30,16 +28,10 @@ from arena_tui.store.reading import Reader
 from arena_tui.store.remote import QUERIES, RemoteDatabase
 from arena_tui.store.verify import verify_store
 from arena_tui.unix_socket import socket_path
+from tests.programs import holding
 from tests.waiting import until
 
 AT = datetime(2026, 11, 28, 12, 3, 14, tzinfo=UTC)
-HOLDER = """\
-import sys
-from arena_tui.store.database import Database
-database = Database(sys.argv[1])
-print("open", flush=True)
-sys.stdin.read()
-"""
 SLOW = "SELECT count(*) FROM range(10000000000) AS a"
 
 
@@ -228,8 +220,8 @@ async def _answers(http: httpx.AsyncClient) -> bool:
 
 def test_a_store_that_its_owner_cannot_share_is_not_waited_for(path: str) -> None:
     Path(socket_path(path)).write_text("in the way")
-    with _locked_elsewhere(path) as pid:
-        refused = f"is open in process {pid}, which does not share it"
+    with holding(path) as holder:
+        refused = f"is open in process {holder.pid}, which does not share it"
         reading = RemoteDatabase(path, patience_s=3_600, open_here=partial(_read_here, path))
         with pytest.raises(StoreLockedError, match=refused):
             reading.read_now(lambda each: each.execute("SELECT 1").fetchall())
@@ -250,16 +242,3 @@ async def _attach(path: str) -> None:
         return True
 
     await AttachedBroker(path, take_over=take_over, patience_s=3_600).start()
-
-
-@contextmanager
-def _locked_elsewhere(path: str) -> Iterator[int]:
-    """Another process has the store open; yields its id."""
-    with subprocess.Popen(
-        [sys.executable, "-c", HOLDER, path], text=True,
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-    ) as holder:  # fmt: skip
-        assert holder.stdout is not None
-        assert holder.stdout.readline() == "open\n"
-        yield holder.pid
-        holder.communicate("")
