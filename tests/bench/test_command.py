@@ -2,16 +2,20 @@ from __future__ import annotations
 
 import json
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 
-from arena_tui.bench import broker, start
+from arena_tui.bench import broker, redis, socket, start
 from arena_tui.bench.measure import BenchError, Figure, Plan, Sizes
+from arena_tui.bench.redis import measure_redis
+from arena_tui.bench.socket import measure_socket
 from arena_tui.cli import benching, main
+from arena_tui.services.servers import RedisServer
 
 TINY = Sizes(
     deliveries=1_200,
@@ -23,6 +27,11 @@ TINY = Sizes(
     watch_s=1.0,
     keys=2,
     stored=20_000,
+    redis_events=300,
+    redis_stored=500,
+    redis_watch_s=1.0,
+    socket_events=500,
+    socket_watch_s=0.5,
 )
 FIELDS = [
     "what", "figure", "unit", "value", "peer", "peer_value", "ratio", "goal", "met", "rounds",
@@ -118,6 +127,38 @@ def test_a_peer_that_is_not_installed_is_left_out_and_named(
     )
     assert "encode/broadcaster" not in said.out
     assert "a task and a queue" in said.out
+
+
+@pytest.mark.parametrize(("what", "measures"), [("redis", redis), ("socket", socket)])
+def test_without_a_server_it_is_left_out_and_the_way_to_one_is_named(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, what: str,
+    measures: ModuleType,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(measures, "find_server", lambda: None)
+
+    assert benching.bench(arguments(what, json=True)) == 0
+
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err == (
+        f'arena-tui: {what} is left out: no server here: pip install "arena-tui[server]"\n'
+    )
+
+
+@pytest.mark.parametrize(
+    ("measure", "who"), [(measure_redis, "the producer"), (measure_socket, "a process")]
+)
+def test_a_process_that_fails_is_an_error_that_says_why(
+    redis_server: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    measure: Callable[[Plan], Iterator[Figure]], who: str,
+) -> None:  # fmt: skip
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\necho no such luck >&2\n")
+    python.chmod(0o755)
+    monkeypatch.setattr("sys.executable", str(python))
+
+    with pytest.raises(BenchError, match=f"{who} ended: no such luck"):
+        list(measure(Plan(folder=tmp_path, rounds=1, sizes=TINY)))
 
 
 def test_progress_is_only_for_terminals(
