@@ -9,6 +9,7 @@ import sys
 from collections import Counter, defaultdict
 from contextlib import closing
 from pathlib import Path
+from textwrap import indent
 
 import redis
 
@@ -50,6 +51,32 @@ def run_program(
     lines = [line for line in done.stderr.splitlines(True) if "(no AOF)" not in line]
     done.stderr = "".join(lines)
     return done
+
+
+def forking_amid_bursts(connect: str, child: str) -> str:
+    """A program with four threads that play 20 runs of 102 events each, and twelve forks amid
+    that; what a child does may use its `number`. Prints their exit codes."""
+    return f"""
+arena = {connect}
+
+def emit(number):
+    for game in range(20):
+        with arena.run("g", run_id=f"r{{number}}-{{game}}") as run:
+            play(run, 100)
+
+threads = [threading.Thread(target=emit, args=(number,)) for number in range(4)]
+for thread in threads: thread.start()
+pids = []
+for number in range(12):
+    pid = os.fork()
+    if not pid:
+{indent(child, " " * 8)}
+        sys.exit(0)
+    pids.append(pid)
+print(*(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids))
+for thread in threads: thread.join()
+arena.close()
+"""
 
 
 def recorded(broker: str, path: Path) -> dict[str, Counter[str]]:

@@ -8,7 +8,15 @@ from pathlib import Path
 import pytest
 
 from tests.redis_fixture import BINARIES, MakeRedis
-from tests.services.forking import ENDS, IN_PROCESS, WHOLE, recorded, run_program, stored
+from tests.services.forking import (
+    ENDS,
+    IN_PROCESS,
+    WHOLE,
+    forking_amid_bursts,
+    recorded,
+    run_program,
+    stored,
+)
 
 
 @pytest.fixture
@@ -109,28 +117,9 @@ if __name__ == "__main__":
 def test_a_fork_amid_bursts_of_threads_ends_and_loses_nothing(broker: str, path: Path) -> None:
     """Whatever locks other threads hold at the fork."""
     done = run_program(
-        """
-arena = arena_tui.connect()
-
-def emit(number):
-    for game in range(20):
-        with arena.run("g", run_id=f"r{number}-{game}") as run:
-            play(run, 100)
-
-threads = [threading.Thread(target=emit, args=(number,)) for number in range(4)]
-for thread in threads: thread.start()
-pids = []
-for number in range(12):
-    pid = os.fork()
-    if not pid:
-        with arena.run(f"g", run_id=f"child-{number}") as run:
-            play(run)
-        sys.exit(0)
-    pids.append(pid)
-print(*(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids))
-for thread in threads: thread.join()
-arena.close()
-""",
+        forking_amid_bursts("arena_tui.connect()", """\
+with arena.run(f"g", run_id=f"child-{number}") as run:
+    play(run)"""),
         broker, path,
     )  # fmt: skip
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.services.forking import ENDS, IN_PROCESS, run_program
+from tests.services.forking import ENDS, IN_PROCESS, forking_amid_bursts, run_program
 
 
 @pytest.fixture
@@ -86,28 +86,9 @@ arena.close()
 
 def test_without_a_store_s_file_a_fork_amid_bursts_of_threads_ends(path: Path) -> None:
     done = run_program(
-        """
-arena = arena_tui.connect(store=False)
-
-def emit(number):
-    for game in range(20):
-        with arena.run("g", run_id=f"r{number}-{game}") as run:
-            play(run, 100)
-
-threads = [threading.Thread(target=emit, args=(number,)) for number in range(4)]
-for thread in threads: thread.start()
-pids = []
-for number in range(12):
-    pid = os.fork()
-    if not pid:
-        try: arena.run("g", run_id=f"child-{number}")
-        except ArenaError: sys.exit(3)
-        sys.exit(0)
-    pids.append(pid)
-print(*(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids))
-for thread in threads: thread.join()
-arena.close()
-""",
+        forking_amid_bursts("arena_tui.connect(store=False)", """\
+try: arena.run("g", run_id=f"child-{number}")
+except ArenaError: sys.exit(3)"""),
         IN_PROCESS, path,
     )  # fmt: skip
 

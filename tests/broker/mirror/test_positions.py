@@ -30,19 +30,25 @@ from tests.waiting import until
 _AT_MOST_S = 10
 
 
-@pytest.mark.parametrize(
-    ("gone_s", "said"), [(60.0, "stream is gone"), (0.0, "does not come back")]
-)
-async def test_a_run_that_is_gone_is_waited_for_no_longer_than_it_has_events_to_come(
-    redis_url: str, gone_s: float, said: str
-) -> None:
-    broker = RedisBroker(BrokerUrl(redis_url), timing=Timing(look_s=0.02, gone_s=gone_s))
+async def stored_run(redis_url: str, timing: Timing) -> RedisBroker:
+    """A broker with an open run `a`, whose one event is stored."""
+    broker = RedisBroker(BrokerUrl(redis_url), timing=timing)
     await broker.start()
     store = broker.subscribe("store", durable=True)
     epoch = (await broker.open_run(RunMeta(run_id="a"))).epoch
     await broker.publish("a", LogEvent())
     await anext(store)
     store.ack({"a": Cursor(epoch, 1)})
+    return broker
+
+
+@pytest.mark.parametrize(
+    ("gone_s", "said"), [(60.0, "stream is gone"), (0.0, "does not come back")]
+)
+async def test_a_run_that_is_gone_is_waited_for_no_longer_than_it_has_events_to_come(
+    redis_url: str, gone_s: float, said: str
+) -> None:
+    broker = await stored_run(redis_url, Timing(look_s=0.02, gone_s=gone_s))
 
     async def is_said() -> bool:
         return any(said in str(each) for each in (await broker.stats()).warnings)
@@ -140,13 +146,7 @@ def test_nothing_has_been_read_of_a_run_that_was_never_seen() -> None:
 
 
 async def test_nothing_is_held_of_a_run_that_its_producer_left(redis_url: str) -> None:
-    broker = RedisBroker(BrokerUrl(redis_url), timing=Timing(look_s=0.02, ack_s=0.01, sweep_s=0.01))
-    await broker.start()
-    store = broker.subscribe("store", durable=True)
-    epoch = (await broker.open_run(RunMeta(run_id="a"))).epoch
-    await broker.publish("a", LogEvent())
-    await anext(store)
-    store.ack({"a": Cursor(epoch, 1)})
+    broker = await stored_run(redis_url, Timing(look_s=0.02, ack_s=0.01, sweep_s=0.01))
 
     with redis.Redis.from_url(redis_url) as client:
         client.hset(meta_key("a"), "alive", 1)
