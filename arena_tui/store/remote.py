@@ -43,7 +43,6 @@ _HEADERS: Final = {KIND_HEADER: READER}
 _TRY_S: Final = (0.02, 0.5)
 """Least and most time between attempts to reach an owner."""
 
-
 _ENDED_S: Final = 1.0
 """An owner that has just ended keeps its lock for less than that."""
 
