@@ -14,7 +14,7 @@ PROTOCOL: Final = 1
 """Counts up whenever owner and client of different versions would misunderstand each other."""
 
 KIND_HEADER: Final = "arena-kind"
-"""Names what a client attaches as: a reader, a producer, a dashboard."""
+"""Names what a client is; one that names nothing speaks plain HTTP."""
 
 READER: Final = "reader"
 
@@ -36,7 +36,7 @@ class Owner(Struct, frozen=True, kw_only=True):
     Attributes:
         command: What it was started as: `arena-tui watch`, `python agent.py`.
         since: When it opened the store.
-        clients: Each process once for each kind; whoever asks is not among them.
+        clients: The other processes, each once for each kind.
     """
 
     version: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from arena_tui.broker.attached.broker import AttachedBroker
 from arena_tui.errors import StoreError
 from arena_tui.store.owner import Attached
 from arena_tui.store.remote import RemoteDatabase
@@ -129,6 +131,31 @@ def test_doctor_says_who_has_the_store_open_and_who_shares_it(
     assert "unfinished" not in found
     assert "1 run without an end, and nobody has the store open" in alone
     assert "owner" not in alone
+
+
+def test_doctor_says_who_publishes_and_who_watches(
+    owner: subprocess.Popen[str], tmp_path: Path
+) -> None:
+    until_blocking(lambda: stored(tmp_path))
+    script = OWNER.replace("one", "four").replace("two", "five").replace("three", "six")
+
+    async def watched() -> str:
+        broker = AttachedBroker(str(tmp_path / "arena.duckdb"))
+        await broker.start()
+        told = await asyncio.to_thread(arena, tmp_path, "doctor")
+        await broker.aclose()
+        return told.stdout
+
+    with started(script, says="ready", env=surroundings(tmp_path)) as agent:
+        told = asyncio.run(watched())
+    until_blocking(lambda: "mirror" not in arena(tmp_path, "doctor").stdout)
+
+    both = sorted([f"{agent.pid} (producer)", f"{os.getpid()} (mirror)"], key=pid_in)
+    assert f"; shared with {', '.join(both)}\n" in told
+
+
+def pid_in(client: str) -> int:
+    return int(client.partition(" ")[0])
 
 
 def read_until_killed(database: RemoteDatabase) -> None:

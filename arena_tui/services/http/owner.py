@@ -126,8 +126,9 @@ class OwnerServer:
         return [Attached(*each) for each in found]
 
     def _clients_known(self) -> tuple[Attached, ...]:
-        """Those, and who is asking something just now."""
-        asking = [each for each in self._listener.attached() if each.kind == READER]
+        """Those, and who is reading the store just now."""
+        asking = [each for each in self._listener.attached()
+                  if each.kind == READER and each.pid != os.getpid()]  # fmt: skip
         return tuple(sorted({*self.attached(), *asking}))
 
     def leave(self) -> None:
@@ -216,7 +217,7 @@ class OwnerServer:
         return _json(
             Owner(
                 version=version("arena-tui"), protocol=PROTOCOL, pid=os.getpid(),
-                command=_command(sys.argv), since=self._since, clients=self._listener.attached(),
+                command=_command(sys.argv), since=self._since, clients=self._clients_known(),
             )
         )  # fmt: skip
 
