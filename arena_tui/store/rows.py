@@ -113,7 +113,7 @@ def upsert_producers(connection: Connection, newest: Collection[tuple[str, str, 
 
 
 def recall_runs(reader: Reader, run_ids: Collection[str]) -> dict[str, Recalled]:
-    """See `Recall`."""
+    """See `Past.recall`."""
     numbers: dict[str, dict[str, tuple[int, int]]] = {}
     for run_id, producer, epoch, number in reader.execute(
         "SELECT run_id, producer, epoch, number FROM producers WHERE run_id IN (SELECT unnest(?))",
