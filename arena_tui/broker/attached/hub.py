@@ -211,25 +211,21 @@ class Hub:
 
     async def _claim(self, asked: Claim) -> bool:
         """See `BrokerProtocol.claim`: whose process is gone, is looked for."""
-        process, run_id = asked.process, asked.run_id
+        run_id = asked.run_id
         stream = self._ledger.streams.get(run_id)
-        if stream is not None and stream.closed:
+        stored = None if stream else (await self._past.recall([run_id])).get(run_id)
+        if stream.closed if stream else stored is not None and stored.over:
             return False
         holder = self._holders.get(run_id)
-        if holder is not None and holder != process and is_gone(holder) is False:
-            return False
-        if stream is not None and holder is None:
-            info = stream.info(self._ledger.clock(), HEARTBEAT_S)
-            if info.state != "lost":
-                return False
-        if stream is None:
-            stored = (await self._past.recall([run_id])).get(run_id)
-            if (stored is not None and stored.over) or (
-                holder is None and not await self._broker.claim(run_id)
-            ):
-                return False
-        self._holders[run_id] = process
-        return True
+        is_free = None if holder is None else holder == asked.process or is_gone(holder)
+        if is_free is None:  # nobody can tell but by its silence
+            if stream is not None:
+                is_free = stream.info(self._ledger.clock(), HEARTBEAT_S).state == "lost"
+            else:
+                is_free = holder is None and await self._broker.claim(run_id)
+        if is_free:
+            self._holders[run_id] = asked.process
+        return is_free
 
     async def _kept(self, asked: Kept) -> dict[str, Cursor]:
         found = await self._past.recall(asked.run_ids)

@@ -9,14 +9,22 @@ import pytest
 
 from arena_tui.broker.attached.frames import frames_of
 from arena_tui.broker.attached.hub import Hub
-from arena_tui.broker.attached.wire import Append, Events, Missing, Sent
+from arena_tui.broker.attached.wire import Append, Claim, Events, Missing, Sent
 from arena_tui.broker.memory import InProcessBroker
 from arena_tui.broker.mirror.calls import CLOSED, NO_RUN
 from arena_tui.broker.numbered import Recalled
+from arena_tui.broker.owner import own_name
 from arena_tui.broker.protocol import Cursor, RunMeta
 from arena_tui.codec import sealed
 from arena_tui.errors import UsageError
 from arena_tui.events import Delivery, Envelope, Gap, LogEvent, RunEnd
+
+ALIVE = own_name()
+GONE = f"{ALIVE}0"
+"""Of this process id, but another beginning."""
+
+FOREIGN = "elsewhere 1 1"
+"""Of another machine, where nobody can look for it."""
 
 
 class Past:
@@ -47,17 +55,24 @@ class Owner:
     """A hub, and what its broker holds of the run `a`."""
 
     def __init__(self, past: Past | None = None) -> None:
-        self.broker = InProcessBroker()
+        self.now = 1_000.0
+        self.broker = InProcessBroker(clock=lambda: self.now)
         self.hub = Hub(self.broker, past or Past())
 
     async def append(
         self, first: int, last: int, producer: str = "p", lost: int = 0, ends: bool = False,
-        may_open: bool = True,
+        may_open: bool = True, process: str = FOREIGN,
     ) -> Any:  # fmt: skip
         sent = Sent(producer, first, lost, ends, may_open, RunMeta(run_id="a"),
                     events(first, last, ends))  # fmt: skip
-        (row,) = await self.hub.answer(Append(owner=self.hub.id, process="1-1", calls=[sent]))
+        (row,) = await self.hub.answer(Append(owner=self.hub.id, process=process, calls=[sent]))
         return row
+
+    async def claim(self, process: str) -> bool:
+        """Whether the process has the id now."""
+        asked = Claim(owner=self.hub.id, process=process, run_id="a")
+        answer: bool = await self.hub.answer(asked)
+        return answer
 
     @property
     def held(self) -> list[str]:
@@ -168,6 +183,54 @@ async def test_a_stored_run_that_is_over_takes_nothing_more() -> None:
     owner = Owner(Past(a=stored(over=True, p=10)))
 
     assert await owner.append(11, 11) == (CLOSED, 0)
+
+
+@pytest.mark.parametrize("first", [ALIVE, FOREIGN])
+async def test_of_several_who_ask_for_an_id_the_first_has_it(first: str) -> None:
+    owner = Owner()
+
+    assert await owner.claim(first)
+    assert not await owner.claim("elsewhere 2 2")
+    assert await owner.claim(first)
+
+
+async def test_an_id_whose_process_is_gone_is_handed_over() -> None:
+    owner = Owner()
+
+    assert await owner.claim(GONE)
+    assert await owner.claim(ALIVE)
+    assert not await owner.claim(FOREIGN)
+
+
+@pytest.mark.parametrize(("holder", "silent_s", "handed_over"), [
+    (ALIVE, 0, False), (ALIVE, 100, False), (GONE, 0, True),
+    (FOREIGN, 0, False), (FOREIGN, 100, True),
+])  # fmt: skip
+async def test_an_open_run_is_handed_over_once_its_process_is_gone_or_silent_and_unseen(
+    holder: str, silent_s: float, handed_over: bool
+) -> None:
+    owner = Owner()
+    await owner.append(1, 3, process=holder)
+    await owner.broker.runs()  # which notices when the newest event came
+    owner.now += silent_s
+
+    assert await owner.claim("elsewhere 2 2") is handed_over
+
+
+@pytest.mark.parametrize("asking", [ALIVE, GONE, FOREIGN])
+async def test_an_id_whose_run_is_over_is_taken_for_good(asking: str) -> None:
+    held, kept = Owner(), Owner(Past(a=stored(over=True, p=10)))
+    await held.append(1, 3, ends=True, process=asking)
+
+    assert not await held.claim(asking)
+    assert not await kept.claim(asking)
+
+
+async def test_a_stored_run_that_has_not_ended_is_handed_over_once() -> None:
+    owner = Owner(Past(a=stored(p=10)))
+
+    assert await owner.claim(ALIVE)
+    assert not await owner.claim(FOREIGN)
 
 
 async def test_a_bad_event_in_a_call_keeps_all_of_it_out() -> None:
