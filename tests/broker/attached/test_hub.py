@@ -2,94 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any
-
 import pytest
 
 from arena_tui.broker.attached.frames import frames_of
-from arena_tui.broker.attached.hub import Hub
-from arena_tui.broker.attached.wire import Append, Claim, Events, Missing, Sent
-from arena_tui.broker.memory import InProcessBroker
+from arena_tui.broker.attached.wire import Append, Events, Missing, Sent
 from arena_tui.broker.mirror.calls import CLOSED, NO_RUN
-from arena_tui.broker.numbered import Recalled
-from arena_tui.broker.owner import own_name
+from arena_tui.broker.numbered import Numbered
 from arena_tui.broker.protocol import Cursor, RunMeta
 from arena_tui.codec import sealed
 from arena_tui.errors import UsageError
-from arena_tui.events import Delivery, Envelope, Gap, LogEvent, RunEnd
-
-ALIVE = own_name()
-GONE = f"{ALIVE}0"
-"""Of this process id, but another beginning."""
-
-FOREIGN = "elsewhere 1 1"
-"""Of another machine, where nobody can look for it."""
-
-
-class Past:
-    """What is stored of runs, as a test says."""
-
-    def __init__(self, **runs: Recalled) -> None:
-        self._runs = runs
-
-    async def recall(self, run_ids: Collection[str]) -> Mapping[str, Recalled]:
-        return {run_id: self._runs[run_id] for run_id in run_ids if run_id in self._runs}
-
-    async def window(self, *_: object) -> Sequence[Delivery]:
-        return ()
-
-
-def stored(over: bool = False, **numbers: int) -> Recalled:
-    """Ten events of a run in epoch 5, from these producers."""
-    alone = next(iter(numbers)) if len(numbers) == 1 else None
-    return Recalled(5, 10, over, numbers, alone)
-
-
-def events(first: int, last: int, ends: bool = False) -> list[bytes]:
-    found = [sealed(LogEvent(text=str(number)))[1] for number in range(first, last + 1)]
-    return [*found[:-1], sealed(RunEnd())[1]] if ends else found
-
-
-class Owner:
-    """A hub, and what its broker holds of the run `a`."""
-
-    def __init__(self, past: Past | None = None) -> None:
-        self.now = 1_000.0
-        self.broker = InProcessBroker(clock=lambda: self.now)
-        self.hub = Hub(self.broker, past or Past())
-
-    async def append(
-        self, first: int, last: int, producer: str = "p", lost: int = 0, ends: bool = False,
-        may_open: bool = True, process: str = FOREIGN,
-    ) -> Any:  # fmt: skip
-        sent = Sent(producer, first, lost, ends, may_open, RunMeta(run_id="a"),
-                    events(first, last, ends))  # fmt: skip
-        (row,) = await self.hub.answer(Append(owner=self.hub.id, process=process, calls=[sent]))
-        return row
-
-    async def claim(self, process: str) -> bool:
-        """Whether the process has the id now."""
-        asked = Claim(owner=self.hub.id, process=process, run_id="a")
-        answer: bool = await self.hub.answer(asked)
-        return answer
-
-    @property
-    def held(self) -> list[str]:
-        """Texts of the events, and lengths of the gaps."""
-        log = self.broker.ledger.streams["a"].log
-        found, _ = log.read(log.first - 1, 1_000, log.last)
-        return [_text(each) for each in found]
-
-    @property
-    def epoch(self) -> int:
-        return self.broker.ledger.streams["a"].log.epoch
-
-
-def _text(each: Delivery) -> str:
-    if isinstance(each, Gap):
-        return f"gap of {each.count}"
-    return each.event.text if isinstance(each.event, LogEvent) else each.event.kind
+from arena_tui.events import Envelope, Gap, LogEvent
+from tests.broker.attached.hubs import ALIVE, FOREIGN, GONE, Owner, Past, events, stored
 
 
 async def test_a_call_that_comes_again_is_answered_as_done() -> None:
@@ -127,6 +50,37 @@ async def test_what_a_producer_gave_up_is_a_gap_told_once() -> None:
     await owner.append(6, 7, lost=3)
 
     assert owner.held == ["1", "2", "gap of 3", "6", "7"]
+
+
+@pytest.mark.parametrize(("first", "lost", "found"), [
+    (5, 9, ["1", "2", "gap of 2", "5", "6"]),  # of what was given up, what had come is not missing
+    (5, 1, ["1", "2", "gap of 1", "5", "6"]),
+    (5, 0, ["1", "2", "5", "6"]),
+    (3, 2, ["1", "2", "3", "4"]),
+    (2, 1, ["1", "2", "3"]),
+])  # fmt: skip
+async def test_only_what_has_not_come_before_is_missing(
+    first: int, lost: int, found: list[str]
+) -> None:
+    owner = Owner()
+    await owner.append(1, 2)
+
+    await owner.append(first, first + 1, lost=lost)
+
+    assert owner.held == found
+
+
+async def test_each_event_takes_its_producer_s_number_of_it_along() -> None:
+    owner = Owner()
+    await owner.append(1, 3, "p")
+    await owner.append(1, 1, "q")
+    await owner.append(2, 5, "p")
+
+    found, _ = owner.log.read(0, 100, owner.log.last)
+    raws = [each.raw for each in found]
+    assert [(raw.producer, raw.number) for raw in raws if isinstance(raw, Numbered)] == [
+        ("p", 1), ("p", 2), ("p", 3), ("q", 1), ("p", 4), ("p", 5),
+    ]  # fmt: skip
 
 
 async def test_an_ended_run_takes_nothing_but_answers_its_last_call_again() -> None:
@@ -247,6 +201,8 @@ async def test_more_events_than_the_loop_may_be_held_for_are_refused() -> None:
     owner = Owner()
     with pytest.raises(UsageError, match="4,001 events at once"):
         await owner.append(1, 4_001)
+
+    assert await owner.append(1, 4_000) == (owner.epoch, 4_000)
 
 
 def test_large_events_are_sent_in_several_frames_and_small_ones_in_one() -> None:
