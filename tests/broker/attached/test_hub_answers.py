@@ -225,9 +225,9 @@ async def test_of_runs_that_are_let_go_it_is_forgotten_who_published_them() -> N
     assert owner.hub.abandoned() == {"a", "held"}
 
     await owner.ask(Reap, run_id="a")
-    for number in range(4, 260):
+    for number in range(4, 258):  # the last one tidies
         row = await owner.append(number, number, process=GONE, run_id="held")
 
     assert owner.hub.abandoned() == {"held"}
-    assert await owner.append(259, 259, run_id="held") == row
-    assert await owner.append(258, 260, run_id="held") == (row[0], 260)
+    assert await owner.append(257, 257, run_id="held") == row
+    assert await owner.append(256, 258, run_id="held") == (row[0], 258)
