@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from arena_tui.broker.mirror.calls import Call, Job, PublishedRun
-from arena_tui.broker.protocol import RunMeta
+from arena_tui.broker.protocol import Cursor, RunMeta
 from arena_tui.errors import BrokerError
 
 SIZES = st.lists(st.sampled_from([1, 100, 16_384, 262_144]), min_size=1, max_size=20)
@@ -70,3 +70,16 @@ async def test_an_event_resolved_twice_does_not_hang_its_batch() -> None:
     job.resolve(2)
 
     assert job.answer.done()
+
+
+async def test_what_was_given_up_is_missing_until_the_log_knows_of_it() -> None:
+    run = PublishedRun(RunMeta(run_id="run"))
+    run.give_up(count=3, lost=2)
+    run.give_up(count=4, lost=1)
+    assert (run.next, run.acked, run.lost) == (8, 0, 3)
+
+    run.on_appended(2, Cursor(1, 5))
+    assert (run.next, run.acked, run.lost) == (10, 9, 0)
+
+    run.go_back_to(6, lost=2)
+    assert (run.next, run.acked, run.lost) == (6, 5, 2)

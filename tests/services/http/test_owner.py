@@ -22,6 +22,7 @@ from arena_tui.errors import StoreError, StoreLockedError, UsageError
 from arena_tui.events import LogEvent, RunEnd
 from arena_tui.services.runtime import Runtime
 from arena_tui.services.sharing import make_runtime
+from arena_tui.store import remote as store_remote
 from arena_tui.store.database import Database
 from arena_tui.store.history import History
 from arena_tui.store.reading import Reader
@@ -29,10 +30,10 @@ from arena_tui.store.remote import QUERIES, RemoteDatabase
 from arena_tui.store.verify import verify_store
 from arena_tui.unix_socket import socket_path
 from tests.programs import holding
-from tests.waiting import until
+from tests.waiting import pause, until
 
 AT = datetime(2026, 11, 28, 12, 3, 14, tzinfo=UTC)
-SLOW = "SELECT count(*) FROM range(10000000000) AS a"
+ENDLESS = "SELECT count(*) FROM range(10000000000000)"
 
 
 @pytest.fixture
@@ -112,12 +113,35 @@ async def test_cancelling_ends_the_query_in_the_owner(
 ) -> None:
     """There are three readers: a fourth query would wait for ever if one of them went on."""
     for _ in range(4):
-        reading = asyncio.create_task(remote.read(lambda each: each.execute(SLOW).fetchall()))
+        reading = asyncio.create_task(remote.read(lambda each: each.execute(ENDLESS).fetchall()))
         await until(lambda: _is_reading(owner))
         reading.cancel()
         with pytest.raises(asyncio.CancelledError):
             await reading
     assert await remote.read(lambda each: each.execute("SELECT 1").fetchall()) == [(1,)]
+
+
+async def test_a_query_may_take_longer_than_connecting(
+    owner: Runtime, remote: RemoteDatabase, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The owner puts two at once to its store: a third one waits for them."""
+    connecting_s = 2.0
+    monkeypatch.setattr(store_remote, "_CONNECT_S", connecting_s)
+    slow = [
+        asyncio.create_task(remote.read(lambda each: each.execute(ENDLESS).fetchall()))
+        for _ in range(2)
+    ]
+    await until(lambda: owner.database is not None and owner.database.reads == 2)
+    impatient = RemoteDatabase(path, patience_s=0)
+    third = asyncio.create_task(impatient.read(lambda each: each.execute("SELECT 1").fetchall()))
+    await pause(connecting_s + 0.5)
+    assert not third.done()
+
+    for each in slow:
+        each.cancel()
+
+    assert await third == [(1,)]
+    impatient.close()
 
 
 def _is_reading(owner: Runtime) -> bool:
