@@ -22,6 +22,8 @@ GONE = f"{ALIVE}0"
 FOREIGN = "elsewhere 1 1"
 """Of another machine, where nobody can look for it."""
 
+HOLDERS = {"alive": ALIVE, "gone": GONE, "foreign": FOREIGN}
+
 
 class Past:
     """What is stored of runs, as a test says.

@@ -12,7 +12,7 @@ from arena_tui.broker.protocol import Cursor, RunMeta
 from arena_tui.codec import sealed
 from arena_tui.errors import UsageError
 from arena_tui.events import Envelope, Gap, LogEvent
-from tests.broker.attached.hubs import ALIVE, FOREIGN, GONE, Owner, Past, events, stored
+from tests.broker.attached.hubs import ALIVE, FOREIGN, GONE, HOLDERS, Owner, Past, events, stored
 
 
 async def test_a_call_that_comes_again_is_answered_as_done() -> None:
@@ -139,13 +139,13 @@ async def test_a_stored_run_that_is_over_takes_nothing_more() -> None:
     assert await owner.append(11, 11) == (CLOSED, 0)
 
 
-@pytest.mark.parametrize("first", [ALIVE, FOREIGN])
+@pytest.mark.parametrize("first", ["alive", "foreign"])
 async def test_of_several_who_ask_for_an_id_the_first_has_it(first: str) -> None:
     owner = Owner()
 
-    assert await owner.claim(first)
+    assert await owner.claim(HOLDERS[first])
     assert not await owner.claim("elsewhere 2 2")
-    assert await owner.claim(first)
+    assert await owner.claim(HOLDERS[first])
 
 
 async def test_an_id_whose_process_is_gone_is_handed_over() -> None:
@@ -157,21 +157,21 @@ async def test_an_id_whose_process_is_gone_is_handed_over() -> None:
 
 
 @pytest.mark.parametrize(("holder", "silent_s", "handed_over"), [
-    (ALIVE, 0, False), (ALIVE, 100, False), (GONE, 0, True),
-    (FOREIGN, 0, False), (FOREIGN, 100, True),
+    ("alive", 0, False), ("alive", 100, False), ("gone", 0, True),
+    ("foreign", 0, False), ("foreign", 100, True),
 ])  # fmt: skip
 async def test_an_open_run_is_handed_over_once_its_process_is_gone_or_silent_and_unseen(
     holder: str, silent_s: float, handed_over: bool
 ) -> None:
     owner = Owner()
-    await owner.append(1, 3, process=holder)
+    await owner.append(1, 3, process=HOLDERS[holder])
     await owner.broker.runs()  # which notices when the newest event came
     owner.now += silent_s
 
     assert await owner.claim("elsewhere 2 2") is handed_over
 
 
-@pytest.mark.parametrize("asking", [ALIVE, GONE, FOREIGN])
+@pytest.mark.parametrize("asking", HOLDERS.values(), ids=HOLDERS)
 async def test_an_id_whose_run_is_over_is_taken_for_good(asking: str) -> None:
     held, kept = Owner(), Owner(Past(a=stored(over=True, p=10)))
     await held.append(1, 3, ends=True, process=asking)
