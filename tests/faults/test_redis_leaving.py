@@ -141,6 +141,8 @@ def test_leaving_where_one_may_not_publish_says_how_many_events_are_not(
         admin.execute_command("ACL", "SETUSER", "agent", "-xadd")
         with arena.run("synth", run_id="r") as run:
             run.log("x")
+        warnings = Impatient.newest.broker.warnings
+        until_blocking(lambda: "does not permit" in " ".join(map(str, warnings.newest())))
 
         with pytest.raises(BrokerError, match=r"^3 events could not be .* does not permit"):
             arena.close()
