@@ -38,7 +38,9 @@ LIVE: Final = "/store/live"
 """Where the owner answers queries, takes changes, and says which runs have a producer."""
 
 _READERS: Final = 3
-_CONNECT_S: Final = 5.0
+CONNECT_S: Final = 5.0
+"""How long connecting, and asking who the owner is, may take."""
+
 _HEADERS: Final = {KIND_HEADER: READER}
 _TRY_S: Final = (0.02, 0.5)
 """Least and most time between attempts to reach an owner."""
@@ -255,7 +257,7 @@ class _Asking:
         return answer
 
     def _connected(self) -> http.client.HTTPConnection:
-        link = connected(self._path, _CONNECT_S)
+        link = connected(self._path, CONNECT_S)
         if link is None:
             raise _NobodyError
         self._link = link

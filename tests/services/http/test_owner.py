@@ -126,7 +126,7 @@ async def test_a_query_may_take_longer_than_connecting(
 ) -> None:
     """The owner puts two at once to its store: a third one waits for them."""
     connecting_s = 2.0
-    monkeypatch.setattr(store_remote, "_CONNECT_S", connecting_s)
+    monkeypatch.setattr(store_remote, "CONNECT_S", connecting_s)
     slow = [
         asyncio.create_task(remote.read(lambda each: each.execute(ENDLESS).fetchall()))
         for _ in range(2)
