@@ -14,6 +14,7 @@ from msgspec import Meta, Struct
 
 from arena_tui.broker.protocol import Cursor, RunInfo, RunMeta
 from arena_tui.errors import UsageError
+from arena_tui.events import RunStatus
 
 PREFIX: Final = "/log/1"
 """Counts up whenever owner and clients of different versions would misunderstand each other."""
@@ -84,7 +85,7 @@ class Claim(Struct, frozen=True, kw_only=True, tag=True):
 
     owner: str
     process: Name
-    run_id: str
+    run_id: Name
 
 
 class Beat(Struct, frozen=True, kw_only=True, tag=True):
@@ -128,15 +129,15 @@ class Reap(Struct, frozen=True, kw_only=True, tag=True):
     """See `BrokerProtocol.reap`; answered by None."""
 
     owner: str
-    run_id: str
+    run_id: Name
 
 
 class End(Struct, frozen=True, kw_only=True, tag=True):
     """End a run whose producer is gone, and wait until that is stored; answered by None."""
 
     owner: str
-    run_id: str
-    status: str
+    run_id: Name
+    status: RunStatus
     reason: str | None
 
 
@@ -144,7 +145,7 @@ class Kept(Struct, frozen=True, kw_only=True, tag=True):
     """Answered by how far these runs are stored, those that are."""
 
     owner: str
-    run_ids: list[str]
+    run_ids: Annotated[list[Name], _SEVERAL]
 
 
 class Newest(Struct, frozen=True, kw_only=True, tag=True):
@@ -157,10 +158,10 @@ class Fetch(Struct, frozen=True, kw_only=True, tag=True):
     """The events of a gap that the owner still holds; answered by frames."""
 
     owner: str
-    run_id: str
-    epoch: int
-    from_seq: int
-    to_seq: int
+    run_id: Name
+    epoch: Epoch
+    from_seq: Number
+    to_seq: Number
 
 
 class Follow(Struct, frozen=True, kw_only=True, tag=True):
