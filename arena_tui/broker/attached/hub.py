@@ -9,8 +9,6 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 
-from msgspec import convert
-
 from arena_tui.broker.attached.consumers import RemoteConsumers
 from arena_tui.broker.attached.frames import frames_of
 from arena_tui.broker.attached.processes import Processes
@@ -43,7 +41,7 @@ from arena_tui.broker.recent import Recent
 from arena_tui.broker.stream import HEARTBEAT_S, RunStream
 from arena_tui.codec import received
 from arena_tui.errors import ArenaError, RunExistsError, UsageError
-from arena_tui.events import Envelope, Gap, RunStatus
+from arena_tui.events import Envelope, Gap
 
 _STORED_WAIT_S: Final = 1.0
 _APPENDED_MAX: Final = 4_000
@@ -213,8 +211,12 @@ class Hub:
         """See `BrokerProtocol.claim`: whose process is gone, is looked for."""
         run_id = asked.run_id
         stream = self._ledger.streams.get(run_id)
-        stored = None if stream else (await self._past.recall([run_id])).get(run_id)
-        if stream.closed if stream else stored is not None and stored.over:
+        if stream is None:
+            stored = (await self._past.recall([run_id])).get(run_id)
+            is_over = stored is not None and stored.over
+        else:
+            is_over = stream.closed
+        if is_over:
             return False
         holder = self._holders.get(run_id)
         is_free = None if holder is None else holder == asked.process or is_gone(holder)
@@ -247,8 +249,7 @@ class Hub:
             stream = self._ledger.open(meta, stored.epoch, stored.seq + 1)
         elif is_gone(self._holders.get(run_id, own_name())) is False:
             raise UsageError(f"run {run_id} is alive: end its process, which ends the run, too")
-        status = convert(asked.status, RunStatus)
-        await self._broker.close_run(run_id, status, asked.reason)
+        await self._broker.close_run(run_id, asked.status, asked.reason)
         await self._broker.settled([run_id], STORE)
 
     async def _stored(self, asked: Stored) -> dict[str, Cursor]:
