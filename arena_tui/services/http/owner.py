@@ -187,9 +187,9 @@ class OwnerServer:
         return Response(encode(answer), media_type=_MSGPACK)
 
     async def _feed(self, request: Request) -> ASGIApp:
-        self._own_hub()
+        hub = self._own_hub()
         asked = decode_feed(await self._bodies.read(request, _QUERY_MAX_BYTES))
-        if self._own_hub().processes.feeds >= _FEEDS_MAX:
+        if hub.processes.feeds >= _FEEDS_MAX:
             raise StoreError(f"{_FEEDS_MAX} processes read here already: end one of them")
         return Answer(partial(self._follow, asked), "mirror")
 
