@@ -38,6 +38,14 @@ def wait_for_next_turn(terminal: Terminal) -> None:
     until_blocking(lambda: shown() > before)
 
 
+def end_the_game(terminal: Terminal) -> None:
+    """Quit, and end the game that is played here."""
+    terminal.press(b"q")
+    terminal.wait_for("still being played")
+    terminal.press(b"y")
+    assert terminal.wait() == 0
+
+
 def assert_whole_and_ended(db: Path) -> None:
     database = Database(str(db))
     verdicts = database.read_now(verify_store)
@@ -95,10 +103,7 @@ def test_a_second_one_shows_the_games_of_the_first_and_leaves_them_alone(
     assert printable(second.raw.rpartition(MAIN_SCREEN)[2]) == ""
     first.wait_for("-1 attached")
     wait_for_next_turn(first)
-    first.press(b"q")
-    first.wait_for("still being played")
-    first.press(b"y")
-    assert first.wait() == 0
+    end_the_game(first)
     assert_whole_and_ended(db)
 
 
@@ -116,10 +121,7 @@ def test_a_second_one_has_the_store_once_the_first_has_left_and_its_own_game_goe
     assert first.wait() == 0
     second.wait_for("-attached to")
     wait_for_next_turn(second)
-    second.press(b"q")
-    second.wait_for("still being played")
-    second.press(b"y")
-    assert second.wait() == 0
+    end_the_game(second)
     assert_whole_and_ended(db)
 
 
@@ -132,10 +134,7 @@ def test_one_that_does_not_store_stays_out_of_a_store_that_is_open(
     live = open_terminal([*ARENA, "--db", str(db), "--no-store", *GAME])
     wait_for_next_turn(live)
     live.wait_for("not stored")
-    live.press(b"q")
-    live.wait_for("still being played")
-    live.press(b"y")
-    assert live.wait() == 0
+    end_the_game(live)
     first.press(b"q")
     assert first.wait() == 0
 
