@@ -47,11 +47,13 @@ def serving(folder: Path) -> Agent:
     return Agent(process, (), 0)
 
 
-def owner_among(agents: list[Agent], folder: Path, but: set[int]) -> int | None:
+def owner_among(agents: list[Agent], folder: Path, but: set[int]) -> Agent | None:
     """The owner, if it is one of these that still runs, and none of those."""
     pid = owner_of(folder)
-    alive = {each.process.pid for each in agents if each.process.poll() is None}
-    return pid if pid in alive - but else None
+    if pid is None or pid in but:
+        return None
+    alive = (each for each in agents if each.process.poll() is None)
+    return next((each for each in alive if each.process.pid == pid), None)
 
 
 def stored(folder: Path, name: str) -> int:
@@ -84,9 +86,10 @@ async def test_ten_owners_are_killed_and_no_event_of_who_lives_is_lost_or_double
     while len(killed) < KILLS:
         owner = await until(lambda: owner_among(agents, tmp_path, killed | spared))
         await pause(chance.uniform(0, 0.3))
-        os.kill(owner, signal.SIGKILL)
-        killed.add(owner)
-        if owner == dashboards[-1].process.pid:
+        owner.process.kill()
+        await asyncio.to_thread(owner.process.wait)
+        killed.add(owner.process.pid)
+        if owner is dashboards[-1]:
             dashboards.append(serving(tmp_path))
             agents.append(dashboards[-1])
         agents.append(start(tmp_path, f"after-{len(killed)}", turns, 0.02))
@@ -96,7 +99,7 @@ async def test_ten_owners_are_killed_and_no_event_of_who_lives_is_lost_or_double
         if each.turns:
             await asyncio.to_thread(each.process.wait, 120)
     dashboards[-1].process.send_signal(signal.SIGTERM)
-    dashboards[-1].process.wait(60)
+    await asyncio.to_thread(dashboards[-1].process.wait, 60)
 
     print(f"{len(killed)} owners killed: {account(agents, killed, tmp_path)}")
     assert problems(agents, killed, tmp_path) == []
