@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
-from arena_tui.broker.owner import pid_of
+from arena_tui.broker.owner import is_gone, pid_of
 
 PRODUCER: Final = "producer"
 MIRROR: Final = "mirror"
@@ -18,12 +18,16 @@ MIRROR: Final = "mirror"
 _HEARD_S: Final = 15.0
 """A process that has not published for so long, nor has an open run, is attached no longer."""
 
+_LOOK_EVERY_S: Final = 1.0
+"""Looking for one that has ended costs 0.1 ms, and a screen asks ten times a second."""
+
 
 class Processes:
     """See the module; by their names, as `broker.owner` gives them."""
 
     def __init__(self) -> None:
         self._heard: dict[str, float] = {}
+        self._looked_at = float("-inf")
         self._feeds: Counter[str] = Counter()
 
     @property
@@ -45,9 +49,15 @@ class Processes:
             self._feeds[process] -= 1
 
     def attached(self) -> list[tuple[int, str]]:
-        """Those that publish, and those that read, by process id and kind; without this one."""
-        since = time.monotonic() - _HEARD_S
-        self._heard = {name: at for name, at in self._heard.items() if at > since}
+        """Those that publish, and those that read, by process id and kind; without this one, and
+        without those that are known to have ended."""
+        now = time.monotonic()
+        if now - self._looked_at >= _LOOK_EVERY_S:
+            self._looked_at = now
+            self._heard = {
+                name: at for name, at in self._heard.items()
+                if now - at < _HEARD_S and not is_gone(name)
+            }  # fmt: skip
         self._feeds = +self._feeds
         found = [(pid_of(name), PRODUCER) for name in self._heard]
         found += [(pid_of(name), MIRROR) for name in self._feeds]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
 
 import pytest
 
@@ -215,6 +216,16 @@ async def test_who_publishes_or_beats_is_attached_and_who_only_asks_is_not() -> 
 
     owner = Owner()
     await owner.append(1, 1)
+    assert owner.hub.processes.attached() == [(1, "producer")]
+
+
+async def test_a_producer_that_has_ended_is_attached_no_longer() -> None:
+    with subprocess.Popen(["true"]) as process:
+        process.wait()
+    owner = Owner()
+    await owner.append(1, 1, process=f"{ALIVE.partition(' ')[0]} {process.pid} 1")
+    await owner.append(1, 1, process=FOREIGN, run_id="b")
+
     assert owner.hub.processes.attached() == [(1, "producer")]
 
 
