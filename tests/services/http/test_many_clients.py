@@ -23,6 +23,8 @@ SILENT = 50
 RATE_PER_S = 2_000
 SECONDS = 60.0 if FULL else 2.0
 MEMORY_MB = 200
+PATIENCE_S = 240.0
+"""18,000 frames a second are more than a machine busy with other things can send at once."""
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads memory from /proc")
@@ -55,10 +57,10 @@ async def test_those_who_never_read_are_dropped_and_the_others_have_every_event_
         assert await crowd.stdout.readline() == b"ready\n"
 
         await pause(SECONDS)
-        await until(lambda: clients.dropped >= SILENT)
+        await until(lambda: clients.dropped >= SILENT, PATIENCE_S)
         grown = memory_mb() - before
         await asyncio.to_thread(games.stop)
-        await until(lambda: len(clients) == 0)
+        await until(lambda: len(clients) == 0, PATIENCE_S)
         crowd.stdin.write(b"\n")
         heard = msgspec.json.decode(await crowd.stdout.readline(), type=Heard)
         await crowd.wait()
