@@ -18,6 +18,7 @@ from platformdirs import PlatformDirs
 from arena_tui.broker_url import BrokerUrl
 from arena_tui.errors import UsageError
 from arena_tui.events import EVENT_CEILING_BYTES, EVENT_MAX_BYTES
+from arena_tui.settings import TABLES, Gauges, read_table
 
 _DIRS: Final = PlatformDirs("arena-tui", appauthor=False)
 _KEYS: Final = ("broker", "db", "theme", "event_max_bytes")
@@ -32,12 +33,14 @@ class Config(Struct, frozen=True, kw_only=True):
         db: The store's file, or `:memory:`; None: no store, live only.
         theme: Name of a Textual theme; None: the app's own.
         event_max_bytes: Largest event that producers may publish, in bytes of JSON.
+        gauges: When a gauge is marked; only in the file, as all tables.
     """
 
     broker: BrokerUrl = BrokerUrl()
     db: str | None = None
     theme: str | None = None
     event_max_bytes: int = EVENT_MAX_BYTES
+    gauges: Gauges = Gauges()
 
 
 def store_path() -> Path:
@@ -141,7 +144,15 @@ def _read_file(path: Path) -> dict[str, Any]:
     except (OSError, tomllib.TOMLDecodeError) as error:
         raise UsageError(f"cannot read {path}: {error}: mend or remove it") from None
     for key, value in settings.items():
+        if key in TABLES:
+            try:
+                settings[key] = read_table(key, value)
+            except UsageError as error:
+                raise UsageError(f"{path}: {error}") from None
+            continue
         wanted = int | str if key == "event_max_bytes" else str
         if key not in _KEYS or not isinstance(value, wanted):
-            raise UsageError(f"{path}: no setting {key!r} as text: use {', '.join(_KEYS)}")
+            raise UsageError(
+                f"{path}: no setting {key!r} as text: use {', '.join((*_KEYS, *TABLES))}"
+            )
     return settings

@@ -9,6 +9,7 @@ import pytest
 from arena_tui.broker_url import BrokerUrl, redacted
 from arena_tui.config import Config, config_path, load_config, store_path
 from arena_tui.errors import UsageError
+from arena_tui.settings import Gauges
 
 
 @pytest.fixture
@@ -61,6 +62,32 @@ def test_the_limit_of_an_event_is_a_number_of_bytes(nowhere: dict[str, str]) -> 
             limit(given)
     Path(nowhere["ARENA_CONFIG"]).write_text("event_max_bytes = 2_000_000")
     assert load_config(environment=nowhere).event_max_bytes == 2_000_000
+
+
+def test_the_tables_are_of_the_file_alone(nowhere: dict[str, str]) -> None:
+    write(nowhere, "[gauges]\nmarks = [10, 20.5, 90]")
+    assert load_config(environment=nowhere).gauges == Gauges(marks=(10, 20.5, 90))
+    nowhere["ARENA_GAUGES"] = "x"
+    assert load_config(environment=nowhere).gauges == Gauges(marks=(10, 20.5, 90))
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ("marks = [50, 40, 100]", r"\[gauges\]: marks must be three rising numbers"),
+        ("marks = [50, 80]", r"\[gauges\]: .* length 3"),
+        ("mark = 50", r"\[gauges\]: .*unknown field `mark`"),
+    ],
+)
+def test_a_bad_table_is_named_with_what_is_wrong_in_it(
+    nowhere: dict[str, str], table: str, said: str
+) -> None:
+    write(nowhere, f"[gauges]\n{table}")
+
+    with pytest.raises(UsageError, match=rf"config\.toml: {said}") as raised:
+        load_config(environment=nowhere)
+
+    assert "\n" not in str(raised.value)
 
 
 def test_a_broker_comes_from_flag_or_environment_or_file(nowhere: dict[str, str]) -> None:

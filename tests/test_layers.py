@@ -13,8 +13,9 @@ import pytest
 
 ROOT = Path(__file__).parent.parent / "arena_tui"
 LEVELS = {
-    "errors": 0, "locked": 1, "broker_url": 1, "unix_socket": 1, "config": 1, "events": 1,
-    "codec": 1, "broker": 2, "producers": 3, "folds": 3, "store": 4, "games": 4,
+    "errors": 0, "settings": 1, "locked": 1, "broker_url": 1, "unix_socket": 1,
+    "config": 1, "events": 1, "codec": 1, "broker": 2, "producers": 3, "folds": 3,
+    "store": 4, "games": 4,
     "consumers": 5, "services": 6, "consumer": 7, "tui": 7, "bench": 8, "cli": 9,
 }  # fmt: skip
 """Modules may import from lower levels, and from their own package."""

@@ -1,0 +1,37 @@
+"""The tables of the settings file, each with its defaults and bounds. Reads no files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from arena_tui.errors import UsageError
+
+
+class Gauges(Struct, frozen=True, forbid_unknown_fields=True):
+    """`[gauges]`: when a gauge is marked.
+
+    Attributes:
+        marks: Percent of capacity from which on it is raised, high and full; rising, above 0.
+    """
+
+    marks: tuple[float, float, float] = (50, 80, 100)
+
+    def __post_init__(self) -> None:
+        if not 0 < self.marks[0] < self.marks[1] < self.marks[2]:
+            raise ValueError("marks must be three rising numbers above 0, in percent of capacity")
+
+
+TABLES: Final[Mapping[str, type[Struct]]] = {"gauges": Gauges}
+"""By their names in the file, which are those of `Config`, too."""
+
+
+def read_table(name: str, given: object) -> Struct:
+    """The table of this name; raises UsageError, which says what is wrong in it."""
+    try:
+        return msgspec.convert(given, TABLES[name])
+    except msgspec.ValidationError as error:
+        raise UsageError(f"[{name}]: {error}") from None
