@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TypeAlias
@@ -51,6 +51,17 @@ class FakeClock:
 
     def __call__(self) -> float:
         return self.now
+
+
+@pytest.fixture(autouse=True)
+def accounts_add_up(
+    request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture
+) -> Iterator[None]:
+    """Whatever a test does: no self-check of this process has raised an alarm."""
+    yield
+    if request.node.get_closest_marker("account_off") is None:
+        told = [record.getMessage() for record in caplog.get_records("call")]
+        assert [each for each in told if "does not add up" in each] == []
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import aclosing
 
+from arena_tui.broker.counts import Counts
 from arena_tui.broker.protocol import Cursor, Limits, RunMeta, Start
 from arena_tui.broker.readers import Readers
 from arena_tui.broker.recovery import Recover
@@ -46,7 +47,7 @@ class Ledger:
         streams: The newest stream of each run, by run id, in order of opening; to read only.
         warnings: All warnings of this process.
         acked: Set at every ack, by whatever consumer; who waits for one clears it before.
-        published: Events published in all runs, as far as consumers here can read them.
+        counts: What became of the events.
     """
 
     def __init__(
@@ -67,12 +68,11 @@ class Ledger:
         self.warnings = Warnings(clock)
         self._readers = Readers(limits, self.warnings, self.streams)
         self.acked = self._readers.acked
-        self.published = 0
+        self.counts = Counts()
         self.thread = threading.get_ident()
         self._is_cache = held is not None
         self._held = held or limits
         self._closed_runs: deque[str] = deque()
-        self._trimmed_before = 0  # of streams that were reaped or renewed
 
     def check_thread(self) -> None:
         """Raise RuntimeError when called from a thread other than the owner's."""
@@ -132,9 +132,9 @@ class Ledger:
         for reader in self._readers.durable():
             if progress := successor.progress.get(reader.name):
                 progress.advance(reader.starting.first_after(log.run_id, epoch, 1) - 1, 0)
-        self._trimmed_before += stream.log.trimmed
+        self.counts.drop(stream)
         for gap in resets:
-            self.count_unheld(stream, gap)
+            self.counts.reset(stream, gap)
             self.window.append(stream, gap, 0)
         self._readers.slide(self.window)  # only now: who falls out of it enqueues all of the resets
         for follower in successor.followers:
@@ -155,7 +155,7 @@ class Ledger:
         log = stream.log
         first = log.first
         seq = log.append(raw)
-        self.published += 1
+        self.counts.appended += 1
         envelope = Envelope(log.run_id, log.epoch, seq, event, raw)
         if self.window.append(stream, envelope, len(raw)):
             self._readers.slide(self.window)
@@ -178,7 +178,7 @@ class Ledger:
         marker = None if gap.count else gap
         if marker is None:
             stream.log.append_gap(gap)
-            self.count_unheld(stream, gap)
+            self.counts.put_in_log(stream, gap)
         elif gap.unknown:
             stream.markers.append(gap)
         if self.window.append(stream, gap, 0):
@@ -209,10 +209,6 @@ class Ledger:
             lacked |= at is not None and at < newest
             reader.unfinished.discard(run_id)
         return lacked
-
-    def count_unheld(self, stream: RunStream, gap: Gap) -> None:
-        """Count a gap's events as published, though no log here ever held them."""
-        self.published += stream.unheld.add(gap)
 
     def subscribe(
         self,
@@ -280,7 +276,7 @@ class Ledger:
             raise BrokerError(f"run {run_id} is still open: close it first")
         del self._streams[run_id]
         self._closed_runs.remove(run_id)
-        self._trimmed_before += stream.log.trimmed
+        self.counts.drop(stream)
         stream.reap()
         self._readers.let_go.add(stream)
         at = Cursor(stream.log.epoch, stream.log.last)
@@ -299,8 +295,10 @@ class Ledger:
         streams = self.streams.values()
         return BrokerStats(
             capacity=self.limits.capacity,
-            published=self.published,
-            trimmed=self._trimmed_before + sum(stream.log.trimmed for stream in streams),
+            published=self.counts.published,
+            trimmed=self.counts.trimmed + sum(stream.log.trimmed for stream in streams),
+            let_go=self.counts.let_go,
+            unheld=self.counts.unheld - self.counts.in_logs,
             overflow=self._readers.overflow,
             runs=tuple(stream.stats() for stream in streams),
             consumers=self._readers.stats(),

@@ -50,8 +50,9 @@ class Recovery:
             batch.append(self._pending.popleft())
         return batch
 
-    async def ask(self) -> None:
-        """Fetch the gap at the head of the queue, and replace it with the answer.
+    async def ask(self) -> int:
+        """Fetch the gap at the head of the queue, and replace it with the answer; returns by how
+        many events that is longer: of a gap of unknown length, upstream may have some.
 
         When cancelled, the request continues; the next call takes its answer.
         """
@@ -64,16 +65,18 @@ class Recovery:
             found, rest = await asyncio.shield(answer)
         except asyncio.CancelledError:
             if answer.cancelled():  # by `cancel` or `take`, not by cancelling the reader
-                return
+                return 0
             raise
         finally:
             if answer.done():
                 self._answer = None
+        before = self.event_count()
         self._ready.extend(found)
         if rest is None:
             self._pending.popleft()
         else:
             self._pending[0] = rest
+        return self.event_count() - before
 
     def cancel(self) -> None:
         if self._answer is not None:

@@ -45,6 +45,8 @@ class ConsumerStats(Struct, frozen=True, kw_only=True):
     """One consumer's progress in all its runs, in events.
 
     Attributes:
+        published: All that there was for it to read since it subscribed, counted where it arrives:
+            `published == delivered + in_gaps + skipped + lag`.
         skipped: Published, but before its start cursor.
         lag: Published and not yet delivered; lag_peak: its maximum so far.
         lag_s: Age of the oldest event not yet delivered.
@@ -53,6 +55,7 @@ class ConsumerStats(Struct, frozen=True, kw_only=True):
 
     name: str
     durable: bool
+    published: int = 0
     delivered: int = 0
     in_gaps: int = 0
     skipped: int = 0
@@ -66,6 +69,9 @@ class BrokerStats(Struct, frozen=True, kw_only=True):
     """A snapshot of all counters since the broker started.
 
     Attributes:
+        published: What the runs hold, and what was `trimmed`, `let_go` or is `unheld`.
+        let_go: Held of a run until that was let go, or its stream made anew.
+        unheld: Published as far as consumers here can tell, but never in a log here.
         warnings: The newest of each code, of the whole process, oldest first.
         warned: How many warnings there were of each code.
         link: Current problem of the connection to the server; None when there is none.
@@ -82,6 +88,8 @@ class BrokerStats(Struct, frozen=True, kw_only=True):
     consumers: tuple[ConsumerStats, ...]
     warnings: tuple[Warned, ...] = ()
     warned: Mapping[Code, int] = {}
+    let_go: int = 0
+    unheld: int = 0
     link: str | None = None
     unsent: int = 0
     refused: Refused = Refused()

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequenc
 from typing import Protocol
 
 from arena_tui.broker.backlog import Backlog
+from arena_tui.broker.counts import Counts
 from arena_tui.broker.let_go import LetGo
 from arena_tui.broker.protocol import Cursor, Start, Subscription
 from arena_tui.broker.recovery import Recover, Recovery
@@ -50,9 +51,8 @@ class _Ledger(Protocol):
     """What a subscription needs of the ledger it reads."""
 
     closed: bool
+    counts: Counts
     clock: Callable[[], float]
-
-    def count_unheld(self, stream: RunStream, gap: Gap) -> None: ...
 
 
 async def one_by_one(subscription: Subscription) -> AsyncGenerator[Delivery, None]:
@@ -108,6 +108,7 @@ class LedgerSubscription:
         self._chosen: set[str] = set()
         self._waiter: asyncio.Future[None] | None = None
         self._closed = False
+        self._published = -ledger.counts.arrived if position is not None else 0
         self._delivered = 0
         self._in_gaps = 0
         self._lag_peak = 0
@@ -124,7 +125,8 @@ class LedgerSubscription:
             if batch := self._next(self.batch_max, unfilled=False):
                 return batch
             if self._recovery:
-                await self._recovery.ask()
+                more = await self._recovery.ask()
+                self._published += more
             elif self.position is None and all(
                 run not in self._streams or self._streams[run].closed for run in self._chosen
             ):
@@ -175,13 +177,14 @@ class LedgerSubscription:
         if self.position is None:
             self._chosen.add(log.run_id)
         self._backlog.add(stream, read, before)
+        self._published += log.last - read + sum(gap.count for gap in before)
         for marker in () if self.starting.start == "newest" else stream.markers:
             if marker.from_seq > read:
                 self._backlog.enqueue(stream, stream.log.last - read, marker)
         if self.durable:
             unheld = Gap(log.run_id, log.epoch, read + 1, log.born_at - 1, "trimmed")
             for gap in (*before, unheld):
-                self._ledger.count_unheld(stream, gap)
+                self._ledger.counts.lose_unheld(stream, gap)
         return NEVER if at.epoch > log.epoch else at.seq
 
     def lose(self, gap: Gap) -> bool:
@@ -192,6 +195,7 @@ class LedgerSubscription:
         return begins
 
     def enqueue(self, stream: RunStream, count: int, marker: Gap | None = None) -> None:
+        self._published += count + sum(gap.count for gap in stream.resets)
         self._backlog.enqueue(stream, count, marker)
 
     def fall_behind(self) -> None:
@@ -220,10 +224,13 @@ class LedgerSubscription:
 
     def stats(self) -> ConsumerStats:
         lag = self._lag()
+        published = self._published
+        if self.position is not None:
+            published += self._ledger.counts.arrived
         return ConsumerStats(
-            name=self.name, durable=self.durable, delivered=self._delivered, in_gaps=self._in_gaps,
-            skipped=self.starting.skipped, lag=lag, lag_peak=max(self._lag_peak, lag),
-            lag_s=self._lag_s(), overflow=self._overflow,
+            name=self.name, durable=self.durable, published=published, delivered=self._delivered,
+            in_gaps=self._in_gaps, skipped=self.starting.skipped, lag=lag,
+            lag_peak=max(self._lag_peak, lag), lag_s=self._lag_s(), overflow=self._overflow,
         )  # fmt: skip
 
     def _read(self, limit: int) -> list[Delivery]:
@@ -267,7 +274,7 @@ class LedgerSubscription:
             self._waiter = None
 
     def _lag(self) -> int:
-        ahead = 0 if self.position is None else self._window.end - self.position
+        ahead = 0 if self.position is None else self._window.event_count(self.position)
         held = self._recovery.event_count() if self._recovery else 0
         return ahead + self._backlog.event_count() + held
 

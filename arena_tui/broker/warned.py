@@ -15,6 +15,7 @@ Code: TypeAlias = Literal[
     "run_missing", "lost_with_owner", "run_left_out", "run_renamed", "entry_set_aside",
     "server_risk", "link_down", "link_restored",
     "task_restarted", "work_failed", "events_unpublished",
+    "account_off",
     "consumer_failed", "consumer_restored", "consumer_not_closed", "consumer_not_started",
     "consumer_elsewhere", "consumer_left_out", "client_dropped", "request_refused",
     "script_failed",
@@ -27,7 +28,7 @@ Code: TypeAlias = Literal[
 ]  # fmt: skip
 
 _ERRORS: Final[frozenset[Code]] = frozenset({
-    "task_restarted", "work_failed", "events_unpublished", "consumer_failed",
+    "task_restarted", "work_failed", "events_unpublished", "account_off", "consumer_failed",
     "consumer_not_closed", "consumer_not_started", "consumer_left_out", "script_failed",
     "file_damaged", "file_left", "line_refused",
     "events_refused", "store_log_cut", "store_log_mended", "store_log_left", "store_moved",
@@ -54,6 +55,8 @@ _WORDS: Final[Mapping[Code, str]] = {
     "task_restarted": "the {task} failed and is started again: {why}",
     "work_failed": "{work} failed and goes on: {why}: see the log",
     "events_unpublished": "{events:,} events could not be published: {why}: see the log",
+    "account_off": "the account of {account} does not add up: {equation}, but {expected:,} "
+                   "are expected and {found:,} found",
     "consumer_failed": "{consumer}: {why}; events are held and tried again",
     "consumer_restored": "{consumer} works again",
     "consumer_not_closed": "{consumer} cannot be closed: {why}",

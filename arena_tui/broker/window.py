@@ -24,6 +24,7 @@ class Window:
         self._events_max = max(2, events_max)
         self._bytes_max = bytes_max
         self._deliveries: list[Delivery] = []
+        self._gaps: dict[int, int] = {}  # position of each gap: its events, less the one entry
         self._streams: list[RunStream] = []
         self._sizes: list[int] = []
         self._bytes = 0
@@ -37,6 +38,8 @@ class Window:
     def append(self, stream: RunStream, delivery: Delivery, size: int) -> bool:
         """Append an entry; returns whether `slide` is due."""
         deliveries = self._deliveries
+        if type(delivery) is Gap:
+            self._gaps[self.end] = delivery.count - 1
         deliveries.append(delivery)
         self._streams.append(stream)
         self._sizes.append(size)
@@ -65,6 +68,15 @@ class Window:
         self._bytes -= sum(self._sizes[:count])
         del self._deliveries[:count], self._streams[:count], self._sizes[:count]
         self.start = position
+        for at in [at for at in self._gaps if at < position]:
+            del self._gaps[at]
+
+    def event_count(self, position: int) -> int:
+        """Number of events from `position` on, those in gaps included."""
+        count = self.end - position
+        if self._gaps:
+            count += sum(more for at, more in self._gaps.items() if at >= position)
+        return count
 
     def read(self, position: int, limit: int) -> list[Delivery]:
         """At most `limit` entries, from `position` on."""

@@ -35,6 +35,10 @@ class PersisterStats(Counters, frozen=True, kw_only=True):
     stored: int
     quarantined: int
 
+    @property
+    def kept(self) -> int:
+        return self.stored + self.lost
+
 
 class Persister(Consumer):
     """Stores every event of the broker. See `Consumer`."""

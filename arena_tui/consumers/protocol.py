@@ -56,6 +56,11 @@ class Counters(Struct, frozen=True, kw_only=True):
     lost_unknown: int = 0
     repeated: int = 0
 
+    @property
+    def kept(self) -> int | None:
+        """All events it has handled for good, those in gaps included; None: it does not count."""
+        return None
+
 
 @runtime_checkable
 class Consumer(Protocol):
@@ -179,6 +184,8 @@ class ConsumerInfo(ConsumerStats, frozen=True, kw_only=True):
         unacked: Published and not acked; 0 if it is not durable.
         stats: Its own counters.
         group: See `Consumer`.
+        kept: See `Counters`, but since it subscribed.
+        in_hand: Delivered, and not handled yet.
     """
 
     state: ConsumerState
@@ -187,11 +194,8 @@ class ConsumerInfo(ConsumerStats, frozen=True, kw_only=True):
     unacked: int
     stats: Counters
     group: str = ""
-
-    @property
-    def published(self) -> int:
-        """All that was published to it."""
-        return self.delivered + self.in_gaps + self.skipped + self.lag
+    kept: int | None = None
+    in_hand: int = 0
 
     @property
     def acked(self) -> int:

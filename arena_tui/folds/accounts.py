@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Literal, Protocol, TypeAlias
+
 from msgspec import Struct
 
-from arena_tui.broker.stats import RunStats
+from arena_tui.broker.stats import BrokerStats, RunStats
+
+Equation: TypeAlias = Literal[
+    "published = held + trimmed + let go + not held",
+    "published = delivered + in gaps + skipped + in flight",
+    "published = kept + skipped + in flight",
+    "not acked <= in flight",
+]
+"""What must hold at any time, of the broker and of each consumer."""
 
 
 class Account(Struct, frozen=True, kw_only=True):
@@ -60,3 +71,64 @@ def run_account(stats: RunStats, consumer: str) -> Account:
         if each.name == consumer:
             return account_of(published, each.lag, each.overflow)
     return Account(published=published, stored=published)
+
+
+class Keeper(Protocol):
+    """A consumer as its account needs it; see `ConsumerStats` and `ConsumerInfo`."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def published(self) -> int: ...
+    @property
+    def delivered(self) -> int: ...
+    @property
+    def in_gaps(self) -> int: ...
+    @property
+    def skipped(self) -> int: ...
+    @property
+    def lag(self) -> int: ...
+    @property
+    def unacked(self) -> int: ...
+    @property
+    def in_hand(self) -> int: ...
+    @property
+    def kept(self) -> int | None: ...
+
+
+class Discrepancy(Struct, frozen=True):
+    """An account that does not add up.
+
+    Attributes:
+        account: Whose: `broker`, or a consumer's name.
+        equation: What does not hold.
+        expected: Events published or, of the last equation, in flight.
+        found: Events counted where they are held, read, kept or acked.
+    """
+
+    account: str
+    equation: Equation
+    expected: int
+    found: int
+
+
+def discrepancies(stats: BrokerStats, consumers: Iterable[Keeper]) -> list[Discrepancy]:
+    """The accounts that do not add up. Both were sampled without a wait in between."""
+    held = sum(each.held for each in stats.runs)
+    found = [
+        Discrepancy("broker", "published = held + trimmed + let go + not held", stats.published,
+                    held + stats.trimmed + stats.let_go + stats.unheld)
+    ]  # fmt: skip
+    for each in consumers:
+        read = each.delivered + each.in_gaps + each.skipped
+        found.append(Discrepancy(each.name, "published = delivered + in gaps + skipped + in flight",
+                                 each.published, read + each.lag))  # fmt: skip
+        if each.kept is not None:
+            in_flight = each.lag + each.in_hand
+            kept = each.kept + each.skipped
+            found.append(Discrepancy(each.name, "published = kept + skipped + in flight",
+                                     each.published, kept + in_flight))  # fmt: skip
+            # Less than that: what ends a stream lost upstream is in no log to be acked.
+            found.append(Discrepancy(each.name, "not acked <= in flight",
+                                     in_flight, max(in_flight, each.unacked)))  # fmt: skip
+    return [each for each in found if each.expected != each.found]

@@ -65,7 +65,7 @@ def stored_elsewhere(broker: BrokerProtocol) -> Callable[[], ConsumerInfo] | Non
         lags = {} if told is None else told.unstored
         unacked = sum(lags.values())
         return ConsumerInfo(
-            name=STORE, durable=True, unacked=unacked, lag=unacked,
+            name=STORE, durable=True, published=unacked, unacked=unacked, lag=unacked,
             lag_s=0.0 if told is None else told.lag_s,
             state="starting" if told is None else told.state, failures=0,
             last_error=None if told is None else told.last_error, stats=Counters(),

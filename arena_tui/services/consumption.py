@@ -17,7 +17,7 @@ from arena_tui.broker.stats import ConsumerStats
 from arena_tui.consumers.checked import checked_acks, checked_start
 from arena_tui.consumers.protocol import Consumer, ConsumerInfo, Counters
 from arena_tui.errors import ArenaError, BrokerError, ConsumerError
-from arena_tui.events import Delivery
+from arena_tui.events import Delivery, Gap
 from arena_tui.services.health import Health
 
 RETRY_S: Final = (0.5, 1.0, 2.0, 5.0)
@@ -58,6 +58,7 @@ class Consumption(Generic[C]):
         self._reading = ConsumerStats(name=consumer.name, durable=consumer.durable)
         self._unacked = 0
         self._counters = Counters()
+        self._kept_before = 0  # by the consumer, before it subscribed
         self._stopping = False
 
     @property
@@ -84,7 +85,8 @@ class Consumption(Generic[C]):
         return ConsumerInfo(
             **asdict(self._reading), state=self.health.state, failures=self.health.failures,
             last_error=self.health.last_error, unacked=self._unacked, stats=self._counters,
-            group=self.consumer.group,
+            group=self.consumer.group, kept=self._kept(),
+            in_hand=_event_count(self._in_hand),
         )  # fmt: skip
 
     async def start(self) -> None:
@@ -123,13 +125,12 @@ class Consumption(Generic[C]):
                 self._in_hand = self._in_hand or self._subscription.read_nowait()
                 if not self._in_hand:
                     break
+                taken += len(self._in_hand)
                 try:
                     await self._hand_over(self._in_hand)
                 except Exception as error:
                     self.health.fail(error)
                     raise
-                taken += len(self._in_hand)
-                self._in_hand = []
             return taken
 
     async def ended(self) -> None:
@@ -192,7 +193,7 @@ class Consumption(Generic[C]):
         """The next batch, by the consumer's size and interval; empty once the subscription ends."""
         subscription, wanted = self._subscription, self.consumer.batch_events
         assert subscription is not None
-        batch: list[Delivery] = []
+        self._in_hand = batch = []
         try:
             batch += await anext(subscription)
             async with asyncio.timeout(self.consumer.batch_interval_s):
@@ -209,6 +210,7 @@ class Consumption(Generic[C]):
         kept = await _uninterrupted(self.consumer.handle(batch))
         if self.consumer.durable and self._subscription is not None:
             self._subscription.ack(checked_acks(self.consumer.name, kept))
+        self._in_hand = []
         self.health.handled()
 
     async def _subscribe(self) -> Subscription:
@@ -225,7 +227,13 @@ class Consumption(Generic[C]):
             consumer.identity, replace=replaced is not None,
         )  # fmt: skip
         subscription.batch_max = min(subscription.batch_max, consumer.batch_max)
+        self._kept_before = consumer.stats().kept or 0
+        self._in_hand = []
         return subscription
+
+    def _kept(self) -> int | None:
+        kept = self._counters.kept
+        return None if kept is None else kept - self._kept_before
 
     def _note_figures(self) -> None:
         if self._subscription is not None:
@@ -252,6 +260,11 @@ class Consumption(Generic[C]):
             await _uninterrupted(self.consumer.aclose())
         except Exception as error:  # noqa: BLE001 - the others must be closed, too
             self.health.not_closed(error)
+
+
+def _event_count(batch: Sequence[Delivery]) -> int:
+    """Events of the batch, those in gaps included."""
+    return len(batch) + sum([each.count - 1 for each in batch if type(each) is Gap])
 
 
 async def _uninterrupted(work: Coroutine[Any, Any, T]) -> T:

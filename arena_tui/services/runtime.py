@@ -25,6 +25,7 @@ from arena_tui.services.closing import Closing
 from arena_tui.services.consumption import Consumption
 from arena_tui.services.following import Following
 from arena_tui.services.games import Games
+from arena_tui.services.instruments import Instruments
 from arena_tui.services.names import Names
 from arena_tui.services.running import Running
 from arena_tui.services.storing import Sharing, Storing
@@ -61,6 +62,7 @@ class Runtime:
         storing: Its store.
         stand_in: See above.
         following: The files that it follows.
+        instruments: Its figures.
     """
 
     def __init__(
@@ -98,6 +100,7 @@ class Runtime:
         self.games = Games(
             self.sink, self.broker, lambda: None if self.storing.only_read else self.history
         )
+        self.instruments = Instruments(self.broker, self.consumers)
         self._to_start = deque(self._running.add(partial(made, make)) for make in consumers)
 
     @property
@@ -206,6 +209,7 @@ class Runtime:
         try:
             await self.broker.start()
             self._started = True
+            self.instruments.start()
         except BaseException:
             await self.storing.abandon()
             raise
@@ -234,6 +238,7 @@ class Runtime:
             await self._settle(closing)
         else:
             await self.sink.aclose(publish=False)
+        await self.instruments.aclose()
         stats = await self.broker.stats()
         unsent = self.unsent
         await closing.let_go("sharing the store", self.storing.stop_sharing(), share=0.3)

@@ -93,7 +93,7 @@ async def test_what_its_log_lets_go_is_no_loss() -> None:
         found += await anext(store)
 
     assert spans(found) == [(1, 100), *((seq, seq) for seq in range(101, 401))]
-    assert (ledger.stats().overflow, ledger.published) == (0, 400)
+    assert (ledger.stats().overflow, ledger.counts.published) == (0, 400)
 
 
 async def test_a_renewed_stream_ends_with_its_resets_for_fast_and_slow() -> None:
@@ -112,7 +112,7 @@ async def test_a_renewed_stream_ends_with_its_resets_for_fast_and_slow() -> None
     for each in found:
         assert spans(each)[:4] == [(1, 1), (2, 2), (3, 3), (4, 9)]
         assert [d.last_seq for d in each if isinstance(d, Envelope) and d.epoch == 8][-1] == 50
-    assert ledger.published == 3 + 6 + 50
+    assert ledger.counts.published == 3 + 6 + 50
 
 
 async def test_a_follower_that_keeps_up_is_handed_a_whole_gap() -> None:

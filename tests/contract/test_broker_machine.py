@@ -218,6 +218,16 @@ class BrokerMachine(RuleBasedStateMachine):
         ]
 
     @invariant()
+    def the_accounts_add_up(self) -> None:
+        if not hasattr(self, "broker"):
+            return
+        stats = self.wait(self.broker.stats())
+        for each in stats.consumers:
+            assert each.published == each.delivered + each.in_gaps + each.skipped + each.lag
+        held = sum(each.held for each in stats.runs)
+        assert stats.published == held + stats.trimmed + stats.let_go + stats.unheld
+
+    @invariant()
     def no_durable_consumer_speaks_for_another(self) -> None:
         if not hasattr(self, "broker"):
             return

@@ -99,7 +99,7 @@ class Reader:
             return [gap], None  # should the stream come back, it is read on here
         found, rest = await self._fetch(gap, next_epoch)
         if gap.unknown and found and stream is not None:
-            self._ledger.count_unheld(stream, replace(gap, to_seq=found[-1].last_seq))
+            self._ledger.counts.lose_unheld(stream, replace(gap, to_seq=found[-1].last_seq))
         return found, rest
 
     async def _fetch(self, gap: Gap, next_epoch: int) -> tuple[list[Delivery], Gap | None]:
