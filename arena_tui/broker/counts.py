@@ -34,6 +34,10 @@ class Counts:
         """What whoever reads all runs was given to read, those in gaps included."""
         return self.appended + self.in_logs + self.in_resets
 
+    def append(self) -> None:
+        """Count an event appended to a log."""
+        self.appended += 1
+
     def lose_unheld(self, stream: RunStream, gap: Gap) -> None:
         """Count a gap's events as published, once in a run."""
         self.unheld += stream.unheld.add(gap)

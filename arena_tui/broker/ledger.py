@@ -155,7 +155,7 @@ class Ledger:
         log = stream.log
         first = log.first
         seq = log.append(raw)
-        self.counts.appended += 1
+        self.counts.append()
         envelope = Envelope(log.run_id, log.epoch, seq, event, raw)
         if self.window.append(stream, envelope, len(raw)):
             self._readers.slide(self.window)

@@ -225,13 +225,15 @@ class LedgerSubscription:
 
     def stats(self) -> ConsumerStats:
         lag = self._lag()
-        published = self._published
+        published, held = self._published, self._backlog.oldest()
         if self.position is not None:
             published += self._ledger.counts.arrived
+            held += self._window.read(self.position, 1)
         return ConsumerStats(
             name=self.name, durable=self.durable, published=published, delivered=self._delivered,
             in_gaps=self._in_gaps, skipped=self.starting.skipped, lag=lag,
-            lag_peak=max(self._lag_peak, lag), lag_s=self._lag_s(), overflow=self._overflow,
+            lag_peak=max(self._lag_peak, lag), lag_s=_age_s(held, self._ledger.clock()),
+            overflow=self._overflow,
         )  # fmt: skip
 
     def unread(self) -> dict[str, int]:
@@ -287,9 +289,8 @@ class LedgerSubscription:
         held = self._recovery.event_count() if self._recovery else 0
         return ahead + self._backlog.event_count() + held
 
-    def _lag_s(self) -> float:
-        """Age of the oldest event still held that it has not read, in seconds."""
-        next_up = [] if self.position is None else self._window.read(self.position, 1)
-        held = [*self._backlog.oldest(), *next_up]
-        stamps = [each.event.ts.timestamp() for each in held if isinstance(each, Envelope)]
-        return max(0.0, self._ledger.clock() - min(stamps)) if stamps else 0.0
+
+def _age_s(held: Iterable[Delivery], now: float) -> float:
+    """Age of the oldest event among these, in seconds; 0.0 if there is none."""
+    stamps = [each.event.ts.timestamp() for each in held if isinstance(each, Envelope)]
+    return max(0.0, now - min(stamps)) if stamps else 0.0

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from arena_tui.broker.memory import InProcessBroker
 from arena_tui.broker.protocol import STORE, BrokerProtocol, Limits
+from arena_tui.broker.stats import ServerStats
 from arena_tui.broker.timing import Timing
 from arena_tui.config import Config
 from arena_tui.consumers.protocol import ConsumerInfo, Counters
@@ -50,6 +51,11 @@ def make_broker(
     from arena_tui.broker.redis.broker import RedisBroker  # takes 100 ms to import
 
     return RedisBroker(config.broker, limits, reading=reads, timing=timing)
+
+
+def server_of(broker: BrokerProtocol) -> Callable[[], Awaitable[ServerStats | None]] | None:
+    """Asks the broker's server how it does; None if it has none."""
+    return getattr(broker, "server", None)
 
 
 def stored_elsewhere(broker: BrokerProtocol) -> Callable[[], ConsumerInfo] | None:

@@ -10,14 +10,12 @@ from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from typing import Any, Final, Generic, TypeVar
 
-from msgspec.structs import asdict
-
 from arena_tui.broker.protocol import BrokerProtocol, Subscription
-from arena_tui.broker.stats import ConsumerStats
 from arena_tui.consumers.checked import checked_acks, checked_start
-from arena_tui.consumers.protocol import Consumer, ConsumerInfo, Counters
+from arena_tui.consumers.protocol import Consumer, ConsumerInfo
 from arena_tui.errors import ArenaError, BrokerError, ConsumerError
 from arena_tui.events import Delivery, Gap
+from arena_tui.services.consumer_figures import ConsumerFigures
 from arena_tui.services.health import Health
 
 RETRY_S: Final = (0.5, 1.0, 2.0, 5.0)
@@ -55,10 +53,7 @@ class Consumption(Generic[C]):
         self._task: asyncio.Task[None] | None = None
         self._catching_up = asyncio.Lock()
         self._in_hand: list[Delivery] = []
-        self._reading = ConsumerStats(name=consumer.name, durable=consumer.durable)
-        self._unacked = 0
-        self._counters = Counters()
-        self._kept_before = 0  # by the consumer, before it subscribed
+        self._figures = ConsumerFigures(consumer, self.health)
         self._stopping = False
 
     @property
@@ -77,19 +72,13 @@ class Consumption(Generic[C]):
         """Events published but not acked; once it is stopped, those at that time. 0 of a consumer
         that is not durable."""
         if self._subscription is None or not self.consumer.durable:
-            return self._unacked
+            return self._figures.unacked
         return sum(self._broker.lags(self.consumer.name).values())
 
     def info(self) -> ConsumerInfo:
         """A snapshot; once it is stopped, with the figures of that time."""
-        self._note_figures()
-        self._note_counters()
-        return ConsumerInfo(
-            **asdict(self._reading), state=self.health.state, failures=self.health.failures,
-            last_error=self.health.last_error, unacked=self._unacked, stats=self._counters,
-            group=self.consumer.group, kept=self._kept(),
-            in_hand=_event_count(self._in_hand),
-        )  # fmt: skip
+        self._figures.note(self._subscription, self.unacked)
+        return self._figures.info(_event_count(self._in_hand))
 
     async def start(self) -> None:
         """Start the consumer and subscribe: from then on the broker holds events for it.
@@ -143,7 +132,7 @@ class Consumption(Generic[C]):
     def close(self) -> None:
         """Close the subscription; enough for a polled consumer without `aclose`. Idempotent."""
         self._stopping = True
-        self._note_figures()
+        self._figures.note(self._subscription, self.unacked)
         if self._subscription is not None:
             self._subscription.close()
             self._subscription = None
@@ -229,25 +218,9 @@ class Consumption(Generic[C]):
             consumer.identity, replace=replaced is not None,
         )  # fmt: skip
         subscription.batch_max = min(subscription.batch_max, consumer.batch_max)
-        self._note_counters()
-        self._kept_before = self._counters.kept or 0
+        self._figures.begin()
         self._in_hand = []
         return subscription
-
-    def _kept(self) -> int | None:
-        kept = self._counters.kept
-        return None if kept is None else kept - self._kept_before
-
-    def _note_figures(self) -> None:
-        if self._subscription is not None:
-            self._reading, self._unacked = self._subscription.stats(), self.unacked
-
-    def _note_counters(self) -> None:
-        try:
-            self._counters = self.consumer.stats()
-        except Exception as error:  # noqa: BLE001 - its own counters are no reason to stop
-            if self.health.state == "ok":
-                self.health.fail(error)
 
     async def _restart(self) -> None:
         await self._close_consumer()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from itertools import count
 from typing import Final, Protocol
 
@@ -16,8 +17,9 @@ from arena_tui.config import Config
 from arena_tui.consumers.persister_stats import PersisterStats
 from arena_tui.consumers.protocol import ConsumerInfo
 from arena_tui.folds.gauges import SECONDS, FlowGauges, Growth, RunGauges, level_of
-from arena_tui.producers.sink_stats import SinkStats
+from arena_tui.services.brokers import server_of
 from arena_tui.services.disk import Disk
+from arena_tui.services.following import Following
 from arena_tui.services.panel import ConsumerGauge, LoopGauge, Panel, StoreGauge
 from arena_tui.services.self_check import SelfCheck
 from arena_tui.services.storing import Storing
@@ -36,25 +38,30 @@ class Sampled(Protocol):
     broker: BrokerProtocol
     config: Config
     storing: Storing
+    following: Following
 
     def consumers(self) -> Sequence[ConsumerInfo]: ...
-    def lags(self) -> Mapping[str, Mapping[str, int]]: ...
-    def sinks(self) -> Sequence[SinkStats]: ...
 
 
 class Instruments:
     """Belongs to one runtime and its loop.
 
     Args:
+        lags: By consumer, what it has yet to ack, or to be delivered, of each run.
         clock: Monotonic seconds.
 
     Attributes:
+        lags: See above.
         panel: The newest sample.
     """
 
-    def __init__(self, sampled: Sampled, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, sampled: Sampled, lags: Callable[[], Mapping[str, Mapping[str, int]]],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:  # fmt: skip
         self.panel = Panel()
         self._sampled = sampled
+        self.lags = lags
         self._broker = sampled.broker
         self._clock = clock
         self._sampled_at = clock()
@@ -66,6 +73,7 @@ class Instruments:
         self._stored = Growth(0)
         self._late_ms: deque[float] = deque(maxlen=SECONDS)
         self._held_back_s = 0.0
+        self._ask_server = server_of(sampled.broker)
         self._server: ServerStats | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -73,9 +81,9 @@ class Instruments:
         """Sample in the background until `aclose`. Idempotent."""
         if self._tasks:
             return
-        work = {"instruments": self._run}
-        if self._broker.shared:
-            work["instruments of the server"] = self._watch_server
+        work: dict[str, Callable[[], Awaitable[None]]] = {"instruments": self._run}
+        if self._ask_server is not None:
+            work["instruments of the server"] = partial(self._watch_server, self._ask_server)
         self._tasks = [
             asyncio.create_task(restart_on_failure(name, run, self._broker.warnings), name=name)
             for name, run in work.items()
@@ -107,7 +115,7 @@ class Instruments:
         self, infos: Sequence[ConsumerInfo], capacity: int, seconds: int
     ) -> tuple[ConsumerGauge, ...]:
         marks = self._sampled.config.gauges.marks
-        fullest = {name: max(lags.values()) for name, lags in self._sampled.lags().items() if lags}
+        fullest = {name: max(lags.values()) for name, lags in self.lags().items() if lags}
         flows = self._flows.sample(infos, fullest, capacity, seconds)
         gauges = [
             ConsumerGauge(info=info, flow=flow, level=level_of(flow.fullest, marks))
@@ -131,7 +139,7 @@ class Instruments:
         )  # fmt: skip
 
     def _loop(self, seconds: int) -> LoopGauge:
-        sinks = self._sampled.sinks()
+        sinks = [sink.stats() for sink in self._sampled.following.sinks]
         waited, self._held_back_s = self._held_back_s, sum(each.blocked_s for each in sinks)
         return LoopGauge(
             lag_ms=tuple(self._late_ms), queued=sum(each.queued for each in sinks),
@@ -151,11 +159,11 @@ class Instruments:
             await asyncio.sleep(_TICK_S)
             late_ms = max(late_ms, (self._clock() - due) * 1_000)
 
-    async def _watch_server(self) -> None:
+    async def _watch_server(self, ask: Callable[[], Awaitable[ServerStats | None]]) -> None:
         while True:
             try:
                 async with asyncio.timeout(_SERVER_WITHIN_S):
-                    self._server = await self._broker.server()
+                    self._server = await ask()
             except TimeoutError:
                 self._server = None
             await asyncio.sleep(_SERVER_EVERY_S)

@@ -55,6 +55,12 @@ WORDS: dict[Code, tuple[dict[str, Figure], str]] = {
     "events_unpublished": (
         {"events": 2_000, "why": "no"}, "2,000 events could not be published: no: see the log",
     ),
+    "account_off": (
+        {"account": "broker", "equation": "not acked <= in flight", "expected": 1_000,
+         "found": 2_000},
+        "the account of broker does not add up: not acked <= in flight, but 1,000 are expected "
+        "and 2,000 found",
+    ),
     "consumer_failed": ({"why": "no"}, "store: no; events are held and tried again"),
     "consumer_restored": ({}, "store works again"),
     "consumer_not_closed": ({"why": "no"}, "store cannot be closed: no"),

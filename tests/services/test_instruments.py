@@ -13,6 +13,7 @@ from arena_tui.broker_url import BrokerUrl
 from arena_tui.config import Config
 from arena_tui.events import LogEvent
 from arena_tui.producers.sink import MultiRunBrokerSink
+from arena_tui.services.brokers import server_of
 from arena_tui.services.disk import Disk
 from arena_tui.services.panel import ConsumerGauge, Panel
 from arena_tui.services.runtime import Runtime
@@ -201,7 +202,9 @@ async def test_a_server_is_shown_with_the_stores_of_other_processes(
         await until(lambda: not there.broker.lags(STORE) and there.running(STORE).info().kept)
         await there.aclose()
         await here.publish(10)
-        server = await here.runtime.broker.server()
+        ask = server_of(here.runtime.broker)
+        assert ask is not None
+        server = await ask()
 
     assert server is not None
     assert server.ping_ms > 0

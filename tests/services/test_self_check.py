@@ -43,8 +43,9 @@ def alarms(broker: InProcessBroker) -> list[str]:
 async def test_a_count_that_is_broken_is_an_alarm_once_until_it_adds_up_again(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    broker = Miscounting()
-    instruments = Instruments(broker, lambda: ())
+    runtime = Runtime(Config(db=None))
+    broker = runtime.broker = Miscounting()
+    instruments = Instruments(runtime, dict)
     broker.more = 3
     await instruments.sample()
     assert alarms(broker) == []  # it may have been in between

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from arena_tui.broker.mirror.broker import Local, MirrorBroker, cache
 from arena_tui.broker.protocol import Cursor, Limits
 from arena_tui.broker.recovery import Answer
+from arena_tui.broker.redis.advice import FAILURES
 from arena_tui.broker.redis.beats import Beats
 from arena_tui.broker.redis.link import RedisLink
 from arena_tui.broker.redis.lookup import stores_seen
@@ -51,12 +52,20 @@ class RedisBroker(MirrorBroker):
         outlet = RedisOutlet(link, limits.capacity)
 
         def upstream(local: Local) -> _Server:
-            return _Server(link, local, outlet, ledger.warnings, reading)
+            self._server = _Server(link, local, outlet, ledger.warnings, reading)
+            return self._server
 
         super().__init__(
             ledger, link, outlet, RedisRegister(link, limits),
             upstream, reading=reading, timing=timing, key_of=link.keys.events,
         )  # fmt: skip
+
+    async def server(self) -> ServerStats | None:
+        """How the server does; None when it does not tell."""
+        try:
+            return await self._server.stats()
+        except FAILURES:  # whoever publishes or reads reports it
+            return None
 
 
 class _Server:
@@ -101,7 +110,8 @@ class _Server:
     async def reap(self, run_id: str) -> None:
         await self._link.call(REAP, [self._link.keys.meta(run_id)], [run_id])
 
-    async def server(self) -> ServerStats:
+    async def stats(self) -> ServerStats:
+        """See `RedisBroker.server`."""
         before = time.perf_counter()
         await self._link.control.ping()
         ping_ms = (time.perf_counter() - before) * 1_000

@@ -79,7 +79,7 @@ class BrokerScreen(FilteredScreen):
 
     def show_frame(self, frame: Frame) -> None:
         super().show_frame(frame)
-        panel = self.arena.session.panel
+        panel = self.arena.session.runtime.instruments.panel
         if panel is not self._panel:
             self._panel = panel
             self._show()
@@ -126,7 +126,7 @@ class BrokerScreen(FilteredScreen):
             self._of = None
         self._lags = {}
         if self._of is not None:
-            self._lags = self.arena.session.runtime.lags().get(self._of, {})
+            self._lags = self.arena.session.runtime.running(self._of).lags()
         runs = [each for each in panel.runs if run_matches(each, self._conditions)]
         if self._of is not None:
             runs.sort(key=lambda run: -self._lags.get(run.run_id, 0))
