@@ -55,6 +55,10 @@ WORDS: dict[Code, tuple[dict[str, Figure], str]] = {
     "events_unpublished": (
         {"events": 2_000, "why": "no"}, "2,000 events could not be published: no: see the log",
     ),
+    "prices_unknown": (
+        {"why": "ImportError: no"},
+        "cannot look up what models cost: ImportError: no: name prices in the settings file",
+    ),
     "consumer_failed": ({"why": "no"}, "store: no; events are held and tried again"),
     "consumer_restored": ({}, "store works again"),
     "consumer_not_closed": ({"why": "no"}, "store cannot be closed: no"),

@@ -24,7 +24,7 @@ from arena_tui.tui.render.mosaic import (
 )
 from arena_tui.tui.render.pane import state_style_name, state_text, title_text
 from arena_tui.tui.render.script import script_name, script_state, script_style_name, shown_line
-from arena_tui.tui.render.text import cost, count, duration, short_count
+from arena_tui.tui.render.text import cost_text, count, duration, short_count
 from arena_tui.tui.screens.base import FilteredScreen, guarded
 from arena_tui.tui.screens.host import Host
 from arena_tui.tui.screens.output import OutputScreen
@@ -226,7 +226,7 @@ class LiveScreen(FilteredScreen):
             (str(pane.turn), "text"),
             (f"{pane.rate:.1f}", "dim"),
             (short_count(pane.tokens), "text"),
-            (cost(pane.cost_usd), "text"),
+            (cost_text(pane.cost), "text"),
             (str(pane.errors), "bad" if pane.errors else "dim"),
             (count(pane.lag), "dim"),
             (duration(pane.idle_s) if pane.is_live else "–", "dim"),
