@@ -42,7 +42,7 @@ class Config(Struct, frozen=True, kw_only=True):
     theme: str | None = None
     event_max_bytes: int = EVENT_MAX_BYTES
     gauges: Gauges = Gauges()
-    prices: Prices = {}
+    prices: Prices = ()
 
 
 def store_path() -> Path:

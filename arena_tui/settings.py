@@ -40,11 +40,11 @@ class Price(Struct, frozen=True, forbid_unknown_fields=True):
     cached: Dollars | None = None
 
 
-Prices: TypeAlias = dict[str, Price]
-"""`[prices]`: by model, as events name it. They are preferred to those of `genai-prices`."""
+Prices: TypeAlias = tuple[tuple[str, Price], ...]
+"""`[prices]`: models, as events name them. They are preferred to those of `genai-prices`."""
 
 
-TABLES: Final[Mapping[str, object]] = {"gauges": Gauges, "prices": Prices}
+TABLES: Final[Mapping[str, object]] = {"gauges": Gauges, "prices": dict[str, Price]}
 """Their types, by their names in the file, which are those of `Config`, too."""
 
 
@@ -52,6 +52,6 @@ def read_table(name: str, given: object) -> object:
     """The table of this name; raises UsageError, which says what is wrong in it."""
     try:
         table: object = msgspec.convert(given, TABLES[name])
-        return table
     except msgspec.ValidationError as error:
         raise UsageError(f"[{name}]: {error}") from None
+    return tuple(table.items()) if isinstance(table, dict) else table  # settings are hashable

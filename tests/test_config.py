@@ -94,10 +94,13 @@ def test_prices_are_named_by_model(nowhere: dict[str, str]) -> None:
     write(nowhere, '[prices]\n"own/model:7b" = {input = 0, output = 0.5}\n'
                    "[prices.reed-2]\ninput = 2\noutput = 10\ncached = 0.2")  # fmt: skip
 
-    assert load_config(environment=nowhere).prices == {
+    config = load_config(environment=nowhere)
+
+    assert dict(config.prices) == {
         "own/model:7b": Price(input=0, output=0.5),
         "reed-2": Price(input=2, output=10, cached=0.2),
     }
+    assert hash(config) == hash(load_config(environment=nowhere))
 
 
 @pytest.mark.parametrize(

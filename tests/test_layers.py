@@ -168,6 +168,7 @@ def loaded_by(statement: str) -> set[str]:
             {"duckdb", "textual", "rich", "pyspiel", "redis", "genai_prices", "pydantic"},
         ),
         ("import arena_tui.services.prices", {"genai_prices", "pydantic", "httpx2"}),
+        ("import arena_tui.services.stored", {"textual", "genai_prices", "pydantic"}),
         ("from arena_tui import connect, Run", {"duckdb", "textual", "rich", "pyspiel", "redis"}),
     ],
 )

@@ -6,7 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -32,6 +32,7 @@ _SECONDS = 60
 
 Group: TypeAlias = Literal["run", "agent", "model", "game"]
 """What costs can be looked at by."""
+GROUPS: Final[tuple[Group, ...]] = ("run", "agent", "model", "game")
 
 
 class Truth(Struct, frozen=True, kw_only=True):
@@ -140,7 +141,7 @@ class Feed(Consumer):
                     view.begin_at(delivery.to_seq + 1)
                     continue
             view.add(delivery, now)
-            if isinstance(delivery, Envelope) and isinstance(delivery.event, LlmResponse):
+            if type(delivery) is Envelope and type(delivery.event) is LlmResponse:
                 self._spending.add(view.totals.game, delivery.event)
         return {}
 

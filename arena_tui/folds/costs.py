@@ -5,10 +5,10 @@ Knows no prices: whoever asks brings a `PriceList`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from functools import reduce
-from typing import Final, Literal, Protocol
+from typing import Final, Literal, Protocol, TypeAlias
 
 from msgspec import Struct
 
@@ -25,7 +25,12 @@ _LEAST_S: Final = 60.0
 _HOUR_S: Final = 3_600.0
 _DAY_HOURS: Final = 24
 _MOST: Final = 5_000
-"""Combinations of game, agent and model; what comes on top is summed up as `others`."""
+"""Combinations of game, agent and model that are kept; what comes on top is of the `others`."""
+
+_Key: TypeAlias = tuple[str, str, str]
+"""Game, agent and model; empty where they are not told."""
+_Sums: TypeAlias = dict[_Key, Usage]
+_OTHERS: Final[_Key] = ("others", "others", "")
 
 
 class PriceList(Protocol):
@@ -127,51 +132,59 @@ class SessionCost(Struct, frozen=True, kw_only=True):
 
 
 class Spending:
-    """What a session has used, by game, agent and model, and in the last minutes by model. It has
-    no part in how long runs are kept: what they used stays in the sums."""
+    """What a session has used, by game, agent and model, and when, as far as that tells a rate. It
+    has no part in how long runs are kept: what they used stays in the sums."""
 
     def __init__(self) -> None:
-        self._sums: dict[tuple[str, str, str], Usage] = {}
-        self._recent: dict[int, dict[str, Usage]] = {}  # by slice of time, of the events' clock
+        self._recent: dict[int, dict[_Key, Usage]] = {}  # by slice of time, of the events' clock
+        self._before: dict[_Key, Usage] = {}
 
     def add(self, game: str, response: LlmResponse) -> None:
         """Add what one answer used."""
-        model = response.model or ""
-        key = (game, response.agent_id or "", model)
-        usage = self._sums.get(key)
+        at = int(response.ts.timestamp()) // _SLICE_S
+        slice_ = self._recent.get(at)
+        if slice_ is None:
+            slice_ = self._recent[at] = {}
+        key = (game, response.agent_id or "", response.model or "")
+        usage = slice_.get(key)
         if usage is None:
-            key = key if len(self._sums) < _MOST else ("others", "others", "")
-            usage = self._sums.setdefault(key, Usage())
-        usage.add(response)
-        slice_ = self._recent.setdefault(int(response.ts.timestamp()) // _SLICE_S, {})
-        usage = slice_.get(model)
-        if usage is None:
-            usage = slice_[model] = Usage()
+            usage = slice_[key] = Usage()
         usage.add(response)
 
     def session(self, prices: PriceList, now: datetime) -> SessionCost:
-        """The sums, and the rate as of `now`; forgets what is too old for a rate."""
-        total = cost_of(((model, usage) for (*_, model), usage in self._sums.items()), prices)
+        """The sums, and the rate as of `now`. What is too old for a rate is summed up; call it now
+        and then."""
         newest = int(now.timestamp()) // _SLICE_S
-        oldest = newest - _SLICES + 1
-        self._recent = {at: each for at, each in self._recent.items() if oldest <= at <= newest}
+        for at in [at for at in self._recent if not newest - _SLICES < at <= newest]:
+            for key, usage in self._recent.pop(at).items():
+                known = key in self._before or len(self._before) < _MOST
+                self._before.setdefault(key if known else _OTHERS, Usage()).add_usage(usage)
+        recent = cost_of(_by_model(self._recent.values()), prices)
+        total = cost_of(_by_model([self._before]), prices).plus(recent)
         if not self._recent:
             return SessionCost(total=total)
         over_s = max(_LEAST_S, now.timestamp() - min(self._recent) * _SLICE_S)
-        recent = cost_of((used for each in self._recent.values() for used in each.items()), prices)
         return SessionCost(total=total, an_hour=recent.times(_HOUR_S / over_s), over_s=over_s)
 
     def total(self, prices: PriceList) -> Spent:
         """All of it."""
-        return spent("", ((key[2], usage) for key, usage in self._sums.items()), prices)
+        return spent("", _by_model(self._all()), prices)
 
     def by(self, group: Literal["agent", "model", "game"], prices: PriceList) -> list[Spent]:
         """The same, grouped, the dearest first."""
         place = ("game", "agent", "model").index(group)
         groups: dict[str, list[tuple[str, Usage]]] = {}
-        for key, usage in self._sums.items():
-            groups.setdefault(key[place], []).append((key[2], usage))
+        for sums in self._all():
+            for key, usage in sums.items():
+                groups.setdefault(key[place], []).append((key[2], usage))
         return dearest_first(spent(name, used, prices) for name, used in groups.items())
+
+    def _all(self) -> Iterable[_Sums]:
+        return [self._before, *self._recent.values()]
+
+
+def _by_model(some: Iterable[_Sums]) -> Iterator[tuple[str, Usage]]:
+    return ((key[2], usage) for sums in some for key, usage in sums.items())
 
 
 def cost_of(used: Iterable[tuple[str, Usage]], prices: PriceList) -> Cost:

@@ -62,17 +62,18 @@ class Usage(Struct, kw_only=True):
         """Add what one answer used."""
         fresh, made = response.input_tokens, response.output_tokens
         cached, reasoning = response.cached_input_tokens, response.reasoning_tokens
+        cost_usd = response.cost_usd
         self.responses += 1
         if fresh is not None:
-            self.input_tokens = saturating_sum(self.input_tokens, fresh)
+            self.input_tokens = (self.input_tokens or 0) + fresh
         if made is not None:
-            self.output_tokens = saturating_sum(self.output_tokens, made)
+            self.output_tokens = (self.output_tokens or 0) + made
         if cached is not None:
-            self.cached_input_tokens = saturating_sum(self.cached_input_tokens, cached)
+            self.cached_input_tokens = (self.cached_input_tokens or 0) + cached
         if reasoning is not None:
-            self.reasoning_tokens = saturating_sum(self.reasoning_tokens, reasoning)
-        if response.cost_usd is not None and math.isfinite(response.cost_usd):
-            self.cost_usd = (self.cost_usd or 0.0) + response.cost_usd
+            self.reasoning_tokens = (self.reasoning_tokens or 0) + reasoning
+        if cost_usd is not None and math.isfinite(cost_usd):
+            self.cost_usd = (self.cost_usd or 0.0) + cost_usd
             return
         self.unpriced += 1
         self.unmeasured += fresh is None or made is None
@@ -82,20 +83,10 @@ class Usage(Struct, kw_only=True):
 
     def add_usage(self, other: Usage) -> None:
         """Add what others used."""
-        self.responses += other.responses
-        self.input_tokens = saturating_sum(self.input_tokens, other.input_tokens)
-        self.output_tokens = saturating_sum(self.output_tokens, other.output_tokens)
-        self.cached_input_tokens = saturating_sum(
-            self.cached_input_tokens, other.cached_input_tokens
-        )
-        self.reasoning_tokens = saturating_sum(self.reasoning_tokens, other.reasoning_tokens)
-        if other.cost_usd is not None:
-            self.cost_usd = (self.cost_usd or 0.0) + other.cost_usd
-        self.unpriced += other.unpriced
-        self.unmeasured += other.unmeasured
-        self.unpriced_input_tokens += other.unpriced_input_tokens
-        self.unpriced_output_tokens += other.unpriced_output_tokens
-        self.unpriced_cached_tokens += other.unpriced_cached_tokens
+        for name in self.__struct_fields__:
+            more = getattr(other, name)
+            if more is not None:
+                setattr(self, name, (getattr(self, name) or 0) + more)
 
 
 class AgentTally(Struct, kw_only=True):

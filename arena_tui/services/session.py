@@ -130,7 +130,7 @@ class Session:
             self.runtime.broker.warnings.add("store_read_only", path=read_from)
         if self._no_log is not None:
             self.runtime.broker.warnings.add("no_log", why=self._no_log)
-        self.prices = PriceBook(config.prices, self.runtime.broker.warnings)
+        self.prices = PriceBook(dict(config.prices), self.runtime.broker.warnings)
         make_feed = partial(Feed, clock=self._monotonic, wall=self._wall, prices=self.prices)
         self.feed = (await self.runtime.consume(make_feed)).consumer
         self.ratings = (await self.runtime.consume(RatingsConsumer)).consumer

@@ -172,6 +172,7 @@ def test_any_number_of_names_is_kept_in_bounds_and_still_adds_up() -> None:
     spending = Spending()
     for number in range(5_100):
         spending.add("chess", answer(agent_id=f"agent {number}", cost_usd=1.0))
+    spending.session(Listed(), NOW + timedelta(hours=1))
 
     rows = spending.by("agent", Listed())
 
