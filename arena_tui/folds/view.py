@@ -30,6 +30,8 @@ WAITING_S = 3.0
 """Seconds without an answer from which on a live run is said to wait for its model."""
 
 _NO_PRICES = NoPrices()
+_NEVER = (-1, -1)
+"""No version of a run and of prices."""
 _RECENT = 24
 _RATE_SECONDS = 60
 
@@ -156,6 +158,8 @@ class RunView:
         self.player: str | None = None
         self.tallies: dict[str, AgentTally] = {}
         self._nobodys = AgentTally()  # of events of no agent
+        self._spent = _NEVER, Spent()
+        self._priced: tuple[tuple[int, int], dict[str, Cost], Cost] = _NEVER, {}, Cost()
         self.recent: deque[Delivery] = deque(maxlen=recent)
         self.last_error: str | None = None
         self.version = 0
@@ -214,9 +218,7 @@ class RunView:
     ) -> Pane:  # fmt: skip
         """Snapshot the run; `stored`: the totals of the whole run, if the store has them."""
         totals = self.totals
-        agents = {agent: cost_of(used.by_model.items(), prices)
-                  for agent, used in self.tallies.items() if used.by_model}  # fmt: skip
-        cost = sum_of([*agents.values(), cost_of(self._nobodys.by_model.items(), prices)])
+        agent_costs, cost = self._costs(prices)
         whole = stored if self.partial and stored is not None else totals
         idle_s = max(0.0, now - self.arrived_at)
         return Pane(
@@ -236,14 +238,27 @@ class RunView:
             cost_estimated_usd=cost.estimated_usd,
             # Whether all of what came before was priced, nobody knows.
             cost_incomplete=cost.incomplete or (self.partial and cost.estimated_usd is not None),
-            agent_costs=agents,
+            agent_costs=agent_costs,
         )  # fmt: skip
 
     def spent(self, prices: PriceList) -> Spent:
-        """What all its agents used, as far as it is folded here."""
-        tallies = [*self.tallies.values(), self._nobodys]
-        used = (each for tally in tallies for each in tally.by_model.items())
-        return spent(self.totals.run_id, used, prices)
+        """What all its agents used, as far as it is folded here; the same until that changes."""
+        versions = self.version, prices.version
+        if self._spent[0] != versions:
+            tallies = [*self.tallies.values(), self._nobodys]
+            used = (each for tally in tallies for each in tally.by_model.items())
+            self._spent = versions, spent(self.totals.run_id, used, prices)
+        return self._spent[1]
+
+    def _costs(self, prices: PriceList) -> tuple[dict[str, Cost], Cost]:
+        """By agent, and of the run; the same until more is folded or a price becomes known."""
+        versions = self.version, prices.version
+        if self._priced[0] != versions:
+            costs = {agent: cost_of(tally.by_model.items(), prices)
+                     for agent, tally in self.tallies.items() if tally.by_model}  # fmt: skip
+            nobodys = cost_of(self._nobodys.by_model.items(), prices)
+            self._priced = versions, costs, sum_of([*costs.values(), nobodys])
+        return self._priced[1:]
 
     def instant(self) -> Instant:
         """The run as it looks now; does not change with what is folded later."""

@@ -11,6 +11,7 @@ from textual.widgets import Static
 
 from arena_tui.consumers.feed import GROUPS, Frame, Group
 from arena_tui.folds.costs import SessionCost, Spent
+from arena_tui.folds.view import Pane
 from arena_tui.tui.render.costs import BAR, COLUMNS, cells, heading, legend, session_text
 from arena_tui.tui.render.pane import title_text
 from arena_tui.tui.screens.base import ArenaScreen
@@ -53,7 +54,7 @@ class CostsScreen(ArenaScreen):
         super().__init__(arena, "Costs")
         self._group: Group = "run"
         self._spent: list[Spent] = []
-        self._names: dict[str, str] = {}
+        self._panes: dict[str, Pane] = {}
         self._frame = Frame()
         self._session = SessionCost()
         self._shown_at = float("-inf")
@@ -102,7 +103,7 @@ class CostsScreen(ArenaScreen):
         used, selected = feed.spent(), table.key
         self._session = replace(self._frame.cost, total=used.cost)  # as of now, as the rows are
         self._spent = feed.spent_by(self._group)
-        self._names = {pane.run_id: title_text(pane) for pane in self._frame.panes}
+        self._panes = {pane.run_id: pane for pane in self._frame.panes}
         self.query_one("#session", Static).update(session_text(self._session, used))
         self.query_one("#group", Static).update(heading(self._group))
         self.query_one("#legend", Static).update(legend(used.cost))
@@ -114,7 +115,8 @@ class CostsScreen(ArenaScreen):
         if index >= len(self._spent):
             return None
         row = self._spent[index]
-        name = self._names.get(row.name, "") if self._group == "run" else ""
+        pane = self._panes.get(row.name) if self._group == "run" else None
+        name = "" if pane is None else title_text(pane)
         columns = layout(COLUMNS, self.query_one(_Rows).size.width)
         room = {column.key: room for column, room in columns}.get(BAR, 0)
         return cells(row, self._group, name, self._session.total, room)
