@@ -117,7 +117,12 @@ class ToolCall(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 class LlmResponse(Event, frozen=True, kw_only=True, tag="llm_response"):
     """What a model answered, `text` or `tool_calls` or both. `cost_usd` None means unknown, never
-    free; `latency_s` in seconds."""
+    free; `latency_s` in seconds.
+
+    Attributes:
+        cached_input_tokens: Those of `input_tokens` that were read from a cache.
+        reasoning_tokens: Those of `output_tokens` that the model spent on reasoning.
+    """
 
     text: str | None = None
     tool_calls: list[ToolCall] | None = None
@@ -125,6 +130,8 @@ class LlmResponse(Event, frozen=True, kw_only=True, tag="llm_response"):
     model: str | None = None
     input_tokens: Count | None = None
     output_tokens: Count | None = None
+    cached_input_tokens: Count | None = None
+    reasoning_tokens: Count | None = None
     cost_usd: float | None = None
     latency_s: float | None = None
     finish_reason: str | None = None

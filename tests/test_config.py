@@ -9,7 +9,7 @@ import pytest
 from arena_tui.broker_url import BrokerUrl, redacted
 from arena_tui.config import Config, config_path, load_config, store_path
 from arena_tui.errors import UsageError
-from arena_tui.settings import Gauges
+from arena_tui.settings import Gauges, Price
 
 
 @pytest.fixture
@@ -85,6 +85,42 @@ def test_a_bad_table_is_named_with_what_is_wrong_in_it(
     write(nowhere, f"[gauges]\n{table}")
 
     with pytest.raises(UsageError, match=rf"config\.toml: {said}") as raised:
+        load_config(environment=nowhere)
+
+    assert "\n" not in str(raised.value)
+
+
+def test_prices_are_named_by_model(nowhere: dict[str, str]) -> None:
+    write(nowhere, '[prices]\n"own/model:7b" = {input = 0, output = 0.5}\n'
+                   "[prices.reed-2]\ninput = 2\noutput = 10\ncached = 0.2")  # fmt: skip
+
+    config = load_config(environment=nowhere)
+
+    assert dict(config.prices) == {
+        "own/model:7b": Price(input=0, output=0.5),
+        "reed-2": Price(input=2, output=10, cached=0.2),
+    }
+    assert hash(config) == hash(load_config(environment=nowhere))
+
+
+@pytest.mark.parametrize(
+    ("price", "said"),
+    [
+        ("{input = 2}", "missing required field `output`"),
+        ("{input = 2, output = -1}", ">= 0"),
+        ("{input = 2, output = nan}", ">= 0"),
+        ("{input = 2, output = inf}", "<= 1000000"),
+        ('{input = 2, output = "10"}', "Expected `float`"),
+        ("{input = 2, output = 10, out = 3}", "unknown field `out`"),
+        ("2", "Expected `object`"),
+    ],
+)
+def test_a_bad_price_is_named_with_what_is_wrong_in_it(
+    nowhere: dict[str, str], price: str, said: str
+) -> None:
+    write(nowhere, f"[prices]\nreed-2 = {price}")
+
+    with pytest.raises(UsageError, match=rf"config\.toml: \[prices\]: .*{said}") as raised:
         load_config(environment=nowhere)
 
     assert "\n" not in str(raised.value)

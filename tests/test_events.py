@@ -56,6 +56,24 @@ def test_an_event_decoded_again_is_equal_and_byte_stable(event: Event) -> None:
     assert first == event
 
 
+def test_an_answer_written_before_its_newer_fields_is_read_as_it_was() -> None:
+    old = b'{"kind":"llm_response","ts":"2026-03-04T05:06:07Z","input_tokens":9,"output_tokens":3}'
+
+    answer = decode_event(old)
+
+    assert isinstance(answer, LlmResponse)
+    assert (answer.cached_input_tokens, answer.reasoning_tokens) == (None, None)
+    assert encode_event(answer) == old
+
+
+def test_cached_and_reasoning_tokens_are_counts() -> None:
+    raw = b'{"kind":"llm_response","cached_input_tokens":7,"reasoning_tokens":2}'
+    answer = decode_event(raw)
+
+    assert isinstance(answer, LlmResponse)
+    assert (answer.cached_input_tokens, answer.reasoning_tokens, answer.extra) == (7, 2, {})
+
+
 @given(events, st.integers(1, 2**53), st.integers(1, 2**53))
 def test_a_line_holds_the_envelope_flat_and_gives_the_event_back(
     event: Event, epoch: int, seq: int

@@ -32,6 +32,7 @@ LIBRARIES = {
     "redis": ("arena_tui/broker/redis/", "arena_tui/bench/"),
     "duckdb": ("arena_tui/store/", "arena_tui/bench/"),
     "nanoarrow": ("arena_tui/store/",),
+    "genai_prices": ("arena_tui/services/prices.py",),
     "openskill": ("arena_tui/folds/openskills.py",),
     "pyspiel": ("arena_tui/games/",),
     "starlette": ("arena_tui/services/http/", "arena_tui/bench/"),
@@ -162,7 +163,12 @@ def loaded_by(statement: str) -> set[str]:
         ("import arena_tui.store.replay", {"textual", "rich", "pyspiel", "redis"}),
         ("import arena_tui.services.connect", {"duckdb", "textual", "rich", "pyspiel", "redis"}),
         ("import arena_tui.services.runtime", {"duckdb", "textual", "rich", "pyspiel", "redis"}),
-        ("import arena_tui.services.session", {"duckdb", "textual", "rich", "pyspiel", "redis"}),
+        (
+            "import arena_tui.services.session",
+            {"duckdb", "textual", "rich", "pyspiel", "redis", "genai_prices", "pydantic"},
+        ),
+        ("import arena_tui.services.prices", {"genai_prices", "pydantic", "httpx2"}),
+        ("import arena_tui.services.stored", {"textual", "genai_prices", "pydantic"}),
         ("from arena_tui import connect, Run", {"duckdb", "textual", "rich", "pyspiel", "redis"}),
     ],
 )

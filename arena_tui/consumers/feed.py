@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Literal
+from datetime import datetime
+from typing import Final, Literal, TypeAlias
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -13,13 +14,25 @@ from msgspec.structs import replace
 from arena_tui.broker.protocol import STORE, Cursor, RunInfo, RunState
 from arena_tui.broker.stats import BrokerStats, RunStats
 from arena_tui.consumers.protocol import Consumer, ConsumerInfo, ConsumerState, Context
-from arena_tui.events import Delivery, Envelope, Gap, RunStart
+from arena_tui.events import Delivery, Envelope, Gap, LlmResponse, RunStart, utc_now
 from arena_tui.folds.accounts import Account, run_account
+from arena_tui.folds.costs import (
+    NoPrices,
+    PriceList,
+    SessionCost,
+    Spending,
+    Spent,
+    dearest_first,
+)
 from arena_tui.folds.view import Pane, RunView
 
 _RUNS_EVERY_S = 1.0
 _FINISHED_KEPT = 200
 _SECONDS = 60
+
+Group: TypeAlias = Literal["run", "agent", "model", "game"]
+"""What costs can be looked at by."""
+GROUPS: Final[tuple[Group, ...]] = ("run", "agent", "model", "game")
 
 
 class Truth(Struct, frozen=True, kw_only=True):
@@ -57,6 +70,7 @@ class Frame(Struct, frozen=True, kw_only=True):
         broker: The broker's counters; None in the first, empty frame.
         consumers: Snapshots of all consumers.
         place: Where the events are: the broker, and who else uses it.
+        cost: What the session costs, as of the last second.
     """
 
     number: int = 0
@@ -65,6 +79,7 @@ class Frame(Struct, frozen=True, kw_only=True):
     broker: BrokerStats | None = None
     consumers: tuple[ConsumerInfo, ...] = ()
     place: str = ""
+    cost: SessionCost = SessionCost()
 
 
 class Feed(Consumer):
@@ -74,16 +89,25 @@ class Feed(Consumer):
 
     Args:
         clock: Monotonic seconds.
+        wall: The time of day, by which events are told to be recent.
+        prices: What models cost whose producers do not say.
     """
 
     name = "dashboard"
     durable = False
     polled = True
 
-    def __init__(self, context: Context, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, context: Context, clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], datetime] = utc_now, prices: PriceList | None = None,
+    ) -> None:  # fmt: skip
         self._context = context
         self._broker = context.broker
         self._clock = clock
+        self._wall = wall
+        self._prices = NoPrices() if prices is None else prices
+        self._spending = Spending()
+        self._cost = SessionCost()
         self._views: dict[str, RunView] = {}
         self._panes: dict[str, tuple[object, Pane]] = {}
         self._states: dict[str, RunState] = {}
@@ -97,6 +121,7 @@ class Feed(Consumer):
     async def start(self) -> Literal["oldest"]:
         self._views.clear()
         self._panes.clear()
+        self._spending = Spending()
         return "oldest"
 
     async def handle(self, batch: Sequence[Delivery]) -> Mapping[str, Cursor]:
@@ -116,11 +141,24 @@ class Feed(Consumer):
                     view.begin_at(delivery.to_seq + 1)
                     continue
             view.add(delivery, now)
+            if type(delivery) is Envelope and type(delivery.event) is LlmResponse:
+                self._spending.add(view.totals.game, delivery.event)
         return {}
 
     def view(self, run_id: str) -> RunView | None:
         """The fold of one live or recently finished run."""
         return self._views.get(run_id)
+
+    def spent(self) -> Spent:
+        """What this session has used: all runs it has seen, those forgotten included."""
+        return self._spending.total(self._prices)
+
+    def spent_by(self, group: Group) -> list[Spent]:
+        """The same by agent, model or game, or by the runs still shown; the dearest first."""
+        if group != "run":
+            return self._spending.by(group, self._prices)
+        rows = (view.spent(self._prices) for view in self._views.values())
+        return dearest_first(row for row in rows if row.responses)
 
     def _take_place(self, view: RunView, start: RunStart) -> None:
         """Let the next game of a series replace the finished one, which is in History."""
@@ -161,6 +199,7 @@ class Feed(Consumer):
             self._states = {info.meta.run_id: info.state for info in infos}
             self._introduce(infos)
             self._limit_finished()
+            self._cost = self._spending.session(self._prices, self._wall())
         seconds = int(now - self._second_at)
         if seconds > 0:
             self._second_at += seconds
@@ -177,7 +216,7 @@ class Feed(Consumer):
         )
         truth = self._truth(stats, {each.name: each for each in consumers}, queued)
         return Frame(number=self._frames, panes=panes, truth=truth, broker=stats,
-                     consumers=tuple(consumers), place=place)  # fmt: skip
+                     consumers=tuple(consumers), place=place, cost=self._cost)  # fmt: skip
 
     def _truth(
         self, stats: BrokerStats, consumers: Mapping[str, ConsumerInfo], queued: int
@@ -213,13 +252,13 @@ class Feed(Consumer):
             lag = run_account(stats, STORE).in_flight if stores else None
         state = self._states.get(run_id, "open")
         live = view.totals.status == "running"
-        key = (view.version, held, lag, lost, state)
+        key = (view.version, held, lag, lost, state, self._prices.version)
         known = self._panes.get(run_id)
         if known is not None and known[0] == key and not (second_over and live):
             return known[1]
         history = self._context.history
         stored = history.live_totals(run_id) if history is not None and view.partial else None
-        pane = view.pane(now, state, held, capacity, lag, lost, stored)
+        pane = view.pane(now, state, held, capacity, lag, lost, stored, self._prices)
         self._panes[run_id] = (key, pane)
         return pane
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from copy import copy
 from datetime import datetime
 from typing import Final, Literal, TypeAlias
 
@@ -35,14 +36,89 @@ SUMMARY: Final = (
 )  # fmt: skip
 
 
+class Usage(Struct, kw_only=True):
+    """What answers of one model used; tokens and US dollars are None while unknown.
+
+    Attributes:
+        cached_input_tokens, reasoning_tokens: Those among the input, and among the output.
+        cost_usd: The sum of what producers gave.
+        unpriced: Answers without a cost; the tokens of these alone are the `unpriced_…` ones.
+        unmeasured: Those of them whose tokens were not given either, or not both counts.
+    """
+
+    responses: int = 0
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cached_input_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    cost_usd: float | None = None
+    unpriced: int = 0
+    unmeasured: int = 0
+    unpriced_input_tokens: int = 0
+    unpriced_output_tokens: int = 0
+    unpriced_cached_tokens: int = 0
+
+    def add(self, response: LlmResponse) -> None:
+        """Add what one answer used."""
+        fresh, made = response.input_tokens, response.output_tokens
+        cached, reasoning = response.cached_input_tokens, response.reasoning_tokens
+        cost_usd = response.cost_usd
+        self.responses += 1
+        if fresh is not None:
+            self.input_tokens = (self.input_tokens or 0) + fresh
+        if made is not None:
+            self.output_tokens = (self.output_tokens or 0) + made
+        if cached is not None:
+            self.cached_input_tokens = (self.cached_input_tokens or 0) + cached
+        if reasoning is not None:
+            self.reasoning_tokens = (self.reasoning_tokens or 0) + reasoning
+        if cost_usd is not None and math.isfinite(cost_usd):
+            self.cost_usd = (self.cost_usd or 0.0) + cost_usd
+            return
+        self.unpriced += 1
+        self.unmeasured += fresh is None or made is None
+        self.unpriced_input_tokens += fresh or 0
+        self.unpriced_output_tokens += made or 0
+        self.unpriced_cached_tokens += cached or 0
+
+    def add_usage(self, other: Usage) -> None:
+        """Add what others used."""
+        for name in self.__struct_fields__:
+            more = getattr(other, name)
+            if more is not None:
+                setattr(self, name, (getattr(self, name) or 0) + more)
+
+
 class AgentTally(Struct, kw_only=True):
-    """One agent's actions and usage so far; tokens and US dollars are None while unknown."""
+    """One agent's actions and usage so far.
+
+    Attributes:
+        by_model: What it used of each model; of answers that name none, under `""`.
+    """
 
     actions: int = 0
     errors: int = 0
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    cost_usd: float | None = None
+    by_model: dict[str, Usage] = {}
+
+    def add(self, response: LlmResponse) -> None:
+        """Add what one answer used."""
+        model = response.model or ""
+        usage = self.by_model.get(model)
+        if usage is None:
+            usage = self.by_model[model] = Usage()
+        usage.add(response)
+
+    def usage(self) -> Usage:
+        """What it used of all models."""
+        whole = Usage()
+        for each in self.by_model.values():
+            whole.add_usage(each)
+        return whole
+
+    def copy(self) -> AgentTally:
+        """The same, that does not change with what is folded later."""
+        by_model = {model: copy(usage) for model, usage in self.by_model.items()}
+        return AgentTally(actions=self.actions, errors=self.errors, by_model=by_model)
 
 
 class RunTotals(Struct, kw_only=True):

@@ -6,7 +6,6 @@ from collections import deque
 from typing import Literal, TypeAlias
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from arena_tui.broker.protocol import Cursor, RunMeta, RunState
 from arena_tui.events import (
@@ -21,7 +20,8 @@ from arena_tui.events import (
     Observation,
     TurnStart,
 )
-from arena_tui.folds.totals import AgentTally, RunTotals, TotalsStatus, saturating_sum
+from arena_tui.folds.costs import Cost, NoPrices, PriceList, Spent, cost_of, spent, sum_of
+from arena_tui.folds.totals import AgentTally, RunTotals, TotalsStatus
 
 STUCK_S = 30.0
 """Seconds without an event after which an open run is called stuck."""
@@ -29,6 +29,9 @@ STUCK_S = 30.0
 WAITING_S = 3.0
 """Seconds without an answer from which on a live run is said to wait for its model."""
 
+_NO_PRICES = NoPrices()
+_NEVER = (-1, -1)
+"""No version of a run and of prices."""
 _RECENT = 24
 _RATE_SECONDS = 60
 
@@ -46,6 +49,9 @@ class Pane(Struct, frozen=True, kw_only=True):
         held, capacity: Fill of the run's log; lag: events not yet stored, None without a store.
         partial: Whether the run's beginning is missing here, so that tokens, cost and errors are
             lower bounds.
+        cost_usd: What producers gave; cost_estimated_usd: what comes on top, by tokens and price;
+            cost_incomplete: whether some of the cost is unknown.
+        agent_costs: What each agent's part of it is.
         lost: Events lost; lost_unknown: gaps of unknown length, with which `lost` is the least.
     """
 
@@ -77,6 +83,17 @@ class Pane(Struct, frozen=True, kw_only=True):
     reason: str | None
     partial: bool = False
     lost_unknown: int = 0
+    cost_estimated_usd: float | None = None
+    cost_incomplete: bool = False
+    agent_costs: dict[str, Cost] = {}
+
+    @property
+    def cost(self) -> Cost:
+        """What the run costs, as far as that is known."""
+        return Cost(
+            known_usd=self.cost_usd, estimated_usd=self.cost_estimated_usd,
+            incomplete=self.cost_incomplete or self.partial,
+        )  # fmt: skip
 
     @property
     def losing(self) -> bool:
@@ -140,6 +157,9 @@ class RunView:
         self.board = ""
         self.player: str | None = None
         self.tallies: dict[str, AgentTally] = {}
+        self._nobodys = AgentTally()  # of events of no agent
+        self._spent = _NEVER, Spent()
+        self._priced: tuple[tuple[int, int], dict[str, Cost], Cost] = _NEVER, {}, Cost()
         self.recent: deque[Delivery] = deque(maxlen=recent)
         self.last_error: str | None = None
         self.version = 0
@@ -194,10 +214,11 @@ class RunView:
 
     def pane(
         self, now: float, run_state: RunState, held: int, capacity: int, lag: int | None,
-        overflow: int, stored: RunTotals | None = None,
+        overflow: int, stored: RunTotals | None = None, prices: PriceList = _NO_PRICES,
     ) -> Pane:  # fmt: skip
         """Snapshot the run; `stored`: the totals of the whole run, if the store has them."""
         totals = self.totals
+        agent_costs, cost = self._costs(prices)
         whole = stored if self.partial and stored is not None else totals
         idle_s = max(0.0, now - self.arrived_at)
         return Pane(
@@ -214,7 +235,30 @@ class RunView:
             held=held, capacity=capacity, lag=lag, lost=max(totals.lost, overflow),
             lost_unknown=max(totals.lost_unknown, whole.lost_unknown),
             partial=self.partial and stored is None,
+            cost_estimated_usd=cost.estimated_usd,
+            # Whether all of what came before was priced, nobody knows.
+            cost_incomplete=cost.incomplete or (self.partial and cost.estimated_usd is not None),
+            agent_costs=agent_costs,
         )  # fmt: skip
+
+    def spent(self, prices: PriceList) -> Spent:
+        """What all its agents used, as far as it is folded here; the same until that changes."""
+        versions = self.version, prices.version
+        if self._spent[0] != versions:
+            tallies = [*self.tallies.values(), self._nobodys]
+            used = (each for tally in tallies for each in tally.by_model.items())
+            self._spent = versions, spent(self.totals.run_id, used, prices)
+        return self._spent[1]
+
+    def _costs(self, prices: PriceList) -> tuple[dict[str, Cost], Cost]:
+        """By agent, and of the run; the same until more is folded or a price becomes known."""
+        versions = self.version, prices.version
+        if self._priced[0] != versions:
+            costs = {agent: cost_of(tally.by_model.items(), prices)
+                     for agent, tally in self.tallies.items() if tally.by_model}  # fmt: skip
+            nobodys = cost_of(self._nobodys.by_model.items(), prices)
+            self._priced = versions, costs, sum_of([*costs.values(), nobodys])
+        return self._priced[1:]
 
     def instant(self) -> Instant:
         """The run as it looks now; does not change with what is folded later."""
@@ -223,7 +267,7 @@ class RunView:
             run_id=totals.run_id, game=totals.game, label=totals.label,
             agents=tuple(totals.agents), seed=totals.seed, status=totals.status,
             winners=tuple(totals.winners), turn=totals.turns, player=self.player, board=self.board,
-            tallies={agent: replace(tally) for agent, tally in self.tallies.items()},
+            tallies={agent: tally.copy() for agent, tally in self.tallies.items()},
             last_error=self.last_error,
         )  # fmt: skip
 
@@ -240,11 +284,9 @@ class RunView:
         return None if self._prompted_at is None else max(0.0, now - self._prompted_at)
 
     def _fold(self, event: Event, now: float) -> None:
-        tally = self.tallies.get(event.agent_id or "")
+        tally = self.tallies.get(event.agent_id) if event.agent_id else self._nobodys
         if tally is None:
-            tally = AgentTally()
-            if event.agent_id:  # events of no agent are tallied for nobody
-                self.tallies[event.agent_id] = tally
+            tally = self.tallies[event.agent_id or ""] = AgentTally()
         if isinstance(event, Observation):
             self.board = event.text or self.board
         elif isinstance(event, TurnStart):
@@ -253,10 +295,7 @@ class RunView:
             self._prompted_at = now
         elif isinstance(event, LlmResponse):
             self._prompted_at = None
-            tally.input_tokens = saturating_sum(tally.input_tokens, event.input_tokens)
-            tally.output_tokens = saturating_sum(tally.output_tokens, event.output_tokens)
-            if event.cost_usd is not None:
-                tally.cost_usd = (tally.cost_usd or 0.0) + event.cost_usd
+            tally.add(event)
         elif isinstance(event, Action):
             tally.actions += 1
         elif isinstance(event, ErrorEvent):

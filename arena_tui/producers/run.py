@@ -175,6 +175,7 @@ class Run:
         self, text: str | None = None, *, tool_calls: Sequence[Any] | None = None,
         model: str | None = None, reasoning: str | None = None,
         input_tokens: int | None = None, output_tokens: int | None = None,
+        cached_input_tokens: int | None = None, reasoning_tokens: int | None = None,
         cost_usd: float | None = None, latency_s: float | None = None,
         finish_reason: str | None = None, agent_id: str | None = None,
     ) -> None:  # fmt: skip
@@ -183,14 +184,18 @@ class Run:
         Args:
             tool_calls: What it calls instead of answering, or beside; as OpenAI, Anthropic,
                 LangChain or pydantic-ai have them.
+            cached_input_tokens: Those of `input_tokens` that were read from a cache.
+            reasoning_tokens: Those of `output_tokens` that went into reasoning.
+            cost_usd: None is unknown, not free: a dashboard then estimates it from the tokens.
         """
         now = self._turns.now()
         self.emit(events.LlmResponse(
             turn=now.number, agent_id=now.player if agent_id is None else agent_id,
             text=_text(text), tool_calls=_shaped(tool_calls_of, tool_calls),
             reasoning=reasoning, model=model,
-            input_tokens=input_tokens, output_tokens=output_tokens, cost_usd=cost_usd,
-            latency_s=latency_s, finish_reason=finish_reason,
+            input_tokens=input_tokens, output_tokens=output_tokens,
+            cached_input_tokens=cached_input_tokens, reasoning_tokens=reasoning_tokens,
+            cost_usd=cost_usd, latency_s=latency_s, finish_reason=finish_reason,
         ))  # fmt: skip
 
     def action(self, action: Any, agent_id: str | None = None) -> None:

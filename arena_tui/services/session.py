@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -15,10 +16,12 @@ from arena_tui.consumers.feed import Feed, Frame
 from arena_tui.consumers.protocol import ConsumerFactory
 from arena_tui.consumers.ratings import RatingsConsumer
 from arena_tui.errors import StoreLockedError
+from arena_tui.events import utc_now
 from arena_tui.services.connect import PROCESS
 from arena_tui.services.games import Games
 from arena_tui.services.http.address import Listening
 from arena_tui.services.playables import Playable
+from arena_tui.services.prices import PriceBook
 from arena_tui.services.runtime import Runtime
 from arena_tui.services.scripts.scripts import ScriptPane, Scripts
 from arena_tui.services.scripts.spec import ScriptSpec
@@ -51,12 +54,13 @@ class Session:
         metrics: A file for metrics, which needs the extra `serve`.
 
     Attributes:
-        runtime, scripts, feed, ratings: Set by `begin`.
+        runtime, scripts, prices, feed, ratings: Set by `begin`.
         frame: The newest one.
     """
 
     runtime: Runtime
     scripts: Scripts
+    prices: PriceBook
     feed: Feed
     ratings: RatingsConsumer
 
@@ -104,11 +108,13 @@ class Session:
             self._noticed, self._noticed_at = newest.number, self._monotonic()
         return str(newest) if self._monotonic() - self._noticed_at <= _NOTICE_S else None
 
-    async def begin(self, monotonic: Callable[[], float]) -> None:
+    async def begin(
+        self, monotonic: Callable[[], float], wall: Callable[[], datetime] = utc_now
+    ) -> None:
         """Do what is quick: take connections of this process, and fold their events.
 
-        `monotonic` is the clock for durations, in seconds."""
-        self._monotonic = monotonic
+        `monotonic` is the clock for durations, in seconds; `wall` the time of day."""
+        self._monotonic, self._wall = monotonic, wall
         await self._begin(attached=is_owned(self.config))
 
     async def _begin(self, attached: bool) -> None:
@@ -124,7 +130,9 @@ class Session:
             self.runtime.broker.warnings.add("store_read_only", path=read_from)
         if self._no_log is not None:
             self.runtime.broker.warnings.add("no_log", why=self._no_log)
-        self.feed = (await self.runtime.consume(partial(Feed, clock=self._monotonic))).consumer
+        self.prices = PriceBook(dict(config.prices), self.runtime.broker.warnings)
+        make_feed = partial(Feed, clock=self._monotonic, wall=self._wall, prices=self.prices)
+        self.feed = (await self.runtime.consume(make_feed)).consumer
         self.ratings = (await self.runtime.consume(RatingsConsumer)).consumer
         PROCESS.offer(self.runtime)
 
@@ -165,6 +173,7 @@ class Session:
             if not is_shareable(self.config):
                 raise
             PROCESS.withdraw(self.runtime)
+            await self.prices.aclose()
             await self.runtime.aclose()
             await self._begin(attached=True)
             await self.runtime.open()
@@ -226,6 +235,7 @@ class Session:
         await self.scripts.aclose(min(_SCRIPTS_END_S, within_s / 3))
         within_s -= time.monotonic() - began
         PROCESS.withdraw(self.runtime)
+        await self.prices.aclose()
         if self._server is not None:
             await self._server.aclose()
         unsaved = await self.runtime.aclose(within_s)

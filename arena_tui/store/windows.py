@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC
 from typing import Any, Final, Literal
 
@@ -12,7 +13,7 @@ from arena_tui.codec import decode_event
 from arena_tui.events import Delivery, Envelope, Gap
 from arena_tui.folds.density import MARKS_MAX, Density, Mark, Slices, empty_density
 from arena_tui.folds.places import Places
-from arena_tui.folds.totals import AgentTally
+from arena_tui.folds.totals import AgentTally, Usage
 from arena_tui.store.reading import Reader
 
 WINDOW = 1_000
@@ -20,6 +21,27 @@ WINDOW = 1_000
 
 BEFORE: Final = "(epoch < $epoch OR (epoch = $epoch AND seq < $seq))"
 """Events before `$epoch`, `$seq`. DuckDB would scan every row to compare tuples."""
+
+_TALLIES: Final = f"""
+SELECT agent_id, kind, coalesce(told[1], ''), count(*),
+    sum(fresh), sum(made), sum(cached), sum(reasoning), sum(cost),
+    count(*) FILTER (cost IS NULL),
+    count(*) FILTER (cost IS NULL AND (fresh IS NULL OR made IS NULL)),
+    coalesce(sum(fresh) FILTER (cost IS NULL), 0), coalesce(sum(made) FILTER (cost IS NULL), 0),
+    coalesce(sum(cached) FILTER (cost IS NULL), 0)
+FROM (
+    SELECT agent_id, kind,
+        CASE WHEN kind = 'llm_response' THEN
+            payload->>['model', 'input_tokens', 'output_tokens', 'cached_input_tokens',
+                       'reasoning_tokens', 'cost_usd'] END AS told,
+        TRY_CAST(told[2] AS BIGINT) AS fresh, TRY_CAST(told[3] AS BIGINT) AS made,
+        TRY_CAST(told[4] AS BIGINT) AS cached, TRY_CAST(told[5] AS BIGINT) AS reasoning,
+        TRY_CAST(told[6] AS DOUBLE) AS cost
+    FROM events WHERE run_id = $run AND {BEFORE} AND agent_id IS NOT NULL
+)
+GROUP BY 1, 2, 3
+"""
+"""By agent, kind and model: the fields of `Usage`, in their order."""
 
 _PAYLOAD_COLUMNS = "run_id, epoch, seq, payload"
 _LENGTHS: Final = """
@@ -90,19 +112,20 @@ def read_nearest(
 
 def read_tallies(connection: Reader, run_id: str, at: Cursor) -> dict[str, AgentTally]:
     """See `History.tallies`."""
-    rows = connection.execute(
-        "SELECT agent_id, count(*) FILTER (kind = 'action'), count(*) FILTER (kind = 'error'), "
-        "sum(TRY_CAST(payload->>'input_tokens' AS BIGINT)) FILTER (kind = 'llm_response'), "
-        "sum(TRY_CAST(payload->>'output_tokens' AS BIGINT)) FILTER (kind = 'llm_response'), "
-        "sum(TRY_CAST(payload->>'cost_usd' AS DOUBLE)) FILTER (kind = 'llm_response') "
-        f"FROM events WHERE run_id = $run AND {BEFORE} AND agent_id IS NOT NULL GROUP BY agent_id",
-        {"run": run_id, "epoch": at.epoch, "seq": at.seq + 1},
-    ).fetchall()
+    rows = connection.execute(_TALLIES, {"run": run_id, "epoch": at.epoch, "seq": at.seq + 1})
+    counts: dict[str, Counter[str]] = {}
+    by_model: dict[str, dict[str, Usage]] = {}
+    for agent, kind, model, *used in rows.fetchall():
+        usage = Usage(**dict(zip(Usage.__struct_fields__, used, strict=True)))
+        counts.setdefault(agent, Counter())[kind] += usage.responses
+        if kind == "llm_response":
+            by_model.setdefault(agent, {})[model] = usage
     return {
-        agent: AgentTally(actions=actions, errors=errors, input_tokens=input_tokens,
-                          output_tokens=output_tokens, cost_usd=cost_usd)
-        for agent, actions, errors, input_tokens, output_tokens, cost_usd in rows
-    }  # fmt: skip
+        agent: AgentTally(
+            actions=count["action"], errors=count["error"], by_model=by_model.get(agent, {})
+        )
+        for agent, count in counts.items()
+    }
 
 
 def read_density(connection: Reader, run_id: str, slices: int) -> Density:

@@ -107,7 +107,7 @@ class ArenaApp(App[int]):
         return clock_time(self._clock())
 
     async def on_mount(self) -> None:
-        await self.session.begin(self.monotonic)
+        await self.session.begin(self.monotonic, self._clock)
         self._signals.handle(self.exit)
         self.app_resume_signal.subscribe(self, lambda _: self.screen.refresh())
         await self.push_screen(self.tabs[0].open(self))

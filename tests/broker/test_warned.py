@@ -61,6 +61,10 @@ WORDS: dict[Code, tuple[dict[str, Figure], str]] = {
         "the account of broker does not add up: not acked <= in flight, but 1,000 are expected "
         "and 2,000 found",
     ),
+    "prices_unknown": (
+        {"why": "ImportError: no"},
+        "cannot look up what models cost: ImportError: no: name prices in the settings file",
+    ),
     "consumer_failed": ({"why": "no"}, "store: no; events are held and tried again"),
     "consumer_restored": ({}, "store works again"),
     "consumer_not_closed": ({"why": "no"}, "store cannot be closed: no"),

@@ -330,7 +330,7 @@ def test_a_command_explains_itself_without_the_others_or_a_screen(command: str) 
 
     with_arguments = {each for each in loaded & modules if has_arguments(each)}
     assert with_arguments == own
-    assert not loaded & {"textual", "pyspiel"}
+    assert not loaded & {"textual", "pyspiel", "genai_prices"}
 
 
 def has_arguments(module: str) -> bool:

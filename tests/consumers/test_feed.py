@@ -25,6 +25,7 @@ from arena_tui.events import (
     TurnStart,
 )
 from arena_tui.folds.accounts import Account
+from arena_tui.folds.costs import Cost
 from arena_tui.folds.totals import RunTotals
 from arena_tui.folds.view import RunView
 from arena_tui.services.consumption import Consumption
@@ -289,3 +290,33 @@ def test_what_was_before_a_run_was_seen_is_not_lost() -> None:
     pane = view.pane(0.0, "open", held=1, capacity=10, lag=0, overflow=0)
 
     assert (pane.lost, pane.partial, len(pane.recent)) == (3, True, 2)
+
+
+async def test_a_session_keeps_what_runs_cost_that_are_shown_no_longer(clock: FakeClock) -> None:
+    stage = await Stage.open(clock)
+    answer = LlmResponse(agent_id="x", model="m", input_tokens=10, output_tokens=5, cost_usd=0.5)
+    await stage.publish("a", start("x"), answer, RunEnd())
+    await stage.publish("b", start("x"), answer)
+    await stage.feed.frame()
+
+    stage.feed.clear()
+    clock.now += 1
+    frame = await stage.feed.frame()
+
+    assert [pane.run_id for pane in frame.panes] == ["b"]
+    assert [row.name for row in stage.feed.spent_by("run")] == ["b"]
+    assert [(row.name, row.responses) for row in stage.feed.spent_by("agent")] == [("x", 2)]
+    assert frame.cost.total.usd == stage.feed.spent().cost.usd == 1.0
+
+
+async def test_a_pane_tells_what_each_agent_costs(clock: FakeClock) -> None:
+    stage = await Stage.open(clock)
+    await stage.publish(
+        "a", start("x", "o"), LlmResponse(agent_id="x", model="m", cost_usd=0.5),
+        LlmResponse(agent_id="o", model="m"), LlmResponse(cost_usd=0.25),
+    )  # fmt: skip
+
+    (pane,) = (await stage.feed.frame()).panes
+
+    assert pane.agent_costs == {"x": Cost(known_usd=0.5), "o": Cost(incomplete=True)}
+    assert pane.cost == Cost(known_usd=0.75, incomplete=True)

@@ -24,6 +24,8 @@ from arena_tui.events import (
     TurnStart,
 )
 from arena_tui.folds.density import density_of
+from arena_tui.folds.totals import AgentTally
+from arena_tui.folds.view import RunView
 from arena_tui.store.database import Database
 from arena_tui.store.filters import parse_filter
 from arena_tui.store.history import History, SortKey
@@ -130,7 +132,7 @@ async def test_the_state_in_a_later_epoch_includes_the_earlier_ones_but_not_thei
 
     assert [(each.epoch, each.seq) for each in early] == [(7, 1), (7, 2), (7, 3), (7, 4)]
     assert [(each.epoch, each.seq) for each in late] == [(7, 1), (9, 1), (9, 2), (9, 3)]
-    assert [each["x"].input_tokens for each in tallies] == [3, 3, 7]
+    assert [each["x"].usage().input_tokens for each in tallies] == [3, 3, 7]
 
 
 async def test_the_density_places_events_and_marks_of_all_epochs_one_after_the_other(
@@ -262,8 +264,32 @@ async def test_how_a_run_looked_at_any_seq(database: Database, history: History)
     assert [each.seq for each in await history.keyframe("a", Cursor(7, 4))] == [1, 2, 3]
     assert [each.seq for each in await history.keyframe("a", Cursor(7, 9))] == [1, 2, 5, 6]
     early, late = await history.tallies("a", Cursor(7, 4)), await history.tallies("a", Cursor(7, 9))
-    assert (early["x"].actions, early["x"].input_tokens) == (1, None)
-    assert (late["x"].actions, late["x"].input_tokens, late["x"].cost_usd) == (1, 3, 0.5)
+    assert early["x"] == AgentTally(actions=1)
+    assert (late["x"].actions, late["x"].by_model[""].input_tokens) == (1, 3)
+    assert late["x"].by_model[""].cost_usd == 0.5
+
+
+async def test_the_store_tallies_what_each_agent_used_as_the_screen_does(
+    database: Database, history: History
+) -> None:
+    answers = [
+        LlmResponse(agent_id="x", model="m", input_tokens=9, output_tokens=4, cost_usd=0.5,
+                    reasoning_tokens=3),
+        LlmResponse(agent_id="x", model="m", input_tokens=8, output_tokens=2,
+                    cached_input_tokens=5),
+        LlmResponse(agent_id="x", model="n", input_tokens=7),
+        LlmResponse(agent_id="x"),
+        LlmResponse(agent_id="y", model="n", cost_usd=0.0),
+        Action(agent_id="y", action="pass"),
+        ErrorEvent(agent_id="z", message="no"),
+    ]  # fmt: skip
+    view = RunView("a")
+    deliveries = [envelope("a", 7, seq, each) for seq, each in enumerate(answers, 1)]
+    for each in deliveries:
+        view.add(each)
+    await store(database, deliveries)
+
+    assert await history.tallies("a", Cursor(7, 7)) == view.tallies
 
 
 async def test_bookmarks_toggle(database: Database, history: History) -> None:

@@ -28,6 +28,7 @@ from arena_tui.events import (
 )
 from arena_tui.services.runtime import Runtime
 from arena_tui.services.session import Session
+from arena_tui.settings import Prices
 from arena_tui.tui.app import ArenaApp
 from arena_tui.tui.tabs import TABS, Tab
 
@@ -182,9 +183,10 @@ class Scenario(ArenaApp):
     toast_s: float | None = 3_600
 
     def __init__(self, playables: Iterator[Tape] | list[Tape] | None = None, store: bool = True,
-                 theme: str | None = None, tabs: Sequence[Tab] = TABS) -> None:  # fmt: skip
+                 theme: str | None = None, tabs: Sequence[Tab] = TABS,
+                 prices: Prices = ()) -> None:  # fmt: skip
         self.clock = Clock()
-        config = Config(db=":memory:" if store else None, theme=theme)
+        config = Config(db=":memory:" if store else None, theme=theme, prices=prices)
         super().__init__(
             Session(config), clock=lambda: NOW, monotonic=self.clock, frame_s=None, tabs=tabs
         )

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from msgspec.structs import asdict
-
 from arena_tui.broker.protocol import Cursor, RunInfo
 from arena_tui.errors import StoreError, UnknownRunError
 from arena_tui.events import check_run_id
-from arena_tui.folds.totals import RunTotals, summary
+from arena_tui.folds.totals import RunTotals, Usage, summary
 from arena_tui.services.runtime import Runtime
 from arena_tui.store.filters import parse_filter
 
@@ -19,6 +17,10 @@ PAGE_MAX: Final = 1_000
 _STATES: Final = {"open": "running", "lost": "silent", "closed": "ended"}
 """The status of a run that has not ended as far as it is stored, by the broker's state of it; how a
 closed one has ended is in its last event."""
+
+_USED: Final = (
+    "input_tokens", "output_tokens", "cached_input_tokens", "reasoning_tokens", "cost_usd"
+)  # fmt: skip
 
 _NEWEST: Final = 2**53
 
@@ -67,8 +69,15 @@ async def one_run(runtime: Runtime, run_id: str) -> dict[str, Any]:
             raise
         totals, tallies = _unstored(held[run_id]), {}
     position = {"epoch": totals.epoch, "last_seq": totals.seq}
-    by_agent = {agent: asdict(tally) for agent, tally in tallies.items()}
+    by_agent = {
+        agent: {"actions": tally.actions, "errors": tally.errors} | _used(tally.usage())
+        for agent, tally in tallies.items()
+    }
     return summary(totals, _status(totals, held)) | position | {"tallies": by_agent}
+
+
+def _used(usage: Usage) -> dict[str, Any]:
+    return {name: getattr(usage, name) for name in _USED}
 
 
 async def whole_id(runtime: Runtime, part: str) -> str:

@@ -132,6 +132,6 @@ def _number(pane: Pane, name: str) -> float | None:
     numbers: dict[str, float | None] = {
         "turns": pane.turn, "events": pane.events, "err": pane.errors,
         "lost": max(pane.lost, bool(pane.lost_unknown)),
-        "cost": pane.cost_usd, "tokens": pane.tokens or 0, "duration": pane.duration_s,
+        "cost": pane.cost.usd, "tokens": pane.tokens or 0, "duration": pane.duration_s,
     }  # fmt: skip
     return numbers.get(name)

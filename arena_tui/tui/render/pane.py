@@ -16,7 +16,7 @@ from arena_tui.tui.render.clean import clean, fit
 from arena_tui.tui.render.lines import headline, tag
 from arena_tui.tui.render.palette import Palette
 from arena_tui.tui.render.states import LOOKS, LOSING
-from arena_tui.tui.render.text import bar, clock_time, cost, duration, short_count, spark
+from arena_tui.tui.render.text import bar, clock_time, cost_text, duration, short_count, spark
 
 _STATS_MIN = 15
 _STATS_GAP = 3
@@ -163,7 +163,7 @@ def _board_and_figures(pane: Pane, palette: Palette, width: int, room: int) -> l
 
 def _figures(pane: Pane, palette: Palette, width: int) -> list[list[Piece]]:
     figures: list[list[Piece]] = []
-    least = "≥ " if pane.partial else ""
+    least = "≥" if pane.partial else ""
     if pane.is_live and width >= 8:
         figures.append([(spark(pane.per_second, min(width, 24)).lstrip(), palette.accent)])
     else:
@@ -171,8 +171,8 @@ def _figures(pane: Pane, palette: Palette, width: int) -> list[list[Piece]]:
         figures.append([(f"{turns}  {least}{duration(pane.duration_s)}", palette.text)])
     if pane.tokens is not None:
         figures.append(_figure("tok", least + short_count(pane.tokens), palette))
-    if pane.cost_usd is not None:
-        figures.append(_figure("cost", least + cost(pane.cost_usd), palette))
+    if pane.cost.usd is not None or pane.cost_incomplete:
+        figures.append(_figure("cost", cost_text(pane.cost), palette))
     bad = palette.bad if pane.errors else None
     figures.append(_figure("err", f"{least}{pane.errors}", palette, bad))
     figures.append(_figure("ev", f"{pane.events:,}", palette))

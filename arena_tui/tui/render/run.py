@@ -12,6 +12,7 @@ from textual.strip import Strip
 
 from arena_tui.codec import encode_event
 from arena_tui.events import Delivery, ErrorEvent, Event, Gap, short_id
+from arena_tui.folds.costs import PriceList, cost_of
 from arena_tui.folds.density import Density
 from arena_tui.folds.result import scores_of
 from arena_tui.folds.totals import AgentTally, RunTotals, lost_text
@@ -22,7 +23,15 @@ from arena_tui.tui.render.canvas import Piece, between, line, width_of
 from arena_tui.tui.render.clean import clean, clean_lines, fit
 from arena_tui.tui.render.lines import details, headline, tag
 from arena_tui.tui.render.palette import Palette
-from arena_tui.tui.render.text import clock_time, cost, count, duration, short_count, spark
+from arena_tui.tui.render.text import (
+    clock_time,
+    cost,
+    cost_text,
+    count,
+    duration,
+    short_count,
+    spark,
+)
 
 _DETAIL_LINES: Final = 400
 _LONG_LINE: Final = 2_000
@@ -69,7 +78,9 @@ def paint_header(
     return line(between(left, right, width, palette.text), width, palette.text)
 
 
-def paint_board(instant: Instant, palette: Palette, width: int, height: int) -> list[Strip]:
+def paint_board(
+    instant: Instant, prices: PriceList, palette: Palette, width: int, height: int
+) -> list[Strip]:
     """The board, whose turn it is, and what each agent used so far."""
     agents = [agent.id for agent in instant.agents] or sorted(instant.tallies)
     names = {agent: clean(agent, 20) for agent in agents[:6]}
@@ -85,7 +96,7 @@ def paint_board(instant: Instant, palette: Palette, width: int, height: int) -> 
             [
                 (mark, palette.accent),
                 (f"{fit(names[agent], max(name_cells, cell_len(names[agent])))} ", side),
-                *_tally(tally, palette, width - name_cells - 2),
+                *_tally(tally, prices, palette, width - name_cells - 2),
             ]
         )
     if instant.last_error:
@@ -204,20 +215,22 @@ def preview(totals: RunTotals, density: Density | None, width: int, offset: time
     return Content("\n").join(rows)
 
 
-def _tally(tally: AgentTally, palette: Palette, room: int) -> list[Piece]:
+def _tally(tally: AgentTally, prices: PriceList, palette: Palette, room: int) -> list[Piece]:
     """What an agent used; where that is more than `room` cells, without the tokens."""
-    if tally.input_tokens is None and tally.output_tokens is None and tally.cost_usd is None:
+    usage = tally.usage()
+    if usage.input_tokens is None and usage.output_tokens is None and usage.cost_usd is None:
         return [(f"{tally.actions} actions", palette.dim)]
-    tokens = (tally.input_tokens or 0) + (tally.output_tokens or 0)
+    amount = cost_of(tally.by_model.items(), prices)
+    tokens = (usage.input_tokens or 0) + (usage.output_tokens or 0)
     used: list[Piece] = [
         ("tok ", palette.dim),
         (f"{short_count(tokens):<6}", palette.text),
         (" cost ", palette.dim),
-        (cost(tally.cost_usd), palette.text),
+        (cost_text(amount), palette.text),
     ]
     if width_of(used) <= room:
         return used
-    return used[2:] if tally.cost_usd is not None else used[:2]
+    return used[2:] if amount.usd is not None else used[:2]
 
 
 def _field(name: str, text: str) -> list[Content]:

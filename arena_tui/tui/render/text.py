@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from arena_tui.events import short_id
+from arena_tui.folds.costs import Cost
 
 _BLOCKS = " ▁▂▃▄▅▆▇█"
 _RUN_ID = re.compile(r"\b[0-9A-HJKMNP-TV-Z]{26}\b")
@@ -33,7 +34,15 @@ def cost(usd: float | None) -> str:
     """`$0.021`, `$12.40`; `–` when unknown, which is not free."""
     if usd is None:
         return "–"
+    if 0 < usd < 0.001:
+        return f"${usd:.4f}" if usd >= 0.0001 else "<$0.0001"
     return f"${usd:,.2f}" if usd >= 1 or usd == 0 else f"${usd:.3f}"
+
+
+def cost_text(amount: Cost) -> str:
+    """`$0.021`; `~$0.021` if some of it is estimated, `≥$0.021` if some of it is unknown."""
+    least = "≥" if amount.incomplete and amount.usd is not None else ""
+    return f"{least}{'' if amount.estimated_usd is None else '~'}{cost(amount.usd)}"
 
 
 def duration(seconds: float | None) -> str:

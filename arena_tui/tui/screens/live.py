@@ -24,8 +24,9 @@ from arena_tui.tui.render.mosaic import (
 )
 from arena_tui.tui.render.pane import state_style_name, state_text, title_text
 from arena_tui.tui.render.script import script_name, script_state, script_style_name, shown_line
-from arena_tui.tui.render.text import cost, count, duration, short_count
+from arena_tui.tui.render.text import cost_text, count, duration, short_count
 from arena_tui.tui.screens.base import FilteredScreen, guarded
+from arena_tui.tui.screens.costs import CostsScreen
 from arena_tui.tui.screens.host import Host
 from arena_tui.tui.screens.output import OutputScreen
 from arena_tui.tui.widgets.bars import TitleBar
@@ -64,10 +65,11 @@ class LiveScreen(FilteredScreen):
         Binding("o", "output", "output", tooltip="what the script prints"),
         Binding("r", "again", "run again", tooltip="run the script again"),
         Binding("space", "freeze", "freeze"),
-        Binding("end", "unfreeze", "now", show=False),
+        Binding("end", "freeze(False)", "now", show=False),
         Binding("slash", "filter", "filter", key_display="/"),
         Binding("s", "sort", "sort"),
         Binding("t", "table", "table"),
+        Binding("dollar_sign", "costs", "costs", key_display="$", show=False),
         Binding("c", "clear", "clear finished", show=False),
         Binding("escape", "back", "clear the filter", key_display="esc"),
     ]
@@ -142,12 +144,10 @@ class LiveScreen(FilteredScreen):
             return self._offered[action == "again"]
         return super().check_action(action, parameters)
 
-    def action_freeze(self) -> None:
-        frozen = self._frozen_at is not None
-        self._frozen_at = None if frozen else self._frame.truth.account.published
-
-    def action_unfreeze(self) -> None:
-        self._frozen_at = None
+    def action_freeze(self, freeze: bool = True) -> None:
+        """Hold what is shown; show what is now if it is held already, or is not to be."""
+        hold = freeze and self._frozen_at is None
+        self._frozen_at = self._frame.truth.account.published if hold else None
 
     def action_back(self) -> None:
         self.query_one(Question).clear()
@@ -161,6 +161,9 @@ class LiveScreen(FilteredScreen):
     def action_table(self) -> None:
         self._want_table = not self._want_table
         self._show_panes()
+
+    def action_costs(self) -> None:
+        self.app.push_screen(CostsScreen(self.arena))
 
     def action_clear(self) -> None:
         self.arena.session.clear()
@@ -226,7 +229,7 @@ class LiveScreen(FilteredScreen):
             (str(pane.turn), "text"),
             (f"{pane.rate:.1f}", "dim"),
             (short_count(pane.tokens), "text"),
-            (cost(pane.cost_usd), "text"),
+            (cost_text(pane.cost), "text"),
             (str(pane.errors), "bad" if pane.errors else "dim"),
             (count(pane.lag), "dim"),
             (duration(pane.idle_s) if pane.is_live else "–", "dim"),

@@ -64,6 +64,7 @@ class RunScreen(ArenaScreen):
         super().__init__(arena, "Run")
         self._player = player
         self._ticked_at = 0.0
+        self._priced = 0
         self._slices = 0
         self._density_at = 0.0
         self._asking = ""
@@ -72,7 +73,7 @@ class RunScreen(ArenaScreen):
         offset = self.arena.utc_offset
         return [
             RunHeader(offset),
-            RunPanels(self._player.delivery, offset),
+            RunPanels(self._player.delivery, self.arena.session.prices, offset),
             Scrubber(offset),
             Question(),
         ]
@@ -89,7 +90,8 @@ class RunScreen(ArenaScreen):
         super().show_frame(frame)
         now = self.arena.monotonic()
         passed_s, self._ticked_at = now - self._ticked_at, now
-        if self._player.tick(passed_s):
+        before, self._priced = self._priced, self.arena.session.prices.version
+        if self._player.tick(passed_s) or self._priced != before:
             self._show()
         position, slices = self._player.position, self.query_one(Scrubber).slices
         due = position.live and now - self._density_at >= _DENSITY_EVERY_S

@@ -13,6 +13,7 @@ from textual.message import Message
 from textual.widgets import Static
 
 from arena_tui.events import Delivery
+from arena_tui.folds.costs import PriceList
 from arena_tui.folds.view import Instant
 from arena_tui.services.playback.playhead import Position
 from arena_tui.tui.render.run import event_cells, inspect
@@ -55,16 +56,19 @@ class RunPanels(Horizontal):
         first: int
         last: int
 
-    def __init__(self, events: Callable[[int], Delivery | None], offset: timedelta) -> None:
+    def __init__(
+        self, events: Callable[[int], Delivery | None], prices: PriceList, offset: timedelta
+    ) -> None:
         """`events` returns the delivery at a seq, or None until it is loaded."""
         super().__init__()
+        self._prices = prices
         self._events = events
         self._offset = offset
         self._count = 0
         self._inspected: Delivery | None = None
 
     def compose(self) -> ComposeResult:
-        yield BoardPanel()
+        yield BoardPanel(self._prices)
         table = VirtualTable(_COLUMNS, self._row, "no events yet")
         table.border_title = "events"
         yield table
@@ -83,7 +87,8 @@ class RunPanels(Horizontal):
         if position.at and table.cursor != position.at - 1:
             table.move_to(position.at - 1)
         table.refresh()
-        self.query_one(BoardPanel).instant = instant
+        board = self.query_one(BoardPanel)
+        board.instant, board.priced = instant, self._prices.version
         if here is not self._inspected and (complete or here is not None):
             self._inspected = here
             inspector = self.query_one(VerticalScroll)

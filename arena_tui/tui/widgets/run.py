@@ -10,6 +10,7 @@ from textual.message import Message
 from textual.reactive import reactive
 from textual.strip import Strip
 
+from arena_tui.folds.costs import PriceList
 from arena_tui.folds.density import Density
 from arena_tui.folds.view import Instant
 from arena_tui.services.playback.playhead import Position
@@ -54,9 +55,12 @@ class BoardPanel(Painted):
 
     instant: reactive[Instant | None] = reactive(None)
     """The state of the run; None until it is known."""
+    priced: reactive[int] = reactive(0)
+    """The version of the prices."""
 
-    def __init__(self) -> None:
+    def __init__(self, prices: PriceList) -> None:
         super().__init__()
+        self._prices = prices
         self._strips: list[Strip] = []
 
     def render_line(self, y: int) -> Strip:
@@ -64,10 +68,13 @@ class BoardPanel(Painted):
         if self.instant is None:
             return Strip.blank(width, self.palette.text)
         if len(self._strips) != height:
-            self._strips = paint_board(self.instant, self.palette, width, height)
+            self._strips = paint_board(self.instant, self._prices, self.palette, width, height)
         return self._strips[y]
 
     def watch_instant(self) -> None:
+        self._strips = []
+
+    def watch_priced(self) -> None:
         self._strips = []
 
     def on_resize(self) -> None:

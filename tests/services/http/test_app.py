@@ -92,7 +92,8 @@ async def test_one_run_has_what_each_agent_used(served: Served) -> None:
 
     assert (found["run_id"], found["status"], found["winners"]) == ("abcdef", "finished", ["x"])
     assert found["tallies"]["x"] == {
-        "actions": 1, "errors": 0, "input_tokens": 5, "output_tokens": 7, "cost_usd": 0.25,
+        "actions": 1, "errors": 0, "input_tokens": 5, "output_tokens": 7,
+        "cached_input_tokens": None, "reasoning_tokens": None, "cost_usd": 0.25,
     }  # fmt: skip
     assert (await served.http.get("/runs/none")).status_code == 404
 

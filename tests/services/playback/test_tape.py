@@ -95,9 +95,9 @@ async def test_the_run_looks_at_any_seq_as_it_did_then(tape: RunTape) -> None:
 
     assert (view.board, view.player, view.totals.turns) == ("board 7", "x", 7)
     assert view.totals.game == "chess"
-    tally = view.tallies["x"]
-    assert (tally.input_tokens, tally.output_tokens, tally.cost_usd) == (21, 7, 1.75)
-    assert tally.actions == 7
+    used = view.tallies["x"].usage()
+    assert (used.input_tokens, used.output_tokens, used.cost_usd) == (21, 7, 1.75)
+    assert view.tallies["x"].actions == 7
 
 
 async def test_turns_and_errors_are_found_in_both_directions(tape: RunTape) -> None:

@@ -189,6 +189,31 @@ def test_an_event_that_is_wider_than_the_pane_is_cut_with_a_sign() -> None:
 def test_what_is_known_of_a_part_only_is_said_to_be_the_least() -> None:
     text = painted(pane(partial=True, state="finished", tokens=1_200, cost_usd=0.5))
 
-    assert "≥ 4.0 s" in text[2]
-    assert "tok  ≥ 1,200" in text[3]
-    assert "cost ≥ $0.50" in text[4]
+    assert "≥4.0 s" in text[2]
+    assert "tok  ≥1,200" in text[3]
+    assert "cost ≥$0.500" in text[4]
+
+
+@pytest.mark.parametrize(
+    ("known", "estimated", "incomplete", "said"),
+    [
+        (0.5, None, False, "cost $0.500"),
+        (0.5, 0.021, False, "cost ~$0.521"),
+        (None, 0.021, False, "cost ~$0.021"),
+        (None, 0.00012, True, "cost ≥~$0.0001"),
+        (None, None, True, "cost –"),
+        (0.0, None, False, "cost $0.00"),
+    ],
+)
+def test_what_is_estimated_or_unknown_of_the_cost_is_marked(
+    known: float | None, estimated: float | None, incomplete: bool, said: str
+) -> None:
+    text = painted(pane(
+        state="finished", cost_usd=known, cost_estimated_usd=estimated, cost_incomplete=incomplete
+    ))  # fmt: skip
+
+    assert any(f"{said} " in row for row in text)
+
+
+def test_a_run_that_asked_no_model_says_nothing_of_its_cost() -> None:
+    assert not any("cost" in row for row in painted(pane(cost_usd=None)))
