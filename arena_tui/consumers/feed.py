@@ -15,6 +15,8 @@ from arena_tui.broker.stats import BrokerStats, RunStats
 from arena_tui.consumers.protocol import Consumer, ConsumerInfo, ConsumerState, Context
 from arena_tui.events import Delivery, Envelope, Gap, RunStart
 from arena_tui.folds.accounts import Account, run_account
+from arena_tui.folds.spending import Spending
+from arena_tui.folds.trouble import overspent
 from arena_tui.folds.view import Pane, RunView
 
 _RUNS_EVERY_S = 1.0
@@ -93,10 +95,11 @@ class Feed(Consumer):
         self._per_second: deque[int] = deque(maxlen=_SECONDS)
         self._frames = 0
         self._runs_seen = 0
+        self._spending = Spending()
 
     async def start(self) -> Literal["oldest"]:
-        self._views.clear()
-        self._panes.clear()
+        for run_id in list(self._views):
+            self.forget(run_id)
         return "oldest"
 
     async def handle(self, batch: Sequence[Delivery]) -> Mapping[str, Cursor]:
@@ -108,7 +111,8 @@ class Feed(Consumer):
                 continue
             if view is None:
                 self._runs_seen += 1
-                view = RunView(delivery.run_id, self._runs_seen, now)
+                limits = self._context.config.trouble
+                view = RunView(delivery.run_id, self._runs_seen, now, limits=limits)
                 self._views[delivery.run_id] = view
                 if isinstance(delivery, Envelope) and isinstance(delivery.event, RunStart):
                     self._take_place(view, delivery.event)
@@ -136,6 +140,7 @@ class Feed(Consumer):
         """Show a run no longer, until more of it arrives."""
         self._views.pop(run_id, None)
         self._panes.pop(run_id, None)
+        self._spending.forget(run_id)
 
     def clear(self, forwarded: Callable[[str], bool] = lambda _: False) -> None:
         """Drop the runs that have ended, or of which nothing more comes; they stay in the store.
@@ -170,9 +175,11 @@ class Feed(Consumer):
             for view in self._views.values():
                 view.end_seconds(seconds)
         by_run = {each.run_id: each for each in stats.runs}
+        spent, limits = self._spending, self._context.config.trouble
+        over = overspent(spent.usd, spent.tokens, limits)
         self._frames += 1
         panes = tuple(
-            self._pane(view, by_run.get(run_id), stats.capacity, now, seconds > 0)
+            self._pane(view, by_run.get(run_id), stats.capacity, now, seconds > 0, over)
             for run_id, view in self._views.items()
         )
         truth = self._truth(stats, {each.name: each for each in consumers}, queued)
@@ -203,8 +210,9 @@ class Feed(Consumer):
                 view.introduce(info.meta)
 
     def _pane(
-        self, view: RunView, stats: RunStats | None, capacity: int, now: float, second_over: bool
-    ) -> Pane:
+        self, view: RunView, stats: RunStats | None, capacity: int, now: float,
+        second_over: bool, over: str | None,
+    ) -> Pane:  # fmt: skip
         run_id = view.totals.run_id
         stores = self._context.config.db is not None
         held, lag, lost = 0, 0 if stores else None, 0
@@ -213,13 +221,14 @@ class Feed(Consumer):
             lag = run_account(stats, STORE).in_flight if stores else None
         state = self._states.get(run_id, "open")
         live = view.totals.status == "running"
-        key = (view.version, held, lag, lost, state)
+        key = (view.version, held, lag, lost, state, over if live else None)
         known = self._panes.get(run_id)
         if known is not None and known[0] == key and not (second_over and live):
             return known[1]
         history = self._context.history
         stored = history.live_totals(run_id) if history is not None and view.partial else None
-        pane = view.pane(now, state, held, capacity, lag, lost, stored)
+        self._spending.update(view.totals)
+        pane = view.pane(now, state, held, capacity, lag, lost, stored, over)
         self._panes[run_id] = (key, pane)
         return pane
 

@@ -44,6 +44,11 @@ class AgentTally(Struct, kw_only=True):
     output_tokens: int | None = None
     cost_usd: float | None = None
 
+    @property
+    def tokens(self) -> int | None:
+        """Input and output together."""
+        return _together(self.input_tokens, self.output_tokens)
+
 
 class RunTotals(Struct, kw_only=True):
     """One run's summary, folded from its events up to `(epoch, seq)`.
@@ -88,9 +93,7 @@ class RunTotals(Struct, kw_only=True):
     @property
     def tokens(self) -> int | None:
         """Input and output together."""
-        if self.input_tokens is None and self.output_tokens is None:
-            return None
-        return (self.input_tokens or 0) + (self.output_tokens or 0)
+        return _together(self.input_tokens, self.output_tokens)
 
     @property
     def duration_s(self) -> float | None:
@@ -163,6 +166,12 @@ def lost_text(lost: int, unknown: int) -> str:
 def saturating_sum(total: int | None, count: int | None) -> int | None:
     """Add token counts, of which None is unknown."""
     return total if count is None else min((total or 0) + count, BIGINT_MAX)
+
+
+def _together(input_tokens: int | None, output_tokens: int | None) -> int | None:
+    if input_tokens is None and output_tokens is None:
+        return None
+    return (input_tokens or 0) + (output_tokens or 0)
 
 
 _FOLDED = frozenset({LlmResponse, RunStart, RunEnd, Fork, ErrorEvent})

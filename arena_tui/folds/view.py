@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
+from datetime import datetime
 from typing import Literal, TypeAlias
 
 from msgspec import Struct
@@ -11,6 +13,7 @@ from msgspec.structs import replace
 from arena_tui.broker.protocol import Cursor, RunMeta, RunState
 from arena_tui.events import (
     Action,
+    ActionResult,
     AgentInfo,
     Delivery,
     ErrorEvent,
@@ -21,15 +24,13 @@ from arena_tui.events import (
     Observation,
     TurnStart,
 )
+from arena_tui.folds.pulse import Pulse
 from arena_tui.folds.totals import AgentTally, RunTotals, TotalsStatus, saturating_sum
-
-STUCK_S = 30.0
-"""Seconds without an event after which an open run is called stuck."""
-
-WAITING_S = 3.0
-"""Seconds without an answer from which on a live run is said to wait for its model."""
+from arena_tui.folds.trouble import Signs, Trouble, find_troubles
+from arena_tui.settings import TroubleLimits
 
 _RECENT = 24
+_LIMITS = TroubleLimits()
 _RATE_SECONDS = 60
 
 PaneState: TypeAlias = Literal["running", "stuck", "lost", "finished", "crashed", "stopped"]
@@ -47,6 +48,8 @@ class Pane(Struct, frozen=True, kw_only=True):
         partial: Whether the run's beginning is missing here, so that tokens, cost and errors are
             lower bounds.
         lost: Events lost; lost_unknown: gaps of unknown length, with which `lost` is the least.
+        troubles: What is wrong with it, the worst first.
+        ended_at: When it ended, UTC; None while it has not.
     """
 
     run_id: str
@@ -77,6 +80,8 @@ class Pane(Struct, frozen=True, kw_only=True):
     reason: str | None
     partial: bool = False
     lost_unknown: int = 0
+    troubles: tuple[Trouble, ...] = ()
+    ended_at: datetime | None = None
 
     @property
     def losing(self) -> bool:
@@ -124,6 +129,7 @@ class RunView:
 
     Args:
         recent: How many of the newest deliveries to keep.
+        limits: From when on the run is in trouble.
 
     Attributes:
         board: Text of the newest observation.
@@ -133,8 +139,9 @@ class RunView:
     """
 
     def __init__(
-        self, run_id: str, number: int = 0, now: float = 0.0, recent: int = _RECENT
-    ) -> None:
+        self, run_id: str, number: int = 0, now: float = 0.0, recent: int = _RECENT,
+        limits: TroubleLimits = _LIMITS,
+    ) -> None:  # fmt: skip
         self.totals = RunTotals(run_id=run_id)
         self.number = number
         self.board = ""
@@ -144,6 +151,8 @@ class RunView:
         self.last_error: str | None = None
         self.version = 0
         self.arrived_at = now
+        self._limits = limits
+        self._pulse = Pulse()
         self._first_seq = 0
         self._prompted_at: float | None = None
         self._per_second: deque[int] = deque(maxlen=_RATE_SECONDS)
@@ -151,7 +160,9 @@ class RunView:
 
     def add(self, delivery: Delivery, now: float = 0.0) -> None:
         self.version += 1
-        self.arrived_at = now
+        if now > self.arrived_at:
+            self._pulse.beat(now - self.arrived_at)
+            self.arrived_at = now
         self.recent.append(delivery)
         if not self._first_seq:
             self._first_seq = delivery.first_seq
@@ -163,6 +174,8 @@ class RunView:
         event = delivery.event
         if type(event) in _FOLDED:
             self._fold(event, now)
+        elif type(event) is ActionResult:
+            self._pulse.result(event)
 
     def begin_at(self, seq: int) -> None:
         """Start at this seq: earlier events predate the subscription and are not lost."""
@@ -194,26 +207,32 @@ class RunView:
 
     def pane(
         self, now: float, run_state: RunState, held: int, capacity: int, lag: int | None,
-        overflow: int, stored: RunTotals | None = None,
+        overflow: int, stored: RunTotals | None = None, overspent: str | None = None,
     ) -> Pane:  # fmt: skip
-        """Snapshot the run; `stored`: the totals of the whole run, if the store has them."""
+        """Snapshot the run.
+
+        Args:
+            stored: The totals of the whole run, if the store has them.
+            overspent: What the session has overspent, if it has.
+        """
         totals = self.totals
         whole = stored if self.partial and stored is not None else totals
-        idle_s = max(0.0, now - self.arrived_at)
+        signs = self._signs(run_state, now, whole, overspent)
+        troubles = find_troubles(signs, self._limits)
         return Pane(
             run_id=totals.run_id, number=self.number, game=totals.game, label=totals.label,
-            agents=tuple(totals.agents), state=self.state(run_state, now),
+            agents=tuple(totals.agents), state=self._state(run_state, troubles),
             turn=totals.turns, player=self.player, board=self.board,
             outcome=totals.outcome, winners=tuple(totals.winners), reason=totals.reason,
             recent=tuple(self.recent), per_second=tuple(self._per_second),
             events=max(totals.seq, totals.events) if self.partial else totals.events,
             tokens=whole.tokens, cost_usd=whole.cost_usd,
             errors=whole.errors, last_error=self.last_error,
-            waiting_s=self.waiting_s(now),
-            idle_s=idle_s, duration_s=whole.duration_s or 0.0,
+            waiting_s=signs.waiting_s,
+            idle_s=signs.idle_s, duration_s=whole.duration_s or 0.0,
             held=held, capacity=capacity, lag=lag, lost=max(totals.lost, overflow),
             lost_unknown=max(totals.lost_unknown, whole.lost_unknown),
-            partial=self.partial and stored is None,
+            partial=self.partial and stored is None, troubles=troubles, ended_at=totals.ended_at,
         )  # fmt: skip
 
     def instant(self) -> Instant:
@@ -229,15 +248,29 @@ class RunView:
 
     def state(self, run_state: RunState, now: float) -> PaneState:
         """What becomes of the run, as far as its events and the broker tell."""
+        return self._state(run_state, self.troubles(run_state, now))
+
+    def troubles(self, run_state: RunState, now: float) -> tuple[Trouble, ...]:
+        """What is wrong with the run, as far as what was folded tells."""
+        return find_troubles(self._signs(run_state, now, self.totals), self._limits)
+
+    def _state(self, run_state: RunState, troubles: Iterable[Trouble]) -> PaneState:
         if self.totals.status != "running":
             return self.totals.status
         if run_state == "lost":
             return "lost"
-        return "stuck" if now - self.arrived_at >= STUCK_S else "running"
+        return "stuck" if any(each.kind == "stuck" for each in troubles) else "running"
 
-    def waiting_s(self, now: float) -> float | None:
-        """Seconds since an unanswered prompt; None if no response is pending."""
-        return None if self._prompted_at is None else max(0.0, now - self._prompted_at)
+    def _signs(
+        self, run_state: RunState, now: float, whole: RunTotals, overspent: str | None = None
+    ) -> Signs:
+        prompted_at = self._prompted_at
+        return Signs(
+            totals=self.totals, whole=whole, tallies=self.tallies, pulse=self._pulse,
+            state=run_state, idle_s=max(0.0, now - self.arrived_at),
+            waiting_s=None if prompted_at is None else max(0.0, now - prompted_at),
+            last_error=self.last_error, overspent=overspent,
+        )  # fmt: skip
 
     def _fold(self, event: Event, now: float) -> None:
         tally = self.tallies.get(event.agent_id or "")
@@ -247,21 +280,27 @@ class RunView:
                 self.tallies[event.agent_id] = tally
         if isinstance(event, Observation):
             self.board = event.text or self.board
+            self._pulse.legal_actions = event.legal_actions
         elif isinstance(event, TurnStart):
             self.player = event.player
+            self._pulse.turn(event.ts)
         elif isinstance(event, LlmPrompt):
             self._prompted_at = now
+            self._pulse.prompted_at = event.ts
         elif isinstance(event, LlmResponse):
             self._prompted_at = None
+            self._pulse.response(event)
             tally.input_tokens = saturating_sum(tally.input_tokens, event.input_tokens)
             tally.output_tokens = saturating_sum(tally.output_tokens, event.output_tokens)
             if event.cost_usd is not None:
                 tally.cost_usd = (tally.cost_usd or 0.0) + event.cost_usd
         elif isinstance(event, Action):
             tally.actions += 1
+            self._pulse.action(event, self.board)
         elif isinstance(event, ErrorEvent):
             self.last_error = event.message
             tally.errors += 1
+            self._pulse.error()
 
 
 _FOLDED = frozenset({Observation, TurnStart, LlmPrompt, LlmResponse, Action, ErrorEvent})
