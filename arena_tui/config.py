@@ -18,7 +18,7 @@ from platformdirs import PlatformDirs
 from arena_tui.broker_url import BrokerUrl
 from arena_tui.errors import UsageError
 from arena_tui.events import EVENT_CEILING_BYTES, EVENT_MAX_BYTES
-from arena_tui.settings import TABLES, Gauges, Prices, read_table
+from arena_tui.settings import TABLES, Gauges, Notify, Prices, TroubleLimits, read_table
 
 _DIRS: Final = PlatformDirs("arena-tui", appauthor=False)
 _KEYS: Final = ("broker", "db", "theme", "event_max_bytes")
@@ -35,6 +35,8 @@ class Config(Struct, frozen=True, kw_only=True):
         event_max_bytes: Largest event that producers may publish, in bytes of JSON.
         gauges: When a gauge is marked; only in the file, as all tables.
         prices: What models cost, where their producers do not say.
+        trouble: When a run is in trouble.
+        notify: What happens then.
     """
 
     broker: BrokerUrl = BrokerUrl()
@@ -43,6 +45,8 @@ class Config(Struct, frozen=True, kw_only=True):
     event_max_bytes: int = EVENT_MAX_BYTES
     gauges: Gauges = Gauges()
     prices: Prices = ()
+    trouble: TroubleLimits = TroubleLimits()
+    notify: Notify = Notify()
 
 
 def store_path() -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from arena_tui.broker_url import BrokerUrl, redacted
 from arena_tui.config import Config, config_path, load_config, store_path
 from arena_tui.errors import UsageError
-from arena_tui.settings import Gauges, Price
+from arena_tui.settings import Gauges, Notify, Price, TroubleLimits
 
 
 @pytest.fixture
@@ -71,20 +72,39 @@ def test_the_tables_are_of_the_file_alone(nowhere: dict[str, str]) -> None:
     assert load_config(environment=nowhere).gauges == Gauges(marks=(10, 20.5, 90))
 
 
+def test_the_readme_gives_the_defaults_of_trouble_and_notices(nowhere: dict[str, str]) -> None:
+    readme = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```toml\n(\[trouble\].*?)```", readme, re.DOTALL)
+    write(nowhere, block)
+
+    assert load_config(environment=nowhere) == Config(db=str(store_path()))
+    for name in (*TroubleLimits.__struct_fields__, *Notify.__struct_fields__):
+        assert name in block
+
+
 @pytest.mark.parametrize(
-    ("table", "said"),
+    ("name", "table", "said"),
     [
-        ("marks = [50, 40, 100]", r"\[gauges\]: marks must be three rising numbers"),
-        ("marks = [50, 80]", r"\[gauges\]: .* length 3"),
-        ("mark = 50", r"\[gauges\]: .*unknown field `mark`"),
+        ("gauges", "marks = [50, 40, 100]", "marks must be three rising numbers"),
+        ("gauges", "marks = [50, 80]", ".* length 3"),
+        ("gauges", "mark = 50", ".*unknown field `mark`"),
+        ("trouble", "silent_floor_s = 0", r".*> 0.*silent_floor_s"),
+        ("trouble", "run_usd = nan", r".*> 0.*run_usd"),
+        ("trouble", "loop_repeats = 1", r".*>= 2.*loop_repeats"),
+        ("trouble", 'off = ["lonely"]', ".*'lonely'"),
+        ("notify", 'desktop = "osc52"', ".*'osc52'"),
+        ("notify", 'on_trouble = "notify-send \'x"', "on_trouble is not a command: No closing"),
+        ("notify", "on_trouble = \"''\"", "on_trouble names no program"),
+        ("notify", 'on_trouble = "a\\u0000b"', "on_trouble names no program"),
+        ("notify", "at_most = 0", ".*>= 1.*at_most"),
     ],
 )
 def test_a_bad_table_is_named_with_what_is_wrong_in_it(
-    nowhere: dict[str, str], table: str, said: str
+    nowhere: dict[str, str], name: str, table: str, said: str
 ) -> None:
-    write(nowhere, f"[gauges]\n{table}")
+    write(nowhere, f"[{name}]\n{table}")
 
-    with pytest.raises(UsageError, match=rf"config\.toml: {said}") as raised:
+    with pytest.raises(UsageError, match=rf"config\.toml: \[{name}\]: {said}") as raised:
         load_config(environment=nowhere)
 
     assert "\n" not in str(raised.value)

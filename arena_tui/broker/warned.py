@@ -24,7 +24,7 @@ Code: TypeAlias = Literal[
     "line_refused", "lines_refused", "values_coerced", "events_refused",
     "store_log_cut", "store_log_mended", "store_log_left", "store_moved",
     "store_rewritten", "store_read_only", "store_not_shared", "no_log",
-    "metrics_unwritten", "prices_unknown",
+    "metrics_unwritten", "prices_unknown", "on_trouble_failed",
 ]  # fmt: skip
 
 _ERRORS: Final[frozenset[Code]] = frozenset({
@@ -90,6 +90,7 @@ _WORDS: Final[Mapping[Code, str]] = {
     "store_not_shared": "other processes cannot use the store meanwhile: {why}",
     "store_read_only": "the store {path} may only be read: nothing is stored",
     "no_log": "{why}",
+    "on_trouble_failed": "on_trouble: {command}: {why}",
     "metrics_unwritten": "cannot write the metrics to {file}: {why}: trying again",
     "prices_unknown": "cannot look up what models cost: {why}: name prices in the settings file",
 }  # fmt: skip

@@ -24,6 +24,7 @@ from arena_tui.folds.costs import (
     Spent,
     dearest_first,
 )
+from arena_tui.folds.trouble import overspent
 from arena_tui.folds.view import Pane, RunView
 
 _RUNS_EVERY_S = 1.0
@@ -108,6 +109,7 @@ class Feed(Consumer):
         self._prices = NoPrices() if prices is None else prices
         self._spending = Spending()
         self._cost = SessionCost()
+        self._overspent: str | None = None
         self._views: dict[str, RunView] = {}
         self._panes: dict[str, tuple[object, Pane]] = {}
         self._states: dict[str, RunState] = {}
@@ -133,7 +135,8 @@ class Feed(Consumer):
                 continue
             if view is None:
                 self._runs_seen += 1
-                view = RunView(delivery.run_id, self._runs_seen, now)
+                limits = self._context.config.trouble
+                view = RunView(delivery.run_id, self._runs_seen, now, limits=limits)
                 self._views[delivery.run_id] = view
                 if isinstance(delivery, Envelope) and isinstance(delivery.event, RunStart):
                     self._take_place(view, delivery.event)
@@ -200,6 +203,8 @@ class Feed(Consumer):
             self._introduce(infos)
             self._limit_finished()
             self._cost = self._spending.session(self._prices, self._wall())
+            used, limits = self.spent(), self._context.config.trouble
+            self._overspent = overspent(used.cost.usd or 0.0, used.tokens or 0, limits)
         seconds = int(now - self._second_at)
         if seconds > 0:
             self._second_at += seconds
@@ -242,8 +247,9 @@ class Feed(Consumer):
                 view.introduce(info.meta)
 
     def _pane(
-        self, view: RunView, stats: RunStats | None, capacity: int, now: float, second_over: bool
-    ) -> Pane:
+        self, view: RunView, stats: RunStats | None, capacity: int, now: float,
+        second_over: bool,
+    ) -> Pane:  # fmt: skip
         run_id = view.totals.run_id
         stores = self._context.config.db is not None
         held, lag, lost = 0, 0 if stores else None, 0
@@ -252,13 +258,16 @@ class Feed(Consumer):
             lag = run_account(stats, STORE).in_flight if stores else None
         state = self._states.get(run_id, "open")
         live = view.totals.status == "running"
-        key = (view.version, held, lag, lost, state, self._prices.version)
+        key = (view.version, held, lag, lost, state, self._prices.version,
+               self._overspent if live else None)  # fmt: skip
         known = self._panes.get(run_id)
         if known is not None and known[0] == key and not (second_over and live):
             return known[1]
         history = self._context.history
         stored = history.live_totals(run_id) if history is not None and view.partial else None
-        pane = view.pane(now, state, held, capacity, lag, lost, stored, self._prices)
+        pane = view.pane(
+            now, state, held, capacity, lag, lost, stored, self._prices, self._overspent
+        )
         self._panes[run_id] = (key, pane)
         return pane
 

@@ -15,7 +15,7 @@ from typing import Final, Literal, TypeAlias, get_args
 from arena_tui.broker.protocol import Cursor, RunInfo, Start
 from arena_tui.consumers.protocol import Consumer, Context, Counters
 from arena_tui.events import KNOWN_KINDS, Delivery, Envelope, Event, LlmResponse, RunEnd, RunStatus
-from arena_tui.folds.view import WAITING_S, RunView
+from arena_tui.folds.view import RunView
 
 Word: TypeAlias = Literal["running", "waiting", "stuck", "silent", "crashed", "stopped", "finished"]
 """States of runs, in the words of all screens."""
@@ -62,6 +62,7 @@ class Meter(Consumer):
 
     def __init__(self, context: Context, clock: Callable[[], float] = time.monotonic) -> None:
         self._broker = context.broker
+        self._limits = context.config.trouble
         self._clock = clock
         self._views: dict[str, RunView] = {}
         self._folds_max = _FOLDS_MIN
@@ -94,7 +95,7 @@ class Meter(Consumer):
         for each in batch:
             view = self._views.get(each.run_id)
             if view is None:
-                view = self._views[each.run_id] = RunView(each.run_id, now=now, recent=0)
+                view = self._views[each.run_id] = self._new_view(each.run_id, now)
             if isinstance(each, Envelope):
                 if Cursor(each.epoch, each.seq) <= _cursor(view):
                     self._repeated += 1
@@ -130,16 +131,19 @@ class Meter(Consumer):
         run_id = info.meta.run_id
         view = self._views.get(run_id)
         if view is None:  # nothing of it was published since the start
-            view = self._views[run_id] = RunView(run_id, now=now, recent=0)
+            view = self._views[run_id] = self._new_view(run_id, now)
         if view.totals.status == "running" and info.state == "closed":
             return None
         state = view.state(info.state, now)
         if state == "lost":
             return "silent"
-        waiting_s = view.waiting_s(now)
-        if state == "running" and waiting_s is not None and waiting_s >= WAITING_S:
+        troubles = view.troubles(info.state, now)
+        if state == "running" and any(each.kind == "waiting" for each in troubles):
             return "waiting"
         return state
+
+    def _new_view(self, run_id: str, now: float) -> RunView:
+        return RunView(run_id, now=now, recent=0, limits=self._limits)
 
     def _count(self, event: Event) -> None:
         kind = event.kind

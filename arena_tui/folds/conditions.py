@@ -2,7 +2,7 @@
 
 `game:chess err>0 cost>0.1 "rate limit"`: `field:text` means that the field contains the text,
 `< > = <= >=` compare numbers, and any other word must occur somewhere in the run. Case is ignored;
-all conditions must hold.
+all conditions must hold. `trouble:` takes a part of the name of a trouble, or `any`.
 """
 
 from __future__ import annotations
@@ -14,16 +14,19 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from arena_tui.errors import UsageError
+from arena_tui.settings import TROUBLE_KINDS
 
 EXAMPLE: Final = 'game:chess agent:mcts err>0 cost>0.1 "rate limit"'
 
 _TEXTS: Final = {
-    name: name for name in ("game", "label", "agent", "status", "run", "tag", "reason", "outcome")
+    name: name
+    for name in ("game", "label", "agent", "status", "run", "tag", "reason", "outcome", "trouble")
 } | {"agents": "agent"}
 _NUMBERS: Final = {
     name: name
     for name in ("turns", "events", "err", "lost", "cost", "tokens", "in", "out", "duration")
 } | {"errors": "err"}
+ANY_TROUBLE: Final = "any"
 _COMPARISON: Final = re.compile(r"^([a-z]+)(<=|>=|<|>|=)(-?[0-9.]+)$", re.IGNORECASE)
 _CONDITIONS_MAX: Final = 50
 """More would cost a store hundreds of megabytes before it begins to look."""
@@ -65,8 +68,8 @@ def read_conditions(text: str) -> list[Condition]:
     """Parse the filter text.
 
     Raises:
-        UsageError: A comparison has an unknown field (the message lists the known) or no number, or
-            there are too many conditions.
+        UsageError: A comparison has an unknown field (the message lists the known) or no number,
+            there is no such trouble, or there are too many conditions.
     """
     words = _words(text)
     if len(words) > _CONDITIONS_MAX:
@@ -84,8 +87,16 @@ def _read(word: str) -> Condition:
             raise UsageError(f"{found[3]!r} is not a number") from None
     name, colon, value = word.partition(":")
     if colon and name.lower() in _TEXTS:
+        if name.lower() == "trouble":
+            _check_trouble(value)
         return Contained(_TEXTS[name.lower()], value)
     return Anywhere(word)
+
+
+def _check_trouble(value: str) -> None:
+    names = (*TROUBLE_KINDS, ANY_TROUBLE)
+    if not any(value.lower() in each for each in names):
+        raise UsageError(f"no trouble {value!r}: use one of {', '.join(names)}")
 
 
 def _words(text: str) -> list[str]:

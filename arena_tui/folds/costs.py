@@ -13,7 +13,7 @@ from typing import Final, Literal, Protocol, TypeAlias
 from msgspec import Struct
 
 from arena_tui.events import LlmResponse
-from arena_tui.folds.totals import Usage
+from arena_tui.folds.totals import Usage, together
 from arena_tui.settings import Price
 
 _MILLION: Final = 1e6
@@ -38,10 +38,14 @@ class PriceList(Protocol):
 
     Attributes:
         version: Changes when a price becomes known.
+        pending: Whether some are being looked up.
     """
 
     @property
     def version(self) -> int: ...
+
+    @property
+    def pending(self) -> bool: ...
 
     def of(self, model: str) -> Price | None:
         """The price of a model; None while it is unknown. Never blocks."""
@@ -51,6 +55,7 @@ class NoPrices:
     """Knows no price: nothing is estimated."""
 
     version = 0
+    pending = False
 
     def of(self, model: str) -> Price | None:
         return None
@@ -106,6 +111,11 @@ class Spent(Struct, frozen=True, kw_only=True):
     cached_input_tokens: int | None = None
     reasoning_tokens: int | None = None
     cost: Cost = Cost()
+
+    @property
+    def tokens(self) -> int | None:
+        """Input and output together."""
+        return together(self.input_tokens, self.output_tokens)
 
 
 class SessionCost(Struct, frozen=True, kw_only=True):
@@ -230,7 +240,7 @@ def dearest_first(rows: Iterable[Spent]) -> list[Spent]:
     """Sorted by cost; of unknown cost last, by their tokens."""
 
     def dear(row: Spent) -> tuple[bool, float, int, str]:
-        tokens = (row.input_tokens or 0) + (row.output_tokens or 0)
+        tokens = row.tokens or 0
         return row.cost.usd is None, -(row.cost.usd or 0.0), -tokens, row.name
 
     return sorted(rows, key=dear)

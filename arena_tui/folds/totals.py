@@ -81,6 +81,11 @@ class Usage(Struct, kw_only=True):
         self.unpriced_output_tokens += made or 0
         self.unpriced_cached_tokens += cached or 0
 
+    @property
+    def tokens(self) -> int | None:
+        """Input and output together."""
+        return together(self.input_tokens, self.output_tokens)
+
     def add_usage(self, other: Usage) -> None:
         """Add what others used."""
         for name in self.__struct_fields__:
@@ -164,9 +169,7 @@ class RunTotals(Struct, kw_only=True):
     @property
     def tokens(self) -> int | None:
         """Input and output together."""
-        if self.input_tokens is None and self.output_tokens is None:
-            return None
-        return (self.input_tokens or 0) + (self.output_tokens or 0)
+        return together(self.input_tokens, self.output_tokens)
 
     @property
     def duration_s(self) -> float | None:
@@ -239,6 +242,13 @@ def lost_text(lost: int, unknown: int) -> str:
 def saturating_sum(total: int | None, count: int | None) -> int | None:
     """Add token counts, of which None is unknown."""
     return total if count is None else min((total or 0) + count, BIGINT_MAX)
+
+
+def together(input_tokens: int | None, output_tokens: int | None) -> int | None:
+    """The sum of two counts; None where both are unknown."""
+    if input_tokens is None and output_tokens is None:
+        return None
+    return (input_tokens or 0) + (output_tokens or 0)
 
 
 _FOLDED = frozenset({LlmResponse, RunStart, RunEnd, Fork, ErrorEvent})

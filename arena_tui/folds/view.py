@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
+from datetime import datetime
 from typing import Literal, TypeAlias
 
 from msgspec import Struct
@@ -10,6 +12,7 @@ from msgspec import Struct
 from arena_tui.broker.protocol import Cursor, RunMeta, RunState
 from arena_tui.events import (
     Action,
+    ActionResult,
     AgentInfo,
     Delivery,
     ErrorEvent,
@@ -21,18 +24,15 @@ from arena_tui.events import (
     TurnStart,
 )
 from arena_tui.folds.costs import Cost, NoPrices, PriceList, Spent, cost_of, spent, sum_of
+from arena_tui.folds.pulse import Pulse
 from arena_tui.folds.totals import AgentTally, RunTotals, TotalsStatus
-
-STUCK_S = 30.0
-"""Seconds without an event after which an open run is called stuck."""
-
-WAITING_S = 3.0
-"""Seconds without an answer from which on a live run is said to wait for its model."""
+from arena_tui.folds.trouble import Signs, Trouble, find_troubles
+from arena_tui.settings import TroubleLimits
 
 _NO_PRICES = NoPrices()
-_NEVER = (-1, -1)
-"""No version of a run and of prices."""
+_NEVER = (-1, -1)  # no version of a run and of prices
 _RECENT = 24
+_LIMITS = TroubleLimits()
 _RATE_SECONDS = 60
 
 PaneState: TypeAlias = Literal["running", "stuck", "lost", "finished", "crashed", "stopped"]
@@ -53,6 +53,8 @@ class Pane(Struct, frozen=True, kw_only=True):
             cost_incomplete: whether some of the cost is unknown.
         agent_costs: What each agent's part of it is.
         lost: Events lost; lost_unknown: gaps of unknown length, with which `lost` is the least.
+        troubles: What is wrong with it, the worst first.
+        ended_at: When it ended, UTC; None while it has not.
     """
 
     run_id: str
@@ -94,6 +96,9 @@ class Pane(Struct, frozen=True, kw_only=True):
             known_usd=self.cost_usd, estimated_usd=self.cost_estimated_usd,
             incomplete=self.cost_incomplete or self.partial,
         )  # fmt: skip
+
+    troubles: tuple[Trouble, ...] = ()
+    ended_at: datetime | None = None
 
     @property
     def losing(self) -> bool:
@@ -141,6 +146,7 @@ class RunView:
 
     Args:
         recent: How many of the newest deliveries to keep.
+        limits: From when on the run is in trouble.
 
     Attributes:
         board: Text of the newest observation.
@@ -150,8 +156,9 @@ class RunView:
     """
 
     def __init__(
-        self, run_id: str, number: int = 0, now: float = 0.0, recent: int = _RECENT
-    ) -> None:
+        self, run_id: str, number: int = 0, now: float = 0.0, recent: int = _RECENT,
+        limits: TroubleLimits = _LIMITS,
+    ) -> None:  # fmt: skip
         self.totals = RunTotals(run_id=run_id)
         self.number = number
         self.board = ""
@@ -164,6 +171,8 @@ class RunView:
         self.last_error: str | None = None
         self.version = 0
         self.arrived_at = now
+        self._limits = limits
+        self._pulse = Pulse()
         self._first_seq = 0
         self._prompted_at: float | None = None
         self._per_second: deque[int] = deque(maxlen=_RATE_SECONDS)
@@ -171,7 +180,9 @@ class RunView:
 
     def add(self, delivery: Delivery, now: float = 0.0) -> None:
         self.version += 1
-        self.arrived_at = now
+        if now > self.arrived_at:
+            self._pulse.beat(now - self.arrived_at)
+            self.arrived_at = now
         self.recent.append(delivery)
         if not self._first_seq:
             self._first_seq = delivery.first_seq
@@ -183,6 +194,8 @@ class RunView:
         event = delivery.event
         if type(event) in _FOLDED:
             self._fold(event, now)
+        elif type(event) is ActionResult:
+            self._pulse.result(event)
 
     def begin_at(self, seq: int) -> None:
         """Start at this seq: earlier events predate the subscription and are not lost."""
@@ -215,30 +228,37 @@ class RunView:
     def pane(
         self, now: float, run_state: RunState, held: int, capacity: int, lag: int | None,
         overflow: int, stored: RunTotals | None = None, prices: PriceList = _NO_PRICES,
+        overspent: str | None = None,
     ) -> Pane:  # fmt: skip
-        """Snapshot the run; `stored`: the totals of the whole run, if the store has them."""
+        """Snapshot the run.
+
+        Args:
+            stored: The totals of the whole run, if the store has them.
+            overspent: What the session has overspent, if it has.
+        """
         totals = self.totals
-        agent_costs, cost = self._costs(prices)
         whole = stored if self.partial and stored is not None else totals
-        idle_s = max(0.0, now - self.arrived_at)
+        signs = self._signs(run_state, now, whole, prices, overspent)
+        troubles = find_troubles(signs, self._limits)
         return Pane(
             run_id=totals.run_id, number=self.number, game=totals.game, label=totals.label,
-            agents=tuple(totals.agents), state=self.state(run_state, now),
+            agents=tuple(totals.agents), state=self._state(run_state, troubles),
             turn=totals.turns, player=self.player, board=self.board,
             outcome=totals.outcome, winners=tuple(totals.winners), reason=totals.reason,
             recent=tuple(self.recent), per_second=tuple(self._per_second),
             events=max(totals.seq, totals.events) if self.partial else totals.events,
             tokens=whole.tokens, cost_usd=whole.cost_usd,
             errors=whole.errors, last_error=self.last_error,
-            waiting_s=self.waiting_s(now),
-            idle_s=idle_s, duration_s=whole.duration_s or 0.0,
+            waiting_s=signs.waiting_s,
+            idle_s=signs.idle_s, duration_s=whole.duration_s or 0.0,
             held=held, capacity=capacity, lag=lag, lost=max(totals.lost, overflow),
             lost_unknown=max(totals.lost_unknown, whole.lost_unknown),
-            partial=self.partial and stored is None,
-            cost_estimated_usd=cost.estimated_usd,
+            cost_estimated_usd=signs.cost.estimated_usd,
             # Whether all of what came before was priced, nobody knows.
-            cost_incomplete=cost.incomplete or (self.partial and cost.estimated_usd is not None),
-            agent_costs=agent_costs,
+            cost_incomplete=signs.cost.incomplete
+            or (self.partial and signs.cost.estimated_usd is not None),
+            agent_costs=dict(signs.agent_costs),
+            partial=self.partial and stored is None, troubles=troubles, ended_at=totals.ended_at,
         )  # fmt: skip
 
     def spent(self, prices: PriceList) -> Spent:
@@ -273,15 +293,33 @@ class RunView:
 
     def state(self, run_state: RunState, now: float) -> PaneState:
         """What becomes of the run, as far as its events and the broker tell."""
+        return self._state(run_state, self.troubles(run_state, now))
+
+    def troubles(self, run_state: RunState, now: float) -> tuple[Trouble, ...]:
+        """What is wrong with the run, as far as what was folded tells."""
+        signs = self._signs(run_state, now, self.totals, _NO_PRICES)
+        return find_troubles(signs, self._limits)
+
+    def _state(self, run_state: RunState, troubles: Iterable[Trouble]) -> PaneState:
         if self.totals.status != "running":
             return self.totals.status
         if run_state == "lost":
             return "lost"
-        return "stuck" if now - self.arrived_at >= STUCK_S else "running"
+        return "stuck" if any(each.kind == "stuck" for each in troubles) else "running"
 
-    def waiting_s(self, now: float) -> float | None:
-        """Seconds since an unanswered prompt; None if no response is pending."""
-        return None if self._prompted_at is None else max(0.0, now - self._prompted_at)
+    def _signs(
+        self, run_state: RunState, now: float, whole: RunTotals, prices: PriceList,
+        overspent: str | None = None,
+    ) -> Signs:  # fmt: skip
+        prompted_at = self._prompted_at
+        agent_costs, cost = self._costs(prices)
+        return Signs(
+            totals=self.totals, whole=whole, tallies=self.tallies, pulse=self._pulse,
+            state=run_state, idle_s=max(0.0, now - self.arrived_at),
+            waiting_s=None if prompted_at is None else max(0.0, now - prompted_at),
+            last_error=self.last_error, overspent=overspent, cost=cost,
+            agent_costs=agent_costs, prices_pending=prices.pending,
+        )  # fmt: skip
 
     def _fold(self, event: Event, now: float) -> None:
         tally = self.tallies.get(event.agent_id) if event.agent_id else self._nobodys
@@ -289,18 +327,24 @@ class RunView:
             tally = self.tallies[event.agent_id or ""] = AgentTally()
         if isinstance(event, Observation):
             self.board = event.text or self.board
+            self._pulse.legal_actions = event.legal_actions
         elif isinstance(event, TurnStart):
             self.player = event.player
+            self._pulse.turn(event.ts)
         elif isinstance(event, LlmPrompt):
             self._prompted_at = now
+            self._pulse.prompted_at = event.ts
         elif isinstance(event, LlmResponse):
             self._prompted_at = None
             tally.add(event)
+            self._pulse.response(event)
         elif isinstance(event, Action):
             tally.actions += 1
+            self._pulse.action(event, self.board)
         elif isinstance(event, ErrorEvent):
             self.last_error = event.message
             tally.errors += 1
+            self._pulse.error()
 
 
 _FOLDED = frozenset({Observation, TurnStart, LlmPrompt, LlmResponse, Action, ErrorEvent})

@@ -55,6 +55,10 @@ class PriceBook:
                     self._task = asyncio.create_task(self._fill(), name="prices")
         return self._prices.get(model)
 
+    @property
+    def pending(self) -> bool:
+        return self._task is not None and not self._task.done()
+
     async def aclose(self) -> None:
         """Look up nothing more."""
         self._wanted.clear()

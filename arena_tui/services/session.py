@@ -17,6 +17,7 @@ from arena_tui.consumers.protocol import ConsumerFactory
 from arena_tui.consumers.ratings import RatingsConsumer
 from arena_tui.errors import StoreLockedError
 from arena_tui.events import utc_now
+from arena_tui.folds.alerts import Alert
 from arena_tui.services.connect import PROCESS
 from arena_tui.services.games import Games
 from arena_tui.services.http.address import Listening
@@ -26,6 +27,7 @@ from arena_tui.services.runtime import Runtime
 from arena_tui.services.scripts.scripts import ScriptPane, Scripts
 from arena_tui.services.scripts.spec import ScriptSpec
 from arena_tui.services.sharing import is_owned, is_shareable, make_runtime, place_of
+from arena_tui.services.trouble_watch import TroubleWatch
 from arena_tui.store.place import may_only_be_read
 
 if TYPE_CHECKING:
@@ -56,6 +58,7 @@ class Session:
     Attributes:
         runtime, scripts, prices, feed, ratings: Set by `begin`.
         frame: The newest one.
+        alerts: The troubles that are new in it.
     """
 
     runtime: Runtime
@@ -72,6 +75,7 @@ class Session:
     ) -> None:  # fmt: skip
         self.config = config
         self.frame = Frame()
+        self.alerts: tuple[Alert, ...] = ()
         self._playables = playables
         self._continuous = continuous
         self._follow = follow
@@ -126,6 +130,7 @@ class Session:
             installed=self._installed, read_from=read_from,
         )  # fmt: skip
         self.scripts = Scripts(config, self.runtime.broker.warnings)
+        self._watch = TroubleWatch(config.notify, self.runtime.broker.warnings)
         if read_from is not None:
             self.runtime.broker.warnings.add("store_read_only", path=read_from)
         if self._no_log is not None:
@@ -196,6 +201,7 @@ class Session:
         await self.runtime.catch_up()
         queued = self.runtime.sink.stats().queued
         self.frame = await self.feed.frame(self.runtime.consumers(), queued, place_of(self.runtime))
+        self.alerts = self._watch.look(self.frame.panes, self._monotonic())
         return self.frame
 
     def script_panes(self) -> tuple[ScriptPane, ...]:
@@ -236,6 +242,7 @@ class Session:
         within_s -= time.monotonic() - began
         PROCESS.withdraw(self.runtime)
         await self.prices.aclose()
+        await self._watch.aclose()
         if self._server is not None:
             await self._server.aclose()
         unsaved = await self.runtime.aclose(within_s)

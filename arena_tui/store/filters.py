@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from arena_tui.errors import UsageError
 from arena_tui.folds.conditions import Anywhere, Compared, Contained, read_conditions
 from arena_tui.store.rows import as_in_payload
 
@@ -22,7 +23,11 @@ _ANYWHERE: Final = (
 
 
 def parse_filter(text: str) -> tuple[str, list[Any]]:
-    """Compile a filter to an SQL condition on `runs` and its parameters; see `read_conditions`."""
+    """Compile a filter to an SQL condition on `runs` and its parameters; see `read_conditions`.
+
+    Raises:
+        UsageError: It is no filter, or asks for what only live runs have.
+    """
     conditions: list[str] = []
     parameters: list[Any] = []
     for condition in read_conditions(text):
@@ -30,6 +35,11 @@ def parse_filter(text: str) -> tuple[str, list[Any]]:
             case Compared(name, sign, value):
                 conditions.append(f"{_COLUMNS[name]} {sign} ?")
                 parameters.append(value)
+            case Contained("trouble"):
+                raise UsageError(
+                    "trouble: tells of runs as they are played, on the screen Live: "
+                    "of stored runs use status:crashed or err>0"
+                )
             case Contained(name, wanted):
                 conditions.append(f"contains(lower(coalesce({_COLUMNS[name]}, '')), lower(?))")
                 parameters.append(wanted)

@@ -23,6 +23,7 @@ from arena_tui.services.session import Session
 from arena_tui.tui.background import AppTasks, LeavingSignals, save_picture
 from arena_tui.tui.driver import InputLost, TerminalDriver
 from arena_tui.tui.frames import FrameLoop
+from arena_tui.tui.notices import Notices
 from arena_tui.tui.render.clean import clean
 from arena_tui.tui.render.text import clock_time, leaving_question
 from arena_tui.tui.screens.base import ArenaScreen
@@ -90,6 +91,12 @@ class ArenaApp(App[int]):
         self._on_leaving = on_leaving
         self._frames = FrameLoop(self)
         self._tasks = AppTasks(self)
+        self._notices = Notices(
+            session.config.notify,
+            toast=lambda text: self.notify(text, severity="warning"),
+            bell=self.bell,
+            write=lambda text: self._driver.write(text) if self._driver else None,
+        )
         self.typed_ahead = TypedAhead(self, super().on_event)
         for theme in THEMES:
             self.register_theme(theme)
@@ -218,6 +225,7 @@ class ArenaApp(App[int]):
         frame = await self.session.sample()
         if self.return_code is not None:
             return  # it is leaving, and takes the screens apart
+        self._notices.tell(self.session.alerts)
         for screen in self._frames.screens_in_sight():
             if isinstance(screen, ArenaScreen) and screen.is_mounted:
                 screen.show_frame(frame)

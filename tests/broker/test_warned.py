@@ -15,6 +15,10 @@ from arena_tui.broker.warned import Code, Figure, Warned, worded
 CODES = get_args(Code)
 
 WORDS: dict[Code, tuple[dict[str, Figure], str]] = {
+    "on_trouble_failed": (
+        {"command": "notify-send", "why": "No such file or directory"},
+        "on_trouble: notify-send: No such file or directory",
+    ),
     "high_water": (
         {"lag": 8_000, "percent": 80},
         "run a: 8,000 events not yet acked by store, 80 % of capacity",

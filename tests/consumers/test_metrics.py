@@ -14,8 +14,8 @@ from arena_tui.consumers.feed import Feed
 from arena_tui.consumers.metrics import Meter, Metered
 from arena_tui.consumers.protocol import Context
 from arena_tui.events import ErrorEvent, Event, LlmPrompt, LlmResponse, LogEvent, RunEnd
-from arena_tui.folds.view import STUCK_S, WAITING_S
 from arena_tui.services.consumption import Consumption
+from arena_tui.settings import TroubleLimits
 from tests.conftest import FakeClock, MakeBroker, arrived
 from tests.waiting import until
 
@@ -147,13 +147,14 @@ async def test_its_states_are_those_of_the_screens(clock: FakeClock) -> None:
     await until(lambda: events_of(meter) == 6)
     await screen.catch_up()
     await broker.runs()
-    clock.now += STUCK_S
+    clock.now += TroubleLimits().silent_unknown_s
     await broker.heartbeat(["stuck", "running", "waiting"])
     for run_id in ("running", "waiting"):
         await publish(broker, run_id, *runs[run_id])
     await until(lambda: events_of(meter) == 8)
     await screen.catch_up()
-    clock.now += WAITING_S
+    clock.now += TroubleLimits().waiting_unknown_s
+    await broker.heartbeat(["stuck", "running", "waiting"])
 
     states = await meter.consumer.states()
     panes = {pane.run_id: pane for pane in (await feed.frame()).panes}
@@ -163,7 +164,7 @@ async def test_its_states_are_those_of_the_screens(clock: FakeClock) -> None:
     assert states == dict.fromkeys(runs, 1)
     shown = {run_id: pane.state for run_id, pane in panes.items()}
     assert shown == {run: run for run in runs} | {"waiting": "running", "silent": "lost"}
-    assert panes["waiting"].waiting_s == WAITING_S
+    assert [each.kind for each in panes["waiting"].troubles] == ["waiting"]
 
 
 async def test_runs_that_the_broker_has_let_go_take_no_memory(clock: FakeClock) -> None:

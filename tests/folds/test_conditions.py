@@ -54,3 +54,11 @@ def test_more_conditions_than_anybody_types_are_refused() -> None:
     assert len(read_conditions("x " * 50)) == 50
     with pytest.raises(UsageError, match="51 conditions: give at most 50"):
         read_conditions("x " * 51)
+
+
+def test_a_trouble_that_there_is_not_is_named_with_those_there_are() -> None:
+    assert read_conditions("trouble:lo") == [Contained("trouble", "lo")]
+    with pytest.raises(
+        UsageError, match=r"no trouble 'lop': use one of stuck, lost, crashed, .*any"
+    ):
+        read_conditions("trouble:lop")

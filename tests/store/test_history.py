@@ -400,7 +400,10 @@ async def test_filters_choose_runs(filled: History, text: str, found: str) -> No
     assert await filled.count(where, parameters) == len(found)
 
 
-@pytest.mark.parametrize(("text", "named"), [("speed>3", "turns"), ("cost>1.2.3", "1.2.3")])
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [("speed>3", "turns"), ("cost>1.2.3", "1.2.3"), ("trouble:stuck", "status:crashed")],
+)
 def test_a_filter_that_means_nothing_says_what_would(text: str, named: str) -> None:
     with pytest.raises(UsageError, match=named):
         parse_filter(text)

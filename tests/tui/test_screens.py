@@ -94,12 +94,12 @@ async def test_without_a_store_nothing_is_called_stored() -> None:
 async def test_an_unanswered_prompt_is_counted_and_silence_becomes_stuck() -> None:
     app = Scenario()
     async with running(app) as pilot:
-        app.clock.now += 10
+        app.clock.now += 30
         waiting = await settled(app, pilot)
         app.clock.now += 31
         stuck = await settled(app, pilot)
 
-    assert "… waiting for llm_response" in waiting
+    assert "… no llm_response for" in waiting
     assert "! stuck" in stuck
 
 

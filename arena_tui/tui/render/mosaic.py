@@ -7,9 +7,10 @@ from typing import Any, Final, Literal, TypeAlias
 
 from msgspec import Struct
 
-from arena_tui.folds.conditions import Anywhere, Compared, Condition, Contained
+from arena_tui.folds.conditions import ANY_TROUBLE, Anywhere, Compared, Condition, Contained
 from arena_tui.folds.view import Pane
 from arena_tui.services.scripts.scripts import ScriptPane
+from arena_tui.settings import TROUBLE_KINDS
 
 Tile: TypeAlias = Pane | ScriptPane
 """What the mosaic shows: runs, and scripts."""
@@ -17,9 +18,9 @@ Sort: TypeAlias = Literal["attention", "newest", "game", "rate"]
 PANE_MIN: Final = (26, 8)
 PANE_BEST: Final = (42, 15)
 
-_RANK: Final = {"stuck": 0, "lost": 0, "crashed": 1, "running": 2, "finished": 2, "stopped": 2}
+_RANK: Final = {kind: rank for rank, kind in enumerate(TROUBLE_KINDS)}
 _KEYS: Final[dict[Sort, Callable[[Pane], tuple[Any, ...]]]] = {
-    "attention": lambda pane: (_RANK[pane.state], pane.number),
+    "attention": lambda pane: (_rank(pane), pane.number),
     "newest": lambda pane: (-pane.number,),
     "game": lambda pane: (pane.game, pane.number),
     "rate": lambda pane: (not pane.is_live, -round(pane.rate), pane.number),
@@ -76,8 +77,12 @@ def _badness(columns: int, count: int, width: int, height: int, tallest: int) ->
 
 
 def order(panes: Sequence[Pane], sort: Sort) -> list[Pane]:
-    """Sort the panes. By attention: stuck, lost and crashed first, the rest in their order."""
+    """Sort the panes. By attention: those in trouble first, the worst before the others."""
     return sorted(panes, key=_KEYS[sort])
+
+
+def _rank(pane: Pane) -> int:
+    return _RANK[pane.troubles[0].kind] if pane.troubles else len(_RANK)
 
 
 def key_of(tile: Tile) -> str:
@@ -117,8 +122,11 @@ def _holds(pane: Pane, condition: Condition) -> bool:
         "reason": pane.reason,
         "outcome": " ".join(pane.outcome) if pane.outcome else None,
         "error": pane.last_error,
+        "trouble": " ".join(each.kind for each in pane.troubles),
     }
     match condition:
+        case Contained("trouble", wanted) if wanted.lower() == ANY_TROUBLE:
+            return bool(pane.troubles)
         case Compared(name):
             return condition.holds(_number(pane, name))
         case Contained(name, wanted):

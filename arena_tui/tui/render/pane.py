@@ -9,18 +9,20 @@ from rich.style import Style
 from arena_tui.events import Delivery, Envelope, ErrorEvent, Gap, short_id
 from arena_tui.folds.result import result_text as result
 from arena_tui.folds.totals import lost_text
-from arena_tui.folds.view import WAITING_S, Pane
+from arena_tui.folds.view import Pane
+from arena_tui.settings import TroubleKind
 from arena_tui.tui.render.board import board_lines, board_size
 from arena_tui.tui.render.canvas import Piece, between, fitted, width_of
 from arena_tui.tui.render.clean import clean, fit
 from arena_tui.tui.render.lines import headline, tag
 from arena_tui.tui.render.palette import Palette
-from arena_tui.tui.render.states import LOOKS, LOSING
+from arena_tui.tui.render.states import LOOKS, LOSING, TROUBLE_LOOKS, Look
 from arena_tui.tui.render.text import bar, clock_time, cost_text, duration, short_count, spark
 
 _STATS_MIN = 15
 _STATS_GAP = 3
 _TIMES_FROM = 34
+_ALARMS_MAX = 2
 
 
 def title_text(pane: Pane) -> str:
@@ -39,9 +41,11 @@ def state_text(pane: Pane) -> str:
         return f"{glyph} stuck {duration(pane.idle_s)}"
     if pane.state == "lost":
         return f"{glyph} producer lost"
-    if pane.state == "running":
-        return f"{glyph} turn {pane.turn}" if pane.turn else f"{glyph} starting"
-    return f"{glyph} {result_text(pane)}"
+    if pane.state != "running":
+        return f"{glyph} {result_text(pane)}"
+    if (kind := _titled(pane)) is not None:
+        return f"{TROUBLE_LOOKS[kind].sign} {kind}"
+    return f"{glyph} turn {pane.turn}" if pane.turn else f"{glyph} starting"
 
 
 def result_text(pane: Pane) -> str:
@@ -53,7 +57,20 @@ def result_text(pane: Pane) -> str:
 
 
 def state_style_name(pane: Pane) -> str:
-    return (LOSING if pane.losing else LOOKS[pane.state]).style
+    return _look(pane).style
+
+
+def _look(pane: Pane) -> Look:
+    if pane.losing:
+        return LOSING
+    kind = _titled(pane) if pane.state == "running" else None
+    return LOOKS[pane.state] if kind is None else TROUBLE_LOOKS[kind]
+
+
+def _titled(pane: Pane) -> TroubleKind | None:
+    """The trouble that a running run is in; an unknown cost matters less than its turn."""
+    worst = pane.troubles[0].kind if pane.troubles else None
+    return None if worst == "unpriced" else worst
 
 
 def paint_pane(
@@ -115,9 +132,8 @@ def _body(
     """Players, board with figures beside it, newest events: as many as there is room for."""
     rows: list[list[Piece]] = [_players(pane, palette, width)] if height >= 4 else []
     rows += _board_and_figures(pane, palette, width, height - len(rows))
-    alarm = _alarm(pane, palette)
     room = height - len(rows)
-    alarms = [alarm] if alarm and room > 1 else []
+    alarms = _alarms(pane, palette, width)[: max(0, min(_ALARMS_MAX, room - 1))]
     recent = pane.recent[-(room - len(alarms)) :] if room > len(alarms) else ()
     rows += [event_line(each, palette, width, offset) for each in recent] + alarms
     rows += [[] for _ in range(height - len(rows))]
@@ -196,15 +212,16 @@ def event_line(delivery: Delivery, palette: Palette, width: int, offset: timedel
     return [*pieces, (said, palette.bad if failed else palette.text)]
 
 
-def _alarm(pane: Pane, palette: Palette) -> list[Piece] | None:
-    """What the user should act on, or wait for."""
-    if pane.state == "crashed":
-        reason = clean(pane.reason or pane.last_error or "crashed", 120)
-        return [(f"{LOOKS['crashed'].sign} {reason}", palette.bad)]
-    if pane.waiting_s is not None and pane.is_live and pane.waiting_s >= WAITING_S:
-        return [(f"… waiting for llm_response {duration(pane.waiting_s)}", palette.warn)]
+def _alarms(pane: Pane, palette: Palette, width: int) -> list[list[Piece]]:
+    """What the user should act on, or wait for: troubles, else the newest error."""
+    if pane.troubles:
+        looks = [(TROUBLE_LOOKS[each.kind], each.text) for each in pane.troubles]
+        said = [(f"{look.sign} {clean(text, 120)}", look.style) for look, text in looks]
+        return [[(fit(text, width), getattr(palette, style))] for text, style in said]
+    newest = pane.recent[-1] if pane.recent else None
+    if isinstance(newest, Envelope) and isinstance(newest.event, ErrorEvent):
+        return []  # it stands there already
     if pane.errors and pane.last_error and pane.is_live:
-        newest = pane.recent[-1] if pane.recent else None
-        if not (isinstance(newest, Envelope) and isinstance(newest.event, ErrorEvent)):
-            return [(f"err {pane.errors}  {clean(pane.last_error, 120)}", palette.bad)]
-    return None
+        said_last = f"err {pane.errors}  {clean(pane.last_error, 120)}"
+        return [[(fit(said_last, width), palette.bad)]]
+    return []

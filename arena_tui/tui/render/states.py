@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from arena_tui.folds.view import PaneState
+from arena_tui.settings import TroubleKind
 
 
 class Look(NamedTuple):
@@ -21,6 +22,19 @@ LOOKS: Final[dict[PaneState, Look]] = {
     "finished": Look("✓", "good"),
     "crashed": Look("✗", "bad"),
     "stopped": Look("■", "dim"),
+}
+
+TROUBLE_LOOKS: Final[dict[TroubleKind, Look]] = {
+    "stuck": LOOKS["stuck"],
+    "lost": LOOKS["lost"],
+    "crashed": LOOKS["crashed"],
+    "retrying": Look("!", "bad"),
+    "illegal": Look("!", "bad"),
+    "looping": Look("!", "warn"),
+    "slow": Look("!", "warn"),
+    "budget": Look("$", "bad"),
+    "waiting": Look("…", "warn"),
+    "unpriced": Look("$", "dim"),
 }
 
 LOSING: Final = Look("▼", "bad")

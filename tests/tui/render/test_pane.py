@@ -8,11 +8,14 @@ import pytest
 
 from arena_tui.events import Action, AgentInfo, Gap
 from arena_tui.folds.conditions import read_conditions
+from arena_tui.folds.trouble import Trouble
 from arena_tui.folds.view import Pane, PaneState
+from arena_tui.settings import TROUBLE_KINDS, TroubleKind
 from arena_tui.tui.render.canvas import width_of
 from arena_tui.tui.render.mosaic import lay_out, matches, order
 from arena_tui.tui.render.palette import Palette
 from arena_tui.tui.render.pane import paint_pane, state_text
+from arena_tui.tui.render.states import TROUBLE_LOOKS
 from tests.envelopes import envelope
 from tests.tui.scenario import NOW, TIC_TAC_TOE
 
@@ -114,11 +117,49 @@ def test_every_line_is_exactly_as_wide_as_the_pane(width: int, height: int) -> N
     assert [width_of(row) for row in rows] == [width] * height
 
 
-def test_stuck_and_failing_runs_come_first_and_the_rest_stay_in_place() -> None:
-    panes = [pane(number=1), pane(number=2, state="finished"), pane(number=3, state="stuck"),
-             pane(number=4, state="crashed")]  # fmt: skip
+def in_trouble(*kinds: TroubleKind, **fields: object) -> Pane:
+    return pane(troubles=tuple(Trouble(kind, f"text of {kind}") for kind in kinds), **fields)
 
-    assert [each.number for each in order(panes, "attention")] == [3, 4, 1, 2]
+
+def test_runs_in_trouble_come_first_the_worst_before_the_others_and_the_rest_stay_in_place() -> (
+    None
+):
+    panes = [pane(number=1), pane(number=2, state="finished"), in_trouble("looping", number=3),
+             in_trouble("crashed", number=4), in_trouble("stuck", "waiting", number=5)]  # fmt: skip
+
+    assert [each.number for each in order(panes, "attention")] == [5, 4, 3, 1, 2]
+
+
+@pytest.mark.parametrize("kind", TROUBLE_KINDS)
+def test_every_trouble_is_told_by_a_mark_and_its_text(kind: TroubleKind) -> None:
+    assert f"│ {TROUBLE_LOOKS[kind].sign} text of {kind}" in "\n".join(painted(in_trouble(kind)))
+
+
+@pytest.mark.parametrize(
+    ("kinds", "title"),
+    [(["looping", "waiting"], "! looping"), (["waiting", "unpriced"], "… waiting"),
+     (["unpriced"], "▶ turn 5")],
+)  # fmt: skip
+def test_the_worst_trouble_stands_in_the_title_unless_it_is_only_a_price(
+    kinds: list[TroubleKind], title: str
+) -> None:
+    assert state_text(in_trouble(*kinds)) == title
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [("trouble:loop", True), ("trouble:LOOPING", True), ("trouble:any", True),
+     ("trouble:stuck", False), ("trouble:", True)],
+)  # fmt: skip
+def test_a_filter_chooses_runs_by_their_trouble(text: str, found: bool) -> None:
+    assert matches(in_trouble("looping"), read_conditions(text)) is found
+    assert not matches(pane(), read_conditions("trouble:any"))
+
+
+def test_what_a_trouble_quotes_of_events_is_cleaned() -> None:
+    hostile = pane(troubles=(Trouble("retrying", "3 errors in a row: \x1b]52;c;x\x07"),))
+
+    assert "␛]52;c;x␇" in "\n".join(painted(hostile))
 
 
 @pytest.mark.parametrize(
