@@ -6,6 +6,7 @@ missed.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
@@ -41,16 +42,21 @@ class PersisterStats(Counters, frozen=True, kw_only=True):
 
 
 class Persister(Consumer):
-    """Stores every event of the broker. See `Consumer`."""
+    """Stores every event of the broker. See `Consumer`.
+
+    Args:
+        delay_s: Waited before each commit, to see what becomes of events when a store is slow.
+    """
 
     name = STORE
     durable = True
 
     def __init__(
         self, database: Database, *, clock: Callable[[], datetime] = utc_now,
-        broker: str | None = None,
+        broker: str | None = None, delay_s: float = 0.0,
     ) -> None:  # fmt: skip
         self._database = database
+        self._delay_s = delay_s
         self._clock = clock
         self.identity = None if database.path == ":memory:" else identity_in(database.path, STORE)
         self._broker = broker
@@ -69,6 +75,8 @@ class Persister(Consumer):
     async def handle(self, batch: Sequence[Delivery]) -> Mapping[str, Cursor]:
         """Commit the batch, with a gap in place of each event that can never be stored."""
         aside: list[Quarantined] = []
+        if self._delay_s:
+            await asyncio.sleep(self._delay_s)
         while True:
             try:
                 folded = await self._database.write(
