@@ -30,7 +30,7 @@ class _Readers(Protocol):
 
     def remove(self, subscription: LedgerSubscription) -> None: ...
 
-    def on_ack(self, stream: RunStream) -> None: ...
+    def on_ack(self, stream: RunStream, subscription: LedgerSubscription) -> None: ...
 
     def record_overflow(
         self, subscription: LedgerSubscription, stream: RunStream, gap: Gap
@@ -94,7 +94,7 @@ class LedgerSubscription:
         self.batch_max = _BATCH
         self.position = position
         self.durable = durable
-        self._overflowing: set[str] = set()
+        self._overflowing: dict[str, int] = {}  # events lost of each run until it has caught up
         self._overflow = 0
         self.unfinished = set(unfinished)
         self._acks = acks
@@ -155,7 +155,7 @@ class LedgerSubscription:
                 held[run_id] = min(cursor, Cursor(stream.log.epoch, stream.log.last))
             stream = stream or self._readers.let_go.unacked.get(run_id)
             if stream is not None and stream.ack(self.name, cursor):
-                self._readers.on_ack(stream)
+                self._readers.on_ack(stream, self)
         if self._acks is not None and not self._closed:
             self._acks.record(self.identity, held)
 
@@ -190,9 +190,13 @@ class LedgerSubscription:
     def lose(self, gap: Gap) -> bool:
         """Count a loss; returns whether an overflow of the run begins with it."""
         begins = gap.run_id not in self._overflowing
-        self._overflowing.add(gap.run_id)
+        self._overflowing[gap.run_id] = self._overflowing.get(gap.run_id, 0) + gap.count
         self._overflow += gap.count
         return begins
+
+    def end_overflow(self, run_id: str) -> int:
+        """It has caught up with the run; returns how many events an overflow cost it until now."""
+        return self._overflowing.pop(run_id, 0)
 
     def enqueue(self, stream: RunStream, count: int, marker: Gap | None = None) -> None:
         self._published += count + sum(gap.count for gap in stream.resets)
@@ -259,10 +263,6 @@ class LedgerSubscription:
             stream = self._streams.get(gap.run_id)
             if self._recovery is not None and self.durable and stream is not None:
                 self._readers.record_overflow(self, stream, gap)
-        if self._overflowing:
-            self._overflowing.difference_update(
-                each.run_id for each in batch if type(each) is Envelope
-            )
 
     async def _sleep(self) -> None:
         self._waiter = asyncio.get_running_loop().create_future()
