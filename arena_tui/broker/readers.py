@@ -101,7 +101,7 @@ class Readers:
         self.acked.set()
         name, run_id = subscription.name, stream.log.run_id
         if 2 * stream.lag(name) <= self._limits.capacity and (
-            lost := subscription.end_overflow(run_id)
+            lost := subscription.losses.end(run_id)
         ):
             self._warnings.add("overflow_over", run_id, name, lost=lost)
 
@@ -169,6 +169,6 @@ class Readers:
     def _count_overflow(
         self, subscription: LedgerSubscription, stream: RunStream, gap: Gap
     ) -> None:
-        if subscription.lose(gap):
+        if subscription.losses.add(gap):
             self._warnings.add("overflow", gap.run_id, subscription.name)
         self.overflow += stream.count_overflow(subscription.name, gap)

@@ -9,6 +9,7 @@ from typing import Protocol
 from arena_tui.broker.backlog import Backlog
 from arena_tui.broker.counts import Counts
 from arena_tui.broker.let_go import LetGo
+from arena_tui.broker.losses import Losses
 from arena_tui.broker.protocol import Cursor, Start, Subscription
 from arena_tui.broker.recovery import Recover, Recovery
 from arena_tui.broker.starting import Origin, StartCursors
@@ -81,6 +82,7 @@ class LedgerSubscription:
     Attributes:
         unfinished: Runs it was reading when it stopped last, that were not found yet.
         starting: Where it starts in a run.
+        losses: What it lost, if it is durable.
     """
 
     def __init__(
@@ -94,8 +96,7 @@ class LedgerSubscription:
         self.batch_max = _BATCH
         self.position = position
         self.durable = durable
-        self._overflowing: dict[str, int] = {}  # events lost of each run until it has caught up
-        self._overflow = 0
+        self.losses = Losses()
         self.unfinished = set(unfinished)
         self._acks = acks
         self._ledger = ledger
@@ -187,17 +188,6 @@ class LedgerSubscription:
                 self._ledger.counts.lose_unheld(stream, gap)
         return NEVER if at.epoch > log.epoch else at.seq
 
-    def lose(self, gap: Gap) -> bool:
-        """Count a loss; returns whether an overflow of the run begins with it."""
-        begins = gap.run_id not in self._overflowing
-        self._overflowing[gap.run_id] = self._overflowing.get(gap.run_id, 0) + gap.count
-        self._overflow += gap.count
-        return begins
-
-    def end_overflow(self, run_id: str) -> int:
-        """It has caught up with the run; returns how many events an overflow cost it until now."""
-        return self._overflowing.pop(run_id, 0)
-
     def enqueue(self, stream: RunStream, count: int, marker: Gap | None = None) -> None:
         self._published += count + sum(gap.count for gap in stream.resets)
         self._backlog.enqueue(stream, count, marker)
@@ -234,7 +224,7 @@ class LedgerSubscription:
         return ConsumerStats(
             name=self.name, durable=self.durable, published=published, delivered=self._delivered,
             in_gaps=self._in_gaps, skipped=self.starting.skipped, lag=lag,
-            lag_peak=max(self._lag_peak, lag), lag_s=self._lag_s(), overflow=self._overflow,
+            lag_peak=max(self._lag_peak, lag), lag_s=self._lag_s(), overflow=self.losses.total,
         )  # fmt: skip
 
     def _read(self, limit: int) -> list[Delivery]:
