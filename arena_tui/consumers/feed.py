@@ -207,14 +207,14 @@ class Feed(Consumer):
     ) -> Pane:
         run_id = view.totals.run_id
         stores = self._context.config.db is not None
-        held, lag, lost = 0, 0 if stores else None, 0
+        known = self._panes.get(run_id)
+        held, lag, lost = 0, 0 if stores else None, 0 if known is None else known[1].lost
         if stats is not None:
             held, lost = stats.held, stats.overflow
             lag = run_account(stats, STORE).in_flight if stores else None
         state = self._states.get(run_id, "open")
         live = view.totals.status == "running"
         key = (view.version, held, lag, lost, state)
-        known = self._panes.get(run_id)
         if known is not None and known[0] == key and not (second_over and live):
             return known[1]
         history = self._context.history

@@ -19,7 +19,7 @@ PANE_BEST: Final = (42, 15)
 
 _RANK: Final = {"stuck": 0, "lost": 0, "crashed": 1, "running": 2, "finished": 2, "stopped": 2}
 _KEYS: Final[dict[Sort, Callable[[Pane], tuple[Any, ...]]]] = {
-    "attention": lambda pane: (_RANK[pane.state], pane.number),
+    "attention": lambda pane: (min(_RANK[pane.state], 1 if pane.losing else 2), pane.number),
     "newest": lambda pane: (-pane.number,),
     "game": lambda pane: (pane.game, pane.number),
     "rate": lambda pane: (not pane.is_live, -round(pane.rate), pane.number),
@@ -76,7 +76,8 @@ def _badness(columns: int, count: int, width: int, height: int, tallest: int) ->
 
 
 def order(panes: Sequence[Pane], sort: Sort) -> list[Pane]:
-    """Sort the panes. By attention: stuck, lost and crashed first, the rest in their order."""
+    """Sort the panes. By attention: stuck and lost first, then those that crashed or have lost
+    events, the rest in their order."""
     return sorted(panes, key=_KEYS[sort])
 
 

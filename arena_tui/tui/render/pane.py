@@ -31,9 +31,15 @@ def title_text(pane: Pane) -> str:
 
 
 def state_text(pane: Pane) -> str:
-    """What matters most about the run now, with its glyph."""
-    if pane.losing and pane.state == "running":
+    """What matters most about the run now, with its glyph; and that it has lost events."""
+    if not pane.losing:
+        return _state_text(pane)
+    if pane.state == "running":
         return f"{LOSING.sign} lost {lost_text(pane.lost, pane.lost_unknown)}"
+    return f"{_state_text(pane)} {LOSING.sign}"
+
+
+def _state_text(pane: Pane) -> str:
     glyph = LOOKS[pane.state].sign
     if pane.state == "stuck":
         return f"{glyph} stuck {duration(pane.idle_s)}"
@@ -42,6 +48,12 @@ def state_text(pane: Pane) -> str:
     if pane.state == "running":
         return f"{glyph} turn {pane.turn}" if pane.turn else f"{glyph} starting"
     return f"{glyph} {result_text(pane)}"
+
+
+def loss_text(pane: Pane) -> str:
+    """`▼17.9k`, `▼≥12`: how many events were lost; empty when none were."""
+    least = "≥" if pane.lost_unknown else ""
+    return f"{LOSING.sign}{least}{short_count(pane.lost)}" if pane.losing else ""
 
 
 def result_text(pane: Pane) -> str:

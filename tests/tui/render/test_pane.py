@@ -12,7 +12,7 @@ from arena_tui.folds.view import Pane, PaneState
 from arena_tui.tui.render.canvas import width_of
 from arena_tui.tui.render.mosaic import lay_out, matches, order
 from arena_tui.tui.render.palette import Palette
-from arena_tui.tui.render.pane import paint_pane, state_text
+from arena_tui.tui.render.pane import loss_text, paint_pane, state_text
 from tests.envelopes import envelope
 from tests.tui.scenario import NOW, TIC_TAC_TOE
 
@@ -81,6 +81,8 @@ def test_a_pane_tells_how_much_of_it_is_stored(
         ("crashed", {}, "✗ crashed"),
         ("stopped", {}, "■ stopped"),
         ("finished", {"outcome": {"a": 0.0, "b": 0.0}}, "✓ draw"),
+        ("stuck", {"idle_s": 41.0, "lost": 128}, "! stuck 41 s ▼"),
+        ("finished", {"outcome": {"a": 0.0, "b": 0.0}, "lost": 128}, "✓ draw ▼"),
     ],
 )
 def test_every_state_has_a_sign_of_its_own(
@@ -93,6 +95,8 @@ def test_a_loss_of_unknown_length_is_a_loss_whatever_is_known_besides() -> None:
     unknown, some = pane(lost_unknown=1), pane(lost=12, lost_unknown=1)
 
     assert [state_text(each) for each in (unknown, some)] == ["▼ lost ≥0", "▼ lost ≥12"]
+    assert [loss_text(each) for each in (pane(), unknown, some)] == ["", "▼≥0", "▼≥12"]
+    assert loss_text(pane(lost=17_913)) == "▼17.9k"
     assert "lost ≥12" in painted(some, width=60)[-1]
     assert matches(unknown, read_conditions("lost>0"))
     assert not matches(pane(), read_conditions("lost>0"))
@@ -114,11 +118,11 @@ def test_every_line_is_exactly_as_wide_as_the_pane(width: int, height: int) -> N
     assert [width_of(row) for row in rows] == [width] * height
 
 
-def test_stuck_and_failing_runs_come_first_and_the_rest_stay_in_place() -> None:
+def test_stuck_failing_and_losing_runs_come_first_and_the_rest_stay_in_place() -> None:
     panes = [pane(number=1), pane(number=2, state="finished"), pane(number=3, state="stuck"),
-             pane(number=4, state="crashed")]  # fmt: skip
+             pane(number=4, state="crashed"), pane(number=5, lost=1)]  # fmt: skip
 
-    assert [each.number for each in order(panes, "attention")] == [3, 4, 1, 2]
+    assert [each.number for each in order(panes, "attention")] == [3, 4, 5, 1, 2]
 
 
 @pytest.mark.parametrize(
