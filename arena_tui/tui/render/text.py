@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from arena_tui.events import short_id
+
+_RUN_ID = re.compile(r"\b[0-9A-HJKMNP-TV-Z]{26}\b")
 _BLOCKS = " ▁▂▃▄▅▆▇█"
 
 
@@ -54,6 +58,11 @@ def clock_time(at: datetime, utc_offset: timedelta = timedelta(), tenths: bool =
 def stamp(at: datetime | None, utc_offset: timedelta = timedelta()) -> str:
     """`2026-11-22 12:03:14`."""
     return "–" if at is None else _shifted(at, utc_offset).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def with_short_ids(text: str) -> str:
+    """The text with the last four characters of run ids, as they are made here."""
+    return _RUN_ID.sub(lambda found: short_id(found[0]), text)
 
 
 def spark(values: Sequence[float], width: int) -> str:
