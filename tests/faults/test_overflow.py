@@ -11,6 +11,7 @@ from pathlib import Path
 from arena_tui.broker.protocol import STORE, Limits
 from arena_tui.codec import sealed
 from arena_tui.config import Config
+from arena_tui.consumers.feed import Feed
 from arena_tui.events import LogEvent
 from arena_tui.folds.accounts import Account
 from arena_tui.services.runtime import Runtime
@@ -108,6 +109,27 @@ async def test_each_overflow_of_a_server_is_told_once_and_is_a_gap_where_it_lies
         first, second = (end - begin + 1 for begin, end in gaps)
         assert told(station.runtime) == [begun, over.format(first), begun, over.format(second)]
         assert 100 < gaps[0][0] <= 4_000 < gaps[1][0]
+
+
+async def test_a_pane_knows_what_was_lost_of_a_run_that_the_broker_has_let_go() -> None:
+    runtime = Runtime(Config(db=":memory:"), Limits(capacity=100, retain=10))
+    feed = (await runtime.consume(Feed)).consumer
+    await runtime.open()
+
+    async with standing_still(runtime):
+        for _ in range(30):
+            await runtime.broker.publish_all([("a", *sealed(LogEvent())) for _ in range(10)])
+            await runtime.catch_up()
+    await runtime.broker.close_run("a")
+    await runtime.broker.settled(["a"])
+    await runtime.catch_up()
+    (held,) = (await feed.frame()).panes
+    await runtime.broker.reap("a")
+    (let_go,) = (await feed.frame()).panes
+    await runtime.aclose()
+
+    assert held.lost > 0
+    assert (let_go.held, let_go.lost) == (0, held.lost)
 
 
 async def test_producers_are_held_back_for_a_store_that_waits_before_each_commit(
