@@ -91,11 +91,19 @@ class Readers:
         self._leave_window_before(start)
         window.drop_before(start)
 
-    def on_ack(self, stream: RunStream) -> None:
-        """Trim the stream and wake `settled` after an ack."""
+    def on_ack(self, stream: RunStream, subscription: LedgerSubscription) -> None:
+        """Trim the stream and wake `settled` after an ack.
+
+        An overflow of the run is over once no more than half of its log is not acked.
+        """
         self.trim_acked(stream)
         self.let_go.on_ack(stream)
         self.acked.set()
+        name, run_id = subscription.name, stream.log.run_id
+        if 2 * stream.lag(name) <= self._limits.capacity and (
+            lost := subscription.losses.end(run_id)
+        ):
+            self._warnings.add("overflow_over", run_id, name, lost=lost)
 
     def trim_acked(self, stream: RunStream) -> None:
         """Trim what every durable consumer has acked, and recompute the high-water alarms.
@@ -161,6 +169,6 @@ class Readers:
     def _count_overflow(
         self, subscription: LedgerSubscription, stream: RunStream, gap: Gap
     ) -> None:
-        if subscription.lose(gap):
+        if subscription.losses.add(gap):
             self._warnings.add("overflow", gap.run_id, subscription.name)
         self.overflow += stream.count_overflow(subscription.name, gap)

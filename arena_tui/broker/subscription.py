@@ -10,6 +10,7 @@ from typing import Protocol
 from arena_tui.broker.backlog import Backlog
 from arena_tui.broker.counts import Counts
 from arena_tui.broker.let_go import LetGo
+from arena_tui.broker.losses import Losses
 from arena_tui.broker.protocol import Cursor, Start, Subscription
 from arena_tui.broker.recovery import Recover, Recovery
 from arena_tui.broker.starting import Origin, StartCursors
@@ -31,7 +32,7 @@ class _Readers(Protocol):
 
     def remove(self, subscription: LedgerSubscription) -> None: ...
 
-    def on_ack(self, stream: RunStream) -> None: ...
+    def on_ack(self, stream: RunStream, subscription: LedgerSubscription) -> None: ...
 
     def record_overflow(
         self, subscription: LedgerSubscription, stream: RunStream, gap: Gap
@@ -82,6 +83,7 @@ class LedgerSubscription:
     Attributes:
         unfinished: Runs it was reading when it stopped last, that were not found yet.
         starting: Where it starts in a run.
+        losses: What it lost, if it is durable.
     """
 
     def __init__(
@@ -95,8 +97,7 @@ class LedgerSubscription:
         self.batch_max = _BATCH
         self.position = position
         self.durable = durable
-        self._overflowing: set[str] = set()
-        self._overflow = 0
+        self.losses = Losses()
         self.unfinished = set(unfinished)
         self._acks = acks
         self._ledger = ledger
@@ -156,7 +157,7 @@ class LedgerSubscription:
                 held[run_id] = min(cursor, Cursor(stream.log.epoch, stream.log.last))
             stream = stream or self._readers.let_go.unacked.get(run_id)
             if stream is not None and stream.ack(self.name, cursor):
-                self._readers.on_ack(stream)
+                self._readers.on_ack(stream, self)
         if self._acks is not None and not self._closed:
             self._acks.record(self.identity, held)
 
@@ -187,13 +188,6 @@ class LedgerSubscription:
             for gap in (*before, unheld):
                 self._ledger.counts.lose_unheld(stream, gap)
         return NEVER if at.epoch > log.epoch else at.seq
-
-    def lose(self, gap: Gap) -> bool:
-        """Count a loss; returns whether an overflow of the run begins with it."""
-        begins = gap.run_id not in self._overflowing
-        self._overflowing.add(gap.run_id)
-        self._overflow += gap.count
-        return begins
 
     def enqueue(self, stream: RunStream, count: int, marker: Gap | None = None) -> None:
         self._published += count + sum(gap.count for gap in stream.resets)
@@ -233,7 +227,7 @@ class LedgerSubscription:
             name=self.name, durable=self.durable, published=published, delivered=self._delivered,
             in_gaps=self._in_gaps, skipped=self.starting.skipped, lag=lag,
             lag_peak=max(self._lag_peak, lag), lag_s=_age_s(held, self._ledger.clock()),
-            overflow=self._overflow,
+            overflow=self.losses.total,
         )  # fmt: skip
 
     def unread(self) -> dict[str, int]:
@@ -270,10 +264,6 @@ class LedgerSubscription:
             stream = self._streams.get(gap.run_id)
             if self._recovery is not None and self.durable and stream is not None:
                 self._readers.record_overflow(self, stream, gap)
-        if self._overflowing:
-            self._overflowing.difference_update(
-                each.run_id for each in batch if type(each) is Envelope
-            )
 
     async def _sleep(self) -> None:
         self._waiter = asyncio.get_running_loop().create_future()

@@ -11,7 +11,8 @@ Figure: TypeAlias = int | float | str | None
 Severity: TypeAlias = Literal["info", "warning", "error"]
 
 Code: TypeAlias = Literal[
-    "high_water", "overflow", "read_too_late", "stream_renewed", "stream_gone", "run_given_up",
+    "high_water", "overflow", "overflow_over", "read_too_late", "stream_renewed", "stream_gone",
+    "run_given_up",
     "run_missing", "lost_with_owner", "run_left_out", "run_renamed", "entry_set_aside",
     "server_risk", "link_down", "link_restored",
     "task_restarted", "work_failed", "events_unpublished",
@@ -35,10 +36,14 @@ _ERRORS: Final[frozenset[Code]] = frozenset({
     "store_rewritten",
 })  # fmt: skip
 
+_NEWS: Final[frozenset[Code]] = frozenset({"lines_refused", "overflow_over"})
+"""Add to what was told before as a warning or an error."""
+
 _WORDS: Final[Mapping[Code, str]] = {
     "high_water": "run {run_id}: {lag:,} events not yet acked by {consumer}, "
                   "{percent} % of capacity",
     "overflow": "run {run_id}: overflow, {consumer} is losing events",
+    "overflow_over": "run {run_id}: {consumer} keeps up again, {lost:,} events were lost",
     "read_too_late": "run {run_id}: {events:,} events were gone before they were read",
     "stream_renewed": "run {run_id}: its stream was made anew in Redis, {lost:,} events lost",
     "stream_gone": "run {run_id}: its stream is gone from Redis",
@@ -117,7 +122,7 @@ class Warned(Struct, frozen=True):
     @property
     def severity(self) -> Severity:
         """How severe it is; its level in the log."""
-        if self.code == "lines_refused":  # each was an error before
+        if self.code in _NEWS:
             return "info"
         return "error" if self.code in _ERRORS else "warning"
 

@@ -252,7 +252,8 @@ class Feed(Consumer):
     ) -> Pane:  # fmt: skip
         run_id = view.totals.run_id
         stores = self._context.config.db is not None
-        held, lag, lost = 0, 0 if stores else None, 0
+        known = self._panes.get(run_id)
+        held, lag, lost = 0, 0 if stores else None, 0 if known is None else known[1].lost
         if stats is not None:
             held, lost = stats.held, stats.overflow
             lag = run_account(stats, STORE).in_flight if stores else None
@@ -260,7 +261,6 @@ class Feed(Consumer):
         live = view.totals.status == "running"
         key = (view.version, held, lag, lost, state, self._prices.version,
                self._overspent if live else None)  # fmt: skip
-        known = self._panes.get(run_id)
         if known is not None and known[0] == key and not (second_over and live):
             return known[1]
         history = self._context.history

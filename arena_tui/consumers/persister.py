@@ -6,6 +6,7 @@ missed.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -31,16 +32,21 @@ _log = own_log(__name__)
 
 
 class Persister(Consumer):
-    """Stores every event of the broker. See `Consumer`."""
+    """Stores every event of the broker. See `Consumer`.
+
+    Args:
+        delay_s: Waited before each commit, to see what becomes of events when a store is slow.
+    """
 
     name = STORE
     durable = True
 
     def __init__(
         self, database: Database, *, clock: Callable[[], datetime] = utc_now,
-        broker: str | None = None,
+        broker: str | None = None, delay_s: float = 0.0,
     ) -> None:  # fmt: skip
         self._database = database
+        self._delay_s = delay_s
         self._clock = clock
         self.identity = None if database.path == ":memory:" else identity_in(database.path, STORE)
         self._broker = broker
@@ -60,6 +66,8 @@ class Persister(Consumer):
     async def handle(self, batch: Sequence[Delivery]) -> Mapping[str, Cursor]:
         """Commit the batch, with a gap in place of each event that can never be stored."""
         aside: list[Quarantined] = []
+        if self._delay_s:
+            await asyncio.sleep(self._delay_s)
         while True:
             began = time.perf_counter()
             try:

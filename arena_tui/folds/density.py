@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Literal
@@ -18,12 +19,17 @@ _MICROSECOND = timedelta(microseconds=1)
 
 
 class Mark(Struct, frozen=True, kw_only=True):
-    """Something worth seeing: an error, a gap or a bookmark, in the given slice of the run."""
+    """Something worth seeing: an error, a gap or a bookmark, in the given slice of the run.
+
+    Attributes:
+        lost: How many places a gap takes; 0 of one of unknown length, and of all else.
+    """
 
     place: int
     kind: Literal["error", "gap", "bookmark"]
     slice: int
     note: str = ""
+    lost: int = 0
 
 
 class Density(Struct, frozen=True, kw_only=True):
@@ -44,6 +50,20 @@ class Density(Struct, frozen=True, kw_only=True):
     last_at: datetime | None
     lost: int = 0
     lost_unknown: int = 0
+
+    def slice_of(self, place: int) -> int:
+        """The slice that a place lies in."""
+        return max(0, bisect_right(self.places, place) - 1)
+
+    def missing(self) -> set[int]:
+        """The slices that gaps cover: those between the event before and the one after, or that of
+        the event before."""
+        covered: set[int] = set()
+        for mark in self.marks:
+            if mark.kind == "gap":
+                end = self.slice_of(mark.place + mark.lost) if mark.lost else 0
+                covered.update(range(mark.slice + 1, end) or [mark.slice])
+        return covered
 
 
 class Slices(Struct, frozen=True, kw_only=True):
@@ -87,6 +107,21 @@ def with_losses(density: Density, deliveries: Iterable[Delivery]) -> Density:
     )
 
 
+def with_unstored(density: Density, gaps: Iterable[tuple[int, Gap]]) -> Density:
+    """The density of events at hand, with the gaps that a store has in their place.
+
+    Each gap has its place. Those that are missing here, too, count once.
+    """
+    known = {mark.place for mark in density.marks if mark.kind == "gap"}
+    more = [(place, gap) for place, gap in gaps if place not in known]
+    marks = [_gap_mark(gap, place, density.slice_of(place)) for place, gap in more[:MARKS_MAX]]
+    return replace(
+        density, marks=(*density.marks, *marks),
+        lost=density.lost + sum(gap.count for _, gap in more),
+        lost_unknown=density.lost_unknown + sum(gap.unknown for _, gap in more),
+    )  # fmt: skip
+
+
 def density_of(
     deliveries: Sequence[Delivery], slices: int, place_of: Callable[[Delivery], int] | None = None
 ) -> Density:
@@ -106,7 +141,7 @@ def density_of(
     for each in deliveries:
         place = each.first_seq if place_of is None else place_of(each)
         if isinstance(each, Gap):
-            gaps.append(Mark(place=place, kind="gap", slice=index, note=each.reason))
+            gaps.append(_gap_mark(each, place, index))
             continue
         index = min(slices - 1, int((each.event.ts - first_at) // _MICROSECOND / width_us))
         events, first = filled.get(index, (0, place))
@@ -116,3 +151,7 @@ def density_of(
             errors.append(Mark(place=place, kind="error", slice=index))
     density = time.density(filled, last, [*errors[:MARKS_MAX], *gaps[:MARKS_MAX]])
     return with_losses(density, deliveries)
+
+
+def _gap_mark(gap: Gap, place: int, index: int) -> Mark:
+    return Mark(place=place, kind="gap", slice=index, note=gap.reason, lost=gap.count)

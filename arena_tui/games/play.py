@@ -224,7 +224,9 @@ class Player:
     def _play_synth(self, fixture: Fixture, runs: list[Run]) -> Played:
         spec = fixture.spec
         with self._new_run(fixture, spec.game, synth_agents(spec.agents), runs) as run:
-            return play_synth(run, spec, fixture.seed, self._stop.wait)
+            return play_synth(
+                run, spec, fixture.seed, self._stop.wait, at_a_time=len(self._threads)
+            )
 
     def _new_run(
         self, fixture: Fixture, name: str, agents: Sequence[AgentInfo], runs: list[Run]

@@ -55,7 +55,8 @@ class GameSpec(msgspec.Struct, frozen=True, kw_only=True):
             finished.
         delay_s: Seconds between turns.
         label: Shown with the runs.
-        rate_per_s: Only synth: events per second; 0 means as fast as possible.
+        rate_per_s: Only synth: events per second, shared by the games that are played at a time; 0
+            means as fast as possible, and None that each has a pace people can follow.
 
     Raises:
         UsageError: A value is invalid; the message says what to write.
@@ -69,14 +70,14 @@ class GameSpec(msgspec.Struct, frozen=True, kw_only=True):
     max_turns: int | None = None
     delay_s: float = 0.0
     label: str | None = None
-    rate_per_s: float = _SYNTH_RATE_PER_S
+    rate_per_s: float | None = None
 
     def __post_init__(self) -> None:
         for name in ("games", "parallel", "max_turns"):
             count = getattr(self, name)
             if count is not None and not 1 <= count <= _COUNT_MAX:
                 raise UsageError(f"{name} must be 1 to {_COUNT_MAX:,}, not {count}")
-        for name, value in (("delay", self.delay_s), ("rate", self.rate_per_s)):
+        for name, value in (("delay", self.delay_s), ("rate", self.rate_per_s or 0.0)):
             if not (math.isfinite(value) and 0 <= value <= _COUNT_MAX):
                 raise UsageError(f"{name} must be a number from 0, not {value}")
         if self.game == SYNTH and len(set(self.agents)) != len(self.agents):
@@ -93,6 +94,10 @@ class GameSpec(msgspec.Struct, frozen=True, kw_only=True):
     def turn_limit(self) -> int:
         """`max_turns`, or the game's default."""
         return self.max_turns or (_SYNTH_TURNS if self.is_synth else DEFAULT_MAX_TURNS)
+
+    def rate_of_each(self, at_a_time: int) -> float:
+        """Events per second of one of so many games; 0 means as fast as possible."""
+        return _SYNTH_RATE_PER_S if self.rate_per_s is None else self.rate_per_s / at_a_time
 
     def unchecked(self) -> tuple[GameSpec, ...]:
         return (self,)

@@ -35,8 +35,9 @@ def synth_agents(names: Sequence[str] = ()) -> list[AgentInfo]:
 
 
 def play_synth(
-    run: Run, spec: GameSpec, seed: int, wait: Wait, clock: Callable[[], float] = time.monotonic
-) -> Played:
+    run: Run, spec: GameSpec, seed: int, wait: Wait, clock: Callable[[], float] = time.monotonic,
+    at_a_time: int = 1,
+) -> Played:  # fmt: skip
     """Play the spec's turns, up to `run_end`.
 
     Args:
@@ -45,12 +46,13 @@ def play_synth(
             answers take longer than other events and occasionally stall for many seconds.
         seed: Determines everything that happens.
         wait: Called before every event.
-        clock: Monotonic seconds; only read when a rate is given.
+        clock: Monotonic seconds; only read when there is a rate.
+        at_a_time: How many games share the spec's rate.
     """
     names = [agent.id for agent in synth_agents(spec.agents)]
     rng = random.Random(derive_seed(seed, "synth"))
     island = Island(names, rng)
-    pace = _Pace(spec, wait, clock)
+    pace = _Pace(spec.rate_of_each(at_a_time), spec.delay_s, wait, clock)
     episode = _Episode(run, island, names, rng)
     stopped = any(pace.wait(episode.turn, *each) for each in episode.events(spec.turn_limit))
     run.observation(island.text())
@@ -64,13 +66,15 @@ def play_synth(
 class _Pace:
     """Paces the episode by deadlines, so that an overslept wait shortens the next one."""
 
-    def __init__(self, spec: GameSpec, wait: Wait, clock: Callable[[], float]) -> None:
-        self._rate_per_s = spec.rate_per_s
-        self._delay_s = spec.delay_s
+    def __init__(
+        self, rate_per_s: float, delay_s: float, wait: Wait, clock: Callable[[], float]
+    ) -> None:
+        self._rate_per_s = rate_per_s
+        self._delay_s = delay_s
         self._turn = 1
         self._wait = wait
         self._clock = clock
-        self._deadline = clock() if spec.rate_per_s else 0.0
+        self._deadline = clock() if rate_per_s else 0.0
 
     def wait(self, turn: int, weight: float, pause_s: float) -> bool:
         """Wait for the next event; return whether to stop."""

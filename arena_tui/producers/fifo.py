@@ -26,15 +26,16 @@ class Fifo(deque[Outgoing]):
         bound: See above.
         closed: Whether nobody waits any more.
         peak: Most events ever found by `take`.
+        taken: Events taken so far.
     """
 
-    __slots__ = ("_blocked_s", "_lock", "_waiting", "bound", "closed", "peak")
+    __slots__ = ("_blocked_s", "_lock", "_waiting", "bound", "closed", "peak", "taken")
 
     def __init__(self, bound: int) -> None:
         super().__init__()
         self.bound = bound
         self.closed = False
-        self.peak = 0
+        self.peak = self.taken = 0
         self._lock = threading.Lock()
         self._waiting: dict[Future[None], float] = {}
         self._blocked_s = 0.0
@@ -69,6 +70,7 @@ class Fifo(deque[Outgoing]):
             size_bytes -= len(outgoing[2])
             if size_bytes <= 0:
                 break
+        self.taken += len(batch)
         self._wake()
         return batch
 

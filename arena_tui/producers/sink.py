@@ -105,10 +105,9 @@ class MultiRunBrokerSink:
         self._refused = Refused()
         self._failures = Failures(broker.warnings)
         self.event_max_bytes = event_max_bytes
-        self._lenient = Lenient(self.emit, broker.warnings, event_max_bytes)
-        self.count_coerced = self._lenient.count_coerced
-        self.run: Callable[..., Run]
-        self.run = partial(Run, self.emit, room=self.room, refused=self._lenient)
+        lenient = self._lenient = Lenient(self.emit, broker.warnings, event_max_bytes)
+        self.count_coerced = lenient.count_coerced
+        self.run: Callable[..., Run] = partial(Run, self.emit, room=self.room, refused=lenient)
         self._heir: Heir | None = None
         self._tasks = [
             self._loop.create_task(self._write(), name="sink writer"),
@@ -228,8 +227,9 @@ class MultiRunBrokerSink:
     def stats(self) -> SinkStats:
         return SinkStats(
             queued=0 if self._all_published else len(self._fifo), failures=self._failures.count,
-            queued_peak=self._fifo.peak, blocked_s=self._fifo.blocked_s,
-            refused=self._refused.plus(*self._lenient.refused), coerced=self._lenient.coerced,
+            published=self._fifo.taken - self._refused.events, queued_peak=self._fifo.peak,
+            blocked_s=self._fifo.blocked_s, coerced=self._lenient.coerced,
+            refused=self._refused.plus(*self._lenient.refused),
         )  # fmt: skip
 
     def _signal(self) -> None:

@@ -12,6 +12,7 @@ class SinkStats(Struct, frozen=True, kw_only=True):
 
     Attributes:
         queued: Events emitted and not yet published.
+        published: Events handed to the broker, and not refused.
         queued_peak: Most ever queued when the writer looked.
         blocked_s: Seconds that producers have waited for room, those waiting now included.
         refused: Events that can never be published: their run had ended, or the broker failed.
@@ -20,6 +21,7 @@ class SinkStats(Struct, frozen=True, kw_only=True):
     """
 
     queued: int
+    published: int
     queued_peak: int
     blocked_s: float
     refused: Refused

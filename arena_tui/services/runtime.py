@@ -54,6 +54,7 @@ class Runtime:
         share: Makes what shares a store's file with other processes while it is open here.
         stand_in: Another process has the store open: this one is attached to that, and this opens
             it here when that one ends. Closed with the runtime.
+        store_delay_s: Waited before each commit of a store that is open here; see `Persister`.
         give_up_s: How long `aclose` waits while nothing is published and no durable consumer
             makes progress.
 
@@ -70,7 +71,7 @@ class Runtime:
         consumers: Iterable[ConsumerFactory] = (), producer: bool = False,
         installed: bool = False, read_from: str | None = None, give_up_s: float = _GIVE_UP_S,
         timing: Timing | None = None, share: Callable[[Runtime], Awaitable[Sharing]] | None = None,
-        stand_in: StandIn | None = None,
+        stand_in: StandIn | None = None, store_delay_s: float = 0.0,
     ) -> None:  # fmt: skip
         self.config = config
         consumers = tuple(consumers)
@@ -93,7 +94,7 @@ class Runtime:
             config = replace(config, db=None)
         self.storing = Storing(
             config, self.broker, self._running, installed=installed, read_from=read_from,
-            elsewhere=stand_in is not None,
+            elsewhere=stand_in is not None, delay_s=store_delay_s,
         )  # fmt: skip
         self._share = share
         self._store_elsewhere = stored_elsewhere(self.broker)

@@ -48,6 +48,7 @@ class Storing:
         installed: Whether to run the consumers of installed packages, if it is a file.
         read_from: A store to read only, when the config names none to store in.
         elsewhere: Whether another process has it open, and stores into it.
+        delay_s: See `Persister`.
 
     Attributes:
         database, history: Set while it can be read.
@@ -55,13 +56,14 @@ class Storing:
 
     def __init__(
         self, config: Config, broker: BrokerProtocol, running: Running, *, installed: bool,
-        read_from: str | None, elsewhere: bool = False,
+        read_from: str | None, elsewhere: bool = False, delay_s: float = 0.0,
     ) -> None:  # fmt: skip
         self.database: Store | None = None
         self.history: History | None = None
         self.only_read = read_from is not None
         self.elsewhere = elsewhere
         self._path = read_from or config.db
+        self._delay_s = delay_s
         self._broker = broker
         self._running = running
         self._run_installed = installed and self._path != ":memory:" and not self.only_read
@@ -102,7 +104,9 @@ class Storing:
         try:
             if not self.only_read:
                 await self._running.consume(
-                    lambda context: Persister(database, broker=context.broker.name)
+                    lambda context: Persister(
+                        database, broker=context.broker.name, delay_s=self._delay_s
+                    )
                 )
         except BaseException:  # its threads must not be in DuckDB when the interpreter ends
             await to_the_end(database.aclose())

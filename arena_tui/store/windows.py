@@ -79,6 +79,15 @@ def read_window(
     return sorted(found, key=lambda each: (each.first_seq, isinstance(each, Envelope)))
 
 
+def read_gaps(connection: Reader, run_id: str) -> list[Gap]:
+    """All gaps of a run, in order."""
+    rows = connection.execute(
+        "SELECT run_id, epoch, from_seq, to_seq, reason FROM gaps WHERE run_id = ? "
+        "ORDER BY epoch, from_seq", [run_id]
+    ).fetchall()  # fmt: skip
+    return [Gap(*row) for row in rows]
+
+
 def read_keyframe(connection: Reader, run_id: str, at: Cursor) -> list[Envelope]:
     """See `History.keyframe`."""
     rows = connection.execute(
@@ -153,12 +162,13 @@ def read_density(connection: Reader, run_id: str, slices: int) -> Density:
         f"SELECT {slice_of}, count(*), min(place) FROM {events} GROUP BY 1", parameters
     ).fetchall()
     marks = [
-        *_marks(connection, "error", f"SELECT place, {slice_of}, '' FROM {events} "
+        *_marks(connection, "error", f"SELECT place, {slice_of}, '', 0 FROM {events} "
                 "WHERE kind = 'error'", parameters),
-        *_marks(connection, "gap", f"SELECT gap.place, if(ts IS NULL, 0, {slice_of}), reason "
-                f"FROM {gaps} AS gap ASOF LEFT JOIN {events} AS event "
+        *_marks(connection, "gap", f"SELECT gap.place, if(ts IS NULL, 0, {slice_of}), reason, "
+                f"greatest(0, to_seq - from_seq + 1) FROM {gaps} AS gap "
+                f"ASOF LEFT JOIN {events} AS event "
                 "ON event.run_id = gap.run_id AND event.place < gap.place", parameters),
-        *_marks(connection, "bookmark", f"SELECT place, {slice_of}, note FROM bookmarks "
+        *_marks(connection, "bookmark", f"SELECT place, {slice_of}, note, 0 FROM bookmarks "
                 f"JOIN {events} USING (run_id, epoch, seq)", parameters),
     ]  # fmt: skip
     filled = {index: (count, place) for index, count, place in rows}
@@ -183,7 +193,8 @@ def _marks(
 ) -> list[Mark]:
     rows = connection.execute(f"{query} ORDER BY 1 LIMIT {MARKS_MAX}", parameters).fetchall()
     return [
-        Mark(place=place, kind=kind, slice=index, note=note or "") for place, index, note in rows
+        Mark(place=place, kind=kind, slice=index, note=note or "", lost=lost)
+        for place, index, note, lost in rows
     ]
 
 

@@ -20,12 +20,13 @@ from textual.screen import Screen
 
 from arena_tui.errors import ArenaError, UsageError
 from arena_tui.services.session import Session
+from arena_tui.tui.announcing import Overflows
 from arena_tui.tui.background import AppTasks, LeavingSignals, save_picture
 from arena_tui.tui.driver import InputLost, TerminalDriver
 from arena_tui.tui.frames import FrameLoop
 from arena_tui.tui.notices import Notices
 from arena_tui.tui.render.clean import clean
-from arena_tui.tui.render.text import clock_time, leaving_question
+from arena_tui.tui.render.text import clock_time, leaving_question, with_short_ids
 from arena_tui.tui.screens.base import ArenaScreen
 from arena_tui.tui.tabs import TABS, Tab
 from arena_tui.tui.theme import DEFAULT_THEME, THEMES
@@ -90,6 +91,7 @@ class ArenaApp(App[int]):
         self._signals = LeavingSignals(on_signal, on_leaving)
         self._on_leaving = on_leaving
         self._frames = FrameLoop(self)
+        self._overflows = Overflows()
         self._tasks = AppTasks(self)
         self._notices = Notices(
             session.config.notify,
@@ -223,6 +225,8 @@ class ArenaApp(App[int]):
     async def sample(self) -> None:
         """Draw one frame: fold new events, sample them, update the visible screens."""
         frame = await self.session.sample()
+        if (news := self._overflows.news(frame, self.monotonic())) is not None:
+            self.notify(with_short_ids(news), severity="warning")
         if self.return_code is not None:
             return  # it is leaving, and takes the screens apart
         self._notices.tell(self.session.alerts)

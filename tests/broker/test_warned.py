@@ -24,6 +24,9 @@ WORDS: dict[Code, tuple[dict[str, Figure], str]] = {
         "run a: 8,000 events not yet acked by store, 80 % of capacity",
     ),
     "overflow": ({}, "run a: overflow, store is losing events"),
+    "overflow_over": (
+        {"lost": 1_200}, "run a: store keeps up again, 1,200 events were lost",
+    ),
     "read_too_late": ({"events": 1_200}, "run a: 1,200 events were gone before they were read"),
     "stream_renewed": (
         {"lost": 1_200}, "run a: its stream was made anew in Redis, 1,200 events lost",

@@ -64,14 +64,18 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_playing_prints_one_object_a_game_and_nothing_else(tmp_path: Path) -> None:
+def test_playing_prints_one_object_a_game_and_the_account(tmp_path: Path) -> None:
     done = arena(tmp_path, *PLAY, "--json")
 
     assert done.returncode == 0
     assert done.stderr == ""
-    games = lines(done.stdout)
+    *games, account = lines(done.stdout)
     assert sorted(game["index"] for game in games) == [0, 1, 2, 3]
     assert {game["status"] for game in games} == {"finished"}
+    events = lines(arena(tmp_path, "verify", "--json").stdout)[-1]["events"]
+    assert account == {
+        "type": "account", "published": events, "stored": events, "lost": 0, "in_flight": 0
+    }  # fmt: skip
 
 
 def test_the_same_seed_stores_the_same_games(played: Path, tmp_path: Path) -> None:
@@ -224,6 +228,9 @@ def test_doctor_tells_where_everything_is(played: Path) -> None:
         (["play", "no_such_game", "--no-store"], 2, "no_such_game"),
         (["play", "chess", "wizard", "--no-store"], 2, "wizard"),
         (["play", "chess", "--games", "0", "--no-store"], 2, "games must be"),
+        (["play", "chess", "--rate", "4"], 2, "--rate is for synth only"),
+        (["play", "synth", "--no-store", "--slow-store", "9"], 2, "needs a store that this"),
+        (["play", "synth", "--slow-store", "9000"], 2, "give 1 to 5,000 ms"),
         (["runs", "--broker", "gopher://u:secret@host"], 2, "unknown broker"),
         (["runs", "--db", "/no/such/folder/x.duckdb"], 3, "no store at"),
         (["runs", "colour>3"], 2, "no number 'colour'"),

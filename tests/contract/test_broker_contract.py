@@ -323,6 +323,36 @@ async def test_overflow_is_announced_once_and_counted_exactly(
     assert sum("overflow" in record.message for record in caplog.records) == 1
 
 
+async def test_an_overflow_is_over_when_half_of_the_log_is_acked_and_the_next_is_announced(
+    make_broker: MakeBroker,
+) -> None:
+    broker = await make_broker(TINY)
+    await opened(broker, "a")
+    epoch = (await broker.runs())[0].epoch
+    store = broker.subscribe("store", durable=True)
+
+    def told() -> list[str]:
+        codes = ("overflow", "overflow_over")
+        return [str(each) for each in broker.warnings.newest() if each.code in codes]
+
+    await publish(broker, "a", 30)
+    await read_to(store, 30)
+    store.ack({"a": Cursor(epoch, 24)})
+    still_behind = told()
+    await publish(broker, "a", 10)
+    await read_to(store, 40)
+    store.ack({"a": Cursor(epoch, 40)})
+    caught_up = told()
+    await publish(broker, "a", 30)
+    await read_to(store, 70)
+    store.ack({"a": Cursor(epoch, 70)})
+
+    begun = "run a: overflow, store is losing events"
+    assert still_behind == [begun]
+    assert caught_up == [begun, "run a: store keeps up again, 20 events were lost"]
+    assert told() == [*caught_up, begun, "run a: store keeps up again, 20 events were lost"]
+
+
 @pytest.mark.parametrize("count", [1, 2, 3, 4])
 async def test_an_event_that_several_consumers_lose_is_one_overflow(
     make_broker: MakeBroker, count: int

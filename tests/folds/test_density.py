@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from arena_tui.events import Delivery, ErrorEvent, Event, Gap, LogEvent
-from arena_tui.folds.density import MARKS_MAX, density_of
+from arena_tui.folds.density import MARKS_MAX, density_of, with_unstored
 from tests.envelopes import envelope
 
 AT = datetime(2026, 1, 2, tzinfo=UTC)
@@ -48,6 +48,35 @@ def test_errors_lie_in_their_slice_and_gaps_where_the_event_before_does() -> Non
         ("gap", 1, 0, "trimmed"),
         ("gap", 5, 1, "quarantined"),
     ]
+
+
+def test_a_gap_covers_the_slices_between_its_events_and_no_others() -> None:
+    run: list[Delivery] = [
+        envelope("a", 7, 1, LogEvent(ts=at(0))),
+        Gap("a", 7, 2, 9, "trimmed"),
+        envelope("a", 7, 10, LogEvent(ts=at(40))),
+        envelope("a", 7, 11, LogEvent(ts=at(61))),
+        Gap("a", 7, 12, 20, "trimmed"),
+        envelope("a", 7, 21, LogEvent(ts=at(62))),
+        envelope("a", 7, 22, LogEvent(ts=at(100))),
+    ]
+
+    density = density_of(run, 10)
+
+    assert density.counts == (1, 0, 0, 1, 0, 0, 2, 0, 0, 1)
+    assert density.missing() == {1, 2, 6}
+
+
+def test_what_a_store_lacks_is_a_gap_though_its_events_are_at_hand() -> None:
+    run = run_of(*(LogEvent(ts=at(seconds)) for seconds in range(100)))
+    density = density_of(run, 10)
+    lacking = [(21, Gap("a", 7, 21, 60, "trimmed")), (90, Gap("a", 7, 90, 91, "trimmed"))]
+
+    shown = with_unstored(density, lacking)
+
+    assert (shown.counts, shown.lost) == (density.counts, 42)
+    assert shown.missing() == {3, 4, 5, 8}
+    assert with_unstored(shown, lacking) == shown
 
 
 def test_a_clock_that_runs_backwards_loses_no_event() -> None:

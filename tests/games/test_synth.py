@@ -25,12 +25,12 @@ class Clock:
 
 def play(
     recorder, *, seed: int = 1, turns: int = 60, rate: float = 0.0, delay_s: float = 0.0,
-    wait=None, agents=(),
+    wait=None, agents=(), at_a_time: int = 1,
 ):  # fmt: skip
     clock = Clock()
     spec = GameSpec(game="synth", agents=agents, max_turns=turns, rate_per_s=rate, delay_s=delay_s)
     with Run(recorder.emit, "synth", synth_agents(agents), run_id="run") as run:
-        played = play_synth(run, spec, seed, wait or clock.wait, clock)
+        played = play_synth(run, spec, seed, wait or clock.wait, clock, at_a_time)
     return played, clock
 
 
@@ -44,6 +44,13 @@ def test_same_seed_same_events_at_any_rate(record, without_times):
     first, paced, other = (without_times(recorder.events) for recorder in recorders)
     assert paced == first
     assert other != first
+
+
+def test_a_rate_is_shared_by_the_games_that_are_played_at_a_time(recorder):
+    _, alone = play(recorder, turns=20, rate=50.0)
+    _, one_of_four = play(recorder, turns=20, rate=200.0, at_a_time=4)
+
+    assert one_of_four.waits == alone.waits
 
 
 def test_turns_are_as_far_apart_as_asked_for(recorder):

@@ -41,8 +41,10 @@ async def test_the_session_and_each_run_are_told_with_what_is_estimated_and_unkn
     app = Scenario(answering(), prices=PRICES)
     async with running(app, NO_BARS) as pilot:
         await pilot.press("dollar_sign")
+        await settled(app, pilot)
         app.clear_notifications()
-        lines = (await settled(app, pilot)).splitlines()
+        await pilot.pause()
+        lines = text_of(app).splitlines()
 
     assert " session ≥~$0.132   90.0k in (16.0k cached)   12.0k out (1,600 reasoning)" in lines[2]
     assert "an hour (last " in lines[3]

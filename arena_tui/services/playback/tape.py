@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Literal
 
 from msgspec.structs import replace
@@ -15,12 +16,13 @@ from arena_tui.broker.protocol import Cursor, RunMeta
 from arena_tui.consumers.protocol import Consumer
 from arena_tui.errors import UnknownRunError
 from arena_tui.events import Delivery, Envelope, Gap, RunEnd
-from arena_tui.folds.density import Density, density_of
+from arena_tui.folds.density import Density, density_of, with_unstored
 from arena_tui.folds.places import Places
 from arena_tui.folds.view import RunView
 from arena_tui.services.consumption import Consumption
 from arena_tui.services.runtime import Runtime
 from arena_tui.store.rows import as_in_payload
+from arena_tui.store.windows import read_gaps
 
 _HOT_MAX = 20_000
 """Newest deliveries of a live run kept in memory; older ones are read from the store."""
@@ -137,7 +139,12 @@ class RunTape:
     async def density(self, slices: int) -> Density:
         if not self._complete and self._history is not None:
             return await self._history.density(self.run_id, slices)
-        return density_of(self._hot, slices, self._places.first_of)
+        density = density_of(self._hot, slices, self._places.first_of)
+        if self._history is None:
+            return density
+        # What is at hand here may be in a gap of the store's.
+        gaps = await self._history.read(partial(read_gaps, run_id=self.run_id))
+        return with_unstored(density, [(self._places.first_of(gap), gap) for gap in gaps])
 
     async def next_of_kind(self, kind: str, at: int, step: int) -> int | None:
         """Place of the next (`step` 1) or previous (-1) event of that kind from `at`, or None."""

@@ -77,12 +77,14 @@ def _badness(columns: int, count: int, width: int, height: int, tallest: int) ->
 
 
 def order(panes: Sequence[Pane], sort: Sort) -> list[Pane]:
-    """Sort the panes. By attention: those in trouble first, the worst before the others."""
+    """Sort the panes. By attention: those in trouble, or that lose events, first."""
     return sorted(panes, key=_KEYS[sort])
 
 
 def _rank(pane: Pane) -> int:
-    return _RANK[pane.troubles[0].kind] if pane.troubles else len(_RANK)
+    """The worst first; a run that has lost events comes where one does that has crashed."""
+    rank = _RANK[pane.troubles[0].kind] if pane.troubles else len(_RANK)
+    return min(rank, _RANK["crashed"]) if pane.losing else rank
 
 
 def key_of(tile: Tile) -> str:

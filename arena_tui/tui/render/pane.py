@@ -33,9 +33,15 @@ def title_text(pane: Pane) -> str:
 
 
 def state_text(pane: Pane) -> str:
-    """What matters most about the run now, with its glyph."""
-    if pane.losing and pane.state == "running":
+    """What matters most about the run now, with its glyph; and that it has lost events."""
+    if not pane.losing:
+        return _state_text(pane)
+    if pane.state == "running":
         return f"{LOSING.sign} lost {lost_text(pane.lost, pane.lost_unknown)}"
+    return f"{_state_text(pane)} {LOSING.sign}"
+
+
+def _state_text(pane: Pane) -> str:
     glyph = LOOKS[pane.state].sign
     if pane.state == "stuck":
         return f"{glyph} stuck {duration(pane.idle_s)}"
@@ -46,6 +52,12 @@ def state_text(pane: Pane) -> str:
     if (kind := _titled(pane)) is not None:
         return f"{TROUBLE_LOOKS[kind].sign} {kind}"
     return f"{glyph} turn {pane.turn}" if pane.turn else f"{glyph} starting"
+
+
+def loss_text(pane: Pane) -> str:
+    """`▼17.9k`, `▼≥12`: how many events were lost; empty when none were."""
+    least = "≥" if pane.lost_unknown else ""
+    return f"{LOSING.sign}{least}{short_count(pane.lost)}" if pane.losing else ""
 
 
 def result_text(pane: Pane) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from datetime import timedelta
+from itertools import groupby
 from typing import Final
 
 from rich.cells import cell_len
@@ -73,7 +73,7 @@ def paint_header(
     if width < 70:
         right = right[:2]
     if density is not None and (density.lost or density.lost_unknown):
-        lost = f"lost {lost_text(density.lost, density.lost_unknown)}  "
+        lost = f"  lost {lost_text(density.lost, density.lost_unknown)}  "
         right.insert(0, (lost, palette.bad))
     return line(between(left, right, width, palette.text), width, palette.text)
 
@@ -136,18 +136,17 @@ def paint_scrubber(
     if density is None or density.first_at is None or density.last_at is None:
         return line([(" no events yet", palette.dim)], width, palette.dim)
     first, last = clock_time(density.first_at, offset), clock_time(density.last_at, offset)
-    here = max(0, bisect_right(density.places, position.at) - 1)
+    here = density.slice_of(position.at)
     top = max(*density.counts, 1)
     pieces: list[Piece] = [(f" {first} ▕", palette.dim)]
-    # Gaps last: no other mark of the same slice may hide one.
-    marks = sorted(density.marks, key=lambda mark: mark.kind == "gap")
-    marked = {mark.slice: mark for mark in marks}
+    marked = {mark.slice: mark.kind for mark in density.marks if mark.kind != "gap"}
+    missing = density.missing()
     for index, events in enumerate(density.counts):
-        mark = marked.get(index)
+        kind = "gap" if index in missing else marked.get(index)
         if index == here:
-            pieces.append(("┃", palette.strong))
-        elif mark is not None:
-            sign, style = _MARKS[mark.kind]
+            pieces.append(("┃", palette.bad if kind == "gap" else palette.strong))
+        elif kind is not None:
+            sign, style = _MARKS[kind]
             pieces.append((sign, getattr(palette, style)))
         else:
             block = _BLOCKS[min(7, round(events / top * 7))] if events else " "
@@ -211,8 +210,19 @@ def preview(totals: RunTotals, density: Density | None, width: int, offset: time
         Content.assemble((f"{name:<8}", "$text-muted"), clean(value, 200)) for name, value in facts
     ]
     if density is not None and density.first_at is not None:
-        rows += [Content(""), Content.styled(spark(density.counts, width), "$accent")]
+        rows += [Content(""), _strip(density, width)]
     return Content("\n").join(rows)
+
+
+def _strip(density: Density, width: int) -> Content:
+    """The run's events over its time, with a mark where some are missing."""
+    missing, first = density.missing(), len(density.counts) - width
+    blocks = enumerate(spark(density.counts, width), start=first)
+    pieces: list[tuple[str, str]] = []
+    for is_missing, run in groupby(blocks, key=lambda each: each[0] in missing):
+        text = "".join("┆" if is_missing else block for _, block in run)
+        pieces.append((text, "$error" if is_missing else "$accent"))
+    return Content.assemble(*pieces)
 
 
 def _tally(tally: AgentTally, prices: PriceList, palette: Palette, room: int) -> list[Piece]:

@@ -70,6 +70,11 @@ def stamp(at: datetime | None, utc_offset: timedelta = timedelta()) -> str:
     return "–" if at is None else _shifted(at, utc_offset).strftime("%Y-%m-%d %H:%M:%S")
 
 
+def with_short_ids(text: str) -> str:
+    """The text with the last four characters of run ids, as they are made here."""
+    return _RUN_ID.sub(lambda found: short_id(found[0]), text)
+
+
 def spark(values: Sequence[float], width: int) -> str:
     """The newest `width` values as blocks, scaled to the largest of them."""
     shown = values[-width:] if width > 0 else []
@@ -86,11 +91,6 @@ def bar(share: float, width: int) -> tuple[str, str]:
     if share > 0 and full == 0:
         full = 1
     return "█" * full, "░" * (width - full)
-
-
-def with_short_ids(text: str) -> str:
-    """The text, its run ids shortened."""
-    return _RUN_ID.sub(lambda found: short_id(found[0]), text)
 
 
 def leaving_question(games: int, scripts: int) -> str | None:

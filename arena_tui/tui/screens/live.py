@@ -22,7 +22,7 @@ from arena_tui.tui.render.mosaic import (
     script_matches,
     with_scripts,
 )
-from arena_tui.tui.render.pane import state_style_name, state_text, title_text
+from arena_tui.tui.render.pane import loss_text, state_style_name, state_text, title_text
 from arena_tui.tui.render.script import script_name, script_state, script_style_name, shown_line
 from arena_tui.tui.render.text import cost_text, count, duration, short_count
 from arena_tui.tui.screens.base import FilteredScreen, guarded
@@ -51,6 +51,7 @@ _COLUMNS: Final = (
     Column(name="cost", key="cost", width=8, right=True, least=100),
     Column(name="err", key="err", width=4, right=True),
     Column(name="lag", key="lag", width=6, right=True, least=60),
+    Column(name="lost", key="lost", width=7, right=True, least=110),
     Column(name="idle", key="idle", width=7, right=True, least=90),
 )
 _TABLE_FROM: Final = 3
@@ -220,7 +221,7 @@ class LiveScreen(FilteredScreen):
             blank = ("", "dim")
             last = shown_line(pane.lines[-1]) if pane.lines else ""
             state = (script_state(pane), script_style_name(pane))
-            return [(script_name(pane), "strong"), state, (last, "dim"), *[blank] * 7]
+            return [(script_name(pane), "strong"), state, (last, "dim"), *[blank] * 8]
         players = " vs ".join(clean(agent.name or agent.id, 24) for agent in pane.agents)
         return [
             (title_text(pane), "strong"),
@@ -232,6 +233,7 @@ class LiveScreen(FilteredScreen):
             (cost_text(pane.cost), "text"),
             (str(pane.errors), "bad" if pane.errors else "dim"),
             (count(pane.lag), "dim"),
+            (loss_text(pane), "bad"),
             (duration(pane.idle_s) if pane.is_live else "–", "dim"),
         ]
 

@@ -14,7 +14,7 @@ from arena_tui.settings import TROUBLE_KINDS, TroubleKind
 from arena_tui.tui.render.canvas import width_of
 from arena_tui.tui.render.mosaic import lay_out, matches, order
 from arena_tui.tui.render.palette import Palette
-from arena_tui.tui.render.pane import paint_pane, state_text
+from arena_tui.tui.render.pane import loss_text, paint_pane, state_text
 from arena_tui.tui.render.states import TROUBLE_LOOKS
 from tests.envelopes import envelope
 from tests.tui.scenario import NOW, TIC_TAC_TOE
@@ -84,6 +84,8 @@ def test_a_pane_tells_how_much_of_it_is_stored(
         ("crashed", {}, "✗ crashed"),
         ("stopped", {}, "■ stopped"),
         ("finished", {"outcome": {"a": 0.0, "b": 0.0}}, "✓ draw"),
+        ("stuck", {"idle_s": 41.0, "lost": 128}, "! stuck 41 s ▼"),
+        ("finished", {"outcome": {"a": 0.0, "b": 0.0}, "lost": 128}, "✓ draw ▼"),
     ],
 )
 def test_every_state_has_a_sign_of_its_own(
@@ -96,6 +98,8 @@ def test_a_loss_of_unknown_length_is_a_loss_whatever_is_known_besides() -> None:
     unknown, some = pane(lost_unknown=1), pane(lost=12, lost_unknown=1)
 
     assert [state_text(each) for each in (unknown, some)] == ["▼ lost ≥0", "▼ lost ≥12"]
+    assert [loss_text(each) for each in (pane(), unknown, some)] == ["", "▼≥0", "▼≥12"]
+    assert loss_text(pane(lost=17_913)) == "▼17.9k"
     assert "lost ≥12" in painted(some, width=60)[-1]
     assert matches(unknown, read_conditions("lost>0"))
     assert not matches(pane(), read_conditions("lost>0"))
@@ -125,9 +129,10 @@ def test_runs_in_trouble_come_first_the_worst_before_the_others_and_the_rest_sta
     None
 ):
     panes = [pane(number=1), pane(number=2, state="finished"), in_trouble("looping", number=3),
-             in_trouble("crashed", number=4), in_trouble("stuck", "waiting", number=5)]  # fmt: skip
+             in_trouble("crashed", number=4), in_trouble("stuck", "waiting", number=5),
+             pane(number=6, lost=1)]  # fmt: skip
 
-    assert [each.number for each in order(panes, "attention")] == [5, 4, 3, 1, 2]
+    assert [each.number for each in order(panes, "attention")] == [5, 4, 6, 3, 1, 2]
 
 
 @pytest.mark.parametrize("kind", TROUBLE_KINDS)

@@ -78,7 +78,7 @@ def test_the_scrubber_draws_gaps_and_no_other_mark_hides_one() -> None:
     def scrubber(density: Density) -> str:
         return paint_scrubber(density, position, Palette(), 34, ZONE).text
 
-    assert scrubber(density).count("┆") == 2
+    assert scrubber(density) == " 12:03:14 ▕█┆┆┆┆┆     ┃▏ 12:04:54 "
     assert scrubber(replace(density, marks=(*density.marks, bookmark))) == scrubber(density)
 
 
@@ -89,6 +89,12 @@ def test_the_preview_of_a_stored_run_says_the_least_that_was_lost() -> None:
 
     assert lost(lost=12, lost_unknown=1) == "lost    ≥12"
     assert lost(lost=1_200) == "lost    1,200"
+
+
+def test_the_preview_of_a_stored_run_marks_where_events_are_missing() -> None:
+    strip = preview(RunTotals(run_id="r"), losing(), 14, ZONE).plain.splitlines()[-1]
+
+    assert strip == "  █┆┆┆┆┆▁▁▁▁▁█"
 
 
 PICTURE = {"type": "image_url", "image_url": {"url": "[image/png, 3,000 bytes]"}}
