@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from itertools import cycle
 from typing import Final
+
+from msgspec.structs import replace
 
 from arena_tui.codec import sealed
 from arena_tui.events import (
@@ -35,6 +37,9 @@ _AGENTS = ("gpt-x", "random")
 _TURNS = 90
 """Two digits at most: a third would leave a narrow pane no room for its name."""
 _SLICE_S = 0.005
+_TALK = (
+    "Column 3 keeps both diagonals open, and column 4 gives them away two moves later. " * 6
+).strip()
 
 
 def run_ids(count: int = RUNS) -> list[str]:
@@ -44,7 +49,7 @@ def run_ids(count: int = RUNS) -> list[str]:
 
 def sample_events(count: int) -> list[Event]:
     """The events of small turns, 150 bytes of JSON on average."""
-    return [_event(number) for number in range(count)]
+    return [small_event(number) for number in range(count)]
 
 
 def batches_of(batches: int, size: int) -> list[list[Envelope]]:
@@ -57,18 +62,38 @@ def batches_of(batches: int, size: int) -> list[list[Envelope]]:
     return [envelopes[start : start + size] for start in range(0, len(envelopes), size)]
 
 
+def small_event(number: int) -> Event:
+    """Of turns that begin anew after the 90th; 150 bytes of JSON on average."""
+    turn, step = divmod(number, len(_STEPS))
+    return _STEPS[step](turn % _TURNS + 1, _AGENTS[turn % 2])
+
+
+def talkative_event(number: int) -> Event:
+    """Of turns without end, with prompts and answers of 500 characters; 300 bytes on average."""
+    turn, step = divmod(number, len(_STEPS))
+    event = _STEPS[step](turn + 1, _AGENTS[turn % 2])
+    if isinstance(event, LlmPrompt | LlmResponse):
+        return replace(event, text=f"{event.text} {_TALK} {turn}")
+    return event
+
+
 class EmittingThread:
     """Emits from its own thread at a steady rate, round-robin over the runs.
 
     Args:
         rate_per_s: Events a second, over all runs.
-        games: Names of the runs' games, one per run.
+        games: Names of the runs' games, by run id.
+        event: Makes the event of that number, from 0, of a run.
     """
 
-    def __init__(self, emit: Emit, rate_per_s: float, games: Sequence[str]) -> None:
+    def __init__(
+        self, emit: Emit, rate_per_s: float, games: Mapping[str, str],
+        event: Callable[[int], Event] = small_event,
+    ) -> None:  # fmt: skip
         self._emit = emit
         self._rate_per_s = rate_per_s
-        self._games = dict(zip(run_ids(len(games)), games, strict=True))
+        self._games = games
+        self._event = event
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._work, name="bench producer", daemon=True)
         self._thread.start()
@@ -87,15 +112,10 @@ class EmittingThread:
         while not self._stopping.wait(_SLICE_S):
             due = int((time.perf_counter() - started) * self._rate_per_s)
             for number in range(sent, due):
-                self._emit(next(runs), _event(number // len(self._games)))
+                self._emit(next(runs), self._event(number // len(self._games)))
             sent = due
         for run_id in self._games:
             self._emit(run_id, RunEnd(status="stopped"))
-
-
-def _event(number: int) -> Event:
-    turn, step = divmod(number, len(_STEPS))
-    return _STEPS[step](turn % _TURNS + 1, _AGENTS[turn % 2])
 
 
 def _board(turn: int) -> str:

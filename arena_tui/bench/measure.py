@@ -89,6 +89,7 @@ class Sizes(Struct, frozen=True, kw_only=True):
         sse_s: How long clients of event streams listen.
         socket_events: Events from one process to the store of another.
         socket_watch_s: How long a third process's lateness is watched.
+        memory_s: How long memory is watched.
     """
 
     deliveries: int = 60_000
@@ -106,6 +107,7 @@ class Sizes(Struct, frozen=True, kw_only=True):
     sse_s: float = 8.0
     socket_events: int = 100_000
     socket_watch_s: float = 3.0
+    memory_s: float = 60.0
 
 
 class Plan(Struct, frozen=True, kw_only=True):
@@ -115,6 +117,7 @@ class Plan(Struct, frozen=True, kw_only=True):
         folder: For files; on the disk that is to be measured.
         note: Told what is going on.
         warn: Told what is left out, and why.
+        curve: Where the picture of memory goes; None: there is none.
     """
 
     folder: Path
@@ -122,6 +125,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     sizes: Sizes = Sizes()
     note: Callable[[str], None] = lambda _: None
     warn: Callable[[str], None] = lambda _: None
+    curve: Path | None = None
 
 
 def alternate(

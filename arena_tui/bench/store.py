@@ -124,7 +124,7 @@ async def _late_with_persister(plan: Plan) -> float:
 async def _late_under_load(plan: Plan, broker: InProcessBroker) -> float:
     """The p99 lateness (ms) of a 1 ms timer while a thread emits; closes the broker."""
     sink = MultiRunBrokerSink(broker)
-    thread = EmittingThread(sink.emit, _STALL_RATE_PER_S, ["bench"] * RUNS)
+    thread = EmittingThread(sink.emit, _STALL_RATE_PER_S, dict.fromkeys(run_ids(RUNS), "bench"))
     late_ms = []
     ends = time.perf_counter() + plan.sizes.stall_s
     while (began := time.perf_counter()) < ends:

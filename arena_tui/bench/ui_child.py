@@ -1,4 +1,4 @@
-"""The program that `bench.ui` measures: a screen, and a thread that emits events into it.
+"""The program that `ui` and `memory` measure: a screen, and a thread that emits events into it.
 
 Started as `python -m arena_tui.bench.ui_child DESCRIPTOR LOAD`. Writes its CPU seconds so far to
 the descriptor, a line when the load starts and one at every SIGUSR1.
@@ -22,7 +22,7 @@ from typing import Final, Literal, TypeAlias
 import msgspec
 from msgspec import Struct
 
-from arena_tui.bench.load import EmittingThread
+from arena_tui.bench.load import EmittingThread, run_ids, small_event, talkative_event
 from arena_tui.config import Config
 from arena_tui.services.connect import PROCESS
 from arena_tui.services.runtime import Runtime
@@ -53,12 +53,20 @@ def selected(screen: Screen, number: int) -> re.Pattern[bytes]:
 
 
 class ScreenLoad(Struct, frozen=True, kw_only=True):
-    """The screen, its panes and frame time, and the event rate; `db` None: no store."""
+    """A screen and what it is to show.
+
+    Attributes:
+        panes: Runs, all of them open.
+        rate_per_s: Events a second, over all runs; 0: none but those that open the runs.
+        talkative: Whether events are as long as those of language models.
+        db: The store's file; None: no store.
+    """
 
     screen: Screen
     panes: int
     rate_per_s: float
     frame_s: float
+    talkative: bool = False
     db: str | None = None
 
 
@@ -88,8 +96,9 @@ async def _serve(config: Config) -> None:
 def _emit(report: int, load: ScreenLoad) -> None:
     while (runtime := PROCESS.offered) is None:
         time.sleep(_POLL_S)
-    names = [pane_name(number) for number in range(load.panes)]
-    EmittingThread(runtime.sink.emit, load.rate_per_s, names)
+    games = {run_id: pane_name(number) for number, run_id in enumerate(run_ids(load.panes))}
+    event = talkative_event if load.talkative else small_event
+    EmittingThread(runtime.sink.emit, load.rate_per_s, games, event)
     _write_figure(report, _cpu_s())
 
 

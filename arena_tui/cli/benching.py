@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+
+from msgspec.structs import replace
 
 from arena_tui.cli.arguments import Parser
 from arena_tui.cli.output import harmless, say, say_json, say_table, tell
@@ -17,7 +20,7 @@ from arena_tui.errors import ArenaError, UsageError
 if TYPE_CHECKING:
     from arena_tui.bench.measure import Figure, Plan, Sizes
 
-_TARGETS: Final = ("broker", "redis", "socket", "store", "pipeline", "sse", "ui", "start")
+_TARGETS: Final = ("broker", "redis", "socket", "store", "pipeline", "sse", "ui", "memory", "start")
 _HEADER: Final = ("figure", "value", "beside", "value", "ratio", "goal", "")
 
 
@@ -29,6 +32,12 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument(
         "--rounds", type=int, default=5, metavar="N", help="medians are of N rounds"
     )
+    parser.add_argument(
+        "--seconds", type=float, metavar="S", help="how long memory is watched; default 60"
+    )
+    parser.add_argument(
+        "--curve", type=Path, metavar="FILE", help="memory over time, as a picture (SVG)"
+    )
 
 
 def bench(arguments: argparse.Namespace, sizes: Sizes | None = None) -> int:
@@ -38,19 +47,27 @@ def bench(arguments: argparse.Namespace, sizes: Sizes | None = None) -> int:
     """
     from arena_tui.bench.measure import Plan, Sizes
 
+    sizes = sizes or Sizes()
+    if arguments.seconds is not None:
+        sizes = replace(sizes, memory_s=arguments.seconds)
     targets = list(dict.fromkeys(arguments.what)) or list(_TARGETS)
     for target in targets:
         if target not in _TARGETS:
             raise UsageError(f"nothing to measure called {target!r}: use {', '.join(_TARGETS)}")
     if arguments.rounds < 1:
         raise UsageError(f"--rounds {arguments.rounds} measures nothing: use 1 or more")
+    if arguments.seconds is not None and arguments.seconds <= 0:
+        raise UsageError(f"--seconds {arguments.seconds:g} measures nothing: use 1 or more")
+    if arguments.curve is not None:
+        _check_writable(arguments.curve)
     with tempfile.TemporaryDirectory(dir=_folder(arguments.db), prefix="arena-bench-") as folder:
         plan = Plan(
             folder=Path(folder),
             rounds=arguments.rounds,
-            sizes=sizes or Sizes(),
+            sizes=sizes,
             note=_show_progress,
             warn=lambda text: tell(f"arena-tui: {text}"),
+            curve=arguments.curve,
         )
         done = [_measure(target, plan, arguments) for target in targets]
     return 0 if all(done) else 1
@@ -63,6 +80,13 @@ def _folder(db: str | None) -> Path | None:
     if not folder.is_dir():
         raise UsageError(f"no folder {folder} to make temporary stores in: give another --db")
     return folder
+
+
+def _check_writable(path: Path) -> None:
+    """Now, not when everything is measured."""
+    place = path if path.exists() else path.absolute().parent
+    if path.is_dir() or not place.exists() or not os.access(place, os.W_OK):
+        raise UsageError(f"cannot write {path}: give a file in a folder that may be written")
 
 
 def _measure(target: str, plan: Plan, arguments: argparse.Namespace) -> bool:

@@ -48,7 +48,16 @@ OPTIONAL = {"encode/broadcaster": "broadcaster", "pyarrow": "pyarrow"}
 
 def arguments(*what: str, json: bool = False, **others: Any) -> Namespace:
     return Namespace(
-        **{"what": what, "rounds": 1, "json": json, "debug": True, "db": None, **others}
+        **{
+            "what": what,
+            "rounds": 1,
+            "json": json,
+            "debug": True,
+            "db": None,
+            "seconds": None,
+            "curve": None,
+            **others,
+        }
     )
 
 
@@ -198,7 +207,8 @@ def test_temporary_stores_are_made_beside_the_given_one_and_removed(
     [
         (
             ["nothing"],
-            "measure called 'nothing': use broker, redis, socket, store, pipeline, sse, ui, start",
+            "measure called 'nothing': use broker, redis, socket, store, pipeline, sse, ui, "
+            "memory, start",
         ),
         (["broker", "--rounds", "0"], "--rounds 0 measures nothing: use 1 or more"),
         (["--db", "/no/such/x.duckdb"], "no folder /no/such to make temporary stores in"),
