@@ -84,6 +84,9 @@ class EmittingThread:
         rate_per_s: Events a second, over all runs.
         games: Names of the runs' games, by run id.
         event: Makes the event of that number, from 0, of a run.
+
+    Attributes:
+        emitted: Events handed over so far.
     """
 
     def __init__(
@@ -94,6 +97,7 @@ class EmittingThread:
         self._rate_per_s = rate_per_s
         self._games = games
         self._event = event
+        self.emitted = 0
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._work, name="bench producer", daemon=True)
         self._thread.start()
@@ -106,16 +110,20 @@ class EmittingThread:
     def _work(self) -> None:
         agents = [AgentInfo(id=name, name=name) for name in _AGENTS]
         for run_id, game in self._games.items():
-            self._emit(run_id, RunStart(game=game, agents=agents))
+            self._emit_one(run_id, RunStart(game=game, agents=agents))
         runs = cycle(self._games)
         started, sent = time.perf_counter(), 0
         while not self._stopping.wait(_SLICE_S):
             due = int((time.perf_counter() - started) * self._rate_per_s)
             for number in range(sent, due):
-                self._emit(next(runs), self._event(number // len(self._games)))
+                self._emit_one(next(runs), self._event(number // len(self._games)))
             sent = due
         for run_id in self._games:
-            self._emit(run_id, RunEnd(status="stopped"))
+            self._emit_one(run_id, RunEnd(status="stopped"))
+
+    def _emit_one(self, run_id: str, event: Event) -> None:
+        self._emit(run_id, event)
+        self.emitted += 1
 
 
 def _board(turn: int) -> str:

@@ -11,7 +11,6 @@ from pathlib import Path
 from statistics import linear_regression
 from typing import Final
 
-import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -27,15 +26,12 @@ from arena_tui.bench.measure import (
     remove,
 )
 from arena_tui.bench.terminal import Terminal
-from arena_tui.bench.ui_child import ScreenLoad
+from arena_tui.bench.ui_child import ScreenLoad, command_of
 
 _LOAD: Final = ScreenLoad(
     screen="arena", panes=200, rate_per_s=1_000, frame_s=0.1, talkative=True, db="memory.duckdb"
 )
 _SIZE: Final = (200, 60)
-_SETTLE_S: Final = 1.0
-"""For imports and the first frame."""
-
 _AT_REST: Final = "floor: the same runs at rest"
 _MINIMAL: Final = "a Textual app of one word"
 _REST_SHARE, _REST_MAX_S = 1 / 6, 60.0
@@ -49,8 +45,8 @@ _FLAT_MB_PER_H: Final = 0.1
 """What grows less is said to grow so much: a ratio to nothing would say nothing."""
 
 _SAMPLES, _SAMPLE_MAX_S = 60, 5.0
-_GOAL: Final = at_most(250)
-_GROWTH_GOAL: Final = at_most(10)
+_GOAL: Final = at_most(250, timed=False)
+_GROWTH_GOAL: Final = at_most(10, timed=False)
 
 
 class Sample(Struct, frozen=True, kw_only=True):
@@ -120,7 +116,7 @@ def _warm(samples: Sequence[Sample]) -> list[Sample]:
 def _watch_minimal(plan: Plan, seconds: float) -> list[Sample]:
     command = [sys.executable, "-m", "arena_tui.bench.ui_minimal"]
     with Terminal(command, plan.folder, _SIZE) as terminal:
-        terminal.watch(_SETTLE_S)
+        terminal.watch(plan.sizes.settle_s)
         return _watch(terminal, seconds, plan.folder / "none", lambda _: None)
 
 
@@ -130,10 +126,9 @@ def _watch_screen(
     assert load.db is not None
     store = plan.folder / load.db
     load = replace(load, db=str(store))
-    program = [sys.executable, "-m", "arena_tui.bench.ui_child", "{report}"]
-    with Terminal([*program, msgspec.json.encode(load).decode()], plan.folder, _SIZE) as terminal:
+    with Terminal(command_of(load), plan.folder, _SIZE) as terminal:
         terminal.reported()  # the load has started
-        terminal.watch(_SETTLE_S)
+        terminal.watch(plan.sizes.settle_s)
         samples = _watch(terminal, seconds, store, tell)
     remove(store)
     return samples

@@ -64,7 +64,7 @@ def _commits(plan: Plan) -> Iterator[Figure]:
         _EXECUTEMANY: partial(_store_s, plan, DuckdbRows, [many[0][:RUNS], many[1]]),
     }
     if find_spec("pyarrow") is None:
-        plan.warn(f'{_PYARROW} is left out: pip install "arena-tui[bench]"')
+        plan.tell(f'{_PYARROW} is left out: pip install "arena-tui[bench]"')
     else:
         rows = import_module("arena_tui.bench.store_pyarrow").PyarrowRows
         contenders[_PYARROW] = partial(_store_s, plan, rows, many)

@@ -109,8 +109,12 @@ class Terminal:
 
     def ask(self) -> str:
         """Signal the program (SIGUSR1) to report; returns the line."""
-        self._program.send_signal(signal.SIGUSR1)
+        self.signal(signal.SIGUSR1)
         return self.reported()
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send the program a signal."""
+        self._program.send_signal(number)
 
     def reported(self) -> str:
         deadline = time.perf_counter() + self._timeout_s
