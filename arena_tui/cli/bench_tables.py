@@ -9,10 +9,12 @@ from arena_tui.cli.output import say, say_table
 
 if TYPE_CHECKING:
     from arena_tui.bench.measure import Figure
+    from arena_tui.bench.saved import Compared, Saved
 
 _F = TypeVar("_F", bound="Figure")
 
 _HEADER: Final = ("figure", "value", "beside", "value", "ratio", "goal", "")
+_AGAINST: Final = ("figure", "value", "saved", "ratio", "beside", "value", "saved", "ratio")
 
 
 def say_figures(target: str, figures: Sequence[Figure], busy: str | None) -> None:
@@ -30,6 +32,18 @@ def say_figures(target: str, figures: Sequence[Figure], busy: str | None) -> Non
     say()
 
 
+def say_changes(figures: Sequence[Compared], saved: Saved) -> None:
+    """A table of the same figures beside those that were saved."""
+    say(f"beside what was saved by {saved}")
+    rows: list[tuple[str, ...]] = []
+    for each, repeated in _with_repeats(figures):
+        own = _change(each.value, each.saved_value, each.change, each.unit)
+        peer = _change(each.peer_value, each.saved_peer_value, each.peer_change, each.unit)
+        rows.append((*(("",) * 4 if repeated else (each.figure, *own)), each.peer, *peer))
+    say_table(_AGAINST, rows)
+    say()
+
+
 def _with_repeats(figures: Iterable[_F]) -> Iterable[tuple[_F, bool]]:
     """Each, and whether the one before is the same figure beside another peer."""
     previous = ""
@@ -42,6 +56,14 @@ def _verdict(figure: Figure) -> str:
     if figure.met is not None:
         return "met" if figure.met else "not met"
     return "no verdict" if figure.goal else ""
+
+
+def _change(
+    value: float, saved: float | None, change: float | None, unit: str
+) -> tuple[str, str, str]:
+    if saved is None or change is None:
+        return _text(value, unit), "–", "–"
+    return _text(value, unit), _text(saved, unit), _ratio(change)
 
 
 def _text(value: float, unit: str) -> str:

@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Final
 from msgspec.structs import replace
 
 from arena_tui.cli.arguments import Parser
-from arena_tui.cli.bench_tables import say_figures
+from arena_tui.cli.bench_tables import say_changes, say_figures
 from arena_tui.cli.output import harmless, say_json, tell
 from arena_tui.errors import ArenaError, UsageError
 
 if TYPE_CHECKING:
     from arena_tui.bench.machine import Machine
     from arena_tui.bench.measure import Figure, Plan, Sizes
+    from arena_tui.bench.saved import Saved
 
 _TARGETS: Final = (
     "broker", "redis", "socket", "store", "pipeline", "sse", "ui", "flood", "memory", "start",
@@ -45,6 +46,12 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument(
         "--curve", type=Path, metavar="FILE", help="draw memory over time as a picture (SVG)"
     )
+    parser.add_argument(
+        "--save", type=Path, metavar="FILE", help="write all figures, for --against"
+    )
+    parser.add_argument(
+        "--against", type=Path, metavar="FILE", help="show the ratio to each saved figure, too"
+    )
 
 
 def bench(arguments: argparse.Namespace, sizes: Sizes | None = None) -> int:
@@ -54,8 +61,10 @@ def bench(arguments: argparse.Namespace, sizes: Sizes | None = None) -> int:
     """
     from arena_tui.bench.machine import Machine
     from arena_tui.bench.measure import Plan, Sizes
+    from arena_tui.bench.saved import read_saved, save
 
     targets = _targets(arguments)
+    saved = read_saved(arguments.against) if arguments.against else None
     sizes = sizes or Sizes()
     if arguments.seconds is not None:
         sizes = replace(sizes, flood_s=arguments.seconds, memory_s=arguments.seconds)
@@ -68,8 +77,10 @@ def bench(arguments: argparse.Namespace, sizes: Sizes | None = None) -> int:
             tell=_tell,
             curve=arguments.curve,
         )
-        measuring = _Measuring(plan, Machine(), arguments)
+        measuring = _Measuring(plan, Machine(), arguments, saved)
         done = [measuring.measure(target) for target in targets]
+    if arguments.save:
+        save(arguments.save, measuring.figures)
     return 0 if all(done) else 1
 
 
@@ -88,8 +99,8 @@ def _targets(arguments: argparse.Namespace) -> list[str]:
         raise UsageError(f"--seconds is for {' and '.join(_WATCHED)}: measure one of them")
     if arguments.curve and "memory" not in targets:
         raise UsageError("--curve is for memory: measure that")
-    if arguments.curve:
-        _check_writable(arguments.curve)
+    for path in filter(None, (arguments.curve, arguments.save)):
+        _check_writable(path)
     return targets
 
 
@@ -110,12 +121,20 @@ def _folder(db: str | None) -> Path | None:
 
 
 class _Measuring:
-    """Measures one target after another, and prints each."""
+    """Measures one target after another, and prints each.
 
-    def __init__(self, plan: Plan, machine: Machine, arguments: argparse.Namespace) -> None:
+    Attributes:
+        figures: All so far.
+    """
+
+    def __init__(
+        self, plan: Plan, machine: Machine, arguments: argparse.Namespace, saved: Saved | None
+    ) -> None:
         self._plan = plan
         self._machine = machine
         self._arguments = arguments
+        self._saved = saved
+        self.figures: list[Figure] = []
 
     def measure(self, target: str) -> bool:
         """Measure one of `_TARGETS` and print it; returns whether it ran to its end."""
@@ -136,14 +155,20 @@ class _Measuring:
             return False
         finally:
             _show_progress("")
+            self.figures += figures
             if figures and not self._arguments.json:
-                say_figures(target, figures, self._machine.busy())
+                self._say_tables(target, figures)
         return True
 
     def _say_json(self, figure: Figure) -> None:
         _show_progress("")
-        say_json(figure)
+        say_json(figure if self._saved is None else self._saved.beside(figure))
         sys.stdout.flush()
+
+    def _say_tables(self, target: str, figures: list[Figure]) -> None:
+        say_figures(target, figures, self._machine.busy())
+        if self._saved is not None:
+            say_changes([self._saved.beside(each) for each in figures], self._saved)
 
 
 def _tell(text: str) -> None:

@@ -60,6 +60,8 @@ def arguments(*what: str, json: bool = False, **others: Any) -> Namespace:
             "db": None,
             "seconds": None,
             "curve": None,
+            "save": None,
+            "against": None,
             **others,
         }
     )
@@ -231,6 +233,8 @@ def test_temporary_stores_are_made_beside_the_given_one_and_removed(
         (["store", "--seconds", "9"], "--seconds is for flood and memory: measure one of them"),
         (["ui", "--curve", "x.svg"], "--curve is for memory: measure that"),
         (["memory", "--curve", "/no/such/x.svg"], "cannot write /no/such/x.svg: give a file in"),
+        (["store", "--save", "/"], "cannot write /: give a file in a folder that may be written"),
+        (["store", "--against", "/no/such"], "cannot compare with /no/such: No such file or"),
         (["--db", "/no/such/x.duckdb"], "no folder /no/such to make temporary stores in"),
     ],
 )
