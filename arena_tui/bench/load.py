@@ -37,6 +37,8 @@ _AGENTS = ("gpt-x", "random")
 _TURNS = 90
 """Two digits at most: a third would leave a narrow pane no room for its name."""
 _SLICE_S = 0.005
+_SLICE_MAX = 1_000
+"""Events between looking whether to stop: one that is held back has many due."""
 _TALK = (
     "Column 3 keeps both diagonals open, and column 4 gives them away two moves later. " * 6
 ).strip()
@@ -78,7 +80,8 @@ def talkative_event(number: int) -> Event:
 
 
 class EmittingThread:
-    """Emits from its own thread at a steady rate, round-robin over the runs.
+    """Emits from its own thread at a steady rate, round-robin over the runs; what it was held back
+    for, it makes up for.
 
     Args:
         rate_per_s: Events a second, over all runs.
@@ -115,6 +118,7 @@ class EmittingThread:
         started, sent = time.perf_counter(), 0
         while not self._stopping.wait(_SLICE_S):
             due = int((time.perf_counter() - started) * self._rate_per_s)
+            due = min(due, sent + _SLICE_MAX)
             for number in range(sent, due):
                 self._emit_one(next(runs), self._event(number // len(self._games)))
             sent = due
