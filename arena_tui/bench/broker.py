@@ -36,7 +36,7 @@ def measure_broker(plan: Plan) -> Iterator[Figure]:
         OWN: _publish, _FLOOR_LIST: _append_and_slice, _QUEUES: _task_per_event,
     }  # fmt: skip
     if find_spec("broadcaster") is None:
-        plan.warn(f'{_BROADCASTER} is left out: pip install "arena-tui[bench]"')
+        plan.tell(f'{_BROADCASTER} is left out: pip install "arena-tui[bench]"')
     else:
         publish = import_module("arena_tui.bench.broker_broadcaster").publish
         in_loop[_BROADCASTER] = partial(publish, consumers=_CONSUMERS)

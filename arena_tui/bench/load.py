@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from itertools import cycle
 from typing import Final
+
+from msgspec.structs import replace
 
 from arena_tui.codec import sealed
 from arena_tui.events import (
@@ -35,6 +37,11 @@ _AGENTS = ("gpt-x", "random")
 _TURNS = 90
 """Two digits at most: a third would leave a narrow pane no room for its name."""
 _SLICE_S = 0.005
+_SLICE_MAX = 1_000
+"""Events between looking whether to stop: one that is held back has many due."""
+_TALK = (
+    "Column 3 keeps both diagonals open, and column 4 gives them away two moves later. " * 6
+).strip()
 
 
 def run_ids(count: int = RUNS) -> list[str]:
@@ -44,7 +51,7 @@ def run_ids(count: int = RUNS) -> list[str]:
 
 def sample_events(count: int) -> list[Event]:
     """The events of small turns, 150 bytes of JSON on average."""
-    return [_event(number) for number in range(count)]
+    return [small_event(number) for number in range(count)]
 
 
 def batches_of(batches: int, size: int) -> list[list[Envelope]]:
@@ -57,18 +64,43 @@ def batches_of(batches: int, size: int) -> list[list[Envelope]]:
     return [envelopes[start : start + size] for start in range(0, len(envelopes), size)]
 
 
+def small_event(number: int) -> Event:
+    """Of turns that begin anew after the 90th; 150 bytes of JSON on average."""
+    turn, step = divmod(number, len(_STEPS))
+    return _STEPS[step](turn % _TURNS + 1, _AGENTS[turn % 2])
+
+
+def talkative_event(number: int) -> Event:
+    """Of turns without end, with prompts and answers of 500 characters; 300 bytes on average."""
+    turn, step = divmod(number, len(_STEPS))
+    event = _STEPS[step](turn + 1, _AGENTS[turn % 2])
+    if isinstance(event, LlmPrompt | LlmResponse):
+        return replace(event, text=f"{event.text} {_TALK} {turn}")
+    return event
+
+
 class EmittingThread:
-    """Emits from its own thread at a steady rate, round-robin over the runs.
+    """Emits from its own thread at a steady rate, round-robin over the runs; what it was held back
+    for, it makes up for.
 
     Args:
         rate_per_s: Events a second, over all runs.
-        games: Names of the runs' games, one per run.
+        games: Names of the runs' games, by run id.
+        event: Makes the event of that number, from 0, of a run.
+
+    Attributes:
+        emitted: Events handed over so far.
     """
 
-    def __init__(self, emit: Emit, rate_per_s: float, games: Sequence[str]) -> None:
+    def __init__(
+        self, emit: Emit, rate_per_s: float, games: Mapping[str, str],
+        event: Callable[[int], Event] = small_event,
+    ) -> None:  # fmt: skip
         self._emit = emit
         self._rate_per_s = rate_per_s
-        self._games = dict(zip(run_ids(len(games)), games, strict=True))
+        self._games = games
+        self._event = event
+        self.emitted = 0
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._work, name="bench producer", daemon=True)
         self._thread.start()
@@ -81,21 +113,21 @@ class EmittingThread:
     def _work(self) -> None:
         agents = [AgentInfo(id=name, name=name) for name in _AGENTS]
         for run_id, game in self._games.items():
-            self._emit(run_id, RunStart(game=game, agents=agents))
+            self._emit_one(run_id, RunStart(game=game, agents=agents))
         runs = cycle(self._games)
         started, sent = time.perf_counter(), 0
         while not self._stopping.wait(_SLICE_S):
             due = int((time.perf_counter() - started) * self._rate_per_s)
+            due = min(due, sent + _SLICE_MAX)
             for number in range(sent, due):
-                self._emit(next(runs), _event(number // len(self._games)))
+                self._emit_one(next(runs), self._event(number // len(self._games)))
             sent = due
         for run_id in self._games:
-            self._emit(run_id, RunEnd(status="stopped"))
+            self._emit_one(run_id, RunEnd(status="stopped"))
 
-
-def _event(number: int) -> Event:
-    turn, step = divmod(number, len(_STEPS))
-    return _STEPS[step](turn % _TURNS + 1, _AGENTS[turn % 2])
+    def _emit_one(self, run_id: str, event: Event) -> None:
+        self._emit(run_id, event)
+        self.emitted += 1
 
 
 def _board(turn: int) -> str:

@@ -6,9 +6,10 @@ import gc
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import median, quantiles
-from typing import Final, Literal, TypeVar
+from typing import Final, Literal, TypeAlias, TypeVar
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from arena_tui.errors import ArenaError
 
@@ -16,6 +17,10 @@ OWN: Final = "arena-tui"
 """The contender that the others are compared with."""
 
 _LEAST: Final = 1e-9
+_SPREAD_MAX: Final = 2.0
+"""Rounds that differ by more say nothing about a goal."""
+
+_On: TypeAlias = Literal["value", "ratio"]
 
 T = TypeVar("T")
 
@@ -25,11 +30,16 @@ class BenchError(ArenaError):
 
 
 class Goal(Struct, frozen=True, kw_only=True):
-    """A bound on a figure's own value, or on its ratio to a peer."""
+    """A bound on a figure's own value, or on its ratio to a peer.
 
-    on: Literal["value", "ratio"]
+    Attributes:
+        timed: Whether a busy machine may miss it for no other reason.
+    """
+
+    on: _On
     sign: Literal["≥", "≤"]
     bound: float
+    timed: bool = True
 
     def text(self, unit: str) -> str:
         """`≥ 10 ×`, `≤ 40 ms`."""
@@ -41,12 +51,12 @@ class Goal(Struct, frozen=True, kw_only=True):
         return figure >= self.bound if self.sign == "≥" else figure <= self.bound
 
 
-def at_least(bound: float, on: Literal["value", "ratio"] = "ratio") -> Goal:
-    return Goal(on=on, sign="≥", bound=bound)
+def at_least(bound: float, on: _On = "ratio", *, timed: bool = True) -> Goal:
+    return Goal(on=on, sign="≥", bound=bound, timed=timed)
 
 
-def at_most(bound: float, on: Literal["value", "ratio"] = "value") -> Goal:
-    return Goal(on=on, sign="≤", bound=bound)
+def at_most(bound: float, on: _On = "value", *, timed: bool = True) -> Goal:
+    return Goal(on=on, sign="≤", bound=bound, timed=timed)
 
 
 class Figure(Struct, frozen=True, kw_only=True):
@@ -56,7 +66,11 @@ class Figure(Struct, frozen=True, kw_only=True):
         value, peer_value: Medians over the rounds, in `unit`.
         ratio: Median of the rounds' own ratios, value to peer: both of a round saw the same load,
             so on a busy machine it says more than the ratio of the medians.
-        goal, met: None where the design sets no goal.
+        goal: None where the design sets none.
+        met: None without a goal, and where no verdict is possible.
+        spread: Largest round to smallest, of what the goal is on; of the value without a goal.
+        timed: Whether a busy machine makes a verdict impossible.
+        busy: Why it was busy, or why the rounds say nothing; None if all is well.
     """
 
     what: str
@@ -69,6 +83,18 @@ class Figure(Struct, frozen=True, kw_only=True):
     goal: str | None
     met: bool | None
     rounds: int
+    spread: float
+    timed: bool
+    busy: str | None = None
+
+    def judged(self, busy: str | None) -> Figure:
+        """The same, without a verdict if that means nothing; `busy` says why the machine was."""
+        why = [busy] if busy else []
+        if self.spread > _SPREAD_MAX:
+            why.append(f"rounds differ by {self.spread:.1f} ×")
+        if not why or not self.timed:
+            return self
+        return replace(self, met=None, busy=", ".join(why))
 
 
 class Sizes(Struct, frozen=True, kw_only=True):
@@ -80,7 +106,7 @@ class Sizes(Struct, frozen=True, kw_only=True):
         batches: Commits of 1,000 events.
         pipeline: Events on their whole way.
         stall_s: How long the loop's lateness is watched, in seconds.
-        settle_s, watch_s: How long a screen runs before and while its CPU is watched.
+        settle_s, watch_s: How long a screen runs before and while it is watched.
         keys: Keys pressed on a screen.
         stored: Events in the store that the app starts with.
         redis_events: Events published to a Redis server.
@@ -89,6 +115,8 @@ class Sizes(Struct, frozen=True, kw_only=True):
         sse_s: How long clients of event streams listen.
         socket_events: Events from one process to the store of another.
         socket_watch_s: How long a third process's lateness is watched.
+        memory_s: How long memory is watched.
+        flood_s: How long a flood lasts, of flood_per_s events a second.
     """
 
     deliveries: int = 60_000
@@ -96,7 +124,7 @@ class Sizes(Struct, frozen=True, kw_only=True):
     batches: int = 8
     pipeline: int = 200_000
     stall_s: float = 0.6
-    settle_s: float = 0.25
+    settle_s: float = 1.0
     watch_s: float = 1.0
     keys: int = 12
     stored: int = 1_000_000
@@ -106,6 +134,9 @@ class Sizes(Struct, frozen=True, kw_only=True):
     sse_s: float = 8.0
     socket_events: int = 100_000
     socket_watch_s: float = 3.0
+    memory_s: float = 60.0
+    flood_s: float = 10.0
+    flood_per_s: float = 50_000
 
 
 class Plan(Struct, frozen=True, kw_only=True):
@@ -114,14 +145,16 @@ class Plan(Struct, frozen=True, kw_only=True):
     Attributes:
         folder: For files; on the disk that is to be measured.
         note: Told what is going on.
-        warn: Told what is left out, and why.
+        tell: Told what no figure says: what is left out and why, and accounts.
+        curve: Where the picture of memory goes; None: there is none.
     """
 
     folder: Path
     rounds: int = 5
     sizes: Sizes = Sizes()
     note: Callable[[str], None] = lambda _: None
-    warn: Callable[[str], None] = lambda _: None
+    tell: Callable[[str], None] = lambda _: None
+    curve: Path | None = None
 
 
 def alternate(
@@ -151,8 +184,10 @@ def compare(
     for peer, theirs in samples.items():
         if peer == OWN:
             continue
-        ratio = median(a / max(b, _LEAST) for a, b in zip(own, theirs, strict=True))
+        ratios = [ratio_of(a, b) for a, b in zip(own, theirs, strict=True)]
+        ratio = median(ratios)
         goal = (goals or {}).get(peer)
+        judged = ratios if goal and goal.on == "ratio" else own
         yield Figure(
             what=what,
             figure=figure,
@@ -164,6 +199,8 @@ def compare(
             goal=goal.text(unit) if goal else None,
             met=goal.is_met(median(own), ratio) if goal else None,
             rounds=len(own),
+            spread=ratio_of(max(judged), min(judged)),
+            timed=goal is None or goal.timed,
         )
 
 
@@ -177,6 +214,11 @@ def race(
 ) -> Iterator[Figure]:
     """Let the contenders alternate, and compare them."""
     yield from compare(what, figure, unit, alternate(contenders, plan, figure), goals)
+
+
+def ratio_of(value: float, other: float) -> float:
+    """1 for equal ones, both 0 included."""
+    return 1.0 if value == other else value / max(other, _LEAST)
 
 
 def percentile(values: Sequence[float], percent: int) -> float:

@@ -40,7 +40,7 @@ _Done: TypeAlias = Awaitable[object]
 def measure_redis(plan: Plan) -> Iterator[Figure]:
     """Events a second published and read, then the delivery latency."""
     if find_server() is None:
-        plan.warn('redis is left out: no server here: pip install "arena-tui[server]"')
+        plan.tell('redis is left out: no server here: pip install "arena-tui[server]"')
         return
     # Keeps the broker's warning about a server without persistence off the terminal.
     logging.getLogger("arena_tui").addHandler(logging.NullHandler())

@@ -74,7 +74,7 @@ _DELAY: Final[_Titles] = (
 def measure_socket(plan: Plan) -> Iterator[Figure]:
     """Events a second and CPU from one process to another's store, then the latency to a third."""
     if find_server() is None:
-        plan.warn('socket is left out: no server here: pip install "arena-tui[server]"')
+        plan.tell('socket is left out: no server here: pip install "arena-tui[server]"')
         return
     logging.getLogger("arena_tui").addHandler(logging.NullHandler())
     count = plan.sizes.socket_events

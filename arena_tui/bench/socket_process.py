@@ -80,7 +80,9 @@ async def main(task: Task) -> None:
         await _answer(partial(_until_stored, runtime))
     elif task.rate_per_s:
         runtime = await open_runtime(task.place.config, producer=True)
-        games = EmittingThread(runtime.sink.emit, task.rate_per_s, ["bench"] * RUNS)
+        games = EmittingThread(
+            runtime.sink.emit, task.rate_per_s, dict.fromkeys(run_ids(RUNS), "bench")
+        )
         await _answer(_nothing)
         await asyncio.to_thread(games.stop)
     else:

@@ -101,7 +101,7 @@ async def _listen(serving: _Serving, folder: Path, seconds: float) -> _Sample:
     ids = run_ids(RUNS)
     async with serving(folder) as (port, emit):
         before_kb = _memory_kb()
-        games = EmittingThread(emit, _RATE_PER_S, ["synth"] * RUNS)
+        games = EmittingThread(emit, _RATE_PER_S, dict.fromkeys(run_ids(RUNS), "synth"))
         try:
             crowd = Crowd(
                 port=port,

@@ -64,7 +64,7 @@ def _commits(plan: Plan) -> Iterator[Figure]:
         _EXECUTEMANY: partial(_store_s, plan, DuckdbRows, [many[0][:RUNS], many[1]]),
     }
     if find_spec("pyarrow") is None:
-        plan.warn(f'{_PYARROW} is left out: pip install "arena-tui[bench]"')
+        plan.tell(f'{_PYARROW} is left out: pip install "arena-tui[bench]"')
     else:
         rows = import_module("arena_tui.bench.store_pyarrow").PyarrowRows
         contenders[_PYARROW] = partial(_store_s, plan, rows, many)
@@ -124,7 +124,7 @@ async def _late_with_persister(plan: Plan) -> float:
 async def _late_under_load(plan: Plan, broker: InProcessBroker) -> float:
     """The p99 lateness (ms) of a 1 ms timer while a thread emits; closes the broker."""
     sink = MultiRunBrokerSink(broker)
-    thread = EmittingThread(sink.emit, _STALL_RATE_PER_S, ["bench"] * RUNS)
+    thread = EmittingThread(sink.emit, _STALL_RATE_PER_S, dict.fromkeys(run_ids(RUNS), "bench"))
     late_ms = []
     ends = time.perf_counter() + plan.sizes.stall_s
     while (began := time.perf_counter()) < ends:

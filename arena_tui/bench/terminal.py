@@ -71,6 +71,11 @@ class Terminal:
         os.close(self._master)
         os.close(self._report)
 
+    @property
+    def pid(self) -> int:
+        """Of the program."""
+        return self._program.pid
+
     def wait_for(self, text: re.Pattern[bytes]) -> float:
         """Read until `text` arrives; returns the `time.perf_counter` of its arrival.
 
@@ -90,17 +95,26 @@ class Terminal:
         return self.wait_for(text) - pressed_at
 
     def watch(self, seconds: float) -> bytes:
-        """The output of the next `seconds` seconds."""
+        """The output of the next `seconds` seconds.
+
+        Raises:
+            BenchError: The program ended.
+        """
         self._output.clear()
         deadline = time.perf_counter() + seconds
         while self._wait(deadline):
-            self._drain()
+            if not self._drain():
+                raise self._failure("ended")
         return bytes(self._output)
 
     def ask(self) -> str:
         """Signal the program (SIGUSR1) to report; returns the line."""
-        self._program.send_signal(signal.SIGUSR1)
+        self.signal(signal.SIGUSR1)
         return self.reported()
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send the program a signal."""
+        self._program.send_signal(number)
 
     def reported(self) -> str:
         deadline = time.perf_counter() + self._timeout_s

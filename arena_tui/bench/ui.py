@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import random
 import re
-import sys
 from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Final
 
-import msgspec
 from msgspec import Struct
 
 from arena_tui.bench.measure import (
@@ -24,7 +22,7 @@ from arena_tui.bench.measure import (
     remove,
 )
 from arena_tui.bench.terminal import Terminal
-from arena_tui.bench.ui_child import Screen, ScreenLoad, selected
+from arena_tui.bench.ui_child import Screen, ScreenLoad, command_of, report_of, selected
 
 _FLOOR = "floor: the same without a screen"
 _RIGHT, _LEFT = b"l", b"h"
@@ -128,24 +126,27 @@ def _watch(plan: Plan, case: Case, screen: Screen) -> Sample:
         frame_s=1 / case.frames_per_s,
         db=str(plan.folder / "screen.duckdb") if stored else None,
     )
-    program = [sys.executable, "-m", "arena_tui.bench.ui_child", "{report}"]
-    command = [*program, msgspec.json.encode(load).decode()]
     watch_s = plan.sizes.watch_s
-    with Terminal(command, plan.folder, case.size) as terminal:
+    with Terminal(command_of(load), plan.folder, case.size) as terminal:
         terminal.reported()  # the load has started
         if screen != "none":
             terminal.wait_for(selected(screen, 0))
         terminal.watch(plan.sizes.settle_s)
-        cpu_s = float(terminal.ask())
+        cpu_s = report_of(terminal).cpu_s
         output = terminal.watch(watch_s)
-        cpu = 100 * (float(terminal.ask()) - cpu_s) / watch_s
+        cpu = 100 * (report_of(terminal).cpu_s - cpu_s) / watch_s
         keys = plan.sizes.keys if screen != "none" else 0
-        key_ms = tuple(_press(terminal, screen, number) for number in range(keys))
+        key_ms = tuple(press_key(terminal, screen, number) for number in range(keys))
     remove(plan.folder / "screen.duckdb")
-    return Sample(cpu=cpu, frames=len(set(_PUBLISHED.findall(output))) / watch_s, key_ms=key_ms)
+    return Sample(cpu=cpu, frames=frames_in(output) / watch_s, key_ms=key_ms)
 
 
-def _press(terminal: Terminal, screen: Screen, number: int) -> float:
+def frames_in(output: bytes) -> int:
+    """Frames that reached the terminal, each with more events published than the one before."""
+    return len(set(_PUBLISHED.findall(output)))
+
+
+def press_key(terminal: Terminal, screen: Screen, number: int) -> float:
     """Switch between the first two panes at a random moment between frames; returns ms."""
     terminal.watch(random.uniform(*_PAUSE_S))
     pane = 1 - number % 2

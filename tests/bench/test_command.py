@@ -32,9 +32,13 @@ TINY = Sizes(
     redis_watch_s=1.0,
     socket_events=500,
     socket_watch_s=0.5,
+    flood_s=0.4,
+    flood_per_s=500,
+    memory_s=0.5,
 )
 FIELDS = [
     "what", "figure", "unit", "value", "peer", "peer_value", "ratio", "goal", "met", "rounds",
+    "spread", "timed", "busy",
 ]  # fmt: skip
 PEERS = {
     "broker": ["floor", "a task and a queue", "encode/broadcaster", "call_soon_threadsafe"],
@@ -48,7 +52,18 @@ OPTIONAL = {"encode/broadcaster": "broadcaster", "pyarrow": "pyarrow"}
 
 def arguments(*what: str, json: bool = False, **others: Any) -> Namespace:
     return Namespace(
-        **{"what": what, "rounds": 1, "json": json, "debug": True, "db": None, **others}
+        **{
+            "what": what,
+            "rounds": 1,
+            "json": json,
+            "debug": True,
+            "db": None,
+            "seconds": None,
+            "curve": None,
+            "save": None,
+            "against": None,
+            **others,
+        }
     )
 
 
@@ -66,7 +81,7 @@ def test_every_figure_stands_beside_a_peer_of_the_same_run(
         assert figure["value"] > 0
         assert figure["peer_value"] >= 0
         assert figure["rounds"] == 1
-        assert (figure["goal"] is None) == (figure["met"] is None)
+        assert (figure["met"] is None) == (figure["goal"] is None or figure["busy"] is not None)
     for peer in PEERS[what]:
         if peer in OPTIONAL and find_spec(OPTIONAL[peer]) is None:
             continue
@@ -79,13 +94,24 @@ def some_figures(_plan: Plan) -> Iterator[Figure]:
         yield Figure(
             what="start", figure="first frame", unit="s", value=0.3, peer=peer, peer_value=0.12,
             ratio=2.5, goal=None if met is None else "≤ 1.5 ×", met=met, rounds=5,
+            spread=1.2, timed=True,
         )  # fmt: skip
 
 
-def test_table_names_a_figure_once_and_each_peer_in_a_line_of_its_own(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize(
+    ("busy", "verdict", "below"),
+    [
+        (None, "not met", []),
+        ("others took 34 % of the machine", "no verdict",
+         ["the machine is busy: others took 34 % of the machine"]),
+    ],
+)  # fmt: skip
+def test_table_names_a_figure_once_and_a_verdict_only_where_the_machine_is_not_busy(
+    busy: str | None, verdict: str, below: list[str], capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
     monkeypatch.setattr(start, "measure_start", some_figures)
+    monkeypatch.setattr("arena_tui.bench.machine.Machine.busy", lambda _: busy)
 
     assert benching.bench(arguments("start")) == 0
 
@@ -93,7 +119,8 @@ def test_table_names_a_figure_once_and_each_peer_in_a_line_of_its_own(
         "start, medians of 5 rounds",
         "figure       value    beside          value    ratio  goal",
         "first frame  0.300 s  floor: nothing  0.120 s  2.5 ×",
-        "                      other           0.120 s  2.5 ×  ≤ 1.5 ×  not met",
+        f"                      other           0.120 s  2.5 ×  ≤ 1.5 ×  {verdict}",
+        *below,
         "",
     ]
 
@@ -198,9 +225,16 @@ def test_temporary_stores_are_made_beside_the_given_one_and_removed(
     [
         (
             ["nothing"],
-            "measure called 'nothing': use broker, redis, socket, store, pipeline, sse, ui, start",
+            "measure called 'nothing': use broker, redis, socket, store, pipeline, sse, ui, "
+            "flood, memory, start",
         ),
         (["broker", "--rounds", "0"], "--rounds 0 measures nothing: use 1 or more"),
+        (["flood", "--seconds", "nan"], "--seconds nan measures nothing: use 1 or more"),
+        (["store", "--seconds", "9"], "--seconds is for flood and memory: measure one of them"),
+        (["ui", "--curve", "x.svg"], "--curve is for memory: measure that"),
+        (["memory", "--curve", "/no/such/x.svg"], "cannot write /no/such/x.svg: give a file in"),
+        (["store", "--save", "/"], "cannot write /: give a file in a folder that may be written"),
+        (["store", "--against", "/no/such"], "cannot compare with /no/such: No such file or"),
         (["--db", "/no/such/x.duckdb"], "no folder /no/such to make temporary stores in"),
     ],
 )

@@ -4,7 +4,17 @@ from pathlib import Path
 
 import pytest
 
-from arena_tui.bench.measure import OWN, Plan, alternate, at_least, at_most, compare, percentile
+from arena_tui.bench.measure import (
+    OWN,
+    Figure,
+    Goal,
+    Plan,
+    alternate,
+    at_least,
+    at_most,
+    compare,
+    percentile,
+)
 
 
 def test_contenders_take_turns_and_each_begins_once(tmp_path: Path) -> None:
@@ -42,6 +52,34 @@ def test_without_a_goal_nothing_is_met_or_missed() -> None:
 
     assert figure.goal is None
     assert figure.met is None
+
+
+def test_on_a_busy_machine_there_is_no_verdict_but_on_what_speed_does_not_change() -> None:
+    def judged(goal: Goal) -> Figure:
+        (figure,) = compare("ui", "key", "ms", {OWN: [3.0], "peer": [1.0]}, {"peer": goal})
+        return figure.judged("others took 34 % of the machine")
+
+    timed, exact = judged(at_most(40)), judged(at_most(40, timed=False))
+
+    assert (timed.goal, timed.met) == ("≤ 40 ms", None)
+    assert timed.busy == "others took 34 % of the machine"
+    assert (exact.met, exact.busy) == (True, None)
+
+
+@pytest.mark.parametrize(
+    ("goal", "busy"),
+    [
+        (at_most(40), "rounds differ by 3.0 ×"),
+        (at_most(40, "ratio"), None),  # the peer was as slow in the same rounds
+    ],
+)
+def test_rounds_that_differ_too_much_give_no_verdict(goal: Goal, busy: str | None) -> None:
+    samples = {OWN: [10.0, 20.0, 30.0], "peer": [5.0, 10.0, 15.0]}
+
+    (figure,) = compare("ui", "key", "ms", samples, {"peer": goal})
+
+    assert figure.judged(None).busy == busy
+    assert figure.judged(None).met is (None if busy else True)
 
 
 def test_percentile_of_many_and_of_one() -> None:

@@ -36,7 +36,9 @@ async def test_those_who_never_read_are_dropped_and_the_others_have_every_event_
     async with serving(tmp_path / "a.duckdb", limits=Limits(retain=100), stalled_s=1.0) as served:
         broker, clients = served.runtime.broker, served.server.clients
         before = memory_mb()
-        games = EmittingThread(served.runtime.sink.emit, RATE_PER_S, ["synth"] * RUNS)
+        games = EmittingThread(
+            served.runtime.sink.emit, RATE_PER_S, dict.fromkeys(run_ids(RUNS), "synth")
+        )
 
         async def all_begun() -> bool:
             return len(await broker.runs()) == RUNS
