@@ -75,6 +75,7 @@ class Instruments:
         self._held_back_s = 0.0
         self._ask_server = server_of(sampled.broker)
         self._server: ServerStats | None = None
+        self._taken = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
@@ -92,6 +93,11 @@ class Instruments:
     async def aclose(self) -> None:
         await cancel_until_done(self._tasks)
 
+    async def next(self) -> Panel:
+        """The next sample that is taken in the background, within about a second."""
+        await self._taken.wait()
+        return self.panel
+
     async def sample(self) -> None:
         """Take one sample: check the accounts, and set the panel."""
         sampled, now = self._sampled, self._clock()
@@ -101,7 +107,7 @@ class Instruments:
         stats = await self._broker.stats()
         infos = sampled.consumers()  # nothing is awaited in between: they belong together
         # Of one that is stopped, a batch may be on disk that it never came to count.
-        self._check.check(stats, [info for info in infos if info.state != "stopped"])
+        off = self._check.check(stats, [info for info in infos if info.state != "stopped"])
         marks = sampled.config.gauges.marks
         self.panel = Panel(
             at=time.time(), marks=marks, broker=stats,
@@ -109,7 +115,10 @@ class Instruments:
             runs=self._runs.sample(stats, run_infos, marks, seconds),
             store=self._store(infos, stats, seconds), server=self._server,
             loop=self._loop(seconds), attached=tuple(sampled.storing.attached()),
+            discrepancies=off,
         )  # fmt: skip
+        self._taken.set()  # whoever waits goes on; whoever comes now waits for the next
+        self._taken.clear()
 
     def _consumers(
         self, infos: Sequence[ConsumerInfo], capacity: int, seconds: int

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from arena_tui.broker.stats import BrokerStats, ServerStats
+from arena_tui.broker.stats import BrokerStats, ServerStats, StoreSeen
 from arena_tui.consumers.protocol import ConsumerInfo
-from arena_tui.folds.accounts import Account
+from arena_tui.folds.accounts import Account, Discrepancy
 from arena_tui.folds.gauges import Flow, RunGauge
 from arena_tui.services.disk import DiskGauge
 from arena_tui.store.owner import Attached
@@ -85,6 +85,7 @@ class Panel(Struct, frozen=True, kw_only=True):
         broker: The broker's own counters; None before the first sample.
         server: The server's figures; None when there is none.
         attached: The other processes that use the store open here.
+        discrepancies: Accounts that have not added up for two samples.
     """
 
     at: float = 0.0
@@ -96,3 +97,11 @@ class Panel(Struct, frozen=True, kw_only=True):
     server: ServerStats | None = None
     loop: LoopGauge = LoopGauge()
     attached: tuple[Attached, ...] = ()
+    discrepancies: tuple[Discrepancy, ...] = ()
+
+    @property
+    def elsewhere(self) -> list[StoreSeen]:
+        """The durable consumers that other processes run, as the server knows them."""
+        here = {gauge.info.name for gauge in self.consumers}
+        stores = () if self.server is None else self.server.stores
+        return [each for each in stores if each.name not in here]

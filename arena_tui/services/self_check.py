@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from arena_tui.broker.stats import BrokerStats
 from arena_tui.broker.warned import Warned
 from arena_tui.broker.warnings import Warnings
-from arena_tui.folds.accounts import Keeper, discrepancies
+from arena_tui.folds.accounts import Discrepancy, Keeper, discrepancies
 
 
 class SelfCheck:
@@ -18,13 +18,16 @@ class SelfCheck:
         self._warnings = warnings
         self._off: dict[tuple[str, str], Warned | None] = {}
 
-    def check(self, stats: BrokerStats, consumers: Iterable[Keeper]) -> None:
-        """Look at one sample of all figures."""
+    def check(self, stats: BrokerStats, consumers: Iterable[Keeper]) -> tuple[Discrepancy, ...]:
+        """Look at one sample of all figures; returns what was off at the last one, too."""
         off: dict[tuple[str, str], Warned | None] = {}
+        lasting = []
         for each in discrepancies(stats, consumers):
             key = each.account, each.equation
             seen = key in self._off
             alarm = self._off.pop(key, None)
+            if seen:
+                lasting.append(each)
             if seen and alarm is None:
                 alarm = self._warnings.add(
                     "account_off", account=each.account, equation=each.equation,
@@ -34,3 +37,4 @@ class SelfCheck:
         for alarm in self._off.values():
             self._warnings.withdraw(alarm)
         self._off = off
+        return tuple(lasting)

@@ -120,8 +120,7 @@ class BrokerScreen(FilteredScreen):
     def _show(self) -> None:
         panel = self._panel
         known = {gauge.info.name for gauge in panel.consumers}
-        others = [] if panel.server is None else panel.server.stores
-        self._consumers = [*panel.consumers, *(each for each in others if each.name not in known)]
+        self._consumers = [*panel.consumers, *panel.elsewhere]
         if self._of is not None and self._of not in known:
             self._of = None
         self._lags = {}
