@@ -47,6 +47,15 @@ class Store(Protocol):
     async def aclose(self) -> None: ...
 
 
+def asked_of_owner(reader: Reader, path: str) -> bytes | None:
+    """What the process that has the store open answers there; None: it is open in this one."""
+    ask = getattr(reader, "ask_owner", None)
+    if ask is None:
+        return None
+    answer: bytes = ask(path)
+    return answer
+
+
 def snapshot(reader: Reader, queries: Sequence[str]) -> list[list[Any]]:
     """The rows of each query, all of one moment."""
     together = getattr(reader, "snapshot", None)

@@ -286,6 +286,10 @@ class _RemoteReader:
         """See `reading.snapshot`."""
         return self._ask([(each, ()) for each in queries])
 
+    def ask_owner(self, path: str) -> bytes:
+        """See `reading.asked_of_owner`."""
+        return self._asking.get(path)
+
     def _ask(self, queries: Sequence[tuple[str, Any]]) -> list[list[Row]]:
         return decode_rows(self._asking.post(QUERIES, encode_queries(queries)))
 

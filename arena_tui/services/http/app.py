@@ -25,6 +25,8 @@ from arena_tui.services.http.page import page
 from arena_tui.services.http.runs import PAGE_MAX, list_runs, one_run, whole_id
 from arena_tui.services.http.streams import EventStreams
 from arena_tui.services.runtime import Runtime
+from arena_tui.services.stats import stats_of
+from arena_tui.services.stats_lines import STATS, encode_round
 from arena_tui.store.replay import BEGINNING
 
 RUNS_MAX: Final = 50
@@ -51,6 +53,7 @@ def make_app(runtime: Runtime, streams: EventStreams, more: Iterable[BaseRoute])
         "/health": api.health,
         "/runs": api.runs,
         "/events": api.events,
+        STATS: api.stats,
         "/openapi.json": api.openapi,
         "/runs/{run_id:path}/events": api.run_events,
         "/runs/{run_id:path}/events.jsonl": api.run_lines,
@@ -123,6 +126,11 @@ class _Api:
         return Answer(
             lambda client: send_lines(self._runtime, clients, client, run_id, part), "jsonl", b""
         )
+
+    async def stats(self, _: Request) -> ASGIApp:
+        async with asyncio.timeout(_ANSWER_S), self._asking:
+            lines = encode_round(await stats_of(self._runtime))
+        return Response(lines, media_type="application/jsonl")
 
     async def openapi(self, _: Request) -> ASGIApp:
         return _json(describe())

@@ -109,6 +109,11 @@ def describe() -> _Node:
             ],
             _200=_STREAM, _204=_OVER, _400=_ERROR, _404=_ERROR,
         ),
+        "/stats": _get(
+            "The accounts of broker, consumers, runs and store, as `arena-tui stats --json`", [],
+            _200=_answer("One JSON line each, the broker's first.", "application/jsonl",
+                         {"type": "string"}),
+        ),
         "/metrics": _get(
             "Where every event is, lag by consumer, runs by state, tokens, cost", [],
             _200=_answer("For Prometheus.", "text/plain", {"type": "string"}),

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from arena_tui.broker.protocol import RunInfo, RunMeta
+from arena_tui.broker.protocol import STORE, RunInfo, RunMeta
 from arena_tui.errors import StoreError
 from arena_tui.events import AgentInfo, LogEvent, RunStart
 from arena_tui.folds.totals import SUMMARY
@@ -189,6 +189,22 @@ async def test_it_is_ready_while_broker_and_store_work(
 
     assert (before.status_code, before.json()["ready"]) == (200, True)
     assert (after.status_code, after.json()["problems"]) == (503, ["the disk is full"])
+
+
+async def test_the_accounts_are_given_as_lines_that_add_up(served: Served) -> None:
+    await play(served, "a")
+    await end(served, "a")
+    await served.runtime.instruments.sample()
+
+    answer = await served.http.get("/stats")
+
+    found = [json.loads(line) for line in answer.text.splitlines()]
+    (run,) = (each for each in found if each["type"] == "run")
+    (store,) = (each for each in found if each["type"] == "store")
+    assert answer.headers["content-type"] == "application/jsonl"
+    assert (found[0]["type"], found[0]["discrepancies"]) == ("broker", [])
+    assert run["published"] == run["last_seq"] == run["stored"] == store["published"]
+    assert [each["name"] for each in found if each["type"] == "consumer"][:1] == [STORE]
 
 
 async def test_the_description_tells_of_every_path(tmp_path: Path) -> None:

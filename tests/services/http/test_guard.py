@@ -17,7 +17,7 @@ from tests.services.http.served import Served, serving
 from tests.waiting import pause, until
 
 TOKEN = "correct-horse-battery"
-ROUTES = ["/", "/health", "/runs", "/runs/r", "/events", "/openapi.json", "/nothing"]
+ROUTES = ["/", "/health", "/runs", "/runs/r", "/events", "/stats", "/openapi.json", "/nothing"]
 
 
 @pytest.fixture
