@@ -28,6 +28,7 @@ _COMMANDS: Final = {
     "events": ("events", "the events of a stored run"),
     "close": ("close", "end a run whose producer died"),
     "ratings": ("ratings", "how good the players are, and how sure that is"),
+    "stats": ("stats", "where every event is, who is behind, what is full"),
     "verify": ("verify", "check that the store is whole, but for known gaps"),
     "publish": ("publish", "JSON lines to a broker: the way in for every language"),
     "persist": ("persist", "store what other processes publish, without a screen"),
