@@ -119,10 +119,10 @@ class BrokerScreen(FilteredScreen):
 
     def _show(self) -> None:
         panel = self._panel
-        known = {gauge.info.name for gauge in panel.consumers}
-        others = [] if panel.server is None else panel.server.stores
-        self._consumers = [*panel.consumers, *(each for each in others if each.name not in known)]
-        if self._of is not None and self._of not in known:
+        here = {gauge.info.identity for gauge in panel.consumers}
+        seen = () if panel.server is None else panel.server.stores
+        self._consumers = [*panel.consumers, *(each for each in seen if each.name not in here)]
+        if self._of not in [gauge.info.name for gauge in panel.consumers]:
             self._of = None
         self._lags = {}
         if self._of is not None:
