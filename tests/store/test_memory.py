@@ -34,6 +34,29 @@ async def fill(database: Database, batches: int) -> None:
         ])  # fmt: skip
 
 
+def row_groups(database: Database) -> int:
+    """In which the events on disk lie."""
+    query = "SELECT count(DISTINCT row_group_id) FROM pragma_storage_info('events')"
+    return int(database.read_now(lambda c: c.execute(query).fetchall())[0][0])
+
+
+async def test_row_groups_are_merged_only_when_the_store_is_closed(path: str) -> None:
+    database = Database(path)
+    for seq in range(1, 5):
+        await store(database, [envelope("a", 1, seq, LogEvent())])
+        database.read_now(lambda c: c.execute("CHECKPOINT"))
+    while_open = row_groups(database)
+    await store(database, [envelope("a", 1, 5, LogEvent())])
+    database.close()
+
+    database = Database(path)
+    reopened = row_groups(database)
+    database.close()
+
+    assert while_open == 4
+    assert reopened == 1
+
+
 async def test_what_is_stored_and_read_does_not_stay_in_memory(database: Database) -> None:
     before = limit(database)
     await fill(database, 160)
