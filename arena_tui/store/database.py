@@ -28,7 +28,7 @@ T = TypeVar("T")
 _INTERRUPT_S = 0.05
 _READERS = 3
 
-_CACHE_MAX: Final = "32MB"
+_CACHE_MAX: Final = "16MB"
 """Size to which DuckDB's cache is cut down regularly. Its memory limit itself stays high: a
 checkpoint that runs out of memory invalidates the whole database, and one vector of the largest
 events takes 512 MB."""

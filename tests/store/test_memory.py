@@ -9,8 +9,8 @@ from arena_tui.store.database import Database
 from tests.envelopes import envelope
 from tests.store_fixture import store
 
-CACHE_MAX = 40_000_000
-"""32 MB, and what a few commits add before the next eviction."""
+CACHE_MAX = 24_000_000
+"""16 MB, and what a few commits add before the next eviction."""
 
 
 def cached(database: Database) -> int:
