@@ -59,14 +59,15 @@ def encode_event(event: Event) -> bytes:
     """
     try:
         if not event.extra and type(event) is not OtherEvent:
-            return _ENCODER.encode(event)
+            # A copy: the encoder's own result is up to a third larger in memory than its length.
+            return b"%b" % _ENCODER.encode(event)
         fields: dict[str, Any] = msgspec.to_builtins(event)
         extra = fields.pop("__extra__", {})
         fields.pop("__name__", None)
         fields["kind"] = event.kind
         for key, value in extra.items():
             fields.setdefault(key, value)
-        return _ENCODER.encode(fields)
+        return b"%b" % _ENCODER.encode(fields)
     except RecursionError:
         raise too_deep(f"{event.kind} event") from None
     except Exception as error:  # noqa: BLE001 - encoding calls methods of the values

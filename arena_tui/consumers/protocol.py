@@ -183,7 +183,7 @@ class ConsumerInfo(ConsumerStats, frozen=True, kw_only=True):
         last_error: Why the last attempt failed; None once one succeeded.
         unacked: Published and not acked; 0 if it is not durable.
         stats: Its own counters.
-        group: See `Consumer`.
+        group, identity: See `Consumer`.
         kept: See `Counters`, but since it subscribed.
         in_hand: Delivered, and not handled yet.
     """
@@ -194,6 +194,7 @@ class ConsumerInfo(ConsumerStats, frozen=True, kw_only=True):
     unacked: int
     stats: Counters
     group: str = ""
+    identity: str = ""
     kept: int | None = None
     in_hand: int = 0
 

@@ -45,6 +45,7 @@ class ConsumerFigures:
         return ConsumerInfo(
             **read, state=health.state, failures=health.failures, last_error=health.last_error,
             unacked=self.unacked, stats=own, group=self._consumer.group, in_hand=in_hand,
+            identity=self._consumer.identity or self._consumer.name,
             kept=None if kept is None else kept - self._kept_before,
         )  # fmt: skip
 

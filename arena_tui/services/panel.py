@@ -102,6 +102,6 @@ class Panel(Struct, frozen=True, kw_only=True):
     @property
     def elsewhere(self) -> list[StoreSeen]:
         """The durable consumers that other processes run, as the server knows them."""
-        here = {gauge.info.name for gauge in self.consumers}
+        here = {gauge.info.identity for gauge in self.consumers}
         stores = () if self.server is None else self.server.stores
         return [each for each in stores if each.name not in here]

@@ -28,13 +28,17 @@ T = TypeVar("T")
 _INTERRUPT_S = 0.05
 _READERS = 3
 
-_CACHE_MAX: Final = "32MB"
+_CACHE_MAX: Final = "16MB"
 """Size to which DuckDB's cache is cut down regularly. Its memory limit itself stays high: a
 checkpoint that runs out of memory invalidates the whole database, and one vector of the largest
 events takes 512 MB."""
 
 _EVICT_EVERY: Final = 16
 """Commits between evictions: one takes 2 ms, and the cache grows by less than 1 MB in between."""
+
+_MERGE_AT_CLOSE: Final = "SET max_vacuum_tasks = 1"
+"""Lets the last checkpoint merge row groups: every session leaves one, of 256 KiB at least. One
+task takes up to 200 MB and a second; as many as there are, 600 MB and some seconds."""
 
 
 class _Reading:
@@ -155,6 +159,9 @@ class Database:
     def close(self) -> None:
         """Finish queued work, checkpoint, and release the file. Idempotent.
 
+        Row groups are merged, which also frees the space of deleted runs, only here, some at a
+        time.
+
         Raises:
             StoreError: The file is gone and cannot be written anew, or another one is at its path:
                 the message says where its contents are, or that they are lost.
@@ -173,6 +180,8 @@ class Database:
             self._keep_file()
         except StoreError as error:
             failed = self._keep_contents(error)
+        with contextlib.suppress(duckdb.Error):
+            self._connection.execute(_MERGE_AT_CLOSE)
         with contextlib.suppress(duckdb.Error):
             self._connection.close()
         if failed is not None:

@@ -28,6 +28,7 @@ from arena_tui.store.schema import CURSORS_VIEW, migrate, must_be_viewed, view
 _CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": False,  # else opening an SQLite file downloads an extension
     "autoload_known_extensions": False,
+    "max_vacuum_tasks": 0,  # merging row groups takes 200 MB and more: see `Database.close`
 }
 _ENVIRONMENT = re.compile("space left|ermission|ead-only|oo many open|ut of memory", re.IGNORECASE)
 _DAMAGE = re.compile("corrupt|replaying|read enough bytes", re.IGNORECASE)

@@ -213,6 +213,8 @@ async def test_a_server_is_shown_with_the_stores_of_other_processes(
     assert server.aof is not None
     lags = {each.name.rpartition(" ")[0].rpartition("/")[2]: each.lag for each in server.stores}
     assert lags["there.duckdb"] == 10
+    own = here.runtime.running(STORE).info().identity
+    assert own in [each.name for each in server.stores]  # the screen leaves it out
 
 
 def test_of_nothing_there_is_a_verdict_too() -> None:

@@ -9,8 +9,8 @@ from arena_tui.store.database import Database
 from tests.envelopes import envelope
 from tests.store_fixture import store
 
-CACHE_MAX = 40_000_000
-"""32 MB, and what a few commits add before the next eviction."""
+CACHE_MAX = 24_000_000
+"""16 MB, and what a few commits add before the next eviction."""
 
 
 def cached(database: Database) -> int:
@@ -32,6 +32,29 @@ async def fill(database: Database, batches: int) -> None:
             envelope("a", 1, seq, LogEvent(text=noise.randbytes(300).hex()))
             for seq in range(batch * 1_000 + 1, batch * 1_000 + 1_001)
         ])  # fmt: skip
+
+
+def row_groups(database: Database) -> int:
+    """In which the events on disk lie."""
+    query = "SELECT count(DISTINCT row_group_id) FROM pragma_storage_info('events')"
+    return int(database.read_now(lambda c: c.execute(query).fetchall())[0][0])
+
+
+async def test_row_groups_are_merged_only_when_the_store_is_closed(path: str) -> None:
+    database = Database(path)
+    for seq in range(1, 5):
+        await store(database, [envelope("a", 1, seq, LogEvent())])
+        database.read_now(lambda c: c.execute("CHECKPOINT"))
+    while_open = row_groups(database)
+    await store(database, [envelope("a", 1, 5, LogEvent())])
+    database.close()
+
+    database = Database(path)
+    reopened = row_groups(database)
+    database.close()
+
+    assert while_open == 4
+    assert reopened == 1
 
 
 async def test_what_is_stored_and_read_does_not_stay_in_memory(database: Database) -> None:

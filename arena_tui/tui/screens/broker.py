@@ -119,9 +119,8 @@ class BrokerScreen(FilteredScreen):
 
     def _show(self) -> None:
         panel = self._panel
-        known = {gauge.info.name for gauge in panel.consumers}
         self._consumers = [*panel.consumers, *panel.elsewhere]
-        if self._of is not None and self._of not in known:
+        if self._of not in [gauge.info.name for gauge in panel.consumers]:
             self._of = None
         self._lags = {}
         if self._of is not None:
