@@ -94,6 +94,13 @@ class Backlog:
         """Number of unread events, those in gaps included."""
         return sum(each.event_count() for streams in self._runs.values() for each in streams)
 
+    def by_run(self) -> dict[str, int]:
+        """Number of unread events of each run, those in gaps included."""
+        return {
+            run_id: sum(each.event_count() for each in streams)
+            for run_id, streams in self._runs.items()
+        }
+
     def add(self, stream: RunStream, read: int, leading_gaps: Iterable[Gap] = ()) -> None:
         """Enqueue everything of a stream after `read`, preceded by these gaps."""
         unread = _Unread(stream, read, leading_gaps)

@@ -149,6 +149,9 @@ class InProcessBroker:
     async def stats(self) -> BrokerStats:
         return self.ledger.stats()
 
+    async def server(self) -> None:
+        return None
+
     async def aclose(self) -> None:
         self.ledger.close()
 

@@ -28,7 +28,7 @@ from typing import Final, Literal, NamedTuple, Protocol, TypeAlias
 from msgspec import Struct
 
 from arena_tui.broker.refused import Refused
-from arena_tui.broker.stats import BrokerStats, ConsumerStats
+from arena_tui.broker.stats import BrokerStats, ConsumerStats, ServerStats
 from arena_tui.broker.warnings import Warnings
 from arena_tui.events import AgentInfo, Delivery, Event, RunStart, RunStatus
 
@@ -143,6 +143,9 @@ class Subscription(Protocol):
 
     def stats(self) -> ConsumerStats:
         """A snapshot of its counters."""
+
+    def unread(self) -> dict[str, int]:
+        """Events published and not yet delivered, by run. Takes the longer the more there are."""
 
     def close(self) -> None:
         """Unsubscribe; the broker no longer keeps events for this consumer. Idempotent."""
@@ -294,6 +297,9 @@ class BrokerProtocol(Protocol):
 
     async def stats(self) -> BrokerStats:
         """A snapshot of all counters."""
+
+    async def server(self) -> ServerStats | None:
+        """How the server does that the log is on; None when there is none, or it does not tell."""
 
     async def aclose(self) -> None:
         """End every iterator and release all resources. Idempotent."""

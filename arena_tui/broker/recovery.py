@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeAlias
 
@@ -31,6 +31,13 @@ class Recovery:
     def event_count(self) -> int:
         """Number of events queued, those in gaps included."""
         return sum(each.last_seq - each.first_seq + 1 for each in (*self._ready, *self._pending))
+
+    def by_run(self) -> dict[str, int]:
+        """Number of events queued of each run, those in gaps included."""
+        counts: Counter[str] = Counter()
+        for each in (*self._ready, *self._pending):
+            counts[each.run_id] += each.last_seq - each.first_seq + 1
+        return dict(counts)
 
     def enqueue(self, batch: Sequence[Delivery]) -> None:
         self._pending.extend(batch)

@@ -65,6 +65,42 @@ class ConsumerStats(Struct, frozen=True, kw_only=True):
     overflow: int = 0
 
 
+class StoreSeen(Struct, frozen=True, kw_only=True):
+    """One durable consumer as a server knows it.
+
+    Attributes:
+        silent_s: Seconds since its last ack; None when its acks have expired.
+        lag: Events of all runs it has not acked; lag_most: those of the run with the most.
+    """
+
+    name: str
+    silent_s: float | None
+    lag: int
+    lag_most: int
+
+
+class ServerStats(Struct, frozen=True, kw_only=True):
+    """How a server does; None where its user may not ask.
+
+    Attributes:
+        ping_ms: One round trip.
+        memory, memory_max: Bytes; a `memory_max` of 0 is no limit; policy: what happens beyond it.
+        aof: Whether it writes an append-only file.
+        clients: Connections to it, of whatever program.
+        stores: Its durable consumers, those of this process included, by identity.
+    """
+
+    product: str
+    version: str
+    ping_ms: float
+    memory: int | None = None
+    memory_max: int | None = None
+    policy: str | None = None
+    aof: bool | None = None
+    clients: int | None = None
+    stores: tuple[StoreSeen, ...] = ()
+
+
 class BrokerStats(Struct, frozen=True, kw_only=True):
     """A snapshot of all counters since the broker started.
 

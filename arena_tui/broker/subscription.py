@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
@@ -232,6 +233,14 @@ class LedgerSubscription:
             in_gaps=self._in_gaps, skipped=self.starting.skipped, lag=lag,
             lag_peak=max(self._lag_peak, lag), lag_s=self._lag_s(), overflow=self._overflow,
         )  # fmt: skip
+
+    def unread(self) -> dict[str, int]:
+        counts = Counter(self._backlog.by_run())
+        if self.position is not None:
+            counts.update(self._window.by_run(self.position))
+        if self._recovery:
+            counts.update(self._recovery.by_run())
+        return {run_id: count for run_id, count in counts.items() if count}
 
     def _read(self, limit: int) -> list[Delivery]:
         """Read what is available after the start cursors: first the backlog, then the window."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from arena_tui.broker.stream import RunStream
 from arena_tui.events import Delivery, Gap
 
@@ -77,6 +79,15 @@ class Window:
         if self._gaps:
             count += sum(more for at, more in self._gaps.items() if at >= position)
         return count
+
+    def by_run(self, position: int) -> dict[str, int]:
+        """Number of events of each run from `position` on, those in gaps included."""
+        at = position - self.start
+        counts = Counter(stream.log.run_id for stream in self._streams[at:])
+        for place, more in self._gaps.items():
+            if place >= position:
+                counts[self._streams[place - self.start].log.run_id] += more
+        return dict(counts)
 
     def read(self, position: int, limit: int) -> list[Delivery]:
         """At most `limit` entries, from `position` on."""

@@ -8,7 +8,8 @@ from typing import Final
 
 from arena_tui.broker.protocol import Limits
 from arena_tui.broker.redis.advice import Facts
-from arena_tui.broker.redis.examine import Report, StoreSeen, examine
+from arena_tui.broker.redis.examine import Report, examine
+from arena_tui.broker.stats import StoreSeen
 from arena_tui.broker.stream import HEARTBEAT_S
 from arena_tui.broker_url import BrokerUrl
 from arena_tui.cli.findings import Finding, Section

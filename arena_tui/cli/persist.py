@@ -24,7 +24,7 @@ from arena_tui.cli.arguments import (
 )
 from arena_tui.cli.output import Console, begin_log, local, say_json
 from arena_tui.config import load_config
-from arena_tui.consumers.persister import PersisterStats
+from arena_tui.consumers.persister_stats import PersisterStats
 from arena_tui.errors import StoreError, StoreLockedError, UsageError
 from arena_tui.events import utc_now
 from arena_tui.folds.accounts import Account

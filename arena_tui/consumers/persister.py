@@ -6,14 +6,18 @@ missed.
 
 from __future__ import annotations
 
+import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
+from typing import Final
 
 from arena_tui.broker.own_log import own_log
 from arena_tui.broker.protocol import STORE, Cursor
 from arena_tui.broker.timing import LEFT_RUN_KEPT_S
-from arena_tui.consumers.protocol import Consumer, Counters, identity_in
+from arena_tui.consumers.persister_stats import PersisterStats
+from arena_tui.consumers.protocol import Consumer, identity_in
 from arena_tui.errors import StoreError
 from arena_tui.events import Delivery, Envelope, Gap, utc_now
 from arena_tui.folds.totals import RunTotals
@@ -21,23 +25,9 @@ from arena_tui.store.database import Database
 from arena_tui.store.ingest import Ingest, Quarantined, find_unstorable, without
 from arena_tui.store.rows import load_cursors, load_unfinished
 
+_COMMITS: Final = 256
+
 _log = own_log(__name__)
-
-
-class PersisterStats(Counters, frozen=True, kw_only=True):
-    """Counters since creation.
-
-    Attributes:
-        stored: Events handled that are in the store, those included that already were.
-        quarantined: Those of the lost that are kept raw in quarantine.
-    """
-
-    stored: int
-    quarantined: int
-
-    @property
-    def kept(self) -> int:
-        return self.stored + self.lost
 
 
 class Persister(Consumer):
@@ -56,6 +46,7 @@ class Persister(Consumer):
         self._broker = broker
         self._ingest = Ingest(clock, broker)
         self._counters = PersisterStats(stored=0, quarantined=0)
+        self._commits_ms: deque[float] = deque(maxlen=_COMMITS)
 
     async def start(self) -> Mapping[str, Cursor]:
         self._ingest.forget()
@@ -70,6 +61,7 @@ class Persister(Consumer):
         """Commit the batch, with a gap in place of each event that can never be stored."""
         aside: list[Quarantined] = []
         while True:
+            began = time.perf_counter()
             try:
                 folded = await self._database.write(
                     partial(self._ingest.commit, batch=batch, aside=aside)
@@ -81,6 +73,7 @@ class Persister(Consumer):
                 batch = without(batch, bad)
                 aside += bad
             else:
+                self._commits_ms.append((time.perf_counter() - began) * 1_000)
                 self._count(batch, aside, folded)
                 return {run_id: Cursor(each.epoch, each.seq) for run_id, each in folded.items()}
 
@@ -104,7 +97,11 @@ class Persister(Consumer):
             _log.error("quarantined event %d of run %s: %s", envelope.seq, envelope.run_id, reason)
         gaps = [each for each in batch if isinstance(each, Gap)]
         before, new, events = self._counters, self._ingest.remember(folded), len(batch) - len(gaps)
+        took = sorted(self._commits_ms)
         self._counters = PersisterStats(
+            batch=len(batch),
+            commit_p50_ms=took[len(took) // 2],
+            commit_p99_ms=took[len(took) * 99 // 100],
             stored=before.stored + events,
             quarantined=before.quarantined + len(aside),
             lost=before.lost + sum(gap.count for gap in gaps),

@@ -66,6 +66,12 @@ class Consumption(Generic[C]):
         """Whether it was closed by itself, while the others go on."""
         return self.consumer.polled and self.health.state == "stopped"
 
+    def lags(self) -> dict[str, int]:
+        """Events that it has yet to ack, or to be delivered if it is not durable, by run."""
+        if self.consumer.durable:
+            return self._broker.lags(self.consumer.name)
+        return {} if self._subscription is None else self._subscription.unread()
+
     @property
     def unacked(self) -> int:
         """Events published but not acked; once it is stopped, those at that time. 0 of a consumer
@@ -77,11 +83,7 @@ class Consumption(Generic[C]):
     def info(self) -> ConsumerInfo:
         """A snapshot; once it is stopped, with the figures of that time."""
         self._note_figures()
-        try:
-            self._counters = self.consumer.stats()
-        except Exception as error:  # noqa: BLE001 - its own counters are no reason to stop
-            if self.health.state == "ok":
-                self.health.fail(error)
+        self._note_counters()
         return ConsumerInfo(
             **asdict(self._reading), state=self.health.state, failures=self.health.failures,
             last_error=self.health.last_error, unacked=self._unacked, stats=self._counters,
@@ -227,7 +229,8 @@ class Consumption(Generic[C]):
             consumer.identity, replace=replaced is not None,
         )  # fmt: skip
         subscription.batch_max = min(subscription.batch_max, consumer.batch_max)
-        self._kept_before = consumer.stats().kept or 0
+        self._note_counters()
+        self._kept_before = self._counters.kept or 0
         self._in_hand = []
         return subscription
 
@@ -238,6 +241,13 @@ class Consumption(Generic[C]):
     def _note_figures(self) -> None:
         if self._subscription is not None:
             self._reading, self._unacked = self._subscription.stats(), self.unacked
+
+    def _note_counters(self) -> None:
+        try:
+            self._counters = self.consumer.stats()
+        except Exception as error:  # noqa: BLE001 - its own counters are no reason to stop
+            if self.health.state == "ok":
+                self.health.fail(error)
 
     async def _restart(self) -> None:
         await self._close_consumer()

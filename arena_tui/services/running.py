@@ -82,6 +82,11 @@ class Running:
         """A snapshot of each."""
         return tuple(each.info() for each in self._all)
 
+    def lags(self) -> dict[str, dict[str, int]]:
+        """What each consumer that is behind has yet to ack, or to be delivered, by run."""
+        behind = [each for each in self._all if each.consumer.durable or each.info().lag]
+        return {each.consumer.name: each.lags() for each in behind}
+
     async def catch_up(self) -> None:
         """Hand every polled consumer its pending deliveries, and forget those that were closed.
 

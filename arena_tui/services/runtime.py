@@ -20,6 +20,7 @@ from arena_tui.consumers.checked import made
 from arena_tui.consumers.protocol import Consumer, ConsumerFactory, ConsumerInfo, Context
 from arena_tui.errors import BrokerError, StoreError
 from arena_tui.producers.sink import MultiRunBrokerSink
+from arena_tui.producers.sink_stats import SinkStats
 from arena_tui.services.brokers import StandIn, make_broker, stored_elsewhere
 from arena_tui.services.closing import Closing
 from arena_tui.services.consumption import Consumption
@@ -100,7 +101,7 @@ class Runtime:
         self.games = Games(
             self.sink, self.broker, lambda: None if self.storing.only_read else self.history
         )
-        self.instruments = Instruments(self.broker, self.consumers)
+        self.instruments = Instruments(self)
         self._to_start = deque(self._running.add(partial(made, make)) for make in consumers)
 
     @property
@@ -177,6 +178,14 @@ class Runtime:
         """A snapshot of every consumer, and of the store, wherever it is open."""
         infos = self._running.infos()
         return infos if self._store_elsewhere is None else (*infos, self._store_elsewhere())
+
+    def lags(self) -> dict[str, dict[str, int]]:
+        """See `Running.lags`."""
+        return self._running.lags()
+
+    def sinks(self) -> list[SinkStats]:
+        """The counters of each of its sinks."""
+        return [sink.stats() for sink in self.following.sinks]
 
     async def delete(self, run_id: str) -> None:
         """Delete a stored run; one that a file has left open is let go of first.

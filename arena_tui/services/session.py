@@ -18,6 +18,7 @@ from arena_tui.errors import StoreLockedError
 from arena_tui.services.connect import PROCESS
 from arena_tui.services.games import Games
 from arena_tui.services.http.address import Listening
+from arena_tui.services.panel import Panel
 from arena_tui.services.playables import Playable
 from arena_tui.services.runtime import Runtime
 from arena_tui.services.scripts.scripts import ScriptPane, Scripts
@@ -89,6 +90,11 @@ class Session:
     @property
     def history(self) -> History | None:
         return self.runtime.history
+
+    @property
+    def panel(self) -> Panel:
+        """The newest sample of all gauges."""
+        return self.runtime.instruments.panel
 
     @property
     def games(self) -> Games:

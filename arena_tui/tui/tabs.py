@@ -40,6 +40,8 @@ class Tab(NamedTuple):
 TABS: Final = (
     Tab("1", "Live", "Watch what is being played now", "arena_tui.tui.screens.live:LiveScreen"),
     Tab("2", "History", "Look at stored runs", "arena_tui.tui.screens.history:HistoryScreen"),
+    Tab("3", "Broker", "See who is slow, and what was lost",
+        "arena_tui.tui.screens.broker:BrokerScreen"),
     Tab("5", "Ratings", "Compare the players", "arena_tui.tui.screens.ratings:RatingsScreen"),
-)
+)  # fmt: skip
 """The first is the start, and stays below all others."""

@@ -12,7 +12,8 @@ from msgspec.structs import replace
 import arena_tui
 from arena_tui.broker.redis.advice import Facts
 from arena_tui.broker.redis.broker import RedisBroker
-from arena_tui.broker.redis.examine import Report, Silent, StoreSeen, examine
+from arena_tui.broker.redis.examine import Report, Silent, examine
+from arena_tui.broker.stats import StoreSeen
 from arena_tui.broker_url import BrokerUrl
 from arena_tui.cli.doctor_redis import findings_of
 from arena_tui.cli.findings import Finding

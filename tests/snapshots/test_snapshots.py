@@ -77,9 +77,9 @@ async def test_the_pictures_in_the_readme_are_of_this_version(name: str) -> None
     if os.environ.get("ARENA_PICTURES") == "1":
         path.write_text(picture)
 
-    assert _text(path.read_text()) == _text(picture)
+    assert text_of(path.read_text()) == text_of(picture)
 
 
-def _text(svg: str) -> list[str]:
+def text_of(svg: str) -> list[str]:
     """What the picture says, apart from the ids that each export makes anew."""
     return [part.partition("</text>")[0].rpartition(">")[2] for part in svg.split("<text")[1:]]

@@ -164,6 +164,9 @@ class OwnerUpstream:
     async def reap(self, run_id: str) -> None:
         await self._link.ask(lambda owner: Reap(owner=owner, run_id=run_id), type(None))
 
+    async def server(self) -> None:
+        """Return None: the owner tells how it does on its own screen."""
+
     async def end(self, run_id: str, status: RunStatus, reason: str | None) -> None:
         """Have the owner end a run whose producer is gone; raises UsageError if it is not."""
         try:

@@ -34,7 +34,7 @@ from arena_tui.broker.protocol import (
 )
 from arena_tui.broker.recovery import Answer
 from arena_tui.broker.refused import Refused
-from arena_tui.broker.stats import BrokerStats
+from arena_tui.broker.stats import BrokerStats, ServerStats
 from arena_tui.broker.stream import HEARTBEAT_S
 from arena_tui.broker.tasks import cancel_until_done, restart_on_failure
 from arena_tui.broker.timing import Timing
@@ -71,6 +71,9 @@ class Upstream(Protocol):
 
     async def reap(self, run_id: str) -> None:
         """Delete the run, even if a consumer has yet to ack it."""
+
+    async def server(self) -> ServerStats | None:
+        """See `BrokerProtocol.server`."""
 
     async def aclose(self) -> None:
         """Close every connection."""
@@ -271,6 +274,12 @@ class MirrorBroker:
             self._ledger.stats(), link=self._link.problem, unsent=self.unsent,
             refused=self._writer.late.refused, failures=self._link.failures.count,
         )  # fmt: skip
+
+    async def server(self) -> ServerStats | None:
+        try:
+            return await self._upstream.server()
+        except self._link.errors:  # whoever publishes or reads reports it
+            return None
 
     async def aclose(self) -> None:
         self._ledger.close()

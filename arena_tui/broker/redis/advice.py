@@ -72,6 +72,7 @@ class Facts(Struct, frozen=True, kw_only=True):
         product, version: `redis` `7.0.15`, `valkey` `9.1.2`.
         memory, memory_max: Bytes; a `memory_max` of 0 is no limit.
         aof: Whether it writes an append-only file.
+        clients: Connections to it.
         is_replica: Whether it is a replica that takes no writes.
         denied: Commands this user may not run.
     """
@@ -82,6 +83,7 @@ class Facts(Struct, frozen=True, kw_only=True):
     memory_max: int | None = None
     policy: str | None = None
     aof: bool | None = None
+    clients: int | None = None
     is_replica: bool = False
     denied: tuple[str, ...] = ()
 

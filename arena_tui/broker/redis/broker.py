@@ -6,16 +6,18 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 
 from arena_tui.broker.mirror.broker import Local, MirrorBroker, cache
-from arena_tui.broker.protocol import Limits
+from arena_tui.broker.protocol import Cursor, Limits
 from arena_tui.broker.recovery import Answer
 from arena_tui.broker.redis.beats import Beats
 from arena_tui.broker.redis.link import RedisLink
+from arena_tui.broker.redis.lookup import stores_seen
 from arena_tui.broker.redis.names import claim
 from arena_tui.broker.redis.outlet import RedisOutlet
 from arena_tui.broker.redis.reader import Reader
 from arena_tui.broker.redis.register import RedisRegister
 from arena_tui.broker.redis.scripts import REAP
 from arena_tui.broker.redis.watcher import Watcher
+from arena_tui.broker.stats import ServerStats
 from arena_tui.broker.timing import Timing
 from arena_tui.broker.warnings import Warnings
 from arena_tui.broker_url import BrokerUrl
@@ -64,6 +66,7 @@ class _Server:
         self, link: RedisLink, local: Local, outlet: RedisOutlet, warnings: Warnings, reading: bool
     ) -> None:
         self._link = link
+        self._ledger = local.ledger
         self._warnings = warnings
         self._reading = reading
         self._beats = Beats(link, local.writer, outlet)
@@ -97,6 +100,21 @@ class _Server:
 
     async def reap(self, run_id: str) -> None:
         await self._link.call(REAP, [self._link.keys.meta(run_id)], [run_id])
+
+    async def server(self) -> ServerStats:
+        before = time.perf_counter()
+        await self._link.control.ping()
+        ping_ms = (time.perf_counter() - before) * 1_000
+        facts = await self._link.facts()
+        logs = [stream.log for stream in self._ledger.streams.values()]
+        stores = await stores_seen(
+            self._link, {log.run_id: Cursor(log.epoch, log.last) for log in logs}
+        )
+        return ServerStats(
+            product=facts.product, version=facts.version, ping_ms=ping_ms, memory=facts.memory,
+            memory_max=facts.memory_max, policy=facts.policy, aof=facts.aof,
+            clients=facts.clients, stores=tuple(stores),
+        )  # fmt: skip
 
     async def aclose(self) -> None:
         await self._link.aclose()

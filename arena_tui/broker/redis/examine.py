@@ -11,9 +11,11 @@ from typing import Any, Final
 
 from msgspec import Struct
 
+from arena_tui.broker.protocol import Cursor
 from arena_tui.broker.redis.advice import FAILURES, Facts, Risk
 from arena_tui.broker.redis.link import RedisLink
-from arena_tui.broker.redis.lookup import AT_ONCE, Row, consumers, look_up, runs_in_index
+from arena_tui.broker.redis.lookup import AT_ONCE, Row, look_up, runs_in_index, stores_seen
+from arena_tui.broker.stats import StoreSeen
 from arena_tui.broker.timing import Timing
 from arena_tui.broker.warnings import Warnings
 from arena_tui.broker_url import BrokerUrl
@@ -24,20 +26,6 @@ _DELIVERIES: Final = 21
 _BLOCK_MS: Final = 1_000
 _KEY_S: Final = 60
 """Expires the test key of an examination that was killed."""
-
-
-class StoreSeen(Struct, frozen=True, kw_only=True):
-    """One store as the server knows it.
-
-    Attributes:
-        silent_s: Seconds since its last ack; None when its acks have expired.
-        lag: Events of all runs it has not acked; lag_most: those of the run with the most.
-    """
-
-    name: str
-    silent_s: float | None
-    lag: int
-    lag_most: int
 
 
 class Silent(Struct, frozen=True, kw_only=True):
@@ -87,7 +75,8 @@ async def examine(url: BrokerUrl) -> Report:
         try:
             ping_ms, skew_ms = await _clock(link)
             rows = await _rows(link)
-            stores = [await _store(link, name, rows) for name in await consumers(link)]
+            newest = {run_id: Cursor(row[0], row[1]) for run_id, row in rows.items()}
+            stores = await stores_seen(link, newest)
             delivery_ms, problem = await _delivery(link)
         except FAILURES as error:
             raise BrokerError(link.advice.refusal(error)) from None
@@ -129,18 +118,6 @@ async def _rows(link: RedisLink) -> dict[str, Row]:
         found = await look_up(link, run_ids)
         rows.update((run_id, row) for run_id, row in zip(run_ids, found, strict=True) if row)
     return rows
-
-
-async def _store(link: RedisLink, name: str, rows: dict[str, Row]) -> StoreSeen:
-    acks: dict[bytes, bytes] = await link.command("HGETALL", link.keys.acks(name))
-    seconds, micros = await link.control.time()
-    last = acks.pop(b"", None)
-    lags = [0]
-    for run_id, (epoch, seq, *_) in rows.items():
-        known = acks.get(run_id.encode(), b"0-0").partition(b"-")
-        lags.append(max(0, seq - int(known[2])) if int(known[0]) == epoch else seq)
-    silent_s = None if last is None else int(seconds) + int(micros) / 1e6 - int(last) / 1_000
-    return StoreSeen(name=name, silent_s=silent_s, lag=sum(lags), lag_most=max(lags))
 
 
 async def _delivery(link: RedisLink) -> tuple[float | None, str | None]:

@@ -83,14 +83,14 @@ class RedisLink(Link):
         """Connect, check the server, and load the scripts; raises BrokerError with the remedy."""
         try:
             await self.control.ping()
-            facts = await self._facts()
+            facts = await self.facts()
             await self._load()
             denied: list[bytes] = await self.call(DENIED, args=self.advice.commands)
         except FAILURES as error:
             raise BrokerError(self.advice.refusal(error)) from None
         return replace(facts, denied=tuple(each.split()[0].decode() for each in denied))
 
-    async def _facts(self) -> Facts:
+    async def facts(self) -> Facts:
         """What the server reports of itself; raises BrokerError if it is too old, or a cluster."""
         try:
             info: dict[str, Any] = await self.control.info("everything")
@@ -112,6 +112,7 @@ class RedisLink(Link):
             product=product, version=version,
             memory=int(info.get("used_memory", 0)), memory_max=int(info.get("maxmemory", 0)),
             policy=str(info.get("maxmemory_policy", "")), aof=bool(info.get("aof_enabled")),
+            clients=int(info.get("connected_clients", 0)),
             is_replica=info.get("role") == "slave" and bool(info.get("slave_read_only", 1)),
         )  # fmt: skip
 

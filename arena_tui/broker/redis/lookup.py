@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, TypeAlias, TypeVar
 
 from arena_tui.broker.mirror.findings import Seen
@@ -10,6 +10,7 @@ from arena_tui.broker.protocol import Cursor
 from arena_tui.broker.redis.codec import RawEntry, parse_ended
 from arena_tui.broker.redis.link import RedisLink
 from arena_tui.broker.redis.scripts import LOOK
+from arena_tui.broker.stats import StoreSeen
 
 AT_ONCE: Final = 1_000
 """Most entries, or runs, per query."""
@@ -33,6 +34,24 @@ async def consumers(link: RedisLink) -> list[str]:
     """The durable consumers that the server knows, by identity."""
     names: list[bytes] = await link.command("SMEMBERS", link.keys.consumers)
     return sorted(name.decode(errors="replace") for name in names)
+
+
+async def stores_seen(link: RedisLink, newest: Mapping[str, Cursor]) -> list[StoreSeen]:
+    """The durable consumers that the server knows, and how far they are behind these runs' newest
+    events."""
+    return [await _store_seen(link, name, newest) for name in await consumers(link)]
+
+
+async def _store_seen(link: RedisLink, name: str, newest: Mapping[str, Cursor]) -> StoreSeen:
+    acks: dict[bytes, bytes] = await link.command("HGETALL", link.keys.acks(name))
+    seconds, micros = await link.control.time()
+    last = acks.pop(b"", None)
+    lags = [0]
+    for run_id, (epoch, seq) in newest.items():
+        known = acks.get(run_id.encode(), b"0-0").partition(b"-")
+        lags.append(max(0, seq - int(known[2])) if int(known[0]) == epoch else seq)
+    silent_s = None if last is None else int(seconds) + int(micros) / 1e6 - int(last) / 1_000
+    return StoreSeen(name=name, silent_s=silent_s, lag=sum(lags), lag_most=max(lags))
 
 
 def seen_in(row: Row) -> Seen:

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from arena_tui.broker.protocol import STORE
 from arena_tui.broker.stats import BrokerStats
 from arena_tui.consumers.metrics import OTHER, Meter, Metered, Word
-from arena_tui.consumers.persister import PersisterStats
+from arena_tui.consumers.persister_stats import PersisterStats
 from arena_tui.consumers.protocol import ConsumerInfo
 from arena_tui.consumers.sse import SSE
 from arena_tui.folds.accounts import Account

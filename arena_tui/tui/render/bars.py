@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 
@@ -10,16 +9,13 @@ from rich.cells import cell_len
 from textual.strip import Strip
 
 from arena_tui.consumers.feed import Frame, Truth
-from arena_tui.events import short_id
 from arena_tui.tui.render.canvas import Piece, between, line, width_of
 from arena_tui.tui.render.clean import clean, fit
 from arena_tui.tui.render.palette import Palette
-from arena_tui.tui.render.text import spark
+from arena_tui.tui.render.text import spark, with_short_ids
 from arena_tui.tui.tabs import Tab
 
 _LATE_S = 2.0
-_RUN_ID = re.compile(r"\b[0-9A-HJKMNP-TV-Z]{26}\b")
-"""As they are made here; on a screen the last four characters tell runs apart."""
 
 
 def paint_title(
@@ -73,7 +69,7 @@ def paint_truth(
     """
     style = palette.bad if truth.account.lost or truth.account.lost_unknown else palette.text
     text = f" {truth_text(truth)}"
-    note = clean(_RUN_ID.sub(lambda found: short_id(found[0]), note), 200) if note else ""
+    note = clean(with_short_ids(note), 200) if note else ""
     beside = cell_len(note) + 2 if note else 0
     if since and cell_len(text) + len(since) + 8 + beside <= width:
         text = f" since {since}:{text}"

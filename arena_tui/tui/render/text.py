@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from arena_tui.events import short_id
+
 _BLOCKS = " ▁▂▃▄▅▆▇█"
+_RUN_ID = re.compile(r"\b[0-9A-HJKMNP-TV-Z]{26}\b")
+"""As they are made here; on a screen the last four characters tell runs apart."""
 
 
 def count(value: int | None) -> str:
@@ -72,6 +77,11 @@ def bar(share: float, width: int) -> tuple[str, str]:
     if share > 0 and full == 0:
         full = 1
     return "█" * full, "░" * (width - full)
+
+
+def with_short_ids(text: str) -> str:
+    """The text, its run ids shortened."""
+    return _RUN_ID.sub(lambda found: short_id(found[0]), text)
 
 
 def leaving_question(games: int, scripts: int) -> str | None:
