@@ -50,13 +50,14 @@ class FrugalDriver(TerminalDriver):
         self._sent_at = 0.0
         self._fastest_s = float("inf")  # there and back, with next to nothing on the line
         self._answers: bool | None = None  # until the first, or the lack of it
-        self._taken = threading.Event()
-        self._taken.set()
+        self._under_way = False
+        self._answered = threading.Event()
+        self._answered.set()
         self._lost: asyncio.TimerHandle | None = None
 
     @property
     def is_settled(self) -> bool:
-        return self._sent_all and self._taken.is_set() and super().is_settled
+        return self._sent_all and not self._under_way and super().is_settled
 
     def write(self, data: str) -> None:
         size = None
@@ -72,18 +73,19 @@ class FrugalDriver(TerminalDriver):
 
     def stop_application_mode(self) -> None:
         if self._answers:
-            self._taken.wait(_LEAVE_S)
+            self._answered.wait(_LEAVE_S)
         super().stop_application_mode()
 
     def _send(self) -> None:
         """Send the next piece, unless one is under way."""
-        if not self._taken.is_set():
+        if self._under_way:
             return
         piece = self._cells.changes(self._limit)
         if not piece:
             self._sent_all = True
             return
-        self._taken.clear()
+        self._under_way = True
+        self._answered.clear()
         self._is_full = len(piece) >= self._limit
         self._sent_at = time.monotonic()
         super().write(piece if self._answers is False else piece + _ASK)
@@ -92,7 +94,7 @@ class FrugalDriver(TerminalDriver):
             self._lost = self._loop.call_later(patience_s, self._give_up)
 
     def _on_answered(self) -> None:
-        self._taken.set()  # here: leaving blocks the loop
+        self._answered.set()  # here: leaving blocks the loop
         self._loop.call_soon_threadsafe(self._on_taken)
 
     def _on_taken(self) -> None:
@@ -121,5 +123,5 @@ class FrugalDriver(TerminalDriver):
         if self._lost is not None:
             self._lost.cancel()
             self._lost = None
-        self._taken.set()
+        self._under_way = False
         self._send()
