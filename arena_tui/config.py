@@ -21,7 +21,10 @@ from arena_tui.events import EVENT_CEILING_BYTES, EVENT_MAX_BYTES
 from arena_tui.settings import TABLES, Gauges, Notify, Prices, TroubleLimits, read_table
 
 _DIRS: Final = PlatformDirs("arena-tui", appauthor=False)
-_KEYS: Final = ("broker", "db", "theme", "event_max_bytes")
+_KEYS: Final = ("broker", "db", "theme", "event_max_bytes", "low_bandwidth")
+_SWITCH: Final = {True: True, False: False, "true": True, "1": True, "false": False, "0": False}
+_TYPES: Final = {"event_max_bytes": int | str, "low_bandwidth": bool | str}
+"""Of settings in the file that may be given as something else than text."""
 _EVENT_LEAST_BYTES: Final = 64 * 1024
 
 
@@ -33,6 +36,7 @@ class Config(Struct, frozen=True, kw_only=True):
         db: The store's file, or `:memory:`; None: no store, live only.
         theme: Name of a Textual theme; None: the app's own.
         event_max_bytes: Largest event that producers may publish, in bytes of JSON.
+        low_bandwidth: Whether the dashboard sends as little as it can to the terminal.
         gauges: When a gauge is marked; only in the file, as all tables.
         prices: What models cost, where their producers do not say.
         trouble: When a run is in trouble.
@@ -43,6 +47,7 @@ class Config(Struct, frozen=True, kw_only=True):
     db: str | None = None
     theme: str | None = None
     event_max_bytes: int = EVENT_MAX_BYTES
+    low_bandwidth: bool = False
     gauges: Gauges = Gauges()
     prices: Prices = ()
     trouble: TroubleLimits = TroubleLimits()
@@ -80,6 +85,7 @@ def load_config(
     store: bool = True,
     theme: str | None = None,
     environment: Mapping[str, str] = os.environ,
+    low_bandwidth: bool = False,
 ) -> Config:
     """Load the settings; arguments are the flags, and one that is not None takes precedence.
 
@@ -87,7 +93,7 @@ def load_config(
         UsageError: The file is not TOML or has an unknown setting, or the broker's URL is invalid.
     """
     try:
-        return _load(broker, db, store, theme, environment)
+        return _load(broker, db, store, theme, environment, low_bandwidth)
     except UsageError as error:
         problem = str(error)
     del broker, environment  # keep passwords out of tracebacks that show locals
@@ -100,17 +106,20 @@ def _load(
     store: bool,
     theme: str | None,
     environment: Mapping[str, str],
+    low_bandwidth: bool,
 ) -> Config:
     path = config_path(environment)
     given = {key: environment.get(f"ARENA_{key.upper()}") for key in _KEYS}
     origin = ""
-    settings: dict[str, Any] = {"broker": "memory:", "db": str(store_path()), "theme": None,
-                                "event_max_bytes": EVENT_MAX_BYTES}  # fmt: skip
+    settings: dict[str, Any] = {
+        "broker": "memory:", "db": str(store_path()), "theme": None,
+        "event_max_bytes": EVENT_MAX_BYTES, "low_bandwidth": False,
+    }  # fmt: skip
     for name, source in (
         (f"{path}: ", _read_file(path)),
         ("REDIS_URL: ", {"broker": environment.get("REDIS_URL")}),
         ("ARENA_BROKER: ", given),
-        ("", {"broker": broker, "db": db, "theme": theme}),
+        ("", {"broker": broker, "db": db, "theme": theme, "low_bandwidth": low_bandwidth}),
     ):
         settings.update({key: value for key, value in source.items() if value})
         origin = name if source.get("broker") else origin
@@ -124,6 +133,7 @@ def _load(
     elif settings["db"] != ":memory:":
         settings["db"] = str(Path(settings["db"]).expanduser())
     settings["event_max_bytes"] = _event_max_bytes(settings["event_max_bytes"])
+    settings["low_bandwidth"] = _switch("low_bandwidth", settings["low_bandwidth"])
     return Config(**settings)
 
 
@@ -138,6 +148,12 @@ def _event_max_bytes(given: int | str) -> int:
             f"{_EVENT_LEAST_BYTES:,} to {EVENT_CEILING_BYTES:,}, without commas"
         )
     return value
+
+
+def _switch(name: str, given: bool | str) -> bool:
+    if given not in _SWITCH:
+        raise UsageError(f"{name} {given!r:.40} is not usable: say true or false")
+    return _SWITCH[given]
 
 
 def _read_file(path: Path) -> dict[str, Any]:
@@ -156,7 +172,7 @@ def _read_file(path: Path) -> dict[str, Any]:
             except UsageError as error:
                 raise UsageError(f"{path}: {error}") from None
             continue
-        wanted = int | str if key == "event_max_bytes" else str
+        wanted = _TYPES.get(key, str)
         if key not in _KEYS or not isinstance(value, wanted):
             raise UsageError(
                 f"{path}: no setting {key!r} as text: use {', '.join((*_KEYS, *TABLES))}"

@@ -43,6 +43,18 @@ def test_an_empty_variable_is_no_setting(nowhere: dict[str, str]) -> None:
     assert load_config(environment={**nowhere, "ARENA_DB": ""}).db == str(store_path())
 
 
+def test_low_bandwidth_is_a_switch(nowhere: dict[str, str]) -> None:
+    def given(value: str) -> bool:
+        return load_config(environment=nowhere | {"ARENA_LOW_BANDWIDTH": value}).low_bandwidth
+
+    assert [given(each) for each in ("", "false", "0", "true", "1")] == [False] * 3 + [True] * 2
+    assert load_config(environment=nowhere, low_bandwidth=True).low_bandwidth
+    with pytest.raises(UsageError, match="low_bandwidth 'a bit' is not usable: say true or false"):
+        given("a bit")
+    write(nowhere, "low_bandwidth = true")
+    assert [given(each) for each in ("", "false")] == [True, False]
+
+
 def test_no_store_wins_over_any_store(nowhere: dict[str, str]) -> None:
     assert load_config(store=False, environment={**nowhere, "ARENA_DB": "/x"}).db is None
 

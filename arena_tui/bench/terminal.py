@@ -19,6 +19,8 @@ from arena_tui.bench.measure import BenchError
 _TIMEOUT_S = 120.0
 _CHUNK = 1 << 16
 _TAIL_CHARS = 300
+_QUESTION, _ANSWER = b"\x1b[5n", b"\x1b[0n"
+"""DSR: a terminal answers once it has shown all before it."""
 _ESCAPES = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|[P\]].*?(?:\x07|\x1b\\)|.)", re.DOTALL)
 
 
@@ -145,6 +147,7 @@ class Terminal:
                 data = b""
             if source == self._master:
                 self._output += data
+                os.write(self._master, _ANSWER * data.count(_QUESTION))
                 alive = bool(data)
             else:
                 self._lines += data

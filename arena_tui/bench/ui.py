@@ -24,6 +24,7 @@ from arena_tui.bench.measure import (
 from arena_tui.bench.terminal import Terminal
 from arena_tui.bench.ui_child import Screen, ScreenLoad, command_of, report_of, selected
 
+_LOW_BANDWIDTH = "the same with --low-bandwidth"
 _FLOOR = "floor: the same without a screen"
 _RIGHT, _LEFT = b"l", b"h"
 _PAUSE_S = (0.02, 0.06)
@@ -36,6 +37,7 @@ class Case(Struct, frozen=True, kw_only=True):
 
     Attributes:
         size: Columns and lines of the terminal.
+        low_bandwidth: Whether it is measured with `--low-bandwidth`, too.
         stored: Whether the dashboard stores the events, too; its peer never does.
         cpu_max: Goal, percent of a core; share_max: goal as a share of the peer's CPU, 0 for none.
     """
@@ -48,6 +50,7 @@ class Case(Struct, frozen=True, kw_only=True):
     stored: bool
     cpu_max: float
     share_max: float
+    low_bandwidth: bool = False
 
     @property
     def peer(self) -> str:
@@ -58,7 +61,7 @@ _CASES: Final = (
     Case(name="6 panes, 10,000 ev/s", panes=6, rate_per_s=10_000, frames_per_s=20,
          size=(160, 48), stored=False, cpu_max=20, share_max=0.333),
     Case(name="48 panes, 5,000 ev/s, stored", panes=48, rate_per_s=5_000, frames_per_s=10,
-         size=(200, 60), stored=True, cpu_max=35, share_max=0.0),
+         size=(200, 60), stored=True, cpu_max=35, share_max=0.0, low_bandwidth=True),
 )  # fmt: skip
 _FRAMES_SHARE = 0.95
 """Of the requested frames: they are paced by sleeping, not by deadlines."""
@@ -70,11 +73,13 @@ class Sample(Struct, frozen=True, kw_only=True):
     Attributes:
         cpu: Percent of one core used by the process, including the load.
         frames: Frames per second that reached the terminal.
+        kilobytes: kB per second that reached it.
         key_ms: From each key press to its effect on the terminal; empty without a screen.
     """
 
     cpu: float
     frames: float = 0.0
+    kilobytes: float = 0.0
     key_ms: tuple[float, ...] = ()
 
 
@@ -87,11 +92,17 @@ def measure_ui(plan: Plan) -> Iterator[Figure]:
 def _measure(plan: Plan, case: Case) -> Iterator[Figure]:
     """Measure one case; a screen's CPU is its process's minus that of the load alone."""
     screens: dict[str, Screen] = {OWN: "arena", _FLOOR: "none", case.peer: "scroll_views"}
-    samples = alternate(
-        {name: partial(_watch, plan, case, screen) for name, screen in screens.items()},
-        plan,
-        case.name,
-    )
+    watch = {name: partial(_watch, plan, case, screen) for name, screen in screens.items()}
+    if case.low_bandwidth:
+        watch[_LOW_BANDWIDTH] = partial(_watch, plan, case, "arena", low_bandwidth=True)
+    samples = alternate(watch, plan, case.name)
+    sent = {
+        name: [each.kilobytes for each in rounds]
+        for name, rounds in samples.items()
+        if name != _FLOOR
+    }
+    yield from compare("ui", f"{case.name}: to the terminal", "kB/s", sent)
+    samples.pop(_LOW_BANDWIDTH, None)
     alone = samples.pop(_FLOOR)
     cpu = {
         name: [
@@ -117,7 +128,7 @@ def _p99(rounds: Sequence[Sample]) -> list[float]:
     return [percentile(keys, 99)] * len(rounds)
 
 
-def _watch(plan: Plan, case: Case, screen: Screen) -> Sample:
+def _watch(plan: Plan, case: Case, screen: Screen, low_bandwidth: bool = False) -> Sample:
     stored = case.stored and screen == "arena"
     load = ScreenLoad(
         screen=screen,
@@ -125,6 +136,7 @@ def _watch(plan: Plan, case: Case, screen: Screen) -> Sample:
         rate_per_s=case.rate_per_s,
         frame_s=1 / case.frames_per_s,
         db=str(plan.folder / "screen.duckdb") if stored else None,
+        low_bandwidth=low_bandwidth,
     )
     watch_s = plan.sizes.watch_s
     with Terminal(command_of(load), plan.folder, case.size) as terminal:
@@ -135,10 +147,13 @@ def _watch(plan: Plan, case: Case, screen: Screen) -> Sample:
         cpu_s = report_of(terminal).cpu_s
         output = terminal.watch(watch_s)
         cpu = 100 * (report_of(terminal).cpu_s - cpu_s) / watch_s
-        keys = plan.sizes.keys if screen != "none" else 0
+        keys = plan.sizes.keys if screen != "none" and not low_bandwidth else 0
         key_ms = tuple(press_key(terminal, screen, number) for number in range(keys))
     remove(plan.folder / "screen.duckdb")
-    return Sample(cpu=cpu, frames=frames_in(output) / watch_s, key_ms=key_ms)
+    return Sample(
+        cpu=cpu, frames=frames_in(output) / watch_s, kilobytes=len(output) / watch_s / 1_000,
+        key_ms=key_ms,
+    )  # fmt: skip
 
 
 def frames_in(output: bytes) -> int:

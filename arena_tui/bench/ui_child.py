@@ -66,6 +66,7 @@ class ScreenLoad(Struct, frozen=True, kw_only=True):
         threads: That share the runs.
         talkative: Whether events are as long as those of language models.
         db: The store's file; None: no store.
+        low_bandwidth: Whether the dashboard sends as little as it can.
     """
 
     screen: Screen
@@ -75,6 +76,7 @@ class ScreenLoad(Struct, frozen=True, kw_only=True):
     threads: int = 1
     talkative: bool = False
     db: str | None = None
+    low_bandwidth: bool = False
 
 
 class Report(Struct, frozen=True, kw_only=True):
@@ -164,15 +166,25 @@ def main(report: int, given: ScreenLoad) -> None:
     began = partial(os.write, report, b"began\n")
     threading.Thread(target=load.run, args=(began,), daemon=True).start()
     threading.Thread(target=_end_with_reader, args=(report,), daemon=True).start()
-    config = Config(db=given.db)
+    config = Config(db=given.db, low_bandwidth=given.low_bandwidth)
     if given.screen == "arena":
-        app = import_module("arena_tui.tui.app").ArenaApp(Session(config), frame_s=given.frame_s)
-        app.run()
+        _show(config, given.frame_s)
     elif given.screen == "scroll_views":
         names = [pane_name(number) for number in range(given.panes)]
         import_module("arena_tui.bench.ui_peers").ScrollViews(names, given.frame_s).run()
     else:
         asyncio.run(_serve(config))
+
+
+def _show(config: Config, frame_s: float) -> None:
+    if config.low_bandwidth:
+        os.environ["TEXTUAL_COLOR_SYSTEM"] = "256"
+    name = ("frugal", "FrugalDriver") if config.low_bandwidth else ("driver", "TerminalDriver")
+    driver = getattr(import_module(f"arena_tui.tui.{name[0]}"), name[1])
+    app = import_module("arena_tui.tui.app").ArenaApp(
+        Session(config), frame_s=frame_s, driver=driver
+    )
+    app.run()
 
 
 async def _serve(config: Config) -> None:

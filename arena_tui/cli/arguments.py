@@ -99,6 +99,16 @@ def followable(name: str, config: Config) -> Path:
     return path
 
 
+def add_low_bandwidth(parser: Parser) -> None:
+    """`--low-bandwidth`, of what shows the dashboard."""
+    parser.add_argument(
+        "--low-bandwidth",
+        action="store_true",
+        help="send as little as possible to the terminal: two frames a second, fewer figures and "
+        "colours (ARENA_LOW_BANDWIDTH); over SSH by itself when the line is slow",
+    )
+
+
 def add_metrics(parser: Parser) -> None:
     """`--metrics`, a path or None."""
     parser.add_argument(

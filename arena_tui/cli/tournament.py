@@ -11,7 +11,13 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Final, NamedTuple, TextIO
 
-from arena_tui.cli.arguments import Parser, add_consumers, add_no_consumers, add_playing
+from arena_tui.cli.arguments import (
+    Parser,
+    add_consumers,
+    add_low_bandwidth,
+    add_no_consumers,
+    add_playing,
+)
 from arena_tui.cli.output import begin_log, counted, tell
 from arena_tui.cli.progress import GameCount
 from arena_tui.cli.stored import open_store
@@ -55,6 +61,7 @@ def add_arguments(parser: Parser) -> None:
     )
     parser.add_argument("--watch", action="store_true", help="play it in the dashboard")
     parser.add_argument("--theme", help="of the dashboard")
+    add_low_bandwidth(parser)
     parser.add_argument(
         "--format", choices=("text", "json", "markdown"), default="text", help="of the table"
     )

@@ -13,6 +13,7 @@ from arena_tui.cli.arguments import (
     Parser,
     add_consumers,
     add_follow,
+    add_low_bandwidth,
     add_metrics,
     add_no_consumers,
     add_no_store,
@@ -52,6 +53,7 @@ def add_looks(parser: Parser) -> None:
     )  # fmt: skip
     add_names(parser)
     add_no_consumers(parser)
+    add_low_bandwidth(parser)
     parser.add_argument("--theme", help="arena-dark, arena-light, or a theme of Textual's")
 
 
@@ -64,7 +66,10 @@ def show(
 ) -> int:
     """Show the dashboard with these games, until the user quits."""
     check_metrics(arguments.metrics)
-    config = load_config(arguments.broker, arguments.db, arguments.store, arguments.theme)
+    config = load_config(
+        arguments.broker, arguments.db, arguments.store, arguments.theme,
+        low_bandwidth=arguments.low_bandwidth,
+    )  # fmt: skip
     files = [followable(name, config) for name in arguments.follow]
     listening = None
     if arguments.serve is not None:
@@ -75,8 +80,12 @@ def show(
     log = begin_log(arguments.debug)
     # Textual repaints on a timer that can miss a tick: a faster one halves the latency of a key.
     os.environ.setdefault("TEXTUAL_FPS", "240")
+    if config.low_bandwidth:
+        os.environ.setdefault("TEXTUAL_COLOR_SYSTEM", "256")
     from arena_tui.services.session import Session
     from arena_tui.tui.app import ArenaApp
+    from arena_tui.tui.driver import TerminalDriver
+    from arena_tui.tui.frugal import FrugalDriver, is_remote
 
     session = Session(
         config, playables, continuous, files, arguments.consumers, arguments.installed,
@@ -88,7 +97,8 @@ def show(
     last_resort = LastResort(os.ttyname(sys.stdout.fileno()), os.dup(sys.stderr.fileno()))
     with _own_terminal(log.path) as output:
         last_resort.unsaved = session.unsaved
-        app = ArenaApp(session, on_signal=output.leave, on_leaving=last_resort.begin)
+        driver = FrugalDriver if config.low_bandwidth or is_remote(os.environ) else TerminalDriver
+        app = ArenaApp(session, on_signal=output.leave, on_leaving=last_resort.begin, driver=driver)
         code = app.run()
     code = app.return_code or code or 0
     if app.refusal is not None:

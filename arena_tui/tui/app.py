@@ -16,6 +16,7 @@ from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.driver import Driver
 from textual.notifications import SeverityLevel
+from textual.reactive import reactive
 from textual.screen import Screen
 
 from arena_tui.errors import ArenaError, UsageError
@@ -52,6 +53,7 @@ class ArenaApp(App[int]):
         driver: Reads keys and draws; None: what the environment names, to be shown in a browser.
 
     Attributes:
+        frames: Draws; a driver tells it what has yet to leave.
         typed_ahead: Keys and clicks that wait for those before them.
         refusal: Why the session could not be opened, once it has ended for that.
     """
@@ -64,6 +66,9 @@ class ArenaApp(App[int]):
         Binding("q", "quit", "quit"),
         Binding("ctrl+c", "interrupt", "Quit", show=False, priority=True),
     ]
+
+    low_bandwidth: reactive[bool] = reactive(False, toggle_class="-low-bandwidth")
+    """Whether bytes to the terminal are dear; may turn true as it runs."""
 
     def __init__(
         self,
@@ -79,6 +84,7 @@ class ArenaApp(App[int]):
         super().__init__(driver_class=driver)
         self.session = session
         self.pace = (0.0, 0.0)
+        self.low_bandwidth = session.config.low_bandwidth
         self.exit_message: str | None = None
         self.refusal: ArenaError | None = None
         self.tabs = tabs
@@ -90,7 +96,7 @@ class ArenaApp(App[int]):
         self._frame_s = frame_s
         self._signals = LeavingSignals(on_signal, on_leaving)
         self._on_leaving = on_leaving
-        self._frames = FrameLoop(self)
+        self.frames = FrameLoop(self)
         self._overflows = Overflows()
         self._tasks = AppTasks(self)
         self._notices = Notices(
@@ -113,7 +119,7 @@ class ArenaApp(App[int]):
         return self._clock().utcoffset() or timedelta()
 
     def clock_text(self) -> str:
-        return clock_time(self._clock())
+        return clock_time(self._clock())[: 5 if self.low_bandwidth else None]
 
     async def on_mount(self) -> None:
         await self.session.begin(self.monotonic, self._clock)
@@ -127,7 +133,7 @@ class ArenaApp(App[int]):
         self._tasks.start(self._open(), "opening")
         if self._frame_s is not None:
             gc.freeze()  # what is loaded stays: the collector need not walk it in a frame
-            self._tasks.start(self._frames.run(self._frame_s), "drawing")
+            self._tasks.start(self.frames.run(self._frame_s), "drawing")
 
     async def _open(self) -> None:
         try:
@@ -230,7 +236,7 @@ class ArenaApp(App[int]):
         if self.return_code is not None:
             return  # it is leaving, and takes the screens apart
         self._notices.tell(self.session.alerts)
-        for screen in self._frames.screens_in_sight():
+        for screen in self.frames.screens_in_sight():
             if isinstance(screen, ArenaScreen) and screen.is_mounted:
                 screen.show_frame(frame)
 

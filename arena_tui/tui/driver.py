@@ -11,14 +11,16 @@ import selectors
 import termios
 import time
 from codecs import getincrementaldecoder
-from typing import Any, Final
+from collections.abc import Callable
+from typing import IO, Any, Final, Protocol, cast, runtime_checkable
 
 from textual import events
 from textual._xterm_parser import XTermParser
 from textual.drivers.linux_driver import LinuxDriver
 from textual.message import Message
 
-from arena_tui.tui.terminal_input import ESCAPE, TerminalInput
+from arena_tui.tui.frames import FrameLoop
+from arena_tui.tui.terminal_input import ANSWER, ESCAPE, TerminalInput
 
 _READ_BYTES: Final = 4_096
 _LOOK_S: Final = 0.1
@@ -37,6 +39,14 @@ class InputLost(Message):
         self.reason = reason
 
 
+@runtime_checkable
+class Framed(Protocol):
+    """An app that begins no frame before the last one has left."""
+
+    @property
+    def frames(self) -> FrameLoop: ...
+
+
 class TerminalDriver(LinuxDriver):
     """Reads keys through `TerminalInput`, and says with `InputLost` when there is no more to read.
 
@@ -48,9 +58,25 @@ class TerminalDriver(LinuxDriver):
     where exiting waits for it (`linux_driver.py` of Textual 8.2).
     """
 
+    is_frugal = False
+    """Whether it sends as little as it can."""
+
     _loop_in_use: asyncio.AbstractEventLoop | None = None
     _modes: list[Any] | None = None
     _parser: XTermParser
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._written = self._flushed = 0
+        if isinstance(self._app, Framed):
+            self._app.frames.leave_through(self)
+        self._out = _Flushed(cast(IO[str], self._file), self.on_flushed)
+        self._file = cast(Any, self._out)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether all that was written has left this process."""
+        return self._flushed == self._written
 
     def start_application_mode(self) -> None:
         super().start_application_mode()  # type: ignore[no-untyped-call]
@@ -61,6 +87,14 @@ class TerminalDriver(LinuxDriver):
     def stop_application_mode(self) -> None:
         self._loop_in_use = None
         super().stop_application_mode()
+
+    def write(self, data: str) -> None:
+        self._written += len(data)
+        super().write(data)
+
+    def on_flushed(self) -> None:
+        """From the thread that writes: what was written before has left this process."""
+        self._flushed = self._out.written
 
     def run_input_thread(self) -> None:
         """Read keys until the driver is stopped; what cannot be parsed is logged and dropped."""
@@ -96,6 +130,9 @@ class TerminalDriver(LinuxDriver):
         if piece == ESCAPE:
             self.process_message(events.Key("escape", ESCAPE))
             return
+        if piece == ANSWER:
+            self._on_answered()
+            return
         try:
             messages = list(self._parser.feed(piece))
         except Exception:  # noqa: BLE001 - the input must not end with one report
@@ -104,6 +141,9 @@ class TerminalDriver(LinuxDriver):
             return
         for message in messages:
             self.process_message(message)
+
+    def _on_answered(self) -> None:
+        """From the thread that reads: the terminal has answered; nobody here asks it."""
 
     def resume_application_mode(self) -> None:
         """Called by the handler of SIGCONT, between any two instructions of the main thread: the
@@ -122,6 +162,30 @@ class TerminalDriver(LinuxDriver):
                 termios.tcsetattr(self.fileno, termios.TCSANOW, self._modes)
         self.write("\x1b[?1049h\x1b[?25l\x1b[?2004h")  # alternate screen, no cursor, whole pastes
         self.send_message(self.SignalResume())
+
+
+class _Flushed:
+    """A file that tells when what was written to it has been flushed.
+
+    Attributes:
+        written: Characters so far.
+    """
+
+    def __init__(self, file: IO[str], on_flushed: Callable[[], None]) -> None:
+        self._file = file
+        self._on_flushed = on_flushed
+        self.written = 0
+
+    def write(self, text: str) -> None:
+        self._file.write(text)
+        self.written += len(text)
+
+    def flush(self) -> None:
+        self._file.flush()
+        self._on_flushed()
+
+    def fileno(self) -> int:
+        return self._file.fileno()
 
 
 def _renewed(parser: XTermParser) -> XTermParser:

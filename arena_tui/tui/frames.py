@@ -1,4 +1,4 @@
-"""Draws frames at the rate the machine can sustain. Knows nothing of what they show."""
+"""Draws frames at the rate that machine and terminal sustain. Knows nothing of what they show."""
 
 from __future__ import annotations
 
@@ -15,6 +15,25 @@ _PAINT_MAX_S: Final = 2.0
 _BEHIND_S: Final = 0.5
 _BUSY_SHARE: Final = 0.5
 """Largest share of the event loop's time for frames; beyond that the frame rate drops."""
+_LOW_BANDWIDTH_S: Final = 0.5
+"""Least time from one frame to the next where bytes are dear."""
+_LOOK_S: Final = 0.01
+"""How often one looks whether a frame has left."""
+_SLOW_S: Final = 0.5
+_SLOW_FRAMES: Final = 3
+"""So many in a row that take longer than `_SLOW_S` to leave tell a slow line from a pause."""
+
+
+class Outlet(Protocol):
+    """Where frames leave for the terminal."""
+
+    @property
+    def is_frugal(self) -> bool:
+        """Whether it knows when the terminal has shown what was sent, and sends little."""
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing that was drawn has yet to leave."""
 
 
 class _App(Protocol):
@@ -23,6 +42,7 @@ class _App(Protocol):
     monotonic: Callable[[], float]
     pace: tuple[float, float]
     """Frames per second, and how long one takes, in ms."""
+    low_bandwidth: bool
 
     @property
     def screen_stack(self) -> list[Screen[Any]]: ...
@@ -31,14 +51,22 @@ class _App(Protocol):
 
     def sample(self) -> Coroutine[Any, Any, None]: ...
 
+    def notify(self, message: str) -> None: ...
+
 
 class FrameLoop:
     """Samples and paints one frame after another, and sets the app's pace."""
 
     def __init__(self, app: _App) -> None:
         self._app = app
+        self._outlet: Outlet | None = None
         self._behind_at = float("-inf")
         self._starts: deque[float] = deque(maxlen=20)
+        self._slow_frames = 0
+
+    def leave_through(self, outlet: Outlet) -> None:
+        """From now on, no frame is begun while this has something to send."""
+        self._outlet = outlet
 
     async def run(self, frame_s: float) -> None:
         """Draw a frame every `frame_s` seconds, less often if they are slow, until cancelled."""
@@ -51,7 +79,10 @@ class FrameLoop:
             span = self._starts[-1] - self._starts[0]
             fps = (len(self._starts) - 1) / span if span else 0.0
             self._app.pace = (fps, taken * 1_000)
-            await asyncio.sleep(max(frame_s - taken, taken * (1 / _BUSY_SHARE - 1), 0.005))
+            await self._left()
+            least_s = max(frame_s, _LOW_BANDWIDTH_S) if self._app.low_bandwidth else frame_s
+            passed = time.perf_counter() - started
+            await asyncio.sleep(max(least_s - passed, taken * (1 / _BUSY_SHARE - 1), 0.005))
 
     def screens_in_sight(self) -> Iterator[Screen[Any]]:
         """The top screen and, less often, those visible behind a dialog.
@@ -72,3 +103,18 @@ class FrameLoop:
         self._app.call_after_refresh(painted.set)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(painted.wait(), _PAINT_MAX_S)
+
+    async def _left(self) -> None:
+        """Return once the frame has left for the terminal: none queues up behind another, nor a key
+        behind them. Where that takes long again and again, save bytes from then on."""
+        outlet = self._outlet
+        if outlet is None:
+            return
+        began = time.perf_counter()
+        while not outlet.is_settled:  # noqa: ASYNC110 - it has left by then, mostly
+            await asyncio.sleep(_LOOK_S)
+        is_slow = time.perf_counter() - began > _SLOW_S
+        self._slow_frames = self._slow_frames + 1 if is_slow else 0
+        if self._slow_frames >= _SLOW_FRAMES and outlet.is_frugal and not self._app.low_bandwidth:
+            self._app.low_bandwidth = True
+            self._app.notify("the line is slow: drawing less, as with --low-bandwidth")

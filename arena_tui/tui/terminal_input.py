@@ -14,9 +14,12 @@ from textual._ansi_sequences import ANSI_SEQUENCES_KEYS, IGNORE_SEQUENCE
 from textual._keyboard_protocol import FUNCTIONAL_KEYS
 
 ESCAPE: Final = "\x1b"
+ANSWER: Final = "\x1b[0n"
+"""To DSR, "are you there?": all that was sent before the question is on the screen."""
 _PASTE_BEGIN: Final = "\x1b[200~"
 _PASTE_END: Final = "\x1b[201~"
-_FOCUS: Final = frozenset({"\x1b[I", "\x1b[O"})
+_REPORTS: Final = frozenset({"\x1b[I", "\x1b[O", ANSWER})
+"""Focus in and out, and the answer."""
 
 _ESCAPE_S: Final = 0.1
 """After which an ESC that nothing follows is the key, as in Textual."""
@@ -60,9 +63,9 @@ _PRIVATE_USE: Final = range(0xE000, 0xF900)
 class TerminalInput:
     """Takes text as it was read, cut anywhere, and gives whole pieces.
 
-    A piece is a character, a sequence that Textual's parser understands, or `ESCAPE` alone, which
-    is the key. Other sequences are dropped whole. An ESC in front of a character is the key, typed
-    ahead: nothing here has an alt key.
+    A piece is a character, a sequence that Textual's parser understands, `ANSWER`, or `ESCAPE`
+    alone, which is the key. Other sequences are dropped whole. An ESC in front of a character is
+    the key, typed ahead: nothing here has an alt key.
     """
 
     def __init__(self) -> None:
@@ -203,7 +206,7 @@ class TerminalInput:
         if sequence == _PASTE_BEGIN:
             self._take = self._paste
             self._pieces.append(sequence)
-        elif sequence in _FOCUS or _MOUSE.fullmatch(sequence) or _MODE.fullmatch(sequence):
+        elif sequence in _REPORTS or _MOUSE.fullmatch(sequence) or _MODE.fullmatch(sequence):
             self._pieces.append(sequence)
         elif size := _SIZE.fullmatch(sequence):
             self._pieces += _resized(size[1])

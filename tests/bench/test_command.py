@@ -44,7 +44,7 @@ PEERS = {
     "broker": ["floor", "a task and a queue", "encode/broadcaster", "call_soon_threadsafe"],
     "store": ["floor", "sqlite3", "executemany", "pyarrow"],
     "pipeline": ["floor"],
-    "ui": ["floor", "ScrollViews"],
+    "ui": ["floor", "ScrollViews", "--low-bandwidth"],
     "start": ["python -c pass", "a Textual app"],
 }
 OPTIONAL = {"encode/broadcaster": "broadcaster", "pyarrow": "pyarrow"}

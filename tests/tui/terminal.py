@@ -22,10 +22,17 @@ _PATIENCE_S = 60.0
 """After which what one waits for is not going to come."""
 _QUIET_S = 20.0
 _PIECE_BYTES = 65_536
+_SLOW_BYTES = 500
+_QUESTION, _ANSWER = b"\x1b[5n", b"\x1b[0n"
+"""DSR, which every real terminal answers; pyte does not."""
 
 
 class Terminal:
-    """A program on a pseudo-terminal 120 × 40, and what it draws.
+    """A program on a pseudo-terminal, and what it draws.
+
+    Args:
+        size: Columns and lines.
+        bytes_per_s: What the line to it takes; the terminal at its far end then answers, too.
 
     Attributes:
         pid: The program's process.
@@ -35,20 +42,24 @@ class Terminal:
             program starts, and once it has ended.
     """
 
-    def __init__(self, command: list[str], home: Path) -> None:
+    def __init__(
+        self, command: list[str], home: Path, size: tuple[int, int] = (120, 40),
+        bytes_per_s: int | None = None,
+    ) -> None:  # fmt: skip
         environment = {**os.environ, "TERM": "xterm-256color", "HOME": str(home),
                        "ARENA_LOG": str(home / "log"), "COLORTERM": "truecolor"}  # fmt: skip
         for size_of_another in ("COLUMNS", "LINES"):
             environment.pop(size_of_another, None)
         self.raw = b""
-        self.screen = pyte.Screen(120, 40)
+        self.screen = pyte.Screen(*size)
+        self._bytes_per_s = bytes_per_s
         self._stream = pyte.ByteStream(self.screen)
         self._exit_code: int | None = None
         self._closed = False
         self.pid, self._fd = pty.fork()
         if self.pid == 0:
             try:
-                termios.tcsetwinsize(0, (40, 120))
+                termios.tcsetwinsize(0, size[::-1])
                 os.execvpe(command[0], command, environment)
             finally:
                 os._exit(127)
@@ -148,9 +159,12 @@ class Terminal:
         if not ready:
             return False
         try:
-            data = os.read(self._fd, _PIECE_BYTES)
+            data = os.read(self._fd, _PIECE_BYTES if self._bytes_per_s is None else _SLOW_BYTES)
         except OSError:
             return False
+        if self._bytes_per_s is not None:
+            time.sleep(len(data) / self._bytes_per_s)
+            self.press(_ANSWER * data.count(_QUESTION))
         self.raw += data
         self._stream.feed(data)
         return bool(data)

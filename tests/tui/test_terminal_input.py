@@ -14,7 +14,7 @@ from textual._xterm_parser import XTermParser
 from textual.message import Message
 from textual.messages import InBandWindowResize, TerminalSupportsSynchronizedOutput
 
-from arena_tui.tui.terminal_input import ESCAPE, TerminalInput
+from arena_tui.tui.terminal_input import ANSWER, ESCAPE, TerminalInput
 
 LONG_S = 60.0
 DIGITS = st.text("0123456789", max_size=7)
@@ -62,7 +62,6 @@ LATE_ANSWERS = [
     "\x1b[24;80R",
     "\x1b[?24;80R",
     "\x1b[1;1R",
-    "\x1b[0n",
     "\x1b[?997;1n",
     "\x1b[8;40;120t",
     "\x1b[4;800;1200t",
@@ -145,6 +144,10 @@ def test_nothing_whatever_breaks_the_parser_or_stays_in_it(text: str, cuts: list
 @given(NO_KEY, st.lists(st.integers(0), max_size=4))
 def test_an_answer_is_dropped_and_the_keys_around_it_are_not(answer: str, cuts: list[int]) -> None:
     assert pieces_of("a", *cut_at(answer, cuts), "b") == ["a", "b"]
+
+
+def test_the_answer_that_all_is_shown_is_one_piece() -> None:
+    assert pieces_of("a", "\x1b[", "0n", "b") == ["a", ANSWER, "b"]
 
 
 @pytest.mark.parametrize("answer", LATE_ANSWERS, ids=ascii)

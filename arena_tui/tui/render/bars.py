@@ -16,6 +16,8 @@ from arena_tui.tui.render.text import spark, with_short_ids
 from arena_tui.tui.tabs import Tab
 
 _LATE_S = 2.0
+_LATE_MS = 50.0
+"""How late the event loop may be before it is said: keys wait for it."""
 
 
 def paint_title(
@@ -56,8 +58,8 @@ def truth_text(truth: Truth) -> str:
 
 def paint_truth(
     truth: Truth,
-    fps: float,
-    paint_ms: float,
+    pace: tuple[float, float] | None,
+    late_ms: float,
     note: str | None,
     palette: Palette,
     width: int,
@@ -65,7 +67,9 @@ def paint_truth(
 ) -> Strip:
     """The truth bar; a current problem takes precedence over a note, and that over the figures.
 
-    `since` is when counting began; it goes first where room is short.
+    `pace` is frames a second and ms a frame; None leaves out what changes with every frame.
+    `late_ms` is how late the event loop is, shown when it matters. `since` is when counting began;
+    it goes first where room is short.
     """
     style = palette.bad if truth.account.lost or truth.account.lost_unknown else palette.text
     text = f" {truth_text(truth)}"
@@ -83,11 +87,13 @@ def paint_truth(
         left.append((fit(f"  {note}", max(0, width - width_of(left))), palette.warn))
         return line(left, width, palette.dim)
     rate = truth.per_second[-1] if truth.per_second else 0
-    recent = (spark(truth.per_second, 12).lstrip(), palette.accent)
-    right: list[list[Piece]] = [
-        [(f"{fps:.0f} fps {paint_ms:.0f} ms ", palette.dim)],
-        [(f"{rate:,} ev/s ", palette.text), recent, ("  ", palette.dim)],
-    ]
+    right: list[list[Piece]] = [[(f"{rate:,} ev/s ", palette.text)]]
+    if pace is not None:
+        recent = (spark(truth.per_second, 12).lstrip(), palette.accent)
+        right[0] += [recent, ("  ", palette.dim)]
+        right.insert(0, [(f"{pace[0]:.0f} fps {pace[1]:.0f} ms ", palette.dim)])
+    if late_ms > _LATE_MS:
+        right.insert(0, [(f"loop {late_ms:.0f} ms late ", palette.warn)])
     if truth.store != "off":
         late = palette.warn if truth.lag_s > _LATE_S else palette.dim
         right.append([(f"lag {truth.lag_s:.1f} s  ", late)])

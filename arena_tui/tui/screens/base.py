@@ -107,7 +107,9 @@ class ArenaScreen(Screen[None]):
         title.frame = frame
         title.scripts = counts_text(self.arena.session.script_panes())
         truth = self.query_one(TruthBar)
-        truth.pace = self.arena.pace
+        lag_ms = self.arena.session.runtime.instruments.panel.loop.lag_ms
+        truth.pace = None if self.arena.low_bandwidth else self.arena.pace
+        truth.late_ms = lag_ms[-1] if lag_ms else 0.0
         truth.note = self.arena.session.note
         truth.since = _since(self.arena)
         truth.truth = frame.truth

@@ -19,6 +19,8 @@ class Host(Protocol):
     """The screens that the title line names."""
     pace: tuple[float, float]
     """Frames per second, and how long one takes, in ms."""
+    low_bandwidth: bool
+    """Whether bytes to the terminal are dear."""
     began: tuple[datetime, float]
     """When this process began to count, by the wall clock and by `monotonic`."""
 

@@ -200,6 +200,7 @@ class LiveScreen(FilteredScreen):
             if not self.query_one(Input).has_focus:
                 self.focus_runs()
         if shown == "mosaic":
+            mosaic.low_bandwidth = self.arena.low_bandwidth
             mosaic.show(self._panes, place)
         elif shown == "table":
             table.show(len(self._panes), cursor=place)

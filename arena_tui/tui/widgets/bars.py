@@ -80,16 +80,19 @@ class TruthBar(Painted):
     """The ledger, as of the newest frame."""
     note: reactive[str | None] = reactive(None)
     """A notice or warning for the user; replaces the figures on the right."""
-    pace: reactive[tuple[float, float]] = reactive((0.0, 0.0))
-    """Frames per second, and how long one takes, in ms."""
+    pace: reactive[tuple[float, float] | None] = reactive((0.0, 0.0))
+    """Frames per second, and how long one takes, in ms; None where bytes are dear: nothing is shown
+    that changes with every frame."""
+    late_ms: reactive[float] = reactive(0.0)
+    """How late the event loop was at worst within the last second."""
     since: reactive[str] = reactive("")
     """When counting began, as shown."""
 
     def render_line(self, y: int) -> Strip:
-        fps, paint_ms = self.pace
         return paint_truth(
-            self.truth, fps, paint_ms, self.note, self.palette, self.size.width, self.since
-        )
+            self.truth, self.pace, self.late_ms, self.note, self.palette, self.size.width,
+            self.since,
+        )  # fmt: skip
 
 
 class KeyLine(Footer):

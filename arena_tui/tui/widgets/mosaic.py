@@ -8,10 +8,12 @@ from datetime import timedelta
 from itertools import chain
 from typing import ClassVar, TypeAlias
 
+from msgspec.structs import replace
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.geometry import Region
 from textual.message import Message
+from textual.reactive import reactive
 from textual.strip import Strip
 
 from arena_tui.services.scripts.scripts import ScriptPane
@@ -49,6 +51,9 @@ class Mosaic(Painted, can_focus=True):
         """A pane was opened."""
 
         pane: Tile
+
+    low_bandwidth: reactive[bool] = reactive(False)
+    """Whether to leave out what changes every second without saying much."""
 
     def __init__(self, offset: timedelta) -> None:
         super().__init__()
@@ -187,7 +192,13 @@ class Mosaic(Painted, can_focus=True):
                 marked = index == selected and self.has_focus
                 columns.append(
                     self._painted.lines(
-                        (row, column), pane, self.palette, pane_width, pane_height, marked
+                        (row, column),
+                        pane,
+                        self.palette,
+                        pane_width,
+                        pane_height,
+                        marked,
+                        self.low_bandwidth,
                     )
                 )
             lines += [list(parts) for parts in zip(*columns, strict=True)]
@@ -206,7 +217,7 @@ class _PaintedPanes:
 
     def lines(
         self, cell: tuple[int, int], pane: Tile | None, palette: Palette, width: int, height: int,
-        selected: bool,
+        selected: bool, low_bandwidth: bool,
     ) -> list[list[Piece]]:  # fmt: skip
         """The lines of one cell, painted only if they would differ from the cached ones."""
         shape = (width, height, selected)
@@ -219,6 +230,7 @@ class _PaintedPanes:
         elif isinstance(pane, ScriptPane):
             lines = paint_script(pane, palette, width, height, selected)
         else:
-            lines = paint_pane(pane, palette, width, height, selected, self._offset)
+            shown = replace(pane, per_second=()) if low_bandwidth else pane
+            lines = paint_pane(shown, palette, width, height, selected, self._offset)
         self._painted[cell] = (pane, palette, shape, lines)
         return lines

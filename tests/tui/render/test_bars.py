@@ -15,10 +15,13 @@ LINK = "no connection to redis 127.0.0.1:6379 for 12 s"
 EVENTS = Account(published=90_312, stored=90_201, in_flight=111)
 
 
-def bar(width: int, note: str | None = None, **fields: object) -> str:
+def bar(
+    width: int, note: str | None = None, pace: tuple[float, float] | None = (10.0, 3.0),
+    late_ms: float = 3.0, **fields: object,
+) -> str:  # fmt: skip
     """The bar's text without the blanks at its end; it is exactly so wide."""
     truth = Truth(**{"account": EVENTS, "store": "ok", **fields})  # type: ignore[arg-type]
-    strip = paint_truth(truth, 10.0, 3.0, note, Palette(), width)
+    strip = paint_truth(truth, pace, late_ms, note, Palette(), width)
     assert sum(cell_len(segment.text) for segment in strip) == width
     return strip.text.rstrip()
 
@@ -74,6 +77,18 @@ def test_while_all_is_well_the_figures_stand_at_the_right(width: int, text: str)
     assert bar(width, lag_s=0.1, per_second=(1, 2)) == text
 
 
+def test_the_loop_says_how_late_it_is_when_that_is_to_be_felt() -> None:
+    assert "late" not in bar(120, late_ms=50)
+    assert bar(80, late_ms=72).endswith("  loop 72 ms late")
+    assert bar(120, late_ms=72).endswith("  0 ev/s   10 fps 3 ms loop 72 ms late")
+
+
+def test_where_bytes_are_dear_nothing_changes_with_every_frame() -> None:
+    told = bar(120, pace=None, lag_s=0.1, per_second=(1, 2))
+
+    assert told.endswith("  lag 0.1 s  2 ev/s")
+
+
 def test_a_loss_of_unknown_length_stands_beside_the_known_one() -> None:
     assert bar(100, account=replace(EVENTS, lost=12, lost_unknown=1)).startswith(
         " published 90,312 = stored 90,201 + in flight 111 + lost 12, and an unknown number"
@@ -90,7 +105,7 @@ def test_a_loss_of_unknown_length_stands_beside_the_known_one() -> None:
 )
 def test_the_bar_says_since_when_it_counts_where_there_is_room(width: int, text: str) -> None:
     strip = paint_truth(
-        Truth(account=EVENTS, store="ok"), 10.0, 3.0, None, Palette(), width, since="12:03"
+        Truth(account=EVENTS, store="ok"), (10.0, 3.0), 3.0, None, Palette(), width, since="12:03"
     )
 
     assert strip.text.startswith(text)
@@ -108,7 +123,9 @@ def test_the_bar_says_since_when_it_counts_where_there_is_room(width: int, text:
 def test_since_when_it_counts_makes_room_for_a_note(width: int, text: str) -> None:
     truth = Truth(account=EVENTS, store="ok")
 
-    strip = paint_truth(truth, 10.0, 3.0, "it is waited for", Palette(), width, since="12:03")
+    strip = paint_truth(
+        truth, (10.0, 3.0), 3.0, "it is waited for", Palette(), width, since="12:03"
+    )
 
     assert strip.text.rstrip() == text
 
