@@ -42,7 +42,7 @@ class BrokerScenario(Scenario):
     async def play_all(self) -> None:
         await self.runtime.open()
         await self.runtime.instruments.aclose()
-        self.runtime.instruments = Fixed(self.runtime, self.runtime.instruments.lags)
+        self.runtime.instruments = Fixed(self.runtime, self.runtime.instruments.lags, self.clock)
         await super().play_all()
         if self._backlog:
             await self.runtime.consume(lambda _: Webhook())

@@ -201,6 +201,7 @@ class Scenario(ArenaApp):
     async def play_all(self) -> None:
         """Publish everything, second by second, store it, and show it."""
         await self.runtime.open()
+        await self.runtime.instruments.aclose()  # how late the loop is depends on the machine
         await self.publish(self.tapes)
         await self.runtime.broker.settled([tape.run_id for tape in self.tapes])
         await self.settle()
