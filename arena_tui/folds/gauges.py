@@ -176,7 +176,7 @@ class FlowGauges:
 
         Args:
             fullest: By name, the events it has yet to ack, or to be delivered, in the run in which
-                these are most.
+                these are most; of one that is not named, those of all its runs count.
             seconds: Since the last sample, from 1.
         """
         before, self._folds = self._folds, {}
@@ -193,6 +193,6 @@ class FlowGauges:
             in_gaps.add(each.in_gaps, seconds)
             flows.append(Flow(
                 lag=tuple(lags), per_second=tuple(delivered.values),
-                in_gaps=tuple(in_gaps.values), fullest=fullest.get(each.name, 0) / capacity,
+                in_gaps=tuple(in_gaps.values), fullest=fullest.get(each.name, each.lag) / capacity,
             ))  # fmt: skip
         return flows

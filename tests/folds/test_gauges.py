@@ -100,3 +100,9 @@ def test_consumers_of_one_name_are_told_apart_and_one_that_left_is_forgotten() -
     gauges.sample([], {}, 100, 1)
     (flow,) = gauges.sample(two[:1], {}, 100, 1)
     assert flow.per_second == (10,)
+
+
+def test_of_one_whose_runs_are_not_told_all_its_lag_counts() -> None:
+    (flow,) = FlowGauges().sample([consumer("sse", lag=30)], {"other": 90}, 100, 1)
+
+    assert flow.fullest == 0.3
