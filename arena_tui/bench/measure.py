@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import median, quantiles
@@ -230,5 +231,8 @@ def percentile(values: Sequence[float], percent: int) -> float:
 
 def remove(path: Path) -> None:
     """Delete a database and whatever it has written beside itself."""
-    for file in path.parent.glob(f"{path.name}*"):
-        file.unlink()
+    for each in path.parent.glob(f"{path.name}*"):
+        if each.is_dir():  # DuckDB's temporary files
+            shutil.rmtree(each)
+        else:
+            each.unlink()
