@@ -228,13 +228,12 @@ def _strip(density: Density, width: int) -> Content:
 def _tally(tally: AgentTally, prices: PriceList, palette: Palette, room: int) -> list[Piece]:
     """What an agent used; where that is more than `room` cells, without the tokens."""
     usage = tally.usage()
-    if usage.input_tokens is None and usage.output_tokens is None and usage.cost_usd is None:
+    if usage.tokens is None and usage.cost_usd is None:
         return [(f"{tally.actions} actions", palette.dim)]
     amount = cost_of(tally.by_model.items(), prices)
-    tokens = (usage.input_tokens or 0) + (usage.output_tokens or 0)
     used: list[Piece] = [
         ("tok ", palette.dim),
-        (f"{short_count(tokens):<6}", palette.text),
+        (f"{short_count(usage.tokens or 0):<6}", palette.text),
         (" cost ", palette.dim),
         (cost_text(amount), palette.text),
     ]
