@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -49,3 +50,15 @@ def test_a_key_does_not_wait_behind_frames(terminal: Terminal) -> None:
     ]
 
     assert max(used) <= SECOND, used
+
+
+def test_over_ssh_a_line_that_backs_up_is_spared_by_itself(tmp_path: Path) -> None:
+    arena = [sys.executable, "-m", "arena_tui", "--no-store"]
+    games = "synth a b games=12 parallel=12 rate=600"
+    command = ["env", "SSH_CONNECTION=10.0.0.1 1 10.0.0.2 22", *arena, "--play", games]
+    terminal = Terminal(command, tmp_path, bytes_per_s=6_000)
+    try:
+        terminal.wait_for("the line is slow: drawing less")
+    finally:
+        terminal.kill()
+        terminal.wait()
