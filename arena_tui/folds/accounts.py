@@ -73,6 +73,14 @@ def run_account(stats: RunStats, consumer: str) -> Account:
     return Account(published=published, stored=published)
 
 
+def stored_account(stored: int, in_flight: int, lost: int, lost_unknown: int = 0) -> Account:
+    """The account of a run by what is stored of it, and what a broker has beyond that."""
+    return Account(
+        published=stored + in_flight + lost, stored=stored, in_flight=in_flight, lost=lost,
+        lost_unknown=lost_unknown,
+    )  # fmt: skip
+
+
 class Keeper(Protocol):
     """A consumer as its account needs it; see `ConsumerStats` and `ConsumerInfo`."""
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from msgspec.structs import replace
 
 from arena_tui.broker.protocol import NO_CURSOR, Cursor, RunInfo
 from arena_tui.broker.stats import ServerStats, StoreSeen
 from arena_tui.consumers.protocol import ConsumerInfo
+from arena_tui.folds.accounts import stored_account
 from arena_tui.folds.gauges import level_of
 from arena_tui.services.brokers import server_of
 from arena_tui.services.disk import Disk, DiskGauge
@@ -28,6 +29,8 @@ from arena_tui.services.stats_lines import (
     StoreLine,
 )
 from arena_tui.store.kept import Kept, read_kept
+
+_ACCOUNT: Final = ("published", "stored", "in_flight", "lost", "lost_unknown")
 
 
 async def stats_of(runtime: Runtime) -> list[Line]:
@@ -148,17 +151,14 @@ def _account(kept: Kept | None, info: RunInfo | None, lag: int) -> dict[str, Any
     """What became of a run's events. The broker was asked after the store: whatever it has beyond
     that counts as in flight, so that none is counted twice."""
     if kept is None:  # not stored yet, or deleted
-        return _adding_up(0, lag, 0, 0)
-    in_flight = 0
-    if info is not None and info.epoch >= kept.epoch:
-        begun = kept.seq if info.epoch == kept.epoch else 0
-        in_flight = max(0, info.last_seq - begun)
-    return _adding_up(kept.events, in_flight, kept.lost, kept.lost_unknown)
-
-
-def _adding_up(stored: int, in_flight: int, lost: int, lost_unknown: int) -> dict[str, Any]:
-    return {"published": stored + in_flight + lost, "stored": stored, "in_flight": in_flight,
-            "lost": lost, "lost_unknown": lost_unknown}  # fmt: skip
+        account = stored_account(0, lag, 0)
+    else:
+        in_flight = 0
+        if info is not None and info.epoch >= kept.epoch:
+            begun = kept.seq if info.epoch == kept.epoch else 0
+            in_flight = max(0, info.last_seq - begun)
+        account = stored_account(kept.events, in_flight, kept.lost, kept.lost_unknown)
+    return {name: getattr(account, name) for name in _ACCOUNT}
 
 
 def _store_line(
@@ -171,8 +171,7 @@ def _store_line(
                   "commit_p50_ms": gauge.commit_p50_ms, "commit_p99_ms": gauge.commit_p99_ms,
                   "stored_per_s": gauge.per_second[-1] if gauge.per_second else 0}  # fmt: skip
     sums: dict[str, Any] = {
-        name: sum(getattr(each, name) or 0 for each in runs)
-        for name in ("published", "stored", "in_flight", "lost", "lost_unknown")
+        name: sum(getattr(each, name) or 0 for each in runs) for name in _ACCOUNT
     }
     return StoreLine(path=path, runs=stored, **sums, **filled, **_on_disk(disk))
 
