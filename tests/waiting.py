@@ -49,6 +49,11 @@ async def pause(seconds: float) -> None:
     await asyncio.sleep(seconds)
 
 
+def pause_blocking(seconds: float) -> None:
+    """`pause` in a thread without a loop."""
+    time.sleep(seconds)
+
+
 def in_threads(*work: Callable[[], object]) -> None:
     """Do the work in as many threads at once; returns when all is done."""
     threads = [threading.Thread(target=each) for each in work]

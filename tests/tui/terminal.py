@@ -16,7 +16,7 @@ from typing import TypeAlias
 import pyte
 import pytest
 
-from tests.waiting import until_blocking
+from tests.waiting import pause_blocking, until_blocking
 
 _PATIENCE_S = 60.0
 """After which what one waits for is not going to come."""
@@ -163,7 +163,7 @@ class Terminal:
         except OSError:
             return False
         if self._bytes_per_s is not None:
-            time.sleep(len(data) / self._bytes_per_s)
+            pause_blocking(len(data) / self._bytes_per_s)
             self.press(_ANSWER * data.count(_QUESTION))
         self.raw += data
         self._stream.feed(data)
