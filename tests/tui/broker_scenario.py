@@ -19,6 +19,7 @@ class Webhook(Consumer):
 
     name = "webhook"
     durable = True
+    resumes = True  # so that nobody who leaves waits for it
     batch_events = batch_max = 1  # else what it has in hand depends on the machine
 
     async def start(self) -> Mapping[str, Cursor]:
