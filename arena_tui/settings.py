@@ -27,7 +27,7 @@ class Gauges(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 TroubleKind: TypeAlias = Literal[
-    "stuck", "lost", "crashed", "retrying", "illegal", "looping", "slow", "budget", "waiting",
+    "stuck", "silent", "crashed", "retrying", "illegal", "looping", "slow", "budget", "waiting",
     "unpriced",
 ]  # fmt: skip
 TROUBLE_KINDS: Final[tuple[TroubleKind, ...]] = get_args(TroubleKind)
@@ -45,9 +45,9 @@ class TroubleLimits(Struct, frozen=True, forbid_unknown_fields=True):
 
     Attributes:
         off: Rules that are not applied.
-        silent_factor, silent_floor_s: A run is stuck when it is silent for longer than so many
+        stuck_factor, stuck_floor_s: A run is stuck when it is silent for longer than so many
             times its own long pauses, and at least that long.
-        silent_unknown_s: The least instead, while little is known of a run's rhythm.
+        stuck_unknown_s: The least instead, while little is known of a run's rhythm.
         waiting_factor, waiting_floor_s, waiting_unknown_s: The same of answers of models.
         retries: Errors in a row, with no action between them.
         illegal_moves: Refused actions among the last 20.
@@ -59,9 +59,9 @@ class TroubleLimits(Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     off: tuple[TroubleKind, ...] = ()
-    silent_factor: _Factor = 3
-    silent_floor_s: _Seconds = 20
-    silent_unknown_s: _Seconds = 60
+    stuck_factor: _Factor = 3
+    stuck_floor_s: _Seconds = 20
+    stuck_unknown_s: _Seconds = 60
     waiting_factor: _Factor = 1.5
     waiting_floor_s: _Seconds = 10
     waiting_unknown_s: _Seconds = 30

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import ClassVar
 
 from rich.segment import Segment
@@ -56,7 +55,7 @@ class Ring(ScrollView):
         delivery = self._entries[index]
         assert isinstance(delivery, Envelope)
         segments = [
-            Segment(clock_time(delivery.event.ts, timedelta()), _DIM),
+            Segment(clock_time(delivery.event.ts), _DIM),
             Segment(f" {tag(delivery):<5} ", _ACCENT),
             Segment(headline(delivery), _TEXT),
         ]

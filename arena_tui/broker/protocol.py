@@ -32,7 +32,7 @@ from arena_tui.broker.stats import BrokerStats, ConsumerStats
 from arena_tui.broker.warnings import Warnings
 from arena_tui.events import AgentInfo, Delivery, Event, RunStart, RunStatus
 
-RunState: TypeAlias = Literal["open", "lost", "closed"]
+RunState: TypeAlias = Literal["open", "silent", "closed"]
 
 
 class Cursor(NamedTuple):
@@ -102,7 +102,7 @@ class RunInfo(Struct, frozen=True, kw_only=True):
     """One run as the broker holds it.
 
     Attributes:
-        state: `lost` when open but without a sign of life for three heartbeat intervals.
+        state: `silent` when open but without a sign of life for three heartbeat intervals.
         first_seq: Oldest event held; `last_seq + 1` when none is.
         silent_s: Seconds since the producer's last sign of life.
         ended: Last cursor of each earlier stream of the run, as far as recorded.

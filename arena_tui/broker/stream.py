@@ -14,7 +14,7 @@ from arena_tui.broker.stats import RunProgress, RunStats
 from arena_tui.events import Gap
 
 HEARTBEAT_S: Final = 5.0
-"""Interval of a silent producer's heartbeats; after three missed in a row the run is lost."""
+"""Interval of a silent producer's heartbeats; after three missed in a row the run is silent."""
 
 NEVER: Final = 2**61
 """A seq beyond that of any run."""
@@ -185,10 +185,10 @@ class RunStream:
             self.seen = log.last
             self.on_alive(now)
         silent_s = max(0.0, now - self.alive_at)
-        lost = not self.closed and silent_s > 3 * heartbeat_s
+        silent = not self.closed and silent_s > 3 * heartbeat_s
         return RunInfo(
             meta=self.meta, epoch=log.epoch, first_seq=log.first, last_seq=log.last,
-            state="closed" if self.closed else "lost" if lost else "open",
+            state="closed" if self.closed else "silent" if silent else "open",
             silent_s=silent_s, ended=self.ended_streams,
         )  # fmt: skip
 

@@ -135,8 +135,6 @@ class Meter(Consumer):
         if view.totals.status == "running" and info.state == "closed":
             return None
         state = view.state(info.state, now)
-        if state == "lost":
-            return "silent"
         troubles = view.troubles(info.state, now)
         if state == "running" and any(each.kind == "waiting" for each in troubles):
             return "waiting"

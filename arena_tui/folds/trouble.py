@@ -79,24 +79,26 @@ def _crashed(signs: Signs, _: TroubleLimits) -> str | None:
     return signs.totals.reason or signs.last_error or "crashed"
 
 
-def _lost(signs: Signs, _: TroubleLimits) -> str | None:
-    return "no sign of life from its producer" if signs.state == "lost" else None
+def _silent(signs: Signs, _: TroubleLimits) -> str | None:
+    return "no sign of life from its producer" if signs.state == "silent" else None
 
 
 def _stuck(signs: Signs, limits: TroubleLimits) -> str | None:
-    """A lost producer explains the silence."""
-    if signs.state == "lost" or signs.idle_s < limits.silent_floor_s:
+    """A silent producer explains it, and so does a model that may still answer."""
+    if signs.state == "silent" or signs.idle_s < limits.stuck_floor_s:
+        return None
+    if signs.waiting_s is not None and _waiting(signs, limits) is None:
         return None
     pulse = signs.pulse
     if len(pulse.pauses) >= _PAUSES_MIN or pulse.beats >= _BEATS_MIN:
-        usual_s, least_s = pulse.pauses.quantile(_LONG), limits.silent_floor_s
+        usual_s, least_s = pulse.pauses.quantile(_LONG), limits.stuck_floor_s
     else:  # a pause is no longer than the turn it is in
         answer_s = pulse.latencies.quantile(_LONG)
         usual_s = max(pulse.pauses.quantile(_LONG), pulse.longest_turn_s, answer_s)
-        least_s = limits.silent_unknown_s
-    if signs.idle_s < max(least_s, limits.silent_factor * usual_s):
+        least_s = limits.stuck_unknown_s
+    if signs.idle_s < max(least_s, limits.stuck_factor * usual_s):
         return None
-    return f"silent {_seconds(signs.idle_s)}{_usual(pulse.pauses, pulse.beats >= _BEATS_MIN)}"
+    return f"no event for {_seconds(signs.idle_s)}{_usual(pulse.pauses, pulse.beats >= _BEATS_MIN)}"
 
 
 def _waiting(signs: Signs, limits: TroubleLimits) -> str | None:
@@ -195,7 +197,7 @@ def _seconds(seconds: float) -> str:
 _Rules: TypeAlias = Mapping[TroubleKind, Callable[[Signs, TroubleLimits], str | None]]
 
 _LIVE: Final[_Rules] = {
-    "stuck": _stuck, "lost": _lost, "retrying": _retrying, "illegal": _illegal,
+    "stuck": _stuck, "silent": _silent, "retrying": _retrying, "illegal": _illegal,
     "looping": _looping, "slow": _slow, "budget": _budget, "waiting": _waiting,
     "unpriced": _unpriced,
 }  # fmt: skip

@@ -35,7 +35,7 @@ _RECENT = 24
 _LIMITS = TroubleLimits()
 _RATE_SECONDS = 60
 
-PaneState: TypeAlias = Literal["running", "stuck", "lost", "finished", "crashed", "stopped"]
+PaneState: TypeAlias = Literal["running", "stuck", "silent", "finished", "crashed", "stopped"]
 
 
 class Pane(Struct, frozen=True, kw_only=True):
@@ -114,7 +114,7 @@ class Pane(Struct, frozen=True, kw_only=True):
     @property
     def is_live(self) -> bool:
         """Whether more events may arrive."""
-        return self.state in ("running", "stuck", "lost")
+        return self.state in ("running", "stuck", "silent")
 
 
 class Instant(Struct, frozen=True, kw_only=True):
@@ -303,8 +303,8 @@ class RunView:
     def _state(self, run_state: RunState, troubles: Iterable[Trouble]) -> PaneState:
         if self.totals.status != "running":
             return self.totals.status
-        if run_state == "lost":
-            return "lost"
+        if run_state == "silent":
+            return "silent"
         return "stuck" if any(each.kind == "stuck" for each in troubles) else "running"
 
     def _signs(

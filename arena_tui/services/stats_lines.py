@@ -104,7 +104,7 @@ class RunLine(Struct, frozen=True, kw_only=True, tag_field="type", tag="run"):
     as `verify` has it. Where a broker holds it: its log there.
 
     Attributes:
-        state: `open`, `lost` or `closed`; null when no broker holds it.
+        state: `open`, `silent` or `closed`; null when no broker holds it.
         epoch, last_seq: Its newest event.
         held, capacity, high_water, trimmed: Of its log in the process that was asked.
         lag: Not acked by the slowest durable consumer there.

@@ -49,9 +49,9 @@ def owner_of(store: Store) -> Owner | None:
 
 
 def status_of(totals: RunTotals, live: Collection[str] = ()) -> str:
-    """An unfinished run that is not live is lost: its producer has gone without ending it."""
-    is_lost = totals.status == "running" and totals.run_id not in live
-    return "lost" if is_lost else totals.status
+    """An unfinished run that is not live is silent: its producer has gone without ending it."""
+    is_silent = totals.status == "running" and totals.run_id not in live
+    return "silent" if is_silent else totals.status
 
 
 def _open(path: str) -> Store:

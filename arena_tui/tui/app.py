@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime, tzinfo
 from functools import partial
 from pathlib import Path
 from typing import ClassVar
@@ -50,6 +50,7 @@ class ArenaApp(App[int]):
         on_signal: Called at once on a termination signal, even while the event loop is blocked.
         on_leaving: Called when it begins to end; at once on a signal, and perhaps more than once.
         tabs: The screens to offer, the first to start with.
+        zone: The time zone to show; None: that of this machine, where each date has its own offset.
         driver: Reads keys and draws; None: what the environment names, to be shown in a browser.
 
     Attributes:
@@ -79,6 +80,7 @@ class ArenaApp(App[int]):
         on_signal: Callable[[], None] = lambda: None,
         on_leaving: Callable[[], None] = lambda: None,
         tabs: Sequence[Tab] = TABS,
+        zone: tzinfo | None = None,
         driver: type[Driver] | None = TerminalDriver,
     ) -> None:
         super().__init__(driver_class=driver)
@@ -90,6 +92,7 @@ class ArenaApp(App[int]):
         self.tabs = tabs
         for tab in tabs:
             self.bind(tab.key, f"go({tab.name!r})", description=tab.name.lower(), show=False)
+        self.zone = zone
         self._clock = clock
         self.monotonic = monotonic
         self.began = (clock(), monotonic())
@@ -114,12 +117,8 @@ class ArenaApp(App[int]):
             raise UsageError(f"no theme {wanted!r}: use one of {themes}")
         self.theme = wanted or DEFAULT_THEME
 
-    @property
-    def utc_offset(self) -> timedelta:
-        return self._clock().utcoffset() or timedelta()
-
     def clock_text(self) -> str:
-        return clock_time(self._clock())[: 5 if self.low_bandwidth else None]
+        return clock_time(self._clock(), self.zone)[: 5 if self.low_bandwidth else None]
 
     async def on_mount(self) -> None:
         await self.session.begin(self.monotonic, self._clock)

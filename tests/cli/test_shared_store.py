@@ -82,7 +82,7 @@ def test_a_run_that_goes_on_is_running_and_one_that_was_killed_is_not(
     owner.wait()
     (alone,) = lines(arena(tmp_path, "show", "three", "--json").stdout)
 
-    assert (beside["status"], alone["status"]) == ("running", "lost")
+    assert (beside["status"], alone["status"]) == ("running", "silent")
 
 
 def test_the_store_verifies_beside_its_owner(owner: subprocess.Popen[str], tmp_path: Path) -> None:

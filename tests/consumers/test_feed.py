@@ -19,6 +19,7 @@ from arena_tui.events import (
     Gap,
     LlmPrompt,
     LlmResponse,
+    LogEvent,
     Observation,
     RunEnd,
     RunStart,
@@ -89,7 +90,26 @@ async def test_an_unanswered_prompt_is_waited_for_and_an_answer_ends_that(
     assert (await stage.feed.frame()).panes[0].waiting_s is None
 
 
-async def test_silence_is_stuck_and_a_lost_producer_is_lost(clock: FakeClock) -> None:
+async def test_an_ordinary_wait_for_a_model_is_not_stuck(clock: FakeClock) -> None:
+    stage = await Stage.open(clock)
+    for _ in range(10):
+        await stage.publish("a", LogEvent())
+        clock.now += 2
+        await stage.feed.frame()
+    await stage.publish("a", LlmPrompt(agent_id="x", text="?"))
+    await stage.feed.frame()
+    states = []
+    for _ in range(2):
+        clock.now += 25
+        await stage.broker.heartbeat(["a"])
+        states.append((await stage.feed.frame()).panes[0].state)
+
+    assert states == ["running", "stuck"]
+
+
+async def test_silence_is_stuck_and_a_producer_that_beats_no_more_is_silent(
+    clock: FakeClock,
+) -> None:
     stage = await Stage.open(clock)
     await stage.publish("silent", start("x"))
     await stage.publish("gone", start("x"))
@@ -100,7 +120,11 @@ async def test_silence_is_stuck_and_a_lost_producer_is_lost(clock: FakeClock) ->
         clock.now += 10
         states.append([pane.state for pane in (await stage.feed.frame()).panes])
 
-    assert states == [["running", "running"], *[["running", "lost"]] * 4, *[["stuck", "lost"]] * 2]
+    assert states == [
+        ["running", "running"],
+        *[["running", "silent"]] * 4,
+        *[["stuck", "silent"]] * 2,
+    ]
 
 
 async def test_a_frame_reuses_the_panes_that_did_not_change(clock: FakeClock) -> None:

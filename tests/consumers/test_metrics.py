@@ -147,7 +147,7 @@ async def test_its_states_are_those_of_the_screens(clock: FakeClock) -> None:
     await until(lambda: events_of(meter) == 6)
     await screen.catch_up()
     await broker.runs()
-    clock.now += TroubleLimits().silent_unknown_s
+    clock.now += TroubleLimits().stuck_unknown_s
     await broker.heartbeat(["stuck", "running", "waiting"])
     for run_id in ("running", "waiting"):
         await publish(broker, run_id, *runs[run_id])
@@ -163,7 +163,7 @@ async def test_its_states_are_those_of_the_screens(clock: FakeClock) -> None:
 
     assert states == dict.fromkeys(runs, 1)
     shown = {run_id: pane.state for run_id, pane in panes.items()}
-    assert shown == {run: run for run in runs} | {"waiting": "running", "silent": "lost"}
+    assert shown == {run: run for run in runs} | {"waiting": "running", "silent": "silent"}
     assert [each.kind for each in panes["waiting"].troubles] == ["waiting"]
 
 

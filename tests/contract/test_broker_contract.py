@@ -550,7 +550,7 @@ async def test_high_water_marks_are_logged_once_per_rising_edge(
     assert again == ["50 % of capacity"]
 
 
-async def test_a_silent_producer_is_lost_until_it_gives_a_sign(
+async def test_a_producer_without_heartbeats_is_silent_until_it_gives_a_sign(
     make_broker: MakeBroker, clock: FakeClock
 ) -> None:
     broker = await make_broker()
@@ -573,7 +573,7 @@ async def test_a_silent_producer_is_lost_until_it_gives_a_sign(
     clock.now += 60
     states.append(await state())
 
-    assert states == ["open", "lost", "open", "open", "closed"]
+    assert states == ["open", "silent", "open", "open", "closed"]
 
 
 async def test_settled_waits_for_the_last_ack(make_broker: MakeBroker) -> None:

@@ -260,7 +260,7 @@ async def test_nothing_is_lost_with_a_server_of_which_all_was_stored(
 async def is_left_alone(station: Station) -> bool:
     """Whether the run is no longer missing, as far as its readers know."""
     infos = await station.runtime.broker.runs()
-    return all(info.state != "lost" for info in infos if info.meta.run_id == "a")
+    return all(info.state != "silent" for info in infos if info.meta.run_id == "a")
 
 
 async def test_a_store_is_told_of_a_run_that_was_lost_without_a_trace_while_it_was_away(

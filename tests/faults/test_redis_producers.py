@@ -203,7 +203,7 @@ async def test_a_killed_producer_loses_nothing_that_was_acknowledged(
     clock.now += 16
     states.append((await reader.runs())[0].state)
     await reader.aclose()
-    assert states == ["open", "lost"]
+    assert states == ["open", "silent"]
 
 
 async def test_a_run_that_is_opened_again_takes_what_was_on_its_way(redis_url: str) -> None:

@@ -59,6 +59,6 @@ def test_more_conditions_than_anybody_types_are_refused() -> None:
 def test_a_trouble_that_there_is_not_is_named_with_those_there_are() -> None:
     assert read_conditions("trouble:lo") == [Contained("trouble", "lo")]
     with pytest.raises(
-        UsageError, match=r"no trouble 'lop': use one of stuck, lost, crashed, .*any"
+        UsageError, match=r"no trouble 'lop': use one of stuck, silent, crashed, .*any"
     ):
         read_conditions("trouble:lop")

@@ -56,12 +56,12 @@ def test_a_counter_that_begins_anew_is_no_fall() -> None:
 def test_a_run_shows_what_was_published_in_each_second_and_what_it_is() -> None:
     gauges = RunGauges()
     info = RunInfo(meta=RunMeta(run_id="a", game="go", label="b"), epoch=1, first_seq=1,
-                   last_seq=30, state="lost", silent_s=0.0)  # fmt: skip
+                   last_seq=30, state="silent", silent_s=0.0)  # fmt: skip
     gauges.sample(stats(run("a", held=20)), [info], MARKS, 1)
     (gauge,) = gauges.sample(stats(run("a", held=10, trimmed=20)), [info], MARKS, 1)
 
     assert gauge.per_second == (20, 10)
-    assert (gauge.title, gauge.state, gauge.fill, gauge.rate) == ("go · b", "lost", 0.1, 10)
+    assert (gauge.title, gauge.state, gauge.fill, gauge.rate) == ("go · b", "silent", 0.1, 10)
 
 
 def test_runs_in_trouble_come_first_and_calm_ones_keep_their_order() -> None:

@@ -50,11 +50,13 @@ def turns(count: int, seconds: float) -> Script:
 
 
 PROVOKED: dict[str, tuple[TroubleKind, Script, str, Script]] = {
-    "stuck": ("stuck", [LogEvent(), 2.0] * 10 + [21.0], "silent 23 s, usual 2.0 s", [LogEvent()]),
-    "stuck by its own slow rhythm": (
-        "stuck", [LogEvent(), 15.0] * 10 + [31.0], "silent 46 s, usual 15 s", [LogEvent()],
+    "stuck": (
+        "stuck", [LogEvent(), 2.0] * 10 + [21.0], "no event for 23 s, usual 2.0 s", [LogEvent()],
     ),
-    "stuck before anything is known": ("stuck", [60.0], "silent 60 s", [LogEvent()]),
+    "stuck by its own slow rhythm": (
+        "stuck", [LogEvent(), 15.0] * 10 + [31.0], "no event for 46 s, usual 15 s", [LogEvent()],
+    ),
+    "stuck before anything is known": ("stuck", [60.0], "no event for 60 s", [LogEvent()]),
     "waiting": ("waiting", [ASKED, ANSWERED] * 5 + [ASKED, 11.0],
                 "no llm_response for 11 s, usual 4.0 s", [ANSWERED]),
     "retrying": ("retrying", [ErrorEvent(message="429")] * 3, "3 errors in a row: 429", [Action()]),

@@ -188,7 +188,12 @@ class Scenario(ArenaApp):
         self.clock = Clock()
         config = Config(db=":memory:" if store else None, theme=theme, prices=prices)
         super().__init__(
-            Session(config), clock=lambda: NOW, monotonic=self.clock, frame_s=None, tabs=tabs
+            Session(config),
+            clock=lambda: NOW,
+            monotonic=self.clock,
+            frame_s=None,
+            tabs=tabs,
+            zone=UTC,
         )
         self.tapes = list(tapes() if playables is None else playables)
         self.pace = (10.0, 3.0)

@@ -222,7 +222,7 @@ class Hub:
         is_free = None if holder is None else holder == asked.process or is_gone(holder)
         if is_free is None:  # nobody can tell but by its silence
             if stream is not None:
-                is_free = stream.info(self._ledger.clock(), HEARTBEAT_S).state == "lost"
+                is_free = stream.info(self._ledger.clock(), HEARTBEAT_S).state == "silent"
             else:
                 is_free = holder is None and await self._broker.claim(run_id)
         if is_free:

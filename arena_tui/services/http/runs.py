@@ -14,7 +14,7 @@ from arena_tui.store.filters import parse_filter
 PAGE_MAX: Final = 1_000
 """Most runs that one answer has."""
 
-_STATES: Final = {"open": "running", "lost": "silent", "closed": "ended"}
+_STATES: Final = {"open": "running", "silent": "silent", "closed": "ended"}
 """The status of a run that has not ended as far as it is stored, by the broker's state of it; how a
 closed one has ended is in its last event."""
 

@@ -30,7 +30,7 @@ def paint_title(
     width: int,
     scripts: str = "",
 ) -> Strip:
-    """`arena-tui  1 Live  2 History      in-process · 6 live, 1 lost · 12:03:14`."""
+    """`arena-tui  1 Live  2 History      in-process · 6 live, 1 silent · 12:03:14`."""
     left: list[Piece] = [(" arena-tui ", palette.strong)]
     for tab in tabs:
         style = palette.accent if tab.name == here else palette.dim
@@ -40,7 +40,7 @@ def paint_title(
     if badge:
         left += [(" ", palette.dim), (f" {badge} ", palette.warn)]
     count = Counter(pane.state for pane in frame.panes)
-    bad = [f", {count[each]} {each}" for each in ("stuck", "lost") if count[each]]
+    bad = [f", {count[each]} {each}" for each in ("stuck", "silent") if count[each]]
     state = "".join([f"{count['running']} live", *bad, *([f", {scripts}"] if scripts else [])])
     where = f"{frame.place} · " if frame.place else ""
     right = [(where, palette.dim), (state, palette.text), (f" · {clock} ", palette.dim)]

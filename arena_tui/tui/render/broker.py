@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, tzinfo
 from typing import Final, NamedTuple
 
 from arena_tui.broker.stats import ServerStats, StoreSeen
@@ -134,7 +134,7 @@ def run_cells(gauge: RunGauge, lag: int, gauge_room: int, minute_room: int) -> l
     """One row of the runs; `lag` is that of the consumer looked at, else of the slowest."""
     level = LEVELS[gauge.level]
     marked = level.style if gauge.level else "text"
-    look = {"open": LOOKS["running"], "lost": LOOKS["lost"]}.get(gauge.state, LOOKS["stopped"])
+    look = {"open": LOOKS["running"], "silent": LOOKS["silent"]}.get(gauge.state, LOOKS["stopped"])
     sign = "▼" if gauge.losing else level.sign
     return [
         (f"{sign} {clean(gauge.title or 'run', 60)} · {short_id(gauge.run_id)}", "strong"),
@@ -235,11 +235,11 @@ def attached_line(attached: Sequence[Attached]) -> Line:
     return Line("attached", ", ".join(said))
 
 
-def warning_lines(warnings: Sequence[Warned], most: int, utc_offset: timedelta) -> list[Line]:
+def warning_lines(warnings: Sequence[Warned], most: int, zone: tzinfo | None) -> list[Line]:
     """The newest warnings, newest first."""
     lines = []
     for each in reversed(warnings[-most:] if most else ()):
-        at = clock_time(datetime.fromtimestamp(each.time, tz=UTC), utc_offset)
+        at = clock_time(datetime.fromtimestamp(each.time, tz=UTC), zone)
         style = {"error": "bad", "warning": "warn"}.get(each.severity, "dim")
         lines.append(Line(at, clean(with_short_ids(str(each)), 200), style))
     return lines

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import tzinfo
 
 from rich.style import Style
 
@@ -23,6 +23,8 @@ _STATS_MIN = 15
 _STATS_GAP = 3
 _TIMES_FROM = 34
 _ALARMS_MAX = 2
+_WAIT_MIN_S = 3.0
+"""A shorter wait for a model says nothing."""
 
 
 def title_text(pane: Pane) -> str:
@@ -45,11 +47,15 @@ def _state_text(pane: Pane) -> str:
     glyph = LOOKS[pane.state].sign
     if pane.state == "stuck":
         return f"{glyph} stuck {duration(pane.idle_s)}"
-    if pane.state == "lost":
-        return f"{glyph} producer lost"
+    if pane.state == "silent":
+        return f"{glyph} silent {duration(pane.idle_s)}"
     if pane.state != "running":
         return f"{glyph} {result_text(pane)}"
-    if (kind := _titled(pane)) is not None:
+    kind = _titled(pane)
+    is_waiting = pane.waiting_s is not None and pane.waiting_s >= _WAIT_MIN_S
+    if is_waiting and kind in (None, "waiting"):
+        return f"{_look(pane).sign} waiting for model {duration(pane.waiting_s)}"
+    if kind is not None:
         return f"{TROUBLE_LOOKS[kind].sign} {kind}"
     return f"{glyph} turn {pane.turn}" if pane.turn else f"{glyph} starting"
 
@@ -86,13 +92,13 @@ def _titled(pane: Pane) -> TroubleKind | None:
 
 
 def paint_pane(
-    pane: Pane, palette: Palette, width: int, height: int, selected: bool, offset: timedelta
+    pane: Pane, palette: Palette, width: int, height: int, selected: bool, zone: tzinfo | None
 ) -> list[list[Piece]]:
-    """`height` rows of pieces, each `width` cells wide; `offset` is the viewer's time zone."""
+    """`height` rows of pieces, each `width` cells wide; `zone` is the viewer's time zone."""
     inner = width - 4
     edge = palette.accent if selected else palette.dim
     framed = [_top(pane, palette, width, edge)]
-    for row in _body(pane, palette, inner, height - 2, offset):
+    for row in _body(pane, palette, inner, height - 2, zone):
         framed.append([("│ ", edge), *fitted(row, inner, palette.text), (" │", edge)])
     framed.append(_bottom(pane, palette, width, edge))
     return framed
@@ -139,7 +145,7 @@ def _bottom(pane: Pane, palette: Palette, width: int, edge: Style) -> list[Piece
 
 
 def _body(
-    pane: Pane, palette: Palette, width: int, height: int, offset: timedelta
+    pane: Pane, palette: Palette, width: int, height: int, zone: tzinfo | None
 ) -> list[list[Piece]]:
     """Players, board with figures beside it, newest events: as many as there is room for."""
     rows: list[list[Piece]] = [_players(pane, palette, width)] if height >= 4 else []
@@ -147,7 +153,7 @@ def _body(
     room = height - len(rows)
     alarms = _alarms(pane, palette, width)[: max(0, min(_ALARMS_MAX, room - 1))]
     recent = pane.recent[-(room - len(alarms)) :] if room > len(alarms) else ()
-    rows += [event_line(each, palette, width, offset) for each in recent] + alarms
+    rows += [event_line(each, palette, width, zone) for each in recent] + alarms
     rows += [[] for _ in range(height - len(rows))]
     return rows[:height]
 
@@ -211,7 +217,9 @@ def _figure(name: str, value: str, palette: Palette, style: Style | None = None)
     return [(f"{name:<5}", palette.dim), (value, style or palette.text)]
 
 
-def event_line(delivery: Delivery, palette: Palette, width: int, offset: timedelta) -> list[Piece]:
+def event_line(
+    delivery: Delivery, palette: Palette, width: int, zone: tzinfo | None
+) -> list[Piece]:
     """`12:03:13 act   mcts:500  column 3`; without the time where there is little room."""
     if isinstance(delivery, Gap):
         return [(headline(delivery), palette.bad)]
@@ -219,7 +227,7 @@ def event_line(delivery: Delivery, palette: Palette, width: int, offset: timedel
     failed = isinstance(event, ErrorEvent)
     pieces = [(f"{tag(delivery):<5} ", palette.bad if failed else palette.accent)]
     if width >= _TIMES_FROM:
-        pieces.insert(0, (f"{clock_time(event.ts, offset)} ", palette.dim))
+        pieces.insert(0, (f"{clock_time(event.ts, zone)} ", palette.dim))
     said = fit(headline(delivery), max(0, width - width_of(pieces)))
     return [*pieces, (said, palette.bad if failed else palette.text)]
 

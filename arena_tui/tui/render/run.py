@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import tzinfo
 from itertools import groupby
 from typing import Final
 
@@ -48,7 +48,7 @@ def paint_header(
     density: Density | None,
     palette: Palette,
     width: int,
-    offset: timedelta,
+    zone: tzinfo | None,
 ) -> Strip:
     """`connect_four · 7f3a  mcts:500 vs random  seed 42      REPLAY 4x ▶  turn 17  12:04:08.2`.
 
@@ -63,7 +63,7 @@ def paint_header(
         (f"  {players}", palette.text),
         (seed + label, palette.dim),
     ]
-    when = "" if position.ts is None else f"  {clock_time(position.ts, offset, tenths=True)}"
+    when = "" if position.ts is None else f"  {clock_time(position.ts, zone, tenths=True)}"
     right = [
         (position.mode, palette.accent),
         (f"  event {position.at:,}/{position.last:,}", palette.text),
@@ -110,7 +110,7 @@ def paint_board(
     return [line(row, width, palette.text) for row in rows]
 
 
-def event_cells(delivery: Delivery, offset: timedelta) -> list[tuple[str, str]]:
+def event_cells(delivery: Delivery, zone: tzinfo | None) -> list[tuple[str, str]]:
     """Cells of one row of the event list: seq, time, kind, what."""
     if isinstance(delivery, Gap):
         return [
@@ -123,19 +123,19 @@ def event_cells(delivery: Delivery, offset: timedelta) -> list[tuple[str, str]]:
     style = "bad" if isinstance(event, ErrorEvent) else "text"
     return [
         (f"{delivery.seq:,}", "dim"),
-        (clock_time(event.ts, offset, tenths=True), "dim"),
+        (clock_time(event.ts, zone, tenths=True), "dim"),
         (tag(delivery), "accent" if style == "text" else "bad"),
         (headline(delivery), style),
     ]
 
 
 def paint_scrubber(
-    density: Density | None, position: Position, palette: Palette, width: int, offset: timedelta
+    density: Density | None, position: Position, palette: Palette, width: int, zone: tzinfo | None
 ) -> Strip:
     """`12:01:10 ▕▁▂▂▃!▅▇┆▃◆┃▁▂▏ 12:06:31`: the run's events over time, and the position."""
     if density is None or density.first_at is None or density.last_at is None:
         return line([(" no events yet", palette.dim)], width, palette.dim)
-    first, last = clock_time(density.first_at, offset), clock_time(density.last_at, offset)
+    first, last = clock_time(density.first_at, zone), clock_time(density.last_at, zone)
     here = density.slice_of(position.at)
     top = max(*density.counts, 1)
     pieces: list[Piece] = [(f" {first} ▕", palette.dim)]
@@ -155,7 +155,7 @@ def paint_scrubber(
     return line(pieces, width, palette.dim)
 
 
-def inspect(delivery: Delivery | None, offset: timedelta) -> Content:
+def inspect(delivery: Delivery | None, zone: tzinfo | None) -> Content:
     """All of one event: its fields, long texts in full, and the raw JSON."""
     if delivery is None:
         return Content("")
@@ -164,7 +164,7 @@ def inspect(delivery: Delivery | None, offset: timedelta) -> Content:
     event = delivery.event
     parts: list[Content] = [
         Content.styled(f"event {delivery.seq:,} · {clean(event.kind, 40)}", "bold"),
-        Content.styled(clock_time(event.ts, offset, tenths=True), "$text-muted"),
+        Content.styled(clock_time(event.ts, zone, tenths=True), "$text-muted"),
         Content(""),
     ]
     for name, text in details(event):
@@ -173,7 +173,7 @@ def inspect(delivery: Delivery | None, offset: timedelta) -> Content:
     return Content("\n").join(parts)
 
 
-def preview(totals: RunTotals, density: Density | None, width: int, offset: timedelta) -> Content:
+def preview(totals: RunTotals, density: Density | None, width: int, zone: tzinfo | None) -> Content:
     """A stored run at a glance."""
     rows: list[Content] = [
         Content.styled(

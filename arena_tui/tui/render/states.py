@@ -18,7 +18,7 @@ class Look(NamedTuple):
 LOOKS: Final[dict[PaneState, Look]] = {
     "running": Look("▶", "good"),
     "stuck": Look("!", "warn"),
-    "lost": Look("?", "warn"),
+    "silent": Look("?", "warn"),
     "finished": Look("✓", "good"),
     "crashed": Look("✗", "bad"),
     "stopped": Look("■", "dim"),
@@ -26,7 +26,7 @@ LOOKS: Final[dict[PaneState, Look]] = {
 
 TROUBLE_LOOKS: Final[dict[TroubleKind, Look]] = {
     "stuck": LOOKS["stuck"],
-    "lost": LOOKS["lost"],
+    "silent": LOOKS["silent"],
     "crashed": LOOKS["crashed"],
     "retrying": Look("!", "bad"),
     "illegal": Look("!", "bad"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, tzinfo
 
 from arena_tui.events import short_id
 from arena_tui.folds.costs import Cost
@@ -58,16 +58,16 @@ def duration(seconds: float | None) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-def clock_time(at: datetime, utc_offset: timedelta = timedelta(), tenths: bool = False) -> str:
-    """`12:03:14`, or `12:03:14.2`, shifted to the viewer's time zone."""
-    local = _shifted(at, utc_offset)
+def clock_time(at: datetime, zone: tzinfo | None = UTC, tenths: bool = False) -> str:
+    """`12:03:14`, or `12:03:14.2`, in a time zone; None is that of this machine."""
+    local = _local(at, zone)
     text = local.strftime("%H:%M:%S")
     return f"{text}.{local.microsecond // 100_000}" if tenths else text
 
 
-def stamp(at: datetime | None, utc_offset: timedelta = timedelta()) -> str:
+def stamp(at: datetime | None, zone: tzinfo | None = UTC) -> str:
     """`2026-11-22 12:03:14`."""
-    return "–" if at is None else _shifted(at, utc_offset).strftime("%Y-%m-%d %H:%M:%S")
+    return "–" if at is None else _local(at, zone).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def with_short_ids(text: str) -> str:
@@ -105,9 +105,9 @@ def leaving_question(games: int, scripts: int) -> str | None:
     return f"{' and '.join(told)} still {how} here. End and leave? What was played is stored."
 
 
-def _shifted(at: datetime, by: timedelta) -> datetime:
-    """`at` shifted; unchanged where the calendar ends."""
+def _local(at: datetime, zone: tzinfo | None) -> datetime:
+    """`at` with the offset its date has in that zone; unchanged where the calendar ends."""
     try:
-        return at + by
-    except OverflowError:
+        return at.astimezone(zone)
+    except (OverflowError, OSError, ValueError):
         return at

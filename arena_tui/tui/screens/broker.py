@@ -150,7 +150,7 @@ class BrokerScreen(FilteredScreen):
         self.query_one("#verdict", Lines).show([verdict(self._panel)])
         warnings = self._panel.broker.warnings if self._panel.broker else ()
         most = _WARNINGS if self.size.height >= _TALL else 1
-        told = warning_lines(warnings, most, self.arena.utc_offset)
+        told = warning_lines(warnings, most, self.arena.zone)
         self.query_one("#lines", Lines).show([*lines_of(self._panel), *told])
 
     def _consumer_key(self, index: int) -> str | None:

@@ -16,7 +16,7 @@ from arena_tui.tui.render.states import LOOKS, LOSING
 from arena_tui.tui.tabs import Tab
 
 _LEGEND: Final = """\
-{running} running   {stuck} stuck: silent for longer than usual   {lost} no sign of life
+{running} running   {stuck} stuck: no event for longer than usual   {silent} no sign of life
 {finished} finished  {crashed} crashed   {stopped} stopped   {losing} events were lost
 ! retrying, illegal moves, looping, slow   … waiting   $ budget
 ~ an event that could not be kept as given: it says why

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import tzinfo
 from typing import Any, ClassVar, Final, NamedTuple, cast
 
 from textual import work
@@ -150,7 +150,7 @@ class HistoryScreen(FilteredScreen):
         if totals.status == "running" and self.arena.session.is_played(totals.run_id):
             self.notify("it is still being played", severity="warning")
             return
-        question = _deleting(totals, self.arena.utc_offset)
+        question = _deleting(totals, self.arena.zone)
 
         async def delete() -> None:
             try:
@@ -214,18 +214,18 @@ class HistoryScreen(FilteredScreen):
             return
         width = max(10, panel.size.width - 2)
         density = await history.density(totals.run_id, width)
-        text.update(preview(totals, density, width, self.arena.utc_offset))
+        text.update(preview(totals, density, width, self.arena.zone))
 
     def _row(self, index: int) -> list[Cell] | None:
         totals = self._pages.totals(index)
         if totals is None:
             return None
         silent = totals.status == "running" and self.arena.session.feed.view(totals.run_id) is None
-        status: PaneState = "lost" if silent else totals.status
+        status: PaneState = "silent" if silent else totals.status
         style = "text" if status == "finished" else LOOKS[status].style  # most of them are
         lost = lost_text(totals.lost, totals.lost_unknown)
         return [
-            (stamp(totals.started_at, self.arena.utc_offset)[5:], "dim"),
+            (stamp(totals.started_at, self.arena.zone)[5:], "dim"),
             (clean(totals.game, 40) or "–", "strong"),
             (clean(short_id(totals.run_id)), "accent"),
             (" vs ".join(clean(agent.id, 24) for agent in totals.agents), "text"),
@@ -313,14 +313,14 @@ class _Pages:
         }  # fmt: skip
 
 
-def _deleting(totals: RunTotals, offset: timedelta) -> str:
+def _deleting(totals: RunTotals, zone: tzinfo | None) -> str:
     """The question: which run it is, told by game, agents and start."""
     agents = " vs ".join(clean(agent.name or agent.id, 24) for agent in totals.agents[:4])
     more = " …" if len(totals.agents) > 4 else ""
     name = f"{clean(totals.game, 40) or 'the run'} · {clean(short_id(totals.run_id))}"
     return (
         f"Delete {name}{f', {agents}{more}' if agents else ''}, "
-        f"started {stamp(totals.started_at, offset)}, with its {totals.events:,} events?\n"
+        f"started {stamp(totals.started_at, zone)}, with its {totals.events:,} events?\n"
         "There is no way back."
     )
 

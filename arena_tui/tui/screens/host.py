@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime, tzinfo
 from typing import Protocol
 
 from arena_tui.services.session import Session
@@ -21,12 +21,10 @@ class Host(Protocol):
     """Frames per second, and how long one takes, in ms."""
     low_bandwidth: bool
     """Whether bytes to the terminal are dear."""
+    zone: tzinfo | None
+    """The time zone to show; None: that of this machine."""
     began: tuple[datetime, float]
     """When this process began to count, by the wall clock and by `monotonic`."""
-
-    @property
-    def utc_offset(self) -> timedelta:
-        """The viewer's offset from UTC."""
 
     def monotonic(self) -> float:
         """Monotonic clock in seconds, for durations."""

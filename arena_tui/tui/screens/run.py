@@ -70,11 +70,11 @@ class RunScreen(ArenaScreen):
         self._asking = ""
 
     def body(self) -> list[Widget]:
-        offset = self.arena.utc_offset
+        zone = self.arena.zone
         return [
-            RunHeader(offset),
-            RunPanels(self._player.delivery, self.arena.session.prices, offset),
-            Scrubber(offset),
+            RunHeader(zone),
+            RunPanels(self._player.delivery, self.arena.session.prices, zone),
+            Scrubber(zone),
             Question(),
         ]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import tzinfo
 from typing import Final
 
 from textual.app import ComposeResult
@@ -57,13 +57,13 @@ class RunPanels(Horizontal):
         last: int
 
     def __init__(
-        self, events: Callable[[int], Delivery | None], prices: PriceList, offset: timedelta
+        self, events: Callable[[int], Delivery | None], prices: PriceList, zone: tzinfo | None
     ) -> None:
         """`events` returns the delivery at a seq, or None until it is loaded."""
         super().__init__()
         self._prices = prices
         self._events = events
-        self._offset = offset
+        self._zone = zone
         self._count = 0
         self._inspected: Delivery | None = None
 
@@ -92,7 +92,7 @@ class RunPanels(Horizontal):
         if here is not self._inspected and (complete or here is not None):
             self._inspected = here
             inspector = self.query_one(VerticalScroll)
-            inspector.query_one(Static).update(inspect(here, self._offset))
+            inspector.query_one(Static).update(inspect(here, self._zone))
             inspector.scroll_home(animate=False)
 
     def take_focus(self) -> None:
@@ -125,4 +125,4 @@ class RunPanels(Horizontal):
 
     def _row(self, index: int) -> list[Cell] | None:
         delivery = self._events(index + 1)
-        return None if delivery is None else event_cells(delivery, self._offset)
+        return None if delivery is None else event_cells(delivery, self._zone)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import tzinfo
 
 from textual import events
 from textual.message import Message
@@ -37,13 +37,13 @@ class RunHeader(Painted):
     density: reactive[Density | None] = reactive(None)
     """The run's events and losses over time."""
 
-    def __init__(self, offset: timedelta) -> None:
+    def __init__(self, zone: tzinfo | None) -> None:
         super().__init__()
-        self._offset = offset
+        self._zone = zone
 
     def render_line(self, y: int) -> Strip:
         return paint_header(
-            self.instant, self.position, self.density, self.palette, self.size.width, self._offset
+            self.instant, self.position, self.density, self.palette, self.size.width, self._zone
         )
 
 
@@ -96,9 +96,9 @@ class Scrubber(Painted):
     position: reactive[Position] = reactive(Position())
     """The current position in the run."""
 
-    def __init__(self, offset: timedelta) -> None:
+    def __init__(self, zone: tzinfo | None) -> None:
         super().__init__()
-        self._offset = offset
+        self._zone = zone
         self._dragging = False
 
     @property
@@ -108,7 +108,7 @@ class Scrubber(Painted):
 
     def render_line(self, y: int) -> Strip:
         return paint_scrubber(
-            self.density, self.position, self.palette, self.size.width, self._offset
+            self.density, self.position, self.palette, self.size.width, self._zone
         )
 
     def on_mouse_down(self, event: events.MouseDown) -> None:

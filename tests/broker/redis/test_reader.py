@@ -38,7 +38,7 @@ async def test_old_events_are_no_sign_of_life(redis_url: str) -> None:
     await watcher.aclose()
 
     assert old == 3
-    assert states == ["lost", "lost", "open"]
+    assert states == ["silent", "silent", "open"]
 
 
 async def test_a_long_reply_gives_others_their_turn(redis_url: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC
 
 import pytest
 
@@ -35,7 +35,7 @@ def pane(**fields: object) -> Pane:
 
 
 def painted(which: Pane, width: int = 40, height: int = 9) -> list[str]:
-    rows = paint_pane(which, Palette(), width, height, selected=False, offset=timedelta())
+    rows = paint_pane(which, Palette(), width, height, selected=False, zone=UTC)
     return ["".join(text for text, _ in row) for row in rows]
 
 
@@ -79,8 +79,15 @@ def test_a_pane_tells_how_much_of_it_is_stored(
     [
         ("running", {}, "▶ turn 5"),
         ("running", {"lost": 128}, "▼ lost 128"),
+        ("running", {"waiting_s": 2.0}, "▶ turn 5"),
+        ("running", {"waiting_s": 18.0}, "▶ waiting for model 18 s"),
+        (
+            "running",
+            {"waiting_s": 41.0, "troubles": (Trouble("waiting", "no llm_response for 41 s"),)},
+            "… waiting for model 41 s",
+        ),
         ("stuck", {"idle_s": 41.0}, "! stuck 41 s"),
-        ("lost", {}, "? producer lost"),
+        ("silent", {"idle_s": 41.0}, "? silent 41 s"),
         ("crashed", {}, "✗ crashed"),
         ("stopped", {}, "■ stopped"),
         ("finished", {"outcome": {"a": 0.0, "b": 0.0}}, "✓ draw"),
@@ -116,7 +123,7 @@ def test_a_gap_is_drawn_where_it_lies() -> None:
 def test_every_line_is_exactly_as_wide_as_the_pane(width: int, height: int) -> None:
     hostile = pane(game="漢字" * 9, label="\x1b[31m" * 5, board="漢 字\n" * 30)
 
-    rows = paint_pane(hostile, Palette(), width, height, selected=True, offset=timedelta())
+    rows = paint_pane(hostile, Palette(), width, height, selected=True, zone=UTC)
 
     assert [width_of(row) for row in rows] == [width] * height
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, timedelta
 
 import pytest
 from msgspec.structs import replace
@@ -36,7 +36,7 @@ from tests.envelopes import envelope
 from tests.tui.scenario import NOW
 
 LOSS = Gap("r", 7, 4, 3, "unknown")
-ZONE = timedelta()
+ZONE = UTC
 
 
 def losing() -> Density:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -31,15 +32,23 @@ def test_durations_read_like_a_clock_once_they_are_long() -> None:
 def test_times_are_the_viewers() -> None:
     at = datetime(2026, 3, 14, 23, 30, 1, 250_000, tzinfo=UTC)
 
-    assert clock_time(at, timedelta(hours=2), tenths=True) == "01:30:01.2"
+    assert clock_time(at, timezone(timedelta(hours=2)), tenths=True) == "01:30:01.2"
+
+
+def test_each_date_has_its_own_offset() -> None:
+    berlin = ZoneInfo("Europe/Berlin")
+
+    stamps = [stamp(datetime(2026, month, 14, 10, tzinfo=UTC), berlin) for month in (1, 7)]
+
+    assert stamps == ["2026-01-14 11:00:00", "2026-07-14 12:00:00"]
 
 
 def test_the_ends_of_the_calendar_can_be_shown() -> None:
     first, last = (at.replace(tzinfo=UTC) for at in (datetime.min, datetime.max))
 
-    assert clock_time(first, timedelta(hours=-2)) == "00:00:00"
-    assert clock_time(last, timedelta(hours=2)) == "23:59:59"
-    assert stamp(last, timedelta(hours=2)) == "9999-12-31 23:59:59"
+    assert clock_time(first, timezone(timedelta(hours=-2))) == "00:00:00"
+    assert clock_time(last, timezone(timedelta(hours=2))) == "23:59:59"
+    assert stamp(last, timezone(timedelta(hours=2))) == "9999-12-31 23:59:59"
 
 
 def test_sparklines_scale_to_their_largest_value() -> None:
