@@ -10,21 +10,18 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Final, Literal, TypeAlias, get_args
+from typing import Final, get_args
 
 from arena_tui.broker.protocol import Cursor, RunInfo, Start
 from arena_tui.consumers.protocol import Consumer, Context, Counters
 from arena_tui.events import KNOWN_KINDS, Delivery, Envelope, Event, LlmResponse, RunEnd, RunStatus
 from arena_tui.folds.view import RunView
-
-Word: TypeAlias = Literal["running", "waiting", "stuck", "silent", "crashed", "stopped", "finished"]
-"""States of runs, in the words of all screens."""
+from arena_tui.folds.words import STATE_WORDS, StateWord
 
 OTHER: Final = "other"
 """Stands for every kind of event that this version does not know."""
 
 KINDS: Final = (*KNOWN_KINDS, OTHER)
-WORDS: Final[tuple[Word, ...]] = get_args(Word)
 
 _FOLDS_MIN: Final = 1_000
 """So many runs are folded before those that the broker has let go are looked for."""
@@ -117,7 +114,7 @@ class Meter(Consumer):
             input_tokens=self._input_tokens, output_tokens=self._output_tokens,
         )  # fmt: skip
 
-    async def states(self) -> Mapping[Word, int]:
+    async def states(self) -> Mapping[StateWord, int]:
         """How many runs that the broker holds are in each state, those included that have ended.
 
         Left out is one that had ended before this consumer started.
@@ -125,9 +122,9 @@ class Meter(Consumer):
         now, held = self._clock(), await self._broker.runs()
         self._forget_all_but(held)
         words = Counter(filter(None, (self._word(info, now) for info in held)))
-        return {word: words[word] for word in WORDS}
+        return {word: words[word] for word in STATE_WORDS}
 
-    def _word(self, info: RunInfo, now: float) -> Word | None:
+    def _word(self, info: RunInfo, now: float) -> StateWord | None:
         run_id = info.meta.run_id
         view = self._views.get(run_id)
         if view is None:  # nothing of it was published since the start

@@ -32,6 +32,17 @@ def winners_of(agents: Sequence[AgentInfo], outcome: Mapping[str, float]) -> lis
     return won if len(won) < len(scores) else []
 
 
+def losers_of(agents: Sequence[AgentInfo], outcome: Mapping[str, float]) -> list[str]:
+    """The agents that others have won against."""
+    won = winners_of(agents, outcome)
+    return [agent.id for agent in agents if won and agent.id not in won]
+
+
+def is_draw(agents: Sequence[AgentInfo], outcome: Mapping[str, float]) -> bool:
+    """Whether several have a score and nobody has won."""
+    return len(scores_of(agents, outcome)) > 1 and not winners_of(agents, outcome)
+
+
 def result_text(
     agents: Sequence[AgentInfo],
     outcome: Mapping[str, float],
@@ -44,4 +55,4 @@ def result_text(
     scores = scores_of(agents, outcome)
     if len(scores) == 1:
         return "  ".join(f"{shown(key)} {score:g}" for key, score in scores.items())
-    return "draw" if scores else "finished"
+    return "draw" if is_draw(agents, outcome) else "finished"

@@ -54,7 +54,7 @@ class Pane(Struct, frozen=True, kw_only=True):
         agent_costs: What each agent's part of it is.
         lost: Events lost; lost_unknown: gaps of unknown length, with which `lost` is the least.
         troubles: What is wrong with it, the worst first.
-        ended_at: When it ended, UTC; None while it has not.
+        started_at, ended_at: UTC; None while it has not.
     """
 
     run_id: str
@@ -98,6 +98,7 @@ class Pane(Struct, frozen=True, kw_only=True):
         )  # fmt: skip
 
     troubles: tuple[Trouble, ...] = ()
+    started_at: datetime | None = None
     ended_at: datetime | None = None
 
     @property
@@ -247,10 +248,9 @@ class RunView:
             outcome=totals.outcome, winners=tuple(totals.winners), reason=totals.reason,
             recent=tuple(self.recent), per_second=tuple(self._per_second),
             events=max(totals.seq, totals.events) if self.partial else totals.events,
-            tokens=whole.tokens, cost_usd=whole.cost_usd,
-            errors=whole.errors, last_error=self.last_error,
-            waiting_s=signs.waiting_s,
-            idle_s=signs.idle_s, duration_s=whole.duration_s or 0.0,
+            tokens=whole.tokens, cost_usd=whole.cost_usd, errors=whole.errors,
+            last_error=self.last_error, waiting_s=signs.waiting_s,
+            idle_s=signs.idle_s, duration_s=whole.duration_s or 0.0, started_at=whole.started_at,
             held=held, capacity=capacity, lag=lag, lost=max(totals.lost, overflow),
             lost_unknown=max(totals.lost_unknown, whole.lost_unknown),
             cost_estimated_usd=signs.cost.estimated_usd,

@@ -11,11 +11,12 @@ from msgspec.structs import replace
 
 from arena_tui.broker.protocol import STORE
 from arena_tui.broker.stats import BrokerStats
-from arena_tui.consumers.metrics import OTHER, Meter, Metered, Word
+from arena_tui.consumers.metrics import OTHER, Meter, Metered
 from arena_tui.consumers.persister_stats import PersisterStats
 from arena_tui.consumers.protocol import ConsumerInfo
 from arena_tui.consumers.sse import SSE
 from arena_tui.folds.accounts import Account
+from arena_tui.folds.words import StateWord
 from arena_tui.producers.sink_stats import SinkStats
 from arena_tui.services.runtime import Runtime
 
@@ -85,7 +86,7 @@ class Figures(Struct, frozen=True, kw_only=True):
     consumers: Mapping[str, Sequence[ConsumerInfo]]
     fullest: Mapping[str, int]
     metered: Metered
-    states: Mapping[Word, int]
+    states: Mapping[StateWord, int]
     stored: Stored | None
     clients: Clients | None
 

@@ -7,7 +7,8 @@ from typing import Any, Final, Literal, TypeAlias
 
 from msgspec import Struct
 
-from arena_tui.folds.conditions import ANY_TROUBLE, Anywhere, Compared, Condition, Contained
+from arena_tui.folds.conditions import Anywhere, Condition
+from arena_tui.folds.facts import facts_of
 from arena_tui.folds.view import Pane
 from arena_tui.services.scripts.scripts import ScriptPane
 from arena_tui.settings import TROUBLE_KINDS
@@ -111,37 +112,7 @@ def script_matches(script: ScriptPane, conditions: Sequence[Condition]) -> bool:
 
 def matches(pane: Pane, conditions: Sequence[Condition]) -> bool:
     """Whether all conditions hold; words without a field match any of the pane's texts."""
-    return all(_holds(pane, condition) for condition in conditions)
-
-
-def _holds(pane: Pane, condition: Condition) -> bool:
-    texts = {
-        "game": pane.game,
-        "label": pane.label,
-        "agent": " ".join(f"{agent.id} {agent.name or ''}" for agent in pane.agents),
-        "status": pane.state,
-        "run": pane.run_id,
-        "reason": pane.reason,
-        "outcome": " ".join(pane.outcome) if pane.outcome else None,
-        "error": pane.last_error,
-        "trouble": " ".join(each.kind for each in pane.troubles),
-    }
-    match condition:
-        case Contained("trouble", wanted) if wanted.lower() == ANY_TROUBLE:
-            return bool(pane.troubles)
-        case Compared(name):
-            return condition.holds(_number(pane, name))
-        case Contained(name, wanted):
-            return wanted.lower() in (texts.get(name) or "").lower()
-        case Anywhere(wanted):
-            return wanted.lower() in " ".join(text for text in texts.values() if text).lower()
-
-
-def _number(pane: Pane, name: str) -> float | None:
-    """The pane's value of a numeric field; None for fields that only the store has."""
-    numbers: dict[str, float | None] = {
-        "turns": pane.turn, "events": pane.events, "err": pane.errors,
-        "lost": max(pane.lost, bool(pane.lost_unknown)),
-        "cost": pane.cost.usd, "tokens": pane.tokens or 0, "duration": pane.duration_s,
-    }  # fmt: skip
-    return numbers.get(name)
+    if not conditions:
+        return True
+    facts = facts_of(pane)
+    return all(facts.hold(condition) for condition in conditions)

@@ -10,6 +10,7 @@ from arena_tui.events import Delivery, Envelope, ErrorEvent, Gap, short_id
 from arena_tui.folds.result import result_text as result
 from arena_tui.folds.totals import lost_text
 from arena_tui.folds.view import Pane
+from arena_tui.folds.words import is_waiting
 from arena_tui.settings import TroubleKind
 from arena_tui.tui.render.board import board_lines, board_size
 from arena_tui.tui.render.canvas import Piece, between, fitted, width_of
@@ -23,8 +24,6 @@ _STATS_MIN = 15
 _STATS_GAP = 3
 _TIMES_FROM = 34
 _ALARMS_MAX = 2
-_WAIT_MIN_S = 3.0
-"""A shorter wait for a model says nothing."""
 
 
 def title_text(pane: Pane) -> str:
@@ -52,8 +51,7 @@ def _state_text(pane: Pane) -> str:
     if pane.state != "running":
         return f"{glyph} {result_text(pane)}"
     kind = _titled(pane)
-    is_waiting = pane.waiting_s is not None and pane.waiting_s >= _WAIT_MIN_S
-    if is_waiting and kind in (None, "waiting"):
+    if is_waiting(pane) and kind in (None, "waiting"):
         return f"{_look(pane).sign} waiting for model {duration(pane.waiting_s)}"
     if kind is not None:
         return f"{TROUBLE_LOOKS[kind].sign} {kind}"

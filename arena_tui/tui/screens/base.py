@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from abc import abstractmethod
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Collection, Coroutine, Iterator
 from functools import partial, wraps
 from typing import Any, ClassVar, Concatenate, Final, ParamSpec, TypeVar
 
@@ -16,6 +16,7 @@ from textual.worker import Worker, WorkerState
 
 from arena_tui.consumers.feed import Frame
 from arena_tui.errors import ArenaError, UsageError
+from arena_tui.folds.conditions import FIELDS, begun_fields
 from arena_tui.tui.render.script import counts_text
 from arena_tui.tui.screens.host import Host
 from arena_tui.tui.widgets.bars import KeyLine, TitleBar, TruthBar
@@ -154,6 +155,9 @@ class FilteredScreen(ArenaScreen):
     Subclasses define `take_filter` and `focus_runs`.
     """
 
+    FIELDS: ClassVar[Collection[str]] = FIELDS
+    """What its runs can be filtered by."""
+
     NOT_WHILE_WRITING = frozenset({"filter"})
 
     def __init__(self, arena: Host, name: str) -> None:
@@ -178,7 +182,7 @@ class FilteredScreen(ArenaScreen):
 
     def on_input_changed(self, event: Input.Changed) -> None:
         question = self.query_one(Question)
-        question.object_to(None)
+        question.suggest(begun_fields(event.value, self.FIELDS) if event.value else ())
         try:
             self.take_filter(event.value)
         except UsageError as error:

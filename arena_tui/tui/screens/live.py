@@ -10,6 +10,7 @@ from textual.widgets import ContentSwitcher, Input, Static
 
 from arena_tui.consumers.feed import Frame
 from arena_tui.folds.conditions import Condition, read_conditions
+from arena_tui.folds.facts import LIVE_FIELDS
 from arena_tui.services.scripts.scripts import ScriptPane
 from arena_tui.tui.render.clean import clean
 from arena_tui.tui.render.mosaic import (
@@ -24,6 +25,7 @@ from arena_tui.tui.render.mosaic import (
 )
 from arena_tui.tui.render.pane import loss_text, state_style_name, state_text, title_text
 from arena_tui.tui.render.script import script_name, script_state, script_style_name, shown_line
+from arena_tui.tui.render.table import Cell, Column
 from arena_tui.tui.render.text import cost_text, count, duration, short_count
 from arena_tui.tui.screens.base import FilteredScreen, guarded
 from arena_tui.tui.screens.costs import CostsScreen
@@ -32,7 +34,7 @@ from arena_tui.tui.screens.output import OutputScreen
 from arena_tui.tui.widgets.bars import TitleBar
 from arena_tui.tui.widgets.mosaic import Mosaic
 from arena_tui.tui.widgets.question import Question
-from arena_tui.tui.widgets.table import Cell, Column, VirtualTable
+from arena_tui.tui.widgets.table import VirtualTable
 
 _EMPTY: Final = """No games are being played.
 
@@ -61,6 +63,7 @@ _TABLE_FROM: Final = 3
 class LiveScreen(FilteredScreen):
     """The mosaic of all live runs."""
 
+    FIELDS = LIVE_FIELDS
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("n", "app.new_game", "new game"),
         Binding("o", "output", "output", tooltip="what the script prints"),
@@ -118,7 +121,7 @@ class LiveScreen(FilteredScreen):
             _open(self, opened[0])
 
     def take_filter(self, text: str) -> None:
-        self._conditions = read_conditions(text)
+        self._conditions = read_conditions(text, self.FIELDS)
         self._needle = text.strip()
         self._show_panes()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final
 
 from textual.app import ComposeResult
@@ -54,6 +55,12 @@ class Question(Vertical):
         self.query_one(Input).placeholder = what
         self.query_one(Input).focus()
         self.object_to(None)
+
+    def suggest(self, words: Collection[str]) -> None:
+        """Show what the input may go on with in place of the hint; the hint if there is nothing."""
+        self.object_to(None)
+        if words:
+            self.query_one(Static).update(f"{' '.join(words)}   enter keep   esc clear")
 
     def object_to(self, wrong: str | None) -> None:
         """Show what is wrong with the input in place of the hint; None: nothing is."""
