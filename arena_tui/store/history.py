@@ -7,12 +7,15 @@ from datetime import datetime
 from functools import partial
 from typing import Any, Final, Literal, TypeAlias, TypeVar
 
+import msgspec
+
 from arena_tui.broker.chain import KnownRun
 from arena_tui.broker.protocol import Cursor
 from arena_tui.errors import UnknownRunError, UsageError
 from arena_tui.events import Delivery, Envelope
 from arena_tui.folds.density import Density
 from arena_tui.folds.matches import Match
+from arena_tui.folds.scores import AlikeRuns, Scores, scores_of_runs
 from arena_tui.folds.totals import AgentTally, RunTotals
 from arena_tui.store import windows
 from arena_tui.store.changes import Bookmark, Delete
@@ -29,11 +32,16 @@ from arena_tui.store.windows import WINDOW
 T = TypeVar("T")
 
 SortKey: TypeAlias = Literal[
-    "started_at", "game", "label", "status", "turns", "events", "input_tokens", "output_tokens",
+    "started_at", "game", "label", "status", "turns", "events", "tokens",
     "cost_usd", "errors", "lost", "duration_s", "run_id",
 ]  # fmt: skip
 
+_TOKENS: Final = (
+    "if(input_tokens IS NULL AND output_tokens IS NULL, NULL, "
+    "coalesce(input_tokens, 0) + coalesce(output_tokens, 0))"
+)
 _SORTED_BY: Final = {
+    "tokens": _TOKENS,
     "duration_s": "epoch(last_at - started_at)",
     "lost": "greatest(lost, if(lost_unknown > 0, 1, 0))",
 }
@@ -56,7 +64,7 @@ class History:
         self._database = database
 
     async def read(self, query: Callable[[Reader], T]) -> T:
-        """The result of a query that no screen needs: one of the functions below."""
+        """The result of a query: one of the functions below."""
         return await self._database.read(query)
 
     async def runs(
@@ -185,6 +193,17 @@ def read_runs(
     return [totals_of(row) for row in rows]
 
 
+def read_scores(connection: Reader, where: str, parameters: Sequence[Any]) -> Scores:
+    """What the matching runs come to."""
+    rows = connection.execute(
+        "SELECT agents, status, outcome, count(*), sum(errors), "
+        f"sum({_TOKENS}), sum(cost_usd), sum({_SORTED_BY['lost']}) "
+        f"FROM runs WHERE {where} GROUP BY ALL",
+        list(parameters),
+    ).fetchall()
+    return scores_of_runs(map(_alike_runs, rows))
+
+
 def read_run(connection: Reader, run_id: str) -> RunTotals:
     """See `History.run`."""
     exact = read_runs(connection, "run_id = ?", [run_id])
@@ -217,6 +236,13 @@ def read_newest_epoch(connection: Reader) -> int:
 def _order(sort: SortKey, descending: bool) -> str:
     direction = "DESC" if descending else "ASC"
     return f"ORDER BY {_SORTED_BY.get(sort, sort)} {direction} NULLS LAST, run_id {direction}"
+
+
+def _alike_runs(row: tuple[Any, ...]) -> AlikeRuns:
+    names = AlikeRuns.__struct_fields__
+    decoded = [msgspec.json.decode(each or b"null") for each in (row[0], row[2])]
+    fields = {**dict(zip(names, row, strict=True)), "agents": decoded[0], "outcome": decoded[1]}
+    return msgspec.convert(fields, AlikeRuns)
 
 
 def _scalar(connection: Reader, query: str, parameters: Sequence[Any]) -> Any:

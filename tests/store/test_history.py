@@ -387,7 +387,7 @@ async def filled(database: Database, history: History) -> History:
         ("xxxxx", "d"),
         ("run:c", "c"),
         ("game:go turns<7", "c"),
-        ("colour:red", ""),
+        ('"colour:red"', ""),
         ("a\\", ""),
         ('"\\', ""),
         ("%", ""),

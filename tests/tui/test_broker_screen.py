@@ -12,10 +12,11 @@ from arena_tui.events import LogEvent
 from arena_tui.folds.gauges import RunGauge
 from arena_tui.services.runtime import Runtime
 from arena_tui.tui.render.broker import run_cells
+from arena_tui.tui.render.table import Cell
 from arena_tui.tui.screens.broker import BrokerScreen
 from arena_tui.tui.screens.run import RunScreen
 from arena_tui.tui.widgets.lines import Lines
-from arena_tui.tui.widgets.table import Cell, VirtualTable
+from arena_tui.tui.widgets.table import VirtualTable
 from tests.tui.broker_scenario import BrokerScenario
 
 

@@ -438,7 +438,7 @@ async def test_a_wrong_history_filter_says_what_there_is() -> None:
         await pilot.press("2", "slash", *"foo>3")
         screen = await settled(app, pilot)
 
-    assert "no number 'foo' to compare" in screen
+    assert "no field 'foo': " in screen
 
 
 async def test_the_screen_behind_a_question_goes_on() -> None:
@@ -521,7 +521,7 @@ async def test_what_a_filter_understands_stands_beside_it(keys: str, size: tuple
         await pilot.press("enter")
         kept = await settled(app, pilot)
 
-    hint = 'game:chess agent:mcts err>0 cost>0.1 "rate limit"   enter keep   esc clear'
+    hint = 'game:chess cost>0.1 since:2d -agent:x "rate limit"   enter keep   esc clear'
     assert hint in writing
     assert "leduc_poker" in writing
     assert "connect_four" not in writing
@@ -537,8 +537,8 @@ async def test_a_wrong_live_filter_says_what_there_is_and_keeps_what_it_shows() 
         await pilot.press(*["backspace"] * 5, *"game:chess")
         right = await settled(app, pilot)
 
-    assert "no number 'foo' to compare: use one of turns" in wrong
-    assert "no number" not in right
+    assert "no field 'foo': " in wrong
+    assert "no field" not in right
     assert "connect_four" not in right
 
 

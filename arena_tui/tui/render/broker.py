@@ -6,18 +6,19 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, tzinfo
 from typing import Final, NamedTuple
 
+from arena_tui.broker.protocol import RunState
 from arena_tui.broker.stats import ServerStats, StoreSeen
 from arena_tui.broker.warned import Warned
 from arena_tui.events import short_id
-from arena_tui.folds.conditions import Anywhere, Compared, Condition, Contained
+from arena_tui.folds.conditions import Condition, Facts
 from arena_tui.folds.gauges import RunGauge, level_of
 from arena_tui.services.panel import ConsumerGauge, LoopGauge, Panel, StoreGauge
 from arena_tui.store.owner import Attached
 from arena_tui.tui.render.clean import clean
 from arena_tui.tui.render.states import LOOKS
+from arena_tui.tui.render.table import Cell, Column
 from arena_tui.tui.render.text import bar, clock_time, count, duration, spark, with_short_ids
 from arena_tui.tui.widgets.lines import Line
-from arena_tui.tui.widgets.table import Cell, Column
 
 GAUGE: Final = "gauge"
 MINUTE: Final = "minute"
@@ -54,6 +55,12 @@ _SOON_S: Final = 7 * _DAY_S
 
 _FULL: Final = 0.8
 _LATE_MS: Final = 250.0
+
+
+RUN_FIELDS: Final = ("game", "label", "run", "status", "lost", "events")
+"""What runs are filtered by."""
+
+_STATES: Final[dict[RunState, str]] = {"open": "running", "silent": "silent", "closed": "ended"}
 
 
 class Level(NamedTuple):
@@ -138,7 +145,7 @@ def run_cells(gauge: RunGauge, lag: int, gauge_room: int, minute_room: int) -> l
     sign = "▼" if gauge.losing else level.sign
     return [
         (f"{sign} {clean(gauge.title or 'run', 60)} · {short_id(gauge.run_id)}", "strong"),
-        (f"{look.sign} {gauge.state}", look.style),
+        (f"{look.sign} {_STATES[gauge.state]}", look.style),
         (_gauge(gauge.fill, gauge_room), marked if gauge.level else "dim"),
         (f"{round(100 * gauge.high_water / gauge.capacity)} %", "dim"),
         (count(lag), marked),
@@ -247,7 +254,16 @@ def warning_lines(warnings: Sequence[Warned], most: int, zone: tzinfo | None) ->
 
 def run_matches(gauge: RunGauge, conditions: Sequence[Condition]) -> bool:
     """Whether all conditions hold; words without a field match the title, id or state."""
-    return all(_holds(gauge, each) for each in conditions)
+    facts = Facts(
+        texts={
+            "game": (gauge.title,),
+            "label": (gauge.title,),
+            "run": (gauge.run_id,),
+            "status": (_STATES[gauge.state],),
+        },
+        numbers={"lost": gauge.overflow, "events": gauge.held + gauge.trimmed},
+    )
+    return all(facts.hold(each) for each in conditions)
 
 
 def size(bytes_: float) -> str:
@@ -290,15 +306,3 @@ def _gauge(share: float, width: int) -> str:
     percent = f"{min(999, round(100 * share))} %"
     full, empty = bar(share, max(1, width - 8))
     return f"▕{full}{empty}▏{percent:>6}"
-
-
-def _holds(gauge: RunGauge, condition: Condition) -> bool:
-    texts = {"game": gauge.title, "label": gauge.title, "run": gauge.run_id, "status": gauge.state}
-    match condition:
-        case Compared(name):
-            numbers = {"lost": gauge.overflow, "events": gauge.held + gauge.trimmed}
-            return condition.holds(numbers.get(name))
-        case Contained(name, wanted):
-            return wanted.lower() in texts.get(name, "").lower()
-        case Anywhere(wanted):
-            return wanted.lower() in " ".join(texts.values()).lower()

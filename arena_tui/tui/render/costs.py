@@ -9,8 +9,8 @@ from textual.content import Content
 from arena_tui.consumers.feed import GROUPS, Group
 from arena_tui.folds.costs import Cost, SessionCost, Spent
 from arena_tui.tui.render.clean import clean
+from arena_tui.tui.render.table import Cell, Column
 from arena_tui.tui.render.text import bar, cost, cost_text, count, short_count
-from arena_tui.tui.widgets.table import Cell, Column
 
 BAR: Final = "bar"
 """The column whose cells are drawn as wide as it is."""

@@ -9,8 +9,8 @@ from rich.cells import cell_len
 from arena_tui.consumers.ratings import LiveRatings
 from arena_tui.folds.ratings import Pair, Record, Row, Standings
 from arena_tui.tui.render.clean import clean, fit
+from arena_tui.tui.render.table import Cell, Column
 from arena_tui.tui.render.text import cost, count, short_count
-from arena_tui.tui.widgets.table import Cell, Column
 
 BAR: Final = "bar"
 """The column whose cells are drawn as wide as it is."""

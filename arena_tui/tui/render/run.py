@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import tzinfo
-from itertools import groupby
 from typing import Final
 
 from rich.cells import cell_len
@@ -14,8 +13,7 @@ from arena_tui.codec import encode_event
 from arena_tui.events import Delivery, ErrorEvent, Event, Gap, short_id
 from arena_tui.folds.costs import PriceList, cost_of
 from arena_tui.folds.density import Density
-from arena_tui.folds.result import scores_of
-from arena_tui.folds.totals import AgentTally, RunTotals, lost_text
+from arena_tui.folds.totals import AgentTally, lost_text
 from arena_tui.folds.view import Instant
 from arena_tui.services.playback.playhead import Position
 from arena_tui.tui.render.board import board_lines
@@ -25,12 +23,8 @@ from arena_tui.tui.render.lines import details, headline, tag
 from arena_tui.tui.render.palette import Palette
 from arena_tui.tui.render.text import (
     clock_time,
-    cost,
     cost_text,
-    count,
-    duration,
     short_count,
-    spark,
 )
 
 _DETAIL_LINES: Final = 400
@@ -171,58 +165,6 @@ def inspect(delivery: Delivery | None, zone: tzinfo | None) -> Content:
         parts += _field(clean(name, 40), text)
     parts += [Content(""), Content.styled("raw", "$accent"), *_raw(event)]
     return Content("\n").join(parts)
-
-
-def preview(totals: RunTotals, density: Density | None, width: int, zone: tzinfo | None) -> Content:
-    """A stored run at a glance."""
-    rows: list[Content] = [
-        Content.styled(
-            f"{clean(totals.game, 40) or 'run'} · {clean(short_id(totals.run_id))}", "bold"
-        ),
-        Content.styled(clean(totals.run_id), "$text-muted"),
-        Content(""),
-    ]
-    winners, scores = totals.winners, scores_of(totals.agents, totals.outcome)
-    for agent in totals.agents:
-        won = "★ " if agent.id in winners else "  "
-        score = scores.get(agent.id)
-        rows.append(
-            Content(f"{won}{clean(agent.id, 30):<24}{'' if score is None else f'{score:g}'}")
-        )
-    facts = [
-        ("status", totals.status + (f": {clean(totals.reason, 120)}" if totals.reason else "")),
-        ("turns", str(totals.turns)),
-        ("events", count(totals.events)),
-        (
-            "tokens",
-            f"{short_count(totals.input_tokens)} in  {short_count(totals.output_tokens)} out",
-        ),
-        ("cost", cost(totals.cost_usd)),
-        ("errors", str(totals.errors)),
-        ("lost", lost_text(totals.lost, totals.lost_unknown)),
-        ("took", duration(totals.duration_s)),
-        ("seed", "–" if totals.seed is None else str(totals.seed)),
-        ("label", clean(totals.label or "–", 60)),
-        ("tags", clean(", ".join(totals.tags) or "–", 120)),
-    ]
-    rows.append(Content(""))
-    rows += [
-        Content.assemble((f"{name:<8}", "$text-muted"), clean(value, 200)) for name, value in facts
-    ]
-    if density is not None and density.first_at is not None:
-        rows += [Content(""), _strip(density, width)]
-    return Content("\n").join(rows)
-
-
-def _strip(density: Density, width: int) -> Content:
-    """The run's events over its time, with a mark where some are missing."""
-    missing, first = density.missing(), len(density.counts) - width
-    blocks = enumerate(spark(density.counts, width), start=first)
-    pieces: list[tuple[str, str]] = []
-    for is_missing, run in groupby(blocks, key=lambda each: each[0] in missing):
-        text = "".join("┆" if is_missing else block for _, block in run)
-        pieces.append((text, "$error" if is_missing else "$accent"))
-    return Content.assemble(*pieces)
 
 
 def _tally(tally: AgentTally, prices: PriceList, palette: Palette, room: int) -> list[Piece]:

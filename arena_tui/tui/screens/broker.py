@@ -16,6 +16,7 @@ from arena_tui.tui.render.broker import (
     CONSUMERS,
     GAUGE,
     MINUTE,
+    RUN_FIELDS,
     RUNS,
     consumer_cells,
     lines_of,
@@ -26,11 +27,12 @@ from arena_tui.tui.render.broker import (
     warning_lines,
 )
 from arena_tui.tui.render.clean import clean
+from arena_tui.tui.render.table import Cell
 from arena_tui.tui.screens.base import FilteredScreen
 from arena_tui.tui.screens.host import Host
 from arena_tui.tui.widgets.lines import Line, Lines
 from arena_tui.tui.widgets.question import Question
-from arena_tui.tui.widgets.table import Cell, Column, VirtualTable, layout
+from arena_tui.tui.widgets.table import VirtualTable
 
 _WARNINGS: Final = 3
 _CONSUMERS_SHARE: Final = 3
@@ -49,6 +51,7 @@ class BrokerScreen(FilteredScreen):
         #lines { margin-top: 1; }
     }
     """
+    FIELDS = RUN_FIELDS
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("tab", "app.focus_next", "other table"),
         Binding("slash", "filter", "filter", key_display="/"),
@@ -97,7 +100,7 @@ class BrokerScreen(FilteredScreen):
             self.focus_runs()
 
     def take_filter(self, text: str) -> None:
-        self._conditions = read_conditions(text)
+        self._conditions = read_conditions(text, self.FIELDS)
         self._show()
 
     def focus_runs(self) -> None:
@@ -166,20 +169,16 @@ class BrokerScreen(FilteredScreen):
         if index >= len(self._consumers):
             return None
         each = self._consumers[index]
-        rooms = _rooms(CONSUMERS, self.query_one("#consumers", VirtualTable).size.width)
+        table = self.query_one("#consumers", VirtualTable)
         if isinstance(each, StoreSeen):
             capacity = self._panel.broker.capacity if self._panel.broker else 1
-            return seen_cells(each, capacity, self._panel, rooms.get(GAUGE, 0))
-        return consumer_cells(each, rooms.get(GAUGE, 0), rooms.get(MINUTE, 0))
+            return seen_cells(each, capacity, self._panel, table.room_of(GAUGE))
+        return consumer_cells(each, table.room_of(GAUGE), table.room_of(MINUTE))
 
     def _run_row(self, index: int) -> list[Cell] | None:
         if index >= len(self._runs):
             return None
         run = self._runs[index]
-        rooms = _rooms(RUNS, self.query_one("#runs", VirtualTable).size.width)
+        table = self.query_one("#runs", VirtualTable)
         lag = run.lag if self._of is None else self._lags.get(run.run_id, 0)
-        return run_cells(run, lag, rooms.get(GAUGE, 0), rooms.get(MINUTE, 0))
-
-
-def _rooms(columns: tuple[Column, ...], width: int) -> dict[str, int]:
-    return {column.key: room for column, room in layout(columns, width)}
+        return run_cells(run, lag, table.room_of(GAUGE), table.room_of(MINUTE))

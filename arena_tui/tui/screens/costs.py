@@ -14,9 +14,10 @@ from arena_tui.folds.costs import SessionCost, Spent
 from arena_tui.folds.view import Pane
 from arena_tui.tui.render.costs import BAR, COLUMNS, cells, heading, legend, session_text
 from arena_tui.tui.render.pane import title_text
+from arena_tui.tui.render.table import Cell
 from arena_tui.tui.screens.base import ArenaScreen
 from arena_tui.tui.screens.host import Host
-from arena_tui.tui.widgets.table import Cell, VirtualTable, layout
+from arena_tui.tui.widgets.table import VirtualTable
 
 _EVERY_S: Final = 1.0
 _EMPTY: Final = """No model has answered yet.
@@ -117,6 +118,5 @@ class CostsScreen(ArenaScreen):
         row = self._spent[index]
         pane = self._panes.get(row.name) if self._group == "run" else None
         name = "" if pane is None else title_text(pane)
-        columns = layout(COLUMNS, self.query_one(_Rows).size.width)
-        room = {column.key: room for column, room in columns}.get(BAR, 0)
+        room = self.query_one(_Rows).room_of(BAR)
         return cells(row, self._group, name, self._session.total, room)

@@ -2,50 +2,53 @@
 
 from __future__ import annotations
 
-from datetime import tzinfo
-from typing import Any, ClassVar, Final, NamedTuple, cast
+from functools import partial
+from typing import ClassVar, Final, cast
 
 from textual import work
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, VerticalScroll
+from textual.containers import Container, VerticalScroll
 from textual.widget import Widget
 from textual.widgets import Static
 
+from arena_tui.broker.protocol import Cursor
 from arena_tui.consumers.feed import Frame
 from arena_tui.errors import ArenaError
-from arena_tui.events import short_id
-from arena_tui.folds.result import result_text
-from arena_tui.folds.totals import RunTotals, lost_text
-from arena_tui.folds.view import PaneState
+from arena_tui.events import Observation
+from arena_tui.folds.view import Pane
+from arena_tui.folds.words import word_of
 from arena_tui.store.filters import parse_filter
-from arena_tui.store.history import History, SortKey
-from arena_tui.tui.render.clean import clean
-from arena_tui.tui.render.run import preview
-from arena_tui.tui.render.states import LOOKS
-from arena_tui.tui.render.text import cost, count, duration, short_count, stamp
+from arena_tui.store.history import SortKey, read_scores
+from arena_tui.tui.pages import Pages
+from arena_tui.tui.render.history import deleting, empty_columns, preview, row_cells
+from arena_tui.tui.render.table import Cell, Column
 from arena_tui.tui.screens.base import FilteredScreen
 from arena_tui.tui.screens.confirm import ConfirmScreen
 from arena_tui.tui.screens.host import Host
 from arena_tui.tui.widgets.question import Question
-from arena_tui.tui.widgets.table import Cell, Column, VirtualTable
+from arena_tui.tui.widgets.scores import ScoreLine
+from arena_tui.tui.widgets.table import VirtualTable
 
-_PAGE: Final = 200
 _REFRESH_S: Final = 2.0
 _COLUMNS: Final = (
-    Column(name="started", key="started_at", width=14),
+    Column(name="started", key="started_at", width=14, falls=True),
     Column(name="game", key="game", width=0),
     Column(name="run", key="run_id", width=4),
-    Column(name="agents", key="agents", width=0, least=90),
+    Column(name="agents", key="agents", width=0, least=76),
     Column(name="outcome", key="status", width=0),
-    Column(name="turns", key="turns", width=6, right=True),
-    Column(name="events", key="events", width=7, right=True, least=70),
-    Column(name="tokens", key="input_tokens", width=7, right=True, least=110),
-    Column(name="cost", key="cost_usd", width=8, right=True, least=110),
-    Column(name="err", key="errors", width=4, right=True),
-    Column(name="lost", key="lost", width=5, right=True, least=84),
-    Column(name="took", key="duration_s", width=8, right=True, least=84),
+    Column(name="turns", key="turns", width=6, right=True, falls=True),
+    Column(name="events", key="events", width=7, right=True, falls=True, least=96),
+    Column(name="tokens", key="tokens", width=7, right=True, falls=True, least=100),
+    Column(name="cost", key="cost_usd", width=8, right=True, falls=True, least=100),
+    Column(name="err", key="errors", width=4, right=True, falls=True),
+    Column(name="lost", key="lost", width=5, right=True, falls=True, least=84),
+    Column(name="took", key="duration_s", width=8, right=True, falls=True, least=84),
 )
-_SORTS: Final = tuple(column.key for column in _COLUMNS if column.key != "agents")
+_NO_SORT: Final = "agents"
+_BESIDE_FROM: Final = 130
+"""Columns from which there is room for the run beside the list."""
+_BELOW_FROM: Final = 34
+"""Lines from which there is room for it below."""
 _EMPTY: Final = """Nothing is stored yet.
 
 Runs appear here as they are played: n starts a game."""
@@ -57,8 +60,11 @@ class HistoryScreen(FilteredScreen):
     DEFAULT_CSS = """
     HistoryScreen {
         #table { height: 1fr; }
-        #preview { width: 40; border: round $panel-lighten-2; padding: 0 1; }
-        #preview.-hidden { display: none; }
+        #table { layout: horizontal; }
+        #preview { width: 44; border: round $panel-lighten-2; padding: 0 1; }
+        &.-narrow #table { layout: vertical; }
+        &.-narrow #preview { width: 1fr; height: 13; }
+        &.-low.-narrow #preview { display: none; }
     }
     """
     AWAITED = frozenset({"reload", "pages", "delete"})
@@ -73,13 +79,15 @@ class HistoryScreen(FilteredScreen):
 
     def __init__(self, arena: Host, name: str) -> None:
         super().__init__(arena, name)
-        self._pages = _Pages()
+        self._pages = Pages()
+        self._filter = ""
+        self._panes: dict[str, Pane] = {}
         self._loaded_at = float("-inf")
 
     def body(self) -> list[Widget]:
         table = VirtualTable(_COLUMNS, self._row, _EMPTY, self._pages.run_id)
         beside = VerticalScroll(Static(markup=False), id="preview", can_focus=False)
-        return [Horizontal(table, beside, id="table"), Question()]
+        return [ScoreLine(), Container(table, beside, id="table"), Question()]
 
     def on_mount(self) -> None:
         self.query_one(VirtualTable).focus()
@@ -89,10 +97,12 @@ class HistoryScreen(FilteredScreen):
             )
 
     def on_resize(self) -> None:
-        self.query_one("#preview").set_class(self.size.width < 140, "-hidden")
+        self.set_class(self.size.width < _BESIDE_FROM, "-narrow")
+        self.set_class(self.size.height < _BELOW_FROM, "-low")
 
     def show_frame(self, frame: Frame) -> None:
         super().show_frame(frame)
+        self._panes = {pane.run_id: pane for pane in frame.panes}
         now = self.arena.monotonic()
         if now - self._loaded_at >= _REFRESH_S and self.arena.session.history is not None:
             is_first, self._loaded_at = self._loaded_at == float("-inf"), now
@@ -114,21 +124,27 @@ class HistoryScreen(FilteredScreen):
     def on_virtual_table_header_chosen(self, message: VirtualTable.HeaderChosen) -> None:
         if message.key == self._pages.sort:
             self.action_reverse()
-        elif message.key in _SORTS:
-            self._pages.sort = cast("SortKey", message.key)
-            self._reload()
+        else:
+            self.action_sort(message.key)
 
     def take_filter(self, text: str) -> None:
-        self._pages.where = parse_filter(text)
+        parse_filter(text)
+        self._filter = text.strip()
         self._reload()
 
     def focus_runs(self) -> None:
         self.query_one(VirtualTable).focus()
 
-    def action_sort(self) -> None:
-        place = _SORTS.index(self._pages.sort) + 1
-        self._pages.sort = cast("SortKey", _SORTS[place % len(_SORTS)])
-        self._reload()
+    def action_sort(self, key: str = "") -> None:
+        """Sort by a column, or the next in sight, in the order in which one expects it first."""
+        in_sight = [column.key for column, _ in self.query_one(VirtualTable).in_sight()]
+        keys = [each for each in in_sight if each != _NO_SORT]
+        at = keys.index(self._pages.sort) if self._pages.sort in keys else -1
+        chosen = key or keys[(at + 1) % len(keys)]
+        if chosen != _NO_SORT:
+            self._pages.sort = cast("SortKey", chosen)
+            self._pages.descending = next(each.falls for each in _COLUMNS if each.key == chosen)
+            self._reload()
 
     def action_reverse(self) -> None:
         self._pages.descending = not self._pages.descending
@@ -150,7 +166,7 @@ class HistoryScreen(FilteredScreen):
         if totals.status == "running" and self.arena.session.is_played(totals.run_id):
             self.notify("it is still being played", severity="warning")
             return
-        question = _deleting(totals, self.arena.zone)
+        question = deleting(totals, self.arena.zone)
 
         async def delete() -> None:
             try:
@@ -179,6 +195,9 @@ class HistoryScreen(FilteredScreen):
             return
         table = self.query_one(VirtualTable)
         pages = self._pages
+        states = {run_id: word_of(pane) for run_id, pane in self._panes.items()}
+        pages.where = where, values = parse_filter(self._filter, states)
+        scores = await history.read(partial(read_scores, where=where, parameters=values))
         while True:
             key, cursor = table.key, table.cursor
             sought = self.sought.run_id(key)
@@ -189,7 +208,9 @@ class HistoryScreen(FilteredScreen):
                 break
         pages.take(found)
         self._loaded_at = self.arena.monotonic()
-        filtered = pages.where[0] != "TRUE"
+        filtered = bool(self._filter)
+        self.query_one(ScoreLine).show(scores, self._filter)
+        table.hidden = empty_columns(scores)
         table.say_when_empty("No run matches: esc clears the filter." if filtered else _EMPTY)
         table.show(found.matching, (pages.sort, pages.descending), found.place)
         self.sought.leave(table.key, for_good=not filtered)
@@ -213,121 +234,15 @@ class HistoryScreen(FilteredScreen):
             text.update("")
             return
         width = max(10, panel.size.width - 2)
+        text.update(preview(totals, None, "", width, self.arena.zone))
         density = await history.density(totals.run_id, width)
-        text.update(preview(totals, density, width, self.arena.zone))
+        shown = await history.keyframe(totals.run_id, Cursor(totals.epoch, totals.seq))
+        boards = [each.event.text for each in shown if isinstance(each.event, Observation)]
+        board = boards[-1] if boards else ""
+        text.update(preview(totals, density, board, width, self.arena.zone))
 
     def _row(self, index: int) -> list[Cell] | None:
         totals = self._pages.totals(index)
         if totals is None:
             return None
-        silent = totals.status == "running" and self.arena.session.feed.view(totals.run_id) is None
-        status: PaneState = "silent" if silent else totals.status
-        style = "text" if status == "finished" else LOOKS[status].style  # most of them are
-        lost = lost_text(totals.lost, totals.lost_unknown)
-        return [
-            (stamp(totals.started_at, self.arena.zone)[5:], "dim"),
-            (clean(totals.game, 40) or "–", "strong"),
-            (clean(short_id(totals.run_id)), "accent"),
-            (" vs ".join(clean(agent.id, 24) for agent in totals.agents), "text"),
-            (_outcome(totals, status), style),
-            (str(totals.turns), "text"),
-            (count(totals.events), "text"),
-            (short_count(totals.tokens), "text"),
-            (cost(totals.cost_usd), "text"),
-            (str(totals.errors), "bad" if totals.errors else "dim"),
-            (lost, "dim" if lost == "0" else "bad"),
-            (duration(totals.duration_s), "dim"),
-        ]
-
-
-class _Found(NamedTuple):
-    """What was read of the table: how many runs match, where the wanted one is, and pages."""
-
-    matching: int
-    place: int | None
-    pages: dict[int, list[RunTotals]]
-
-
-class _Pages:
-    """The table's rows read so far, and the filter and order they were read with.
-
-    Attributes:
-        where: SQL condition and its parameters.
-        sort, descending: The order.
-    """
-
-    def __init__(self) -> None:
-        self.where: tuple[str, list[Any]] = ("TRUE", [])
-        self.sort: SortKey = "started_at"
-        self.descending = True
-        self._pages: dict[int, list[RunTotals]] = {}
-
-    def totals(self, index: int) -> RunTotals | None:
-        """The run of a row; None until it is read."""
-        page = self._pages.get(index // _PAGE, [])
-        place = index % _PAGE
-        return page[place] if place < len(page) else None
-
-    def run_id(self, index: int) -> str | None:
-        """Of a row's run; None until it is read."""
-        totals = self.totals(index)
-        return None if totals is None else totals.run_id
-
-    async def around(self, history: History, run_id: str | None, row: int, rows: int) -> _Found:
-        """Read as many rows on both sides of a run, or of the row it was in if it is gone."""
-        while True:
-            place = None
-            if run_id is not None:
-                place = await history.place(
-                    run_id, *self.where, sort=self.sort, descending=self.descending
-                )
-            matching = await history.count(*self.where)
-            near = min(row, max(0, matching - 1)) if place is None else place
-            pages = await self._read(history, near - rows, near + rows)
-            if place is None:
-                return _Found(matching, None, pages)
-            for page, runs in pages.items():  # it may have moved since
-                for index, totals in enumerate(runs):
-                    if totals.run_id == run_id:
-                        return _Found(matching, page * _PAGE + index, pages)
-
-    def take(self, found: _Found) -> None:
-        """Show these rows and no others."""
-        self._pages = found.pages
-
-    async def load(self, history: History, first: int, last: int) -> None:
-        """Read these rows, keeping the others, unless all were read anew meanwhile."""
-        before = self._pages
-        read = await self._read(history, first, last)
-        if self._pages is before:
-            before.update(read)
-
-    async def _read(self, history: History, first: int, last: int) -> dict[int, list[RunTotals]]:
-        pages = range(max(0, first) // _PAGE, last // _PAGE + 1)
-        return {
-            page: await history.runs(
-                *self.where, sort=self.sort, descending=self.descending, limit=_PAGE,
-                offset=page * _PAGE,
-            )
-            for page in pages
-        }  # fmt: skip
-
-
-def _deleting(totals: RunTotals, zone: tzinfo | None) -> str:
-    """The question: which run it is, told by game, agents and start."""
-    agents = " vs ".join(clean(agent.name or agent.id, 24) for agent in totals.agents[:4])
-    more = " …" if len(totals.agents) > 4 else ""
-    name = f"{clean(totals.game, 40) or 'the run'} · {clean(short_id(totals.run_id))}"
-    return (
-        f"Delete {name}{f', {agents}{more}' if agents else ''}, "
-        f"started {stamp(totals.started_at, zone)}, with its {totals.events:,} events?\n"
-        "There is no way back."
-    )
-
-
-def _outcome(totals: RunTotals, status: PaneState) -> str:
-    glyph = LOOKS[status].sign
-    if status != "finished":
-        reason = "" if totals.reason == status else totals.reason
-        return f"{glyph} {status}" + (f": {clean(reason, 60)}" if reason else "")
-    return f"{glyph} {result_text(totals.agents, totals.outcome, lambda each: clean(each, 24))}"
+        return row_cells(totals, self._panes.get(totals.run_id), self.arena.zone)

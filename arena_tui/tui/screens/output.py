@@ -13,10 +13,11 @@ from arena_tui.services.scripts.output import Output
 from arena_tui.services.scripts.scripts import ScriptPane
 from arena_tui.tui.render.clean import clean
 from arena_tui.tui.render.script import Rows, counted_lines, script_name, script_state
+from arena_tui.tui.render.table import Cell, Column
 from arena_tui.tui.screens.base import ArenaScreen, guarded
 from arena_tui.tui.screens.host import Host
 from arena_tui.tui.widgets.question import Question
-from arena_tui.tui.widgets.table import Cell, Column, VirtualTable
+from arena_tui.tui.widgets.table import VirtualTable
 
 _COLUMNS: Final = (Column(name="", key="text", width=0),)
 _HINT: Final = "a text to look for   enter find   then n next, N previous   esc close"

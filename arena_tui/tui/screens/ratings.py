@@ -23,9 +23,10 @@ from arena_tui.tui.render.ratings import (
     notes,
     tables_of,
 )
+from arena_tui.tui.render.table import Cell
 from arena_tui.tui.screens.base import ArenaScreen
 from arena_tui.tui.screens.host import Host
-from arena_tui.tui.widgets.table import Cell, VirtualTable, layout
+from arena_tui.tui.widgets.table import VirtualTable
 
 _RATE_S: Final = 1.0
 """Least time between two ratings, and"""
@@ -182,6 +183,5 @@ class RatingsScreen(ArenaScreen):
         table = self._table()
         if index >= len(table.rows):
             return None
-        width = self.query_one(VirtualTable).size.width
-        room = {column.key: room for column, room in layout(COLUMNS, width)}.get(BAR, 0)
+        room = self.query_one(VirtualTable).room_of(BAR)
         return cells(table, index, self._moved.get(table.rows[index].player), room)

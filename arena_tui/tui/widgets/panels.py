@@ -17,8 +17,9 @@ from arena_tui.folds.costs import PriceList
 from arena_tui.folds.view import Instant
 from arena_tui.services.playback.playhead import Position
 from arena_tui.tui.render.run import event_cells, inspect
+from arena_tui.tui.render.table import Cell, Column
 from arena_tui.tui.widgets.run import BoardPanel, Goto
-from arena_tui.tui.widgets.table import Cell, Column, VirtualTable
+from arena_tui.tui.widgets.table import VirtualTable
 
 _NARROW: Final = 100
 _COLUMNS: Final = (

@@ -4,41 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, TypeAlias
+from typing import ClassVar, Final, TypeAlias
 
-from msgspec import Struct
-from rich.style import Style
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.message import Message
+from textual.reactive import reactive
 from textual.strip import Strip
 
 from arena_tui.tui.render.canvas import line
-from arena_tui.tui.render.clean import fit
+from arena_tui.tui.render.table import Cell, Column, layout, paint_header, paint_row
 from arena_tui.tui.widgets.painted import Painted
 
-Cell: TypeAlias = tuple[str, str]
-"""Clean text, and the name of the palette's style for it."""
 RowSource: TypeAlias = Callable[[int], Sequence[Cell] | None]
 """The cells of one row, or None while it is not loaded yet."""
 RowKeys: TypeAlias = Callable[[int], str | None]
 """Which thing a row shows, whatever row that is on; None: not loaded, or rows do not move."""
 
 
-class Column(Struct, frozen=True, kw_only=True):
-    """One column.
-
-    Attributes:
-        width: In cells; 0 takes what the others leave.
-        right: Whether the cells are right-aligned.
-        least: The column is left out of tables narrower than this.
-    """
-
-    name: str
-    key: str
-    width: int
-    right: bool = False
-    least: int = 0
+_MARGIN: Final = 5
+"""Rows kept in sight beyond the cursor."""
 
 
 class VirtualTable(Painted, can_focus=True):
@@ -58,6 +43,9 @@ class VirtualTable(Painted, can_focus=True):
         Binding("end", "jump_to(-1)", "Last", show=False),
         Binding("enter", "open", "open"),
     ]
+
+    hidden: reactive[frozenset[str]] = reactive(frozenset())
+    """Keys of columns to leave out, as there is nothing in them."""
 
     @dataclass
     class Moved(Message):
@@ -100,6 +88,7 @@ class VirtualTable(Painted, can_focus=True):
         self._is_chosen = False
         self._empty = empty.splitlines()
         self._count = 0
+        self._margin = _MARGIN
         self._top = 0
         self._cursor = 0
         self._sorted: tuple[str, bool] | None = None
@@ -139,6 +128,15 @@ class VirtualTable(Painted, can_focus=True):
             cursor = 0
         self._place(cursor, report=False)
 
+    def room_of(self, key: str) -> int:
+        """Cells of a column; 0 if it is not in sight."""
+        return next((room for column, room in self.in_sight() if column.key == key), 0)
+
+    def in_sight(self) -> list[tuple[Column, int]]:
+        """The columns there is room for, and how many cells each has."""
+        shown = [column for column in self._columns if column.key not in self.hidden]
+        return layout(shown, self.size.width)
+
     def say_when_empty(self, text: str) -> None:
         """Set the text shown when there are no rows."""
         self._empty = text.splitlines()
@@ -147,14 +145,19 @@ class VirtualTable(Painted, can_focus=True):
     def render_line(self, y: int) -> Strip:
         width = self.size.width
         if y == 0:
-            return self._header(width)
+            return paint_header(self.in_sight(), self._sorted, self.palette, width)
         if self._count == 0:
             text = self._empty[y - 2] if 2 <= y < len(self._empty) + 2 else ""
             return line([(f"  {text}", self.palette.dim)], width, self.palette.text)
         index = self._top + y - 1
         if index >= self._count:
             return line([], width, self.palette.text)
-        return self._row(index, width)
+        cells = self._rows(index)
+        marked = index == self._cursor and self.has_focus
+        if cells is not None:
+            shown = {column.key: cell for column, cell in zip(self._columns, cells, strict=True)}
+            cells = [shown[column.key] for column, _ in self.in_sight()]
+        return paint_row(self.in_sight(), cells, marked, self.palette, width)
 
     def on_resize(self) -> None:
         self._place(self._cursor, report=False)
@@ -162,13 +165,15 @@ class VirtualTable(Painted, can_focus=True):
     def on_click(self, event: events.Click) -> None:
         if event.y == 0:
             at = 0
-            for column, width in layout(self._columns, self.size.width):
+            for column, width in self.in_sight():
                 if at <= event.x < at + width + 1:
                     self.post_message(self.HeaderChosen(column.key))
                 at += width + 1
         elif (index := self._top + event.y - 1) < self._count:
             again = index == self._cursor
-            self.action_jump_to(index)
+            self._margin = 0  # nothing scrolls: the second of two clicks finds the same row there
+            self._is_chosen = True
+            self._place(index)
             if again:
                 self.action_open()
 
@@ -186,6 +191,7 @@ class VirtualTable(Painted, can_focus=True):
 
     def action_jump_to(self, index: int) -> None:
         self._is_chosen = True
+        self._margin = _MARGIN
         self._place(index if index >= 0 else self._count - 1)
 
     def action_open(self) -> None:
@@ -195,12 +201,15 @@ class VirtualTable(Painted, can_focus=True):
 
     def move_to(self, index: int) -> None:
         """Put the cursor on a row, without a message."""
+        self._margin = _MARGIN
         self._place(index, report=False)
 
     def _place(self, index: int, report: bool = True) -> None:
         index = max(0, min(self._count - 1, index))
         rows = self.visible_rows
-        self._top = max(0, min(self._top, index, max(0, self._count - rows)), index - rows + 1)
+        margin = min(self._margin, (rows - 1) // 2)
+        top = max(min(self._top, index - margin), index + margin - rows + 1)
+        self._top = max(0, min(top, self._count - rows))
         moved, self._cursor = index != self._cursor, index
         self._key = self._keys(index)
         self.refresh()
@@ -213,39 +222,3 @@ class VirtualTable(Painted, can_focus=True):
         missing = [i for i in range(self._top, last + 1) if self._rows(i) is None]
         if missing:
             self.post_message(self.RowsNeeded(missing[0], missing[-1]))
-
-    def _header(self, width: int) -> Strip:
-        pieces: list[tuple[str, Style]] = []
-        for column, cells in layout(self._columns, width):
-            name = column.name
-            style = self.palette.dim
-            if self._sorted and self._sorted[0] == column.key:
-                name += "▼" if self._sorted[1] else "▲"
-                style = self.palette.accent
-            pieces.append((name.rjust(cells) if column.right else fit(name, cells), style))
-            pieces.append((" ", self.palette.dim))
-        return line(pieces, width, self.palette.dim)
-
-    def _row(self, index: int, width: int) -> Strip:
-        cells = self._rows(index)
-        marked = index == self._cursor and self.has_focus
-        fill = self.palette.selected if marked else self.palette.text
-        if cells is None:
-            return line([(" …", self.palette.dim)], width, fill)
-        pieces: list[tuple[str, Style]] = []
-        by_key = dict(zip((column.key for column in self._columns), cells, strict=True))
-        for column, room in layout(self._columns, width):
-            text, name = by_key[column.key]
-            style: Style = getattr(self.palette, name)
-            text = fit(text, room) if not column.right or len(text) > room else text.rjust(room)
-            pieces += [(text, style + fill if marked else style), (" ", fill)]
-        return line(pieces, width, fill)
-
-
-def layout(columns: Sequence[Column], width: int) -> list[tuple[Column, int]]:
-    """The columns that have room at this width, and how many cells each has."""
-    shown = [column for column in columns if width >= column.least]
-    spare = width - sum(column.width + 1 for column in shown if column.width)
-    flexible = [column for column in shown if not column.width]
-    each = max(6, spare // max(1, len(flexible)) - 1)
-    return [(column, column.width or each) for column in shown]

@@ -1,4 +1,4 @@
-"""The parts of the Run screen, and a stored run's preview, as literal text."""
+"""The parts of the Run screen as literal text."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from arena_tui.events import (
 )
 from arena_tui.folds.costs import NoPrices
 from arena_tui.folds.density import Density, Mark, density_of
-from arena_tui.folds.totals import AgentTally, RunTotals
+from arena_tui.folds.totals import AgentTally
 from arena_tui.folds.view import Instant
 from arena_tui.services.playback.playhead import Position
 from arena_tui.tui.render.palette import Palette
@@ -30,7 +30,6 @@ from arena_tui.tui.render.run import (
     paint_board,
     paint_header,
     paint_scrubber,
-    preview,
 )
 from tests.envelopes import envelope
 from tests.tui.scenario import NOW
@@ -80,21 +79,6 @@ def test_the_scrubber_draws_gaps_and_no_other_mark_hides_one() -> None:
 
     assert scrubber(density) == " 12:03:14 ▕█┆┆┆┆┆     ┃▏ 12:04:54 "
     assert scrubber(replace(density, marks=(*density.marks, bookmark))) == scrubber(density)
-
-
-def test_the_preview_of_a_stored_run_says_the_least_that_was_lost() -> None:
-    def lost(**fields: int) -> str:
-        text = preview(RunTotals(run_id="r", **fields), None, 30, ZONE).plain
-        return next(line for line in text.splitlines() if line.startswith("lost"))
-
-    assert lost(lost=12, lost_unknown=1) == "lost    ≥12"
-    assert lost(lost=1_200) == "lost    1,200"
-
-
-def test_the_preview_of_a_stored_run_marks_where_events_are_missing() -> None:
-    strip = preview(RunTotals(run_id="r"), losing(), 14, ZONE).plain.splitlines()[-1]
-
-    assert strip == "  █┆┆┆┆┆▁▁▁▁▁█"
 
 
 PICTURE = {"type": "image_url", "image_url": {"url": "[image/png, 3,000 bytes]"}}
