@@ -32,13 +32,14 @@ def add_arguments(parser: Parser) -> None:
 
 def runs(arguments: argparse.Namespace) -> int:
     """List runs, oldest first."""
-    where, parameters = parse_filter(filter_text(arguments.filter))
-    limit = arguments.limit or NO_LIMIT
+    text, limit = filter_text(arguments.filter), arguments.limit or NO_LIMIT
+    parse_filter(text)  # what is wrong with it is said first
     with open_store(arguments) as database:
+        live = live_runs(database)
+        where, parameters = parse_filter(text, dict.fromkeys(live, "running"))
         found = database.read_now(
             lambda connection: read_runs(connection, where, parameters, limit=limit)
         )[::-1]
-        live = live_runs(database)
     if arguments.json:
         for totals in found:
             say_json(run_fields(totals, live))

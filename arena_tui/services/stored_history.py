@@ -142,7 +142,11 @@ class History:
         self._store.close()
 
     def _totals(self, text: str, limit: int | None) -> list[RunTotals]:
-        where, parameters = parse_filter(text)
+        parse_filter(text)  # what is wrong with it is said first
+        self._check_open()
+        with _in_words():
+            live = live_runs(self._store)
+        where, parameters = parse_filter(text, dict.fromkeys(live, "running"))
         query = partial(
             read_runs, where=where, parameters=parameters, limit=_ALL if limit is None else limit
         )
@@ -158,10 +162,13 @@ class History:
         ]
 
     def _read(self, work: Callable[[Reader], T]) -> T:
-        if self._closed:
-            raise StoreError("this history is closed: call arena_tui.history() again")
+        self._check_open()
         with _in_words():
             return self._store.read_now(work)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StoreError("this history is closed: call arena_tui.history() again")
 
 
 def history(db: str | None = None) -> History:

@@ -233,7 +233,7 @@ def test_doctor_tells_where_everything_is(played: Path) -> None:
         (["play", "synth", "--slow-store", "9000"], 2, "give 1 to 5,000 ms"),
         (["runs", "--broker", "gopher://u:secret@host"], 2, "unknown broker"),
         (["runs", "--db", "/no/such/folder/x.duckdb"], 3, "no store at"),
-        (["runs", "colour>3"], 2, "no number 'colour'"),
+        (["runs", "colour>3"], 2, "no field 'colour'"),
         (["bench", "nothing"], 2, "nothing"),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else None,

@@ -78,11 +78,14 @@ def test_a_run_that_goes_on_is_running_and_one_that_was_killed_is_not(
     until_blocking(lambda: stored(tmp_path))
 
     (beside,) = lines(arena(tmp_path, "show", "three", "--json").stdout)
+    (found,) = lines(arena(tmp_path, "runs", "status:running", "--json").stdout)
     os.kill(owner.pid, signal.SIGKILL)
     owner.wait()
     (alone,) = lines(arena(tmp_path, "show", "three", "--json").stdout)
+    (found_alone,) = lines(arena(tmp_path, "runs", "status:silent", "--json").stdout)
 
     assert (beside["status"], alone["status"]) == ("running", "silent")
+    assert (found["run_id"], found_alone["run_id"]) == (beside["run_id"], beside["run_id"])
 
 
 def test_the_store_verifies_beside_its_owner(owner: subprocess.Popen[str], tmp_path: Path) -> None:

@@ -37,7 +37,8 @@ async def list_runs(runtime: Runtime, text: str, limit: int, offset: int) -> dic
         UsageError: The filter cannot be read.
     """
     held = await infos(runtime)
-    where, parameters = parse_filter(text)
+    alive = [run_id for run_id, info in held.items() if info.state == "open"]
+    where, parameters = parse_filter(text, dict.fromkeys(alive, "running"))
     history = runtime.history
     if history is None:
         if text:
