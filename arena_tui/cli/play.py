@@ -23,6 +23,7 @@ from arena_tui.cli.output import begin_log, say, say_json, tell
 from arena_tui.config import Config, load_config
 from arena_tui.errors import ArenaError, BrokerError, StoreError, UsageError
 from arena_tui.folds.accounts import Account
+from arena_tui.folds.numbers import number
 from arena_tui.games.play import GameResult, Player
 from arena_tui.games.quiet import quiet_fds
 from arena_tui.games.specs import SYNTH, GameSpec
@@ -111,7 +112,7 @@ def _say_result(result: GameResult, spec: GameSpec, as_json: bool) -> None:
     if as_json:
         say_json({"game": spec.game, "agents": spec.agents, **asdict(result)})
     else:
-        scores = "  ".join(f"{agent} {score:g}" for agent, score in result.outcome.items())
+        scores = "  ".join(f"{agent} {number(score)}" for agent, score in result.outcome.items())
         reason = f"  ({result.reason})" if result.reason else ""
         turns = f"{result.turns or 0:>4} turns"
         say(f"{result.run_id}  {result.status:<9} {turns}  {scores}{reason}")

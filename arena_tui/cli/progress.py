@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TextIO
 
 from arena_tui.cli.output import harmless
+from arena_tui.folds.numbers import number
 from arena_tui.folds.standings import Game
 
 
@@ -54,4 +55,4 @@ class GameCount:
 def _ending(game: Game) -> str:
     if game.status != "finished":
         return f"{game.status} ({game.reason})"
-    return " : ".join("?" if score is None else f"{score:g}" for score in game.scores)
+    return " : ".join("?" if score is None else number(score) for score in game.scores)

@@ -8,6 +8,7 @@ from datetime import datetime
 from arena_tui.cli.arguments import Parser, as_text
 from arena_tui.cli.output import local_time, say, say_json
 from arena_tui.cli.stored import open_store, run_fields
+from arena_tui.folds.numbers import number
 from arena_tui.folds.totals import lost_text
 from arena_tui.services.stored import live_runs
 from arena_tui.store.history import read_run
@@ -33,7 +34,7 @@ def show(arguments: argparse.Namespace) -> int:
             elif isinstance(value, datetime):
                 value = local_time(value)  # noqa: PLW2901
             elif isinstance(value, dict):
-                value = "  ".join(f"{key} {each:g}" for key, each in value.items())  # noqa: PLW2901
+                value = "  ".join(f"{key} {number(each)}" for key, each in value.items())  # noqa: PLW2901
             elif name == "lost":
                 value = lost_text(totals.lost, totals.lost_unknown)  # noqa: PLW2901
             elif name == "lost_unknown":

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from arena_tui.events import AgentInfo
+from arena_tui.folds.numbers import number
 
 
 def scores_of(agents: Sequence[AgentInfo], outcome: Mapping[str, float]) -> dict[str, float]:
@@ -54,5 +55,5 @@ def result_text(
         return f"{', '.join(map(shown, won))} won"
     scores = scores_of(agents, outcome)
     if len(scores) == 1:
-        return "  ".join(f"{shown(key)} {score:g}" for key, score in scores.items())
+        return "  ".join(f"{shown(key)} {number(score)}" for key, score in scores.items())
     return "draw" if is_draw(agents, outcome) else "finished"

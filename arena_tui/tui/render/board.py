@@ -41,19 +41,20 @@ def board_lines(board: str, palette: Palette, width: int, height: int) -> list[l
 
 def _is_chess(lines: tuple[str, ...]) -> bool:
     """Whether upper case is one side and lower case the other."""
-    cells = [cell for line in lines if _is_row(line.split()) for cell in line.split()]
+    cells = [cell for line in lines if is_row(line.split()) for cell in line.split()]
     return sum(cell in _CHESS for cell in cells) > 1
 
 
-def _is_row(words: list[str]) -> bool:
+def is_row(words: list[str]) -> bool:
     """Whether a line is a row of cells, perhaps after its number, so that its signs are pieces."""
-    cells = words[1:] if words and words[0].isdigit() else words
-    return len(cells) >= _CELLS_MIN and all(len(cell) == 1 for cell in cells)
+    has_label = bool(words) and words[0].isdigit()
+    cells = words[1:] if has_label else words
+    return len(words) >= _CELLS_MIN and all(len(cell) == 1 for cell in cells)
 
 
 def _styled(text: str, chess: bool, palette: Palette) -> list[Piece]:
     words = text.split()
-    if not _is_row(words):
+    if not is_row(words):
         return [(text, palette.text)]
     if words == sorted(set(words)) and (words[0] == "a" or all(word.isdigit() for word in words)):
         return [(text, palette.dim)]

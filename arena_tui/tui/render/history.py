@@ -11,6 +11,7 @@ from textual.strip import Strip
 
 from arena_tui.events import short_id
 from arena_tui.folds.density import Density
+from arena_tui.folds.numbers import number
 from arena_tui.folds.result import result_text, scores_of
 from arena_tui.folds.scores import Scores
 from arena_tui.folds.totals import RunTotals, lost_text
@@ -39,7 +40,7 @@ def preview(
     for agent in totals.agents:
         won = "★ " if agent.id in winners else "  "
         score = scores.get(agent.id)
-        told = "" if score is None else f"{score:g}"
+        told = "" if score is None else number(score)
         head.append(Content(f"{won}{fit(clean(agent.id, 30), 24)}{told}"))
     boards = [Content(fit(text, width).rstrip()) for text in clean_lines(board, _BOARD_MAX)]
     facts = [

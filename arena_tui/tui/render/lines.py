@@ -27,9 +27,11 @@ from arena_tui.events import (
     TurnStart,
     WorldMutation,
 )
+from arena_tui.folds.numbers import number
 from arena_tui.producers.shortening import COERCED
+from arena_tui.tui.render.board import is_row
 from arena_tui.tui.render.clean import clean
-from arena_tui.tui.render.conversation import called, compact, conversation, said
+from arena_tui.tui.render.conversation import called, compact, conversation, named, said
 from arena_tui.tui.render.text import cost, count, duration, short_count
 
 _TAGS: Final = {
@@ -44,6 +46,10 @@ _LOSSES: Final = {
     "quarantined": "could not be stored, kept in quarantine",
 }
 _HEADLINE_MAX: Final = 160
+_VALUE_MAX: Final = 60
+"""Most characters of one argument of a call in a headline."""
+_SCANNED: Final = 2_000
+"""Characters of a text that are searched for its first or newest line."""
 
 
 def tag(delivery: Delivery) -> str:
@@ -92,7 +98,7 @@ def _plain(name: str, value: Any) -> str:
     if isinstance(value, int):
         return count(value)
     if isinstance(value, float):
-        return f"{value:g}"
+        return number(value)
     if name == "messages" and isinstance(value, list):
         return conversation(value)
     if name == "tool_calls" and isinstance(value, list):
@@ -115,39 +121,42 @@ def _say(event: Event) -> str:  # noqa: PLR0912 - one arm per kind
         case Observation():
             if event.legal_actions is not None:
                 return f"{len(event.legal_actions):,} legal actions"
-            return _first_line(event.text)
+            return _newest_line(event.text) or compact(event.data)
         case LlmPrompt():
             asked = event.text or said((event.messages or [""])[-1])
-            return _join(event.model, _first_line(asked))
+            return _join(event.model, _newest_line(asked))
         case LlmResponse():
             used = event.output_tokens or event.input_tokens
             tokens = f"{short_count(used)} tok" if used else None
-            answer = f"“{_first_line(event.text)}”" if event.text else None
-            calls = [called(msgspec.to_builtins(call)) for call in event.tool_calls or []]
-            return _join(answer, *calls, tokens)
+            answer = _first_line(event.text or "")
+            calls = [called(msgspec.to_builtins(call), _VALUE_MAX)
+                     for call in event.tool_calls or []]  # fmt: skip
+            if not answer and not calls:
+                thought = _first_line(event.reasoning or "")
+                return _join(f"thinks: {thought}" if thought else "no answer", tokens)
+            return _join(f"“{answer}”" if answer else None, *calls, tokens)
         case Action():
-            text = event.action if isinstance(event.action, str) else compact(event.action)
-            return _join(event.agent_id, text)
+            return _join(event.agent_id, named(event.action, _VALUE_MAX))
         case ActionResult():
-            reward = None if event.reward is None else f"reward {event.reward:g}"
-            detail = None if event.detail is None else compact(event.detail)
+            reward = None if event.reward is None else f"reward {number(event.reward)}"
+            detail = named(event.detail, _VALUE_MAX)
             return _join("ok" if event.ok else "refused", reward, detail)
         case WorldMutation():
             return _join(event.reason, event.after_summary)
         case Fork():
             return f"from {event.parent_run_id} at {count(event.parent_seq)}"
         case Metric():
-            value = "–" if event.value is None else f"{event.value:g}"
+            value = "–" if event.value is None else number(event.value)
             return f"{event.name} {value}{' ' + event.unit if event.unit else ''}"
         case ErrorEvent():
             return _join(event.where, event.message)
         case LogEvent():
             return event.text if event.level == "info" else f"{event.level}: {event.text}"
         case RunEnd():
-            scores = "  ".join(f"{agent} {score:g}" for agent, score in event.outcome.items())
+            scores = "  ".join(f"{agent} {number(score)}" for agent, score in event.outcome.items())
             return _join(event.status, event.reason, scores)
         case OtherEvent():
-            return compact(event.extra)
+            return named(event.extra, _VALUE_MAX)
     return event.kind
 
 
@@ -156,4 +165,15 @@ def _join(*parts: str | None) -> str:
 
 
 def _first_line(text: str) -> str:
-    return next((line.strip() for line in text[:2_000].splitlines() if line.strip()), "")
+    return next((line.strip() for line in text[:_SCANNED].splitlines() if line.strip()), "")
+
+
+def _newest_line(text: str) -> str:
+    """The last line that says something; of nothing but a grid, its rows after each other.
+
+    Prompts and observations tend to begin with the same words each time, and boards to end with
+    the same names of columns.
+    """
+    lines = [line.strip() for line in text[-_SCANNED:].splitlines() if line.strip()]
+    said = (line for line in reversed(lines) if not is_row(line.split()))
+    return next(said, "/".join("".join(line.split()) for line in lines))

@@ -104,7 +104,7 @@ def test_a_prompt_is_shown_as_a_conversation() -> None:
 
     assert inspected.partition("messages\n")[2] == (
         "system: You explore.\nuser: Look.\nWhat now?\n[image/png, 3,000 bytes]\n"
-        'assistant: → look()\nassistant: → go({"to":"n"})\n'
+        "assistant: → look()\nassistant: → go(to=n)\n"
         'user: A wall.\n{"odd":1}\nno\nrole\n'
     )
 
@@ -112,8 +112,8 @@ def test_a_prompt_is_shown_as_a_conversation() -> None:
 @pytest.mark.parametrize(
     ("messages", "text"),
     [
-        (ASKED[:2], "m  Look."),
-        (ASKED[:4], 'm  → go({"to":"n"})'),
+        (ASKED[:2], "m  [image/png, 3,000 bytes]"),
+        (ASKED[:4], "m  → go(to=n)"),
         ([{"role": "user", "content": [PICTURE]}], "m  [image/png, 3,000 bytes]"),
         ([], "m"),
         ([{"role": "user"}], 'm  {"role":"user"}'),
@@ -129,8 +129,8 @@ def test_tool_calls_are_shown_as_calls() -> None:
     calls = [ToolCall(id="c1", name="move", arguments={"dir": "east"}), ToolCall(name="look")]
     headline, inspected = seen(LlmResponse(ts=NOW, tool_calls=calls))
 
-    assert headline == 'move({"dir":"east"})  look()'
-    assert 'tool_calls\nmove({"dir":"east"})\nlook()' in inspected
+    assert headline == "→ move(dir=east)  → look()"
+    assert "tool_calls\n→ move(dir=east)\n→ look()" in inspected
 
 
 def test_an_event_that_lost_something_says_so_in_list_and_inspector() -> None:
