@@ -260,7 +260,7 @@ class Feed(Consumer):
         state = self._states.get(run_id, "open")
         live = view.totals.status == "running"
         key = (view.version, held, lag, lost, state, self._prices.version,
-               self._overspent if live else None)  # fmt: skip
+               self._overspent if live else None, view.board_is_fresh(now))  # fmt: skip
         if known is not None and known[0] == key and not (second_over and live):
             return known[1]
         history = self._context.history

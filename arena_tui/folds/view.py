@@ -23,17 +23,19 @@ from arena_tui.events import (
     Observation,
     TurnStart,
 )
-from arena_tui.folds.costs import Cost, NoPrices, PriceList, Spent, cost_of, spent, sum_of
+from arena_tui.folds.costs import Cost, NoPrices, PriceList, Spent
 from arena_tui.folds.pulse import Pulse
+from arena_tui.folds.run_costs import RunCosts
 from arena_tui.folds.totals import AgentTally, RunTotals, TotalsStatus
 from arena_tui.folds.trouble import Signs, Trouble, find_troubles
 from arena_tui.settings import TroubleLimits
 
 _NO_PRICES = NoPrices()
-_NEVER = (-1, -1)  # no version of a run and of prices
 _RECENT = 24
 _LIMITS = TroubleLimits()
 _RATE_SECONDS = 60
+BOARD_FRESH_S = 1.0
+"""For how long a change of the board is new."""
 
 PaneState: TypeAlias = Literal["running", "stuck", "silent", "finished", "crashed", "stopped"]
 
@@ -52,6 +54,8 @@ class Pane(Struct, frozen=True, kw_only=True):
         cost_usd: What producers gave; cost_estimated_usd: what comes on top, by tokens and price;
             cost_incomplete: whether some of the cost is unknown.
         agent_costs: What each agent's part of it is.
+        board_before: The newest board that differs from `board`; board_is_fresh: whether that has
+            only just changed.
         lost: Events lost; lost_unknown: gaps of unknown length, with which `lost` is the least.
         troubles: What is wrong with it, the worst first.
         started_at, ended_at: UTC; None while it has not.
@@ -88,6 +92,8 @@ class Pane(Struct, frozen=True, kw_only=True):
     cost_estimated_usd: float | None = None
     cost_incomplete: bool = False
     agent_costs: dict[str, Cost] = {}
+    board_before: str = ""
+    board_is_fresh: bool = False
 
     @property
     def cost(self) -> Cost:
@@ -124,7 +130,7 @@ class Instant(Struct, frozen=True, kw_only=True):
     Attributes:
         turn: Highest turn number until then.
         player: Whose turn it is.
-        board: Text of the newest observation.
+        board: Text of the newest observation; board_before: of the newest that differs from it.
         tallies: What each agent had done and used, by agent id.
     """
 
@@ -138,6 +144,7 @@ class Instant(Struct, frozen=True, kw_only=True):
     turn: int = 0
     player: str | None = None
     board: str = ""
+    board_before: str = ""
     tallies: dict[str, AgentTally] = {}
     last_error: str | None = None
 
@@ -150,7 +157,7 @@ class RunView:
         limits: From when on the run is in trouble.
 
     Attributes:
-        board: Text of the newest observation.
+        board: Text of the newest observation; board_before: of the newest that differs from it.
         player: Whose turn it is.
         recent: The newest deliveries, newest last.
         version: Increases with every change.
@@ -162,12 +169,11 @@ class RunView:
     ) -> None:  # fmt: skip
         self.totals = RunTotals(run_id=run_id)
         self.number = number
-        self.board = ""
+        self.board = self.board_before = ""
+        self._board_at = now
         self.player: str | None = None
         self.tallies: dict[str, AgentTally] = {}
-        self._nobodys = AgentTally()  # of events of no agent
-        self._spent = _NEVER, Spent()
-        self._priced: tuple[tuple[int, int], dict[str, Cost], Cost] = _NEVER, {}, Cost()
+        self._costs = RunCosts()
         self.recent: deque[Delivery] = deque(maxlen=recent)
         self.last_error: str | None = None
         self.version = 0
@@ -226,6 +232,10 @@ class RunView:
         """Whether the run's beginning is missing here."""
         return self._first_seq > 1
 
+    def board_is_fresh(self, now: float) -> bool:
+        """Whether the board changed within the last second, and not with the first observation."""
+        return bool(self.board_before) and now - self._board_at < BOARD_FRESH_S
+
     def pane(
         self, now: float, run_state: RunState, held: int, capacity: int, lag: int | None,
         overflow: int, stored: RunTotals | None = None, prices: PriceList = _NO_PRICES,
@@ -245,6 +255,7 @@ class RunView:
             run_id=totals.run_id, number=self.number, game=totals.game, label=totals.label,
             agents=tuple(totals.agents), state=self._state(run_state, troubles),
             turn=totals.turns, player=self.player, board=self.board,
+            board_before=self.board_before, board_is_fresh=self.board_is_fresh(now),
             outcome=totals.outcome, winners=tuple(totals.winners), reason=totals.reason,
             recent=tuple(self.recent), per_second=tuple(self._per_second),
             events=max(totals.seq, totals.events) if self.partial else totals.events,
@@ -263,22 +274,7 @@ class RunView:
 
     def spent(self, prices: PriceList) -> Spent:
         """What all its agents used, as far as it is folded here; the same until that changes."""
-        versions = self.version, prices.version
-        if self._spent[0] != versions:
-            tallies = [*self.tallies.values(), self._nobodys]
-            used = (each for tally in tallies for each in tally.by_model.items())
-            self._spent = versions, spent(self.totals.run_id, used, prices)
-        return self._spent[1]
-
-    def _costs(self, prices: PriceList) -> tuple[dict[str, Cost], Cost]:
-        """By agent, and of the run; the same until more is folded or a price becomes known."""
-        versions = self.version, prices.version
-        if self._priced[0] != versions:
-            costs = {agent: cost_of(tally.by_model.items(), prices)
-                     for agent, tally in self.tallies.items() if tally.by_model}  # fmt: skip
-            nobodys = cost_of(self._nobodys.by_model.items(), prices)
-            self._priced = versions, costs, sum_of([*costs.values(), nobodys])
-        return self._priced[1:]
+        return self._costs.spent(self.totals.run_id, self.version, self.tallies, prices)
 
     def instant(self) -> Instant:
         """The run as it looks now; does not change with what is folded later."""
@@ -287,6 +283,7 @@ class RunView:
             run_id=totals.run_id, game=totals.game, label=totals.label,
             agents=tuple(totals.agents), seed=totals.seed, status=totals.status,
             winners=tuple(totals.winners), turn=totals.turns, player=self.player, board=self.board,
+            board_before=self.board_before,
             tallies={agent: tally.copy() for agent, tally in self.tallies.items()},
             last_error=self.last_error,
         )  # fmt: skip
@@ -312,7 +309,7 @@ class RunView:
         overspent: str | None = None,
     ) -> Signs:  # fmt: skip
         prompted_at = self._prompted_at
-        agent_costs, cost = self._costs(prices)
+        agent_costs, cost = self._costs.by_agent(self.version, self.tallies, prices)
         return Signs(
             totals=self.totals, whole=whole, tallies=self.tallies, pulse=self._pulse,
             state=run_state, idle_s=max(0.0, now - self.arrived_at),
@@ -322,11 +319,12 @@ class RunView:
         )  # fmt: skip
 
     def _fold(self, event: Event, now: float) -> None:
-        tally = self.tallies.get(event.agent_id) if event.agent_id else self._nobodys
+        tally = self.tallies.get(event.agent_id) if event.agent_id else self._costs.nobodys
         if tally is None:
             tally = self.tallies[event.agent_id or ""] = AgentTally()
         if isinstance(event, Observation):
-            self.board = event.text or self.board
+            if event.text and event.text != self.board:
+                self.board_before, self.board, self._board_at = self.board, event.text, now
             self._pulse.legal_actions = event.legal_actions
         elif isinstance(event, TurnStart):
             self.player = event.player

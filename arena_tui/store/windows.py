@@ -52,6 +52,22 @@ SELECT epoch, max(last) FROM (
 ) GROUP BY 1 ORDER BY 1
 """
 
+_KEYFRAME: Final = f"""
+SELECT run_id, max(epoch), arg_max(seq, (epoch, seq)), arg_max(payload, (epoch, seq)) FROM events
+WHERE run_id = $run AND {BEFORE} AND kind IN
+    ('run_start', 'turn_start', 'llm_prompt', 'llm_response', 'error', 'run_end')
+    AND (kind <> 'run_end' OR epoch = $epoch)
+GROUP BY run_id, kind
+UNION ALL (
+    SELECT run_id, epoch, seq, payload FROM events
+    WHERE run_id = $run AND {BEFORE} AND kind = 'observation'
+    ORDER BY epoch DESC, seq DESC LIMIT 4
+)
+ORDER BY 2, 3
+"""
+"""The newest event of each kind, and so many observations that the board before the last move is
+among them though each of several agents is shown every board."""
+
 
 def read_lengths(connection: Reader, run_id: str) -> dict[int, int]:
     """See `History.lengths`."""
@@ -91,13 +107,7 @@ def read_gaps(connection: Reader, run_id: str) -> list[Gap]:
 def read_keyframe(connection: Reader, run_id: str, at: Cursor) -> list[Envelope]:
     """See `History.keyframe`."""
     rows = connection.execute(
-        "SELECT run_id, max(epoch), arg_max(seq, (epoch, seq)), "
-        "arg_max(payload, (epoch, seq)) FROM events "
-        f"WHERE run_id = $run AND {BEFORE} AND kind IN "
-        "('run_start', 'turn_start', 'observation', 'llm_prompt', 'llm_response', 'error', "
-        "'run_end') AND (kind <> 'run_end' OR epoch = $epoch) "
-        "GROUP BY run_id, kind ORDER BY 2, 3",
-        {"run": run_id, "epoch": at.epoch, "seq": at.seq + 1},
+        _KEYFRAME, {"run": run_id, "epoch": at.epoch, "seq": at.seq + 1}
     ).fetchall()
     return [_envelope(*row) for row in rows]
 

@@ -77,6 +77,26 @@ async def test_a_pane_holds_what_its_run_looks_like_now(clock: FakeClock) -> Non
     assert pane.state == "running"
 
 
+async def test_a_board_is_fresh_for_a_second_and_the_one_before_stays_known(
+    clock: FakeClock,
+) -> None:
+    stage = await Stage.open(clock)
+    seen = [Observation(agent_id=agent, text=board) for board in "1 2" for agent in "xo"]
+    await stage.publish("a", start("x", "o"), seen[0], seen[1])
+    first = (await stage.feed.frame()).panes[0]
+    await stage.publish("a", *seen[-2:], RunEnd(status="finished"))
+    panes = []
+    for passed_s in (0.5, 0.4, 0.2, 5.0):
+        clock.now += passed_s
+        panes.append((await stage.feed.frame()).panes[0])
+
+    assert (first.board_before, first.board_is_fresh) == ("", False)
+    assert [(each.board, each.board_before) for each in panes] == [("2", "1")] * 4
+    assert [each.board_is_fresh for each in panes] == [True, True, False, False]
+    assert panes[0] is panes[1]
+    assert panes[2] is panes[3]
+
+
 async def test_an_unanswered_prompt_is_waited_for_and_an_answer_ends_that(
     clock: FakeClock,
 ) -> None:

@@ -262,11 +262,28 @@ async def test_how_a_run_looked_at_any_seq(database: Database, history: History)
     await store(database, [envelope("a", 7, n, event) for n, event in enumerate(events, 1)])
 
     assert [each.seq for each in await history.keyframe("a", Cursor(7, 4))] == [1, 2, 3]
-    assert [each.seq for each in await history.keyframe("a", Cursor(7, 9))] == [1, 2, 5, 6]
+    assert [each.seq for each in await history.keyframe("a", Cursor(7, 9))] == [1, 2, 3, 5, 6]
     early, late = await history.tallies("a", Cursor(7, 4)), await history.tallies("a", Cursor(7, 9))
     assert early["x"] == AgentTally(actions=1)
     assert (late["x"].actions, late["x"].by_model[""].input_tokens) == (1, 3)
     assert late["x"].by_model[""].cost_usd == 0.5
+
+
+async def test_the_board_before_the_last_move_is_known_though_every_agent_sees_each(
+    database: Database, history: History
+) -> None:
+    boards = [Observation(agent_id=agent, text=f"board {turn}") for turn in (1, 2, 3)
+              for agent in "xo"]  # fmt: skip
+    await store(database, [envelope("a", 7, n, event) for n, event in enumerate(boards, 1)])
+
+    found = []
+    for seq in (2, 5, 6):
+        view = RunView("a")
+        for each in await history.keyframe("a", Cursor(7, seq)):
+            view.add(each)
+        found.append((view.board, view.board_before))
+
+    assert found == [("board 1", ""), ("board 3", "board 2"), ("board 3", "board 2")]
 
 
 async def test_the_store_tallies_what_each_agent_used_as_the_screen_does(
