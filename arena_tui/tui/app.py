@@ -30,7 +30,7 @@ from arena_tui.tui.render.clean import clean
 from arena_tui.tui.render.text import clock_time, leaving_question, with_short_ids
 from arena_tui.tui.screens.base import ArenaScreen
 from arena_tui.tui.tabs import TABS, Tab
-from arena_tui.tui.theme import DEFAULT_THEME, THEMES
+from arena_tui.tui.theme import DEFAULT_THEME, THEMES, players_of
 from arena_tui.tui.typed_ahead import Digested, TypedAhead, is_typed
 
 _FRAME_S = 0.1
@@ -116,6 +116,9 @@ class ArenaApp(App[int]):
             themes = ", ".join(sorted(self.available_themes))
             raise UsageError(f"no theme {wanted!r}: use one of {themes}")
         self.theme = wanted or DEFAULT_THEME
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        return players_of(self.current_theme)
 
     def clock_text(self) -> str:
         return clock_time(self._clock(), self.zone)[: 5 if self.low_bandwidth else None]

@@ -22,7 +22,12 @@ THEMES: Final = (
         warning="#e0b45a",
         error="#e8707a",
         dark=True,
-        variables={"text-disabled": "#6b7783", "footer-key-foreground": "#6fc3df"},
+        variables={
+            "text-disabled": "#6b7783",
+            "footer-key-foreground": "#6fc3df",
+            "third": "#b99be8",
+            "fourth": "#b5d16b",
+        },
     ),
     Theme(
         name="arena-light",
@@ -37,6 +42,24 @@ THEMES: Final = (
         warning="#9a6700",
         error="#b3261e",
         dark=False,
-        variables={"text-disabled": "#7c858c", "footer-key-foreground": "#0b6e99"},
+        variables={
+            "text-disabled": "#7c858c",
+            "footer-key-foreground": "#0b6e99",
+            "third": "#6f42c1",
+            "fourth": "#4f6b00",
+        },
     ),
 )
+
+
+def players_of(theme: Theme) -> dict[str, str]:
+    """Colours of the third and the fourth player in a theme that names none: its own, unlike those
+    of the first and the second."""
+    own: tuple[str | None, ...]
+    if theme.ansi:
+        own = ("ansi_magenta", "ansi_yellow") if theme.dark else ("ansi_blue", "ansi_green")
+    else:
+        own = (theme.primary, theme.success, theme.warning, theme.foreground)
+    taken = (theme.accent, theme.secondary, theme.error)
+    free = [colour for colour in dict.fromkeys(own) if colour and colour not in taken]
+    return {"third": free[0], "fourth": free[1]}

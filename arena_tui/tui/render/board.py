@@ -1,73 +1,196 @@
-"""A board's text as styled lines: the two sides differ in style, all else is unchanged."""
+"""A board's text as styled lines: the sides differ in style, and the last move is marked."""
 
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from itertools import pairwise
+from typing import Final
 
-from arena_tui.tui.render.canvas import Piece
-from arena_tui.tui.render.clean import clean_lines
+from msgspec import Struct
+from rich.cells import cell_len
+from rich.style import Style
+
+from arena_tui.tui.render.canvas import Piece, width_of
+from arena_tui.tui.render.grid import Grid, Places, changed, moved, read_grid, wide
 from arena_tui.tui.render.palette import Palette
 
-_FIRST = frozenset("xXb●")
-_SECOND = frozenset("oOw○")
-_EMPTY = frozenset("·.-+|~")
-_CHESS = frozenset("KQRNP")
-_TOKEN = re.compile(r"\s+|\S+")
-_LINES_MAX = 60
-_CELLS_MIN = 3
+_FIRST: Final = frozenset("xXb●")
+_SECOND: Final = frozenset("oOw○")
+_EMPTY: Final = frozenset("·.-+|~│")
+_TOKEN: Final = re.compile(r"\s+|\S+")
+_GROUND: Final = Style(bold=True, reverse=True)
+_COLOURED: Final = Style(underline=True)
+_BRIGHT: Final = Style(bold=True, reverse=True)
+_QUIET: Final = Style(bold=True, underline=True)
+_BLANK_SIGN: Final = "■"
+"""A blank cell that stands out by its ground only: it is seen in any copy of the text, too."""
 
 
-@lru_cache(maxsize=512)
-def _lines(board: str) -> tuple[str, ...]:
-    lines = clean_lines(board.rstrip(), _LINES_MAX)
-    while lines and not lines[0].strip():
-        del lines[0]
-    return tuple(line.rstrip() for line in lines)
+class Shown(Struct, frozen=True, kw_only=True):
+    """A part of a board, and what is beyond it.
+
+    Attributes:
+        lines: At most as many, and as wide, as there is room for.
+        above, below: Lines that are not shown; left, right: columns.
+    """
+
+    lines: list[list[Piece]]
+    above: int
+    below: int
+    left: int
+    right: int
+
+    @property
+    def beyond(self) -> str:
+        """`↑ 12 lines  → 5 more columns`; empty when all is shown."""
+        sides = (("↑", self.above, "line"), ("↓", self.below, "line"),
+                 ("←", self.left, "column"), ("→", self.right, "column"))  # fmt: skip
+        told = [f"{sign} {count:,} {noun}{'' if count == 1 else 's'}"
+                for sign, count, noun in sides if count]  # fmt: skip
+        if len(told) == 1:
+            return told[0].replace(" line", " more line").replace(" column", " more column")
+        return "  ".join(told)
 
 
 def board_size(board: str) -> tuple[int, int]:
-    """Columns and lines the board takes."""
-    lines = _lines(board)
-    return max(map(len, lines), default=0), len(lines)
+    """Columns and lines the board takes; with one for the mark that more is above."""
+    grid = read_grid(board)
+    return max(map(cell_len, grid.lines), default=0), len(grid.lines) + (grid.above > 0)
 
 
-def board_lines(board: str, palette: Palette, width: int, height: int) -> list[list[Piece]]:
-    """The board's first `height` lines."""
-    lines = _lines(board)
-    chess = _is_chess(lines)
-    return [_styled(line[:width], chess, palette) for line in lines[:height]]
+def board_lines(
+    board: str, palette: Palette, width: int, height: int, before: str = "", fresh: bool = False
+) -> list[list[Piece]]:
+    """The board's last `height` lines; the first says how many more there are above it.
+
+    Args:
+        before: The board before the last move, whose cells are marked.
+        fresh: Whether that was just now, so that the mark is bright.
+    """
+    grid = read_grid(board)
+    is_told = height > 1 and (grid.above > 0 or len(grid.lines) > height)
+    move = _move(grid, before)
+    first = max(0, len(grid.lines) - height + is_told)
+    lines = [_cut(_styled(grid, index, move, fresh, palette), width)
+             for index in range(first, len(grid.lines))]  # fmt: skip
+    if not is_told:
+        return lines
+    more = Shown(lines=[], above=grid.above + first, below=0, left=0, right=0)
+    return [_cut([(more.beyond, palette.dim)], width), *lines]
 
 
-def _is_chess(lines: tuple[str, ...]) -> bool:
-    """Whether upper case is one side and lower case the other."""
-    cells = [cell for line in lines if is_row(line.split()) for cell in line.split()]
-    return sum(cell in _CHESS for cell in cells) > 1
+def board_part(
+    board: str, palette: Palette, width: int, height: int, *, before: str = "",
+    fresh: bool = False, up: int = 0, left: int = 0, roomy: bool = False,
+) -> Shown:  # fmt: skip
+    """What of a board fits, scrolled `up` from its end and `left` columns.
+
+    Args:
+        before, fresh: As of `board_lines`.
+        roomy: Whether cells are two wide, if all of it fits then.
+    """
+    grid = read_grid(board)
+    move = _move(grid, before)
+    if roomy and (stretched := wide(grid)).columns <= width:
+        grid, move = stretched, moved(grid, move)
+    columns = max(map(cell_len, grid.lines), default=0)
+    last = max(min(height, len(grid.lines)), len(grid.lines) - max(0, up))
+    first = max(0, last - height)
+    left = max(0, min(left, columns - width))
+    lines = [_cut(_styled(grid, index, move, fresh, palette), left + width, left)
+             for index in range(first, last)]  # fmt: skip
+    return Shown(lines=lines, above=grid.above + first, below=len(grid.lines) - last,
+                 left=left, right=max(0, columns - left - width))  # fmt: skip
 
 
-def is_row(words: list[str]) -> bool:
-    """Whether a line is a row of cells, perhaps after its number, so that its signs are pieces."""
-    has_label = bool(words) and words[0].isdigit()
-    cells = words[1:] if has_label else words
-    return len(words) >= _CELLS_MIN and all(len(cell) == 1 for cell in cells)
+def _move(grid: Grid, before: str) -> Places:
+    return changed(grid, read_grid(before)) if before else frozenset()
 
 
-def _styled(text: str, chess: bool, palette: Palette) -> list[Piece]:
+def _styled(grid: Grid, index: int, move: Places, fresh: bool, palette: Palette) -> list[Piece]:
+    pieces = _sides(grid, index, palette)
+    spans = [span for span in grid.spans if span[0] == index]
+    cells = {column for line, column in move if line == index}
+    if not spans and not cells:
+        return pieces
+    chars = [(char, style) for text, style in pieces for char in text]
+    chars += [(" ", palette.text)] * (max(cells, default=-1) + 1 - len(chars))
+    for _, first, end, emphasis in spans:
+        for column in range(first, min(end, len(chars))):
+            char, style = chars[column]
+            if emphasis.role:
+                style = getattr(palette, emphasis.role) + _COLOURED
+            if emphasis.bold:
+                style += Style(bold=True)
+            if emphasis.ground and char == " ":
+                char, style = _BLANK_SIGN, palette.strong
+            elif emphasis.ground:
+                style += _GROUND
+            chars[column] = char, style
+    for column in cells:
+        char, style = chars[column]
+        chars[column] = char, style + (_BRIGHT if fresh else _QUIET)
+    return _joined(chars)
+
+
+def _joined(chars: list[tuple[str, Style]]) -> list[Piece]:
+    pieces: list[Piece] = []
+    for char, style in chars:
+        if pieces and pieces[-1][1] == style:
+            pieces[-1] = pieces[-1][0] + char, style
+        else:
+            pieces.append((char, style))
+    return pieces
+
+
+def _sides(grid: Grid, index: int, palette: Palette) -> list[Piece]:
+    """The line with its pieces in the style of their side."""
+    text = grid.lines[index]
     words = text.split()
-    if not is_row(words):
+    if index not in grid.rows:
         return [(text, palette.text)]
-    if words == sorted(set(words)) and (words[0] == "a" or all(word.isdigit() for word in words)):
+    if words == sorted(set(words)) and (words[0] == "a" or _is_ruler(grid, index, words)):
         return [(text, palette.dim)]
     pieces: list[Piece] = []
+    label = words[0] if not all(word.isdigit() for word in words) else None
     for token in _TOKEN.findall(text):
         style = palette.text
-        if token in _EMPTY or token.isdigit():
+        if token in _EMPTY or (token == label and token.isdigit()):
             style = palette.dim
-        elif chess and token.isalpha():
+        elif grid.is_chess and token.isalpha():
             style = palette.first if token.isupper() else palette.second
         elif token in _FIRST:
             style = palette.first
         elif token in _SECOND:
             style = palette.second
+        if not token.isspace():
+            label = None
         pieces.append((token, style))
     return pieces
+
+
+def _is_ruler(grid: Grid, index: int, words: list[str]) -> bool:
+    """Whether a line of ascending digits names the columns: at an end of the rows, each digit one
+    more than the one before."""
+    counts = all(word.isdigit() for word in words) and all(
+        (int(after) - int(before)) % 10 == 1 for before, after in pairwise(words)
+    )
+    return counts and index in (min(grid.rows), max(grid.rows))
+
+
+def _cut(pieces: list[Piece], end: int, first: int = 0) -> list[Piece]:
+    """The pieces' columns from `first` to before `end`; `…` where something is cut at the end."""
+    is_cut = width_of(pieces) > end
+    shown: list[Piece] = []
+    at = 0
+    for text, style in pieces:
+        kept = ""
+        for char in text:
+            cells = cell_len(char)
+            if is_cut and at + cells >= end:
+                return [*shown, (kept + "…", style)] if at >= first else [("…", style)]
+            kept += char if at >= first else ""
+            at += cells
+        if kept:
+            shown.append((kept, style))
+    return shown

@@ -29,9 +29,10 @@ from arena_tui.events import (
 )
 from arena_tui.folds.numbers import number
 from arena_tui.producers.shortening import COERCED
-from arena_tui.tui.render.board import is_row
 from arena_tui.tui.render.clean import clean
 from arena_tui.tui.render.conversation import called, compact, conversation, named, said
+from arena_tui.tui.render.grid import is_row
+from arena_tui.tui.render.sgr import plain
 from arena_tui.tui.render.text import cost, count, duration, short_count
 
 _TAGS: Final = {
@@ -83,7 +84,7 @@ def details(event: Event) -> list[tuple[str, str]]:
     for name, value in fields.items():
         if value in (None, "", [], {}):
             continue
-        text = value if isinstance(value, str) else _plain(name, value)
+        text = plain(value) if isinstance(value, str) else _plain(name, value)
         (long if "\n" in text or len(text) > 60 else short).append((name, text))
     return short + long
 
@@ -121,7 +122,7 @@ def _say(event: Event) -> str:  # noqa: PLR0912 - one arm per kind
         case Observation():
             if event.legal_actions is not None:
                 return f"{len(event.legal_actions):,} legal actions"
-            return _newest_line(event.text) or compact(event.data)
+            return _newest_line(plain(event.text)) or compact(event.data)
         case LlmPrompt():
             asked = event.text or said((event.messages or [""])[-1])
             return _join(event.model, _newest_line(asked))

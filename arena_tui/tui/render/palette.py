@@ -14,7 +14,8 @@ class Palette(Struct, frozen=True, kw_only=True):
     Attributes:
         text: Data. dim: Chrome and labels. strong: Emphasis.
         accent: Selection and the one colour. good, warn, bad: States, beside their glyphs.
-        first, second: The two sides of a board. selected: The cursor's row.
+        first, second, third, fourth: Players, in the order of the run's agents.
+        selected: The cursor's row.
     """
 
     text: Style = Style()
@@ -26,7 +27,14 @@ class Palette(Struct, frozen=True, kw_only=True):
     bad: Style = Style()
     first: Style = Style()
     second: Style = Style()
+    third: Style = Style()
+    fourth: Style = Style()
     selected: Style = Style()
+
+    def player(self, index: int) -> Style:
+        """Of the run's agent at `index`; that of data beyond the fourth."""
+        players = (self.first, self.second, self.third, self.fourth)
+        return players[index] if index < len(players) else self.text
 
 
 PALETTE_NAMES: Final = Palette.__struct_fields__

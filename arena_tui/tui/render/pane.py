@@ -163,10 +163,9 @@ def _players(pane: Pane, palette: Palette, width: int) -> list[Piece]:
         turn = pane.is_live and agent.id == pane.player
         won = agent.id in pane.winners
         mark = "▸" if turn else "★" if won else " "
-        side = palette.first if index == 0 else palette.second if index == 1 else palette.text
         left += [
             (mark, palette.accent if turn else palette.good),
-            (clean(agent.name or agent.id, 24), side),
+            (clean(agent.name or agent.id, 24), palette.player(index)),
             ("  ", palette.text),
         ]
     right = [(rate, palette.dim)]
@@ -179,7 +178,7 @@ def _board_and_figures(pane: Pane, palette: Palette, width: int, room: int) -> l
     columns, lines = board_size(pane.board)
     keep_for_events = max(0, min(2, room - lines))
     height = min(lines, max(1, room - keep_for_events))
-    board = board_lines(pane.board, palette, width, height)
+    board = board_lines(pane.board, palette, width, height, pane.board_before, pane.board_is_fresh)
     if width - columns - _STATS_GAP < _STATS_MIN:
         return board
     figures = _figures(pane, palette, width - columns - _STATS_GAP)
@@ -187,7 +186,7 @@ def _board_and_figures(pane: Pane, palette: Palette, width: int, room: int) -> l
     joined: list[list[Piece]] = []
     for index in range(height):
         left = board[index] if index < len(board) else []
-        used = sum(len(text) for text, _ in left)
+        used = width_of(left)
         right = figures[index] if index < len(figures) else []
         joined.append([*left, (" " * (columns + _STATS_GAP - used), palette.text), *right])
     return joined

@@ -26,6 +26,8 @@ class Painted(Widget):
         & > .paint--bad { color: $error; text-style: bold; }
         & > .paint--first { color: $accent; text-style: bold; }
         & > .paint--second { color: $secondary; text-style: bold; }
+        & > .paint--third { color: $third; text-style: bold; }
+        & > .paint--fourth { color: $fourth; text-style: bold; }
         & > .paint--selected { background: $accent 25%; color: $foreground; text-style: bold; }
     }
     """
