@@ -52,22 +52,6 @@ SELECT epoch, max(last) FROM (
 ) GROUP BY 1 ORDER BY 1
 """
 
-_KEYFRAME: Final = f"""
-SELECT run_id, max(epoch), arg_max(seq, (epoch, seq)), arg_max(payload, (epoch, seq)) FROM events
-WHERE run_id = $run AND {BEFORE} AND kind IN
-    ('run_start', 'turn_start', 'llm_prompt', 'llm_response', 'error', 'run_end')
-    AND (kind <> 'run_end' OR epoch = $epoch)
-GROUP BY run_id, kind
-UNION ALL (
-    SELECT run_id, epoch, seq, payload FROM events
-    WHERE run_id = $run AND {BEFORE} AND kind = 'observation'
-    ORDER BY epoch DESC, seq DESC LIMIT 4
-)
-ORDER BY 2, 3
-"""
-"""The newest event of each kind, and so many observations that the board before the last move is
-among them though each of several agents is shown every board."""
-
 
 def read_lengths(connection: Reader, run_id: str) -> dict[int, int]:
     """See `History.lengths`."""
@@ -106,10 +90,22 @@ def read_gaps(connection: Reader, run_id: str) -> list[Gap]:
 
 def read_keyframe(connection: Reader, run_id: str, at: Cursor) -> list[Envelope]:
     """See `History.keyframe`."""
+    until = {"run": run_id, "epoch": at.epoch, "seq": at.seq + 1}
     rows = connection.execute(
-        _KEYFRAME, {"run": run_id, "epoch": at.epoch, "seq": at.seq + 1}
+        "SELECT run_id, max(epoch), arg_max(seq, (epoch, seq)), "
+        "arg_max(payload, (epoch, seq)) FROM events "
+        f"WHERE run_id = $run AND {BEFORE} AND kind IN "
+        "('run_start', 'turn_start', 'llm_prompt', 'llm_response', 'error', 'run_end') "
+        "AND (kind <> 'run_end' OR epoch = $epoch) GROUP BY run_id, kind",
+        until,
     ).fetchall()
-    return [_envelope(*row) for row in rows]
+    # The board before the last move is among so many, though each of several agents sees every one.
+    rows += connection.execute(
+        f"SELECT {_PAYLOAD_COLUMNS} FROM events WHERE run_id = $run AND {BEFORE} "
+        "AND kind = 'observation' ORDER BY epoch DESC, seq DESC LIMIT 4",
+        until,
+    ).fetchall()
+    return [_envelope(*row) for row in sorted(rows, key=lambda row: row[1:3])]
 
 
 def read_nearest(

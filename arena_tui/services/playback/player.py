@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Final
+from typing import Final, NamedTuple
 
 from arena_tui.errors import UsageError
 from arena_tui.events import Delivery, Envelope, Gap
 from arena_tui.folds.density import Density
+from arena_tui.folds.series import Series
 from arena_tui.folds.view import Instant, RunView
 from arena_tui.services.playback.nearby import Nearby
 from arena_tui.services.playback.playhead import Playhead, Position
@@ -25,6 +26,13 @@ _FOLD_MAX: Final = 2_000
 """Most events folded into the view in one step; beyond that it is read again."""
 
 _NUMBER: Final = re.compile(r"[0-9]{1,15}(\.[0-9]+)?")
+
+
+class Overview(NamedTuple):
+    """A whole run: its events over time, and a figure of each agent over the turns, if any."""
+
+    density: Density
+    series: Series | None
 
 
 class Player:
@@ -219,8 +227,10 @@ class Player:
                 self._view, self._folded, self.instant = view, at, view.instant()
         self._view_due = not self._fold_on()
 
-    async def density(self, slices: int) -> Density:
-        return await self._tape.density(slices)
+    async def overview(self, slices: int, turn_slices: int) -> Overview:
+        """The whole run, in so many slices of its time, and in at most so many of its turns."""
+        density = await self._tape.density(slices)
+        return Overview(density, await self._tape.series(turn_slices))
 
     async def bookmark(self) -> bool | None:
         """Toggle the bookmark at the position; returns whether it is set now.

@@ -18,10 +18,12 @@ from arena_tui.errors import UnknownRunError
 from arena_tui.events import Delivery, Envelope, Gap, RunEnd
 from arena_tui.folds.density import Density, density_of, with_unstored
 from arena_tui.folds.places import Places
+from arena_tui.folds.series import Series, series_of
 from arena_tui.folds.view import RunView
 from arena_tui.services.consumption import Consumption
 from arena_tui.services.runtime import Runtime
 from arena_tui.store.rows import as_in_payload
+from arena_tui.store.series import read_series
 from arena_tui.store.windows import read_gaps
 
 _HOT_MAX = 20_000
@@ -145,6 +147,12 @@ class RunTape:
         # What is at hand here may be in a gap of the store's.
         gaps = await self._history.read(partial(read_gaps, run_id=self.run_id))
         return with_unstored(density, [(self._places.first_of(gap), gap) for gap in gaps])
+
+    async def series(self, slices: int) -> Series | None:
+        """See `series_of`."""
+        if self._complete or self._history is None:
+            return series_of(self._hot, slices)
+        return await self._history.read(partial(read_series, run_id=self.run_id, slices=slices))
 
     async def next_of_kind(self, kind: str, at: int, step: int) -> int | None:
         """Place of the next (`step` 1) or previous (-1) event of that kind from `at`, or None."""

@@ -42,14 +42,14 @@ class Shown(Struct, frozen=True, kw_only=True):
 
     @property
     def beyond(self) -> str:
-        """`↑ 12 lines  → 5 more columns`; empty when all is shown."""
+        """`→ 5 more columns`, or `↑ 12  → 5` on several sides; empty when all is shown."""
         sides = (("↑", self.above, "line"), ("↓", self.below, "line"),
                  ("←", self.left, "column"), ("→", self.right, "column"))  # fmt: skip
-        told = [f"{sign} {count:,} {noun}{'' if count == 1 else 's'}"
-                for sign, count, noun in sides if count]  # fmt: skip
+        told = [side for side in sides if side[1]]
         if len(told) == 1:
-            return told[0].replace(" line", " more line").replace(" column", " more column")
-        return "  ".join(told)
+            ((sign, count, noun),) = told
+            return f"{sign} {count:,} more {noun}{'' if count == 1 else 's'}"
+        return "  ".join(f"{sign} {count:,}" for sign, count, _ in told)
 
 
 def board_size(board: str) -> tuple[int, int]:

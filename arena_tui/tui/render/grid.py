@@ -115,7 +115,7 @@ def changed(grid: Grid, before: Grid) -> Places:
 @lru_cache(maxsize=256)
 def _read(text: str, above: int) -> Grid:
     lines, spans = _cleaned(text)
-    empty = next((index for index, line in enumerate(lines) if line), 0)
+    empty = next((index for index, line in enumerate(lines) if line), len(lines))
     dropped = max(empty, len(lines) - _LINES_MAX)
     above += dropped if dropped > empty or above else 0
     lines = lines[dropped:]

@@ -1,37 +1,29 @@
-"""The parts of the Run screen: header, board with tallies, event rows, scrubber, inspector."""
+"""The parts of the Run screen: header, event rows, scrubber, inspector."""
 
 from __future__ import annotations
 
 from datetime import tzinfo
 from typing import Final
 
-from rich.cells import cell_len
 from textual.content import Content
 from textual.strip import Strip
 
 from arena_tui.codec import encode_event
 from arena_tui.events import Delivery, ErrorEvent, Event, Gap, short_id
-from arena_tui.folds.costs import PriceList, cost_of
 from arena_tui.folds.density import Density
-from arena_tui.folds.totals import AgentTally, lost_text
+from arena_tui.folds.totals import lost_text
 from arena_tui.folds.view import Instant
 from arena_tui.services.playback.playhead import Position
-from arena_tui.tui.render.board import board_lines
-from arena_tui.tui.render.canvas import Piece, between, line, width_of
-from arena_tui.tui.render.clean import clean, clean_lines, fit
+from arena_tui.tui.render.canvas import Piece, between, line
+from arena_tui.tui.render.clean import clean, clean_lines
 from arena_tui.tui.render.lines import details, headline, tag
 from arena_tui.tui.render.palette import Palette
 from arena_tui.tui.render.text import (
     clock_time,
-    cost_text,
-    short_count,
 )
 
 _DETAIL_LINES: Final = 400
 _LONG_LINE: Final = 2_000
-_NAME_CELLS: Final = 14
-_BOARD_WIDE: Final = 30
-"""From which width on the agents' names have all their cells."""
 _MARKS: Final = {"error": ("!", "bad"), "gap": ("┆", "bad"), "bookmark": ("◆", "warn")}
 _BLOCKS: Final = "▁▂▃▄▅▆▇█"
 
@@ -48,13 +40,13 @@ def paint_header(
 
     A run that lost events says so before its position.
     """
-    players = " vs ".join(clean(agent.name or agent.id, 24) for agent in instant.agents)
     seed = "" if instant.seed is None else f"  seed {instant.seed}"
     name = f" {clean(instant.game, 40) or 'run'} · {clean(short_id(instant.run_id))}"
     label = f"  {clean(instant.label, 30)}" if instant.label else ""
     left: list[Piece] = [
         (name, palette.strong),
-        (f"  {players}", palette.text),
+        ("  ", palette.text),
+        *_players(instant, palette),
         (seed + label, palette.dim),
     ]
     when = "" if position.ts is None else f"  {clock_time(position.ts, zone, tenths=True)}"
@@ -72,36 +64,13 @@ def paint_header(
     return line(between(left, right, width, palette.text), width, palette.text)
 
 
-def paint_board(
-    instant: Instant, prices: PriceList, palette: Palette, width: int, height: int
-) -> list[Strip]:
-    """The board, whose turn it is, and what each agent used so far."""
-    agents = [agent.id for agent in instant.agents] or sorted(instant.tallies)
-    names = {agent: clean(agent, 20) for agent in agents[:6]}
-    longest = max(map(cell_len, names.values()), default=0)
-    name_cells = _NAME_CELLS if width >= _BOARD_WIDE else min(_NAME_CELLS, longest)
-    footer: list[list[Piece]] = [[]]
-    for index, agent in enumerate(agents[:6]):
-        side = palette.first if index == 0 else palette.second if index == 1 else palette.text
-        mark = "▸" if agent == instant.player and instant.status == "running" else " "
-        mark = "★" if agent in instant.winners else mark
-        tally = instant.tallies.get(agent, AgentTally())
-        footer.append(
-            [
-                (mark, palette.accent),
-                (f"{fit(names[agent], max(name_cells, cell_len(names[agent])))} ", side),
-                *_tally(tally, prices, palette, width - name_cells - 2),
-            ]
-        )
-    if instant.last_error:
-        footer.append([(f" last error: {clean(instant.last_error, 200)}", palette.bad)])
-    room = max(1, height - len(footer))
-    rows = board_lines(instant.board, palette, width - 1, room)
-    rows = [[(" ", palette.text), *row] for row in rows]
-    rows += [[] for _ in range(room - len(rows))] if len(rows) + len(footer) > height else []
-    rows = [*rows, *footer][:height]
-    rows += [[] for _ in range(height - len(rows))]
-    return [line(row, width, palette.text) for row in rows]
+def _players(instant: Instant, palette: Palette) -> list[Piece]:
+    """`x vs o`, each in the colour that it has on the board."""
+    pieces: list[Piece] = []
+    for index, agent in enumerate(instant.agents):
+        between_them = [(" vs ", palette.dim)] if index else []
+        pieces += [*between_them, (clean(agent.name or agent.id, 24), palette.player(index))]
+    return pieces
 
 
 def event_cells(delivery: Delivery, zone: tzinfo | None) -> list[tuple[str, str]]:
@@ -165,23 +134,6 @@ def inspect(delivery: Delivery | None, zone: tzinfo | None) -> Content:
         parts += _field(clean(name, 40), text)
     parts += [Content(""), Content.styled("raw", "$accent"), *_raw(event)]
     return Content("\n").join(parts)
-
-
-def _tally(tally: AgentTally, prices: PriceList, palette: Palette, room: int) -> list[Piece]:
-    """What an agent used; where that is more than `room` cells, without the tokens."""
-    usage = tally.usage()
-    if usage.tokens is None and usage.cost_usd is None:
-        return [(f"{tally.actions} actions", palette.dim)]
-    amount = cost_of(tally.by_model.items(), prices)
-    used: list[Piece] = [
-        ("tok ", palette.dim),
-        (f"{short_count(usage.tokens or 0):<6}", palette.text),
-        (" cost ", palette.dim),
-        (cost_text(amount), palette.text),
-    ]
-    if width_of(used) <= room:
-        return used
-    return used[2:] if amount.usd is not None else used[:2]
 
 
 def _field(name: str, text: str) -> list[Content]:

@@ -15,6 +15,7 @@ from arena_tui.events import Envelope
 from arena_tui.services.playback.player import MATCH, Player
 from arena_tui.tui.screens.base import ArenaScreen, guarded
 from arena_tui.tui.screens.host import Host
+from arena_tui.tui.widgets.board import BoardPanel
 from arena_tui.tui.widgets.panels import RunPanels
 from arena_tui.tui.widgets.question import Question
 from arena_tui.tui.widgets.run import Goto, RunHeader, Scrubber
@@ -177,8 +178,10 @@ class RunScreen(ArenaScreen):
 
     @work(exclusive=True, group="density", exit_on_error=False)
     async def _load_density(self) -> None:
-        density = await self._player.density(self._slices)
-        self.query_one(Scrubber).density = self.query_one(RunHeader).density = density
+        board = self.query_one(BoardPanel)
+        overview = await self._player.overview(self._slices, board.slices)
+        self.query_one(Scrubber).density = self.query_one(RunHeader).density = overview.density
+        board.series = overview.series
 
     def _show(self, notice: str | None = None) -> None:
         """Show the player's state and any `notice`; start reading what the player lacks."""

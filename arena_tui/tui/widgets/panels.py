@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import tzinfo
-from typing import Final
+from typing import ClassVar, Final
 
 from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.message import Message
 from textual.widgets import Static
@@ -18,7 +19,8 @@ from arena_tui.folds.view import Instant
 from arena_tui.services.playback.playhead import Position
 from arena_tui.tui.render.run import event_cells, inspect
 from arena_tui.tui.render.table import Cell, Column
-from arena_tui.tui.widgets.run import BoardPanel, Goto
+from arena_tui.tui.widgets.board import BoardPanel
+from arena_tui.tui.widgets.run import Goto
 from arena_tui.tui.widgets.table import VirtualTable
 
 _NARROW: Final = 100
@@ -49,6 +51,13 @@ class RunPanels(Horizontal):
         &.-zoomed VirtualTable, &.-zoomed BoardPanel { display: none; }
     }
     """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("shift+up", "scroll_board(2, 0)", "board up", show=False),
+        Binding("shift+down", "scroll_board(-2, 0)", "board down", show=False),
+        Binding("shift+right", "scroll_board(0, 4)", "board right", show=False),
+        Binding("shift+left", "scroll_board(0, -4)", "board left", show=False),
+    ]
 
     @dataclass
     class EventsNeeded(Message):
@@ -106,6 +115,9 @@ class RunPanels(Horizontal):
         if zoomed:
             self.take_focus()
         return zoomed
+
+    def action_scroll_board(self, up: int, right: int) -> None:
+        self.query_one(BoardPanel).scroll_board(up, right)
 
     def on_resize(self) -> None:
         self.set_class(self.size.width < _NARROW, "-narrow")

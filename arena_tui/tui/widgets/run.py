@@ -1,4 +1,4 @@
-"""The parts of the Run screen as widgets: header, board, scrubber."""
+"""The parts of the Run screen as widgets: header and scrubber."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ from textual.message import Message
 from textual.reactive import reactive
 from textual.strip import Strip
 
-from arena_tui.folds.costs import PriceList
 from arena_tui.folds.density import Density
 from arena_tui.folds.view import Instant
 from arena_tui.services.playback.playhead import Position
-from arena_tui.tui.render.run import paint_board, paint_header, paint_scrubber
+from arena_tui.tui.render.run import paint_header, paint_scrubber
 from arena_tui.tui.widgets.painted import Painted
 
 
@@ -45,44 +44,6 @@ class RunHeader(Painted):
         return paint_header(
             self.instant, self.position, self.density, self.palette, self.size.width, self._zone
         )
-
-
-class BoardPanel(Painted):
-    """The board and the agents' tallies at one instant."""
-
-    DEFAULT_CSS = "BoardPanel { border: round $panel-lighten-2; border-title-color: $text-muted; }"
-    BORDER_TITLE = "board"
-
-    instant: reactive[Instant | None] = reactive(None)
-    """The state of the run; None until it is known."""
-    priced: reactive[int] = reactive(0)
-    """The version of the prices."""
-
-    def __init__(self, prices: PriceList) -> None:
-        super().__init__()
-        self._prices = prices
-        self._strips: list[Strip] = []
-
-    def render_line(self, y: int) -> Strip:
-        width, height = self.size
-        if self.instant is None:
-            return Strip.blank(width, self.palette.text)
-        if len(self._strips) != height:
-            self._strips = paint_board(self.instant, self._prices, self.palette, width, height)
-        return self._strips[y]
-
-    def watch_instant(self) -> None:
-        self._strips = []
-
-    def watch_priced(self) -> None:
-        self._strips = []
-
-    def on_resize(self) -> None:
-        self._strips = []
-
-    def notify_style_update(self) -> None:
-        super().notify_style_update()
-        self._strips = []
 
 
 class Scrubber(Painted):

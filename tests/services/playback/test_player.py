@@ -614,7 +614,7 @@ async def test_a_bookmark_is_set_and_removed_where_one_stands(runtime: Runtime) 
         player.go_to(9)
         await player.read_on(nothing)
         is_set = await player.bookmark()
-        marks = (await player.density(50)).marks
+        marks = (await player.overview(50, 20)).density.marks
         is_set_again = await player.bookmark()
 
     assert (is_set, is_set_again) == (True, False)

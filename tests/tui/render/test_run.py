@@ -8,7 +8,6 @@ import pytest
 from msgspec.structs import replace
 
 from arena_tui.events import (
-    AgentInfo,
     Delivery,
     Event,
     Gap,
@@ -18,16 +17,13 @@ from arena_tui.events import (
     Observation,
     ToolCall,
 )
-from arena_tui.folds.costs import NoPrices
 from arena_tui.folds.density import Density, Mark, density_of
-from arena_tui.folds.totals import AgentTally
 from arena_tui.folds.view import Instant
 from arena_tui.services.playback.playhead import Position
 from arena_tui.tui.render.palette import Palette
 from arena_tui.tui.render.run import (
     event_cells,
     inspect,
-    paint_board,
     paint_header,
     paint_scrubber,
 )
@@ -139,27 +135,3 @@ def test_an_event_that_lost_something_says_so_in_list_and_inspector() -> None:
 
     assert headline == "~ big"
     assert "coerced       data.x: object" in inspected
-
-
-@pytest.mark.parametrize(
-    ("width", "row"),
-    [
-        (45, " claude         tok 4,651  cost $0.018"),
-        (30, " claude          cost $0.018"),
-        (22, " claude  cost $0.018"),
-    ],
-)
-def test_what_an_agent_used_is_never_cut_in_a_number(width: int, row: str) -> None:
-    tally = AgentTally(actions=1)
-    tally.add(LlmResponse(input_tokens=4_600, output_tokens=51, cost_usd=0.018))
-    instant = Instant(agents=[AgentInfo(id="claude")], tallies={"claude": tally})
-    rows = [strip.text.rstrip() for strip in paint_board(instant, NoPrices(), Palette(), width, 3)]
-
-    assert row in rows
-
-
-def test_a_narrow_board_has_room_for_the_actions_of_its_agents() -> None:
-    instant = Instant(agents=[AgentInfo(id="ann"), AgentInfo(id="bob")])
-    rows = [strip.text.rstrip() for strip in paint_board(instant, NoPrices(), Palette(), 24, 4)]
-
-    assert {" ann 0 actions", " bob 0 actions"} <= set(rows)

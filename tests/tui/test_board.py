@@ -1,0 +1,62 @@
+"""The board of the Run screen as a widget: it scrolls, and its newest move fades."""
+
+from __future__ import annotations
+
+from textual.app import App, ComposeResult
+
+from arena_tui.folds.costs import NoPrices
+from arena_tui.folds.view import Instant
+from arena_tui.tui.theme import players_of
+from arena_tui.tui.widgets.board import BoardPanel
+from tests.waiting import until
+
+GRID = "\n".join(f"{line % 10} " + " ".join("·" * 30) for line in range(40))
+
+
+class Alone(App[None]):
+    """Shows nothing but a board."""
+
+    CSS = "BoardPanel { width: 30; height: 12; }"
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        return players_of(self.current_theme)
+
+    def compose(self) -> ComposeResult:
+        yield BoardPanel(NoPrices())
+
+
+def shown(board: BoardPanel) -> list[str]:
+    return [board.render_line(y).text for y in range(board.size.height)]
+
+
+def bright(board: BoardPanel) -> str:
+    """The cells that are reversed."""
+    lines = [board.render_line(y) for y in range(board.size.height)]
+    return "".join(text for line in lines for text, style, _ in line if style and style.reverse)
+
+
+async def test_a_board_without_room_is_scrolled_with_the_wheel_and_tells_what_is_beyond() -> None:
+    async with Alone().run_test() as pilot:
+        board = pilot.app.query_one(BoardPanel)
+        board.instant = Instant(board=GRID)
+        at_end = board.border_subtitle
+        board.scroll_board(100, 100)
+        scrolled = board.border_subtitle, shown(board)[0]
+        board.scroll_board(-1, 0)
+        back = board.border_subtitle
+
+    assert (at_end, scrolled[0], back) == ("↑ 31  → 34", "↓ 31  ← 34", "↑ 1  ↓ 30  ← 34")
+    assert scrolled[1].rstrip().endswith("· ·")
+
+
+async def test_the_newest_move_is_bright_until_it_fades() -> None:
+    async with Alone().run_test() as pilot:
+        board = pilot.app.query_one(BoardPanel)
+        board.instant = Instant(board="· · ·\n· · ·")
+        board.instant = Instant(board="· x ·\n· · ·", board_before="· · ·\n· · ·")
+        moved = bright(board)
+        board.instant = Instant(board="· x ·\n· · ·", board_before="· · ·\n· · ·", turn=2)
+        still = bright(board)
+        await until(lambda: not bright(board))
+
+    assert (moved, still) == ("x", "x")
