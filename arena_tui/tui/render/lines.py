@@ -31,7 +31,7 @@ from arena_tui.folds.numbers import number
 from arena_tui.producers.shortening import COERCED
 from arena_tui.tui.render.clean import clean
 from arena_tui.tui.render.conversation import called, compact, conversation, named, said
-from arena_tui.tui.render.grid import is_row
+from arena_tui.tui.render.grid import read_grid
 from arena_tui.tui.render.sgr import plain
 from arena_tui.tui.render.text import cost, count, duration, short_count
 
@@ -122,7 +122,7 @@ def _say(event: Event) -> str:  # noqa: PLR0912 - one arm per kind
         case Observation():
             if event.legal_actions is not None:
                 return f"{len(event.legal_actions):,} legal actions"
-            return _newest_line(plain(event.text)) or compact(event.data)
+            return _newest_line(event.text) or compact(event.data)
         case LlmPrompt():
             asked = event.text or said((event.messages or [""])[-1])
             return _join(event.model, _newest_line(asked))
@@ -175,6 +175,9 @@ def _newest_line(text: str) -> str:
     Prompts and observations tend to begin with the same words each time, and boards to end with
     the same names of columns.
     """
-    lines = [line.strip() for line in text[-_SCANNED:].splitlines() if line.strip()]
-    said = (line for line in reversed(lines) if not is_row(line.split()))
-    return next(said, "/".join("".join(line.split()) for line in lines))
+    grid = read_grid(text[-_SCANNED:])
+    cells = grid.rows | grid.blocks
+    said = (line.strip() for index, line in reversed([*enumerate(grid.lines)])
+            if index not in cells)  # fmt: skip
+    rows = ("".join(grid.lines[index].split()) for index in sorted(cells))
+    return next(filter(None, said), "/".join(rows))

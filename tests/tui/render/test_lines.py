@@ -87,6 +87,8 @@ def test_a_content_part_is_shown_as_its_text(part: object, text: str) -> None:
         ("You play x.\nThe last move was b2.", "The last move was b2."),
         (f"Turn 7\n{BOARD}\n", "Turn 7"),
         (BOARD, "···/·x·/o··/123"),
+        ("  (Right)\nSFF\n\x1b[41mF\x1b[0mHF\nFFG", "(Right)"),
+        ("SFF\n\x1b[41mF\x1b[0mHF\nFFG", "SFF/FHF/FFG"),
         ("x" * 3_000 + "\nnewest", "newest"),
         ("\n \n", ""),
     ],
