@@ -45,7 +45,7 @@ async def test_a_board_without_room_is_scrolled_with_the_wheel_and_tells_what_is
         board.scroll_board(-1, 0)
         back = board.border_subtitle
 
-    assert (at_end, scrolled[0], back) == ("↑ 31  → 34", "↓ 31  ← 34", "↑ 1  ↓ 30  ← 34")
+    assert (at_end, scrolled[0], back) == ("↑31 →34", "↓31 ←34", "↑1 ↓30 ←34")
     assert scrolled[1].rstrip().endswith("· ·")
 
 

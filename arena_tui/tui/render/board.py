@@ -42,14 +42,14 @@ class Shown(Struct, frozen=True, kw_only=True):
 
     @property
     def beyond(self) -> str:
-        """`→ 5 more columns`, or `↑ 12  → 5` on several sides; empty when all is shown."""
+        """`→ 5 more columns`, or `↑12 →5` on several sides; empty when all is shown."""
         sides = (("↑", self.above, "line"), ("↓", self.below, "line"),
                  ("←", self.left, "column"), ("→", self.right, "column"))  # fmt: skip
         told = [side for side in sides if side[1]]
         if len(told) == 1:
             ((sign, count, noun),) = told
             return f"{sign} {count:,} more {noun}{'' if count == 1 else 's'}"
-        return "  ".join(f"{sign} {count:,}" for sign, count, _ in told)
+        return " ".join(f"{sign}{count:,}" for sign, count, _ in told)
 
 
 def board_size(board: str) -> tuple[int, int]:

@@ -110,7 +110,7 @@ def test_a_line_that_is_cut_ends_with_an_ellipsis() -> None:
 def test_a_part_of_a_board_says_what_is_beyond_it() -> None:
     part = board_part(GO, PALETTE, 20, 10)
 
-    assert part.beyond == "↑ 9  → 20"
+    assert part.beyond == "↑9 →20"
     assert len(part.lines) == 10
     assert texts(part.lines)[0].startswith("10 · ·")
 

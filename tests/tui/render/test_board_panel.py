@@ -126,7 +126,7 @@ def test_a_board_without_room_is_scrolled_and_tells_what_is_beyond() -> None:
     _, part = paint_board(instant, NoPrices(), Palette(), 22, 12, Look(up=3, left=4))
 
     assert (part.above, part.below, part.left, part.right) == (17, 3, 4, 34)
-    assert part.beyond == "↑ 17  ↓ 3  ← 4  → 34"
+    assert part.beyond == "↑17 ↓3 ←4 →34"
 
 
 def test_cells_are_two_wide_only_where_asked_for() -> None:
