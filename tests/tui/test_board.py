@@ -8,6 +8,7 @@ from arena_tui.folds.costs import NoPrices
 from arena_tui.folds.view import Instant
 from arena_tui.tui.theme import players_of
 from arena_tui.tui.widgets.board import BoardPanel
+from arena_tui.tui.widgets.panels import RunPanels
 from tests.waiting import until
 
 GRID = "\n".join(f"{line % 10} " + " ".join("·" * 30) for line in range(40))
@@ -23,6 +24,18 @@ class Alone(App[None]):
 
     def compose(self) -> ComposeResult:
         yield BoardPanel(NoPrices())
+
+
+class Among(App[None]):
+    """Shows all panels of a run, with the list of events in focus."""
+
+    get_theme_variable_defaults = Alone.get_theme_variable_defaults
+
+    def compose(self) -> ComposeResult:
+        yield RunPanels(lambda _: None, NoPrices(), None)
+
+    def on_mount(self) -> None:
+        self.query_one(RunPanels).take_focus()
 
 
 def shown(board: BoardPanel) -> list[str]:
@@ -47,6 +60,18 @@ async def test_a_board_without_room_is_scrolled_with_the_wheel_and_tells_what_is
 
     assert (at_end, scrolled[0], back) == ("↑31 →34", "↓31 ←34", "↑1 ↓30 ←34")
     assert scrolled[1].rstrip().endswith("· ·")
+
+
+async def test_the_board_is_scrolled_with_shift_and_the_arrows_from_the_list() -> None:
+    async with Among().run_test(size=(80, 24)) as pilot:
+        board = pilot.app.query_one(BoardPanel)
+        board.instant = Instant(board=GRID)
+        seen = [board.border_subtitle]
+        for key in ("shift+up", "shift+right", "shift+down", "shift+left"):
+            await pilot.press(key)
+            seen.append(board.border_subtitle)
+
+    assert seen == ["↑19 →38", "↑17 ↓2 →38", "↑17 ↓2 ←4 →34", "↑19 ←4 →34", "↑19 →38"]
 
 
 async def test_the_newest_move_is_bright_until_it_fades() -> None:

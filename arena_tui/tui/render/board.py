@@ -181,6 +181,8 @@ def _is_ruler(grid: Grid, index: int, words: list[str]) -> bool:
 def _cut(pieces: list[Piece], end: int, first: int = 0) -> list[Piece]:
     """The pieces' columns from `first` to before `end`; `…` where something is cut at the end."""
     is_cut = width_of(pieces) > end
+    if not (is_cut or first):
+        return pieces
     shown: list[Piece] = []
     at = 0
     for text, style in pieces:

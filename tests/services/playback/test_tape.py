@@ -40,7 +40,7 @@ def game() -> list[Event]:
             TurnStart(ts=at, turn=turn, agent_id="x", player="x"),
             Observation(ts=at, turn=turn, agent_id="x", text=f"board {turn}"),
             LlmResponse(ts=at, turn=turn, agent_id="x", text=f"move {turn}", input_tokens=3,
-                        output_tokens=1, cost_usd=0.25),
+                        output_tokens=2 * (turn % 2), cost_usd=0.25),
             Action(ts=at, turn=turn, agent_id="x", action=f"m{turn}"),
         ]  # fmt: skip
         if turn % 100 == 0:
@@ -96,7 +96,7 @@ async def test_the_run_looks_at_any_seq_as_it_did_then(tape: RunTape) -> None:
     assert (view.board, view.player, view.totals.turns) == ("board 7", "x", 7)
     assert view.totals.game == "chess"
     used = view.tallies["x"].usage()
-    assert (used.input_tokens, used.output_tokens, used.cost_usd) == (21, 7, 1.75)
+    assert (used.input_tokens, used.output_tokens, used.cost_usd) == (21, 8, 1.75)
     assert view.tallies["x"].actions == 7
 
 
@@ -117,6 +117,17 @@ async def test_text_is_found_forwards_and_backwards(tape: RunTape) -> None:
 
     assert await tape.search("move 42", found) is None
     assert await tape.search("move 42", tape.last, backwards=True) == found
+
+
+async def test_what_each_turn_took_is_the_same_wherever_the_events_are(tape: RunTape) -> None:
+    series = await tape.series(500)
+    short = await tape.series(2)
+
+    assert series is not None
+    assert (series.name, series.turns.last) == ("tokens", 399)
+    assert dict(series.lines) == {"x": tuple([5.0, 3.0] * 199 + [5.0])}
+    assert short is not None
+    assert [round(value or 0, 3) for value in short.lines["x"]] == [4.0, 4.005]
 
 
 async def test_the_density_counts_every_event_and_places_the_errors(tape: RunTape) -> None:
