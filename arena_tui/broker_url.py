@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, quote, unquote, unquote_plus, urlencode
 
 from arena_tui.errors import UsageError
 
-_PORT: Final = 6379
+DEFAULT_PORT: Final = 6379
 _SCHEMES: Final = ("redis", "rediss", "unix")
 _TLS_OPTIONS: Final = (
     "ssl_cert_reqs", "ssl_ca_certs", "ssl_ca_path", "ssl_certfile", "ssl_keyfile",
@@ -56,6 +56,7 @@ class BrokerUrl:
         prefix: What the names of all keys on the server begin with; empty for nothing.
         place: Human-readable location: `127.0.0.1:6379`, a socket's path, `in-process`.
         is_loopback: Whether it is on this machine.
+        port: Of a server that is reached by TCP; else None.
         is_encrypted: Whether the connection uses TLS.
         problem: Why the URL is invalid and what to write instead, or None.
     """
@@ -76,6 +77,7 @@ class BrokerUrl:
         self.place = f"{found.place}?prefix={found.prefix}" if found.prefix else found.place
         self.is_loopback = found.local
         self.is_encrypted = found.scheme == "rediss"
+        self.port = found.port
         self._before = "memory:" if in_process else f"{found.scheme}://{found.user}"
         self._after = found.after
         self._password = None if in_process else own or password or None
@@ -91,6 +93,11 @@ class BrokerUrl:
             raise UsageError(self.problem)
         password = self._password
         return self._text(password and quote(password, safe="", errors="replace"))
+
+    @property
+    def has_password(self) -> bool:
+        """Whether one was given."""
+        return bool(self._password)
 
     def unmasked(self) -> str:
         """The whole URL, with its password: only for the environment of a child."""
@@ -135,6 +142,7 @@ class _Parts(NamedTuple):
     place: str
     local: bool
     prefix: str
+    port: int | None = None
 
 
 def redacted(text: str) -> str:
@@ -242,7 +250,7 @@ def _parse_server(scheme: str, server: str, user: str, options: dict[str, str]) 
         raise ValueError(f"the broker's URL names no host: {example}")
     if found["six"] is not None:
         host = f"[{host}]"
-    port = found["port"] or str(_PORT)
+    port = found["port"] or str(DEFAULT_PORT)
     if not (port.isascii() and port.isdigit() and len(port) <= 5 and 0 < int(port) < 65_536):
         raise ValueError(f"the broker's port is no number from 1 to 65535: {example}")
     number = _number_of_db(options.pop("db", "") or db.strip("/"), example)
@@ -255,7 +263,9 @@ def _parse_server(scheme: str, server: str, user: str, options: dict[str, str]) 
     _refuse(options, scheme, ("db", *_TLS_OPTIONS) if scheme == "rediss" else ("db",))
     place = f"{host}:{int(port)}"
     query = f"?{urlencode(sorted(options.items()))}" if options else ""
-    return _Parts(scheme, user, f"{place}/{number}{query}", place, _is_loopback(host), "")
+    return _Parts(
+        scheme, user, f"{place}/{number}{query}", place, _is_loopback(host), "", int(port)
+    )
 
 
 def _number_of_db(text: str, example: str) -> int:

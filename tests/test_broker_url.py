@@ -133,6 +133,7 @@ def test_no_password_is_shown_by_anything_that_holds_it(case: tuple[str, str]) -
         "BrokerUrl Config broker db None theme event_max_bytes 262144 redis:// rediss:// unix:// "
         "in-process "
     ) + str([*PLACES.values(), "me:…@", "a%2Fb:…@", "ssl_cert_reqs=none", "/nowhere", config.db])
+    around += pretty_repr(load_config(environment={"ARENA_CONFIG": "/nowhere"}))
     assume(password.strip() not in around)
 
     shown = [

@@ -28,6 +28,7 @@ from arena_tui.consumers.persister_stats import PersisterStats
 from arena_tui.errors import StoreError, StoreLockedError, UsageError
 from arena_tui.events import utc_now
 from arena_tui.folds.accounts import Account
+from arena_tui.services.brokers import server_of
 from arena_tui.services.ending import ending_event
 from arena_tui.services.runtime import Runtime
 
@@ -149,10 +150,10 @@ async def _watch(
         with suppress(TimeoutError):
             await asyncio.wait_for(stopped.wait(), _REPORT_INTERVAL_S)
         report = await _report(runtime, since)
-        if report.lost > lost:
-            console.say(f"{report.lost - lost:,} events could not be had any more: noted as gaps")
-        if report.lost_unknown > unknown:
-            console.say("an unknown number of events could not be had any more: noted as gaps")
+        if report.lost > lost or report.lost_unknown > unknown:
+            less = f"{report.lost - lost:,}" if report.lost > lost else "an unknown number of"
+            others = ", which another store may have" if await _has_others(runtime) else ""
+            console.say(f"{less} events could not be had any more{others}: noted as gaps")
         now = time.monotonic()
         rate = (report.published - published) / (now - before)
         before, published = now, report.published
@@ -162,6 +163,14 @@ async def _watch(
             f"{report} · {rate:,.0f} ev/s · lag {report.lag_s:.1f} s"
             + (f" · {problem}" if problem else "")
         )
+
+
+async def _has_others(runtime: Runtime) -> bool:
+    """Whether another store reads from the same server."""
+    server = server_of(runtime.broker)
+    stats = None if server is None else await server()
+    own = runtime.running(STORE).info().identity
+    return stats is not None and any(each.name != own for each in stats.stores)
 
 
 async def _flush(runtime: Runtime, since: datetime) -> None:

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from arena_tui.store.history import History
 
 _NOTICE_S: Final = 60.0
+_GOOD_NEWS_S: Final = 10.0
+_GOOD_NEWS: Final = frozenset({"link_restored", "consumer_restored", "overflow_over"})
 _SCRIPTS_END_S: Final = 2.5
 
 
@@ -104,13 +106,15 @@ class Session:
 
     @property
     def note(self) -> str | None:
-        """The newest warning, for a minute, unless it was withdrawn; the log keeps them all."""
+        """The newest warning, for a minute, or ten seconds if it is good news, unless it was
+        withdrawn; the log keeps them all."""
         newest = next(reversed(self.runtime.broker.warnings.newest()), None)
         if newest is None or newest.number < self._noticed:
             return None
         if newest.number > self._noticed:
             self._noticed, self._noticed_at = newest.number, self._monotonic()
-        return str(newest) if self._monotonic() - self._noticed_at <= _NOTICE_S else None
+        lasts_s = _GOOD_NEWS_S if newest.code in _GOOD_NEWS else _NOTICE_S
+        return str(newest) if self._monotonic() - self._noticed_at <= lasts_s else None
 
     async def begin(
         self, monotonic: Callable[[], float], wall: Callable[[], datetime] = utc_now

@@ -165,6 +165,10 @@ def test_events_that_are_gone_are_said_and_counted(
     out, _ = child.communicate(timeout=60)
 
     assert said == "arena-tui: 2,000 events could not be had any more: noted as gaps\n"
+    late = persist(server.url, "--db", str(tmp_path / "late.duckdb"))
+    assert line_with(late, "could not be had any more").endswith(
+        " events could not be had any more, which another store may have: noted as gaps\n"
+    )
     [account] = lines(out)
     assert (account["published"], account["stored"], account["lost"]) == (12_000, 10_000, 2_000)
     assert stored(tmp_path) == {"cut": (10_000, "finished")}

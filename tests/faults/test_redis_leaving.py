@@ -245,7 +245,7 @@ def test_connecting_to_nobody_is_said_in_one_line(make_redis: MakeRedis) -> None
 
     said = str(raised.value)
     assert said.startswith(f"cannot reach redis {HOST}:{server.port} (")
-    assert said.endswith("): is it running? `arena-tui redis` starts one")
+    assert said.endswith(f"): is it running? `arena-tui redis --port {server.port}` starts one")
     assert "\n" not in said
     assert arena_threads() == []
 

@@ -88,6 +88,19 @@ async def test_what_cannot_be_opened_is_an_error_that_says_why(tmp_path: Path, w
     assert isinstance(raised.value, ArenaError)
 
 
+async def test_good_news_is_told_for_ten_seconds() -> None:
+    session, clock = Session(Config()), Clock()
+    async with begun(session, clock):
+        session.runtime.broker.warnings.add("link_restored", place="redis x:1", away_s=3.0)
+        told = [session.note]
+        for seconds in (10, 1):
+            clock.now += seconds
+            told.append(session.note)
+
+    news = "redis x:1 works again, after 3.0 s"
+    assert told == [news, news, None]
+
+
 async def test_a_warning_is_told_for_a_minute_unless_it_is_withdrawn() -> None:
     session, clock = Session(Config()), Clock()
     async with begun(session, clock):

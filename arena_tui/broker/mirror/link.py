@@ -44,7 +44,7 @@ class Link:
         self._clock = clock
         self._closing = False
         self._problems: dict[str, tuple[float, str]] = {}
-        self._down_since = 0.0
+        self._answered_at = clock()
 
     def explain(self, error: BaseException) -> str:
         """What is wrong, without a remedy: for errors that are retried."""
@@ -84,7 +84,7 @@ class Link:
         """The current problem, and since when; None when there is none."""
         if not self._problems:
             return None
-        since, text = min(self._problems.values())
+        since, text = min(self._problems.values(), key=lambda each: each[0])
         return f"{text} for {self._clock() - since:.0f} s"
 
     async def retry(
@@ -127,16 +127,18 @@ class Link:
     def note_failure(self, role: str, text: str) -> None:
         """Record a failure, and warn of the first."""
         if not self._problems:
-            self._down_since = self._clock()
             self._warnings.add("link_down", why=text)
-        since, _ = self._problems.get(role, (self._clock(), ""))
+        since, _ = self._problems.get(role, (self._answered_at, ""))
         self._problems[role] = since, text
 
     def on_success(self, role: str) -> None:
-        """Clear the role's problem; announces recovery when it was the last one."""
+        """Clear the role's problem; announces recovery when it was the last one. An outage lasts
+        from the last answer to the next, whenever it was noticed."""
+        now = self._clock()
         if self._problems.pop(role, None) is not None and not self._problems:
-            away_s = self._clock() - self._down_since
-            self._warnings.add("link_restored", place=self.place, away_s=away_s)
+            self._warnings.add("link_restored", place=self.place, away_s=now - self._answered_at)
+        if not self._problems:
+            self._answered_at = now
 
     def stop_retrying(self) -> None:
         self._closing = True

@@ -26,7 +26,7 @@ from redis.exceptions import (
     TryAgainError,
 )
 
-from arena_tui.broker_url import BrokerUrl
+from arena_tui.broker_url import DEFAULT_PORT, BrokerUrl
 
 FAILURES: Final = (RedisError, OSError)
 """All errors that a call to the server may raise."""
@@ -111,6 +111,26 @@ class Advice:
         self.commands = tuple(each.replace("arena:", root) for each in COMMANDS)
         self._pattern = f"~{url.prefix}*" if url.prefix else "~arena:*"
 
+    @property
+    def _is_ours(self) -> bool:
+        """Whether `arena-tui redis` could stand in its place."""
+        return self._url.is_loopback and not self._url.is_encrypted and self._url.port is not None
+
+    @property
+    def _how_to_start(self) -> str:
+        if not self._url.is_loopback:
+            return ", and may this machine reach it?"
+        if not self._is_ours:
+            return "?"
+        port = "" if self._url.port == DEFAULT_PORT else f" --port {self._url.port}"
+        return f"? `arena-tui redis{port}` starts one"
+
+    @property
+    def _credentials(self) -> str:
+        if self._url.has_password:
+            return "check both in the URL, or REDIS_PASSWORD"
+        return "give both in the URL, or set REDIS_PASSWORD"
+
     def explain(self, error: BaseException) -> str:
         """What is wrong, without a remedy: for errors that are retried."""
         if isinstance(error, TimeoutError):
@@ -142,7 +162,7 @@ class Advice:
             found.append(Risk(
                 "forgets",
                 f"{self.place} forgets everything when it ends (no AOF)",
-                "CONFIG SET appendonly yes, or use `arena-tui redis`",
+                "CONFIG SET appendonly yes" + (", or use `arena-tui redis`" * self._is_ours),
             ))  # fmt: skip
         if facts.is_replica:
             what = f"{self.place} is a read-only replica"
@@ -176,10 +196,7 @@ class Advice:
         if "without any password configured" in str(error):
             return f"{self.place} has no password: leave it out of the URL and of REDIS_PASSWORD"
         if isinstance(error, AuthenticationError) or _word(error) in ("NOAUTH", "WRONGPASS"):
-            return (
-                f"{self.place} refuses the user or the password: "
-                "give both in the URL, or set REDIS_PASSWORD"
-            )
+            return f"{self.place} refuses the user or the password: {self._credentials}"
         if isinstance(error, NoPermissionError):
             return (
                 f"{self.place} does not permit it ({_one_line(error)}): "
@@ -202,8 +219,7 @@ class Advice:
             return f"{self.place} hung up ({_one_line(error)}): is it full, or to be used {tls}?"
         if isinstance(error, ConnectionError | OSError):
             return (
-                f"cannot reach {self.place} ({_one_line(error)}): is it running? "
-                "`arena-tui redis` starts one"
+                f"cannot reach {self.place} ({_one_line(error)}): is it running{self._how_to_start}"
             )
         if "DB index" in str(error):
             return f"{self.place} has no database of that number: give another one in the URL"

@@ -157,11 +157,11 @@ async def test_a_password_opens_the_server_and_a_wrong_one_is_one_line(
 
     assert await carries(f"redis://:{ENCODED}@{place}")
     assert await carries(f"redis://:{PASSWORD.replace('%', '%25')}@{place}")
-    for wrong in (f"redis://:{ENCODED}x@{place}", f"redis://{place}"):
-        assert await refusal(wrong) == (
-            f"redis {place} refuses the user or the password: "
-            "give both in the URL, or set REDIS_PASSWORD"
-        )
+    for wrong, advice in (
+        (f"redis://:{ENCODED}x@{place}", "check both in the URL, or REDIS_PASSWORD"),
+        (f"redis://{place}", "give both in the URL, or set REDIS_PASSWORD"),
+    ):
+        assert await refusal(wrong) == f"redis {place} refuses the user or the password: {advice}"
 
 
 async def test_a_password_that_the_server_does_not_have_is_to_be_left_out(
@@ -242,8 +242,7 @@ async def test_a_socket_and_a_number_of_a_database(make_server: MakeServer, tmp_
         assert sorted(client.info("keyspace")) == ["db0", "db3", "db4"]
     assert "has no database of that number" in await refusal(f"{server.url}/99")
     assert await refusal(f"unix://{where}x") == (
-        f"cannot reach redis {path}x (No such file or directory): is it running? "
-        "`arena-tui redis` starts one"
+        f"cannot reach redis {path}x (No such file or directory): is it running?"
     )
 
 
