@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
+from rich.cells import cell_len
+
 from arena_tui.tui.render.canvas import Piece
-from arena_tui.tui.render.clean import clean_lines
+from arena_tui.tui.render.clean import clean_lines, head
 from arena_tui.tui.render.palette import Palette
 
 _FIRST = frozenset("xXb●")
@@ -27,16 +29,16 @@ def _lines(board: str) -> tuple[str, ...]:
 
 
 def board_size(board: str) -> tuple[int, int]:
-    """Columns and lines the board takes."""
+    """Cells and lines the board takes."""
     lines = _lines(board)
-    return max(map(len, lines), default=0), len(lines)
+    return max(map(cell_len, lines), default=0), len(lines)
 
 
 def board_lines(board: str, palette: Palette, width: int, height: int) -> list[list[Piece]]:
     """The board's first `height` lines."""
     lines = _lines(board)
     chess = _is_chess(lines)
-    return [_styled(line[:width], chess, palette) for line in lines[:height]]
+    return [_styled(head(line, width), chess, palette) for line in lines[:height]]
 
 
 def _is_chess(lines: tuple[str, ...]) -> bool:

@@ -186,9 +186,9 @@ def preview(totals: RunTotals, density: Density | None, width: int, zone: tzinfo
     for agent in totals.agents:
         won = "★ " if agent.id in winners else "  "
         score = scores.get(agent.id)
-        rows.append(
-            Content(f"{won}{clean(agent.id, 30):<24}{'' if score is None else f'{score:g}'}")
-        )
+        name = clean(agent.id, 30)
+        name = fit(name, max(24, cell_len(name)))
+        rows.append(Content(f"{won}{name}{'' if score is None else f'{score:g}'}"))
     facts = [
         ("status", totals.status + (f": {clean(totals.reason, 120)}" if totals.reason else "")),
         ("turns", str(totals.turns)),
@@ -244,7 +244,8 @@ def _tally(tally: AgentTally, prices: PriceList, palette: Palette, room: int) ->
 
 def _field(name: str, text: str) -> list[Content]:
     if "\n" not in text and len(text) <= 60:
-        return [Content.assemble((f"{name:<14}", "$text-muted"), clean(text))]
+        label = fit(name, max(14, cell_len(name)))
+        return [Content.assemble((label, "$text-muted"), clean(text))]
     lines = clean_lines(text, _DETAIL_LINES, _LONG_LINE)
     return [Content(""), Content.styled(name, "$accent"), *map(Content, lines)]
 

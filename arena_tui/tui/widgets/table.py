@@ -222,7 +222,7 @@ class VirtualTable(Painted, can_focus=True):
             if self._sorted and self._sorted[0] == column.key:
                 name += "▼" if self._sorted[1] else "▲"
                 style = self.palette.accent
-            pieces.append((name.rjust(cells) if column.right else fit(name, cells), style))
+            pieces.append((fit(name, cells, column.right), style))
             pieces.append((" ", self.palette.dim))
         return line(pieces, width, self.palette.dim)
 
@@ -237,7 +237,7 @@ class VirtualTable(Painted, can_focus=True):
         for column, room in layout(self._columns, width):
             text, name = by_key[column.key]
             style: Style = getattr(self.palette, name)
-            text = fit(text, room) if not column.right or len(text) > room else text.rjust(room)
+            text = fit(text, room, column.right)
             pieces += [(text, style + fill if marked else style), (" ", fill)]
         return line(pieces, width, fill)
 
