@@ -27,6 +27,7 @@ from arena_tui.folds.costs import (
 from arena_tui.folds.trouble import overspent
 from arena_tui.folds.view import Pane, RunView
 
+_LATE_S: Final = 1.0
 _RUNS_EVERY_S = 1.0
 _FINISHED_KEPT = 200
 _SECONDS = 60
@@ -61,6 +62,11 @@ class Truth(Struct, frozen=True, kw_only=True):
     behind: int = 0
     per_second: tuple[int, ...] = ()
     link: str | None = None
+
+    @property
+    def is_late(self) -> bool:
+        """Whether the store is further behind than its rhythm of commits makes it."""
+        return self.lag_s > _LATE_S
 
 
 class Frame(Struct, frozen=True, kw_only=True):
@@ -214,12 +220,12 @@ class Feed(Consumer):
             for view in self._views.values():
                 view.end_seconds(seconds)
         by_run = {each.run_id: each for each in stats.runs}
+        truth = self._truth(stats, {each.name: each for each in consumers}, queued)
         self._frames += 1
         panes = tuple(
-            self._pane(view, by_run.get(run_id), stats.capacity, now, seconds > 0)
+            self._pane(view, by_run.get(run_id), stats.capacity, now, seconds > 0, truth.is_late)
             for run_id, view in self._views.items()
         )
-        truth = self._truth(stats, {each.name: each for each in consumers}, queued)
         return Frame(number=self._frames, panes=panes, truth=truth, broker=stats,
                      consumers=tuple(consumers), place=place, cost=self._cost)  # fmt: skip
 
@@ -248,7 +254,7 @@ class Feed(Consumer):
 
     def _pane(
         self, view: RunView, stats: RunStats | None, capacity: int, now: float,
-        second_over: bool,
+        second_over: bool, is_store_late: bool,
     ) -> Pane:  # fmt: skip
         run_id = view.totals.run_id
         stores = self._context.config.db is not None
@@ -259,7 +265,8 @@ class Feed(Consumer):
             lag = run_account(stats, STORE).in_flight if stores else None
         state = self._states.get(run_id, "open")
         live = view.totals.status == "running"
-        key = (view.version, held, lag, lost, state, self._prices.version,
+        is_store_late = is_store_late and live
+        key = (view.version, held, lag, lost, state, self._prices.version, is_store_late,
                self._overspent if live else None)  # fmt: skip
         if known is not None and known[0] == key and not (second_over and live):
             return known[1]
@@ -268,6 +275,8 @@ class Feed(Consumer):
         pane = view.pane(
             now, state, held, capacity, lag, lost, stored, self._prices, self._overspent
         )
+        if is_store_late:
+            pane = replace(pane, is_store_late=True)
         self._panes[run_id] = (key, pane)
         return pane
 

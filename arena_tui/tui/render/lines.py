@@ -64,6 +64,11 @@ def headline(delivery: Delivery) -> str:
     return f"┄┄ gap: {delivery.count:,} events {_LOSSES[delivery.reason]} ┄┄"
 
 
+def action_text(action: Action) -> str:
+    """What was done, without by whom; raw, as it may be long."""
+    return action.action if isinstance(action.action, str) else compact(action.action)
+
+
 def details(event: Event) -> list[tuple[str, str]]:
     """The event's fields as `(name, text)`, longest texts last; None and empty ones left out.
 
@@ -126,8 +131,7 @@ def _say(event: Event) -> str:  # noqa: PLR0912 - one arm per kind
             calls = [called(msgspec.to_builtins(call)) for call in event.tool_calls or []]
             return _join(answer, *calls, tokens)
         case Action():
-            text = event.action if isinstance(event.action, str) else compact(event.action)
-            return _join(event.agent_id, text)
+            return _join(event.agent_id, action_text(event))
         case ActionResult():
             reward = None if event.reward is None else f"reward {event.reward:g}"
             detail = None if event.detail is None else compact(event.detail)

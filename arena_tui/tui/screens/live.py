@@ -91,7 +91,7 @@ class LiveScreen(FilteredScreen):
         def key(index: int) -> str | None:
             return key_of(self._panes[index]) if index < len(self._panes) else None
 
-        mosaic = Mosaic(self.arena.zone)
+        mosaic = Mosaic()
         table = VirtualTable(_COLUMNS, self._row, keys=key)
         mosaic.id, table.id = "mosaic", "table"
         empty = Static(_EMPTY, id="empty", markup=False)

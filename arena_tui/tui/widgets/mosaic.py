@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import tzinfo
 from itertools import chain
 from typing import ClassVar, TypeAlias
 
@@ -55,7 +54,7 @@ class Mosaic(Painted, can_focus=True):
     low_bandwidth: reactive[bool] = reactive(False)
     """Whether to leave out what changes every second without saying much."""
 
-    def __init__(self, zone: tzinfo | None) -> None:
+    def __init__(self) -> None:
         super().__init__()
         self._panes: list[Tile] = []
         self._selected = 0
@@ -63,7 +62,7 @@ class Mosaic(Painted, can_focus=True):
         self._first_row = 0
         self._zoom = 0
         self._grid: Grid | None = None
-        self._painted = _PaintedPanes(zone)
+        self._painted = _PaintedPanes()
         self._lines: list[list[list[Piece]]] = []  # per line, the pieces of each pane
 
     @property
@@ -208,8 +207,7 @@ class Mosaic(Painted, can_focus=True):
 class _PaintedPanes:
     """A cache of the painted lines of each visible pane, by row and column of the grid."""
 
-    def __init__(self, zone: tzinfo | None) -> None:
-        self._zone = zone
+    def __init__(self) -> None:
         self._painted: dict[tuple[int, int], _Cached] = {}
 
     def clear(self) -> None:
@@ -231,6 +229,6 @@ class _PaintedPanes:
             lines = paint_script(pane, palette, width, height, selected)
         else:
             shown = replace(pane, per_second=()) if low_bandwidth else pane
-            lines = paint_pane(shown, palette, width, height, selected, self._zone)
+            lines = paint_pane(shown, palette, width, height, selected)
         self._painted[cell] = (pane, palette, shape, lines)
         return lines
