@@ -42,12 +42,13 @@ class Truth(Struct, frozen=True, kw_only=True):
 
     Attributes:
         account: Where every event is; of a store, if there is one.
-        store: `off`, or the state of the persister.
+        store: `off`, or the state of the persister; None before the first look.
         store_error: Why storing fails; None while it works.
         lag_s: Age of the oldest event not yet read by the store, seconds.
         queued: Events emitted by game threads but not yet published.
         behind: Events published but not yet folded here.
         per_second: Events published in each of the last seconds, newest last.
+        second: The number of the second that is not over yet.
         link: What is wrong with the connection to the broker's server; None while it works.
 
     It begins with this process: what earlier ones stored or lost is in the store. With a shared
@@ -55,12 +56,13 @@ class Truth(Struct, frozen=True, kw_only=True):
     """
 
     account: Account = Account()
-    store: ConsumerState | Literal["off"] = "off"
+    store: ConsumerState | Literal["off"] | None = None
     store_error: str | None = None
     lag_s: float = 0.0
     queued: int = 0
     behind: int = 0
     per_second: tuple[int, ...] = ()
+    second: int = 0
     link: str | None = None
 
     @property
@@ -121,6 +123,7 @@ class Feed(Consumer):
         self._states: dict[str, RunState] = {}
         self._states_at = float("-inf")
         self._second_at = clock()
+        self._second = 0
         self._published = 0
         self._per_second: deque[int] = deque(maxlen=_SECONDS)
         self._frames = 0
@@ -214,6 +217,7 @@ class Feed(Consumer):
         seconds = int(now - self._second_at)
         if seconds > 0:
             self._second_at += seconds
+            self._second += seconds
             rate = round((stats.published - self._published) / seconds)
             self._per_second += [rate] * min(seconds, _SECONDS)
             self._published = stats.published
@@ -236,7 +240,8 @@ class Feed(Consumer):
         truth = Truth(
             account=Account(published=stats.published, in_flight=stats.published),
             store="off" if self._context.config.db is None else "starting", queued=queued,
-            behind=own.lag if own else 0, per_second=tuple(self._per_second), link=stats.link,
+            behind=own.lag if own else 0, per_second=tuple(self._per_second),
+            second=self._second, link=stats.link,
         )  # fmt: skip
         if store is None:
             return truth

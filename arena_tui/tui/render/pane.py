@@ -38,7 +38,7 @@ def title_text(pane: Pane) -> str:
 def _short_title(pane: Pane, width: int) -> str:
     """The title in that width: of two runs of one game, what tells them apart is cut last."""
     game, rest = _game(pane), _particulars(pane)
-    if cell_len(rest) > width - _GAME_MIN and pane.label:
+    if cell_len(game + rest) > width and pane.label:
         rest = f" · {clean(pane.label, _LABEL_MAX)}"
     room = width - cell_len(rest)
     if cell_len(game) > room >= _GAME_MIN:

@@ -263,7 +263,7 @@ def test_a_narrow_title_keeps_the_label_that_tells_games_of_one_name_apart() -> 
     named = pane(label="round 7")
 
     assert painted(named, 60)[0].startswith("╭─ tic_tac_toe · abcd · round 7 ───")
-    assert painted(named, 36)[0] == "╭ tic_… · abcd · round 7  ▶ turn 5 ╮"
+    assert painted(named, 36)[0] == "╭─ tic_tac_toe · round 7  ▶ turn 5 ╮"
     assert painted(named, 30)[0] == "╭ tic_t… · round 7  ▶ turn 5 ╮"
 
 
