@@ -535,6 +535,20 @@ async def test_what_a_filter_understands_stands_beside_it(keys: str, size: tuple
     assert "connect_four" not in kept
 
 
+@pytest.mark.parametrize("table", [False, True])
+async def test_a_live_filter_that_no_run_matches_says_how_to_clear_it(table: bool) -> None:
+    app = Scenario()
+    async with running(app) as pilot:
+        await pilot.press(*["t"] * table, "slash", *"game:nosuch")
+        nothing = await settled(app, pilot)
+        await pilot.press("escape")
+        cleared = await settled(app, pilot)
+
+    assert "No run matches: esc clears the filter" in nothing
+    assert "No run matches" not in cleared
+    assert "connect_four" in cleared
+
+
 async def test_a_wrong_live_filter_says_what_there_is_and_keeps_what_it_shows() -> None:
     app = Scenario()
     async with running(app) as pilot:

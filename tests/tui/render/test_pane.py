@@ -26,7 +26,7 @@ from arena_tui.folds.trouble import Trouble
 from arena_tui.folds.view import Pane, PaneState
 from arena_tui.settings import TROUBLE_KINDS, TroubleKind
 from arena_tui.tui.render.canvas import width_of
-from arena_tui.tui.render.mosaic import lay_out, matches, order
+from arena_tui.tui.render.mosaic import Grid, lay_out, matches, order
 from arena_tui.tui.render.palette import Palette
 from arena_tui.tui.render.pane import loss_text, paint_pane, state_text
 from arena_tui.tui.render.states import LOOKS, TROUBLE_LOOKS
@@ -204,7 +204,7 @@ def test_what_a_trouble_quotes_of_events_is_cleaned() -> None:
 @pytest.mark.parametrize(
     ("count", "size", "columns", "rows"),
     [(1, (120, 36), 1, 1), (6, (120, 36), 3, 2), (6, (80, 21), 3, 2), (9, (120, 36), 3, 3),
-     (48, (200, 56), 7, 7)],
+     (48, (200, 56), 7, 7), (4, (120, 37), 2, 2), (9, (200, 57), 3, 3)],
 )  # fmt: skip
 def test_panes_share_the_screen_sensibly(
     count: int, size: tuple[int, int], columns: int, rows: int
@@ -213,6 +213,16 @@ def test_panes_share_the_screen_sensibly(
 
     assert grid is not None
     assert (grid.columns, grid.rows) == (columns, rows)
+
+
+def test_a_last_row_that_is_not_full_is_stretched_and_moved_through_as_it_stands() -> None:
+    grid = Grid(count=5, columns=3, rows=2, width=120, height=37)
+
+    assert [grid.column_edges(row) for row in range(2)] == [[0, 40, 80, 120], [0, 60, 120]]
+    assert [grid.at(x, 1) for x in (0, 59, 60, 119)] == [3, 3, 4, 4]
+    assert [grid.moved(index, 0, 1) for index in range(5)] == [3, 3, 4, 3, 4]
+    assert [grid.moved(index, 0, -1) for index in range(5)] == [0, 1, 2, 0, 2]
+    assert [grid.moved(index, 1, 0) for index in range(5)] == [1, 2, 3, 4, 4]
 
 
 def test_no_grid_fits_a_terminal_too_small_for_one_pane() -> None:
