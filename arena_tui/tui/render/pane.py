@@ -41,9 +41,9 @@ def _short_title(pane: Pane, width: int) -> str:
     if cell_len(game + rest) > width and pane.label:
         rest = f" · {clean(pane.label, _LABEL_MAX)}"
     room = width - cell_len(rest)
-    if cell_len(game) > room >= _GAME_MIN:
-        game = fit(game, room)
-    return f"{game}{rest}"
+    if room < min(_GAME_MIN, cell_len(game)):
+        return game
+    return f"{fit(game, min(room, cell_len(game)))}{rest}"
 
 
 def _game(pane: Pane) -> str:

@@ -266,6 +266,8 @@ def test_a_narrow_pane_gives_its_name_all_the_room_there_is() -> None:
 
     assert painted(pane(), exact)[0] == f"╭ tic_tac_toe · abcd {state}╮"
     assert painted(pane(), exact - 1)[0] == f"╭ tic_tac_t… · abcd {state}╮"
+    assert painted(pane(), 26)[0] == "╭ tic_… · abcd  ▶ turn 5 ╮"
+    assert painted(pane(turn=12_345), 26)[0] == "╭ tic_tac…  ▶ turn 12345 ╮"
     assert painted(pane(), exact + 1)[0] == f"╭─ tic_tac_toe · abcd {state}╮"
 
 
