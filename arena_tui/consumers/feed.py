@@ -27,6 +27,7 @@ from arena_tui.folds.costs import (
 from arena_tui.folds.trouble import overspent
 from arena_tui.folds.view import Pane, RunView
 
+_LATE_S: Final = 1.0
 _RUNS_EVERY_S = 1.0
 _FINISHED_KEPT = 200
 _SECONDS = 60
@@ -41,12 +42,13 @@ class Truth(Struct, frozen=True, kw_only=True):
 
     Attributes:
         account: Where every event is; of a store, if there is one.
-        store: `off`, or the state of the persister.
+        store: `off`, or the state of the persister; None before the first look.
         store_error: Why storing fails; None while it works.
         lag_s: Age of the oldest event not yet read by the store, seconds.
         queued: Events emitted by game threads but not yet published.
         behind: Events published but not yet folded here.
         per_second: Events published in each of the last seconds, newest last.
+        second: The number of the second that is not over yet.
         link: What is wrong with the connection to the broker's server; None while it works.
 
     It begins with this process: what earlier ones stored or lost is in the store. With a shared
@@ -54,13 +56,19 @@ class Truth(Struct, frozen=True, kw_only=True):
     """
 
     account: Account = Account()
-    store: ConsumerState | Literal["off"] = "off"
+    store: ConsumerState | Literal["off"] | None = None
     store_error: str | None = None
     lag_s: float = 0.0
     queued: int = 0
     behind: int = 0
     per_second: tuple[int, ...] = ()
+    second: int = 0
     link: str | None = None
+
+    @property
+    def is_late(self) -> bool:
+        """Whether the store is further behind than its rhythm of commits makes it."""
+        return self.lag_s > _LATE_S
 
 
 class Frame(Struct, frozen=True, kw_only=True):
@@ -115,6 +123,7 @@ class Feed(Consumer):
         self._states: dict[str, RunState] = {}
         self._states_at = float("-inf")
         self._second_at = clock()
+        self._second = 0
         self._published = 0
         self._per_second: deque[int] = deque(maxlen=_SECONDS)
         self._frames = 0
@@ -208,18 +217,19 @@ class Feed(Consumer):
         seconds = int(now - self._second_at)
         if seconds > 0:
             self._second_at += seconds
+            self._second += seconds
             rate = round((stats.published - self._published) / seconds)
             self._per_second += [rate] * min(seconds, _SECONDS)
             self._published = stats.published
             for view in self._views.values():
                 view.end_seconds(seconds)
         by_run = {each.run_id: each for each in stats.runs}
+        truth = self._truth(stats, {each.name: each for each in consumers}, queued)
         self._frames += 1
         panes = tuple(
-            self._pane(view, by_run.get(run_id), stats.capacity, now, seconds > 0)
+            self._pane(view, by_run.get(run_id), stats.capacity, now, seconds > 0, truth.is_late)
             for run_id, view in self._views.items()
         )
-        truth = self._truth(stats, {each.name: each for each in consumers}, queued)
         return Frame(number=self._frames, panes=panes, truth=truth, broker=stats,
                      consumers=tuple(consumers), place=place, cost=self._cost)  # fmt: skip
 
@@ -230,7 +240,8 @@ class Feed(Consumer):
         truth = Truth(
             account=Account(published=stats.published, in_flight=stats.published),
             store="off" if self._context.config.db is None else "starting", queued=queued,
-            behind=own.lag if own else 0, per_second=tuple(self._per_second), link=stats.link,
+            behind=own.lag if own else 0, per_second=tuple(self._per_second),
+            second=self._second, link=stats.link,
         )  # fmt: skip
         if store is None:
             return truth
@@ -248,7 +259,7 @@ class Feed(Consumer):
 
     def _pane(
         self, view: RunView, stats: RunStats | None, capacity: int, now: float,
-        second_over: bool,
+        second_over: bool, is_store_late: bool,
     ) -> Pane:  # fmt: skip
         run_id = view.totals.run_id
         stores = self._context.config.db is not None
@@ -259,7 +270,8 @@ class Feed(Consumer):
             lag = run_account(stats, STORE).in_flight if stores else None
         state = self._states.get(run_id, "open")
         live = view.totals.status == "running"
-        key = (view.version, held, lag, lost, state, self._prices.version,
+        is_store_late = is_store_late and live
+        key = (view.version, held, lag, lost, state, self._prices.version, is_store_late,
                self._overspent if live else None, view.board_is_fresh(now))  # fmt: skip
         if known is not None and known[0] == key and not (second_over and live):
             return known[1]
@@ -268,6 +280,8 @@ class Feed(Consumer):
         pane = view.pane(
             now, state, held, capacity, lag, lost, stored, self._prices, self._overspent
         )
+        if is_store_late:
+            pane = replace(pane, is_store_late=True)
         self._panes[run_id] = (key, pane)
         return pane
 

@@ -49,8 +49,8 @@ class Pane(Struct, frozen=True, kw_only=True):
         idle_s: Seconds since the newest event arrived.
         per_second: Events in each of the last seconds, newest last.
         held, capacity: Fill of the run's log; lag: events not yet stored, None without a store.
-        partial: Whether the run's beginning is missing here, so that tokens, cost and errors are
-            lower bounds.
+        is_store_late: Whether the store is so far behind that `lag` tells of more than its rhythm.
+        partial: Whether its beginning is missing here: tokens, cost and errors are lower bounds.
         cost_usd: What producers gave; cost_estimated_usd: what comes on top, by tokens and price;
             cost_incomplete: whether some of the cost is unknown.
         agent_costs: What each agent's part of it is.
@@ -94,6 +94,7 @@ class Pane(Struct, frozen=True, kw_only=True):
     agent_costs: dict[str, Cost] = {}
     board_before: str = ""
     board_is_fresh: bool = False
+    is_store_late: bool = False
 
     @property
     def cost(self) -> Cost:
@@ -260,8 +261,8 @@ class RunView:
             recent=tuple(self.recent), per_second=tuple(self._per_second),
             events=max(totals.seq, totals.events) if self.partial else totals.events,
             tokens=whole.tokens, cost_usd=whole.cost_usd, errors=whole.errors,
-            last_error=self.last_error, waiting_s=signs.waiting_s,
-            idle_s=signs.idle_s, duration_s=whole.duration_s or 0.0, started_at=whole.started_at,
+            last_error=self.last_error, waiting_s=signs.waiting_s, idle_s=signs.idle_s,
+            duration_s=whole.duration_s or 0.0, started_at=whole.started_at,
             held=held, capacity=capacity, lag=lag, lost=max(totals.lost, overflow),
             lost_unknown=max(totals.lost_unknown, whole.lost_unknown),
             cost_estimated_usd=signs.cost.estimated_usd,

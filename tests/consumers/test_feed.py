@@ -295,6 +295,20 @@ def storing(unacked: int = 0, lost_unknown: int = 0) -> ConsumerInfo:
     )  # fmt: skip
 
 
+@pytest.mark.parametrize(("lag_s", "is_late"), [(0.9, False), (1.1, True)])
+async def test_a_live_pane_knows_whether_its_store_is_more_than_a_second_behind(
+    clock: FakeClock, lag_s: float, is_late: bool
+) -> None:
+    stage = await Stage.open(clock)
+    await stage.publish("live", start("x"))
+    await stage.publish("over", start("x"), RunEnd())
+
+    frame = await stage.feed.frame([replace(storing(unacked=3), lag_s=lag_s)])
+
+    assert [pane.is_store_late for pane in frame.panes] == [is_late, False]
+    assert frame.truth.is_late is is_late
+
+
 @pytest.mark.parametrize("shared", [False, True])
 async def test_a_loss_of_unknown_length_reaches_pane_and_truth_also_as_the_first_news(
     clock: FakeClock, shared: bool

@@ -76,12 +76,14 @@ def test_killed_while_it_reads_a_big_file_it_goes_on_where_it_was(
     command = [*ARENA, "--db", str(db), "--follow", str(path)]
     for _ in range(KILLS):
         terminal = open_terminal(command)
+        terminal.press(b"a")
         terminal.wait_for_pattern(r"= stored [1-9]")
         terminal.kill()
         terminal.wait()
         assert stored(db)["hanoi-1"][0] > 0
 
     terminal = open_terminal(command)
+    terminal.press(b"a")
     terminal.wait_for_pattern(
         rf"published {EVENTS:,} = stored [0-9,]+ \+ already stored [0-9,]+ \+"
         " in flight 0 "
@@ -100,6 +102,7 @@ def test_a_run_that_its_file_left_open_can_be_deleted_in_history(
     append(path, line(0, "run_start", game="towers"), line(1))
 
     terminal = open_terminal([*ARENA, "--db", str(db), "--follow", str(path)])
+    terminal.press(b"a")
     terminal.wait_for("= stored 2 + in flight 0")
     terminal.press(b"2")
     terminal.wait_for("▶ running")
@@ -108,6 +111,7 @@ def test_a_run_that_its_file_left_open_can_be_deleted_in_history(
     terminal.press(b"y")
     terminal.wait_for("Nothing is stored yet.")
     append(path, line(2))
+    terminal.press(b"a")
     terminal.wait_for("= stored 3 + in flight 0")
     terminal.press(b"q")
 

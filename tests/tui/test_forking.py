@@ -81,7 +81,7 @@ def test_children_of_a_script_leave_the_dashboard_alone(
          "--play", str(script)]
     )  # fmt: skip
     terminal.wait_for(expected)
-    terminal.wait_for("stored 39 ")
+    terminal.wait_for("39 events, all stored")
     terminal.wait_for("exited 0")
     terminal.press(b"q")
 

@@ -98,6 +98,7 @@ def test_runs_of_other_processes_are_shown_old_and_new(
     terminal.wait_for("board of turn 2")
     producer.end()
     terminal.wait_for("· 0 live")
+    terminal.press(b"a")
     terminal.wait_for("+ in flight 0 + lost 0")
     leave(terminal)
 
@@ -123,6 +124,7 @@ def test_a_server_that_stops_is_said_and_what_comes_later_is_shown(
     server.resume()
     terminal.wait_for(f"redis 127.0.0.1:{server.port} works again, after")
     terminal.wait_for("board of turn 2")
+    terminal.press(b"a")
     terminal.wait_for("+ in flight 0 + lost 0")
     leave(terminal)
 
@@ -133,7 +135,7 @@ def test_a_second_one_on_the_same_store_goes_and_one_without_a_store_works(
     server = make_redis(aof=True)
     producer = produce(server.url, "fresh")
     first = watch(server.url)
-    first.wait_for("stored 1")
+    first.wait_for("all stored")
 
     second = watch(server.url)
     code = second.wait()

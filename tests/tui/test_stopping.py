@@ -23,7 +23,7 @@ def test_a_dashboard_that_was_stopped_obeys_its_keys(
     broker = ["--broker", make_redis().url] if where == "on a server" else []
     for number in range(TIMES):
         terminal = open_terminal([*ARENA, *broker, "--db", str(tmp_path / f"{number}.duckdb")])
-        terminal.wait_for("stored 0")
+        terminal.wait_for("no events yet")
         terminal.stop()
         terminal.resume()
         terminal.press(b"?")
@@ -41,7 +41,7 @@ def test_a_key_typed_while_it_is_stopped_is_obeyed(
 ) -> None:
     for number in range(TIMES):
         terminal = open_terminal([*ARENA, "--db", str(tmp_path / f"{number}.duckdb")])
-        terminal.wait_for("stored 0")
+        terminal.wait_for("no events yet")
         terminal.stop()
         terminal.press(b"q")
         terminal.resume()
@@ -54,7 +54,7 @@ def test_what_the_shell_made_of_the_terminal_meanwhile_is_undone(
     tmp_path: Path, number: int, open_terminal: OpenTerminal
 ) -> None:
     terminal = open_terminal([*ARENA, "--db", str(tmp_path / "arena.duckdb")])
-    terminal.wait_for("stored 0")
+    terminal.wait_for("no events yet")
     terminal.stop(number)
     terminal.take_over()
     terminal.resume()

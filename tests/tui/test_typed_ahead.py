@@ -21,7 +21,7 @@ def terminal(tmp_path: Path, open_terminal: OpenTerminal) -> Terminal:
     opened.wait_for_pattern(r"0 live")
     opened.wait_for_pattern(r"tic_tac_toe[^╮]*[✓]")
     opened.wait_for_pattern(r"connect_four[^╮]*[✓]")
-    opened.wait_for("in flight 0")
+    opened.wait_for("all stored")
     return opened
 
 

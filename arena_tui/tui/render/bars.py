@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Final
 
 from rich.cells import cell_len
 from textual.strip import Strip
@@ -15,8 +16,11 @@ from arena_tui.tui.render.palette import Palette
 from arena_tui.tui.render.text import spark, with_short_ids
 from arena_tui.tui.tabs import Tab
 
-_LATE_S = 2.0
-_LATE_MS = 50.0
+_SLOW_FPS: Final = 5.0
+"""Fewer frames a second than that are said: half of what is drawn where that is possible."""
+_QUEUED_MIN: Final = 100
+_CALM_STORES: Final = ("ok", "off")
+_LATE_MS: Final = 50.0
 """How late the event loop may be before it is said: keys wait for it."""
 
 
@@ -49,11 +53,35 @@ def paint_title(
     return line(between(left, right, width, palette.dim), width, palette.dim)
 
 
-def truth_text(truth: Truth) -> str:
-    """`published 90,312 = stored 90,201 + in flight 111 + lost 0, and an unknown number`."""
-    if truth.store == "off":
-        return f"published {truth.account.published:,}  not stored"
-    return str(truth.account)
+def is_calm(truth: Truth) -> bool:
+    """Whether nothing is lost, queued, late or in doubt: then figures need not be looked at."""
+    account = truth.account
+    is_whole = not (account.lost or account.lost_unknown or truth.link)
+    return is_whole and truth.store in _CALM_STORES and not truth.is_late and not _queued(truth)
+
+
+def steady(shown: Truth, newest: Truth) -> Truth:
+    """What to show of the newest: while all is well, figures stand still until a second is over."""
+    is_same = shown.second == newest.second and shown.store == newest.store
+    return shown if is_same and is_calm(shown) and is_calm(newest) else newest
+
+
+def truth_text(truth: Truth, in_full: bool = False) -> str:
+    """`● 2,400 events, all stored`; when that does not say it all, or when it is to be said
+    `in_full`: `published 90,312 = stored 90,201 + in flight 111 + lost 0, and an unknown number`.
+    """
+    published = truth.account.published
+    events = f"● {published:,} event{'' if published == 1 else 's'}"
+    match truth.store:
+        case None:
+            return ""
+        case "off":
+            return f"{events}, not stored"
+        case "starting":
+            return events
+    if in_full or not is_calm(truth):
+        return str(truth.account)
+    return f"{events}, all stored" if published else "● no events yet"
 
 
 def paint_truth(
@@ -64,18 +92,21 @@ def paint_truth(
     palette: Palette,
     width: int,
     since: str = "",
+    in_full: bool = False,
 ) -> Strip:
     """The truth bar; a current problem takes precedence over a note, and that over the figures.
 
     `pace` is frames a second and ms a frame; None leaves out what changes with every frame.
-    `late_ms` is how late the event loop is, shown when it matters. `since` is when counting began;
-    it goes first where room is short.
+    `late_ms` is how late the event loop is, shown when it matters. `since` is when counting began,
+    for the figures `in_full`; it goes first where room is short.
     """
     style = palette.bad if truth.account.lost or truth.account.lost_unknown else palette.text
-    text = f" {truth_text(truth)}"
+    said = truth_text(truth, in_full)
+    text = f" {said}"
     note = clean(with_short_ids(note), 200) if note else ""
     beside = cell_len(note) + 2 if note else 0
-    if since and cell_len(text) + len(since) + 8 + beside <= width:
+    is_equation = bool(said) and not said.startswith("●")
+    if since and is_equation and cell_len(text) + len(since) + 8 + beside <= width:
         text = f" since {since}:{text}"
     left: list[Piece] = [(text, style)]
     if wrong := _wrong(truth, width - width_of(left)):
@@ -86,25 +117,39 @@ def paint_truth(
     if note:
         left.append((fit(f"  {note}", max(0, width - width_of(left))), palette.warn))
         return line(left, width, palette.dim)
+    shown: list[Piece] = []
+    for pieces in _figures(truth, pace, late_ms, palette, in_full):
+        if width_of(left) + 2 + width_of(pieces) + width_of(shown) > width:
+            break
+        shown = [*pieces, *shown]
+    return line(between(left, shown, width, palette.dim), width, palette.dim)
+
+
+def _figures(
+    truth: Truth, pace: tuple[float, float] | None, late_ms: float, palette: Palette, in_full: bool
+) -> list[list[Piece]]:
+    """What stands at the right, from there on: the rate, and whatever is not as it should be."""
     rate = truth.per_second[-1] if truth.per_second else 0
     right: list[list[Piece]] = [[(f"{rate:,} ev/s ", palette.text)]]
     if pace is not None:
         recent = (spark(truth.per_second, 12).lstrip(), palette.accent)
-        right[0] += [recent, ("  ", palette.dim)]
-        right.insert(0, [(f"{pace[0]:.0f} fps {pace[1]:.0f} ms ", palette.dim)])
+        right[0] += [recent, (" ", palette.dim)]
+        if in_full or 0 < pace[0] < _SLOW_FPS:
+            right.insert(0, [(f" {pace[0]:.0f} fps {pace[1]:.0f} ms ", palette.dim)])
     if late_ms > _LATE_MS:
         right.insert(0, [(f"loop {late_ms:.0f} ms late ", palette.warn)])
-    if truth.store != "off":
-        late = palette.warn if truth.lag_s > _LATE_S else palette.dim
+    if truth.store not in (None, "off") and (in_full or truth.is_late):
+        late = palette.warn if truth.is_late else palette.dim
         right.append([(f"lag {truth.lag_s:.1f} s  ", late)])
-    if truth.queued or truth.behind:
-        right.append([(f"queued {truth.queued + truth.behind:,}  ", palette.warn)])
-    shown: list[Piece] = []
-    for pieces in right:
-        if width_of(left[:1]) + 2 + width_of(pieces) + width_of(shown) > width:
-            break
-        shown = [*pieces, *shown]
-    return line(between(left, shown, width, palette.dim), width, palette.dim)
+    if queued := truth.queued + truth.behind if in_full else _queued(truth):
+        right.append([(f"queued {queued:,}  ", palette.warn)])
+    return right
+
+
+def _queued(truth: Truth) -> int:
+    """Events not published or not shown yet, where they are more than come in a second."""
+    queued = truth.queued + truth.behind
+    return queued if queued > max(_QUEUED_MIN, sum(truth.per_second[-1:])) else 0
 
 
 def _wrong(truth: Truth, room: int) -> str:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
-from rich.cells import cell_len, set_cell_size
+from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
+
+from arena_tui.tui.render.clean import fit, head
 
 Piece: TypeAlias = tuple[str, Style]
 """Clean text and its style."""
@@ -30,38 +32,85 @@ def strip(pieces: Iterable[Piece], width: int) -> Strip:
 
 
 def fitted(pieces: Iterable[Piece], width: int, fill: Style) -> list[Piece]:
-    """Pieces of exactly `width` cells: truncated, or padded with `fill`; neighbours of one style
-    are joined."""
+    """Pieces of exactly `width` cells: cut, or padded with `fill`; neighbours of one style are
+    joined."""
     runs: list[Piece] = []
     room = width
-    for text, style in pieces:
-        cells = len(text) if text.isascii() else cell_len(text)
-        if cells > room:
-            text, cells = set_cell_size(text, room), room  # noqa: PLW2901
-        if not cells:
-            continue
+    for text, style in cut(pieces, width):
         if runs and runs[-1][1] is style:
             runs[-1] = (runs[-1][0] + text, style)
         else:
             runs.append((text, style))
-        room -= cells
+        room -= _cells(text)
     if room:
         runs.append((" " * room, fill))
     return runs
 
 
+def cut(pieces: Iterable[Piece], width: int) -> list[Piece]:
+    """The pieces as far as they have room in `width` cells; `…` is the last of them if anything but
+    blanks is left out. No wide character is split."""
+    kept: list[Piece] = []
+    room = width
+    rest = iter(pieces)
+    for text, style in rest:
+        cells = _cells(text)
+        if cells > room:
+            is_all = _cells(text.rstrip()) <= room and not any(each.strip() for each, _ in rest)
+            if room:
+                kept.append((head(text, room), style))
+            return kept if is_all else _marked(kept)
+        if cells:
+            kept.append((text, style))
+            room -= cells
+    return kept
+
+
+def _marked(pieces: list[Piece]) -> list[Piece]:
+    """The pieces with `…` for their last cell."""
+    while pieces:
+        text, style = pieces.pop()
+        if cells := _cells(text):
+            start = head(text, cells - 1)
+            return [*pieces, (f"{start}…{' ' * (cells - 1 - _cells(start))}", style)]
+    return []
+
+
+def _cells(text: str) -> int:
+    return len(text) if text.isascii() else cell_len(text)
+
+
 def between(left: list[Piece], right: list[Piece], width: int, fill: Style) -> list[Piece]:
     """Left pieces, then a gap, then right ones ending at `width`; the right ones are never cut."""
-    room = width - width_of(right)
-    if room <= 0:
-        return right
+    room = max(0, width - width_of(right))
+    return [*fitted(left, room, fill), *right]
+
+
+def as_many(groups: Iterable[list[Piece]], width: int) -> list[Piece]:
+    """The groups of pieces one after another; those that have no room as a whole are left out."""
     kept: list[Piece] = []
-    for text, style in left:
-        cells = cell_len(text)
-        if cells > room:
-            kept.append((set_cell_size(text, max(0, room - 1)) + "…" if room else "", style))
-            room = 0
-            break
-        kept.append((text, style))
-        room -= cells
-    return [*kept, (" " * room, fill), *right]
+    for group in groups:
+        if width_of(kept) + width_of(group) <= width:
+            kept += group
+    return kept
+
+
+def top_edge(title: Piece, state: Piece, width: int, edge: Style) -> list[Piece]:
+    """`╭─ title ───── state ╮`: the state is cut only where it has no room even alone."""
+    said = f" {state[0]} " if cell_len(state[0]) + 4 <= width else state[0]
+    room = max(0, width - 2 - cell_len(said))
+    name = f" {title[0]} "
+    if cell_len(name) > room:
+        name = fit(title[0], room - 2) if room > 4 else ""
+        name = f" {name.rstrip()} " if name else ""
+    corner = "╭" if cell_len(name) >= room else "╭─"
+    rule = "─" * (room - cell_len(name) - cell_len(corner) + 1)
+    left = [(corner, edge), (name, title[1]), (rule, edge), (said, state[1])]
+    return between(left, [("╮", edge)], width, edge)
+
+
+def bottom_edge(said: Sequence[Piece], width: int, edge: Style) -> list[Piece]:
+    """`╰─ said ─────╯`."""
+    kept = cut(said, max(0, width - 4))
+    rule = "─" * max(0, width - 3 - width_of(kept))
+    return fitted([("╰─", edge), *kept, (rule + "╯", edge)], width, edge)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import unicodedata
 from typing import Final
 
-from rich.cells import cell_len, set_cell_size
+from rich.cells import cell_len, chop_cells, set_cell_size, split_text
 
 _KEEP: Final = frozenset({
     "Lu", "Ll", "Lt", "Lm", "Lo", "Nd", "Nl", "No", "Pc", "Pd", "Ps", "Pe", "Pi", "Pf", "Po",
@@ -60,14 +60,35 @@ def clean_lines(text: str, max_lines: int, limit: int = 400) -> list[str]:
     return shown
 
 
-def fit(text: str, width: int) -> str:
-    """The text in exactly `width` cells: padded, or cut with an ellipsis."""
+def fit(text: str, width: int, right: bool = False) -> str:
+    """The text in exactly `width` cells: padded, before it if `right`, or cut with an ellipsis."""
     cells = cell_len(text)
     if cells <= width:
-        return text + " " * (width - cells)
+        blanks = " " * (width - cells)
+        return blanks + text if right else text + blanks
     if width <= 0:
         return ""
     return set_cell_size(text, width - 1) + "…"
+
+
+def head(text: str, width: int) -> str:
+    """The text's first `width` cells, or all of it; a wide character that would be split gives way
+    to a blank."""
+    return text if cell_len(text) <= width else split_text(text, width)[0]
+
+
+def wrapped(text: str, width: int) -> list[str]:
+    """The text in lines of at most `width` cells, between words where that is possible."""
+    lines = [""]
+    for word in text.split():
+        joined = f"{lines[-1]} {word}" if lines[-1] else word
+        if cell_len(joined) <= width:
+            lines[-1] = joined
+            continue
+        if not lines[-1]:
+            lines.pop()
+        lines += chop_cells(word, max(2, width))
+    return lines
 
 
 def _shown(char: str, category: str) -> str:

@@ -71,6 +71,11 @@ def headline(delivery: Delivery) -> str:
     return f"┄┄ gap: {delivery.count:,} events {_LOSSES[delivery.reason]} ┄┄"
 
 
+def action_text(action: Action) -> str:
+    """What was done, without by whom; raw, as it may be long."""
+    return named(action.action, _VALUE_MAX)
+
+
 def details(event: Event) -> list[tuple[str, str]]:
     """The event's fields as `(name, text)`, longest texts last; None and empty ones left out.
 
@@ -137,7 +142,7 @@ def _say(event: Event) -> str:  # noqa: PLR0912 - one arm per kind
                 return _join(f"thinks: {thought}" if thought else "no answer", tokens)
             return _join(f"“{answer}”" if answer else None, *calls, tokens)
         case Action():
-            return _join(event.agent_id, named(event.action, _VALUE_MAX))
+            return _join(event.agent_id, action_text(event))
         case ActionResult():
             reward = None if event.reward is None else f"reward {number(event.reward)}"
             detail = named(event.detail, _VALUE_MAX)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect
 from collections.abc import Callable, Sequence
 from typing import Any, Final, Literal, TypeAlias
 
@@ -30,19 +31,50 @@ SORTS: Final = tuple(_KEYS)
 
 
 class Grid(Struct, frozen=True, kw_only=True):
-    """Panes in rows of `columns`, each `pane_width` × `pane_height` cells; `rows` are visible.
+    """`count` panes in rows of `columns` on `width` × `height` cells; `rows` of them are visible.
 
-    The last column and row take the remainder.
+    A last row that is not full has its panes stretched over the width.
     """
 
+    count: int
     columns: int
     rows: int
-    pane_width: int
-    pane_height: int
+    width: int
+    height: int
 
     @property
     def capacity(self) -> int:
         return self.columns * self.rows
+
+    @property
+    def all_rows(self) -> int:
+        return -(-self.count // self.columns)
+
+    def row_edges(self) -> list[int]:
+        """Where each visible row begins, and where the last ends."""
+        return [self.height * row // self.rows for row in range(self.rows + 1)]
+
+    def column_edges(self, row: int) -> list[int]:
+        """Where each pane of that row, of all rows, begins, and where the last ends."""
+        panes = max(1, min(self.columns, self.count - row * self.columns))
+        return [self.width * column // panes for column in range(panes + 1)]
+
+    def at(self, x: int, row: int) -> int | None:
+        """The pane at that cell of that row, of all rows."""
+        if not 0 <= row < self.all_rows:
+            return None
+        edges = self.column_edges(row)
+        return row * self.columns + max(0, min(bisect(edges, x) - 1, len(edges) - 2))
+
+    def moved(self, index: int, right: int, down: int) -> int:
+        """Where one is after so many steps: the next pane, or the one above or below its middle."""
+        row, column = divmod(index, self.columns)
+        if not down:
+            return max(0, min(self.count - 1, index + right))
+        edges = self.column_edges(row)
+        middle = (edges[column] + edges[column + 1] - 1) // 2
+        there = self.at(middle, max(0, min(self.all_rows - 1, row + down)))
+        return index if there is None else there
 
 
 def lay_out(count: int, width: int, height: int, zoom: int = 0) -> Grid | None:
@@ -62,7 +94,7 @@ def lay_out(count: int, width: int, height: int, zoom: int = 0) -> Grid | None:
     rows = _rows(columns, count, tallest)
     if zoom > 0:
         rows = max(1, min(rows, tallest, -(-height // PANE_BEST[1])))
-    return Grid(columns=columns, rows=rows, pane_width=width // columns, pane_height=height // rows)
+    return Grid(count=count, columns=columns, rows=rows, width=width, height=height)
 
 
 def _rows(columns: int, count: int, tallest: int) -> int:
@@ -74,7 +106,7 @@ def _badness(columns: int, count: int, width: int, height: int, tallest: int) ->
     hidden = max(0, count - rows * columns)
     pane_width, pane_height = width / columns, height / rows
     off = 1.5 * abs(pane_width / PANE_BEST[0] - 1) + abs(pane_height / PANE_BEST[1] - 1)
-    return hidden, off + 0.15 * (rows * columns - count)
+    return hidden, off + 0.3 * (rows * columns - count)
 
 
 def order(panes: Sequence[Pane], sort: Sort) -> list[Pane]:

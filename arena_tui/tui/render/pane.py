@@ -1,36 +1,57 @@
-"""One run as a framed pane of the mosaic: players, board, state and cost."""
+"""One run as a framed pane of the mosaic: its title, its state, and the frame's edges."""
 
 from __future__ import annotations
 
-from datetime import tzinfo
+from typing import Final
 
-from rich.style import Style
+from rich.cells import cell_len
 
-from arena_tui.events import Delivery, Envelope, ErrorEvent, Gap, short_id
+from arena_tui.events import short_id
 from arena_tui.folds.result import result_text as result
 from arena_tui.folds.totals import lost_text
+from arena_tui.folds.trouble import Trouble
 from arena_tui.folds.view import Pane
 from arena_tui.folds.words import is_waiting
 from arena_tui.settings import TroubleKind
-from arena_tui.tui.render.board import board_lines, board_size
-from arena_tui.tui.render.canvas import Piece, between, fitted, width_of
+from arena_tui.tui.render.canvas import Piece, bottom_edge, fitted, top_edge, width_of
 from arena_tui.tui.render.clean import clean, fit
-from arena_tui.tui.render.lines import headline, tag
 from arena_tui.tui.render.palette import Palette
+from arena_tui.tui.render.pane_rows import pane_rows
+from arena_tui.tui.render.pane_turns import last_move
 from arena_tui.tui.render.states import LOOKS, LOSING, TROUBLE_LOOKS, Look
-from arena_tui.tui.render.text import bar, clock_time, cost_text, duration, short_count, spark
+from arena_tui.tui.render.text import bar, duration, short_count
 
-_STATS_MIN = 15
-_STATS_GAP = 3
-_TIMES_FROM = 34
-_ALARMS_MAX = 2
+_GAME_MIN: Final = 5
+_LABEL_MAX: Final = 30
+_FULL_FROM: Final = 0.5
+_FULL_BAD: Final = 0.8
+"""From what share on a buffer is said to fill, and to overflow soon."""
+_BAR_CELLS: Final = 10
 
 
 def title_text(pane: Pane) -> str:
     """`connect_four · 7f3a`, with the label when there is one."""
-    game = clean(pane.game, 40).partition("(")[0] or "run"
-    name = f"{game} · {clean(short_id(pane.run_id))}"
-    return f"{name} · {clean(pane.label, 30)}" if pane.label else name
+    return f"{_game(pane)}{_particulars(pane)}"
+
+
+def _short_title(pane: Pane, width: int) -> str:
+    """The title in that width: of two runs of one game, what tells them apart is cut last."""
+    game, rest = _game(pane), _particulars(pane)
+    if cell_len(game + rest) > width and pane.label:
+        rest = f" · {clean(pane.label, _LABEL_MAX)}"
+    room = width - cell_len(rest)
+    if room < min(_GAME_MIN, cell_len(game)):
+        return game
+    return f"{fit(game, min(room, cell_len(game)))}{rest}"
+
+
+def _game(pane: Pane) -> str:
+    return clean(pane.game, 40).partition("(")[0] or "run"
+
+
+def _particulars(pane: Pane) -> str:
+    name = f" · {clean(short_id(pane.run_id))}"
+    return f"{name} · {clean(pane.label, _LABEL_MAX)}" if pane.label else name
 
 
 def state_text(pane: Pane) -> str:
@@ -90,155 +111,59 @@ def _titled(pane: Pane) -> TroubleKind | None:
 
 
 def paint_pane(
-    pane: Pane, palette: Palette, width: int, height: int, selected: bool, zone: tzinfo | None
+    pane: Pane, palette: Palette, width: int, height: int, selected: bool
 ) -> list[list[Piece]]:
-    """`height` rows of pieces, each `width` cells wide; `zone` is the viewer's time zone."""
+    """`height` rows of pieces, each `width` cells wide."""
     inner = width - 4
     edge = palette.accent if selected else palette.dim
-    framed = [_top(pane, palette, width, edge)]
-    for row in _body(pane, palette, inner, height - 2, zone):
+    inside = pane_rows(pane, palette, inner, height - 2)
+    state = (state_text(pane), getattr(palette, state_style_name(pane)))
+    room = width - 6 - cell_len(state[0])
+    title = (_short_title(pane, room), palette.accent if selected else palette.strong)
+    framed = [top_edge(title, state, width, edge)]
+    for row in inside.rows:
         framed.append([("│ ", edge), *fitted(row, inner, palette.text), (" │", edge)])
-    framed.append(_bottom(pane, palette, width, edge))
+    framed.append(bottom_edge(_edge_text(pane, inside.untold, palette, width - 6), width, edge))
     return framed
 
 
-def _top(pane: Pane, palette: Palette, width: int, edge: Style) -> list[Piece]:
-    state = f" {state_text(pane)} "
-    room = width - 2 - len(state)
-    title = f" {title_text(pane)} "
-    if len(title) > room:
-        title = fit(title.rstrip(), max(0, room - 1)) + " " if room > 3 else ""
-    name = palette.accent if edge is palette.accent else palette.strong
-    corner = "╭" if len(title) >= room else "╭─"
-    rule = "─" * (width - 1 - len(corner) - len(title) - len(state))
-    style = getattr(palette, state_style_name(pane))
-    pieces = [(corner, edge), (title, name), (rule, edge), (state, style), ("╮", edge)]
-    return fitted(pieces, width, edge)
-
-
-def _bottom(pane: Pane, palette: Palette, width: int, edge: Style) -> list[Piece]:
-    """The frame's bottom edge: how full the run's buffer is, and how much is not stored yet."""
-    if pane.is_live:
-        share = pane.held / pane.capacity if pane.capacity else 0.0
-        full, empty = bar(share, max(4, min(10, width - 26)))
-        hot = palette.bad if share >= 0.8 else palette.warn if share >= 0.5 else palette.good
-        gauge = [
-            (" buf ▕", palette.dim),
-            (full, hot),
-            (empty, palette.dim),
-            (f"▏{share:>4.0%} ", palette.dim),
-            ("" if pane.lag is None else f" lag {pane.lag:,} ", palette.dim),
-        ]
-    else:
-        stored = f"{pane.lag:,} not stored yet" if pane.lag else "stored"
-        stored = "not stored" if pane.lag is None else stored
-        text = f" {pane.events:,} events, {stored} "
-        if len(text) > width - 4:
-            text = f" {pane.events:,}, {stored} "
-        gauge = [(text, palette.dim)]
+def _edge_text(pane: Pane, untold: Trouble | None, palette: Palette, width: int) -> list[Piece]:
+    """What the frame says below: losses, a trouble that stands nowhere else, a buffer that fills, a
+    store that is late; while all is well, the last move."""
+    said: list[Piece] = []
     if pane.losing:
-        gauge.append((f"lost {lost_text(pane.lost, pane.lost_unknown)} ", palette.bad))
-    rest = "─" * max(0, width - 3 - width_of(gauge))
-    return fitted([("╰─", edge), *gauge, (rest + "╯", edge)], width, edge)
+        said.append((f"lost {lost_text(pane.lost, pane.lost_unknown)}  ", palette.bad))
+    if untold is not None:
+        look = TROUBLE_LOOKS[untold.kind]
+        text = f"{look.sign} {clean(untold.text, 120)}  "
+        said.append((text, getattr(palette, look.style)))
+    said += (
+        _buffer(pane, palette) if pane.is_live else _ended(pane, palette, width - width_of(said))
+    )
+    if not said:
+        said = last_move(pane, palette)
+    if not said:
+        return []
+    text, style = said[-1]
+    return [(" ", palette.dim), *said[:-1], (f"{text.rstrip()} ", style)]
 
 
-def _body(
-    pane: Pane, palette: Palette, width: int, height: int, zone: tzinfo | None
-) -> list[list[Piece]]:
-    """Players, board with figures beside it, newest events: as many as there is room for."""
-    rows: list[list[Piece]] = [_players(pane, palette, width)] if height >= 4 else []
-    rows += _board_and_figures(pane, palette, width, height - len(rows))
-    room = height - len(rows)
-    alarms = _alarms(pane, palette, width)[: max(0, min(_ALARMS_MAX, room - 1))]
-    recent = pane.recent[-(room - len(alarms)) :] if room > len(alarms) else ()
-    rows += [event_line(each, palette, width, zone) for each in recent] + alarms
-    rows += [[] for _ in range(height - len(rows))]
-    return rows[:height]
+def _buffer(pane: Pane, palette: Palette) -> list[Piece]:
+    """How full the run's buffer is, and how much is not stored yet, where that is much."""
+    said: list[Piece] = []
+    share = pane.held / pane.capacity if pane.capacity else 0.0
+    if share >= _FULL_FROM:
+        full, empty = bar(share, _BAR_CELLS)
+        hot = palette.bad if share >= _FULL_BAD else palette.warn
+        said += [("buf ▕", palette.dim), (full, hot), (empty, palette.dim)]
+        said.append((f"▏{share:>4.0%}  ", palette.dim))
+    if pane.lag and pane.is_store_late:
+        said.append((f"lag {pane.lag:,}  ", palette.warn))
+    return said
 
 
-def _players(pane: Pane, palette: Palette, width: int) -> list[Piece]:
-    rate = f"{pane.rate:,.1f} ev/s" if pane.is_live else "done"
-    left: list[Piece] = []
-    for index, agent in enumerate(pane.agents):
-        turn = pane.is_live and agent.id == pane.player
-        won = agent.id in pane.winners
-        mark = "▸" if turn else "★" if won else " "
-        left += [
-            (mark, palette.accent if turn else palette.good),
-            (clean(agent.name or agent.id, 24), palette.player(index)),
-            ("  ", palette.text),
-        ]
-    right = [(rate, palette.dim)]
-    if width_of(left) + len(rate) > width:
-        right = []
-    return between(left, right, width, palette.text)
-
-
-def _board_and_figures(pane: Pane, palette: Palette, width: int, room: int) -> list[list[Piece]]:
-    columns, lines = board_size(pane.board)
-    keep_for_events = max(0, min(2, room - lines))
-    height = min(lines, max(1, room - keep_for_events))
-    board = board_lines(pane.board, palette, width, height, pane.board_before, pane.board_is_fresh)
-    if width - columns - _STATS_GAP < _STATS_MIN:
-        return board
-    figures = _figures(pane, palette, width - columns - _STATS_GAP)
-    height = max(len(board), min(len(figures), room - keep_for_events))
-    joined: list[list[Piece]] = []
-    for index in range(height):
-        left = board[index] if index < len(board) else []
-        used = width_of(left)
-        right = figures[index] if index < len(figures) else []
-        joined.append([*left, (" " * (columns + _STATS_GAP - used), palette.text), *right])
-    return joined
-
-
-def _figures(pane: Pane, palette: Palette, width: int) -> list[list[Piece]]:
-    figures: list[list[Piece]] = []
-    least = "≥" if pane.partial else ""
-    if pane.is_live and width >= 8:
-        figures.append([(spark(pane.per_second, min(width, 24)).lstrip(), palette.accent)])
-    else:
-        turns = f"{pane.turn} turn{'' if pane.turn == 1 else 's'}"
-        figures.append([(f"{turns}  {least}{duration(pane.duration_s)}", palette.text)])
-    if pane.tokens is not None:
-        figures.append(_figure("tok", least + short_count(pane.tokens), palette))
-    if pane.cost.usd is not None or pane.cost_incomplete:
-        figures.append(_figure("cost", cost_text(pane.cost), palette))
-    bad = palette.bad if pane.errors else None
-    figures.append(_figure("err", f"{least}{pane.errors}", palette, bad))
-    figures.append(_figure("ev", f"{pane.events:,}", palette))
-    return figures
-
-
-def _figure(name: str, value: str, palette: Palette, style: Style | None = None) -> list[Piece]:
-    return [(f"{name:<5}", palette.dim), (value, style or palette.text)]
-
-
-def event_line(
-    delivery: Delivery, palette: Palette, width: int, zone: tzinfo | None
-) -> list[Piece]:
-    """`12:03:13 act   mcts:500  column 3`; without the time where there is little room."""
-    if isinstance(delivery, Gap):
-        return [(headline(delivery), palette.bad)]
-    event = delivery.event
-    failed = isinstance(event, ErrorEvent)
-    pieces = [(f"{tag(delivery):<5} ", palette.bad if failed else palette.accent)]
-    if width >= _TIMES_FROM:
-        pieces.insert(0, (f"{clock_time(event.ts, zone)} ", palette.dim))
-    said = fit(headline(delivery), max(0, width - width_of(pieces)))
-    return [*pieces, (said, palette.bad if failed else palette.text)]
-
-
-def _alarms(pane: Pane, palette: Palette, width: int) -> list[list[Piece]]:
-    """What the user should act on, or wait for: troubles, else the newest error."""
-    if pane.troubles:
-        looks = [(TROUBLE_LOOKS[each.kind], each.text) for each in pane.troubles]
-        said = [(f"{look.sign} {clean(text, 120)}", look.style) for look, text in looks]
-        return [[(fit(text, width), getattr(palette, style))] for text, style in said]
-    newest = pane.recent[-1] if pane.recent else None
-    if isinstance(newest, Envelope) and isinstance(newest.event, ErrorEvent):
-        return []  # it stands there already
-    if pane.errors and pane.last_error and pane.is_live:
-        said_last = f"err {pane.errors}  {clean(pane.last_error, 120)}"
-        return [[(fit(said_last, width), palette.bad)]]
-    return []
+def _ended(pane: Pane, palette: Palette, width: int) -> list[Piece]:
+    stored = "" if pane.lag == 0 else ", not stored"
+    stored = f", {pane.lag:,} not stored yet" if pane.lag else stored
+    text = f"{pane.events:,} event{'' if pane.events == 1 else 's'}{stored}"
+    return [(text if len(text) <= width else f"{pane.events:,}{stored}", palette.dim)]

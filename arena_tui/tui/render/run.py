@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import tzinfo
 from typing import Final
 
+from rich.cells import cell_len
 from textual.content import Content
 from textual.strip import Strip
 
@@ -15,7 +16,7 @@ from arena_tui.folds.totals import lost_text
 from arena_tui.folds.view import Instant
 from arena_tui.services.playback.playhead import Position
 from arena_tui.tui.render.canvas import Piece, between, line
-from arena_tui.tui.render.clean import clean, clean_lines
+from arena_tui.tui.render.clean import clean, clean_lines, fit
 from arena_tui.tui.render.lines import details, headline, tag
 from arena_tui.tui.render.palette import Palette
 from arena_tui.tui.render.text import (
@@ -138,7 +139,8 @@ def inspect(delivery: Delivery | None, zone: tzinfo | None) -> Content:
 
 def _field(name: str, text: str) -> list[Content]:
     if "\n" not in text and len(text) <= 60:
-        return [Content.assemble((f"{name:<14}", "$text-muted"), clean(text))]
+        label = fit(name, max(14, cell_len(name)))
+        return [Content.assemble((label, "$text-muted"), clean(text))]
     lines = clean_lines(text, _DETAIL_LINES, _LONG_LINE)
     return [Content(""), Content.styled(name, "$accent"), *map(Content, lines)]
 

@@ -6,16 +6,14 @@ import re
 from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from textwrap import wrap
 from typing import Final
 
-from rich.cells import cell_len, chop_cells
-from rich.style import Style
+from rich.cells import chop_cells
 
 from arena_tui.services.scripts.output import LINE_MAX_BYTES, Output
 from arena_tui.services.scripts.scripts import ScriptPane
-from arena_tui.tui.render.canvas import Piece, fitted
-from arena_tui.tui.render.clean import clean, fit
+from arena_tui.tui.render.canvas import Piece, bottom_edge, fitted, top_edge
+from arena_tui.tui.render.clean import clean, fit, wrapped
 from arena_tui.tui.render.palette import Palette
 from arena_tui.tui.render.states import LOOKS
 from arena_tui.tui.render.text import duration
@@ -55,7 +53,7 @@ def crash_lines(pane: ScriptPane, width: int) -> list[str]:
         return []
     where = f"{Path(pane.crash.file).name}, line {pane.crash.line}"
     exception = clean(f"{LOOKS['crashed'].sign} {pane.crash.exception}", _EXCEPTION_MAX)
-    return [*wrap(exception, max(1, width)), clean(where, width)]
+    return [*wrapped(exception, width), clean(where, width)]
 
 
 def counted_lines(count: int) -> str:
@@ -86,24 +84,14 @@ def paint_script(
         rows = [[(what, palette.dim)]]
     rows = [*bad, *rows]
     rows += [[] for _ in range(height - 2 - len(rows))]
-    framed = [_top(pane, palette, width, edge)]
+    name = palette.accent if selected else palette.strong
+    title = (script_name(pane), name)
+    state = (script_state(pane), getattr(palette, script_style_name(pane)))
+    framed = [top_edge(title, state, width, edge)]
     for row in rows[: height - 2]:
         framed.append([("│ ", edge), *fitted(row, inner, palette.text), (" │", edge)])
-    said = f" {counted_lines(pane.count)} "[: max(0, width - 4)]
-    rule = "─" * max(0, width - 3 - len(said))
-    framed.append(fitted([("╰─", edge), (said, palette.dim), (rule + "╯", edge)], width, edge))
+    framed.append(bottom_edge([(f" {counted_lines(pane.count)} ", palette.dim)], width, edge))
     return framed
-
-
-def _top(pane: ScriptPane, palette: Palette, width: int, edge: Style) -> list[Piece]:
-    state = f" {script_state(pane)} "
-    title = script_name(pane)
-    title = f" {fit(title, max(0, min(cell_len(title), width - 6 - len(state))))} "
-    name = palette.accent if edge is palette.accent else palette.strong
-    style = getattr(palette, script_style_name(pane))
-    rule = "─" * max(0, width - 3 - cell_len(title) - len(state))
-    pieces = [("╭─", edge), (title, name), (rule, edge), (state, style), ("╮", edge)]
-    return fitted(pieces, width, edge)
 
 
 def shown_line(line: str) -> str:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import TypeAlias
 
 from msgspec import Struct
-from rich.cells import cell_len
 from rich.style import Style
 from textual.strip import Strip
 
@@ -58,7 +57,7 @@ def paint_header(
         if sorted_by is not None and sorted_by[0] == column.key:
             name += "▼" if sorted_by[1] else "▲"
             style = palette.accent
-        pieces += [(_aligned(name, cells, column.right), style), (" ", palette.dim)]
+        pieces += [(fit(name, cells, column.right), style), (" ", palette.dim)]
     return line(pieces, width, palette.dim)
 
 
@@ -76,11 +75,6 @@ def paint_row(
     pieces: list[Piece] = []
     for (column, room), (text, name) in zip(columns, cells, strict=True):
         style: Style = getattr(palette, name)
-        text = _aligned(text, room, column.right)  # noqa: PLW2901
+        text = fit(text, room, column.right)  # noqa: PLW2901
         pieces += [(text, style + fill if marked else style), (" ", fill)]
     return line(pieces, width, fill)
-
-
-def _aligned(text: str, room: int, right: bool) -> str:
-    blank = room - cell_len(text)
-    return " " * blank + text if right and blank > 0 else fit(text, room)

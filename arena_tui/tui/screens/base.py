@@ -9,6 +9,7 @@ from functools import partial, wraps
 from typing import Any, ClassVar, Concatenate, Final, ParamSpec, TypeVar
 
 from textual.app import ComposeResult, SystemCommand
+from textual.binding import Binding, BindingType
 from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Input
@@ -51,6 +52,10 @@ def guarded(
 
 class ArenaScreen(Screen[None]):
     """A screen between title line and truth bar; subclasses define `body`."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("a", "account", "account", show=False, tooltip="where every event is, in figures"),
+    ]
 
     NOT_WHILE_WRITING: ClassVar[frozenset[str]] = frozenset()
     """Actions whose keys edit text while an `Input` has the focus."""
@@ -114,6 +119,11 @@ class ArenaScreen(Screen[None]):
         truth.note = self.arena.session.note
         truth.since = _since(self.arena)
         truth.truth = frame.truth
+
+    def action_account(self) -> None:
+        """Show all figures in the truth bar, or only what matters."""
+        truth = self.query_one(TruthBar)
+        truth.in_full = not truth.in_full
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         """Show and log a failed read; the screen stays up."""

@@ -43,6 +43,8 @@ _EMPTY: Final = """No games are being played.
 
 Your own agents show here, too: arena-tui --play agent.py"""
 
+_NO_MATCH: Final = "No run matches: esc clears the filter"
+
 _COLUMNS: Final = (
     Column(name="run", key="run", width=0),
     Column(name="state", key="state", width=18),
@@ -56,6 +58,7 @@ _COLUMNS: Final = (
     Column(name="lost", key="lost", width=7, right=True, least=110),
     Column(name="idle", key="idle", width=7, right=True, least=90),
 )
+_NAMES_MAX: Final = 4
 _TABLE_FROM: Final = 3
 """The mosaic becomes a table at more than this many screenfuls of panes."""
 
@@ -94,7 +97,7 @@ class LiveScreen(FilteredScreen):
         def key(index: int) -> str | None:
             return key_of(self._panes[index]) if index < len(self._panes) else None
 
-        mosaic = Mosaic(self.arena.zone)
+        mosaic = Mosaic()
         table = VirtualTable(_COLUMNS, self._row, keys=key)
         mosaic.id, table.id = "mosaic", "table"
         empty = Static(_EMPTY, id="empty", markup=False)
@@ -196,8 +199,11 @@ class LiveScreen(FilteredScreen):
         grid = lay_out(len(self._panes), *switcher.size)
         crowded = grid is None or len(self._panes) > _TABLE_FROM * grid.capacity
         shown = "table" if self._want_table or crowded else "mosaic"
-        if not self._frame.panes and not self._scripts:
+        if not self._panes:
             shown = "empty"
+            text = _NO_MATCH if self._frame.panes or self._scripts else _EMPTY
+            if (empty := self.query_one("#empty", Static)).content != text:
+                empty.update(text)
         if switcher.current != shown:
             switcher.current = shown
             if not self.query_one(Input).has_focus:
@@ -226,13 +232,15 @@ class LiveScreen(FilteredScreen):
             last = shown_line(pane.lines[-1]) if pane.lines else ""
             state = (script_state(pane), script_style_name(pane))
             return [(script_name(pane), "strong"), state, (last, "dim"), *[blank] * 8]
-        players = " vs ".join(clean(agent.name or agent.id, 24) for agent in pane.agents)
+        names = [clean(agent.name or agent.id, 24) for agent in pane.agents]
+        more = f" +{len(names) - _NAMES_MAX}" if len(names) > _NAMES_MAX else ""
+        players = " vs ".join(names[:_NAMES_MAX]) + more
         return [
             (title_text(pane), "strong"),
             (state_text(pane), state_style_name(pane)),
             (players, "text"),
             (str(pane.turn), "text"),
-            (f"{pane.rate:.1f}", "dim"),
+            (f"{pane.rate:.1f}" if pane.is_live else "–", "dim"),
             (short_count(pane.tokens), "text"),
             (cost_text(pane.cost), "text"),
             (str(pane.errors), "bad" if pane.errors else "dim"),

@@ -16,7 +16,7 @@ from textual.widget import Widget
 from textual.widgets import Footer
 
 from arena_tui.consumers.feed import Frame, Truth
-from arena_tui.tui.render.bars import paint_title, paint_truth
+from arena_tui.tui.render.bars import paint_title, paint_truth, steady
 from arena_tui.tui.tabs import Tab
 from arena_tui.tui.widgets.painted import Painted
 
@@ -87,11 +87,16 @@ class TruthBar(Painted):
     """How late the event loop was at worst within the last second."""
     since: reactive[str] = reactive("")
     """When counting began, as shown."""
+    in_full: reactive[bool] = reactive(False)
+    """Whether to show all figures, also while all is well."""
+
+    def validate_truth(self, newest: Truth) -> Truth:
+        return newest if self.in_full else steady(self.truth, newest)
 
     def render_line(self, y: int) -> Strip:
         return paint_truth(
             self.truth, self.pace, self.late_ms, self.note, self.palette, self.size.width,
-            self.since,
+            self.since, self.in_full,
         )  # fmt: skip
 
 

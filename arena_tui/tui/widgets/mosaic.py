@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import tzinfo
-from itertools import chain
+from itertools import chain, pairwise
 from typing import ClassVar, TypeAlias
 
 from msgspec.structs import replace
@@ -24,7 +24,7 @@ from arena_tui.tui.render.pane import paint_pane
 from arena_tui.tui.render.script import paint_script
 from arena_tui.tui.widgets.painted import Painted
 
-_Cached: TypeAlias = tuple[Tile | None, Palette, tuple[int, int, bool], list[list[Piece]]]
+_Cached: TypeAlias = tuple[Tile, Palette, tuple[int, int, bool], list[list[Piece]]]
 """All that the lines of a cell depend on, and the lines."""
 
 
@@ -55,7 +55,7 @@ class Mosaic(Painted, can_focus=True):
     low_bandwidth: reactive[bool] = reactive(False)
     """Whether to leave out what changes every second without saying much."""
 
-    def __init__(self, zone: tzinfo | None) -> None:
+    def __init__(self) -> None:
         super().__init__()
         self._panes: list[Tile] = []
         self._selected = 0
@@ -63,7 +63,7 @@ class Mosaic(Painted, can_focus=True):
         self._first_row = 0
         self._zoom = 0
         self._grid: Grid | None = None
-        self._painted = _PaintedPanes(zone)
+        self._painted = _PaintedPanes()
         self._lines: list[list[list[Piece]]] = []  # per line, the pieces of each pane
 
     @property
@@ -124,7 +124,7 @@ class Mosaic(Painted, can_focus=True):
 
     def action_move(self, right: int, down: int) -> None:
         if self._grid is not None:
-            self.choose(self._selected + right + down * self._grid.columns)
+            self.choose(self._grid.moved(self._selected, right, down))
 
     def action_page(self, pages: int) -> None:
         if self._grid is not None:
@@ -154,16 +154,13 @@ class Mosaic(Painted, can_focus=True):
         grid = self._grid
         if grid is None:
             return None
-        column = min(x // grid.pane_width, grid.columns - 1)
-        row = min(y // grid.pane_height, grid.rows - 1)
-        index = (self._first_row + row) * grid.columns + column
-        return index if index < len(self._panes) else None
+        return grid.at(x, self._first_row + min(bisect(grid.row_edges(), y), grid.rows) - 1)
 
     def _repaint(self) -> None:
         """Paint all visible panes, then refresh the lines that changed."""
         width, height = self.size
         self._grid = lay_out(len(self._panes), width, height, self._zoom)
-        lines = self._paint(self._grid, width, height) if self._grid and self._panes else []
+        lines = self._paint(self._grid) if self._grid and self._panes else []
         old, self._lines = self._lines, lines
         if len(old) != len(lines):
             self.refresh()
@@ -172,32 +169,27 @@ class Mosaic(Painted, can_focus=True):
             if line != old[y]:
                 self.refresh(Region(0, y, width, 1))
 
-    def _paint(self, grid: Grid, width: int, height: int) -> list[list[list[Piece]]]:
+    def _paint(self, grid: Grid) -> list[list[list[Piece]]]:
         selected = self._selected
         row_of_selected = selected // grid.columns
-        last_row = -(-len(self._panes) // grid.columns) - grid.rows
+        last_row = grid.all_rows - grid.rows
         self._first_row = max(
             0, min(self._first_row, row_of_selected, last_row), row_of_selected - grid.rows + 1
         )
         lines: list[list[list[Piece]]] = []
-        for row in range(grid.rows):
-            last = row == grid.rows - 1
-            pane_height = height - row * grid.pane_height if last else grid.pane_height
+        for row, (top, bottom) in enumerate(pairwise(grid.row_edges())):
             columns = []
-            for column in range(grid.columns):
-                rightmost = column == grid.columns - 1
-                pane_width = width - column * grid.pane_width if rightmost else grid.pane_width
+            edges = pairwise(grid.column_edges(self._first_row + row))
+            for column, (left, right) in enumerate(edges):
                 index = (self._first_row + row) * grid.columns + column
-                pane = self._panes[index] if index < len(self._panes) else None
-                marked = index == selected and self.has_focus
                 columns.append(
                     self._painted.lines(
                         (row, column),
-                        pane,
+                        self._panes[index],
                         self.palette,
-                        pane_width,
-                        pane_height,
-                        marked,
+                        right - left,
+                        bottom - top,
+                        index == selected and self.has_focus,
                         self.low_bandwidth,
                     )
                 )
@@ -208,15 +200,14 @@ class Mosaic(Painted, can_focus=True):
 class _PaintedPanes:
     """A cache of the painted lines of each visible pane, by row and column of the grid."""
 
-    def __init__(self, zone: tzinfo | None) -> None:
-        self._zone = zone
+    def __init__(self) -> None:
         self._painted: dict[tuple[int, int], _Cached] = {}
 
     def clear(self) -> None:
         self._painted.clear()
 
     def lines(
-        self, cell: tuple[int, int], pane: Tile | None, palette: Palette, width: int, height: int,
+        self, cell: tuple[int, int], pane: Tile, palette: Palette, width: int, height: int,
         selected: bool, low_bandwidth: bool,
     ) -> list[list[Piece]]:  # fmt: skip
         """The lines of one cell, painted only if they would differ from the cached ones."""
@@ -225,12 +216,10 @@ class _PaintedPanes:
         # An unchanged pane is the same object.
         if known and known[0] is pane and known[1] is palette and known[2] == shape:
             return known[3]
-        if pane is None:
-            lines = [[(" " * width, palette.text)]] * height
-        elif isinstance(pane, ScriptPane):
+        if isinstance(pane, ScriptPane):
             lines = paint_script(pane, palette, width, height, selected)
         else:
             shown = replace(pane, per_second=()) if low_bandwidth else pane
-            lines = paint_pane(shown, palette, width, height, selected, self._zone)
+            lines = paint_pane(shown, palette, width, height, selected)
         self._painted[cell] = (pane, palette, shape, lines)
         return lines

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from arena_tui.tui.render.clean import clean, clean_lines, fit
+from arena_tui.tui.render.clean import clean, clean_lines, fit, wrapped
 
 HOSTILE = (
     "\x1b[31mred\x1b[0m \x1b]52;c;aGFjaw==\x07 \x9b31m \x90q\x9c \u202eevil\u202c \u2066iso\u2069 "
@@ -55,3 +55,17 @@ def test_line_breaks_show_in_a_line_and_split_in_lines() -> None:
 @given(st.text(max_size=60), st.integers(1, 40))
 def test_fitting_gives_exactly_that_many_cells(text: str, width: int) -> None:
     assert cell_len(fit(clean(text), width)) == width
+
+
+def test_a_figure_in_wide_characters_ends_where_its_column_does() -> None:
+    assert fit("12", 4, right=True) == "  12"
+    assert fit("１２", 5, right=True) == " １２"
+    assert fit("１２３", 5, right=True) == "１２…"
+
+
+@given(st.text(st.sampled_from("ab 漢字e\u0301👩"), max_size=60), st.integers(2, 40))
+def test_a_wrapped_text_keeps_its_words_and_its_width(text: str, width: int) -> None:
+    lines = wrapped(text, width)
+
+    assert max(map(cell_len, lines)) <= width
+    assert "".join(lines).replace(" ", "") == text.replace(" ", "")

@@ -62,7 +62,7 @@ def test_one_that_has_crashed_says_with_what_and_where() -> None:
 
 
 def test_a_name_that_does_not_fit_is_cut_and_the_state_is_whole() -> None:
-    assert painted(40, 4, name="漢字" * 20)[0] == "╭─ 漢字漢字漢字漢字 … ─ ▶ running 12 s ╮"
+    assert painted(40, 4, name="漢字" * 20)[0] == "╭ 漢字漢字漢字漢字漢 …  ▶ running 12 s ╮"
 
 
 @pytest.mark.parametrize("size", [(26, 8), (27, 8), (12, 3), (80, 24)])
