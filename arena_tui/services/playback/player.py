@@ -127,7 +127,7 @@ class Player:
         elif self._opened:
             if head.at >= self._tape.last:
                 self._place(1)
-            head.play(self._time_of(head.at) or 0.0)
+            head.play(self._time_of(head.at) or None)
 
     def change_speed(self, step: int) -> None:
         """Play one step faster (1) or slower (-1)."""

@@ -45,7 +45,8 @@ class Playhead:
         self.following = False
         self.playing = False
         self.speed = 1.0
-        self._reached_s = 0.0
+        self._waited_s = 0.0
+        self._before_s: float | None = None
 
     def mode(self, live: bool) -> str:
         """Text for the header: `LIVE ●`, `PAUSED 1x`, `REPLAY 4x ▶`."""
@@ -60,11 +61,12 @@ class Playhead:
         self.at = max(1, min(last, place))
         self.following = live and self.at == last and not self.playing
 
-    def play(self, at_s: float) -> None:
-        """Start playing at `at_s`, the time of the event shown, in seconds since 1970."""
+    def play(self, at_s: float | None) -> None:
+        """Start playing at `at_s`, the time of the event shown, in seconds since 1970; None: it
+        has none."""
         self.playing = True
         self.following = False
-        self._reached_s = at_s
+        self._waited_s, self._before_s = 0.0, at_s
 
     def change_speed(self, step: int) -> None:
         """One step faster (1) or slower (-1)."""
@@ -74,14 +76,21 @@ class Playhead:
     def advance(self, passed_s: float, last: int, time_of: Callable[[int], float | None]) -> int:
         """The place reached after `passed_s` more seconds.
 
+        Each event comes as long after the one before as it did in the run, within bounds: no step
+        takes less than no time, whatever the clocks of producers said, and none takes long.
         `time_of` returns None for an event that is not read yet: playback waits before it. A gap
-        takes no time. Long pauses are cut.
+        takes no time.
         """
-        self._reached_s += passed_s * self.speed
+        played_s = passed_s * self.speed
+        self._waited_s = min(self._waited_s + played_s, _SILENCE_MAX_S + played_s)
         place = self.at
         while place < last and (happened_s := time_of(place + 1)) is not None:
-            if happened_s > self._reached_s:
-                self._reached_s = max(self._reached_s, happened_s - _SILENCE_MAX_S)
-                break
+            if happened_s:
+                before_s = happened_s if self._before_s is None else self._before_s
+                pause_s = max(0.0, min(_SILENCE_MAX_S, happened_s - before_s))
+                if pause_s > self._waited_s:
+                    break
+                self._waited_s -= pause_s
+                self._before_s = happened_s
             place += 1
         return place

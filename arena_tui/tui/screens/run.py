@@ -67,6 +67,7 @@ class RunScreen(ArenaScreen):
         self._priced = 0
         self._slices = 0
         self._density_at = 0.0
+        self._density_of = (0, True)
         self._asking = ""
 
     def body(self) -> list[Widget]:
@@ -94,9 +95,10 @@ class RunScreen(ArenaScreen):
         if self._player.tick(passed_s) or self._priced != before:
             self._show()
         position, slices = self._player.position, self.query_one(Scrubber).slices
-        due = position.live and now - self._density_at >= _DENSITY_EVERY_S
-        if position.last and (due or slices != self._slices):
-            self._slices, self._density_at = slices, now
+        reach = position.last, position.live
+        due = not position.live or now - self._density_at >= _DENSITY_EVERY_S
+        if position.last and ((due and reach != self._density_of) or slices != self._slices):
+            self._slices, self._density_at, self._density_of = slices, now, reach
             self._load_density()
 
     def on_goto(self, message: Goto) -> None:
