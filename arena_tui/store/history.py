@@ -131,7 +131,8 @@ class History:
 
     async def keyframe(self, run_id: str, at: Cursor) -> list[Envelope]:
         """The run's state at a position: the newest event up to there of each kind that shows it
-        (start, turn, observation, prompt, response, error, end of its epoch), in order."""
+        (start, turn, observation, prompt, response, error, end of its epoch), and one of the
+        highest turn, in order."""
         return await self._database.read(partial(windows.read_keyframe, run_id=run_id, at=at))
 
     async def tallies(self, run_id: str, at: Cursor) -> dict[str, AgentTally]:

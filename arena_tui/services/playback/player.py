@@ -13,6 +13,7 @@ from arena_tui.folds.view import Instant, RunView
 from arena_tui.services.playback.nearby import Nearby
 from arena_tui.services.playback.playhead import Playhead, Position
 from arena_tui.services.playback.tape import RunTape
+from arena_tui.services.playback.turns import Turns
 from arena_tui.store.history import History
 
 MATCH: Final = "match"
@@ -43,12 +44,14 @@ class Player:
             before the first read.
         needle: Text that `jump(MATCH, …)` looks for.
         reading: Whether a `read_on` is in progress.
+        turns: The run's turns, which have a `read_on` of their own.
     """
 
     def __init__(self, tape: RunTape, history: History | None) -> None:
         self.instant: Instant | None = None
         self.needle = ""
         self.reading = False
+        self.turns = Turns(tape)
         self._tape = tape
         self._history = history
         self._head = Playhead()
@@ -104,9 +107,11 @@ class Player:
         if renumbered:
             self._renumbered = tape.renumbered
             self._nearby.clear()
+            self.turns.clear()
             self._view = None
         at = tape.last if head.following else head.at
         self._nearby.keep(news, at)
+        self.turns.extend(news)
         if renumbered or (head.following and (news or at != head.at)):
             self._place(at)
         if head.playing and head.at >= tape.last:
@@ -166,9 +171,11 @@ class Player:
         Returns a message if there is none.
         """
         at = self._head.at
-        if kind != MATCH:
+        none = f"no {'next' if step > 0 else 'earlier'} {kind.partition('_')[0]}"
+        if kind == "turn_start" and self.turns.known:
+            place = self.turns.beside(at, step)
+        elif kind != MATCH:
             place = await self._tape.next_of_kind(kind, at, step)
-            none = f"no {'next' if step > 0 else 'earlier'} {kind.partition('_')[0]}"
         elif self.needle:
             place = await self._tape.search(self.needle, at, backwards=step < 0)
             none = f"no {'further' if step > 0 else 'earlier'} event contains it"

@@ -15,14 +15,14 @@ from msgspec.structs import replace
 from arena_tui.broker.protocol import Cursor, RunMeta
 from arena_tui.consumers.protocol import Consumer
 from arena_tui.errors import UnknownRunError
-from arena_tui.events import Delivery, Envelope, Gap, RunEnd
+from arena_tui.events import Delivery, Envelope, Gap, LlmPrompt, RunEnd
 from arena_tui.folds.density import Density, density_of, with_unstored
 from arena_tui.folds.places import Places
 from arena_tui.folds.view import RunView
 from arena_tui.services.consumption import Consumption
 from arena_tui.services.runtime import Runtime
 from arena_tui.store.rows import as_in_payload
-from arena_tui.store.windows import read_gaps
+from arena_tui.store.windows import read_gaps, read_previous_prompt, read_turn_changes
 
 _HOT_MAX = 20_000
 """Newest deliveries of a live run kept in memory; older ones are read from the store."""
@@ -117,6 +117,44 @@ class RunTape:
             seq = self._places.cursor(newest + 1).seq
             rest[0] = replace(rest[0], from_seq=seq)
         return stored + rest
+
+    async def turn_changes(self, first: int, last: int) -> list[tuple[int, str, int | None]]:
+        """Place, kind and turn of the events from `first` to `last` with which a turn may begin."""
+        found: list[tuple[int, str, int | None]] = []
+        hot_from = self._hot_from if self._hot else last + 1
+        if self._history is not None:
+            for span in self._places.spans(first, min(last, hot_from - 1)):
+                before = self._places.before(span.epoch)
+                found += [
+                    (before + seq, kind, turn)
+                    for seq, kind, turn in await self._history.read(
+                        partial(read_turn_changes, run_id=self.run_id, from_seq=span.first,
+                                to_seq=span.last, epoch=span.epoch)
+                    )
+                ]  # fmt: skip
+        start = bisect_left(self._hot, max(first, hot_from), key=self._places.last_of)
+        end = bisect_right(self._hot, last, key=self._places.first_of)
+        return found + [
+            (self._places.first_of(each), each.event.kind, each.event.turn)
+            for each in self._hot[start:end]
+            if isinstance(each, Envelope)
+        ]
+
+    async def previous_prompt(self, agent_id: str | None, before: int) -> LlmPrompt | None:
+        """The agent's newest prompt before a place; None if there is none."""
+        if not self._complete and self._history is not None:
+            here = self._places.cursor(before)
+            query = partial(read_previous_prompt, run_id=self.run_id, agent_id=agent_id, at=here)
+            place = self._place(await self._history.read(query))
+        else:
+            place = self._nearest(
+                lambda each: isinstance(each.event, LlmPrompt) and each.event.agent_id == agent_id,
+                before, backwards=True,
+            )  # fmt: skip
+        for each in await self.window(place, place) if place is not None else ():
+            if isinstance(each, Envelope) and isinstance(each.event, LlmPrompt):
+                return each.event
+        return None
 
     async def view_at(self, place: int) -> RunView:
         """The run folded up to `place`: board, players, and what each has used so far."""
