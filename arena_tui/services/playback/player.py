@@ -10,6 +10,7 @@ from arena_tui.errors import UsageError
 from arena_tui.events import Delivery, Envelope, Gap
 from arena_tui.folds.density import Density
 from arena_tui.folds.view import Instant, RunView
+from arena_tui.services.playback.detail import Details
 from arena_tui.services.playback.nearby import Nearby
 from arena_tui.services.playback.playhead import Playhead, Position
 from arena_tui.services.playback.tape import RunTape
@@ -44,7 +45,7 @@ class Player:
             before the first read.
         needle: Text that `jump(MATCH, …)` looks for.
         reading: Whether a `read_on` is in progress.
-        turns: The run's turns, which have a `read_on` of their own.
+        turns: The run's turns; details: what the inspector shows. Each has a `read_on` of its own.
     """
 
     def __init__(self, tape: RunTape, history: History | None) -> None:
@@ -52,6 +53,7 @@ class Player:
         self.needle = ""
         self.reading = False
         self.turns = Turns(tape)
+        self.details = Details(tape)
         self._tape = tape
         self._history = history
         self._head = Playhead()
@@ -83,8 +85,9 @@ class Player:
         head, tape = self._head, self._tape
         ts = delivery.event.ts if isinstance(delivery, Envelope) else None
         return Position(
-            mode=head.mode(tape.live), at=head.at, last=tape.last, live=tape.live, ts=ts
-        )
+            mode=head.mode(tape.live), at=head.at, last=tape.last, live=tape.live, ts=ts,
+            turns=self.turns.highest,
+        )  # fmt: skip
 
     @property
     def lacking(self) -> bool:

@@ -21,6 +21,7 @@ class Position(Struct, frozen=True, kw_only=True):
         at, last: Place shown (see `Places`), and the newest one.
         live: Whether more events may come.
         ts: Time of the event at `at`, UTC; None until it is read.
+        turns: The run's highest turn number, as far as it is known; 0 without any.
     """
 
     mode: str = ""
@@ -28,6 +29,7 @@ class Position(Struct, frozen=True, kw_only=True):
     last: int = 0
     live: bool = False
     ts: datetime | None = None
+    turns: int = 0
 
 
 class Playhead:

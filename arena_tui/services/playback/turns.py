@@ -37,17 +37,21 @@ class Turns:
         reading: Whether a `read_on` is in progress.
         highest: The highest turn number that is known; 0 without any.
         numbered: Whether any event belongs to a turn.
+        has_tokens: Whether any turn read so far used tokens.
+        version: Increases when rows come or change; not when more of them is read.
     """
 
     def __init__(self, tape: RunTape) -> None:
         self.reading = False
+        self.version = 0
         self._tape = tape
         self.clear()
 
     def clear(self) -> None:
         """Forget all, as places have changed."""
+        self.version += 1
         self.highest = 0
-        self.numbered = False
+        self.numbered = self.has_tokens = False
         self._starts = array("q")
         self._numbers = array("q")
         self._folding = TurnStarts()
@@ -100,6 +104,7 @@ class Turns:
         """Take in what is new in a live run, if all before it is known."""
         if not news or self._tape.places_of(news[0]).start > self._reach + 1:
             return
+        self.version += 1
         self._stale.add(self.count - 1)
         for each in news:
             places = self._tape.places_of(each)
@@ -139,6 +144,7 @@ class Turns:
         last = min(self._tape.last, self._reach + _SPAN)
         found = await self._tape.turn_changes(first, last)
         if numbering == self._tape.renumbered and self._reach + 1 == first:
+            self.version += 1
             self._stale.add(self.count - 1)
             for place, kind, turn in found:
                 self._see(place, kind, turn)
@@ -151,6 +157,7 @@ class Turns:
             if numbering != self._tape.renumbered:
                 return
             self._held.update(zip(some, folded, strict=True))
+            self.has_tokens |= any(each.output_tokens or each.input_tokens for each in folded)
             self._stale.difference_update(some)
         if self._wanted == rows:
             self._wanted = range(0)

@@ -1,4 +1,4 @@
-"""The parts of the Run screen: header, board with tallies, event rows, scrubber, inspector."""
+"""The parts of the Run screen: header, board with tallies, event rows, scrubber."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from rich.cells import cell_len
 from textual.content import Content
 from textual.strip import Strip
 
-from arena_tui.codec import encode_event
-from arena_tui.events import Delivery, ErrorEvent, Event, Gap, short_id
+from arena_tui.events import Delivery, ErrorEvent, Gap, short_id
 from arena_tui.folds.costs import PriceList, cost_of
 from arena_tui.folds.density import Density
 from arena_tui.folds.result import scores_of
@@ -20,8 +19,8 @@ from arena_tui.folds.view import Instant
 from arena_tui.services.playback.playhead import Position
 from arena_tui.tui.render.board import board_lines
 from arena_tui.tui.render.canvas import Piece, between, line, width_of
-from arena_tui.tui.render.clean import clean, clean_lines, fit
-from arena_tui.tui.render.lines import details, headline, tag
+from arena_tui.tui.render.clean import clean, fit
+from arena_tui.tui.render.lines import headline, tag
 from arena_tui.tui.render.palette import Palette
 from arena_tui.tui.render.text import (
     clock_time,
@@ -33,8 +32,6 @@ from arena_tui.tui.render.text import (
     spark,
 )
 
-_DETAIL_LINES: Final = 400
-_LONG_LINE: Final = 2_000
 _NAME_CELLS: Final = 14
 _BOARD_WIDE: Final = 30
 """From which width on the agents' names have all their cells."""
@@ -67,7 +64,7 @@ def paint_header(
     right = [
         (position.mode, palette.accent),
         (f"  event {position.at:,}/{position.last:,}", palette.text),
-        (f"  turn {instant.turn}", palette.text),
+        (turn_text(instant, position), palette.text),
         (f"{when} ", palette.dim),
     ]
     if width < 70:
@@ -76,6 +73,14 @@ def paint_header(
         lost = f"  lost {lost_text(density.lost, density.lost_unknown)}  "
         right.insert(0, (lost, palette.bad))
     return line(between(left, right, width, palette.text), width, palette.text)
+
+
+def turn_text(instant: Instant, position: Position) -> str:
+    """`  turn 17/31`; nothing in a run without turns."""
+    if not (instant.turn or position.turns):
+        return ""
+    total = max(instant.turn, position.turns)
+    return f"  turn {instant.turn}" + ("" if position.live else f"/{total}")
 
 
 def paint_board(
@@ -155,24 +160,6 @@ def paint_scrubber(
     return line(pieces, width, palette.dim)
 
 
-def inspect(delivery: Delivery | None, zone: tzinfo | None) -> Content:
-    """All of one event: its fields, long texts in full, and the raw JSON."""
-    if delivery is None:
-        return Content("")
-    if isinstance(delivery, Gap):
-        return Content.styled(headline(delivery), "bold $error")
-    event = delivery.event
-    parts: list[Content] = [
-        Content.styled(f"event {delivery.seq:,} · {clean(event.kind, 40)}", "bold"),
-        Content.styled(clock_time(event.ts, zone, tenths=True), "$text-muted"),
-        Content(""),
-    ]
-    for name, text in details(event):
-        parts += _field(clean(name, 40), text)
-    parts += [Content(""), Content.styled("raw", "$accent"), *_raw(event)]
-    return Content("\n").join(parts)
-
-
 def preview(totals: RunTotals, density: Density | None, width: int, zone: tzinfo | None) -> Content:
     """A stored run at a glance."""
     rows: list[Content] = [
@@ -240,17 +227,3 @@ def _tally(tally: AgentTally, prices: PriceList, palette: Palette, room: int) ->
     if width_of(used) <= room:
         return used
     return used[2:] if amount.usd is not None else used[:2]
-
-
-def _field(name: str, text: str) -> list[Content]:
-    if "\n" not in text and len(text) <= 60:
-        return [Content.assemble((f"{name:<14}", "$text-muted"), clean(text))]
-    lines = clean_lines(text, _DETAIL_LINES, _LONG_LINE)
-    return [Content(""), Content.styled(name, "$accent"), *map(Content, lines)]
-
-
-def _raw(event: Event) -> list[Content]:
-    text = encode_event(event).decode()
-    shown = clean(text, _LONG_LINE)
-    more = f"… {len(text):,} characters in all: y copies them" if len(text) > _LONG_LINE else ""
-    return [Content.styled(shown, "$text-muted"), *([Content(more)] if more else [])]

@@ -55,8 +55,8 @@ class RunScreen(ArenaScreen):
         Binding("N", f"jump('{MATCH}', -1)", "previous match", show=False),
         Binding("m", "bookmark", "bookmark", show=False),
         Binding("y", "copy", "copy the event as JSON", show=False),
-        Binding("home", "go_to('1')", "first event", show=False, priority=True),
-        Binding("end", "go_to('100%')", "last event, or now", show=False, priority=True),
+        Binding("home", "go_to('1')", "first event", show=False),
+        Binding("end", "go_to('100%')", "last event, or now", show=False),
         Binding("escape", "back", "back"),
     ]
 
@@ -74,7 +74,7 @@ class RunScreen(ArenaScreen):
         zone = self.arena.zone
         return [
             RunHeader(zone),
-            RunPanels(self._player.delivery, self.arena.session.prices, zone),
+            RunPanels(self._player.delivery, self._player.turns, self.arena.session.prices, zone),
             Scrubber(zone),
             Question(),
         ]
@@ -105,15 +105,18 @@ class RunScreen(ArenaScreen):
         self._player.go_to(message.place)
         self._show()
 
-    def on_run_panels_events_needed(self, message: RunPanels.EventsNeeded) -> None:
-        self._player.want(message.first, message.last)
+    def on_run_panels_rows_needed(self, message: RunPanels.RowsNeeded) -> None:
+        want = self._player.turns.want if message.of_turns else self._player.want
+        want(message.first, message.last)
         self._show()
 
     @guarded
     async def on_input_submitted(self, event: Input.Submitted) -> None:
         text = event.value.strip()
         self.action_back()
-        if text and self._asking == "search":
+        if text and self._asking == "search" and self.query_one(RunPanels).zoomed:
+            self.notify(self.query_one(RunPanels).find(text, 1), timeout=2)
+        elif text and self._asking == "search":
             self._player.needle = text
             await self.action_jump(MATCH, 1)
         elif text:
@@ -129,6 +132,9 @@ class RunScreen(ArenaScreen):
 
     @guarded
     async def action_jump(self, kind: str, step: int) -> None:
+        if kind == MATCH and (panels := self.query_one(RunPanels)).zoomed:
+            self.notify(panels.find(None, step), timeout=2)
+            return
         self._show(await self._player.jump(kind, step))
 
     def action_speed(self, step: int) -> None:
@@ -185,16 +191,19 @@ class RunScreen(ArenaScreen):
     def _show(self, notice: str | None = None) -> None:
         """Show the player's state and any `notice`; start reading what the player lacks."""
         player = self._player
-        position = player.position
-        self.query_one(RunPanels).show(
-            position, player.instant, player.delivery(), complete=not player.lacking
-        )
-        header = self.query_one(RunHeader)
+        position, panels = player.position, self.query_one(RunPanels)
+        if position.at:
+            player.details.want(panels.places(position.at))
+        scrubber, header = self.query_one(Scrubber), self.query_one(RunHeader)
+        marks = () if scrubber.density is None else scrubber.density.marks
+        bookmarks = frozenset(mark.place for mark in marks if mark.kind == "bookmark")
+        panels.show(position, player.instant, player.details.shown, bookmarks)
         header.instant = player.instant or header.instant
-        header.position = self.query_one(Scrubber).position = position
-        if player.lacking and not player.reading:
-            self.run_worker(
-                player.read_on(self._show), "reading the run", group="read", exit_on_error=False
-            )
+        header.position = scrubber.position = position
+        for reader in (player, player.details, player.turns):
+            if reader.lacking and not reader.reading:
+                self.run_worker(
+                    reader.read_on(self._show), "reading the run", group="read", exit_on_error=False
+                )
         if notice:
             self.notify(notice)
