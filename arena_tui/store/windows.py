@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
 from msgspec.structs import replace
@@ -135,8 +135,8 @@ def read_keyframe(connection: Reader, run_id: str, at: Cursor) -> list[Envelope]
 
 
 def read_nearest(
-    connection: Reader, run_id: str, condition: str, wanted: str | int | None, at: Cursor,
-    backwards: bool = False,
+    connection: Reader, run_id: str, condition: str, wanted: str | int | datetime | None,
+    at: Cursor, backwards: bool = False,
 ) -> Cursor | None:  # fmt: skip
     """Position of the first event after `at`, or the last before, that meets the condition on
     `$wanted`."""

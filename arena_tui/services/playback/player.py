@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
+from datetime import UTC, tzinfo
 from typing import Final
 
 from arena_tui.errors import UsageError
@@ -11,6 +11,7 @@ from arena_tui.events import Delivery, Envelope, Gap
 from arena_tui.folds.density import Density
 from arena_tui.folds.view import Instant, RunView
 from arena_tui.services.playback.detail import Details
+from arena_tui.services.playback.goto import parse_clock, parse_target, refuse
 from arena_tui.services.playback.nearby import Nearby
 from arena_tui.services.playback.playhead import Playhead, Position
 from arena_tui.services.playback.tape import RunTape
@@ -26,7 +27,7 @@ _AROUND: Final = 200
 _FOLD_MAX: Final = 2_000
 """Most events folded into the view in one step; beyond that it is read again."""
 
-_NUMBER: Final = re.compile(r"[0-9]{1,15}(\.[0-9]+)?")
+_TURN_MAX: Final = 2**31 - 1
 
 
 class Player:
@@ -67,14 +68,19 @@ class Player:
         self._opened = False
 
     async def open(self) -> None:
-        """Open the tape; go to the first event, or follow the run if it is live. Idempotent."""
+        """Open the tape; go to the first event, to the newest error of a run that crashed, or
+        follow the run if it is live. Idempotent."""
         if self._opened:
             return
         await self._tape.open()
         self._opened = True
         self._renumbered = self._tape.renumbered
         self._head.following = self._tape.live
-        self._place(self._tape.last if self._tape.live else 1)
+        place = self._tape.last if self._tape.live else 1
+        if not self._tape.live and (end := self._tape.end) and end.status == "crashed":
+            error = await self._tape.next_of_kind("error", self._tape.last + 1, -1)
+            place = self._tape.last if error is None else error
+        self._place(place)
 
     def close(self) -> None:
         self._tape.close()
@@ -86,7 +92,7 @@ class Player:
         ts = delivery.event.ts if isinstance(delivery, Envelope) else None
         return Position(
             mode=head.mode(tape.live), at=head.at, last=tape.last, live=tape.live, ts=ts,
-            turns=self.turns.highest,
+            turns=self.turns.highest, began_at=tape.began_at, end=tape.end,
         )  # fmt: skip
 
     @property
@@ -146,27 +152,28 @@ class Player:
         self._head.playing = False
         self._place(place)
 
-    async def go_to_words(self, words: str) -> str | None:
-        """Go to `120` (an event), `t17` (a turn) or `50 %` (of the run).
-
-        Returns a message if there is no such turn.
+    async def go_to_words(self, words: str, zone: tzinfo | None = UTC) -> None:
+        """Go to what `parse_target` or, in that zone, `parse_clock` understands.
 
         Raises:
-            UsageError: `words` is none of these.
+            UsageError: `words` is none of these, or there is no such turn.
         """
-        digits = words.removesuffix("%").removeprefix("t").strip().replace(",", "")
-        if not _NUMBER.fullmatch(digits):
-            raise UsageError("go to 120 (event), t17 (turn) or 50 %")
-        number = float(digits)
-        if words.endswith("%"):
-            number = self._tape.last * number / 100
-        elif words.startswith("t"):
-            found = await self._tape.turn(int(number))
-            if found is None:
-                return f"no turn {int(number)}"
-            number = found
-        self.go_to(int(number))
-        return None
+        target = parse_target(words)
+        if target is None:
+            began_at = self._tape.began_at
+            at = None if began_at is None else parse_clock(words, began_at, zone)
+            if at is None:
+                raise refuse()
+            place = await self._tape.at_time(at)
+            self.go_to(self._tape.last if place is None else place)
+        elif target.kind == "turn":
+            place = await self._tape.turn(int(min(target.value, _TURN_MAX)))
+            if place is None:
+                raise UsageError(f"no turn {target.value:g}")
+            self.go_to(place)
+        else:
+            last, value = self._tape.last, target.value
+            self.go_to(int(min(value * last / 100 if target.kind == "percent" else value, last)))
 
     async def jump(self, kind: str, step: int) -> str | None:
         """Go to the next (`step` 1) or previous (-1) event of a kind, or `MATCH` of the needle.

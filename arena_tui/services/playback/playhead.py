@@ -8,6 +8,8 @@ from typing import Final
 
 from msgspec import Struct
 
+from arena_tui.events import RunEnd
+
 _SPEEDS: Final = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 64.0)
 _SILENCE_MAX_S: Final = 2.0
 """Longest pause kept in playback; longer ones are cut to this."""
@@ -22,6 +24,7 @@ class Position(Struct, frozen=True, kw_only=True):
         live: Whether more events may come.
         ts: Time of the event at `at`, UTC; None until it is read.
         turns: The run's highest turn number, as far as it is known; 0 without any.
+        began_at: When the run began, UTC; end: how it ended; None while that is not known.
     """
 
     mode: str = ""
@@ -30,6 +33,8 @@ class Position(Struct, frozen=True, kw_only=True):
     live: bool = False
     ts: datetime | None = None
     turns: int = 0
+    began_at: datetime | None = None
+    end: RunEnd | None = None
 
 
 class Playhead:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
 from functools import partial
 from typing import Literal
 
@@ -18,11 +20,12 @@ from arena_tui.errors import UnknownRunError
 from arena_tui.events import Delivery, Envelope, Gap, LlmPrompt, RunEnd
 from arena_tui.folds.density import Density, density_of, with_unstored
 from arena_tui.folds.places import Places
+from arena_tui.folds.totals import RunTotals
 from arena_tui.folds.view import RunView
 from arena_tui.services.consumption import Consumption
 from arena_tui.services.runtime import Runtime
 from arena_tui.store.rows import as_in_payload
-from arena_tui.store.windows import read_gaps, read_previous_prompt, read_turn_changes
+from arena_tui.store.windows import read_gaps, read_nearest, read_previous_prompt, read_turn_changes
 
 _HOT_MAX = 20_000
 """Newest deliveries of a live run kept in memory; older ones are read from the store."""
@@ -55,6 +58,7 @@ class RunTape:
 
     Attributes:
         live: Whether more events may come.
+        began_at: Time of its first event, UTC; end: how it ended; None while that is not known.
         renumbered: How often places changed, because an earlier epoch proved to be longer.
     """
 
@@ -62,6 +66,8 @@ class RunTape:
         self.run_id = run_id
         self.live = False
         self.renumbered = 0
+        self.began_at: datetime | None = None
+        self.end: RunEnd | None = None
         self._runtime = runtime
         self._history = runtime.history
         self._reading: Consumption[_Tail] | None = None
@@ -81,8 +87,13 @@ class RunTape:
             self._meta = held[self.run_id].meta
             await self._reading.catch_up()
             self._news = 0
+            if self.began_at is None and self._history is not None:
+                with suppress(UnknownRunError):
+                    self.began_at = (await self._history.run(self.run_id)).started_at
         elif self._history is not None:
-            self.run_id = (await self._history.run(self.run_id)).run_id
+            totals = await self._history.run(self.run_id)
+            self.run_id, self.began_at = totals.run_id, totals.started_at
+            self.end = _end_of(totals)
             self._places = Places(await self._history.lengths(self.run_id))
         else:
             raise UnknownRunError(
@@ -145,7 +156,7 @@ class RunTape:
         if not self._complete and self._history is not None:
             here = self._places.cursor(before)
             query = partial(read_previous_prompt, run_id=self.run_id, agent_id=agent_id, at=here)
-            place = self._place(await self._history.read(query))
+            place = _place(self._places, await self._history.read(query))
         else:
             place = self._nearest(
                 lambda each: isinstance(each.event, LlmPrompt) and each.event.agent_id == agent_id,
@@ -188,20 +199,32 @@ class RunTape:
         """Place of the next (`step` 1) or previous (-1) event of that kind from `at`, or None."""
         if not self._complete and self._history is not None:
             here = self._places.cursor(at)
-            return self._place(await self._history.next_of_kind(self.run_id, kind, here, step))
+            return _place(
+                self._places, await self._history.next_of_kind(self.run_id, kind, here, step)
+            )
         return self._nearest(lambda each: each.event.kind == kind, at, backwards=step < 0)
 
     async def turn(self, turn: int) -> int | None:
         """Place of the first event of that turn, or None."""
         if not self._complete and self._history is not None:
-            return self._place(await self._history.turn(self.run_id, turn))
+            return _place(self._places, await self._history.turn(self.run_id, turn))
         return self._nearest(lambda each: each.event.turn == turn, 0)
+
+    async def at_time(self, at: datetime) -> int | None:
+        """Place of the first event at that time or later, or None."""
+        if not self._complete and self._history is not None:
+            query = partial(read_nearest, run_id=self.run_id, condition="ts >= $wanted",
+                            wanted=at.replace(tzinfo=None), at=Cursor(0, 0))  # fmt: skip
+            return _place(self._places, await self._history.read(query))
+        return self._nearest(lambda each: each.event.ts >= at, 0)
 
     async def search(self, text: str, after: int, backwards: bool = False) -> int | None:
         """Place of the next event, or previous if `backwards`, that contains `text`, or None."""
         if not self._complete and self._history is not None:
             here = self._places.cursor(after)
-            return self._place(await self._history.search(self.run_id, text, here, backwards))
+            return _place(
+                self._places, await self._history.search(self.run_id, text, here, backwards)
+            )
         needle = as_in_payload(text).lower()
         return self._nearest(lambda each: needle in each.raw.decode().lower(), after, backwards)
 
@@ -220,6 +243,11 @@ class RunTape:
             self._places.before(epoch) for epoch in self._places.epochs[: len(before)]
         ]
         self.live = self.live and not _ends(batch[-1])
+        first, newest = batch[0], batch[-1]
+        if isinstance(first, Envelope) and self._places.first_of(first) == 1:
+            self.began_at = first.event.ts
+        if isinstance(newest, Envelope):
+            self.end = newest.event if isinstance(newest.event, RunEnd) else None
         if len(self._hot) > 2 * _HOT_MAX:
             del self._hot[:-_HOT_MAX]
 
@@ -256,8 +284,17 @@ class RunTape:
                     return place
         return None
 
-    def _place(self, cursor: Cursor | None) -> int | None:
-        return None if cursor is None else self._places.of(cursor)
+
+def _place(places: Places, cursor: Cursor | None) -> int | None:
+    return None if cursor is None else places.of(cursor)
+
+
+def _end_of(totals: RunTotals) -> RunEnd | None:
+    if totals.status == "running" or totals.ended_at is None:
+        return None
+    return RunEnd(
+        ts=totals.ended_at, status=totals.status, outcome=totals.outcome, reason=totals.reason
+    )
 
 
 def _ends(delivery: Delivery) -> bool:

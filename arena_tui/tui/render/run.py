@@ -13,7 +13,7 @@ from textual.strip import Strip
 from arena_tui.events import Delivery, ErrorEvent, Gap, short_id
 from arena_tui.folds.costs import PriceList, cost_of
 from arena_tui.folds.density import Density
-from arena_tui.folds.result import scores_of
+from arena_tui.folds.result import result_text, scores_of
 from arena_tui.folds.totals import AgentTally, RunTotals, lost_text
 from arena_tui.folds.view import Instant
 from arena_tui.services.playback.playhead import Position
@@ -22,11 +22,13 @@ from arena_tui.tui.render.canvas import Piece, between, line, width_of
 from arena_tui.tui.render.clean import clean, fit
 from arena_tui.tui.render.lines import headline, tag
 from arena_tui.tui.render.palette import Palette
+from arena_tui.tui.render.states import LOOKS
 from arena_tui.tui.render.text import (
     clock_time,
     cost,
     cost_text,
     count,
+    day,
     duration,
     short_count,
     spark,
@@ -47,32 +49,52 @@ def paint_header(
     width: int,
     zone: tzinfo | None,
 ) -> Strip:
-    """`connect_four · 7f3a  mcts:500 vs random  seed 42      REPLAY 4x ▶  turn 17  12:04:08.2`.
+    """`connect_four · 7f3a   mcts:500 vs random   28 Nov, ✓ x won    REPLAY 4x ▶  turn 17/31  …`.
 
-    A run that lost events says so before its position.
+    A run that lost events says so before its position. Where room is short, the time goes first,
+    then the players.
     """
     players = " vs ".join(clean(agent.name or agent.id, 24) for agent in instant.agents)
-    seed = "" if instant.seed is None else f"  seed {instant.seed}"
     name = f" {clean(instant.game, 40) or 'run'} · {clean(short_id(instant.run_id))}"
     label = f"  {clean(instant.label, 30)}" if instant.label else ""
-    left: list[Piece] = [
-        (name, palette.strong),
-        (f"  {players}", palette.text),
-        (seed + label, palette.dim),
-    ]
-    when = "" if position.ts is None else f"  {clock_time(position.ts, zone, tenths=True)}"
+    began, outcome = _outcome(instant, position, palette, zone)
     right = [
         (position.mode, palette.accent),
         (f"  event {position.at:,}/{position.last:,}", palette.text),
-        (turn_text(instant, position), palette.text),
-        (f"{when} ", palette.dim),
+        (f"{turn_text(instant, position)} ", palette.text),
     ]
     if width < 70:
         right = right[:2]
     if density is not None and (density.lost or density.lost_unknown):
         lost = f"  lost {lost_text(density.lost, density.lost_unknown)}  "
         right.insert(0, (lost, palette.bad))
+    ends: list[Piece] = [(began, palette.dim), outcome, (label, palette.dim)]
+    room = width - width_of([(name, palette.strong), *ends, *right]) - 1
+    when = "" if position.ts is None else f" {clock_time(position.ts, zone, tenths=True)} "
+    if width >= 70 and room >= cell_len(when) + cell_len(players) + 2:
+        right.append((when, palette.dim))
+    shown = f"  {players}"
+    if cell_len(shown) > room:
+        shown = fit(shown, room) if room > 8 else ""
+    left = [(name, palette.strong), (shown, palette.text), *ends]
     return line(between(left, right, width, palette.text), width, palette.text)
+
+
+def _outcome(
+    instant: Instant, position: Position, palette: Palette, zone: tzinfo | None
+) -> tuple[str, Piece]:
+    """`   28 Nov`, and `, ✓ x won` with the sign of its state."""
+    began = "" if position.began_at is None else f"  {day(position.began_at, zone)}"
+    end = position.end
+    if end is None:
+        return began, ("", palette.dim)
+    look = LOOKS[end.status]
+    text: str = end.status
+    if end.status == "finished":
+        names = {agent.id: agent.name or agent.id for agent in instant.agents}
+        text = result_text(instant.agents, end.outcome, lambda each: names.get(each, each))
+    comma = ", " if began else "  "
+    return began, (f"{comma}{look.sign} {clean(text, 60)}", getattr(palette, look.style))
 
 
 def turn_text(instant: Instant, position: Position) -> str:

@@ -65,6 +65,12 @@ def clock_time(at: datetime, zone: tzinfo | None = UTC, tenths: bool = False) ->
     return f"{text}.{local.microsecond // 100_000}" if tenths else text
 
 
+def day(at: datetime, zone: tzinfo | None = UTC) -> str:
+    """`28 Nov`."""
+    local = _local(at, zone)
+    return f"{local.day} {local:%b}"
+
+
 def stamp(at: datetime | None, zone: tzinfo | None = UTC) -> str:
     """`2026-11-22 12:03:14`."""
     return "–" if at is None else _local(at, zone).strftime("%Y-%m-%d %H:%M:%S")

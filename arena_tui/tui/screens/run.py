@@ -10,8 +10,9 @@ from textual.widget import Widget
 from textual.widgets import Input
 
 from arena_tui.consumers.feed import Frame
-from arena_tui.errors import ArenaError
+from arena_tui.errors import ArenaError, UsageError
 from arena_tui.events import Envelope
+from arena_tui.services.playback.goto import UNDERSTOOD
 from arena_tui.services.playback.player import MATCH, Player
 from arena_tui.tui.screens.base import ArenaScreen, guarded
 from arena_tui.tui.screens.host import Host
@@ -21,7 +22,7 @@ from arena_tui.tui.widgets.run import Goto, RunHeader, Scrubber
 
 _HINTS: Final = {
     "search": "text of any event   enter find   then n next, N previous   esc close",
-    "go to": "120 event   t17 turn   50 % of the run   enter go   esc close",
+    "go to": f"{UNDERSTOOD}   enter go   esc close",
 }
 _DENSITY_EVERY_S: Final = 1.0
 
@@ -112,15 +113,19 @@ class RunScreen(ArenaScreen):
 
     @guarded
     async def on_input_submitted(self, event: Input.Submitted) -> None:
-        text = event.value.strip()
+        text, panels = event.value.strip(), self.query_one(RunPanels)
+        if text and self._asking == "go to":
+            try:
+                await self.action_go_to(text)
+            except UsageError as error:
+                self.query_one(Question).object_to(str(error))
+                return
         self.action_back()
-        if text and self._asking == "search" and self.query_one(RunPanels).zoomed:
-            self.notify(self.query_one(RunPanels).find(text, 1), timeout=2)
+        if text and self._asking == "search" and panels.zoomed:
+            self.notify(panels.find(text, 1), timeout=2)
         elif text and self._asking == "search":
             self._player.needle = text
             await self.action_jump(MATCH, 1)
-        elif text:
-            await self.action_go_to(text)
 
     def action_play(self) -> None:
         self._player.toggle()
@@ -141,9 +146,9 @@ class RunScreen(ArenaScreen):
         self._player.change_speed(step)
         self._show()
 
-    @guarded
     async def action_go_to(self, words: str) -> None:
-        self._show(await self._player.go_to_words(words))
+        await self._player.go_to_words(words, self.arena.zone)
+        self._show()
 
     def action_ask(self, what: str) -> None:
         self._asking = what

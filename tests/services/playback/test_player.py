@@ -214,6 +214,11 @@ async def test_wherever_one_goes_the_view_is_the_fold_of_everything_up_to_there(
         ("0%", 1),
         ("100%", LAST),
         ("12.5", 12),
+        ("turn 90", 2 + 89 * PER_TURN),
+        ("12:00", 1),
+        ("12:01", 2 + 59 * PER_TURN),
+        ("12:01:30", 2 + 89 * PER_TURN),
+        ("11:00", LAST),
         ("0", 1),
         ("999999999", LAST),
     ],
@@ -223,9 +228,9 @@ async def test_words_lead_to_an_event_a_turn_or_a_share_of_the_run(
 ) -> None:
     async with opened(source) as player:
         player.go_to(700)
-        said = await player.go_to_words(words)
+        await player.go_to_words(words)
 
-        assert (said, player.position.at) == (None, at)
+        assert player.position.at == at
 
 
 async def test_a_turn_that_was_not_played_is_said_and_nothing_moves(
@@ -234,7 +239,8 @@ async def test_a_turn_that_was_not_played_is_said_and_nothing_moves(
     async with opened(source) as player:
         player.go_to(700)
 
-        assert await player.go_to_words("t4,000") == "no turn 4000"
+        with pytest.raises(UsageError, match="no turn 4000"):
+            await player.go_to_words("t4,000")
         assert player.position.at == 700
 
 
@@ -246,6 +252,20 @@ async def test_nonsense_is_refused_and_nothing_moves(words: str) -> None:
             await player.go_to_words(words)
 
         assert player.position == before
+
+
+async def test_a_run_that_crashed_opens_at_its_newest_error() -> None:
+    error = ErrorEvent(ts=START, turn=5, message="no dice", fatal=True)
+    crashed = [*beginning(turns=5), error, RunEnd(ts=START, status="crashed")]
+    async with stored(crashed) as runtime:
+        for reaped in (False, True):
+            if reaped:
+                await runtime.broker.reap(RUN)
+            async with opened(runtime) as player:
+                assert player.position.at == 22
+                assert player.position.end is not None
+                assert player.position.end.status == "crashed"
+                assert player.position.began_at == START
 
 
 async def test_a_jump_goes_to_the_next_event_of_a_kind_however_far_it_is(
@@ -514,13 +534,13 @@ async def test_who_opens_a_run_after_its_stream_was_made_anew_reads_the_old_one_
             seen.append(player.delivery())
         player.go_to(15)
         await player.read_on(nothing)
-        words = await player.go_to_words("t90")
+        await player.go_to_words("t90")
         await player.read_on(nothing)
 
         events = [each.event for each in seen if isinstance(each, Envelope)]
         assert last == 24
         assert events == [*beginning(turns=5), *turn_of(90)[:3]]
-        assert (words, player.position.at) == (None, 22)
+        assert player.position.at == 22
     await runtime.aclose()
 
 

@@ -16,6 +16,7 @@ from arena_tui.events import (
     LlmResponse,
     LogEvent,
     Observation,
+    RunEnd,
     ToolCall,
 )
 from arena_tui.folds.costs import NoPrices
@@ -60,6 +61,27 @@ def test_the_header_says_that_events_were_lost_and_that_nobody_knows_how_many(wi
     assert "lost ≥2  REPLAY 1x" in header(losing())
     assert "lost 2  REPLAY 1x" in header(replace(losing(), lost_unknown=0))
     assert "lost" not in header(None) + header(replace(losing(), lost=0, lost_unknown=0))
+
+
+def test_the_header_says_when_the_run_began_and_how_it_came_out() -> None:
+    instant = Instant(game="go", run_id="r7f3a", turn=17,
+                      agents=[AgentInfo(id="x", name="mcts:500"), AgentInfo(id="o")])  # fmt: skip
+    end = RunEnd(ts=NOW, outcome={"x": 1.0, "o": 0.0})
+    position = Position(mode="REPLAY 1x", at=3, last=5, turns=31, began_at=NOW, end=end, ts=NOW)
+
+    def header(position: Position, width: int) -> str:
+        return paint_header(instant, position, None, Palette(), width, ZONE).text.rstrip()
+
+    assert header(position, 105) == (
+        " go · 7f3a  mcts:500 vs o  14 Mar, ✓ mcts:500 won"
+        "           REPLAY 1x  event 3/5  turn 17/31  12:03:14.0"
+    )
+    assert header(position, 80) == (
+        " go · 7f3a  mcts:50…  14 Mar, ✓ mcts:500 won  REPLAY 1x  event 3/5  turn 17/31"
+    )
+    crashed = replace(position, end=RunEnd(ts=NOW, status="crashed"))
+    assert "14 Mar, ✗ crashed  " in header(crashed, 105)
+    assert "turn 17 " in header(replace(position, live=True, end=None), 105)
 
 
 def test_a_loss_of_unknown_length_is_worded_in_the_list() -> None:
