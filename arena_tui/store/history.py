@@ -14,6 +14,7 @@ from arena_tui.events import Delivery, Envelope
 from arena_tui.folds.density import Density
 from arena_tui.folds.matches import Match
 from arena_tui.folds.totals import AgentTally, RunTotals
+from arena_tui.folds.visible import VISIBLE_SQL
 from arena_tui.store import windows
 from arena_tui.store.changes import Bookmark, Delete
 from arena_tui.store.matches import read_matches
@@ -142,8 +143,10 @@ class History:
     async def search(
         self, run_id: str, text: str, after: Cursor, backwards: bool = False
     ) -> Cursor | None:
-        """Position of the next (or previous) event that contains `text`, ignoring case; or None."""
-        condition = "contains(lower(payload), lower($wanted))"
+        """Position of the next (or previous) event in which `text` is `visible`, ignoring case; or
+        None."""
+        is_seen = f"contains({VISIBLE_SQL}, lower($wanted))"
+        condition = f"contains(lower(payload), lower($wanted)) AND {is_seen}"
         return await self._database.read(
             partial(windows.read_nearest, run_id=run_id, condition=condition,
                     wanted=as_in_payload(text), at=after, backwards=backwards)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from arena_tui.events import LlmResponse, LogEvent, RunEnd
 from arena_tui.tui.widgets.inspector import Inspector
+from arena_tui.tui.widgets.question import Question
 from arena_tui.tui.widgets.turns import TurnList
 from tests.tui.scenario import Scenario, Tape
 from tests.tui.test_screens import running, settled
@@ -99,3 +100,37 @@ async def test_a_very_long_answer_is_read_and_searched_to_its_end_on_the_whole_s
     assert "thought 41 of the machine" in found
     assert "from the beginning again" in found
     assert isinstance(focused, TurnList)
+
+
+async def test_a_refused_place_stays_written_with_the_reason_beside_it() -> None:
+    app = Scenario()
+    async with running(app) as pilot:
+        await settled(app, pilot)
+        app.open_run(TIC_TAC_TOE)
+        await settled(app, pilot)
+        await pilot.press("g", *"turn 9", "enter")
+        refused = await settled(app, pilot)
+        written = app.screen.query_one(Question).value
+        await pilot.press("backspace", "3")
+        corrected = await settled(app, pilot)
+        await pilot.press("enter")
+        there = await settled(app, pilot)
+
+    assert "no turn 9" in refused
+    assert written == "turn 9"
+    assert "no turn 9" not in corrected
+    assert "turn 3/5" in there
+
+
+async def test_a_live_run_is_searched_in_what_is_there_already() -> None:
+    app = Scenario()
+    async with running(app) as pilot:
+        await settled(app, pilot)
+        app.open_run("01ARENA0000000000000000C02E")
+        live = await settled(app, pilot)
+        await pilot.press("slash", *"king with a queen", "enter")
+        found = await settled(app, pilot)
+
+    assert "LIVE ●" in live
+    assert "event 7/9" in found
+    assert "from the beginning again" in found

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from arena_tui.errors import UsageError
 
-UNDERSTOOD: Final = "120 event   t17 turn   50 % of the run   12:04 or 12:04:30 time"
+UNDERSTOOD: Final = "120 event   t17 turn   50 % of it   12:04 time"
 
 _NUMBER: Final = re.compile(
     r"(?P<turn>t|turn\s)?\s*(?P<number>[0-9][0-9,]{0,18}(\.[0-9]+)?)\s*(?P<percent>%)?", re.ASCII

@@ -11,15 +11,13 @@ from arena_tui.events import Delivery, Envelope, Gap
 from arena_tui.folds.density import Density
 from arena_tui.folds.view import Instant, RunView
 from arena_tui.services.playback.detail import Details
+from arena_tui.services.playback.finder import Finder
 from arena_tui.services.playback.goto import parse_clock, parse_target, refuse
 from arena_tui.services.playback.nearby import Nearby
 from arena_tui.services.playback.playhead import Playhead, Position
 from arena_tui.services.playback.tape import RunTape
 from arena_tui.services.playback.turns import Turns
 from arena_tui.store.history import History
-
-MATCH: Final = "match"
-"""Passed to `jump` instead of a kind: go to events that contain the needle."""
 
 _AROUND: Final = 200
 """Extra events read on each side of those requested."""
@@ -44,14 +42,14 @@ class Player:
     Attributes:
         instant: State of the run at the position, or at the previous one until that is read; None
             before the first read.
-        needle: Text that `jump(MATCH, …)` looks for.
+        finder: Looks for text.
         reading: Whether a `read_on` is in progress.
         turns: The run's turns; details: what the inspector shows. Each has a `read_on` of its own.
     """
 
     def __init__(self, tape: RunTape, history: History | None) -> None:
         self.instant: Instant | None = None
-        self.needle = ""
+        self.finder = Finder(tape)
         self.reading = False
         self.turns = Turns(tape)
         self.details = Details(tape)
@@ -176,21 +174,18 @@ class Player:
             self.go_to(int(min(value * last / 100 if target.kind == "percent" else value, last)))
 
     async def jump(self, kind: str, step: int) -> str | None:
-        """Go to the next (`step` 1) or previous (-1) event of a kind, or `MATCH` of the needle.
+        """Go to the next (`step` 1) or previous (-1) event of a kind, or of any: `event`.
 
         Returns a message if there is none.
         """
         at = self._head.at
         none = f"no {'next' if step > 0 else 'earlier'} {kind.partition('_')[0]}"
-        if kind == "turn_start" and self.turns.known:
+        if kind == "event":
+            place: int | None = at + step
+        elif kind == "turn_start" and self.turns.known:
             place = self.turns.beside(at, step)
-        elif kind != MATCH:
-            place = await self._tape.next_of_kind(kind, at, step)
-        elif self.needle:
-            place = await self._tape.search(self.needle, at, backwards=step < 0)
-            none = f"no {'further' if step > 0 else 'earlier'} event contains it"
         else:
-            return None
+            place = await self._tape.next_of_kind(kind, at, step)
         if place is None:
             return none
         self.go_to(place)

@@ -22,6 +22,7 @@ from arena_tui.folds.density import Density, density_of, with_unstored
 from arena_tui.folds.places import Places
 from arena_tui.folds.totals import RunTotals
 from arena_tui.folds.view import RunView
+from arena_tui.folds.visible import visible
 from arena_tui.services.consumption import Consumption
 from arena_tui.services.runtime import Runtime
 from arena_tui.store.rows import as_in_payload
@@ -219,14 +220,19 @@ class RunTape:
         return self._nearest(lambda each: each.event.ts >= at, 0)
 
     async def search(self, text: str, after: int, backwards: bool = False) -> int | None:
-        """Place of the next event, or previous if `backwards`, that contains `text`, or None."""
+        """Place of the next event, or previous if `backwards`, in which a person can see `text`
+        (see `visible`), or None."""
         if not self._complete and self._history is not None:
             here = self._places.cursor(after)
-            return _place(
-                self._places, await self._history.search(self.run_id, text, here, backwards)
-            )
+            found = await self._history.search(self.run_id, text, here, backwards)
+            return _place(self._places, found)
         needle = as_in_payload(text).lower()
-        return self._nearest(lambda each: needle in each.raw.decode().lower(), after, backwards)
+
+        def is_seen(each: Envelope) -> bool:
+            payload = each.raw.decode()
+            return needle in payload.lower() and needle in visible(payload)
+
+        return self._nearest(is_seen, after, backwards)
 
     def close(self) -> None:
         if self._reading is not None:

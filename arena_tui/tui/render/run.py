@@ -69,7 +69,7 @@ def paint_header(
         lost = f"  lost {lost_text(density.lost, density.lost_unknown)}  "
         right.insert(0, (lost, palette.bad))
     ends: list[Piece] = [(began, palette.dim), outcome, (label, palette.dim)]
-    room = width - width_of([(name, palette.strong), *ends, *right]) - 1
+    room = width - width_of([(name, palette.strong), *ends, *right]) - 2
     when = "" if position.ts is None else f" {clock_time(position.ts, zone, tenths=True)} "
     if width >= 70 and room >= cell_len(when) + cell_len(players) + 2:
         right.append((when, palette.dim))

@@ -13,7 +13,7 @@ from arena_tui.consumers.feed import Frame
 from arena_tui.errors import ArenaError, UsageError
 from arena_tui.events import Envelope
 from arena_tui.services.playback.goto import UNDERSTOOD
-from arena_tui.services.playback.player import MATCH, Player
+from arena_tui.services.playback.player import Player
 from arena_tui.tui.screens.base import ArenaScreen, guarded
 from arena_tui.tui.screens.host import Host
 from arena_tui.tui.widgets.panels import RunPanels
@@ -30,14 +30,19 @@ _DENSITY_EVERY_S: Final = 1.0
 class RunScreen(ArenaScreen):
     """Translates keys and messages into calls to the player, and shows its state."""
 
-    NOT_WHILE_WRITING = frozenset({"step", "go_to", "speed", "ask"})
+    NOT_WHILE_WRITING = frozenset({"jump", "go_to", "speed", "ask"})
     AWAITED = frozenset({"opening"})
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("space", "play", "play"),
         Binding(
-            "left", "step(-1)", "event", key_display="←/→", priority=True, tooltip="previous event"
+            "left",
+            "jump('event', -1)",
+            "event",
+            key_display="←/→",
+            priority=True,
+            tooltip="previous event",
         ),
-        Binding("right", "step(1)", "next event", show=False, priority=True),
+        Binding("right", "jump('event', 1)", "next event", show=False, priority=True),
         Binding(
             "left_square_bracket",
             "jump('turn_start', -1)",
@@ -52,8 +57,8 @@ class RunScreen(ArenaScreen):
         Binding("slash", "ask('search')", "find", key_display="/"),
         Binding("plus,equals_sign", "speed(1)", "speed", key_display="+/-", tooltip="faster"),
         Binding("minus", "speed(-1)", "slower", show=False),
-        Binding("n", f"jump('{MATCH}', 1)", "next match", show=False),
-        Binding("N", f"jump('{MATCH}', -1)", "previous match", show=False),
+        Binding("n", "match(1)", "next match", show=False),
+        Binding("N", "match(-1)", "previous match", show=False),
         Binding("m", "bookmark", "bookmark", show=False),
         Binding("y", "copy", "copy the event as JSON", show=False),
         Binding("home", "go_to('1')", "first event", show=False),
@@ -124,23 +129,26 @@ class RunScreen(ArenaScreen):
         if text and self._asking == "search" and panels.zoomed:
             self.notify(panels.find(text, 1), timeout=2)
         elif text and self._asking == "search":
-            self._player.needle = text
-            await self.action_jump(MATCH, 1)
+            self._player.finder.look_for(text)
+            self.action_match(1)
 
     def action_play(self) -> None:
         self._player.toggle()
         self._show()
 
-    def action_step(self, step: int) -> None:
-        self._player.go_to(self._player.position.at + step)
-        self._show()
-
     @guarded
     async def action_jump(self, kind: str, step: int) -> None:
-        if kind == MATCH and (panels := self.query_one(RunPanels)).zoomed:
-            self.notify(panels.find(None, step), timeout=2)
-            return
         self._show(await self._player.jump(kind, step))
+
+    def action_match(self, step: int) -> None:
+        """One match further or back; keys do not wait for it, and a new search ends it."""
+        player, panels = self._player, self.query_one(RunPanels)
+        if panels.zoomed:
+            self.notify(panels.find(None, step), timeout=2)
+        elif player.finder.needle:
+            player.finder.request(step, player.position.at)
+            search = player.finder.find(player.go_to, self._show)
+            self.run_worker(search, "the search", group="find", exclusive=True, exit_on_error=False)
 
     def action_speed(self, step: int) -> None:
         self._player.change_speed(step)

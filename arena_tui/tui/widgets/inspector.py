@@ -6,6 +6,7 @@ from bisect import bisect_right
 from itertools import accumulate
 
 from msgspec.structs import replace
+from rich.cells import cell_len
 from rich.style import Style
 from textual.geometry import Size
 from textual.scroll_view import ScrollView
@@ -103,7 +104,11 @@ class Inspector(Painted, ScrollView, can_focus=True):
             return
         width = self.scrollable_content_region.width
         view = replace(self._view, width=max(10, width))
-        self._title = inspect_title(self._detail, view)
+        title, told = inspect_title(self._detail, view)
         self._lines = inspect(self._detail, view)
+        if cell_len(title) + cell_len(told) >= view.width:
+            self._lines.insert(0, [(told, "dim")])
+            told = ""
+        self._title = title, told
         self.virtual_size = Size(width, len(self._lines) + 1)
         self.refresh()

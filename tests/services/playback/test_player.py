@@ -30,7 +30,7 @@ from arena_tui.events import (
     TurnStart,
 )
 from arena_tui.folds.view import Instant, RunView
-from arena_tui.services.playback.player import MATCH, Player
+from arena_tui.services.playback.player import Player
 from arena_tui.services.playback.tape import RunTape
 from arena_tui.services.runtime import Runtime
 from arena_tui.store.windows import WINDOW
@@ -286,25 +286,46 @@ async def test_a_jump_goes_to_the_next_event_of_a_kind_however_far_it_is(
     assert said == ["no earlier error", "no next fork"]
 
 
-async def test_the_next_match_is_looked_for_from_where_one_stands(
+async def test_the_next_match_is_looked_for_from_where_one_stands_and_around_the_end(
     source: Runtime,
 ) -> None:
     async with opened(source) as player:
-        unasked = await player.jump(MATCH, 1)
-        player.needle = "LIMIT"
+        said: list[str | None] = []
         found = []
-        for step in (1, 1, -1):
-            assert await player.jump(MATCH, step) is None
+        player.finder.look_for("LIMIT")
+        for step in (1, 1, -1, -1, 1):
+            player.finder.request(step, player.position.at)
+            await player.finder.find(player.go_to, said.append)
             await player.read_on(nothing)
             assert player.instant is not None
             found.append(player.instant.last_error)
-        said = await player.jump(MATCH, -1)
-        player.go_to(LAST)
+        player.finder.look_for("no such text")
+        player.finder.request(1, player.position.at)
+        await player.finder.find(player.go_to, said.append)
 
-        assert unasked is None
-        assert found == ["limit 100", "limit 200", "limit 100"]
-        assert said == "no earlier event contains it"
-        assert await player.jump(MATCH, 1) == "no further event contains it"
+    assert found == ["limit 100", "limit 200", "limit 100", "limit 400", "limit 100"]
+    assert said == [
+        None, None, None, "from the end again", "from the beginning again", "no event contains it",
+    ]  # fmt: skip
+
+
+async def test_matches_asked_for_during_a_search_are_counted_from_where_it_began(
+    source: Runtime,
+) -> None:
+    async with opened(source) as player:
+        player.finder.look_for("limit")
+        player.finder.request(1, player.position.at)
+        running = asyncio.create_task(player.finder.find(player.go_to, lambda _: None))
+        await asyncio.sleep(0)
+        running.cancel()
+        await asyncio.wait([running])
+        player.finder.request(1, player.position.at)
+        await player.finder.find(player.go_to, lambda _: None)
+        await player.read_on(nothing)
+        here = player.delivery()
+
+    assert isinstance(here, Envelope)
+    assert here.event.turn == 200
 
 
 async def test_a_jump_beyond_what_is_at_hand_and_back_shows_what_stands_there() -> None:

@@ -77,7 +77,7 @@ def test_the_header_says_when_the_run_began_and_how_it_came_out() -> None:
         "           REPLAY 1x  event 3/5  turn 17/31  12:03:14.0"
     )
     assert header(position, 80) == (
-        " go · 7f3a  mcts:50…  14 Mar, ✓ mcts:500 won  REPLAY 1x  event 3/5  turn 17/31"
+        " go · 7f3a  mcts:500…  14 Mar, ✓ mcts:500 won  REPLAY 1x  event 3/5  turn 17/31"
     )
     crashed = replace(position, end=RunEnd(ts=NOW, status="crashed"))
     assert "14 Mar, ✗ crashed  " in header(crashed, 105)
