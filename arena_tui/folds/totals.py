@@ -173,10 +173,10 @@ class RunTotals(Struct, kw_only=True):
 
     @property
     def duration_s(self) -> float | None:
-        """Seconds from the first to the newest event."""
+        """Seconds from the first to the newest event, never less than none."""
         if self.started_at is None or self.last_at is None:
             return None
-        return (self.last_at - self.started_at).total_seconds()
+        return max(0.0, (self.last_at - self.started_at).total_seconds())
 
     @property
     def winners(self) -> list[str]:

@@ -17,6 +17,7 @@ from arena_tui.folds.density import Density
 from arena_tui.folds.matches import Match
 from arena_tui.folds.scores import AlikeRuns, Scores, scores_of_runs
 from arena_tui.folds.totals import AgentTally, RunTotals
+from arena_tui.folds.visible import VISIBLE_SQL
 from arena_tui.store import windows
 from arena_tui.store.changes import Bookmark, Delete
 from arena_tui.store.matches import read_matches
@@ -139,8 +140,8 @@ class History:
 
     async def keyframe(self, run_id: str, at: Cursor) -> list[Envelope]:
         """The run's state at a position: the newest event up to there of each kind that shows it
-        (start, turn, prompt, response, error, end of its epoch), and the newest four observations,
-        in order."""
+        (start, turn, prompt, response, error, end of its epoch), the newest four observations, and
+        one of the highest turn, in order."""
         return await self._database.read(partial(windows.read_keyframe, run_id=run_id, at=at))
 
     async def tallies(self, run_id: str, at: Cursor) -> dict[str, AgentTally]:
@@ -150,8 +151,10 @@ class History:
     async def search(
         self, run_id: str, text: str, after: Cursor, backwards: bool = False
     ) -> Cursor | None:
-        """Position of the next (or previous) event that contains `text`, ignoring case; or None."""
-        condition = "contains(lower(payload), lower($wanted))"
+        """Position of the next (or previous) event in which `text` is `visible`, ignoring case; or
+        None."""
+        is_seen = f"contains({VISIBLE_SQL}, lower($wanted))"
+        condition = f"contains(lower(payload), lower($wanted)) AND {is_seen}"
         return await self._database.read(
             partial(windows.read_nearest, run_id=run_id, condition=condition,
                     wanted=as_in_payload(text), at=after, backwards=backwards)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
 from msgspec.structs import replace
@@ -14,6 +14,7 @@ from arena_tui.events import Delivery, Envelope, Gap
 from arena_tui.folds.density import MARKS_MAX, Density, Mark, Slices, empty_density
 from arena_tui.folds.places import Places
 from arena_tui.folds.totals import AgentTally, Usage
+from arena_tui.folds.turns import BEGINNINGS
 from arena_tui.store.reading import Reader
 
 WINDOW = 1_000
@@ -79,6 +80,29 @@ def read_window(
     return sorted(found, key=lambda each: (each.first_seq, isinstance(each, Envelope)))
 
 
+def read_turn_changes(
+    connection: Reader, run_id: str, from_seq: int, to_seq: int, epoch: int
+) -> list[tuple[int, str, int | None]]:
+    """Seq, kind and turn of the events of one epoch with which a turn may begin, in order."""
+    return connection.execute(
+        "SELECT seq, kind, turn FROM ("
+        "  SELECT seq, kind, turn, lag(turn IGNORE NULLS) OVER (ORDER BY seq) AS before FROM events"
+        "  WHERE run_id = $run AND epoch = $epoch AND seq BETWEEN $first AND $last) "
+        "WHERE kind IN (SELECT unnest($kinds)) OR turn <> before "
+        "OR (turn IS NOT NULL AND before IS NULL) ORDER BY seq",
+        {"run": run_id, "epoch": epoch, "first": from_seq, "last": to_seq,
+         "kinds": list(BEGINNINGS)},
+    ).fetchall()  # fmt: skip
+
+
+def read_previous_prompt(
+    connection: Reader, run_id: str, agent_id: str | None, at: Cursor
+) -> Cursor | None:
+    """Position of the agent's newest prompt before that, or None."""
+    condition = "kind = 'llm_prompt' AND agent_id IS NOT DISTINCT FROM $wanted"
+    return read_nearest(connection, run_id, condition, agent_id, at, backwards=True)
+
+
 def read_gaps(connection: Reader, run_id: str) -> list[Gap]:
     """All gaps of a run, in order."""
     rows = connection.execute(
@@ -105,12 +129,19 @@ def read_keyframe(connection: Reader, run_id: str, at: Cursor) -> list[Envelope]
         "AND kind = 'observation' ORDER BY epoch DESC, seq DESC LIMIT 4",
         until,
     ).fetchall()
-    return [_envelope(*row) for row in sorted(rows, key=lambda row: row[1:3])]
+    # A turn may be told by nothing but the number of an action.
+    rows += connection.execute(
+        f"SELECT {_PAYLOAD_COLUMNS} FROM events WHERE run_id = $run AND {BEFORE} "
+        "AND turn IS NOT NULL AND kind <> 'run_end' ORDER BY turn DESC LIMIT 1",
+        until,
+    ).fetchall()
+    found = {(row[1], row[2]): row for row in rows}
+    return [_envelope(*found[at]) for at in sorted(found)]
 
 
 def read_nearest(
-    connection: Reader, run_id: str, condition: str, wanted: str | int, at: Cursor,
-    backwards: bool = False,
+    connection: Reader, run_id: str, condition: str, wanted: str | int | datetime | None,
+    at: Cursor, backwards: bool = False,
 ) -> Cursor | None:  # fmt: skip
     """Position of the first event after `at`, or the last before, that meets the condition on
     `$wanted`."""

@@ -211,11 +211,15 @@ async def test_search_jumps_to_the_event_and_shows_all_of_it() -> None:
         await settled(app, pilot)
         await pilot.press("slash", *"best hand", "enter")
         found = await settled(app, pilot)
+        await pilot.press("v")
+        event = await settled(app, pilot)
         await pilot.press("e")
         error = await settled(app, pilot)
 
-    assert "event 7 · llm_response" in found
+    assert "turn 1 · llm:" in found
     assert "A king with a queen on the board." in found
+    assert "event 7 · llm_response" in event
+    assert "A king with a queen on the board." in event
     assert "event 8 · error" in error
 
 
@@ -470,11 +474,11 @@ async def test_the_screen_behind_a_question_goes_on() -> None:
 @pytest.mark.parametrize(
     ("width", "keys"),
     [
-        (40, "⏎ open space play g goto esc back ? help"),
-        (60, "⏎ open space play ←/→ event [ ] turn g goto esc back ? help"),
-        (80, "⏎ open space play ←/→ event [ ] turn e/E error g goto / find esc back ? help"),
-        (120, "⏎ open space play ←/→ event [ ] turn e/E error g goto / find +/- speed esc back "
-              "? help ^p commands q quit"),
+        (40, "⏎ open v events [ ] turn esc back ? help"),
+        (60, "⏎ open v events space play ←/→ event g goto esc back ? help"),
+        (80, "⏎ open v events space play ←/→ event [ ] turn e/E error g goto esc back ? help"),
+        (120, "⏎ open v events space play ←/→ event [ ] turn e/E error g goto / find +/- speed "
+              "esc back ? help ^p commands q quit"),
     ],
 )  # fmt: skip
 async def test_the_footer_shows_whole_keys_and_always_the_way_back(width: int, keys: str) -> None:

@@ -36,7 +36,7 @@ def terminal(tmp_path: Path, open_terminal: OpenTerminal) -> Terminal:
         (b"2/zzz\x1b1/con", "enter keep", "tic_tac_toe"),
         (b"2/game:tic\r\r", "connect_four · ", "took"),
         (b"2/game:tic\rd", "Delete tic_tac_toe", "Delete connect_four"),
-        (b"2/game:tic\rdn/\x1bs", "game▼", "Delete"),
+        (b"2/game:tic\rdn/\x1bs", "game▲", "Delete"),
         (b"2/game:tic\rdy", "No run matches", "There is no way back"),
         (b"2/game:con\rdy\x1b[A/\x1b", "tic_tac_toe", "connect_four"),
         (b"2\x1b[B\x1b[A/game:tic\r\x1b2", "tic_tac_toe", "enter keep"),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
+from datetime import UTC, tzinfo
 from typing import Final, NamedTuple
 
 from arena_tui.errors import UsageError
@@ -11,13 +11,14 @@ from arena_tui.events import Delivery, Envelope, Gap
 from arena_tui.folds.density import Density
 from arena_tui.folds.series import Series
 from arena_tui.folds.view import Instant, RunView
+from arena_tui.services.playback.detail import Details
+from arena_tui.services.playback.finder import Finder
+from arena_tui.services.playback.goto import parse_clock, parse_target, refuse
 from arena_tui.services.playback.nearby import Nearby
 from arena_tui.services.playback.playhead import Playhead, Position
 from arena_tui.services.playback.tape import RunTape
+from arena_tui.services.playback.turns import Turns
 from arena_tui.store.history import History
-
-MATCH: Final = "match"
-"""Passed to `jump` instead of a kind: go to events that contain the needle."""
 
 _AROUND: Final = 200
 """Extra events read on each side of those requested."""
@@ -25,7 +26,7 @@ _AROUND: Final = 200
 _FOLD_MAX: Final = 2_000
 """Most events folded into the view in one step; beyond that it is read again."""
 
-_NUMBER: Final = re.compile(r"[0-9]{1,15}(\.[0-9]+)?")
+_TURN_MAX: Final = 2**31 - 1
 
 
 class Overview(NamedTuple):
@@ -49,14 +50,17 @@ class Player:
     Attributes:
         instant: State of the run at the position, or at the previous one until that is read; None
             before the first read.
-        needle: Text that `jump(MATCH, …)` looks for.
+        finder: Looks for text.
         reading: Whether a `read_on` is in progress.
+        turns: The run's turns; details: what the inspector shows. Each has a `read_on` of its own.
     """
 
     def __init__(self, tape: RunTape, history: History | None) -> None:
         self.instant: Instant | None = None
-        self.needle = ""
+        self.finder = Finder(tape)
         self.reading = False
+        self.turns = Turns(tape)
+        self.details = Details(tape)
         self._tape = tape
         self._history = history
         self._head = Playhead()
@@ -70,14 +74,19 @@ class Player:
         self._opened = False
 
     async def open(self) -> None:
-        """Open the tape; go to the first event, or follow the run if it is live. Idempotent."""
+        """Open the tape; go to the first event, to the newest error of a run that crashed, or
+        follow the run if it is live. Idempotent."""
         if self._opened:
             return
         await self._tape.open()
         self._opened = True
         self._renumbered = self._tape.renumbered
         self._head.following = self._tape.live
-        self._place(self._tape.last if self._tape.live else 1)
+        place = self._tape.last if self._tape.live else 1
+        if not self._tape.live and (end := self._tape.end) and end.status == "crashed":
+            error = await self._tape.next_of_kind("error", self._tape.last + 1, -1)
+            place = self._tape.last if error is None else error
+        self._place(place)
 
     def close(self) -> None:
         self._tape.close()
@@ -88,8 +97,9 @@ class Player:
         head, tape = self._head, self._tape
         ts = delivery.event.ts if isinstance(delivery, Envelope) else None
         return Position(
-            mode=head.mode(tape.live), at=head.at, last=tape.last, live=tape.live, ts=ts
-        )
+            mode=head.mode(tape.live), at=head.at, last=tape.last, live=tape.live, ts=ts,
+            turns=self.turns.highest, began_at=tape.began_at, end=tape.end,
+        )  # fmt: skip
 
     @property
     def lacking(self) -> bool:
@@ -112,9 +122,11 @@ class Player:
         if renumbered:
             self._renumbered = tape.renumbered
             self._nearby.clear()
+            self.turns.clear()
             self._view = None
         at = tape.last if head.following else head.at
         self._nearby.keep(news, at)
+        self.turns.extend(news)
         if renumbered or (head.following and (news or at != head.at)):
             self._place(at)
         if head.playing and head.at >= tape.last:
@@ -135,7 +147,7 @@ class Player:
         elif self._opened:
             if head.at >= self._tape.last:
                 self._place(1)
-            head.play(self._time_of(head.at) or 0.0)
+            head.play(self._time_of(head.at) or None)
 
     def change_speed(self, step: int) -> None:
         """Play one step faster (1) or slower (-1)."""
@@ -146,42 +158,42 @@ class Player:
         self._head.playing = False
         self._place(place)
 
-    async def go_to_words(self, words: str) -> str | None:
-        """Go to `120` (an event), `t17` (a turn) or `50 %` (of the run).
-
-        Returns a message if there is no such turn.
+    async def go_to_words(self, words: str, zone: tzinfo | None = UTC) -> None:
+        """Go to what `parse_target` or, in that zone, `parse_clock` understands.
 
         Raises:
-            UsageError: `words` is none of these.
+            UsageError: `words` is none of these, or there is no such turn.
         """
-        digits = words.removesuffix("%").removeprefix("t").strip().replace(",", "")
-        if not _NUMBER.fullmatch(digits):
-            raise UsageError("go to 120 (event), t17 (turn) or 50 %")
-        number = float(digits)
-        if words.endswith("%"):
-            number = self._tape.last * number / 100
-        elif words.startswith("t"):
-            found = await self._tape.turn(int(number))
-            if found is None:
-                return f"no turn {int(number)}"
-            number = found
-        self.go_to(int(number))
-        return None
+        target = parse_target(words)
+        if target is None:
+            began_at = self._tape.began_at
+            at = None if began_at is None else parse_clock(words, began_at, zone)
+            if at is None:
+                raise refuse()
+            place = await self._tape.at_time(at)
+            self.go_to(self._tape.last if place is None else place)
+        elif target.kind == "turn":
+            place = await self._tape.turn(int(min(target.value, _TURN_MAX)))
+            if place is None:
+                raise UsageError(f"no turn {target.value:g}")
+            self.go_to(place)
+        else:
+            last, value = self._tape.last, target.value
+            self.go_to(int(min(value * last / 100 if target.kind == "percent" else value, last)))
 
     async def jump(self, kind: str, step: int) -> str | None:
-        """Go to the next (`step` 1) or previous (-1) event of a kind, or `MATCH` of the needle.
+        """Go to the next (`step` 1) or previous (-1) event of a kind, or of any: `event`.
 
         Returns a message if there is none.
         """
         at = self._head.at
-        if kind != MATCH:
-            place = await self._tape.next_of_kind(kind, at, step)
-            none = f"no {'next' if step > 0 else 'earlier'} {kind.partition('_')[0]}"
-        elif self.needle:
-            place = await self._tape.search(self.needle, at, backwards=step < 0)
-            none = f"no {'further' if step > 0 else 'earlier'} event contains it"
+        none = f"no {'next' if step > 0 else 'earlier'} {kind.partition('_')[0]}"
+        if kind == "event":
+            place: int | None = at + step
+        elif kind == "turn_start" and self.turns.known:
+            place = self.turns.beside(at, step)
         else:
-            return None
+            place = await self._tape.next_of_kind(kind, at, step)
         if place is None:
             return none
         self.go_to(place)

@@ -8,6 +8,8 @@ from typing import Final
 
 from msgspec import Struct
 
+from arena_tui.events import RunEnd
+
 _SPEEDS: Final = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 64.0)
 _SILENCE_MAX_S: Final = 2.0
 """Longest pause kept in playback; longer ones are cut to this."""
@@ -21,6 +23,8 @@ class Position(Struct, frozen=True, kw_only=True):
         at, last: Place shown (see `Places`), and the newest one.
         live: Whether more events may come.
         ts: Time of the event at `at`, UTC; None until it is read.
+        turns: The run's highest turn number, as far as it is known; 0 without any.
+        began_at: When the run began, UTC; end: how it ended; None while that is not known.
     """
 
     mode: str = ""
@@ -28,6 +32,9 @@ class Position(Struct, frozen=True, kw_only=True):
     last: int = 0
     live: bool = False
     ts: datetime | None = None
+    turns: int = 0
+    began_at: datetime | None = None
+    end: RunEnd | None = None
 
 
 class Playhead:
@@ -45,7 +52,8 @@ class Playhead:
         self.following = False
         self.playing = False
         self.speed = 1.0
-        self._reached_s = 0.0
+        self._waited_s = 0.0
+        self._before_s: float | None = None
 
     def mode(self, live: bool) -> str:
         """Text for the header: `LIVE ●`, `PAUSED 1x`, `REPLAY 4x ▶`."""
@@ -60,11 +68,12 @@ class Playhead:
         self.at = max(1, min(last, place))
         self.following = live and self.at == last and not self.playing
 
-    def play(self, at_s: float) -> None:
-        """Start playing at `at_s`, the time of the event shown, in seconds since 1970."""
+    def play(self, at_s: float | None) -> None:
+        """Start playing at `at_s`, the time of the event shown, in seconds since 1970; None: it
+        has none."""
         self.playing = True
         self.following = False
-        self._reached_s = at_s
+        self._waited_s, self._before_s = 0.0, at_s
 
     def change_speed(self, step: int) -> None:
         """One step faster (1) or slower (-1)."""
@@ -74,14 +83,21 @@ class Playhead:
     def advance(self, passed_s: float, last: int, time_of: Callable[[int], float | None]) -> int:
         """The place reached after `passed_s` more seconds.
 
+        Each event comes as long after the one before as it did in the run, within bounds: no step
+        takes less than no time, whatever the clocks of producers said, and none takes long.
         `time_of` returns None for an event that is not read yet: playback waits before it. A gap
-        takes no time. Long pauses are cut.
+        takes no time.
         """
-        self._reached_s += passed_s * self.speed
+        played_s = passed_s * self.speed
+        self._waited_s = min(self._waited_s + played_s, _SILENCE_MAX_S + played_s)
         place = self.at
         while place < last and (happened_s := time_of(place + 1)) is not None:
-            if happened_s > self._reached_s:
-                self._reached_s = max(self._reached_s, happened_s - _SILENCE_MAX_S)
-                break
+            if happened_s:
+                before_s = happened_s if self._before_s is None else self._before_s
+                pause_s = max(0.0, min(_SILENCE_MAX_S, happened_s - before_s))
+                if pause_s > self._waited_s:
+                    break
+                self._waited_s -= pause_s
+                self._before_s = happened_s
             place += 1
         return place

@@ -5,8 +5,9 @@ A run whose stream was lost and made anew is read through all its epochs (see `P
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
 from functools import partial
 from typing import Literal
 
@@ -15,19 +16,19 @@ from msgspec.structs import replace
 from arena_tui.broker.protocol import Cursor, RunMeta
 from arena_tui.consumers.protocol import Consumer
 from arena_tui.errors import UnknownRunError
-from arena_tui.events import Delivery, Envelope, Gap, RunEnd
+from arena_tui.events import Delivery, Envelope, Gap, LlmPrompt, RunEnd
 from arena_tui.folds.density import Density, density_of, with_unstored
 from arena_tui.folds.places import Places
 from arena_tui.folds.series import Series, series_of
+from arena_tui.folds.totals import RunTotals
 from arena_tui.folds.view import RunView
+from arena_tui.folds.visible import visible
 from arena_tui.services.consumption import Consumption
+from arena_tui.services.playback.hot import Hot
 from arena_tui.services.runtime import Runtime
 from arena_tui.store.rows import as_in_payload
 from arena_tui.store.series import read_series
-from arena_tui.store.windows import read_gaps
-
-_HOT_MAX = 20_000
-"""Newest deliveries of a live run kept in memory; older ones are read from the store."""
+from arena_tui.store.windows import read_gaps, read_nearest, read_previous_prompt, read_turn_changes
 
 
 class _Tail(Consumer):
@@ -57,6 +58,7 @@ class RunTape:
 
     Attributes:
         live: Whether more events may come.
+        began_at: Time of its first event, UTC; end: how it ended; None while that is not known.
         renumbered: How often places changed, because an earlier epoch proved to be longer.
     """
 
@@ -64,11 +66,13 @@ class RunTape:
         self.run_id = run_id
         self.live = False
         self.renumbered = 0
+        self.began_at: datetime | None = None
+        self.end: RunEnd | None = None
         self._runtime = runtime
         self._history = runtime.history
         self._reading: Consumption[_Tail] | None = None
         self._places = Places()
-        self._hot: list[Delivery] = []
+        self._hot = Hot(self._places, is_stored=False)
         self._news = 0
         self._meta: RunMeta | None = None
 
@@ -78,13 +82,19 @@ class RunTape:
         if self.run_id in held:
             if self._history is not None:
                 self._places = Places(await self._history.lengths(self.run_id))
+                self._hot = Hot(self._places, is_stored=True)
             self._reading = await self._runtime.consume(lambda _: _Tail(self.run_id, self._take))
             self.live = held[self.run_id].state != "closed"
             self._meta = held[self.run_id].meta
             await self._reading.catch_up()
             self._news = 0
+            if self.began_at is None and self._history is not None:
+                with suppress(UnknownRunError):
+                    self.began_at = (await self._history.run(self.run_id)).started_at
         elif self._history is not None:
-            self.run_id = (await self._history.run(self.run_id)).run_id
+            totals = await self._history.run(self.run_id)
+            self.run_id, self.began_at = totals.run_id, totals.started_at
+            self.end = _end_of(totals)
             self._places = Places(await self._history.lengths(self.run_id))
         else:
             raise UnknownRunError(
@@ -103,27 +113,63 @@ class RunTape:
     def pump(self) -> list[Delivery]:
         """Deliveries since the last call, as far as they are still in memory."""
         news, self._news = self._news, 0
-        return self._hot[-news:] if news else []
+        return self._hot.newest(news)
 
     async def window(self, first: int, last: int) -> list[Delivery]:
         """Deliveries from place `first` to `last`, in order."""
         first = max(1, first)
-        if self._history is None or (self._hot and first >= self._hot_from):
-            return self._hot_between(first, last)
+        if self._history is None or (self._hot and first >= self._hot.first):
+            return self._hot.between(first, last)
         stored: list[Delivery] = []
         for span in self._places.spans(first, last):
             stored += await self._history.window(self.run_id, span.first, span.last, span.epoch)
         newest = self._places.last_of(stored[-1]) if stored else first - 1
-        rest = self._hot_between(newest + 1, last)
+        rest = self._hot.between(newest + 1, last)
         if rest and isinstance(rest[0], Gap) and self._places.first_of(rest[0]) <= newest:
             seq = self._places.cursor(newest + 1).seq
             rest[0] = replace(rest[0], from_seq=seq)
         return stored + rest
 
+    async def turn_changes(self, first: int, last: int) -> list[tuple[int, str, int | None]]:
+        """Place, kind and turn of the events from `first` to `last` with which a turn may begin."""
+        found: list[tuple[int, str, int | None]] = []
+        hot_from = self._hot.first if self._hot else last + 1
+        if self._history is not None:
+            for span in self._places.spans(first, min(last, hot_from - 1)):
+                before = self._places.before(span.epoch)
+                found += [
+                    (before + seq, kind, turn)
+                    for seq, kind, turn in await self._history.read(
+                        partial(read_turn_changes, run_id=self.run_id, from_seq=span.first,
+                                to_seq=span.last, epoch=span.epoch)
+                    )
+                ]  # fmt: skip
+        return found + [
+            (self._places.first_of(each), each.event.kind, each.event.turn)
+            for each in self._hot.between(max(first, hot_from), last, len(self._hot))
+            if isinstance(each, Envelope)
+        ]
+
+    async def previous_prompt(self, agent_id: str | None, before: int) -> LlmPrompt | None:
+        """The agent's newest prompt before a place; None if there is none."""
+        if not self._hot.is_whole and self._history is not None:
+            here = self._places.cursor(before)
+            query = partial(read_previous_prompt, run_id=self.run_id, agent_id=agent_id, at=here)
+            place = _place(self._places, await self._history.read(query))
+        else:
+            place = self._hot.nearest(
+                lambda each: isinstance(each.event, LlmPrompt) and each.event.agent_id == agent_id,
+                before, backwards=True,
+            )  # fmt: skip
+        for each in await self.window(place, place) if place is not None else ():
+            if isinstance(each, Envelope) and isinstance(each.event, LlmPrompt):
+                return each.event
+        return None
+
     async def view_at(self, place: int) -> RunView:
         """The run folded up to `place`: board, players, and what each has used so far."""
         view = RunView(self.run_id)
-        if self._complete or self._history is None:
+        if self._hot.is_whole or self._history is None:
             for delivery in self._hot:
                 if self._places.first_of(delivery) > place:
                     break
@@ -139,9 +185,9 @@ class RunTape:
         return view
 
     async def density(self, slices: int) -> Density:
-        if not self._complete and self._history is not None:
+        if not self._hot.is_whole and self._history is not None:
             return await self._history.density(self.run_id, slices)
-        density = density_of(self._hot, slices, self._places.first_of)
+        density = density_of(list(self._hot), slices, self._places.first_of)
         if self._history is None:
             return density
         # What is at hand here may be in a gap of the store's.
@@ -150,30 +196,47 @@ class RunTape:
 
     async def series(self, slices: int) -> Series | None:
         """See `series_of`."""
-        if self._complete or self._history is None:
+        if self._hot.is_whole or self._history is None:
             return series_of(self._hot, slices)
         return await self._history.read(partial(read_series, run_id=self.run_id, slices=slices))
 
     async def next_of_kind(self, kind: str, at: int, step: int) -> int | None:
         """Place of the next (`step` 1) or previous (-1) event of that kind from `at`, or None."""
-        if not self._complete and self._history is not None:
+        if not self._hot.is_whole and self._history is not None:
             here = self._places.cursor(at)
-            return self._place(await self._history.next_of_kind(self.run_id, kind, here, step))
-        return self._nearest(lambda each: each.event.kind == kind, at, backwards=step < 0)
+            return _place(
+                self._places, await self._history.next_of_kind(self.run_id, kind, here, step)
+            )
+        return self._hot.nearest(lambda each: each.event.kind == kind, at, backwards=step < 0)
 
     async def turn(self, turn: int) -> int | None:
         """Place of the first event of that turn, or None."""
-        if not self._complete and self._history is not None:
-            return self._place(await self._history.turn(self.run_id, turn))
-        return self._nearest(lambda each: each.event.turn == turn, 0)
+        if not self._hot.is_whole and self._history is not None:
+            return _place(self._places, await self._history.turn(self.run_id, turn))
+        return self._hot.nearest(lambda each: each.event.turn == turn, 0)
+
+    async def at_time(self, at: datetime) -> int | None:
+        """Place of the first event at that time or later, or None."""
+        if not self._hot.is_whole and self._history is not None:
+            query = partial(read_nearest, run_id=self.run_id, condition="ts >= $wanted",
+                            wanted=at.replace(tzinfo=None), at=Cursor(0, 0))  # fmt: skip
+            return _place(self._places, await self._history.read(query))
+        return self._hot.nearest(lambda each: each.event.ts >= at, 0)
 
     async def search(self, text: str, after: int, backwards: bool = False) -> int | None:
-        """Place of the next event, or previous if `backwards`, that contains `text`, or None."""
-        if not self._complete and self._history is not None:
+        """Place of the next event, or previous if `backwards`, in which a person can see `text`
+        (see `visible`), or None."""
+        if not self._hot.is_whole and self._history is not None:
             here = self._places.cursor(after)
-            return self._place(await self._history.search(self.run_id, text, here, backwards))
+            found = await self._history.search(self.run_id, text, here, backwards)
+            return _place(self._places, found)
         needle = as_in_payload(text).lower()
-        return self._nearest(lambda each: needle in each.raw.decode().lower(), after, backwards)
+
+        def is_seen(each: Envelope) -> bool:
+            payload = each.raw.decode()
+            return needle in payload.lower() and needle in visible(payload)
+
+        return self._hot.nearest(is_seen, after, backwards)
 
     def close(self) -> None:
         if self._reading is not None:
@@ -182,7 +245,7 @@ class RunTape:
 
     def _take(self, batch: Sequence[Delivery]) -> None:
         before = [self._places.before(epoch) for epoch in self._places.epochs]
-        self._hot += batch
+        self._hot.add(batch)
         self._news += len(batch)
         for each in batch:
             self._places.reach(each)
@@ -190,44 +253,23 @@ class RunTape:
             self._places.before(epoch) for epoch in self._places.epochs[: len(before)]
         ]
         self.live = self.live and not _ends(batch[-1])
-        if len(self._hot) > 2 * _HOT_MAX:
-            del self._hot[:-_HOT_MAX]
+        first, newest = batch[0], batch[-1]
+        if isinstance(first, Envelope) and self._places.first_of(first) == 1:
+            self.began_at = first.event.ts
+        if isinstance(newest, Envelope):
+            self.end = newest.event if isinstance(newest.event, RunEnd) else None
 
-    @property
-    def _complete(self) -> bool:
-        return bool(self._hot) and self._hot_from == 1
 
-    @property
-    def _hot_from(self) -> int:
-        """First place that is at hand as well as anywhere.
+def _place(places: Places, cursor: Cursor | None) -> int | None:
+    return None if cursor is None else places.of(cursor)
 
-        The gap for an earlier stream that the broker begins with is not: the store may have the
-        events.
-        """
-        for each in self._hot:
-            if self._history is None or not isinstance(each, Gap) or each.reason != "reset":
-                return self._places.first_of(each)
-        return self._places.last + 1
 
-    def _hot_between(self, first: int, last: int) -> list[Delivery]:
-        """What is at hand of these places, at most 1,000 deliveries."""
-        start = bisect_left(self._hot, first, key=self._places.last_of)
-        end = bisect_right(self._hot, last, key=self._places.first_of)
-        return self._hot[start : min(end, start + 1_000)]
-
-    def _nearest(
-        self, is_wanted: Callable[[Envelope], bool], at: int, backwards: bool = False
-    ) -> int | None:
-        """Place of the first event at hand after `at`, or the last one before, that is wanted."""
-        for each in reversed(self._hot) if backwards else self._hot:
-            if isinstance(each, Envelope):
-                place = self._places.first_of(each)
-                if (place < at if backwards else place > at) and is_wanted(each):
-                    return place
+def _end_of(totals: RunTotals) -> RunEnd | None:
+    if totals.status == "running" or totals.ended_at is None:
         return None
-
-    def _place(self, cursor: Cursor | None) -> int | None:
-        return None if cursor is None else self._places.of(cursor)
+    return RunEnd(
+        ts=totals.ended_at, status=totals.status, outcome=totals.outcome, reason=totals.reason
+    )
 
 
 def _ends(delivery: Delivery) -> bool:

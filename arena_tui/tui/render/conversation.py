@@ -16,16 +16,6 @@ _FILES: Final = " bytes]"
 """What the placeholder of a file ends with."""
 
 
-def conversation(messages: list[Any]) -> str:
-    """`user: Look around.`, a message after the other; what has no role is shown as JSON."""
-    return "\n".join(
-        f"{message['role']}: {said(message)}"
-        if isinstance(message, dict) and isinstance(message.get("role"), str)
-        else said(message)
-        for message in messages
-    )
-
-
 def said(message: Any) -> str:
     """What stands in one message, or in one part of it: its texts, calls and files, by line."""
     return "\n".join(_lines(message))

@@ -1,12 +1,11 @@
-"""One event as one line, and as the fields of a detail view. All event text is cleaned here."""
+"""One event as one line. All event text is cleaned here."""
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
-from arena_tui.codec import encode_event
 from arena_tui.events import (
     Action,
     ActionResult,
@@ -30,10 +29,9 @@ from arena_tui.events import (
 from arena_tui.folds.numbers import number
 from arena_tui.producers.shortening import COERCED
 from arena_tui.tui.render.clean import clean
-from arena_tui.tui.render.conversation import called, compact, conversation, named, said
+from arena_tui.tui.render.conversation import called, compact, named, said
 from arena_tui.tui.render.grid import read_grid
-from arena_tui.tui.render.sgr import plain
-from arena_tui.tui.render.text import cost, count, duration, short_count
+from arena_tui.tui.render.text import count, short_count
 
 _TAGS: Final = {
     "run_start": "start", "turn_start": "turn", "observation": "obs", "llm_prompt": "ask",
@@ -74,46 +72,6 @@ def headline(delivery: Delivery) -> str:
 def action_text(action: Action) -> str:
     """What was done, without by whom; raw, as it may be long."""
     return named(action.action, _VALUE_MAX)
-
-
-def details(event: Event) -> list[tuple[str, str]]:
-    """The event's fields as `(name, text)`, longest texts last; None and empty ones left out.
-
-    The texts are raw: the caller cleans them, line by line.
-    """
-    short: list[tuple[str, str]] = []
-    long: list[tuple[str, str]] = []
-    fields: dict[str, Any] = msgspec.json.decode(encode_event(event))
-    for name in ("kind", "ts", "v"):
-        fields.pop(name, None)
-    for name, value in fields.items():
-        if value in (None, "", [], {}):
-            continue
-        text = plain(value) if isinstance(value, str) else _plain(name, value)
-        (long if "\n" in text or len(text) > 60 else short).append((name, text))
-    return short + long
-
-
-def _plain(name: str, value: Any) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if name == "cost_usd":
-        return cost(value)
-    if name.endswith("_s") and isinstance(value, int | float):
-        return duration(value)
-    if isinstance(value, int):
-        return count(value)
-    if isinstance(value, float):
-        return number(value)
-    if name == "messages" and isinstance(value, list):
-        return conversation(value)
-    if name == "tool_calls" and isinstance(value, list):
-        return "\n".join(map(called, value))
-    if name == COERCED and isinstance(value, dict):
-        return "\n".join(f"{field}: {compact(why)}" for field, why in value.items())
-    if isinstance(value, list) and all(isinstance(each, str) for each in value):
-        return " ".join(value)
-    return msgspec.json.format(msgspec.json.encode(value)).decode()
 
 
 def _say(event: Event) -> str:  # noqa: PLR0912 - one arm per kind

@@ -1,4 +1,4 @@
-"""The parts of the Run screen: header, event rows, scrubber, inspector."""
+"""The parts of the Run screen: header, event rows, scrubber."""
 
 from __future__ import annotations
 
@@ -6,25 +6,26 @@ from datetime import tzinfo
 from typing import Final
 
 from rich.cells import cell_len
-from textual.content import Content
 from textual.strip import Strip
 
-from arena_tui.codec import encode_event
-from arena_tui.events import Delivery, ErrorEvent, Event, Gap, short_id
+from arena_tui.events import Delivery, ErrorEvent, Gap, short_id
 from arena_tui.folds.density import Density
+from arena_tui.folds.result import result_text
 from arena_tui.folds.totals import lost_text
 from arena_tui.folds.view import Instant
 from arena_tui.services.playback.playhead import Position
-from arena_tui.tui.render.canvas import Piece, between, line
-from arena_tui.tui.render.clean import clean, clean_lines, fit
-from arena_tui.tui.render.lines import details, headline, tag
+from arena_tui.tui.render.canvas import Piece, between, cut, line, width_of
+from arena_tui.tui.render.clean import clean
+from arena_tui.tui.render.lines import headline, tag
 from arena_tui.tui.render.palette import Palette
+from arena_tui.tui.render.states import LOOKS
 from arena_tui.tui.render.text import (
     clock_time,
+    day,
+    time_or_day,
 )
 
-_DETAIL_LINES: Final = 400
-_LONG_LINE: Final = 2_000
+_PLAYERS_MIN: Final = 8
 _MARKS: Final = {"error": ("!", "bad"), "gap": ("┆", "bad"), "bookmark": ("◆", "warn")}
 _BLOCKS: Final = "▁▂▃▄▅▆▇█"
 
@@ -37,31 +38,34 @@ def paint_header(
     width: int,
     zone: tzinfo | None,
 ) -> Strip:
-    """`connect_four · 7f3a  mcts:500 vs random  seed 42      REPLAY 4x ▶  turn 17  12:04:08.2`.
+    """`connect_four · 7f3a   mcts:500 vs random   28 Nov, ✓ x won    REPLAY 4x ▶  turn 17/31  …`.
 
-    A run that lost events says so before its position.
+    A run that lost events says so before its position. Where room is short, the time goes first,
+    then the players.
     """
-    seed = "" if instant.seed is None else f"  seed {instant.seed}"
+    players = _players(instant, palette)
     name = f" {clean(instant.game, 40) or 'run'} · {clean(short_id(instant.run_id))}"
     label = f"  {clean(instant.label, 30)}" if instant.label else ""
-    left: list[Piece] = [
-        (name, palette.strong),
-        ("  ", palette.text),
-        *_players(instant, palette),
-        (seed + label, palette.dim),
-    ]
-    when = "" if position.ts is None else f"  {clock_time(position.ts, zone, tenths=True)}"
+    began, outcome = _outcome(instant, position, palette, zone)
     right = [
         (position.mode, palette.accent),
         (f"  event {position.at:,}/{position.last:,}", palette.text),
-        (f"  turn {instant.turn}", palette.text),
-        (f"{when} ", palette.dim),
+        (f"{turn_text(instant, position)} ", palette.text),
     ]
     if width < 70:
         right = right[:2]
     if density is not None and (density.lost or density.lost_unknown):
         lost = f"  lost {lost_text(density.lost, density.lost_unknown)}  "
         right.insert(0, (lost, palette.bad))
+    ends: list[Piece] = [(began, palette.dim), outcome, (label, palette.dim)]
+    room = width - width_of([(name, palette.strong), *ends, *right]) - 2
+    when = "" if position.ts is None else f" {clock_time(position.ts, zone, tenths=True)} "
+    if width >= 70 and room >= cell_len(when) + width_of(players) + 2:
+        right.append((when, palette.dim))
+    shown = [("  ", palette.text), *players]
+    if width_of(shown) > room:
+        shown = cut(shown, room) if room > _PLAYERS_MIN else []
+    left = [(name, palette.strong), *shown, *ends]
     return line(between(left, right, width, palette.text), width, palette.text)
 
 
@@ -72,6 +76,31 @@ def _players(instant: Instant, palette: Palette) -> list[Piece]:
         between_them = [(" vs ", palette.dim)] if index else []
         pieces += [*between_them, (clean(agent.name or agent.id, 24), palette.player(index))]
     return pieces
+
+
+def _outcome(
+    instant: Instant, position: Position, palette: Palette, zone: tzinfo | None
+) -> tuple[str, Piece]:
+    """`   28 Nov`, and `, ✓ x won` with the sign of its state."""
+    began = "" if position.began_at is None else f"  {day(position.began_at, zone)}"
+    end = position.end
+    if end is None:
+        return began, ("", palette.dim)
+    look = LOOKS[end.status]
+    text: str = end.status
+    if end.status == "finished":
+        names = {agent.id: agent.name or agent.id for agent in instant.agents}
+        text = result_text(instant.agents, end.outcome, lambda each: names.get(each, each))
+    comma = ", " if began else "  "
+    return began, (f"{comma}{look.sign} {clean(text, 60)}", getattr(palette, look.style))
+
+
+def turn_text(instant: Instant, position: Position) -> str:
+    """`  turn 17/31`; nothing in a run without turns."""
+    if not (instant.turn or position.turns):
+        return ""
+    total = max(instant.turn, position.turns)
+    return f"  turn {instant.turn}" + ("" if position.live else f"/{total}")
 
 
 def event_cells(delivery: Delivery, zone: tzinfo | None) -> list[tuple[str, str]]:
@@ -99,7 +128,10 @@ def paint_scrubber(
     """`12:01:10 ▕▁▂▂▃!▅▇┆▃◆┃▁▂▏ 12:06:31`: the run's events over time, and the position."""
     if density is None or density.first_at is None or density.last_at is None:
         return line([(" no events yet", palette.dim)], width, palette.dim)
-    first, last = clock_time(density.first_at, zone), clock_time(density.last_at, zone)
+    first, last = (
+        f"{time_or_day(at, other, zone):>8}"
+        for at, other in ((density.first_at, density.last_at), (density.last_at, density.first_at))
+    )
     here = density.slice_of(position.at)
     top = max(*density.counts, 1)
     pieces: list[Piece] = [(f" {first} ▕", palette.dim)]
@@ -117,36 +149,3 @@ def paint_scrubber(
             pieces.append((block, palette.accent if index < here else palette.dim))
     pieces += [("▏ ", palette.dim), ("now" if position.live else last, palette.dim)]
     return line(pieces, width, palette.dim)
-
-
-def inspect(delivery: Delivery | None, zone: tzinfo | None) -> Content:
-    """All of one event: its fields, long texts in full, and the raw JSON."""
-    if delivery is None:
-        return Content("")
-    if isinstance(delivery, Gap):
-        return Content.styled(headline(delivery), "bold $error")
-    event = delivery.event
-    parts: list[Content] = [
-        Content.styled(f"event {delivery.seq:,} · {clean(event.kind, 40)}", "bold"),
-        Content.styled(clock_time(event.ts, zone, tenths=True), "$text-muted"),
-        Content(""),
-    ]
-    for name, text in details(event):
-        parts += _field(clean(name, 40), text)
-    parts += [Content(""), Content.styled("raw", "$accent"), *_raw(event)]
-    return Content("\n").join(parts)
-
-
-def _field(name: str, text: str) -> list[Content]:
-    if "\n" not in text and len(text) <= 60:
-        label = fit(name, max(14, cell_len(name)))
-        return [Content.assemble((label, "$text-muted"), clean(text))]
-    lines = clean_lines(text, _DETAIL_LINES, _LONG_LINE)
-    return [Content(""), Content.styled(name, "$accent"), *map(Content, lines)]
-
-
-def _raw(event: Event) -> list[Content]:
-    text = encode_event(event).decode()
-    shown = clean(text, _LONG_LINE)
-    more = f"… {len(text):,} characters in all: y copies them" if len(text) > _LONG_LINE else ""
-    return [Content.styled(shown, "$text-muted"), *([Content(more)] if more else [])]

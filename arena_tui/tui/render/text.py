@@ -65,6 +65,18 @@ def clock_time(at: datetime, zone: tzinfo | None = UTC, tenths: bool = False) ->
     return f"{text}.{local.microsecond // 100_000}" if tenths else text
 
 
+def day(at: datetime, zone: tzinfo | None = UTC) -> str:
+    """`28 Nov`."""
+    local = _local(at, zone)
+    return f"{local.day} {local:%b}"
+
+
+def time_or_day(at: datetime, other: datetime, zone: tzinfo | None = UTC) -> str:
+    """`12:03:14`; `28 Nov` if the other is on another day."""
+    is_same_day = _local(at, zone).date() == _local(other, zone).date()
+    return clock_time(at, zone) if is_same_day else day(at, zone)
+
+
 def stamp(at: datetime | None, zone: tzinfo | None = UTC) -> str:
     """`2026-11-22 12:03:14`."""
     return "–" if at is None else _local(at, zone).strftime("%Y-%m-%d %H:%M:%S")

@@ -10,9 +10,10 @@ from textual.widget import Widget
 from textual.widgets import Input
 
 from arena_tui.consumers.feed import Frame
-from arena_tui.errors import ArenaError
+from arena_tui.errors import ArenaError, UsageError
 from arena_tui.events import Envelope
-from arena_tui.services.playback.player import MATCH, Player
+from arena_tui.services.playback.goto import UNDERSTOOD
+from arena_tui.services.playback.player import Player
 from arena_tui.tui.screens.base import ArenaScreen, guarded
 from arena_tui.tui.screens.host import Host
 from arena_tui.tui.widgets.board import BoardPanel
@@ -22,7 +23,7 @@ from arena_tui.tui.widgets.run import Goto, RunHeader, Scrubber
 
 _HINTS: Final = {
     "search": "text of any event   enter find   then n next, N previous   esc close",
-    "go to": "120 event   t17 turn   50 % of the run   enter go   esc close",
+    "go to": f"{UNDERSTOOD}   enter go   esc close",
 }
 _DENSITY_EVERY_S: Final = 1.0
 
@@ -30,14 +31,19 @@ _DENSITY_EVERY_S: Final = 1.0
 class RunScreen(ArenaScreen):
     """Translates keys and messages into calls to the player, and shows its state."""
 
-    NOT_WHILE_WRITING = frozenset({"step", "go_to", "speed", "ask"})
+    NOT_WHILE_WRITING = frozenset({"jump", "go_to", "speed", "ask"})
     AWAITED = frozenset({"opening"})
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("space", "play", "play"),
         Binding(
-            "left", "step(-1)", "event", key_display="←/→", priority=True, tooltip="previous event"
+            "left",
+            "jump('event', -1)",
+            "event",
+            key_display="←/→",
+            priority=True,
+            tooltip="previous event",
         ),
-        Binding("right", "step(1)", "next event", show=False, priority=True),
+        Binding("right", "jump('event', 1)", "next event", show=False, priority=True),
         Binding(
             "left_square_bracket",
             "jump('turn_start', -1)",
@@ -52,12 +58,12 @@ class RunScreen(ArenaScreen):
         Binding("slash", "ask('search')", "find", key_display="/"),
         Binding("plus,equals_sign", "speed(1)", "speed", key_display="+/-", tooltip="faster"),
         Binding("minus", "speed(-1)", "slower", show=False),
-        Binding("n", f"jump('{MATCH}', 1)", "next match", show=False),
-        Binding("N", f"jump('{MATCH}', -1)", "previous match", show=False),
+        Binding("n", "match(1)", "next match", show=False),
+        Binding("N", "match(-1)", "previous match", show=False),
         Binding("m", "bookmark", "bookmark", show=False),
         Binding("y", "copy", "copy the event as JSON", show=False),
-        Binding("home", "go_to('1')", "first event", show=False, priority=True),
-        Binding("end", "go_to('100%')", "last event, or now", show=False, priority=True),
+        Binding("home", "go_to('1')", "first event", show=False),
+        Binding("end", "go_to('100%')", "last event, or now", show=False),
         Binding("escape", "back", "back"),
     ]
 
@@ -68,13 +74,14 @@ class RunScreen(ArenaScreen):
         self._priced = 0
         self._slices = 0
         self._density_at = 0.0
+        self._density_of = (0, True)
         self._asking = ""
 
     def body(self) -> list[Widget]:
         zone = self.arena.zone
         return [
             RunHeader(zone),
-            RunPanels(self._player.delivery, self.arena.session.prices, zone),
+            RunPanels(self._player.delivery, self._player.turns, self.arena.session.prices, zone),
             Scrubber(zone),
             Question(),
         ]
@@ -95,48 +102,62 @@ class RunScreen(ArenaScreen):
         if self._player.tick(passed_s) or self._priced != before:
             self._show()
         position, slices = self._player.position, self.query_one(Scrubber).slices
-        due = position.live and now - self._density_at >= _DENSITY_EVERY_S
-        if position.last and (due or slices != self._slices):
-            self._slices, self._density_at = slices, now
+        reach = position.last, position.live
+        due = not position.live or now - self._density_at >= _DENSITY_EVERY_S
+        if position.last and ((due and reach != self._density_of) or slices != self._slices):
+            self._slices, self._density_at, self._density_of = slices, now, reach
             self._load_density()
 
     def on_goto(self, message: Goto) -> None:
         self._player.go_to(message.place)
         self._show()
 
-    def on_run_panels_events_needed(self, message: RunPanels.EventsNeeded) -> None:
-        self._player.want(message.first, message.last)
+    def on_run_panels_rows_needed(self, message: RunPanels.RowsNeeded) -> None:
+        want = self._player.turns.want if message.of_turns else self._player.want
+        want(message.first, message.last)
         self._show()
 
     @guarded
     async def on_input_submitted(self, event: Input.Submitted) -> None:
-        text = event.value.strip()
+        text, panels = event.value.strip(), self.query_one(RunPanels)
+        if text and self._asking == "go to":
+            try:
+                await self.action_go_to(text)
+            except UsageError as error:
+                self.query_one(Question).object_to(str(error))
+                return
         self.action_back()
-        if text and self._asking == "search":
-            self._player.needle = text
-            await self.action_jump(MATCH, 1)
-        elif text:
-            await self.action_go_to(text)
+        if text and self._asking == "search" and panels.zoomed:
+            self.notify(panels.find(text, 1), timeout=2)
+        elif text and self._asking == "search":
+            self._player.finder.look_for(text)
+            self.action_match(1)
 
     def action_play(self) -> None:
         self._player.toggle()
-        self._show()
-
-    def action_step(self, step: int) -> None:
-        self._player.go_to(self._player.position.at + step)
         self._show()
 
     @guarded
     async def action_jump(self, kind: str, step: int) -> None:
         self._show(await self._player.jump(kind, step))
 
+    def action_match(self, step: int) -> None:
+        """One match further or back; keys do not wait for it, and a new search ends it."""
+        player, panels = self._player, self.query_one(RunPanels)
+        if panels.zoomed:
+            self.notify(panels.find(None, step), timeout=2)
+        elif player.finder.needle:
+            player.finder.request(step, player.position.at)
+            search = player.finder.find(player.go_to, self._show)
+            self.run_worker(search, "the search", group="find", exclusive=True, exit_on_error=False)
+
     def action_speed(self, step: int) -> None:
         self._player.change_speed(step)
         self._show()
 
-    @guarded
     async def action_go_to(self, words: str) -> None:
-        self._show(await self._player.go_to_words(words))
+        await self._player.go_to_words(words, self.arena.zone)
+        self._show()
 
     def action_ask(self, what: str) -> None:
         self._asking = what
@@ -186,16 +207,19 @@ class RunScreen(ArenaScreen):
     def _show(self, notice: str | None = None) -> None:
         """Show the player's state and any `notice`; start reading what the player lacks."""
         player = self._player
-        position = player.position
-        self.query_one(RunPanels).show(
-            position, player.instant, player.delivery(), complete=not player.lacking
-        )
-        header = self.query_one(RunHeader)
+        position, panels = player.position, self.query_one(RunPanels)
+        if position.at:
+            player.details.want(panels.places(position.at))
+        scrubber, header = self.query_one(Scrubber), self.query_one(RunHeader)
+        marks = () if scrubber.density is None else scrubber.density.marks
+        bookmarks = frozenset(mark.place for mark in marks if mark.kind == "bookmark")
+        panels.show(position, player.instant, player.details.shown, bookmarks)
         header.instant = player.instant or header.instant
-        header.position = self.query_one(Scrubber).position = position
-        if player.lacking and not player.reading:
-            self.run_worker(
-                player.read_on(self._show), "reading the run", group="read", exit_on_error=False
-            )
+        header.position = scrubber.position = position
+        for reader in (player, player.details, player.turns):
+            if reader.lacking and not reader.reading:
+                self.run_worker(
+                    reader.read_on(self._show), "reading the run", group="read", exit_on_error=False
+                )
         if notice:
             self.notify(notice)

@@ -44,6 +44,9 @@ class Question(Vertical):
     def on_descendant_blur(self) -> None:
         self.remove_class("-writing")
 
+    def on_input_changed(self) -> None:
+        self.object_to(None)
+
     @property
     def value(self) -> str:
         return self.query_one(Input).value

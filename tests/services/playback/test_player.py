@@ -30,7 +30,7 @@ from arena_tui.events import (
     TurnStart,
 )
 from arena_tui.folds.view import Instant, RunView
-from arena_tui.services.playback.player import MATCH, Player
+from arena_tui.services.playback.player import Player
 from arena_tui.services.playback.tape import RunTape
 from arena_tui.services.runtime import Runtime
 from arena_tui.store.windows import WINDOW
@@ -214,6 +214,11 @@ async def test_wherever_one_goes_the_view_is_the_fold_of_everything_up_to_there(
         ("0%", 1),
         ("100%", LAST),
         ("12.5", 12),
+        ("turn 90", 2 + 89 * PER_TURN),
+        ("12:00", 1),
+        ("12:01", 2 + 59 * PER_TURN),
+        ("12:01:30", 2 + 89 * PER_TURN),
+        ("11:00", LAST),
         ("0", 1),
         ("999999999", LAST),
     ],
@@ -223,9 +228,9 @@ async def test_words_lead_to_an_event_a_turn_or_a_share_of_the_run(
 ) -> None:
     async with opened(source) as player:
         player.go_to(700)
-        said = await player.go_to_words(words)
+        await player.go_to_words(words)
 
-        assert (said, player.position.at) == (None, at)
+        assert player.position.at == at
 
 
 async def test_a_turn_that_was_not_played_is_said_and_nothing_moves(
@@ -234,7 +239,8 @@ async def test_a_turn_that_was_not_played_is_said_and_nothing_moves(
     async with opened(source) as player:
         player.go_to(700)
 
-        assert await player.go_to_words("t4,000") == "no turn 4000"
+        with pytest.raises(UsageError, match="no turn 4000"):
+            await player.go_to_words("t4,000")
         assert player.position.at == 700
 
 
@@ -246,6 +252,20 @@ async def test_nonsense_is_refused_and_nothing_moves(words: str) -> None:
             await player.go_to_words(words)
 
         assert player.position == before
+
+
+async def test_a_run_that_crashed_opens_at_its_newest_error() -> None:
+    error = ErrorEvent(ts=START, turn=5, message="no dice", fatal=True)
+    crashed = [*beginning(turns=5), error, RunEnd(ts=START, status="crashed")]
+    async with stored(crashed) as runtime:
+        for reaped in (False, True):
+            if reaped:
+                await runtime.broker.reap(RUN)
+            async with opened(runtime) as player:
+                assert player.position.at == 22
+                assert player.position.end is not None
+                assert player.position.end.status == "crashed"
+                assert player.position.began_at == START
 
 
 async def test_a_jump_goes_to_the_next_event_of_a_kind_however_far_it_is(
@@ -266,25 +286,46 @@ async def test_a_jump_goes_to_the_next_event_of_a_kind_however_far_it_is(
     assert said == ["no earlier error", "no next fork"]
 
 
-async def test_the_next_match_is_looked_for_from_where_one_stands(
+async def test_the_next_match_is_looked_for_from_where_one_stands_and_around_the_end(
     source: Runtime,
 ) -> None:
     async with opened(source) as player:
-        unasked = await player.jump(MATCH, 1)
-        player.needle = "LIMIT"
+        said: list[str | None] = []
         found = []
-        for step in (1, 1, -1):
-            assert await player.jump(MATCH, step) is None
+        player.finder.look_for("LIMIT")
+        for step in (1, 1, -1, -1, 1):
+            player.finder.request(step, player.position.at)
+            await player.finder.find(player.go_to, said.append)
             await player.read_on(nothing)
             assert player.instant is not None
             found.append(player.instant.last_error)
-        said = await player.jump(MATCH, -1)
-        player.go_to(LAST)
+        player.finder.look_for("no such text")
+        player.finder.request(1, player.position.at)
+        await player.finder.find(player.go_to, said.append)
 
-        assert unasked is None
-        assert found == ["limit 100", "limit 200", "limit 100"]
-        assert said == "no earlier event contains it"
-        assert await player.jump(MATCH, 1) == "no further event contains it"
+    assert found == ["limit 100", "limit 200", "limit 100", "limit 400", "limit 100"]
+    assert said == [
+        None, None, None, "from the end again", "from the beginning again", "no event contains it",
+    ]  # fmt: skip
+
+
+async def test_matches_asked_for_during_a_search_are_counted_from_where_it_began(
+    source: Runtime,
+) -> None:
+    async with opened(source) as player:
+        player.finder.look_for("limit")
+        player.finder.request(1, player.position.at)
+        running = asyncio.create_task(player.finder.find(player.go_to, lambda _: None))
+        await asyncio.sleep(0)
+        running.cancel()
+        await asyncio.wait([running])
+        player.finder.request(1, player.position.at)
+        await player.finder.find(player.go_to, lambda _: None)
+        await player.read_on(nothing)
+        here = player.delivery()
+
+    assert isinstance(here, Envelope)
+    assert here.event.turn == 200
 
 
 async def test_a_jump_beyond_what_is_at_hand_and_back_shows_what_stands_there() -> None:
@@ -514,13 +555,13 @@ async def test_who_opens_a_run_after_its_stream_was_made_anew_reads_the_old_one_
             seen.append(player.delivery())
         player.go_to(15)
         await player.read_on(nothing)
-        words = await player.go_to_words("t90")
+        await player.go_to_words("t90")
         await player.read_on(nothing)
 
         events = [each.event for each in seen if isinstance(each, Envelope)]
         assert last == 24
         assert events == [*beginning(turns=5), *turn_of(90)[:3]]
-        assert (words, player.position.at) == (None, 22)
+        assert player.position.at == 22
     await runtime.aclose()
 
 

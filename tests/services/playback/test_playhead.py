@@ -44,7 +44,29 @@ def test_a_long_silence_is_cut_to_two_seconds() -> None:
 
     reached = [head.advance(0.5, 11, after_an_hour) for _ in range(5)]
 
-    assert reached == [10, 10, 10, 10, 11]
+    assert reached == [10, 10, 10, 11, 11]
+
+
+def test_one_event_with_a_wrong_clock_delays_playback_by_one_pause() -> None:
+    head = at(10)
+
+    def decades_later_at_13(seq: int) -> float:
+        return float(seq) + (1.3e9 if seq == 13 else 0.0)
+
+    reached = [head.at]
+    for _ in range(6):
+        head.place(head.advance(1.0, 100, decades_later_at_13), last=100, live=False)
+        reached.append(head.at)
+
+    assert reached == [10, 11, 12, 12, 14, 15, 16]
+
+
+def test_what_was_waited_for_an_unread_event_is_not_caught_up_with_in_a_burst() -> None:
+    head = at(10)
+    for _ in range(60):
+        head.advance(1.0, 100, lambda _: None)
+
+    assert head.advance(1.0, 100, one_a_second) == 13
 
 
 def test_a_gap_is_passed_at_once() -> None:

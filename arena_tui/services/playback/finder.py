@@ -1,0 +1,54 @@
+"""Looks for text in a run, from where one stands and around its end. Draws nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from arena_tui.services.playback.tape import RunTape
+
+
+class Finder:
+    """One search at a time: `request` steps, and run `find`, which may be cancelled and run again.
+
+    Attributes:
+        needle: The text looked for; "" until there is one.
+    """
+
+    def __init__(self, tape: RunTape) -> None:
+        self.needle = ""
+        self._tape = tape
+        self._from = 0
+        self._steps = 0
+
+    def look_for(self, needle: str) -> None:
+        """Look for another text; steps that were still to be made are dropped."""
+        self.needle, self._steps = needle, 0
+
+    def request(self, step: int, at: int) -> None:
+        """One match further (1) or back (-1): from place `at`, or from where a search that is not
+        done yet will end."""
+        if not self._steps:
+            self._from = at
+        self._steps += step
+
+    async def find(self, go: Callable[[int], None], tell: Callable[[str | None], None]) -> None:
+        """Make the steps requested: `go` to where they lead, and `tell` what is to be said of it.
+
+        Raises:
+            StoreError: The store cannot be read.
+        """
+        place, notice, is_back = self._from, None, self._steps < 0
+        for _ in range(abs(self._steps)):
+            found = await self._tape.search(self.needle, place, is_back)
+            if found is None:
+                around = self._tape.last + 1 if is_back else 0
+                found = await self._tape.search(self.needle, around, is_back)
+                notice = f"from the {'end' if is_back else 'beginning'} again"
+            if found is None or found == self._from:
+                notice = "no event contains it" if found is None else "no other event contains it"
+                break
+            place = found
+        self._steps = 0
+        if place != self._from:
+            go(place)
+        tell(notice)

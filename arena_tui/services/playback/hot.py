@@ -1,0 +1,78 @@
+"""The newest deliveries of one run, in memory, by place. Reads nothing itself."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final
+
+from arena_tui.events import Delivery, Envelope, Gap
+from arena_tui.folds.places import Places
+
+_MAX: Final = 20_000
+"""Older ones are read from the store."""
+_AT_ONCE: Final = 1_000
+
+
+class Hot:
+    """What the broker has handed on of a run, the newest of it.
+
+    Args:
+        places: The run's.
+        is_stored: Whether a store may have what is missing here.
+    """
+
+    def __init__(self, places: Places, is_stored: bool) -> None:
+        self._places = places
+        self._is_stored = is_stored
+        self._held: list[Delivery] = []
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def __iter__(self) -> Iterator[Delivery]:
+        return iter(self._held)
+
+    def add(self, batch: Sequence[Delivery]) -> None:
+        """Take these in; the oldest go."""
+        self._held += batch
+        if len(self._held) > 2 * _MAX:
+            del self._held[:-_MAX]
+
+    def newest(self, count: int) -> list[Delivery]:
+        """The last so many, as far as they are still here."""
+        return self._held[-count:] if count else []
+
+    @property
+    def first(self) -> int:
+        """First place that is here as well as anywhere; the one after all if there is none.
+
+        The gap for an earlier stream that the broker begins with is not: the store may have the
+        events.
+        """
+        for each in self._held:
+            if not self._is_stored or not isinstance(each, Gap) or each.reason != "reset":
+                return self._places.first_of(each)
+        return self._places.last + 1
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of the run is here."""
+        return bool(self._held) and self.first == 1
+
+    def between(self, first: int, last: int, most: int = _AT_ONCE) -> list[Delivery]:
+        """What is here of these places, at most so many deliveries."""
+        start = bisect_left(self._held, first, key=self._places.last_of)
+        end = bisect_right(self._held, last, key=self._places.first_of)
+        return self._held[start : min(end, start + most)]
+
+    def nearest(
+        self, is_wanted: Callable[[Envelope], bool], at: int, backwards: bool = False
+    ) -> int | None:
+        """Place of the first event here after `at`, or the last one before, that is wanted."""
+        for each in reversed(self._held) if backwards else self._held:
+            if isinstance(each, Envelope):
+                place = self._places.first_of(each)
+                if (place < at if backwards else place > at) and is_wanted(each):
+                    return place
+        return None
