@@ -18,6 +18,9 @@ from arena_tui.store.history import History
 MATCH: Final = "match"
 """Passed to `jump` instead of a kind: go to events that contain the needle."""
 
+BOOKMARK: Final = "bookmark"
+"""The same: go to events with a bookmark, and from the last of them to the first."""
+
 _AROUND: Final = 200
 """Extra events read on each side of those requested."""
 
@@ -161,19 +164,24 @@ class Player:
         return None
 
     async def jump(self, kind: str, step: int) -> str | None:
-        """Go to the next (`step` 1) or previous (-1) event of a kind, or `MATCH` of the needle.
+        """Go to the next (`step` 1) or previous (-1) event of a kind, `MATCH` or `BOOKMARK`.
 
         Returns a message if there is none.
         """
         at = self._head.at
-        if kind != MATCH:
+        if kind == BOOKMARK:
+            places = await self._tape.bookmarks()
+            ahead = [each for each in places if (each > at if step > 0 else each < at)]
+            place = next(iter((ahead or places)[:: 1 if step > 0 else -1]), None)
+            none = "no bookmark in this run yet"
+        elif kind != MATCH:
             place = await self._tape.next_of_kind(kind, at, step)
             none = f"no {'next' if step > 0 else 'earlier'} {kind.partition('_')[0]}"
         elif self.needle:
             place = await self._tape.search(self.needle, at, backwards=step < 0)
             none = f"no {'further' if step > 0 else 'earlier'} event contains it"
         else:
-            return None
+            return "nothing is searched for yet"
         if place is None:
             return none
         self.go_to(place)

@@ -167,6 +167,12 @@ class RunTape:
         needle = as_in_payload(text).lower()
         return self._nearest(lambda each: needle in each.raw.decode().lower(), after, backwards)
 
+    async def bookmarks(self) -> list[int]:
+        """Places of the run's bookmarks, in order; none without a store."""
+        if self._history is None:
+            return []
+        return [self._places.of(each) for each in await self._history.bookmarks(self.run_id)]
+
     def close(self) -> None:
         if self._reading is not None:
             self._reading.close()

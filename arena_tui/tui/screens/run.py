@@ -12,7 +12,7 @@ from textual.widgets import Input
 from arena_tui.consumers.feed import Frame
 from arena_tui.errors import ArenaError
 from arena_tui.events import Envelope
-from arena_tui.services.playback.player import MATCH, Player
+from arena_tui.services.playback.player import BOOKMARK, MATCH, Player
 from arena_tui.tui.screens.base import ArenaScreen, guarded
 from arena_tui.tui.screens.host import Host
 from arena_tui.tui.widgets.panels import RunPanels
@@ -54,6 +54,7 @@ class RunScreen(ArenaScreen):
         Binding("n", f"jump('{MATCH}', 1)", "next match", show=False),
         Binding("N", f"jump('{MATCH}', -1)", "previous match", show=False),
         Binding("m", "bookmark", "bookmark", show=False),
+        Binding("apostrophe", f"jump('{BOOKMARK}', 1)", "next bookmark", show=False),
         Binding("y", "copy", "copy the event as JSON", show=False),
         Binding("home", "go_to('1')", "first event", show=False, priority=True),
         Binding("end", "go_to('100%')", "last event, or now", show=False, priority=True),
