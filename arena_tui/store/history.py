@@ -152,15 +152,6 @@ class History:
         """Toggle a bookmark; returns whether it is now set."""
         return await self._database.change(Bookmark(run_id, epoch, seq, note, at))
 
-    async def bookmarks(self, run_id: str) -> list[Cursor]:
-        """Positions of a run's bookmarks whose events are stored, in order."""
-        query = (
-            "SELECT DISTINCT epoch, seq FROM bookmarks SEMI JOIN events "
-            "USING (run_id, epoch, seq) WHERE run_id = ? ORDER BY ALL"
-        )
-        rows = await self._database.read(lambda each: each.execute(query, [run_id]).fetchall())
-        return [Cursor(epoch, seq) for epoch, seq in rows]
-
     async def matches(self) -> list[Match]:
         """All ended runs, as matches."""
         return await self._database.read(read_matches)

@@ -22,7 +22,7 @@ from arena_tui.folds.view import RunView
 from arena_tui.services.consumption import Consumption
 from arena_tui.services.runtime import Runtime
 from arena_tui.store.rows import as_in_payload
-from arena_tui.store.windows import read_gaps
+from arena_tui.store.windows import read_bookmarks, read_gaps
 
 _HOT_MAX = 20_000
 """Newest deliveries of a live run kept in memory; older ones are read from the store."""
@@ -171,7 +171,8 @@ class RunTape:
         """Places of the run's bookmarks, in order; none without a store."""
         if self._history is None:
             return []
-        return [self._places.of(each) for each in await self._history.bookmarks(self.run_id)]
+        found = await self._history.read(partial(read_bookmarks, run_id=self.run_id))
+        return [self._places.of(each) for each in found]
 
     def close(self) -> None:
         if self._reading is not None:
