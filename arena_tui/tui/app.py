@@ -65,6 +65,7 @@ class ArenaApp(App[int]):
         Binding("question_mark", "help", "help", key_display="?"),
         Binding("ctrl+p", "command_palette", "commands", key_display="^p", priority=True),
         Binding("q", "quit", "quit"),
+        Binding("ctrl+q", "quit", "quit", show=False, priority=True),
         Binding("ctrl+c", "interrupt", "Quit", show=False, priority=True),
     ]
 
@@ -195,7 +196,7 @@ class ArenaApp(App[int]):
     def action_help(self) -> None:
         from arena_tui.tui.screens.help import HelpScreen
 
-        self.push_screen(HelpScreen(self.screen, self.tabs))
+        self.push_screen(HelpScreen(self.screen))
 
     def action_new_game(self) -> None:
         from arena_tui.tui.screens.new_game import NewGameScreen
