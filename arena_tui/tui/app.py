@@ -23,6 +23,7 @@ from arena_tui.errors import ArenaError, UsageError
 from arena_tui.services.session import Session
 from arena_tui.tui.announcing import Overflows
 from arena_tui.tui.background import AppTasks, LeavingSignals, save_picture
+from arena_tui.tui.contrast import readable_variables
 from arena_tui.tui.driver import InputLost, TerminalDriver
 from arena_tui.tui.frames import FrameLoop
 from arena_tui.tui.notices import Notices
@@ -183,6 +184,10 @@ class ArenaApp(App[int]):
         yield SystemCommand("Quit", "End what is played here and leave", self.action_quit)
         if isinstance(screen, ArenaScreen):
             yield from screen.commands()
+
+    def get_css_variables(self) -> dict[str, str]:
+        self.theme_variables = readable_variables(super().get_css_variables())
+        return self.theme_variables
 
     def action_go(self, name: str) -> None:
         """Go to a tab; one that is open below comes back as it was left."""

@@ -73,7 +73,7 @@ def _of(rows: Sequence[KeyRow], width: int) -> list[Line]:
             key = [held, *more][index] if index <= len(more) else ""
             what = said[index] if index < len(said) else ""
             padded = " " + key + " " * (wide - cell_len(key)) + "  "
-            lines.append(Content.assemble((padded, "bold $accent"), what))
+            lines.append(Content.assemble((padded, "bold $text-accent"), what))
     return lines
 
 

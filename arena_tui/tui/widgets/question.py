@@ -22,7 +22,7 @@ class Question(Vertical):
         Static {
             display: none; height: 1; padding: 0 1; background: $surface; color: $text-muted;
             text-wrap: nowrap; text-overflow: ellipsis;
-            &.-wrong { color: $warning; }
+            &.-wrong { color: $text-warning; }
         }
         &.-writing Static { display: block; }
     }
