@@ -79,6 +79,11 @@ def log_path() -> Path:
     return Path(os.environ.get("ARENA_LOG") or Path(_DIRS.user_state_dir) / "arena-tui.log")
 
 
+def copy_path() -> Path:
+    """File for what is to be copied where there is no clipboard; beside the log."""
+    return log_path().with_name("copied.json")
+
+
 def load_config(
     broker: str | BrokerUrl | None = None,
     db: str | None = None,

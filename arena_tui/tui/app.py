@@ -19,10 +19,12 @@ from textual.notifications import SeverityLevel
 from textual.reactive import reactive
 from textual.screen import Screen
 
+from arena_tui.config import copy_path
 from arena_tui.errors import ArenaError, UsageError
 from arena_tui.services.session import Session
 from arena_tui.tui.announcing import Overflows
 from arena_tui.tui.background import AppTasks, LeavingSignals, save_picture
+from arena_tui.tui.clipboard import Copier
 from arena_tui.tui.contrast import readable_variables
 from arena_tui.tui.driver import InputLost, TerminalDriver
 from arena_tui.tui.frames import FrameLoop
@@ -35,6 +37,7 @@ from arena_tui.tui.theme import DEFAULT_THEME, THEMES
 from arena_tui.tui.typed_ahead import Digested, TypedAhead, is_typed
 
 _FRAME_S = 0.1
+_LEAVING = "leaving"
 _CLOSE_WITHIN_S = 7.0
 _TASKS_END_WITHIN_S = 1.0
 _TOAST_S: dict[SeverityLevel, float] = {"information": 3.0, "warning": 4.0, "error": 6.0}
@@ -66,8 +69,7 @@ class ArenaApp(App[int]):
         Binding("question_mark", "help", "help", key_display="?"),
         Binding("ctrl+p", "command_palette", "commands", key_display="^p", priority=True),
         Binding("q", "quit", "quit"),
-        Binding("ctrl+q", "quit", "quit", show=False, priority=True),
-        Binding("ctrl+c", "interrupt", "Quit", show=False, priority=True),
+        Binding("ctrl+c,ctrl+q", "quit", "quit", show=False, priority=True),
     ]
 
     low_bandwidth: reactive[bool] = reactive(False, toggle_class="-low-bandwidth")
@@ -104,11 +106,12 @@ class ArenaApp(App[int]):
         self.frames = FrameLoop(self)
         self._overflows = Overflows()
         self._tasks = AppTasks(self)
+        self.copier = Copier(self._write, copy_path())
         self._notices = Notices(
             session.config.notify,
             toast=lambda text: self.notify(text, severity="warning"),
             bell=self.bell,
-            write=lambda text: self._driver.write(text) if self._driver else None,
+            write=self._write,
         )
         self.typed_ahead = TypedAhead(self, super().on_event)
         for theme in THEMES:
@@ -118,6 +121,13 @@ class ArenaApp(App[int]):
             themes = ", ".join(sorted(self.available_themes))
             raise UsageError(f"no theme {wanted!r}: use one of {themes}")
         self.theme = wanted or DEFAULT_THEME
+
+    def _write(self, text: str) -> bool:
+        """Send it to the terminal; returns whether there is one."""
+        if self._driver is None:
+            return False
+        self._driver.write(text)
+        return True
 
     def clock_text(self) -> str:
         return clock_time(self._clock(), self.zone)[: 5 if self.low_bandwidth else None]
@@ -209,16 +219,16 @@ class ArenaApp(App[int]):
         self.push_screen(NewGameScreen(self.session.play))
 
     async def action_quit(self) -> None:
+        """Leave, after asking where that ends something; asked for once more, leave at once."""
         question = leaving_question(self.session.games.playing, self.session.scripts.running)
-        if question is None:
-            self.exit(0)
-            return
         from arena_tui.tui.screens.confirm import ConfirmScreen
 
-        self.push_screen(ConfirmScreen(question), lambda yes: self.exit(0) if yes else None)
-
-    def action_interrupt(self) -> None:
-        self.exit(0)
+        if question is None or self.screen.name == _LEAVING:
+            self.exit(0)
+            return
+        self.push_screen(
+            ConfirmScreen(question, _LEAVING), lambda yes: self.exit(0) if yes else None
+        )
 
     async def on_event(self, event: events.Event) -> None:
         if is_typed(event):

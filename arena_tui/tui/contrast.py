@@ -17,8 +17,9 @@ _GROUNDS: Final = ("background", "surface", "panel")
 _FAINT: Final = {"text-muted": 0.6, "text-disabled": 0.38}
 """Share of the foreground, where a theme leaves it to the ground."""
 _TEXTS: Final = (
-    "foreground", "secondary", "accent", "success", "warning", "error", "text-muted", "text-disabled", "text-primary", "text-secondary", "text-accent",
-    "text-success", "text-warning", "text-error", "footer-key-foreground",
+    "foreground", "secondary", "accent", "success", "warning", "error", "text-muted",
+    "text-disabled", "text-primary", "text-secondary", "text-accent", "text-success",
+    "text-warning", "text-error", "footer-key-foreground",
     "footer-description-foreground",
 )  # fmt: skip
 

@@ -19,7 +19,7 @@ _TASK_OF: Final[dict[str, str]] = {
     **dict.fromkeys(("filter", "ask", "search", "find"), "find"),
     **dict.fromkeys(("open", "output", "costs", "new_game", "again"), "open"),
     **dict.fromkeys(("go", "help", "command_palette"), "screens"),
-    **dict.fromkeys(("back", "quit", "interrupt", "suspend_process"), "leave"),
+    **dict.fromkeys(("back", "quit", "suspend_process"), "leave"),
 }  # fmt: skip
 """By the name of an action; all others change something."""
 

@@ -11,6 +11,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 from textual.worker import WorkerCancelled
 
+from arena_tui.services.playables import parse_playable
 from arena_tui.tui.keys import key_rows
 from arena_tui.tui.screens.base import ArenaScreen
 from tests.tui.scenario import Scenario
@@ -118,3 +119,21 @@ async def test_the_palette_has_the_hidden_commands_of_the_screen_and_no_moves() 
     assert offered["Copy the event as JSON"] == "On this screen: y"
     assert {"Previous turn", "Next turn", "Slower", "Open", "Back"} <= offered.keys()
     assert "Up" not in offered
+
+
+async def test_ctrl_c_asks_as_q_does_while_games_play_and_a_second_one_leaves() -> None:
+    app = Scenario([])
+    async with running(app) as pilot:
+        await app.session.play(parse_playable("tic_tac_toe random random delay=60"))
+        await settled(app, pilot)
+        await pilot.press("ctrl+c")
+        asked = await settled(app, pilot)
+        await pilot.press("n")
+        await settled(app, pilot)
+        stayed = app.return_code
+        await pilot.press("ctrl+c", "ctrl+c")
+        await until(lambda: app.return_code is not None)
+
+    assert "1 game is still being played here" in asked
+    assert stayed is None
+    assert app.return_code == 0

@@ -151,11 +151,14 @@ class RunScreen(ArenaScreen):
             self.notify("bookmark set" if is_set else "bookmark removed", timeout=2)
             self._load_density()
 
-    def action_copy(self) -> None:
+    @guarded
+    async def action_copy(self) -> None:
         delivery = self._player.delivery()
         if isinstance(delivery, Envelope):
-            self.app.copy_to_clipboard(delivery.raw.decode())
-            self.notify(f"event {delivery.seq:,} copied as JSON", timeout=2)
+            said = await self.arena.copier.copy(delivery.raw.decode())
+            self.notify(f"event {delivery.seq:,} as JSON: {said}")
+        else:
+            self.notify("no event stands here to copy", severity="warning")
 
     def action_back(self) -> None:
         question, panels = self.query_one(Question), self.query_one(RunPanels)
