@@ -23,7 +23,7 @@ from arena_tui.config import copy_path
 from arena_tui.errors import ArenaError, UsageError
 from arena_tui.services.session import Session
 from arena_tui.tui.announcing import Overflows
-from arena_tui.tui.background import AppTasks, LeavingSignals, save_picture
+from arena_tui.tui.background import AppTasks, LeavingSignals, can_be_suspended, save_picture
 from arena_tui.tui.clipboard import Copier
 from arena_tui.tui.contrast import readable_variables
 from arena_tui.tui.driver import InputLost, TerminalDriver
@@ -65,6 +65,7 @@ class ArenaApp(App[int]):
 
     CSS_PATH = Path(__file__).parent / "arena.tcss"
     TITLE = "arena-tui"
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (14, "-high")]  # noqa: RUF012 - as Textual declares it
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("question_mark", "help", "help", key_display="?"),
         Binding("ctrl+p", "command_palette", "commands", key_display="^p", priority=True),
@@ -96,6 +97,8 @@ class ArenaApp(App[int]):
         self.tabs = tabs
         for tab in tabs:
             self.bind(tab.key, f"go({tab.name!r})", description=tab.name.lower(), show=False)
+        if can_be_suspended():
+            self.bind("ctrl+z", "suspend_process", description="suspend", show=False)
         self.zone = zone
         self._clock = clock
         self.monotonic = monotonic

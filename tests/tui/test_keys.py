@@ -14,6 +14,7 @@ from textual.worker import WorkerCancelled
 from arena_tui.services.playables import parse_playable
 from arena_tui.tui.keys import key_rows
 from arena_tui.tui.screens.base import ArenaScreen
+from arena_tui.tui.screens.confirm import ConfirmScreen
 from tests.tui.scenario import Scenario
 from tests.tui.test_screens import running, settled
 from tests.waiting import until
@@ -137,3 +138,23 @@ async def test_ctrl_c_asks_as_q_does_while_games_play_and_a_second_one_leaves() 
     assert "1 game is still being played here" in asked
     assert stayed is None
     assert app.return_code == 0
+
+
+@pytest.mark.parametrize("size", [(20, 5), (80, 24)])
+async def test_the_keys_that_answer_are_in_sight_in_any_terminal(size: tuple[int, int]) -> None:
+    app = Scenario([])
+    async with running(app, size) as pilot:
+        app.push_screen(ConfirmScreen("1 game is still being played here. End and leave?"))
+        asked = await settled(app, pilot)
+        await pilot.press("n", "n")
+        await settled(app, pilot)
+        app.action_new_game()
+        await settled(app, pilot)
+        await pilot.press(*"wizard", "enter")
+        wrong = await settled(app, pilot)
+
+    assert "1 game" in asked
+    assert "y yes    n no" in asked
+    assert "wizard" in wrong
+    assert "open_spiel has no" in wrong
+    assert "esc close" in wrong

@@ -27,7 +27,7 @@ class ConfirmScreen(ModalScreen[bool]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="box"):
             yield Static(self._question, markup=False)
-            yield Static("y yes    n no", classes="hint", markup=False)
+            yield Static("y yes    n no", classes="answers", markup=False)
 
     def action_answer(self, yes: bool) -> None:
         self.dismiss(yes)

@@ -46,11 +46,11 @@ class NewGameScreen(ModalScreen[None]):
             yield Static("", classes="error", markup=False)
             yield Static(
                 "agents: random  mcts:N  minimax:D  uci:PATH\n"
-                "or a Python file, with its arguments: agent.py --model x\n"
-                "enter start    ↓ list    esc close",
+                "or a Python file, with its arguments: agent.py --model x",
                 classes="hint",
                 markup=False,
             )
+            yield Static("enter start  ↓ list  esc close", classes="answers", markup=False)
 
     def on_mount(self) -> None:
         self.query_one(Input).focus()
