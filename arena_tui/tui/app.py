@@ -13,7 +13,7 @@ from typing import ClassVar
 from rich.console import RenderableType
 from textual import events
 from textual.app import App, SystemCommand
-from textual.binding import Binding, BindingType
+from textual.binding import Binding, BindingType, Keymap
 from textual.driver import Driver
 from textual.notifications import SeverityLevel
 from textual.reactive import reactive
@@ -24,10 +24,12 @@ from arena_tui.errors import ArenaError, UsageError
 from arena_tui.services.session import Session
 from arena_tui.tui.announcing import Overflows
 from arena_tui.tui.background import AppTasks, LeavingSignals, can_be_suspended, save_picture
+from arena_tui.tui.bound import changeable
 from arena_tui.tui.clipboard import Copier
 from arena_tui.tui.contrast import readable_variables
 from arena_tui.tui.driver import InputLost, TerminalDriver
 from arena_tui.tui.frames import FrameLoop
+from arena_tui.tui.keymap import keymap_of, with_ids
 from arena_tui.tui.notices import Notices
 from arena_tui.tui.render.clean import clean
 from arena_tui.tui.render.text import clock_time, leaving_question, with_short_ids
@@ -66,12 +68,12 @@ class ArenaApp(App[int]):
     CSS_PATH = Path(__file__).parent / "arena.tcss"
     TITLE = "arena-tui"
     VERTICAL_BREAKPOINTS = [(0, "-low"), (14, "-high")]  # noqa: RUF012 - as Textual declares it
-    BINDINGS: ClassVar[list[BindingType]] = [
+    BINDINGS: ClassVar[list[BindingType]] = with_ids("app", [
         Binding("question_mark", "help", "help", key_display="?"),
         Binding("ctrl+p", "command_palette", "commands", key_display="^p", priority=True),
         Binding("q", "quit", "quit"),
-        Binding("ctrl+c,ctrl+q", "quit", "quit", show=False, priority=True),
-    ]
+        Binding("ctrl+c,ctrl+q", "quit", "quit", show=False, priority=True, id="app.leave"),
+    ])  # fmt: skip
 
     low_bandwidth: reactive[bool] = reactive(False, toggle_class="-low-bandwidth")
     """Whether bytes to the terminal are dear; may turn true as it runs."""
@@ -99,6 +101,9 @@ class ArenaApp(App[int]):
             self.bind(tab.key, f"go({tab.name!r})", description=tab.name.lower(), show=False)
         if can_be_suspended():
             self.bind("ctrl+z", "suspend_process", description="suspend", show=False)
+        self._keymap_wanted: Keymap = {}
+        if session.config.keys:
+            self._keymap_wanted = keymap_of(session.config.keys, changeable(type(self), tabs))
         self.zone = zone
         self._clock = clock
         self.monotonic = monotonic
@@ -138,6 +143,7 @@ class ArenaApp(App[int]):
     async def on_mount(self) -> None:
         await self.session.begin(self.monotonic, self._clock)
         self._signals.handle(self.exit)
+        self.set_keymap(self._keymap_wanted)
         self.app_resume_signal.subscribe(self, lambda _: self.screen.refresh())
         await self.push_screen(self.tabs[0].open(self))
         self.call_after_refresh(self._begin)

@@ -16,6 +16,7 @@ from textual.worker import Worker, WorkerState
 
 from arena_tui.consumers.feed import Frame
 from arena_tui.errors import ArenaError, UsageError
+from arena_tui.tui.keymap import with_ids
 from arena_tui.tui.keys import commands_here, said_of
 from arena_tui.tui.render.script import counts_text
 from arena_tui.tui.screens.host import Host
@@ -57,6 +58,12 @@ class ArenaScreen(Screen[None]):
 
     AWAITED: ClassVar[frozenset[str]] = frozenset()
     """Groups of workers for which keys wait."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Give the class's own keys ids, before Textual reads them."""
+        if own := cls.__dict__.get("BINDINGS"):
+            cls.BINDINGS = with_ids(cls.__name__.removesuffix("Screen").lower(), own)
+        super().__init_subclass__(**options)
 
     def __init__(self, arena: Host, name: str) -> None:
         """`name` is what the title line says."""
