@@ -193,6 +193,8 @@ class FilteredScreen(ArenaScreen):
 
     def on_input_submitted(self) -> None:
         question = self.query_one(Question)
+        if question.is_refused:  # left like that, it would look as if it were in force
+            return
         question.display = bool(question.value)
         if (selected := self.selected_run()) is not None:
             self.sought.leave(selected, for_good=True)
