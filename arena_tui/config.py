@@ -18,7 +18,7 @@ from platformdirs import PlatformDirs
 from arena_tui.broker_url import BrokerUrl
 from arena_tui.errors import UsageError
 from arena_tui.events import EVENT_CEILING_BYTES, EVENT_MAX_BYTES
-from arena_tui.settings import TABLES, Gauges, Notify, Prices, TroubleLimits, read_table
+from arena_tui.settings import TABLES, Gauges, Keys, Notify, Prices, TroubleLimits, read_table
 
 _DIRS: Final = PlatformDirs("arena-tui", appauthor=False)
 _KEYS: Final = ("broker", "db", "theme", "event_max_bytes", "low_bandwidth")
@@ -41,6 +41,7 @@ class Config(Struct, frozen=True, kw_only=True):
         prices: What models cost, where their producers do not say.
         trouble: When a run is in trouble.
         notify: What happens then.
+        keys: Other keys for actions of the dashboard.
     """
 
     broker: BrokerUrl = BrokerUrl()
@@ -52,6 +53,7 @@ class Config(Struct, frozen=True, kw_only=True):
     prices: Prices = ()
     trouble: TroubleLimits = TroubleLimits()
     notify: Notify = Notify()
+    keys: Keys = ()
 
 
 def store_path() -> Path:
@@ -77,6 +79,11 @@ def config_path(environment: Mapping[str, str] = os.environ) -> Path:
 def log_path() -> Path:
     """Log file; `ARENA_LOG` names another."""
     return Path(os.environ.get("ARENA_LOG") or Path(_DIRS.user_state_dir) / "arena-tui.log")
+
+
+def copy_path() -> Path:
+    """File for what is to be copied where there is no clipboard; beside the log."""
+    return log_path().with_name("copied.json")
 
 
 def load_config(

@@ -127,8 +127,13 @@ Prices: TypeAlias = tuple[tuple[str, Price], ...]
 """`[prices]`: models, as events name them. They are preferred to those of `genai-prices`."""
 
 
+Keys: TypeAlias = tuple[tuple[str, str], ...]
+"""`[keys]`: other keys for actions of the dashboard, by the ids of docs/KEYS.md."""
+
+
 TABLES: Final[Mapping[str, object]] = {
     "gauges": Gauges, "trouble": TroubleLimits, "notify": Notify, "prices": dict[str, Price],
+    "keys": dict[str, str],
 }  # fmt: skip
 """Their types, by their names in the file, which are those of `Config`, too."""
 

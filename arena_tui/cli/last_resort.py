@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import select
 import termios
 import threading
 import time
@@ -34,17 +35,16 @@ class LastResort:
     there is nothing to say, and the exit code is known.
 
     Args:
-        terminal: Path of the terminal.
+        terminal: A descriptor of the terminal, not to block if that can be had.
         stderr: A descriptor for what is to be said, which stays open.
 
     Attributes:
         unsaved: Gives a message about what would be lost, or None; called from the thread.
     """
 
-    def __init__(self, terminal: str, stderr: int) -> None:
+    def __init__(self, terminal: int, stderr: int) -> None:
         self.unsaved: Callable[[], str | None] = lambda: None
-        # Opened anew, so that O_NONBLOCK affects no other descriptor: it must never wait.
-        self._terminal = os.open(terminal, os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK)
+        self._terminal = terminal
         self._stderr = stderr
         self._modes = termios.tcgetattr(self._terminal)
         self._code: int | None = None
@@ -78,5 +78,6 @@ class LastResort:
 
 
 def _write(descriptor: int, data: bytes) -> None:
-    with contextlib.suppress(OSError):  # the terminal is stopped, or gone
-        os.write(descriptor, data)
+    with contextlib.suppress(OSError):  # the terminal is gone
+        if select.select([], [descriptor], [], 0)[1]:  # else it is stopped, and might block
+            os.write(descriptor, data)

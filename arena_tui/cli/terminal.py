@@ -6,15 +6,18 @@ import io
 import os
 import select
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+
+from arena_tui.errors import UsageError
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
 _POLL_S = 0.5
+_CANNOT_DRAW: Final = ("dumb", "unknown")
 _DRIVER: Final = "TEXTUAL_DRIVER"
 _DRIVER_OF_BROWSERS: Final = "textual.drivers.web_driver:WebDriver"
 
@@ -23,14 +26,16 @@ class Output(io.RawIOBase):
     """Terminal output that cannot block exit, even when the terminal is stopped or gone.
 
     Writing to a terminal that is not being read blocks. After `leave`, output that cannot be
-    written at once is discarded, so that the program can exit. The terminal is opened again, so
-    that O_NONBLOCK affects no other descriptor.
+    written at once is discarded, so that the program can exit.
+
+    Args:
+        terminal: A descriptor of the terminal, of which it has one of its own.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, terminal: int) -> None:
         self._leaving = False
         self._gone = False
-        self._fd = os.open(path, os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK)
+        self._fd = reopened(terminal)
 
     def leave(self) -> None:
         """Discard what would block from now on: the program is exiting."""
@@ -65,6 +70,29 @@ class Output(io.RawIOBase):
         if not self.closed:
             os.close(self._fd)
         super().close()
+
+
+def reopened(terminal: int) -> int:
+    """A descriptor of the same terminal, opened anew, so that O_NONBLOCK affects no other one.
+
+    A terminal of another user, as after `su`, or one without a name here, as in a container, can
+    only be written to through what was inherited: then it is a duplicate, which may block.
+    """
+    try:
+        return os.open(os.ttyname(terminal), os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK)
+    except OSError:
+        return os.dup(terminal)
+
+
+def check_terminal(environment: Mapping[str, str] = os.environ) -> None:
+    """Raises UsageError where nothing can be drawn."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise UsageError("the dashboard needs a terminal: use arena-tui play to play without one")
+    if (term := environment.get("TERM")) in _CANNOT_DRAW:
+        raise UsageError(
+            f"the dashboard cannot draw with TERM={term}: set TERM to what your terminal is, "
+            "xterm-256color say, or use arena-tui play"
+        )
 
 
 def text_output(output: Output) -> io.TextIOWrapper:

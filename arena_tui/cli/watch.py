@@ -23,9 +23,15 @@ from arena_tui.cli.arguments import (
 from arena_tui.cli.last_resort import LastResort
 from arena_tui.cli.listening import add_names, listening_at
 from arena_tui.cli.output import begin_log, tell
-from arena_tui.cli.terminal import Output, in_browser, own_pipe, text_output
+from arena_tui.cli.terminal import (
+    Output,
+    check_terminal,
+    in_browser,
+    own_pipe,
+    reopened,
+    text_output,
+)
 from arena_tui.config import load_config
-from arena_tui.errors import UsageError
 from arena_tui.services.http.address import Address
 from arena_tui.services.playables import Playable, parse_playable
 
@@ -75,8 +81,10 @@ def show(
     if arguments.serve is not None:
         listening = listening_at(Address.parse(arguments.serve), arguments.names)
         listening.check()
-    if not (in_browser() or (sys.stdin.isatty() and sys.stdout.isatty())):
-        raise UsageError("the dashboard needs a terminal: use arena-tui play to play without one")
+    if not in_browser():
+        check_terminal()
+        for size_of_the_start in ("COLUMNS", "LINES"):  # would stand for the size for good
+            os.environ.pop(size_of_the_start, None)
     log = begin_log(arguments.debug)
     # Textual repaints on a timer that can miss a tick: a faster one halves the latency of a key.
     os.environ.setdefault("TEXTUAL_FPS", "240")
@@ -94,7 +102,7 @@ def show(
     if in_browser():
         with own_pipe(log.path):
             return ArenaApp(session, driver=None).run() or 0
-    last_resort = LastResort(os.ttyname(sys.stdout.fileno()), os.dup(sys.stderr.fileno()))
+    last_resort = LastResort(reopened(sys.stdout.fileno()), os.dup(sys.stderr.fileno()))
     with _own_terminal(log.path) as output:
         last_resort.unsaved = session.unsaved
         driver = FrugalDriver if config.low_bandwidth or is_remote(os.environ) else TerminalDriver
@@ -122,7 +130,7 @@ def _own_terminal(log: Path) -> Iterator[Output]:
     from arena_tui.games.quiet import quiet_fds
 
     before = sys.__stdout__, sys.__stderr__
-    output = Output(os.ttyname(sys.stdout.fileno()))
+    output = Output(sys.stdout.fileno())
     with text_output(output) as terminal, quiet_fds(log, stdout=True):
         sys.__stdout__ = sys.__stderr__ = terminal  # type: ignore[misc]
         try:

@@ -13,18 +13,23 @@ from typing import ClassVar
 from rich.console import RenderableType
 from textual import events
 from textual.app import App, SystemCommand
-from textual.binding import Binding, BindingType
+from textual.binding import Binding, BindingType, Keymap
 from textual.driver import Driver
 from textual.notifications import SeverityLevel
 from textual.reactive import reactive
 from textual.screen import Screen
 
+from arena_tui.config import copy_path
 from arena_tui.errors import ArenaError, UsageError
 from arena_tui.services.session import Session
 from arena_tui.tui.announcing import Overflows
-from arena_tui.tui.background import AppTasks, LeavingSignals, save_picture
+from arena_tui.tui.background import AppTasks, LeavingSignals, can_be_suspended, save_picture
+from arena_tui.tui.bound import changeable
+from arena_tui.tui.clipboard import Copier
+from arena_tui.tui.contrast import readable_variables
 from arena_tui.tui.driver import InputLost, TerminalDriver
 from arena_tui.tui.frames import FrameLoop
+from arena_tui.tui.keymap import keymap_of, with_ids
 from arena_tui.tui.notices import Notices
 from arena_tui.tui.render.clean import clean
 from arena_tui.tui.render.text import clock_time, leaving_question, with_short_ids
@@ -34,6 +39,7 @@ from arena_tui.tui.theme import DEFAULT_THEME, THEMES, players_of
 from arena_tui.tui.typed_ahead import Digested, TypedAhead, is_typed
 
 _FRAME_S = 0.1
+_LEAVING = "leaving"
 _CLOSE_WITHIN_S = 7.0
 _TASKS_END_WITHIN_S = 1.0
 _TOAST_S: dict[SeverityLevel, float] = {"information": 3.0, "warning": 4.0, "error": 6.0}
@@ -61,12 +67,13 @@ class ArenaApp(App[int]):
 
     CSS_PATH = Path(__file__).parent / "arena.tcss"
     TITLE = "arena-tui"
-    BINDINGS: ClassVar[list[BindingType]] = [
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (14, "-high")]  # noqa: RUF012 - as Textual declares it
+    BINDINGS: ClassVar[list[BindingType]] = with_ids("app", [
         Binding("question_mark", "help", "help", key_display="?"),
         Binding("ctrl+p", "command_palette", "commands", key_display="^p", priority=True),
         Binding("q", "quit", "quit"),
-        Binding("ctrl+c", "interrupt", "Quit", show=False, priority=True),
-    ]
+        Binding("ctrl+c,ctrl+q", "quit", "quit", show=False, priority=True, id="app.leave"),
+    ])  # fmt: skip
 
     low_bandwidth: reactive[bool] = reactive(False, toggle_class="-low-bandwidth")
     """Whether bytes to the terminal are dear; may turn true as it runs."""
@@ -92,6 +99,11 @@ class ArenaApp(App[int]):
         self.tabs = tabs
         for tab in tabs:
             self.bind(tab.key, f"go({tab.name!r})", description=tab.name.lower(), show=False)
+        if can_be_suspended():
+            self.bind("ctrl+z", "suspend_process", description="suspend", show=False)
+        self._keymap_wanted: Keymap = {}
+        if session.config.keys:
+            self._keymap_wanted = keymap_of(session.config.keys, changeable(type(self), tabs))
         self.zone = zone
         self._clock = clock
         self.monotonic = monotonic
@@ -102,11 +114,12 @@ class ArenaApp(App[int]):
         self.frames = FrameLoop(self)
         self._overflows = Overflows()
         self._tasks = AppTasks(self)
+        self.copier = Copier(self._write, copy_path())
         self._notices = Notices(
             session.config.notify,
             toast=lambda text: self.notify(text, severity="warning"),
             bell=self.bell,
-            write=lambda text: self._driver.write(text) if self._driver else None,
+            write=self._write,
         )
         self.typed_ahead = TypedAhead(self, super().on_event)
         for theme in THEMES:
@@ -120,12 +133,20 @@ class ArenaApp(App[int]):
     def get_theme_variable_defaults(self) -> dict[str, str]:
         return players_of(self.current_theme)
 
+    def _write(self, text: str) -> bool:
+        """Send it to the terminal; returns whether there is one."""
+        if self._driver is None:
+            return False
+        self._driver.write(text)
+        return True
+
     def clock_text(self) -> str:
         return clock_time(self._clock(), self.zone)[: 5 if self.low_bandwidth else None]
 
     async def on_mount(self) -> None:
         await self.session.begin(self.monotonic, self._clock)
         self._signals.handle(self.exit)
+        self.set_keymap(self._keymap_wanted)
         self.app_resume_signal.subscribe(self, lambda _: self.screen.refresh())
         await self.push_screen(self.tabs[0].open(self))
         self.call_after_refresh(self._begin)
@@ -186,6 +207,10 @@ class ArenaApp(App[int]):
         if isinstance(screen, ArenaScreen):
             yield from screen.commands()
 
+    def get_css_variables(self) -> dict[str, str]:
+        self.theme_variables = readable_variables(super().get_css_variables())
+        return self.theme_variables
+
     def action_go(self, name: str) -> None:
         """Go to a tab; one that is open below comes back as it was left."""
         if all(screen.name != name for screen in self.screen_stack):
@@ -198,7 +223,7 @@ class ArenaApp(App[int]):
     def action_help(self) -> None:
         from arena_tui.tui.screens.help import HelpScreen
 
-        self.push_screen(HelpScreen(self.screen, self.tabs))
+        self.push_screen(HelpScreen(self.screen))
 
     def action_new_game(self) -> None:
         from arena_tui.tui.screens.new_game import NewGameScreen
@@ -206,16 +231,16 @@ class ArenaApp(App[int]):
         self.push_screen(NewGameScreen(self.session.play))
 
     async def action_quit(self) -> None:
+        """Leave, after asking where that ends something; asked for once more, leave at once."""
         question = leaving_question(self.session.games.playing, self.session.scripts.running)
-        if question is None:
-            self.exit(0)
-            return
         from arena_tui.tui.screens.confirm import ConfirmScreen
 
-        self.push_screen(ConfirmScreen(question), lambda yes: self.exit(0) if yes else None)
-
-    def action_interrupt(self) -> None:
-        self.exit(0)
+        if question is None or self.screen.name == _LEAVING:
+            self.exit(0)
+            return
+        self.push_screen(
+            ConfirmScreen(question, _LEAVING), lambda yes: self.exit(0) if yes else None
+        )
 
     async def on_event(self, event: events.Event) -> None:
         if is_typed(event):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -68,6 +69,11 @@ class LeavingSignals:
     def restore(self) -> None:
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
+
+
+def can_be_suspended() -> bool:
+    """Whether a shell started this as a job, and can bring it back: else it would stop for good."""
+    return hasattr(signal, "SIGTSTP") and os.getpgrp() != os.getsid(0)
 
 
 def save_picture(app: App[int]) -> None:

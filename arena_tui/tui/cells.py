@@ -13,7 +13,7 @@ from rich.cells import cell_len
 _TOKEN: Final = re.compile(
     r"\x1b\[(?P<row>\d+);(?P<column>\d+)H|\x1b\[(?P<style>[\d;]*)m|(?P<text>[^\x00-\x1f\x7f]+)"
     r"|\x1b\[\?2026[hl]|\x1b\]8;.*?\x1b\\|\n"  # frames, links and ends of lines are left out
-    r"|(?P<other>\x1b\[[0-?]*[ -/]*[@-~]|\x1b[PX\]^_].*?(?:\x1b\\|\x07)|.)",
+    r"|(?P<other>\x1b\[[0-?]*[ -/]*[@-~]|\x1b\].*?(?:\x1b\\|\x07)|\x1b[PX^_].*?\x1b\\|.)",
     re.DOTALL,
 )
 _CLEARING: Final = re.compile(r"\x1b\[(?:\?1049[hl]|[0-3]?J)|\x1bc")

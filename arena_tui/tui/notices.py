@@ -26,7 +26,7 @@ class Notices:
 
     def __init__(
         self, settings: Notify, toast: Callable[[str], None], bell: Callable[[], None],
-        write: Callable[[str], None], environment: Mapping[str, str] = os.environ,
+        write: Callable[[str], object], environment: Mapping[str, str] = os.environ,
     ) -> None:  # fmt: skip
         self._settings = settings
         self._toast = toast

@@ -28,7 +28,7 @@ from arena_tui.events import (
 )
 from arena_tui.services.runtime import Runtime
 from arena_tui.services.session import Session
-from arena_tui.settings import Prices
+from arena_tui.settings import Keys, Prices
 from arena_tui.tui.app import ArenaApp
 from arena_tui.tui.tabs import TABS, Tab
 
@@ -184,9 +184,9 @@ class Scenario(ArenaApp):
 
     def __init__(self, playables: Iterator[Tape] | list[Tape] | None = None, store: bool = True,
                  theme: str | None = None, tabs: Sequence[Tab] = TABS,
-                 prices: Prices = ()) -> None:  # fmt: skip
+                 prices: Prices = (), keys: Keys = ()) -> None:  # fmt: skip
         self.clock = Clock()
-        config = Config(db=":memory:" if store else None, theme=theme, prices=prices)
+        config = Config(db=":memory:" if store else None, theme=theme, prices=prices, keys=keys)
         super().__init__(
             Session(config),
             clock=lambda: NOW,

@@ -93,3 +93,11 @@ def test_what_draws_nothing_is_passed_on_and_a_cleared_screen_is_sent_anew() -> 
     assert cells.draw("\x1b[?1049h") == "\x1b[?1049h"
     cells.draw(drawn(1, 1, "", "board"))
     assert "board" in cells.changes(ALL)
+
+
+def test_what_a_multiplexer_is_to_hand_on_leaves_whole_and_draws_nothing() -> None:
+    cells = Cells()
+    passed = "\x1bPtmux;\x1b\x1b]52;c;bW92ZQ==\a\x1b\\"
+
+    assert cells.draw(passed) == passed
+    assert cells.changes(ALL) == ""

@@ -166,7 +166,7 @@ def test_an_endless_loop_at_exit_does_not_keep_the_dashboard(
     if how == "q":
         code = leave(terminal)
     elif how == "ctrl+c":
-        terminal.press(b"\x03")
+        terminal.press(b"\x03\x03")
         code = terminal.wait()
     else:
         os.kill(terminal.pid, signal.SIGTERM)

@@ -27,9 +27,9 @@ def test_a_dashboard_that_was_stopped_obeys_its_keys(
         terminal.stop()
         terminal.resume()
         terminal.press(b"?")
-        terminal.wait_for("says where every event is")
+        terminal.wait_for("published = stored")
         terminal.press(b"?")
-        terminal.wait_for("-says where every event is")
+        terminal.wait_for("-published = stored")
         terminal.press(b"q")
 
         assert terminal.wait() == 0

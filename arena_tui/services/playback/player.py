@@ -20,6 +20,10 @@ from arena_tui.services.playback.tape import RunTape
 from arena_tui.services.playback.turns import Turns
 from arena_tui.store.history import History
 
+BOOKMARK: Final = "bookmark"
+"""Passed to `jump` instead of a kind: go to events with a bookmark, and from the last of them to
+the first."""
+
 _AROUND: Final = 200
 """Extra events read on each side of those requested."""
 
@@ -182,7 +186,8 @@ class Player:
             self.go_to(int(min(value * last / 100 if target.kind == "percent" else value, last)))
 
     async def jump(self, kind: str, step: int) -> str | None:
-        """Go to the next (`step` 1) or previous (-1) event of a kind, or of any: `event`.
+        """Go to the next (`step` 1) or previous (-1) event of a kind, of any (`event`), or with a
+        `BOOKMARK`.
 
         Returns a message if there is none.
         """
@@ -190,6 +195,11 @@ class Player:
         none = f"no {'next' if step > 0 else 'earlier'} {kind.partition('_')[0]}"
         if kind == "event":
             place: int | None = at + step
+        elif kind == BOOKMARK:
+            places = await self._tape.bookmarks()
+            ahead = [each for each in places if (each > at if step > 0 else each < at)]
+            place = next(iter((ahead or places)[:: 1 if step > 0 else -1]), None)
+            none = "no bookmark in this run yet"
         elif kind == "turn_start" and self.turns.known:
             place = self.turns.beside(at, step)
         else:

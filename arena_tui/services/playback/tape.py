@@ -28,7 +28,13 @@ from arena_tui.services.playback.hot import Hot
 from arena_tui.services.runtime import Runtime
 from arena_tui.store.rows import as_in_payload
 from arena_tui.store.series import read_series
-from arena_tui.store.windows import read_gaps, read_nearest, read_previous_prompt, read_turn_changes
+from arena_tui.store.windows import (
+    read_bookmarks,
+    read_gaps,
+    read_nearest,
+    read_previous_prompt,
+    read_turn_changes,
+)
 
 
 class _Tail(Consumer):
@@ -237,6 +243,13 @@ class RunTape:
             return needle in payload.lower() and needle in visible(payload)
 
         return self._hot.nearest(is_seen, after, backwards)
+
+    async def bookmarks(self) -> list[int]:
+        """Places of the run's bookmarks, in order; none without a store."""
+        if self._history is None:
+            return []
+        found = await self._history.read(partial(read_bookmarks, run_id=self.run_id))
+        return [self._places.of(each) for each in found]
 
     def close(self) -> None:
         if self._reading is not None:

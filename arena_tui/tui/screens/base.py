@@ -18,6 +18,8 @@ from textual.worker import Worker, WorkerState
 from arena_tui.consumers.feed import Frame
 from arena_tui.errors import ArenaError, UsageError
 from arena_tui.folds.conditions import FIELDS, begun_fields
+from arena_tui.tui.keymap import with_ids
+from arena_tui.tui.keys import commands_here, said_of
 from arena_tui.tui.render.script import counts_text
 from arena_tui.tui.screens.host import Host
 from arena_tui.tui.widgets.bars import KeyLine, TitleBar, TruthBar
@@ -63,6 +65,12 @@ class ArenaScreen(Screen[None]):
     AWAITED: ClassVar[frozenset[str]] = frozenset()
     """Groups of workers for which keys wait."""
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Give the class's own keys ids, before Textual reads them."""
+        if own := cls.__dict__.get("BINDINGS"):
+            cls.BINDINGS = with_ids(cls.__name__.removesuffix("Screen").lower(), own)
+        super().__init_subclass__(**options)
+
     def __init__(self, arena: Host, name: str) -> None:
         """`name` is what the title line says."""
         super().__init__(name=name)
@@ -87,14 +95,13 @@ class ArenaScreen(Screen[None]):
         return []
 
     def commands(self) -> Iterator[SystemCommand]:
-        """What the screen's own keys do now, for the palette."""
-        own = [each.binding for each in self.active_bindings.values() if each.node is self]
-        for binding in {binding.action: binding for binding in own}.values():
-            if "." not in binding.action.partition("(")[0]:
-                key = binding.key_display or self.app.get_key_display(binding)
-                what = (binding.tooltip or binding.description).capitalize()
-                do = partial(self.app.run_action, binding.action, self)
-                yield SystemCommand(what, f"On this screen: {key}", do)
+        """What the keys of the screen do now, for the palette."""
+        for active in commands_here(self):
+            binding = active.binding
+            key = self.app.get_key_display(binding.with_key(binding.key))
+            what = said_of(binding)
+            do = partial(self.app.run_action, binding.action, active.node)
+            yield SystemCommand(what[:1].upper() + what[1:], f"On this screen: {key}", do)
 
     def on_mount(self) -> None:
         self.show_frame(self.arena.session.frame)
@@ -200,6 +207,8 @@ class FilteredScreen(ArenaScreen):
 
     def on_input_submitted(self) -> None:
         question = self.query_one(Question)
+        if question.is_refused:  # left like that, it would look as if it were in force
+            return
         question.display = bool(question.value)
         if (selected := self.selected_run()) is not None:
             self.sought.leave(selected, for_good=True)

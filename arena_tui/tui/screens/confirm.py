@@ -19,14 +19,15 @@ class ConfirmScreen(ModalScreen[bool]):
         Binding("n,escape,q", "answer(False)", "no"),
     ]
 
-    def __init__(self, question: str) -> None:
-        super().__init__(classes="dialog")
+    def __init__(self, question: str, name: str | None = None) -> None:
+        """`name` tells what is asked from other questions."""
+        super().__init__(name, classes="dialog")
         self._question = question
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="box"):
             yield Static(self._question, markup=False)
-            yield Static("y yes    n no", classes="hint", markup=False)
+            yield Static("y yes    n no", classes="answers", markup=False)
 
     def action_answer(self, yes: bool) -> None:
         self.dismiss(yes)

@@ -7,6 +7,7 @@ from datetime import datetime, tzinfo
 from typing import Protocol
 
 from arena_tui.services.session import Session
+from arena_tui.tui.clipboard import Copier
 from arena_tui.tui.tabs import Tab
 
 
@@ -21,6 +22,8 @@ class Host(Protocol):
     """Frames per second, and how long one takes, in ms."""
     low_bandwidth: bool
     """Whether bytes to the terminal are dear."""
+    copier: Copier
+    """Copies to the clipboard."""
     zone: tzinfo | None
     """The time zone to show; None: that of this machine."""
     began: tuple[datetime, float]

@@ -72,7 +72,7 @@ class LiveScreen(FilteredScreen):
         Binding("o", "output", "output", tooltip="what the script prints"),
         Binding("r", "again", "run again", tooltip="run the script again"),
         Binding("space", "freeze", "freeze"),
-        Binding("end", "freeze(False)", "now", show=False),
+        Binding("end", "freeze(False)", "now", show=False, tooltip="show what is now"),
         Binding("slash", "filter", "filter", key_display="/"),
         Binding("s", "sort", "sort"),
         Binding("t", "table", "table"),

@@ -17,6 +17,7 @@ from textual.widgets.option_list import Option
 from arena_tui.errors import ArenaError
 from arena_tui.games.specs import GameSpec, demo_specs
 from arena_tui.services.playables import Playable, parse_playable
+from arena_tui.tui.widgets.one_line import OneLine
 
 
 class NewGameScreen(ModalScreen[None]):
@@ -41,16 +42,16 @@ class NewGameScreen(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="box"):
             yield Static("New game", classes="title", markup=False)
-            yield Input(placeholder="connect_four mcts:200 random games=4 delay=0.5")
+            yield OneLine(placeholder="connect_four mcts:200 random games=4 delay=0.5")
             yield OptionList(*(Option(Content(preset)) for preset in self._presets))
             yield Static("", classes="error", markup=False)
             yield Static(
                 "agents: random  mcts:N  minimax:D  uci:PATH\n"
-                "or a Python file, with its arguments: agent.py --model x\n"
-                "enter start    ↓ list    esc close",
+                "or a Python file, with its arguments: agent.py --model x",
                 classes="hint",
                 markup=False,
             )
+            yield Static("enter start  ↓ list  esc close", classes="answers", markup=False)
 
     def on_mount(self) -> None:
         self.query_one(Input).focus()

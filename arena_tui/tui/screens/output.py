@@ -39,8 +39,8 @@ class OutputScreen(ArenaScreen):
         Binding("slash", "search", "find", key_display="/"),
         Binding("n", "find(1)", "next match", show=False),
         Binding("N", "find(-1)", "previous match", show=False),
-        Binding("left,h", "other(-1)", "other script", key_display="←/→", show=False),
-        Binding("right,l", "other(1)", "other script", show=False),
+        Binding("left,h", "other(-1)", "previous script", key_display="←/→", show=False),
+        Binding("right,l", "other(1)", "next script", show=False),
         Binding("r", "again", "run again", tooltip="run the script again"),
         Binding("escape,o", "back", "back", key_display="esc"),
     ]

@@ -13,7 +13,7 @@ from arena_tui.consumers.feed import Frame
 from arena_tui.errors import ArenaError, UsageError
 from arena_tui.events import Envelope
 from arena_tui.services.playback.goto import UNDERSTOOD
-from arena_tui.services.playback.player import Player
+from arena_tui.services.playback.player import BOOKMARK, Player
 from arena_tui.tui.screens.base import ArenaScreen, guarded
 from arena_tui.tui.screens.host import Host
 from arena_tui.tui.widgets.board import BoardPanel
@@ -61,6 +61,7 @@ class RunScreen(ArenaScreen):
         Binding("n", "match(1)", "next match", show=False),
         Binding("N", "match(-1)", "previous match", show=False),
         Binding("m", "bookmark", "bookmark", show=False),
+        Binding("apostrophe", f"jump('{BOOKMARK}', 1)", "next bookmark", show=False),
         Binding("y", "copy", "copy the event as JSON", show=False),
         Binding("home", "go_to('1')", "first event", show=False),
         Binding("end", "go_to('100%')", "last event, or now", show=False),
@@ -150,6 +151,8 @@ class RunScreen(ArenaScreen):
             player.finder.request(step, player.position.at)
             search = player.finder.find(player.go_to, self._show)
             self.run_worker(search, "the search", group="find", exclusive=True, exit_on_error=False)
+        else:
+            self.notify("nothing is searched for yet: / asks for it", timeout=2)
 
     def action_speed(self, step: int) -> None:
         self._player.change_speed(step)
@@ -172,11 +175,14 @@ class RunScreen(ArenaScreen):
             self.notify("bookmark set" if is_set else "bookmark removed", timeout=2)
             self._load_density()
 
-    def action_copy(self) -> None:
+    @guarded
+    async def action_copy(self) -> None:
         delivery = self._player.delivery()
         if isinstance(delivery, Envelope):
-            self.app.copy_to_clipboard(delivery.raw.decode())
-            self.notify(f"event {delivery.seq:,} copied as JSON", timeout=2)
+            said = await self.arena.copier.copy(delivery.raw.decode())
+            self.notify(f"event {delivery.seq:,} as JSON: {said}")
+        else:
+            self.notify("no event stands here to copy", severity="warning")
 
     def action_back(self) -> None:
         question, panels = self.query_one(Question), self.query_one(RunPanels)

@@ -7,6 +7,7 @@ from typing import ClassVar
 from rich.style import Style
 from textual.widget import Widget
 
+from arena_tui.tui.contrast import readable_style
 from arena_tui.tui.render.palette import PALETTE_NAMES, Palette
 
 
@@ -42,7 +43,8 @@ class Painted(Widget):
         if self._palette is None or self._palette_key != key:
             self._palette_key = key
             styles: dict[str, Style] = {
-                name: self.get_component_rich_style(f"paint--{name}") for name in PALETTE_NAMES
+                name: readable_style(self.get_component_rich_style(f"paint--{name}"))
+                for name in PALETTE_NAMES
             }
             self._palette = Palette(**styles)
         return self._palette

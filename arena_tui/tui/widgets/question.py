@@ -10,6 +10,7 @@ from textual.containers import Vertical
 from textual.widgets import Input, Static
 
 from arena_tui.folds.conditions import EXAMPLE
+from arena_tui.tui.widgets.one_line import OneLine
 
 FILTER_HINT: Final = f"{EXAMPLE}   enter keep   esc clear"
 
@@ -23,7 +24,7 @@ class Question(Vertical):
         Static {
             display: none; height: 1; padding: 0 1; background: $surface; color: $text-muted;
             text-wrap: nowrap; text-overflow: ellipsis;
-            &.-wrong { color: $warning; }
+            &.-wrong { color: $text-warning; }
         }
         &.-writing Static { display: block; }
     }
@@ -36,7 +37,7 @@ class Question(Vertical):
 
     def compose(self) -> ComposeResult:
         yield Static(markup=False)
-        yield Input()
+        yield OneLine()
 
     def on_descendant_focus(self) -> None:
         self.add_class("-writing")
@@ -50,6 +51,11 @@ class Question(Vertical):
     @property
     def value(self) -> str:
         return self.query_one(Input).value
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether something is wrong with the input."""
+        return self.query_one(Static).has_class("-wrong")
 
     def ask(self, what: str, hint: str) -> None:
         """Ask for `what`; `hint` says which input is understood."""

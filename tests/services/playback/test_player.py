@@ -30,7 +30,7 @@ from arena_tui.events import (
     TurnStart,
 )
 from arena_tui.folds.view import Instant, RunView
-from arena_tui.services.playback.player import Player
+from arena_tui.services.playback.player import BOOKMARK, Player
 from arena_tui.services.playback.tape import RunTape
 from arena_tui.services.runtime import Runtime
 from arena_tui.store.windows import WINDOW
@@ -660,6 +660,23 @@ async def test_a_bookmark_is_set_and_removed_where_one_stands(runtime: Runtime) 
 
     assert (is_set, is_set_again) == (True, False)
     assert ("bookmark", 9) in [(mark.kind, mark.place) for mark in marks]
+
+
+async def test_bookmarks_are_gone_through_in_both_directions_and_round_again(
+    runtime: Runtime,
+) -> None:
+    async with opened(runtime) as player:
+        assert await player.jump(BOOKMARK, 1) == "no bookmark in this run yet"
+        for place in (9, 200, 1_000):
+            player.go_to(place)
+            await player.read_on(nothing)
+            await player.bookmark()
+        seen = []
+        for step in (1, 1, 1, 1, -1, -1):
+            assert await player.jump(BOOKMARK, step) is None
+            seen.append(player.position.at)
+
+    assert seen == [9, 200, 1_000, 9, 1_000, 200]
 
 
 async def test_without_a_store_there_are_no_bookmarks() -> None:

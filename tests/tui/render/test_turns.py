@@ -74,7 +74,7 @@ def test_actions_are_shown_as_words_whatever_they_were_given_as() -> None:
 
     assert shown({"dir": "east", "steps": 2}) == "dir=east, steps=2"
     assert shown("a", "b", count=12) == "a, b and 10 more"
-    assert shown({"to": [1]}) == 'to=[1]'
+    assert shown({"to": [1]}) == "to=[1]"
 
 
 def test_before_an_action_a_turn_shows_the_tools_that_are_called() -> None:
