@@ -144,14 +144,6 @@ class Backlog:
                 self._runs[run_id] = streams
         return batch
 
-    def oldest(self) -> list[Delivery]:
-        """The oldest unread entry still held of each stream."""
-        found = []
-        for unread in (each for streams in self._runs.values() for each in streams):
-            log = unread.stream.log
-            found += log.read(max(unread.read, log.first - 1), 1, unread.last)[0]
-        return found
-
     def _begin(
         self, stream: RunStream, read: int, trailing_gaps: Sequence[Gap] | None = None
     ) -> _Unread:

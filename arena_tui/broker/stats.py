@@ -49,7 +49,7 @@ class ConsumerStats(Struct, frozen=True, kw_only=True):
             `published == delivered + in_gaps + skipped + lag`.
         skipped: Published, but before its start cursor.
         lag: Published and not yet delivered; lag_peak: its maximum so far.
-        lag_s: Age of the oldest event not yet delivered.
+        lag_s: Seconds since the oldest event not yet delivered arrived here.
         overflow: Lost by this consumer because the broker evicted them.
     """
 

@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequenc
 from typing import Protocol
 
 from arena_tui.broker.backlog import Backlog
+from arena_tui.broker.behind import Behind
 from arena_tui.broker.counts import Counts
 from arena_tui.broker.let_go import LetGo
 from arena_tui.broker.losses import Losses
@@ -17,7 +18,7 @@ from arena_tui.broker.starting import Origin, StartCursors
 from arena_tui.broker.stats import ConsumerStats
 from arena_tui.broker.stream import NEVER, RunStream
 from arena_tui.broker.window import Window
-from arena_tui.events import Delivery, Envelope, Gap
+from arena_tui.events import Delivery, Gap
 
 _BATCH = 4_000
 """Twice the batch a sink publishes, so that a consumer which runs once for every two batches keeps
@@ -114,6 +115,7 @@ class LedgerSubscription:
         self._delivered = 0
         self._in_gaps = 0
         self._lag_peak = 0
+        self._behind = Behind()
 
     def __aiter__(self) -> LedgerSubscription:
         return self
@@ -218,15 +220,14 @@ class LedgerSubscription:
             self._waiter.set_result(None)
 
     def stats(self) -> ConsumerStats:
-        lag = self._lag()
-        published, held = self._published, self._backlog.oldest()
+        lag, published = self._lag(), self._published
         if self.position is not None:
             published += self._ledger.counts.arrived
-            held += self._window.read(self.position, 1)
         return ConsumerStats(
             name=self.name, durable=self.durable, published=published, delivered=self._delivered,
             in_gaps=self._in_gaps, skipped=self.starting.skipped, lag=lag,
-            lag_peak=max(self._lag_peak, lag), lag_s=_age_s(held, self._ledger.clock()),
+            lag_peak=max(self._lag_peak, lag),
+            lag_s=self._behind.age_s(published, lag, self._ledger.clock()),
             overflow=self.losses.total,
         )  # fmt: skip
 
@@ -278,9 +279,3 @@ class LedgerSubscription:
         ahead = 0 if self.position is None else self._window.event_count(self.position)
         held = self._recovery.event_count() if self._recovery else 0
         return ahead + self._backlog.event_count() + held
-
-
-def _age_s(held: Iterable[Delivery], now: float) -> float:
-    """Age of the oldest event among these, in seconds; 0.0 if there is none."""
-    stamps = [each.event.ts.timestamp() for each in held if isinstance(each, Envelope)]
-    return max(0.0, now - min(stamps)) if stamps else 0.0

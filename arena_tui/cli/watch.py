@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from arena_tui.cli.arguments import (
     Parser,
@@ -22,7 +24,7 @@ from arena_tui.cli.arguments import (
 )
 from arena_tui.cli.last_resort import LastResort
 from arena_tui.cli.listening import add_names, listening_at
-from arena_tui.cli.output import begin_log, tell
+from arena_tui.cli.output import begin_log, counted, tell
 from arena_tui.cli.terminal import (
     Output,
     check_terminal,
@@ -34,6 +36,9 @@ from arena_tui.cli.terminal import (
 from arena_tui.config import load_config
 from arena_tui.services.http.address import Address
 from arena_tui.services.playables import Playable, parse_playable
+
+if TYPE_CHECKING:
+    from arena_tui.services.session import Session
 
 
 def add_arguments(parser: Parser) -> None:
@@ -117,8 +122,24 @@ def show(
     elif code == 1:
         where = "not logged" if log.problem else f"see {log.path}"
         tell(f"arena-tui: an internal error, {where}: what was played is stored")
+    elif code == 0:
+        for line in _parting(session):
+            tell(line)
     last_resort.done(code)
     return code
+
+
+def _parting(session: Session) -> list[str]:
+    """What there was, where it is, and the command that shows it again."""
+    runs, events = session.seen
+    seen = f"{counted(runs, 'run')}, {counted(events, 'event')}"
+    db = session.config.db
+    if not runs:
+        return []
+    if db is None or db == ":memory:":
+        return [f"{seen}: nothing is kept, {'--db :memory:' if db else '--no-store'}"]
+    command = "arena-tui" if db == load_config().db else f"arena-tui --db {shlex.quote(db)}"
+    return [f"{seen}, stored in {db}", f"see them again: {command}, then 2 for History"]
 
 
 @contextmanager

@@ -44,7 +44,7 @@ class Truth(Struct, frozen=True, kw_only=True):
         account: Where every event is; of a store, if there is one.
         store: `off`, or the state of the persister; None before the first look.
         store_error: Why storing fails; None while it works.
-        lag_s: Age of the oldest event not yet read by the store, seconds.
+        lag_s: Seconds since the oldest event not yet read by the store arrived here.
         queued: Events emitted by game threads but not yet published.
         behind: Events published but not yet folded here.
         per_second: Events published in each of the last seconds, newest last.
@@ -100,6 +100,9 @@ class Feed(Consumer):
         clock: Monotonic seconds.
         wall: The time of day, by which events are told to be recent.
         prices: What models cost whose producers do not say.
+
+    Attributes:
+        runs_seen: How many runs it has folded, those included that are forgotten.
     """
 
     name = "dashboard"
@@ -127,7 +130,7 @@ class Feed(Consumer):
         self._published = 0
         self._per_second: deque[int] = deque(maxlen=_SECONDS)
         self._frames = 0
-        self._runs_seen = 0
+        self.runs_seen = 0
 
     async def start(self) -> Literal["oldest"]:
         self._views.clear()
@@ -143,9 +146,9 @@ class Feed(Consumer):
                 self.forget(delivery.run_id)  # it ended unseen, and is in History
                 continue
             if view is None:
-                self._runs_seen += 1
+                self.runs_seen += 1
                 limits = self._context.config.trouble
-                view = RunView(delivery.run_id, self._runs_seen, now, limits=limits)
+                view = RunView(delivery.run_id, self.runs_seen, now, limits=limits)
                 self._views[delivery.run_id] = view
                 if isinstance(delivery, Envelope) and isinstance(delivery.event, RunStart):
                     self._take_place(view, delivery.event)

@@ -59,6 +59,7 @@ class Session:
 
     Attributes:
         runtime, scripts, prices, feed, ratings: Set by `begin`.
+        seen: How many runs and events there were, once it is closed.
         frame: The newest one.
         alerts: The troubles that are new in it.
     """
@@ -67,6 +68,7 @@ class Session:
     scripts: Scripts
     prices: PriceBook
     feed: Feed
+    seen: tuple[int, int] = (0, 0)
     ratings: RatingsConsumer
 
     def __init__(
@@ -250,6 +252,7 @@ class Session:
         if self._server is not None:
             await self._server.aclose()
         unsaved = await self.runtime.aclose(within_s)
+        self.seen = self.feed.runs_seen, (await self.runtime.broker.stats()).published
         if self._metrics_file is not None:
             await self._metrics_file.aclose()
         return unsaved

@@ -12,7 +12,7 @@ import pytest
 
 from arena_tui.store.database import Database
 from arena_tui.store.history import read_runs
-from arena_tui.store.verify import verify_store
+from arena_tui.store.verify import Verdict, verify_store
 from tests.tui.terminal import OpenTerminal, Terminal
 from tests.waiting import until_blocking
 
@@ -46,9 +46,16 @@ def end_the_game(terminal: Terminal) -> None:
     assert terminal.wait() == 0
 
 
-def assert_whole_and_ended(db: Path) -> None:
+def verdicts_of(db: Path) -> list[Verdict]:
     database = Database(str(db))
-    verdicts = database.read_now(verify_store)
+    verdicts = list(database.read_now(verify_store))
+    database.close()
+    return verdicts
+
+
+def assert_whole_and_ended(db: Path) -> None:
+    verdicts = verdicts_of(db)
+    database = Database(str(db))
     statuses = {run.status for run in database.read_now(read_runs)}
     database.close()
     assert verdicts
@@ -67,7 +74,12 @@ def test_leaving_asks_ends_the_games_and_gives_the_terminal_back(
     terminal.press(b"y")
 
     assert terminal.wait() == 0
-    assert printable(terminal.raw.rpartition(MAIN_SCREEN)[2]) == ""
+    said = printable(terminal.raw.rpartition(MAIN_SCREEN)[2]).splitlines()
+    events = sum(verdict.events for verdict in verdicts_of(db))
+    assert said == [
+        f"1 run, {events:,} events, stored in {db}",
+        f"see them again: arena-tui --db {db}, then 2 for History",
+    ]
     assert terminal.raw.rindex(MAIN_SCREEN) > terminal.raw.rindex(b"\x1b[?1049h")
     assert terminal.raw.rindex(CURSOR_SHOWN) > terminal.raw.rindex(b"\x1b[?25l")
     assert_whole_and_ended(db)
@@ -100,7 +112,7 @@ def test_a_second_one_shows_the_games_of_the_first_and_leaves_them_alone(
     second.press(b"q")
 
     assert second.wait() == 0
-    assert printable(second.raw.rpartition(MAIN_SCREEN)[2]) == ""
+    assert printable(second.raw.rpartition(MAIN_SCREEN)[2]).startswith("1 run, ")
     first.wait_for("-1 attached")
     wait_for_next_turn(first)
     end_the_game(first)
