@@ -63,7 +63,7 @@ def _run_cells(totals: RunTotals, live: Collection[str]) -> list[str]:
     return [
         short_id(totals.run_id),
         started,
-        totals.game,
+        f"{totals.game} · {totals.label}" if totals.label else totals.game,
         " vs ".join(agent.id for agent in totals.agents),
         status if status != "finished" or result == status else f"{status} · {result}",
         str(totals.turns),

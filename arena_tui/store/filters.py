@@ -15,6 +15,7 @@ from arena_tui.folds.conditions import (
     Not,
     read_conditions,
 )
+from arena_tui.folds.visible import VISIBLE_SQL
 from arena_tui.folds.words import StateWord
 from arena_tui.store.rows import as_in_payload
 
@@ -44,9 +45,11 @@ _BY_RESULT: Final = {
 }
 _DRAWN: Final = "len(winners) = 0 AND len(scored) > 1"
 
+_WORDS: Final = f"array_to_string({_TEXTS['agent']}, ' '), array_to_string({_TEXTS['tag']}, ' ')"
 _ANYWHERE: Final = (
-    "(contains(lower(concat_ws(' ', game, label, agents, tags, reason, run_id)), lower(?)) OR "
-    "run_id IN (SELECT run_id FROM events WHERE contains(lower(payload), lower(?))))"
+    f"(contains(lower(concat_ws(' ', game, label, {_WORDS}, reason, run_id)), lower(?)) OR "
+    "run_id IN (SELECT run_id FROM events WHERE contains(lower(payload), lower(?)) "
+    f"AND contains({VISIBLE_SQL}, lower(?))))"
 )
 
 
@@ -86,7 +89,7 @@ def _compiled(condition: Condition, states: Mapping[str, StateWord]) -> tuple[st
             sql = f"len(list_filter({texts}, lambda each: {how})) > 0"
             return _by_result(sql) if name in _BY_RESULT else sql, [wanted]
         case Anywhere(wanted):
-            return _ANYWHERE, [wanted, as_in_payload(wanted)]
+            return _ANYWHERE, [wanted, *[as_in_payload(wanted)] * 2]
 
 
 def _status(wanted: str, whole: bool, states: Mapping[str, StateWord]) -> tuple[str, list[Any]]:

@@ -405,6 +405,8 @@ async def filled(database: Database, history: History) -> History:
         ("run:c", "c"),
         ("game:go turns<7", "c"),
         ('"colour:red"', ""),
+        ("agent_id", ""),
+        ("run_start", ""),
         ("a\\", ""),
         ('"\\', ""),
         ("%", ""),

@@ -162,6 +162,21 @@ async def test_freezing_holds_the_picture_and_counts_what_one_is_behind() -> Non
     assert "backgammon" in live
 
 
+async def test_end_returns_to_now_in_the_table_too_and_goes_to_the_last_row_then() -> None:
+    app = Scenario()
+    async with running(app) as pilot:
+        await settled(app, pilot)
+        await pilot.press("t", "space")
+        frozen = await settled(app, pilot)
+        await pilot.press("end")
+        live = await settled(app, pilot)
+        at = app.screen.query_one(VirtualTable).cursor
+        await pilot.press("end")
+
+        assert ("FROZEN" in frozen, "FROZEN" in live, at) == (True, False, 0)
+        assert app.screen.query_one(VirtualTable).cursor == len(app.session.frame.panes) - 1
+
+
 async def test_the_mosaic_becomes_a_table_on_a_small_screen_and_by_key() -> None:
     app = Scenario()
     async with running(app, (60, 12)) as pilot:

@@ -30,11 +30,9 @@ from arena_tui.tui.render.clean import clean, wrapped
 from arena_tui.tui.render.lines import action_text, headline
 from arena_tui.tui.render.palette import Palette
 from arena_tui.tui.render.states import LOOKS
-from arena_tui.tui.render.text import duration
+from arena_tui.tui.render.text import FELT_S, duration
 
 _NAME_MAX: Final = 24
-_FELT_S: Final = 0.05
-"""A turn that takes less says nothing by its seconds."""
 _CRASH_ROWS: Final = 3
 """Rows for the text of the exception that ended a run."""
 _ROUTINE: Final = (RunStart, TurnStart, Observation, LlmPrompt)
@@ -132,7 +130,7 @@ def _line(
         if isinstance(event, LlmResponse) and event.agent_id:
             pieces += _named(pane, event.agent_id, palette)
         pieces.append((headline(delivery), palette.text))
-    is_felt = seconds is not None and seconds >= _FELT_S
+    is_felt = seconds is not None and seconds >= FELT_S
     took = [(f"  {duration(seconds)}", palette.dim)] if is_felt else []
     if width_of(pieces) + width_of(took) > width:
         took = []

@@ -5,9 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, tzinfo
+from typing import Final
 
 from arena_tui.events import short_id
 from arena_tui.folds.costs import Cost
+
+FELT_S: Final = 0.05
+"""A turn that takes less says nothing by its seconds."""
 
 _BLOCKS = " ▁▂▃▄▅▆▇█"
 _RUN_ID = re.compile(r"\b[0-9A-HJKMNP-TV-Z]{26}\b")

@@ -21,7 +21,7 @@ from arena_tui.tui.render.conversation import called, named
 from arena_tui.tui.render.palette import Palette
 from arena_tui.tui.render.prose import first_sentence
 from arena_tui.tui.render.states import LOOKS
-from arena_tui.tui.render.text import cost, duration, short_count
+from arena_tui.tui.render.text import FELT_S, cost, duration, short_count
 
 _NAME_MAX: Final = 14
 _ACTION_MIN: Final = 14
@@ -142,7 +142,8 @@ def _did(turn: Turn) -> str:
 
 def _figures(turn: Turn, look: TurnsLook, palette: Palette, room: int) -> list[Piece]:
     """Time, tokens, cost: as many of them as leave room for the action; the same in each row."""
-    figures = [("" if turn.duration_s is None else duration(turn.duration_s), 8)]
+    is_felt = turn.duration_s is not None and turn.duration_s >= FELT_S
+    figures = [(duration(turn.duration_s) if is_felt else "", 8)]
     if look.has_tokens:
         used = turn.output_tokens if turn.output_tokens is not None else turn.input_tokens
         figures += [

@@ -72,7 +72,9 @@ class LiveScreen(FilteredScreen):
         Binding("o", "output", "output", tooltip="what the script prints"),
         Binding("r", "again", "run again", tooltip="run the script again"),
         Binding("space", "freeze", "freeze"),
-        Binding("end", "freeze(False)", "now", show=False, tooltip="show what is now"),
+        Binding(
+            "end", "freeze(False)", "now", show=False, tooltip="show what is now", priority=True
+        ),
         Binding("slash", "filter", "filter", key_display="/"),
         Binding("s", "sort", "sort"),
         Binding("t", "table", "table"),
@@ -147,6 +149,8 @@ class LiveScreen(FilteredScreen):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "back":
             return any(question.display for question in self.query(Question))
+        if action == "freeze" and parameters:  # else the list goes to its end
+            return self._frozen_at is not None and not isinstance(self.focused, Input)
         if action in ("output", "again"):
             return self._offered[action == "again"]
         return super().check_action(action, parameters)
