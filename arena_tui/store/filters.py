@@ -32,7 +32,7 @@ _NUMBERS: Final = {
     "turns": "turns", "events": "events", "err": "errors", "cost": "cost_usd",
     "lost": "greatest(lost, if(lost_unknown > 0, 1, 0))",
     "in": "input_tokens", "out": "output_tokens",
-    "duration": "epoch(last_at - started_at)",
+    "duration": "greatest(0, epoch(last_at - started_at))",
     "tokens": "coalesce(input_tokens, 0) + coalesce(output_tokens, 0)",
     "started": "epoch(started_at)", "ended": "epoch(ended_at)",
 }  # fmt: skip

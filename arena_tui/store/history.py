@@ -43,7 +43,7 @@ _TOKENS: Final = (
 )
 _SORTED_BY: Final = {
     "tokens": _TOKENS,
-    "duration_s": "epoch(last_at - started_at)",
+    "duration_s": "greatest(0, epoch(last_at - started_at))",
     "lost": "greatest(lost, if(lost_unknown > 0, 1, 0))",
 }
 _ALL: Final = 2**31

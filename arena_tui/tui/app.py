@@ -114,12 +114,20 @@ class ArenaApp(App[int]):
         self.frames = FrameLoop(self)
         self._overflows = Overflows()
         self._tasks = AppTasks(self)
-        self.copier = Copier(self._write, copy_path())
+
+        def write(text: str) -> bool:
+            """Send it to the terminal; returns whether there is one."""
+            if self._driver is None:
+                return False
+            self._driver.write(text)
+            return True
+
+        self.copier = Copier(write, copy_path())
         self._notices = Notices(
             session.config.notify,
             toast=lambda text: self.notify(text, severity="warning"),
             bell=self.bell,
-            write=self._write,
+            write=write,
         )
         self.typed_ahead = TypedAhead(self, super().on_event)
         for theme in THEMES:
@@ -132,13 +140,6 @@ class ArenaApp(App[int]):
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         return players_of(self.current_theme)
-
-    def _write(self, text: str) -> bool:
-        """Send it to the terminal; returns whether there is one."""
-        if self._driver is None:
-            return False
-        self._driver.write(text)
-        return True
 
     def clock_text(self) -> str:
         return clock_time(self._clock(), self.zone)[: 5 if self.low_bandwidth else None]
