@@ -24,7 +24,8 @@ BEGAN = datetime(2026, 7, 1, 12, tzinfo=UTC)
 FILTERS = (
     "won:sonnet", "lost:sonnet", "draw", "-draw", "won=o", "-won:x", "agent:gpt", "agent=x",
     "status:silent", "status=crashed", "status:s", "-status:finished", "game=go", "label:b",
-    "err>0", "cost<=$0.5", "-cost>0", "turns>=1k", "tokens=0", "duration>5m", "duration<1s", "duration<0", "lost>0",
+    "err>0", "cost<=$0.5", "-cost>0", "turns>=1k", "tokens=0", "duration>5m", "lost>0",
+    "duration<1s", "duration<0",
     "started>2026-06-30 started<2026-08-01", "ended>2026-07-01T13:00Z", "reason:a", "outcome:0",
 )  # fmt: skip
 
@@ -42,7 +43,8 @@ _RUNS = st.builds(
     game=st.sampled_from(["go", "chess"]), label=st.sampled_from([None, "a", "B"]),
     reason=st.sampled_from([None, "a", "b"]), turns=st.sampled_from([0, 999, 1_000]),
     errors=st.integers(0, 1), lost=st.integers(0, 1), cost_usd=st.sampled_from([None, 0.0, 0.5, 2]),
-    started_at=st.just(BEGAN), last_at=st.sampled_from([BEGAN + timedelta(hours=hours) for hours in (-1, 0, 2)]),
+    started_at=st.just(BEGAN),
+    last_at=st.sampled_from([BEGAN + timedelta(hours=hours) for hours in (-1, 0, 2)]),
     ended_at=st.sampled_from([None, BEGAN + timedelta(hours=2)]),
 )  # fmt: skip
 
