@@ -49,7 +49,7 @@ def test_many_runs_into_one_dashboard(
     dashboard = open_terminal(
         [sys.executable, "-m", "arena_tui", "--broker", server.url, "--db", str(db)]
     )
-    dashboard.wait_for("published 0 = stored 0")
+    dashboard.wait_for("no events yet")
     producer = subprocess.Popen(
         [sys.executable, "-c", PRODUCER, server.url, *map(str, (RUNS, RATE, SECONDS))],
         stdout=subprocess.PIPE, text=True,
@@ -57,6 +57,7 @@ def test_many_runs_into_one_dashboard(
     watched = _watch(dashboard, producer, server.url)
     published = int(producer.communicate()[0])
 
+    dashboard.press(b"a")
     dashboard.wait_for(f"published {published:,} = stored {published:,} + in flight 0 + lost 0")
     dashboard.press(b"q")
 

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from textual.app import App, ComposeResult
 
+from arena_tui.config import Config
 from arena_tui.folds.costs import NoPrices
 from arena_tui.folds.view import Instant
+from arena_tui.services.playback.tape import RunTape
+from arena_tui.services.playback.turns import Turns
+from arena_tui.services.runtime import Runtime
 from arena_tui.tui.theme import players_of
 from arena_tui.tui.widgets.board import BoardPanel
 from arena_tui.tui.widgets.panels import RunPanels
@@ -32,7 +36,9 @@ class Among(App[None]):
     get_theme_variable_defaults = Alone.get_theme_variable_defaults
 
     def compose(self) -> ComposeResult:
-        yield RunPanels(lambda _: None, NoPrices(), None)
+        runtime = Runtime(Config(db=None))
+        turns = Turns(RunTape("r", runtime))
+        yield RunPanels(lambda _: None, turns, NoPrices(), None)
 
     def on_mount(self) -> None:
         self.query_one(RunPanels).take_focus()

@@ -105,7 +105,7 @@ def test_a_run_that_its_file_left_open_can_be_deleted_in_history(
     terminal.press(b"a")
     terminal.wait_for("= stored 2 + in flight 0")
     terminal.press(b"2")
-    terminal.wait_for("▶ running")
+    terminal.wait_for("▶ turn 1")
     terminal.press(b"d")
     terminal.wait_for("Delete towers")
     terminal.press(b"y")

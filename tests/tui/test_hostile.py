@@ -33,11 +33,12 @@ with arena_tui.connect() as arena:
             run.end(outcome={"A" + BAD: 1.0}, status=status, reason="R" + BAD)
 """
 STEPS = [  # a key, and what then stands on the screen, or after a minus no longer does
-    (b"t", "ev/s  "), (b"t", "new game"), (b"\r", "inspector"), (b"\x1b[H", "event 1/14"),
+    (b"t", "ev/s  "), (b"t", "new game"), (b"\r", "╭─ turns"), (b"\x1b[H", "event 1/14"),
+    (b"r", "RAW"), (b"r", "-RAW"), (b"v", "╭─ events"),
     *[(b"\x1b[C", f"event {number}/14") for number in range(2, 15)],
     (b"\r", "-╭─ events"), (b"\x1b", "╭─ events"), (b"\x1b", "new game"),
-    (b"2", "started▼"), (b"\r", "inspector"), (b"\x1b", "-inspector"), (b"n", "New game"),
-    (b"\x1b", "-New game"), (b"?", "Keys"), (b"\x1b", "-Keys"),
+    (b"2", "started▼"), (b"\r", "╭─ turns"), (b"\x1b", "-╭─ turns"), (b"n", "New game"),
+    (b"\x1b", "-New game"), (b"?", "╭─ help"), (b"\x1b", "-╭─ help"),
 ]  # fmt: skip
 ALLOWED = re.compile(
     rb"\x1b(?:\[[0-9;:?<>=!$]*[ ]?[A-Za-z~@`{|}p]|[()][0-9A-B]|[=>78DMEc]"

@@ -59,7 +59,7 @@ def stuck_dashboard(open_terminal: OpenTerminal, folder: Path, what: str, *words
     terminal = open_terminal(
         [sys.executable, "-c", STUCK, what, str(sign), "--db", str(folder / "db"), *GAME, *words]
     )
-    terminal.wait_for_pattern(r"stored [1-9]")
+    terminal.wait_for_pattern(r"[1-9] events, all stored")
     sign.touch()
     if what != "the end":
         until_blocking(sign.with_name("reached").exists)
@@ -73,7 +73,7 @@ def test_leaving_without_a_server_says_how_many_events_were_not_published(
     server = make_redis()
     db = str(tmp_path / "arena.duckdb")
     terminal = open_terminal([*ARENA, "--broker", server.url, "--db", db, *GAME])
-    terminal.wait_for_pattern(r"stored [1-9]")
+    terminal.wait_for_pattern(r"[1-9] events, all stored")
     lose(server, how)
     terminal.wait_for_pattern("no connection|does not answer")
 

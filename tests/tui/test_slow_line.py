@@ -45,7 +45,7 @@ def test_a_key_does_not_wait_behind_frames(terminal: Terminal) -> None:
         bytes_to_effect(terminal, key, effect)
         for key, effect in [
             (b"s", "sorted by"),
-            (b"?", "arrows hjkl  move"),
+            (b"?", "╭─ help"),
         ]
     ]
 

@@ -6,6 +6,7 @@ import pytest
 from textual.app import App, ComposeResult
 
 from arena_tui.tui.render.table import Cell, Column
+from arena_tui.tui.theme import players_of
 from arena_tui.tui.widgets.table import VirtualTable
 
 ROWS = 100
@@ -18,6 +19,9 @@ COLUMNS = (
 
 class Listing(App[None]):
     """A hundred numbered rows, of which some twenty are in sight."""
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        return players_of(self.current_theme)
 
     def compose(self) -> ComposeResult:
         yield VirtualTable(COLUMNS, self._row)

@@ -25,6 +25,7 @@ from arena_tui.tui.render.table import Cell
 from arena_tui.tui.render.text import cost, count, duration, short_count, spark, stamp
 
 _BOARD_MAX: Final = 24
+_BOARD_CELLS: Final = 40
 _STRIP_MAX: Final = 40
 _COLUMNS_FROM: Final = 90
 _MORE: Final = len("   +999 more")
@@ -42,7 +43,8 @@ def preview(
         score = scores.get(agent.id)
         told = "" if score is None else number(score)
         head.append(Content(f"{won}{fit(clean(agent.id, 30), 24)}{told}"))
-    boards = [Content(fit(text, width).rstrip()) for text in clean_lines(board, _BOARD_MAX)]
+    room = _BOARD_CELLS if width >= _COLUMNS_FROM else width
+    boards = [Content(fit(text, room).rstrip()) for text in clean_lines(board, _BOARD_MAX)]
     facts = [
         Content.assemble((f"{name:<8}", "$text-muted"), clean(value, 200))
         for name, value in _facts(totals, zone)

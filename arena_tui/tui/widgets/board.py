@@ -80,12 +80,14 @@ class BoardPanel(Painted):
     def on_mouse_scroll_left(self) -> None:
         self.scroll_board(0, -_WHEEL_LINES)
 
-    def scroll_board(self, up: int, right: int) -> None:
+    def scroll_board(self, up: int, right: int) -> bool:
         """Show what is so many lines above, and so many columns to the right, as far as there is
-        any."""
+        any; returns whether there was."""
+        before = self._up, self._left
         self._up = max(0, self._up + up)
         self._left = max(0, self._left + right)
         self._paint()
+        return (self._up, self._left) != before
 
     def notify_style_update(self) -> None:
         super().notify_style_update()

@@ -172,7 +172,8 @@ class RunPanels(Horizontal):
         return zoomed
 
     def action_scroll_board(self, up: int, right: int) -> None:
-        self.query_one(BoardPanel).scroll_board(up, right)
+        if not self.query_one(BoardPanel).scroll_board(up, right):
+            self.notify("no more of the board there", timeout=2)
 
     def on_resize(self) -> None:
         self.set_class(self.size.width < _NARROW, "-narrow")
