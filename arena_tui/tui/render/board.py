@@ -103,6 +103,13 @@ def board_part(
                  left=left, right=max(0, columns - left - width))  # fmt: skip
 
 
+def rulers(board: str) -> int:
+    """How many of the board's last lines only name its columns: none or one."""
+    grid = read_grid(board)
+    last = len(grid.lines) - 1
+    return int(last > 0 and _is_ruler(grid, last, grid.lines[last].split()))
+
+
 def _move(grid: Grid, before: str) -> Places:
     return changed(grid, read_grid(before)) if before else frozenset()
 
@@ -149,7 +156,7 @@ def _sides(grid: Grid, index: int, palette: Palette) -> list[Piece]:
     words = text.split()
     if index not in grid.rows:
         return [(text, palette.text)]
-    if words == sorted(set(words)) and (words[0] == "a" or _is_ruler(grid, index, words)):
+    if _is_ruler(grid, index, words):
         return [(text, palette.dim)]
     pieces: list[Piece] = []
     label = words[0] if not all(word.isdigit() for word in words) else None
@@ -170,8 +177,12 @@ def _sides(grid: Grid, index: int, palette: Palette) -> list[Piece]:
 
 
 def _is_ruler(grid: Grid, index: int, words: list[str]) -> bool:
-    """Whether a line of ascending digits names the columns: at an end of the rows, each digit one
-    more than the one before."""
+    """Whether a line names the columns: by letters from `a`, or by ascending digits at an end of
+    the rows, each one more than the one before."""
+    if index not in grid.rows or words != sorted(set(words)):
+        return False
+    if words[0] == "a":
+        return True
     counts = all(word.isdigit() for word in words) and all(
         (int(after) - int(before)) % 10 == 1 for before, after in pairwise(words)
     )

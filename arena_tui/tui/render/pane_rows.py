@@ -14,7 +14,7 @@ from rich.style import Style
 
 from arena_tui.folds.trouble import Trouble
 from arena_tui.folds.view import Pane
-from arena_tui.tui.render.board import board_part, board_size
+from arena_tui.tui.render.board import board_part, board_size, rulers
 from arena_tui.tui.render.canvas import Piece, as_many, between, cut, width_of
 from arena_tui.tui.render.clean import clean, fit
 from arena_tui.tui.render.palette import Palette
@@ -44,7 +44,7 @@ def pane_rows(pane: Pane, palette: Palette, width: int, height: int) -> Inside:
     lines = board_size(pane.board)[1]
     room = height - len(ending)
     rows: list[list[Piece]] = []
-    if room >= 4 and room != lines:
+    if room >= 4 and not room <= lines <= room + 1:  # it is whole without them, or is not anyway
         rows.append(_players(pane, palette, width))
     rows += _board_and_figures(pane, palette, width, room - len(rows))
     room -= len(rows)
@@ -129,12 +129,14 @@ def _board_and_figures(pane: Pane, palette: Palette, width: int, room: int) -> l
 
 def _fitted_board(pane: Pane, palette: Palette, width: int, height: int) -> list[list[Piece]]:
     """The board, or as much of its end as there is room for, and how much more there is: beside its
-    first row, or else in place of one."""
-    columns = board_size(pane.board)[0]
+    first row, or else in place of one. The letters of the columns go first, unsaid."""
+    columns, lines = board_size(pane.board)
+    without = rulers(pane.board) if lines == height + 1 else 0
     shown = board_part(
-        pane.board, palette, columns, height,
+        pane.board, palette, columns, height, up=without,
         before=pane.board_before, fresh=pane.board_is_fresh,
     )  # fmt: skip
+    shown = replace(shown, below=shown.below - without)
     cut_rows = [_cut_row(row, width) for row in shown.lines]
     rows = [row for row, _ in cut_rows]
     right = max((left_out for _, left_out in cut_rows), default=0)

@@ -347,9 +347,9 @@ GO_19 = "\n".join(f"{row:>2} " + " ".join("·" * 19) for row in range(19, 0, -1)
     [
         (60, 23, []),
         (60, 21, []),
-        (60, 20, ["│ 17 · · · · · · · · · · · · · · · · · · ·  ↑ 2 more lines │"]),
+        (60, 20, ["│ 18 · · · · · · · · · · · · · · · · · · ·  ↑ 1 more line  │"]),
         (34, 24, ["│ → 5 more columns               │"]),
-        (34, 20, ["│ ↑3 →5                          │"]),
+        (34, 20, ["│ ↑2 →5                          │"]),
     ],
 )
 def test_a_board_that_does_not_fit_says_how_much_of_it_is_missing(
@@ -358,6 +358,22 @@ def test_a_board_that_does_not_fit_says_how_much_of_it_is_missing(
     rows = painted(pane(board=GO_19, recent=()), width, height)
 
     assert [row for row in rows if "↑" in row or "→" in row] == told
+
+
+@pytest.mark.parametrize(("height", "first", "last"), [
+    (10, "8 · k · ·", "1 · · R K"), (11, "8 · k · ·", "a b c d"),
+    (12, "▸minimax x   random o", "a b c d"),
+])  # fmt: skip
+def test_a_board_is_whole_before_the_players_and_the_names_of_its_columns_are_there(
+    height: int, first: str, last: str
+) -> None:
+    ranks = [f"{rank} · · · ·" for rank in range(7, 1, -1)]
+    board = "\n".join(["8 · k · ·", *ranks, "1 · · R K", "  a b c d"])
+
+    rows = [row.strip("│ ") for row in painted(pane(board=board, recent=()), 26, height)[1:-1]]
+
+    assert (rows[0], rows[-1]) == (first, last)
+    assert not any("more" in row for row in rows)
 
 
 def test_of_a_board_that_is_text_a_line_too_long_ends_in_a_sign() -> None:
