@@ -99,8 +99,6 @@ class ArenaApp(App[int]):
         self.tabs = tabs
         for tab in tabs:
             self.bind(tab.key, f"go({tab.name!r})", description=tab.name.lower(), show=False)
-        if can_be_suspended():
-            self.bind("ctrl+z", "suspend_process", description="suspend", show=False)
         self._keymap_wanted: Keymap = {}
         if session.config.keys:
             self._keymap_wanted = keymap_of(session.config.keys, changeable(type(self), tabs))
@@ -145,6 +143,8 @@ class ArenaApp(App[int]):
         return clock_time(self._clock(), self.zone)[: 5 if self.low_bandwidth else None]
 
     async def on_mount(self) -> None:
+        if not self.is_headless and can_be_suspended():
+            self.bind("ctrl+z", "suspend_process", description="suspend", show=False)
         await self.session.begin(self.monotonic, self._clock)
         self._signals.handle(self.exit)
         self.set_keymap(self._keymap_wanted)

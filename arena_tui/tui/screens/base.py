@@ -56,7 +56,7 @@ class ArenaScreen(Screen[None]):
     """A screen between title line and truth bar; subclasses define `body`."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("a", "account", "account", show=False, tooltip="where every event is, in figures"),
+        Binding("a", "account", "account", show=False, tooltip="where events are"),
     ]
 
     NOT_WHILE_WRITING: ClassVar[frozenset[str]] = frozenset()
