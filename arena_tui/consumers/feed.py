@@ -6,7 +6,8 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Final, Literal, TypeAlias
+from operator import is_
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -91,6 +92,19 @@ class Frame(Struct, frozen=True, kw_only=True):
     cost: SessionCost = SessionCost()
 
 
+class _Known(NamedTuple):
+    """A run's newest pane, and all that it was made of."""
+
+    key: tuple[object, ...]
+    version: int
+    stats: RunStats | None
+    pane: Pane
+
+    def is_of(self, view: RunView, stats: RunStats | None) -> bool:
+        """Whether nothing of the run itself has changed, nor will do so with time."""
+        return self.version == view.version and self.stats is stats and not self.pane.board_is_fresh
+
+
 class Feed(Consumer):
     """The dashboard's consumer: `handle` folds deliveries, `frame` samples the folds.
 
@@ -122,7 +136,9 @@ class Feed(Consumer):
         self._cost = SessionCost()
         self._overspent: str | None = None
         self._views: dict[str, RunView] = {}
-        self._panes: dict[str, tuple[object, Pane]] = {}
+        self._panes: dict[str, _Known] = {}
+        self._shown: tuple[Pane, ...] = ()
+        self._common: tuple[object, ...] = ()
         self._states: dict[str, RunState] = {}
         self._states_at = float("-inf")
         self._second_at = clock()
@@ -205,7 +221,8 @@ class Feed(Consumer):
     async def frame(
         self, consumers: Sequence[ConsumerInfo] = (), queued: int = 0, place: str = ""
     ) -> Frame:
-        """Sample a frame; panes that did not change are the same objects as before."""
+        """Sample a frame; panes that did not change are the same objects as before, and so are all
+        together if none did."""
         now = self._clock()
         stats = await self._broker.stats()
         if now - self._states_at >= _RUNS_EVERY_S:
@@ -229,11 +246,19 @@ class Feed(Consumer):
         by_run = {each.run_id: each for each in stats.runs}
         truth = self._truth(stats, {each.name: each for each in consumers}, queued)
         self._frames += 1
+        common = (self._states, self._prices.version, self._overspent, truth.is_late)
+        is_calm, self._common = common == self._common and not seconds, common
         panes = tuple(
-            self._pane(view, by_run.get(run_id), stats.capacity, now, seconds > 0, truth.is_late)
+            known.pane
+            if is_calm and (known := self._panes.get(run_id)) is not None
+            and known.is_of(view, by_run.get(run_id))
+            else self._pane(view, by_run.get(run_id), stats.capacity, now, seconds > 0,
+                            truth.is_late)
             for run_id, view in self._views.items()
-        )
-        return Frame(number=self._frames, panes=panes, truth=truth, broker=stats,
+        )  # fmt: skip
+        if len(panes) != len(self._shown) or not all(map(is_, panes, self._shown)):
+            self._shown = panes
+        return Frame(number=self._frames, panes=self._shown, truth=truth, broker=stats,
                      consumers=tuple(consumers), place=place, cost=self._cost)  # fmt: skip
 
     def _truth(
@@ -267,7 +292,7 @@ class Feed(Consumer):
         run_id = view.totals.run_id
         stores = self._context.config.db is not None
         known = self._panes.get(run_id)
-        held, lag, lost = 0, 0 if stores else None, 0 if known is None else known[1].lost
+        held, lag, lost = 0, 0 if stores else None, 0 if known is None else known.pane.lost
         if stats is not None:
             held, lost = stats.held, stats.overflow
             lag = run_account(stats, STORE).in_flight if stores else None
@@ -276,8 +301,9 @@ class Feed(Consumer):
         is_store_late = is_store_late and live
         key = (view.version, held, lag, lost, state, self._prices.version, is_store_late,
                self._overspent if live else None, view.board_is_fresh(now))  # fmt: skip
-        if known is not None and known[0] == key and not (second_over and live):
-            return known[1]
+        if known is not None and known.key == key and not (second_over and live):
+            self._panes[run_id] = known._replace(stats=stats)
+            return known.pane
         history = self._context.history
         stored = history.live_totals(run_id) if history is not None and view.partial else None
         pane = view.pane(
@@ -285,7 +311,7 @@ class Feed(Consumer):
         )
         if is_store_late:
             pane = replace(pane, is_store_late=True)
-        self._panes[run_id] = (key, pane)
+        self._panes[run_id] = _Known(key, view.version, stats, pane)
         return pane
 
     def _limit_finished(self) -> None:

@@ -25,6 +25,8 @@ def winners_of(agents: Sequence[AgentInfo], outcome: Mapping[str, float]) -> lis
     Empty if all are equal (a draw), and where a score has nothing to be compared with: an agent
     alone wins nothing, and of several of which one has a score, that one only if it is positive.
     """
+    if not outcome:
+        return []
     scores = scores_of(agents, outcome)
     if len(scores) == 1:
         return [key for key, score in scores.items() if score > 0 and len(agents) > 1]

@@ -86,8 +86,8 @@ def test_since_takes_a_date(filled: str) -> None:
         (["--since", "soon"], 2, "'soon' is no time: write 30m, 12h, 1d, 2w or 2026-11-01"),
         (["--since", "999999w"], 2, "is no time"),
         (["--since", "0001-01-01"], 2, "is no time"),
-        (["err>x"], 0, ""),
-        (["nonsense>3"], 2, "no number 'nonsense' to compare"),
+        (["err>x"], 2, "err: 'x' is no number"),
+        (["nonsense>3"], 2, "no field 'nonsense'"),
         (["--db", "/nonexistent/arena.duckdb"], 3, ""),
     ],
 )

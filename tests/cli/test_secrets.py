@@ -293,7 +293,7 @@ def test_no_crash_of_the_dashboard_shows_it(
     words = ["--broker", url_of("a user", secured), "--db", str(tmp_path / "arena.duckdb")]
     terminal = open_terminal([sys.executable, "-c", BROKEN, where, *words])
     if where == "a key":
-        terminal.wait_for("stored 0")
+        terminal.wait_for("no events yet")
         terminal.press(b"?")
 
     assert terminal.wait() == 1

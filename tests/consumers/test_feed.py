@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from msgspec.structs import replace
 
@@ -28,7 +30,7 @@ from arena_tui.events import (
 from arena_tui.folds.accounts import Account
 from arena_tui.folds.costs import Cost
 from arena_tui.folds.totals import RunTotals
-from arena_tui.folds.view import RunView
+from arena_tui.folds.view import Pane, RunView
 from arena_tui.services.consumption import Consumption
 from tests.conftest import FakeClock
 from tests.envelopes import envelope
@@ -145,6 +147,37 @@ async def test_silence_is_stuck_and_a_producer_that_beats_no_more_is_silent(
         *[["running", "silent"]] * 4,
         *[["stuck", "silent"]] * 2,
     ]
+
+
+async def test_runs_at_rest_cost_no_pane_and_only_the_one_with_news_is_built_anew(
+    clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = await Stage.open(clock)
+    for number in range(50):
+        await stage.publish(f"r{number}", start("x"))
+    await stage.feed.frame()
+    built: list[str] = []
+    build = RunView.pane
+
+    def note(view: RunView, *words: Any, **named: Any) -> Pane:
+        built.append(view.totals.run_id)
+        return build(view, *words, **named)
+
+    monkeypatch.setattr(RunView, "pane", note)
+    clock.now += 0.1
+    first = await stage.feed.frame()
+    clock.now += 0.1
+    second = await stage.feed.frame()
+    at_rest = list(built)
+    await stage.publish("r7", LogEvent())
+    third = await stage.feed.frame()
+
+    assert at_rest == []
+    assert first.panes is second.panes
+    assert built == ["r7"]
+    assert [old is new for old, new in zip(second.panes, third.panes, strict=True)].count(
+        False
+    ) == 1
 
 
 async def test_a_frame_reuses_the_panes_that_did_not_change(clock: FakeClock) -> None:

@@ -36,7 +36,7 @@ def as_user(server: OwnServer, rules: str) -> str:
 def test_a_wrong_password_is_refused_at_once(server: OwnServer) -> None:
     said = refusal(as_user(server, ACL_RULES).replace("secret", "other"))
 
-    assert said.endswith("give both in the URL, or set REDIS_PASSWORD")
+    assert said.endswith("check both in the URL, or REDIS_PASSWORD")
 
 
 @pytest.mark.parametrize("lacking", PUBLISHING)

@@ -88,6 +88,7 @@ class LiveScreen(FilteredScreen):
         self._frame = Frame()
         self._scripts: tuple[ScriptPane, ...] = ()
         self._panes: list[Tile] = []
+        self._shown: object = None
         self._sort = SORTS[0]
         self._needle = ""
         self._conditions: list[Condition] = []
@@ -111,7 +112,11 @@ class LiveScreen(FilteredScreen):
         if self._frozen_at is None:
             self._frame = frame
             self._scripts = self.arena.session.script_panes()
-            self._show_panes()
+            size, selected = self.query_one(ContentSwitcher).size, self.selected_run()
+            shown = (frame.panes, self._scripts, size, selected, self.arena.low_bandwidth)
+            if shown != self._shown:
+                self._shown = shown
+                self._show_panes()
             title.badge = f"filter: {clean(self._needle)}" if self._needle else ""
         else:
             behind = frame.truth.account.published - self._frozen_at
