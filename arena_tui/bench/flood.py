@@ -28,7 +28,7 @@ from arena_tui.bench.measure import (
 )
 from arena_tui.bench.pipeline import APPENDER, append_us
 from arena_tui.bench.terminal import Terminal
-from arena_tui.bench.ui import frames_in, press_key
+from arena_tui.bench.ui import PUBLISHED, frames_in, press_key
 from arena_tui.bench.ui_child import Report, Screen, ScreenLoad, command_of, report_of, selected
 from arena_tui.folds.accounts import Account
 
@@ -125,6 +125,8 @@ def _watch(plan: Plan, screen: Screen) -> Flood:
         started = time.perf_counter()
         if screen != "none":
             terminal.wait_for(selected(screen, 0))
+        if screen == "arena":
+            terminal.press(b"a", PUBLISHED)  # a figure that every frame changes
         terminal.watch(plan.sizes.settle_s)
         cpu_s = report_of(terminal).cpu_s
         output = terminal.watch(half_s)
