@@ -125,6 +125,25 @@ async def test_a_filter_that_matches_nothing_for_a_moment_keeps_the_run_of_histo
         assert table.key == CHOSEN
 
 
+async def test_until_a_pane_is_chosen_the_cursor_is_on_the_one_that_needs_attention_most() -> None:
+    app = Scenario()
+    crashed = app.tapes.pop()
+    async with running(app) as pilot:
+        await settled(app, pilot)
+        live = app.screen
+        assert isinstance(live, LiveScreen)
+        before = live.selected_run()
+        await app.publish([crashed])
+        await settled(app, pilot)
+        after = live.selected_run()
+        await pilot.press("right")
+        chosen = live.selected_run()
+
+    assert before not in (None, crashed.run_id)
+    assert after == crashed.run_id
+    assert chosen != crashed.run_id
+
+
 @pytest.mark.parametrize("as_table", [False, True])
 async def test_a_filter_that_matches_others_for_a_moment_keeps_the_run_of_live(
     as_table: bool,

@@ -141,8 +141,9 @@ class LiveScreen(FilteredScreen):
             shown.focus()
 
     def selected_run(self) -> str | None:
-        if self.query_one(ContentSwitcher).current == "table":
-            return super().selected_run()
+        current = self.query_one(ContentSwitcher).current
+        if current != "mosaic":
+            return super().selected_run() if current == "table" else None
         pane = self.query_one(Mosaic).selected
         return None if pane is None else key_of(pane)
 

@@ -82,14 +82,11 @@ class Mosaic(Painted, can_focus=True):
 
         Args:
             selected: Where the selected one is now; None: it is gone, and the next to it is taken.
-                One that nobody has chosen does not scroll the mosaic: the first takes its place.
+                While nobody has chosen one, it is the first.
         """
         self._panes = list(panes)
         at = self._selected if selected is None else selected
-        self._selected = max(0, min(len(panes) - 1, at))
-        grid = lay_out(len(panes), *self.size, self._zoom)
-        if not self._is_chosen and grid is not None and self._selected >= grid.capacity:
-            self._selected = 0
+        self._selected = max(0, min(len(panes) - 1, at)) if self._is_chosen else 0
         self._repaint()
 
     def render_line(self, y: int) -> Strip:
