@@ -73,7 +73,7 @@ def fixed(panel: Panel) -> Panel:
     at = NOW.timestamp()
     warnings = tuple(replace(each, time=at) for each in panel.broker.warnings)
     consumers = tuple(
-        replace(each, info=replace(each.info, lag_s=min(each.info.lag_s, 12.0)))
+        replace(each, info=replace(each.info, lag_s=12.0 if each.info.lag else 0.0))
         for each in panel.consumers
     )
     store = panel.store and replace(panel.store, batch=240, commit_p50_ms=3.1, commit_p99_ms=9.2)
