@@ -181,7 +181,7 @@ def _prompt(event: LlmPrompt, previous: LlmPrompt | None, view: View) -> Iterato
     for index, message in enumerate(fresh):
         role = message.get("role") if isinstance(message, dict) else None
         label = "PROMPT" if not index else ""
-        notes = [told if not index else "", "" if role in (None, "user") else str(role)]
+        notes = [told if not index else "", "" if role in (None, "user") else clean(str(role), 40)]
         yield from _labelled(label, said(message), view, told="   ".join(filter(None, notes)))
 
 

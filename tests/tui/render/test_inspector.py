@@ -198,3 +198,12 @@ def test_event_text_is_neither_markup_nor_control_characters() -> None:
     shown = lines(detail(LlmResponse(ts=NOW, text=hostile), Action(ts=NOW, action=hostile)))
 
     assert shown == ["ANSWER    [b]no[/b] ␛]0;x␇", "→ [b]no[/b] ␛]0;x␇"]
+
+
+def test_the_role_of_a_message_is_event_text_too() -> None:
+    hostile = {"role": "us\x1b]52;c;aGFjaw==\x07er", "content": "hello"}
+
+    shown = "\n".join(lines(detail(LlmPrompt(ts=NOW, messages=[hostile]))))
+
+    assert "us␛]52;c;aGFjaw==␇er" in shown
+    assert "\x1b" not in shown
