@@ -196,7 +196,7 @@ class RunStream:
     def stats(self) -> RunStats:
         """A public snapshot of its figures; the same object until one of them changes."""
         log = self.log
-        figures = (log.last, len(log), log.trimmed, self.lost.size, *(
+        figures = (log.last, len(log), log.trimmed, self.lost.size, self.predecessor is None, *(
             figure for name, each in self.progress.items()
             for figure in (name, each.acked, each.lag_peak, each.overflow)
         ))  # fmt: skip

@@ -322,3 +322,18 @@ def test_a_run_let_go_in_the_middle_of_a_start_cursor_still_waits_for_it() -> No
     append(ledger, ledger.attach(RunMeta(run_id="a"), 7, 11, newest=10), 3)
 
     assert spans(reader.read_nowait()) == [(13, 13)]
+
+
+async def test_a_snapshot_forgets_the_stream_before_once_that_is_acked() -> None:
+    ledger = cache()
+    store = ledger.subscribe("store", None, {}, True, recover)
+    stream = ledger.attach(RunMeta(run_id="a"), 7, 1)
+    append(ledger, stream, 3)
+    append(ledger, ledger.renew(stream, 8, [Gap("a", 7, 4, 3, "reset")]), 2)
+
+    lags = [ledger.stats().runs[0].consumers[0].lag]
+    for cursor in (Cursor(7, 2), Cursor(7, 3), Cursor(8, 2)):
+        store.ack({"a": cursor})
+        lags.append(ledger.stats().runs[0].consumers[0].lag)
+
+    assert lags == [5, 3, 2, 0]
