@@ -24,6 +24,7 @@ from arena_tui.broker.protocol import Cursor, Limits, RunMeta, Start
 from arena_tui.broker.readers import Readers
 from arena_tui.broker.recovery import Recover
 from arena_tui.broker.ring import RunLog
+from arena_tui.broker.snapshots import Snapshots
 from arena_tui.broker.starting import Origin
 from arena_tui.broker.stats import BrokerStats
 from arena_tui.broker.stream import Progress, RunStream
@@ -66,7 +67,9 @@ class Ledger:
         decoded = limits.decoded if held is None else min(limits.decoded, limits.capacity)
         self.window = Window(decoded, limits.run_bytes)
         self.warnings = Warnings(clock)
-        self._readers = Readers(limits, self.warnings, self.streams)
+        self._snapshots = Snapshots(self.streams)
+        self._moved = self._snapshots.moved
+        self._readers = Readers(limits, self.warnings, self.streams, self._snapshots)
         self.acked = self._readers.acked
         self.counts = Counts()
         self.thread = threading.get_ident()
@@ -156,6 +159,7 @@ class Ledger:
         first = log.first
         seq = log.append(raw)
         self.counts.append()
+        self._moved[log.run_id] = None
         envelope = Envelope(log.run_id, log.epoch, seq, event, raw)
         if self.window.append(stream, envelope, len(raw)):
             self._readers.slide(self.window)
@@ -178,6 +182,7 @@ class Ledger:
         marker = None if gap.count else gap
         if marker is None:
             stream.log.append_gap(gap)
+            self._moved[gap.run_id] = None
             self.counts.put_in_log(stream, gap)
         elif gap.unknown:
             stream.markers.append(gap)
@@ -278,29 +283,38 @@ class Ledger:
         self._closed_runs.remove(run_id)
         self.counts.drop(stream)
         stream.reap()
+        self._snapshots.drop(run_id)
         self._readers.let_go.add(stream)
         at = Cursor(stream.log.epoch, stream.log.last)
         for reader in self._readers.following_all_runs():
             reader.starting.leave(run_id, at)
         self._readers.on_reaped()
 
+    def evict(self, stream: RunStream) -> None:
+        """Let go of all that is held of a stream, and hold the run."""
+        stream.log.trim_to(stream.log.last)
+        self._moved[stream.log.run_id] = None
+
     async def settled(self, run_ids: Iterable[str], consumer: str | None = None) -> None:
         await self._readers.settled(run_ids, consumer)
 
     def lags(self, consumer: str) -> dict[str, int]:
-        streams = (*self.streams.values(), *self._readers.let_go.unacked.values())
-        return {each.log.run_id: lag for each in streams if (lag := each.lag(consumer))}
+        lags = self._snapshots.lags(consumer)
+        for run_id, stream in self._readers.let_go.unacked.items():
+            if lag := stream.lag(consumer):
+                lags[run_id] = lag
+        return lags
 
     def stats(self) -> BrokerStats:
-        streams = self.streams.values()
+        runs = self._snapshots.runs()
         return BrokerStats(
             capacity=self.limits.capacity,
             published=self.counts.published,
-            trimmed=self.counts.trimmed + sum(stream.log.trimmed for stream in streams),
+            trimmed=self.counts.trimmed + sum([each.trimmed for each in runs]),
             let_go=self.counts.let_go,
             unheld=self.counts.unheld - self.counts.in_logs,
             overflow=self._readers.overflow,
-            runs=tuple(stream.stats() for stream in streams),
+            runs=runs,
             consumers=self._readers.stats(),
             warnings=self.warnings.newest(),
             warned=self.warnings.counts(),

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from arena_tui.broker.let_go import LetGo
 from arena_tui.broker.protocol import Limits
+from arena_tui.broker.snapshots import Snapshots
 from arena_tui.broker.stats import ConsumerStats
 from arena_tui.broker.stream import RunStream
 from arena_tui.broker.subscription import LedgerSubscription
@@ -25,14 +26,16 @@ class Readers:
     """
 
     def __init__(
-        self, limits: Limits, warnings: Warnings, streams: Mapping[str, RunStream]
-    ) -> None:
+        self, limits: Limits, warnings: Warnings, streams: Mapping[str, RunStream],
+        snapshots: Snapshots,
+    ) -> None:  # fmt: skip
         self.sleeping: set[LedgerSubscription] = set()
         self.overflow = 0
         self.let_go = LetGo()
         self._limits = limits
         self._warnings = warnings
         self._streams = streams
+        self._snapshots = snapshots
         self._closed = False
         self._all: list[LedgerSubscription] = []
         self.acked = asyncio.Event()
@@ -57,8 +60,10 @@ class Readers:
 
     def drop_consumer(self, name: str) -> None:
         """Forget what a durable consumer has acked, and trim nothing yet."""
-        for stream in self._streams.values():
+        for run_id, stream in self._streams.items():
             stream.drop_consumer(name)
+            self._snapshots.moved[run_id] = None
+        self._snapshots.drop_consumer(name)
         self.let_go.drop_consumer(name)
 
     def following_all_runs(self) -> list[LedgerSubscription]:
@@ -110,6 +115,7 @@ class Readers:
 
         To be called after an ack, and when a durable consumer is added or removed.
         """
+        self._snapshots.moved[stream.log.run_id] = None
         stream.set_alarms(self._limits.capacity)
         if stream.progress:
             acked_by_all = min(each.acked for each in stream.progress.values())
@@ -171,4 +177,5 @@ class Readers:
     ) -> None:
         if subscription.losses.add(gap):
             self._warnings.add("overflow", gap.run_id, subscription.name)
+        self._snapshots.moved[gap.run_id] = None
         self.overflow += stream.count_overflow(subscription.name, gap)

@@ -85,8 +85,8 @@ class RunStream:
     """
 
     __slots__ = (
-        "_snapshot", "alarm_at", "alive_at", "closed", "ended_streams", "followers", "log", "lost",
-        "markers", "meta", "predecessor", "progress", "reaped", "resets", "seen", "unheld",
+        "alarm_at", "alive_at", "closed", "ended_streams", "followers", "log", "lost", "markers",
+        "meta", "predecessor", "progress", "reaped", "resets", "seen", "unheld",
     )  # fmt: skip
 
     def __init__(
@@ -108,7 +108,6 @@ class RunStream:
         self.alarm_at = NEVER
         self.lost = SeqRanges()
         self.unheld = SeqRanges()
-        self._snapshot: tuple[tuple[object, ...], RunStats] | None = None
 
     def on_alive(self, at: float) -> None:
         self.alive_at = max(self.alive_at, at)
@@ -194,24 +193,16 @@ class RunStream:
         )  # fmt: skip
 
     def stats(self) -> RunStats:
-        """A public snapshot of its figures; the same object until one of them changes."""
         log = self.log
-        figures = (log.last, len(log), log.trimmed, self.lost.size, self.predecessor is None, *(
-            figure for name, each in self.progress.items()
-            for figure in (name, each.acked, each.lag_peak, each.overflow)
-        ))  # fmt: skip
-        known = self._snapshot
-        if known is None or known[0] != figures or self.predecessor is not None:
-            consumers = [
-                RunProgress(name=name, lag=(lag := self.lag(name)),
-                            lag_peak=max(each.lag_peak, lag), overflow=each.overflow)
-                for name, each in self.progress.items()
-            ]  # fmt: skip
-            self._snapshot = known = figures, RunStats(
-                run_id=log.run_id, held=len(log), high_water=log.high_water, trimmed=log.trimmed,
-                overflow=self.lost.size, consumers=tuple(consumers),
-            )  # fmt: skip
-        return known[1]
+        consumers = [
+            RunProgress(name=name, lag=(lag := self.lag(name)),
+                        lag_peak=max(each.lag_peak, lag), overflow=each.overflow)
+            for name, each in self.progress.items()
+        ]  # fmt: skip
+        return RunStats(
+            run_id=log.run_id, held=len(log), high_water=log.high_water, trimmed=log.trimmed,
+            overflow=self.lost.size, consumers=tuple(consumers),
+        )  # fmt: skip
 
     def start_successor(
         self, log: RunLog, resets: Sequence[Gap], now: float, meta: RunMeta | None = None

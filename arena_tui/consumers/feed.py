@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from operator import is_
-from typing import Final, Literal, NamedTuple, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from arena_tui.broker.protocol import STORE, Cursor, RunInfo, RunState
-from arena_tui.broker.stats import BrokerStats, RunStats
+from arena_tui.broker.stats import BrokerStats
+from arena_tui.consumers.panes import Panes, Shared
 from arena_tui.consumers.protocol import Consumer, ConsumerInfo, ConsumerState, Context
 from arena_tui.events import Delivery, Envelope, Gap, LlmResponse, RunStart, utc_now
-from arena_tui.folds.accounts import Account, run_account
+from arena_tui.folds.accounts import Account
 from arena_tui.folds.costs import (
     NoPrices,
     PriceList,
@@ -92,19 +92,6 @@ class Frame(Struct, frozen=True, kw_only=True):
     cost: SessionCost = SessionCost()
 
 
-class _Known(NamedTuple):
-    """A run's newest pane, and all that it was made of."""
-
-    key: tuple[object, ...]
-    version: int
-    stats: RunStats | None
-    pane: Pane
-
-    def is_of(self, view: RunView, stats: RunStats | None) -> bool:
-        """Whether nothing of the run itself has changed, nor will do so with time."""
-        return self.version == view.version and self.stats is stats and not self.pane.board_is_fresh
-
-
 class Feed(Consumer):
     """The dashboard's consumer: `handle` folds deliveries, `frame` samples the folds.
 
@@ -136,9 +123,7 @@ class Feed(Consumer):
         self._cost = SessionCost()
         self._overspent: str | None = None
         self._views: dict[str, RunView] = {}
-        self._panes: dict[str, _Known] = {}
-        self._shown: tuple[Pane, ...] = ()
-        self._common: tuple[object, ...] = ()
+        self._panes = Panes(context, self._views, self._prices)
         self._states: dict[str, RunState] = {}
         self._states_at = float("-inf")
         self._second_at = clock()
@@ -170,11 +155,23 @@ class Feed(Consumer):
                     self._take_place(view, delivery.event)
                 elif isinstance(delivery, Gap) and self._broker.shared and not delivery.unknown:
                     view.begin_at(delivery.to_seq + 1)
+                    self._panes.moved[delivery.run_id] = None
                     continue
             view.add(delivery, now)
+            self._panes.moved[delivery.run_id] = None
             if type(delivery) is Envelope and type(delivery.event) is LlmResponse:
                 self._spending.add(view.totals.game, delivery.event)
         return {}
+
+    def look_at(self, run_ids: Collection[str] | None) -> None:
+        """Of these runs alone the times are to be those of each frame, to the second: they are in
+        sight. All other panes change with what happens to the run, and when its state does; None:
+        all are in sight."""
+        self._panes.in_sight = run_ids
+
+    def all_panes(self) -> tuple[Pane, ...]:
+        """The panes of the newest frame with the times of now, in sight or not."""
+        return self._panes.all_now(self._clock())
 
     def view(self, run_id: str) -> RunView | None:
         """The fold of one live or recently finished run."""
@@ -204,7 +201,7 @@ class Feed(Consumer):
     def forget(self, run_id: str) -> None:
         """Show a run no longer, until more of it arrives."""
         self._views.pop(run_id, None)
-        self._panes.pop(run_id, None)
+        self._panes.drop(run_id)
 
     def clear(self, forwarded: Callable[[str], bool] = lambda _: False) -> None:
         """Drop the runs that have ended, or of which nothing more comes; they stay in the store.
@@ -222,7 +219,7 @@ class Feed(Consumer):
         self, consumers: Sequence[ConsumerInfo] = (), queued: int = 0, place: str = ""
     ) -> Frame:
         """Sample a frame; panes that did not change are the same objects as before, and so are all
-        together if none did."""
+        together if none did; see `look_at`."""
         now = self._clock()
         stats = await self._broker.stats()
         if now - self._states_at >= _RUNS_EVERY_S:
@@ -243,22 +240,15 @@ class Feed(Consumer):
             self._published = stats.published
             for view in self._views.values():
                 view.end_seconds(seconds)
-        by_run = {each.run_id: each for each in stats.runs}
         truth = self._truth(stats, {each.name: each for each in consumers}, queued)
         self._frames += 1
-        common = (self._states, self._prices.version, self._overspent, truth.is_late)
-        is_calm, self._common = common == self._common and not seconds, common
-        panes = tuple(
-            known.pane
-            if is_calm and (known := self._panes.get(run_id)) is not None
-            and known.is_of(view, by_run.get(run_id))
-            else self._pane(view, by_run.get(run_id), stats.capacity, now, seconds > 0,
-                            truth.is_late)
-            for run_id, view in self._views.items()
+        shared = Shared(
+            states=self._states, second=self._second, capacity=stats.capacity,
+            overspent=self._overspent, is_store_late=truth.is_late, prices=self._prices.version,
+            prices_pending=self._prices.pending,
         )  # fmt: skip
-        if len(panes) != len(self._shown) or not all(map(is_, panes, self._shown)):
-            self._shown = panes
-        return Frame(number=self._frames, panes=self._shown, truth=truth, broker=stats,
+        panes = self._panes.sample(now, stats.runs, shared)
+        return Frame(number=self._frames, panes=panes, truth=truth, broker=stats,
                      consumers=tuple(consumers), place=place, cost=self._cost)  # fmt: skip
 
     def _truth(
@@ -284,35 +274,7 @@ class Feed(Consumer):
             view = self._views.get(info.meta.run_id)
             if view is not None and view.partial:
                 view.introduce(info.meta)
-
-    def _pane(
-        self, view: RunView, stats: RunStats | None, capacity: int, now: float,
-        second_over: bool, is_store_late: bool,
-    ) -> Pane:  # fmt: skip
-        run_id = view.totals.run_id
-        stores = self._context.config.db is not None
-        known = self._panes.get(run_id)
-        held, lag, lost = 0, 0 if stores else None, 0 if known is None else known.pane.lost
-        if stats is not None:
-            held, lost = stats.held, stats.overflow
-            lag = run_account(stats, STORE).in_flight if stores else None
-        state = self._states.get(run_id, "open")
-        live = view.totals.status == "running"
-        is_store_late = is_store_late and live
-        key = (view.version, held, lag, lost, state, self._prices.version, is_store_late,
-               self._overspent if live else None, view.board_is_fresh(now))  # fmt: skip
-        if known is not None and known.key == key and not (second_over and live):
-            self._panes[run_id] = known._replace(stats=stats)
-            return known.pane
-        history = self._context.history
-        stored = history.live_totals(run_id) if history is not None and view.partial else None
-        pane = view.pane(
-            now, state, held, capacity, lag, lost, stored, self._prices, self._overspent
-        )
-        if is_store_late:
-            pane = replace(pane, is_store_late=True)
-        self._panes[run_id] = _Known(key, view.version, stats, pane)
-        return pane
+                self._panes.moved[info.meta.run_id] = None
 
     def _limit_finished(self) -> None:
         over = [run for run, view in self._views.items() if view.totals.status != "running"]

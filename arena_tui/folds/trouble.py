@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final, TypeAlias
 
@@ -68,6 +69,15 @@ def find_troubles(signs: Signs, limits: TroubleLimits) -> tuple[Trouble, ...]:
     return tuple(found)
 
 
+def calm_s(signs: Signs, limits: TroubleLimits) -> float:
+    """For how many seconds the troubles of a running run stay the same ones if nothing happens;
+    infinite if time alone changes nothing."""
+    left = [] if signs.state == "silent" else [_stuck_after_s(signs, limits) - signs.idle_s]
+    if signs.waiting_s is not None:
+        left.append(_waiting_after_s(signs, limits) - signs.waiting_s)
+    return min([each for each in left if each > 0], default=math.inf)
+
+
 def overspent(usd: float, tokens: int, limits: TroubleLimits) -> str | None:
     """What a session has overspent; None while it has not."""
     return _over("the session", usd, tokens, limits.session_usd, limits.session_tokens)
@@ -89,27 +99,36 @@ def _stuck(signs: Signs, limits: TroubleLimits) -> str | None:
         return None
     if signs.waiting_s is not None and _waiting(signs, limits) is None:
         return None
-    pulse = signs.pulse
-    if len(pulse.pauses) >= _PAUSES_MIN or pulse.beats >= _BEATS_MIN:
-        usual_s, least_s = pulse.pauses.quantile(_LONG), limits.stuck_floor_s
-    else:  # a pause is no longer than the turn it is in
-        answer_s = pulse.latencies.quantile(_LONG)
-        usual_s = max(pulse.pauses.quantile(_LONG), pulse.longest_turn_s, answer_s)
-        least_s = limits.stuck_unknown_s
-    if signs.idle_s < max(least_s, limits.stuck_factor * usual_s):
+    if signs.idle_s < _stuck_after_s(signs, limits):
         return None
+    pulse = signs.pulse
     return f"no event for {_seconds(signs.idle_s)}{_usual(pulse.pauses, pulse.beats >= _BEATS_MIN)}"
 
 
+def _stuck_after_s(signs: Signs, limits: TroubleLimits) -> float:
+    pulse, least_s = signs.pulse, limits.stuck_floor_s
+    usual_s = pulse.pauses.quantile(_LONG)
+    if len(pulse.pauses) < _PAUSES_MIN and pulse.beats < _BEATS_MIN:
+        # A pause is no longer than the turn it is in.
+        usual_s = max(usual_s, pulse.longest_turn_s, pulse.latencies.quantile(_LONG))
+        least_s = max(least_s, limits.stuck_unknown_s)
+    return max(least_s, limits.stuck_factor * usual_s)
+
+
 def _waiting(signs: Signs, limits: TroubleLimits) -> str | None:
-    waited_s, latencies = signs.waiting_s, signs.pulse.latencies
+    waited_s = signs.waiting_s
     if waited_s is None or waited_s < limits.waiting_floor_s:
         return None
-    known = len(latencies) >= _ANSWERS_MIN
-    least_s = limits.waiting_floor_s if known else limits.waiting_unknown_s
-    if waited_s < max(least_s, limits.waiting_factor * latencies.quantile(_LONG)):
+    if waited_s < _waiting_after_s(signs, limits):
         return None
-    return f"no llm_response for {_seconds(waited_s)}{_usual(latencies)}"
+    return f"no llm_response for {_seconds(waited_s)}{_usual(signs.pulse.latencies)}"
+
+
+def _waiting_after_s(signs: Signs, limits: TroubleLimits) -> float:
+    latencies, least_s = signs.pulse.latencies, limits.waiting_floor_s
+    if len(latencies) < _ANSWERS_MIN:
+        least_s = max(least_s, limits.waiting_unknown_s)
+    return max(least_s, limits.waiting_factor * latencies.quantile(_LONG))
 
 
 def _retrying(signs: Signs, limits: TroubleLimits) -> str | None:

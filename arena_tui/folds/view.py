@@ -27,7 +27,7 @@ from arena_tui.folds.costs import Cost, NoPrices, PriceList, Spent
 from arena_tui.folds.pulse import Pulse
 from arena_tui.folds.run_costs import RunCosts
 from arena_tui.folds.totals import AgentTally, RunTotals, TotalsStatus
-from arena_tui.folds.trouble import Signs, Trouble, find_troubles
+from arena_tui.folds.trouble import Signs, Trouble, calm_s, find_troubles
 from arena_tui.settings import TroubleLimits
 
 _NO_PRICES = NoPrices()
@@ -264,13 +264,12 @@ class RunView:
             last_error=self.last_error, waiting_s=signs.waiting_s, idle_s=signs.idle_s,
             duration_s=whole.duration_s or 0.0, started_at=whole.started_at,
             held=held, capacity=capacity, lag=lag, lost=max(totals.lost, overflow),
-            lost_unknown=max(totals.lost_unknown, whole.lost_unknown),
-            cost_estimated_usd=signs.cost.estimated_usd,
+            lost_unknown=max(totals.lost_unknown, whole.lost_unknown), troubles=troubles,
+            cost_estimated_usd=signs.cost.estimated_usd, agent_costs=dict(signs.agent_costs),
             # Whether all of what came before was priced, nobody knows.
             cost_incomplete=signs.cost.incomplete
             or (self.partial and signs.cost.estimated_usd is not None),
-            agent_costs=dict(signs.agent_costs),
-            partial=self.partial and stored is None, troubles=troubles, ended_at=totals.ended_at,
+            partial=self.partial and stored is None, ended_at=totals.ended_at,
         )  # fmt: skip
 
     def spent(self, prices: PriceList) -> Spent:
@@ -295,8 +294,11 @@ class RunView:
 
     def troubles(self, run_state: RunState, now: float) -> tuple[Trouble, ...]:
         """What is wrong with the run, as far as what was folded tells."""
-        signs = self._signs(run_state, now, self.totals, _NO_PRICES)
-        return find_troubles(signs, self._limits)
+        return find_troubles(self._signs(run_state, now, self.totals, _NO_PRICES), self._limits)
+
+    def calm_s(self, run_state: RunState, now: float) -> float:
+        """For how many seconds its troubles stay the same ones if nothing happens."""
+        return calm_s(self._signs(run_state, now, self.totals, _NO_PRICES), self._limits)
 
     def _state(self, run_state: RunState, troubles: Iterable[Trouble]) -> PaneState:
         if self.totals.status != "running":
@@ -313,10 +315,9 @@ class RunView:
         agent_costs, cost = self._costs.by_agent(self.version, self.tallies, prices)
         return Signs(
             totals=self.totals, whole=whole, tallies=self.tallies, pulse=self._pulse,
-            state=run_state, idle_s=max(0.0, now - self.arrived_at),
+            state=run_state, idle_s=max(0.0, now - self.arrived_at), prices_pending=prices.pending,
             waiting_s=None if prompted_at is None else max(0.0, now - prompted_at),
-            last_error=self.last_error, overspent=overspent, cost=cost,
-            agent_costs=agent_costs, prices_pending=prices.pending,
+            last_error=self.last_error, overspent=overspent, cost=cost, agent_costs=agent_costs,
         )  # fmt: skip
 
     def _fold(self, event: Event, now: float) -> None:

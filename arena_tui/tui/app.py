@@ -258,6 +258,9 @@ class ArenaApp(App[int]):
 
     async def sample(self) -> None:
         """Draw one frame: fold new events, sample them, update the visible screens."""
+        for screen in self.screen_stack:  # a dialog leaves in sight what is behind it
+            if isinstance(screen, ArenaScreen) and screen.is_mounted:
+                self.session.feed.look_at(screen.runs_in_sight())
         frame = await self.session.sample()
         if (news := self._overflows.news(frame, self.monotonic())) is not None:
             self.notify(with_short_ids(news), severity="warning")

@@ -324,6 +324,22 @@ def test_a_run_let_go_in_the_middle_of_a_start_cursor_still_waits_for_it() -> No
     assert spans(reader.read_nowait()) == [(13, 13)]
 
 
+async def test_a_snapshot_of_a_run_is_new_only_if_something_happened_to_it() -> None:
+    ledger = cache()
+    store = ledger.subscribe("store", None, {}, True, recover)
+    streams = [ledger.attach(RunMeta(run_id=run_id), 7, 1) for run_id in "abc"]
+    for stream in streams:
+        append(ledger, stream, 3)
+    before = ledger.stats().runs
+
+    store.ack({"a": Cursor(7, 2)})
+    append(ledger, streams[2], 1)
+    after = ledger.stats().runs
+
+    assert [old is new for old, new in zip(before, after, strict=True)] == [False, True, False]
+    assert ledger.lags("store") == {"a": 1, "b": 3, "c": 4}
+
+
 async def test_a_snapshot_forgets_the_stream_before_once_that_is_acked() -> None:
     ledger = cache()
     store = ledger.subscribe("store", None, {}, True, recover)
@@ -337,3 +353,17 @@ async def test_a_snapshot_forgets_the_stream_before_once_that_is_acked() -> None
         lags.append(ledger.stats().runs[0].consumers[0].lag)
 
     assert lags == [5, 3, 2, 0]
+
+
+async def test_snapshots_are_in_order_of_opening_also_when_a_run_comes_back() -> None:
+    ledger = cache()
+    for run_id in "ab":
+        append(ledger, ledger.attach(RunMeta(run_id=run_id), 7, 1), 1)
+    ledger.append(ledger.get("a"), *sealed(RunEnd()))
+    ledger.reap("a")
+    ledger.attach(RunMeta(run_id="c"), 7, 1)
+    ledger.attach(RunMeta(run_id="a"), 8, 1)
+
+    runs = [each.run_id for each in ledger.stats().runs]
+
+    assert runs == list(ledger.streams) == ["b", "c", "a"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import pytest
@@ -31,6 +32,7 @@ from arena_tui.folds.accounts import Account
 from arena_tui.folds.costs import Cost
 from arena_tui.folds.totals import RunTotals
 from arena_tui.folds.view import Pane, RunView
+from arena_tui.folds.words import word_of
 from arena_tui.services.consumption import Consumption
 from tests.conftest import FakeClock
 from tests.envelopes import envelope
@@ -410,3 +412,96 @@ async def test_a_pane_tells_what_each_agent_costs(clock: FakeClock) -> None:
 
     assert pane.agent_costs == {"x": Cost(known_usd=0.5), "o": Cost(incomplete=True)}
     assert pane.cost == Cost(known_usd=0.75, incomplete=True)
+
+
+async def test_runs_out_of_sight_cost_no_pane_as_time_passes(
+    clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = await Stage.open(clock)
+    for number in range(50):
+        await stage.publish(f"r{number}", start("x"))
+    stage.feed.look_at(("r3", "r4"))
+    for _ in range(4):  # then none has a rate any more
+        clock.now += 1.0
+        await stage.feed.frame()
+    built: list[str] = []
+    build = RunView.pane
+
+    def note(view: RunView, *words: Any, **named: Any) -> Pane:
+        built.append(view.totals.run_id)
+        return build(view, *words, **named)
+
+    monkeypatch.setattr(RunView, "pane", note)
+    clock.now += 1.0
+    frame = await stage.feed.frame()
+    as_time_passed = list(built)
+    stage.feed.look_at(("r4", "r5"))
+    clock.now += 0.1
+    scrolled = await stage.feed.frame()
+
+    assert as_time_passed == ["r3", "r4"]
+    assert built[2:] == ["r5"]
+    assert [round(pane.idle_s, 1) for pane in frame.panes[3:7]] == [5.0, 5.0, 4.0, 4.0]
+    assert [round(pane.idle_s, 1) for pane in scrolled.panes[3:7]] == [5.0, 5.0, 5.1, 4.0]
+    assert {round(pane.idle_s) for pane in stage.feed.all_panes()} == {5}
+
+
+async def test_a_run_out_of_sight_differs_in_its_times_alone(clock: FakeClock) -> None:
+    stage = await Stage.open(clock)
+    seen = Feed(Context(stage.broker, Config(db="arena.duckdb")), clock)
+    reading = Consumption(seen, stage.broker)
+    await reading.start()
+    stage.feed.look_at(())
+    chance = random.Random(7)
+    kinds = (LlmPrompt, LlmResponse, Action, ErrorEvent, Observation, LogEvent)
+    differ: list[str] = []
+    words: set[str] = set()
+    for run in "abcdef":
+        await stage.publish(run, start("x"))
+
+    for step in range(900):
+        clock.now += chance.choice((0.1, 0.3, 1.0, 2.5))
+        if step % 180 < 60 and chance.random() < 0.6:
+            await stage.publish(chance.choice("abcdef"), _any_of(chance.choice(kinds), chance))
+        await reading.catch_up()
+        await stage.broker.heartbeat("abcd")
+        of_all, of_none = (await seen.frame()).panes, (await stage.feed.frame()).panes
+        words |= {word_of(pane) for pane in of_all}
+        differ += [
+            f"{step} {one.run_id}: {_lasting(one)} and not {_lasting(other)}"
+            for one, other in zip(of_all, of_none, strict=True)
+            if _lasting(one) != _lasting(other)
+        ]
+
+    assert differ == []
+    assert words == {"running", "waiting", "stuck", "silent"}
+
+
+async def test_a_board_is_fresh_for_a_second_however_many_frames_that_has(
+    clock: FakeClock,
+) -> None:
+    stage = await Stage.open(clock)
+    await stage.publish("a", start("x"), *[Observation(text=board) for board in "12"])
+
+    fresh = []
+    for _ in range(5):
+        fresh.append((await stage.feed.frame()).panes[0].board_is_fresh)
+        clock.now += 0.3
+
+    assert fresh == [True, True, True, True, False]
+
+
+def _any_of(kind: type[Event], chance: random.Random) -> Event:
+    if kind is Observation:
+        return Observation(agent_id="x", text=chance.choice("123"))
+    if kind is Action:
+        return Action(agent_id="x", action=chance.choice("abc"))
+    return ErrorEvent(message="429") if kind is ErrorEvent else kind(agent_id="x")
+
+
+def _lasting(pane: Pane) -> tuple[object, ...]:
+    """What is to be right out of sight, too."""
+    return (
+        word_of(pane), [each.kind for each in pane.troubles], pane.rate, pane.lag, pane.held,
+        pane.events, pane.board_is_fresh, pane.recent,
+    )  # fmt: skip

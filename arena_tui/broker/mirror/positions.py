@@ -100,7 +100,7 @@ class RunPositions:
                 self._ledger.end(position.stream)
                 self.end(position)
             case findings.EndLeft():
-                position.stream.log.trim_to(position.stream.log.last)
+                self._ledger.evict(position.stream)
                 self.end(position)
             case findings.Back():
                 self.restore(position.run_id)

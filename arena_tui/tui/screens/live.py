@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Final
 
+from msgspec.structs import replace
 from textual.binding import Binding, BindingType
 from textual.widget import Widget
 from textual.widgets import ContentSwitcher, Input, Static
@@ -165,6 +166,10 @@ class LiveScreen(FilteredScreen):
         """Hold what is shown; show what is now if it is held already, or is not to be."""
         hold = freeze and self._frozen_at is None
         self._frozen_at = self._frame.truth.account.published if hold else None
+        if hold:
+            panes = self.arena.session.feed.all_panes()
+            self._frame = replace(self._frame, panes=panes)
+            self._show_panes()
 
     def action_back(self) -> None:
         self.query_one(Question).clear()

@@ -29,7 +29,11 @@ _Cached: TypeAlias = tuple[Tile, Palette, tuple[int, int, bool], list[list[Piece
 
 
 class Mosaic(Painted, can_focus=True):
-    """A grid of panes with one selected; scrolls by rows of panes."""
+    """A grid of panes with one selected; scrolls by rows of panes.
+
+    Attributes:
+        panes: All of them, in order; a few screenfuls at most.
+    """
 
     ALLOW_SELECT = False
     DEFAULT_CSS = "Mosaic { height: 1fr; width: 1fr; }"
@@ -57,7 +61,7 @@ class Mosaic(Painted, can_focus=True):
 
     def __init__(self) -> None:
         super().__init__()
-        self._panes: list[Tile] = []
+        self.panes: list[Tile] = []
         self._selected = 0
         self._is_chosen = False
         self._first_row = 0
@@ -68,9 +72,9 @@ class Mosaic(Painted, can_focus=True):
 
     @property
     def selected(self) -> Tile | None:
-        if not self._panes:
+        if not self.panes:
             return None
-        return self._panes[self._selected]
+        return self.panes[self._selected]
 
     @property
     def is_chosen(self) -> bool:
@@ -84,7 +88,7 @@ class Mosaic(Painted, can_focus=True):
             selected: Where the selected one is now; None: it is gone, and the next to it is taken.
                 While nobody has chosen one, it is the first.
         """
-        self._panes = list(panes)
+        self.panes = list(panes)
         at = self._selected if selected is None else selected
         self._selected = max(0, min(len(panes) - 1, at)) if self._is_chosen else 0
         self._repaint()
@@ -142,9 +146,9 @@ class Mosaic(Painted, can_focus=True):
 
     def choose(self, index: int) -> None:
         """Select the pane at this place, or the nearest there is."""
-        if self._panes:
+        if self.panes:
             self._is_chosen = True
-            self._selected = max(0, min(len(self._panes) - 1, index))
+            self._selected = max(0, min(len(self.panes) - 1, index))
             self._repaint()
 
     def _index_at(self, x: int, y: int) -> int | None:
@@ -156,8 +160,8 @@ class Mosaic(Painted, can_focus=True):
     def _repaint(self) -> None:
         """Paint all visible panes, then refresh the lines that changed."""
         width, height = self.size
-        self._grid = lay_out(len(self._panes), width, height, self._zoom)
-        lines = self._paint(self._grid) if self._grid and self._panes else []
+        self._grid = lay_out(len(self.panes), width, height, self._zoom)
+        lines = self._paint(self._grid) if self._grid and self.panes else []
         old, self._lines = self._lines, lines
         if len(old) != len(lines):
             self.refresh()
@@ -182,7 +186,7 @@ class Mosaic(Painted, can_focus=True):
                 columns.append(
                     self._painted.lines(
                         (row, column),
-                        self._panes[index],
+                        self.panes[index],
                         self.palette,
                         right - left,
                         bottom - top,

@@ -128,6 +128,12 @@ class VirtualTable(Painted, can_focus=True):
             cursor = 0
         self._place(cursor, report=False)
 
+    def keys_in_sight(self) -> list[str]:
+        """The keys of the rows shown, and of one screenful above and below: soon in sight."""
+        rows = self.visible_rows
+        shown = range(max(0, self._top - rows), min(self._count, self._top + 2 * rows))
+        return [key for index in shown if (key := self._keys(index)) is not None]
+
     def room_of(self, key: str) -> int:
         """Cells of a column; 0 if it is not in sight."""
         return next((room for column, room in self.in_sight() if column.key == key), 0)
@@ -215,9 +221,6 @@ class VirtualTable(Painted, can_focus=True):
         self.refresh()
         if moved and report:
             self.post_message(self.Moved(index))
-        self._ask_for_rows()
-
-    def _ask_for_rows(self) -> None:
         last = min(self._count, self._top + self.visible_rows) - 1
         missing = [i for i in range(self._top, last + 1) if self._rows(i) is None]
         if missing:
