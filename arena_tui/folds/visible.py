@@ -6,21 +6,21 @@ import re
 from typing import Final
 
 _HEAD: Final = r'^\{"kind":"[^"]*"(,"ts":"[^"]*")?'
-_KEY: Final = r'"(?:[^"\\]|\\.)*":'
-_TEXT: Final = r'"(?:[^"\\]|\\.)*"'
+_STRING: Final = r'"(?:[^"\\]|\\.)*":?'
+"""With the colon after it, if it is a key."""
 
 VISIBLE_SQL: Final = (
-    f"lower(array_to_string(regexp_extract_all(regexp_replace(regexp_replace("
-    f"payload, '{_HEAD}', ''), '{_KEY}', '', 'g'), '{_TEXT}', 0), ' '))"
+    f"lower(array_to_string(list_filter(regexp_extract_all(regexp_replace(payload, '{_HEAD}', ''), "
+    f"'{_STRING}', 0), lambda each: NOT ends_with(each, ':')), ' '))"
 )
 """`visible` as SQL, of the column `payload`; DuckDB has the same regular expressions."""
 
 _head: Final = re.compile(_HEAD)
-_key: Final = re.compile(_KEY)
-_text: Final = re.compile(_TEXT)
+_string: Final = re.compile(_STRING)
 
 
 def visible(payload: str) -> str:
     """The event's texts, actions and names in lower case, as they stand in its JSON; without keys,
     numbers, its kind and its time."""
-    return " ".join(_text.findall(_key.sub("", _head.sub("", payload, count=1)))).lower()
+    strings = _string.findall(_head.sub("", payload, count=1))
+    return " ".join(each for each in strings if each[-1] != ":").lower()

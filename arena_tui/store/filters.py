@@ -33,7 +33,7 @@ _NUMBERS: Final = {
     "lost": "greatest(lost, if(lost_unknown > 0, 1, 0))",
     "in": "input_tokens", "out": "output_tokens",
     "duration": "greatest(0, epoch(last_at - started_at))",
-    "tokens": "coalesce(input_tokens, 0) + coalesce(output_tokens, 0)",
+    "tokens": "coalesce(input_tokens, 0)::HUGEINT + coalesce(output_tokens, 0)",
     "started": "epoch(started_at)", "ended": "epoch(ended_at)",
 }  # fmt: skip
 

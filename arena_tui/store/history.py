@@ -39,7 +39,7 @@ SortKey: TypeAlias = Literal[
 
 _TOKENS: Final = (
     "if(input_tokens IS NULL AND output_tokens IS NULL, NULL, "
-    "coalesce(input_tokens, 0) + coalesce(output_tokens, 0))"
+    "coalesce(input_tokens, 0)::HUGEINT + coalesce(output_tokens, 0))"
 )
 _SORTED_BY: Final = {
     "tokens": _TOKENS,

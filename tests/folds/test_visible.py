@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import duckdb
+import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from arena_tui.codec import encode_event
 from arena_tui.events import Action, Event, LlmResponse, LogEvent, Observation, ToolCall
@@ -38,3 +44,27 @@ def test_texts_actions_and_names_are_found_but_not_keys_kinds_numbers_and_times(
     needle: str, count: int
 ) -> None:
     assert sum(needle in visible(encode_event(each).decode()) for each in EVENTS) == count
+
+
+def texts_in(value: Any) -> Iterator[str]:
+    """All strings of a JSON value but its keys, as JSON."""
+    if isinstance(value, str):
+        yield msgspec.json.encode(value).decode()
+    elif isinstance(value, dict):
+        for each in value.values():
+            yield from texts_in(each)
+    elif isinstance(value, list):
+        for each in value:
+            yield from texts_in(each)
+
+
+_TEXT = st.text('",:{}\\\\ka', max_size=8)
+_VALUES = st.recursive(_TEXT, lambda inner: st.lists(inner, max_size=3)
+                       | st.dictionaries(_TEXT, inner, max_size=3), max_leaves=6)  # fmt: skip
+
+
+@given(st.dictionaries(_TEXT, _VALUES, max_size=4))
+def test_every_text_is_seen_whole_and_no_key(action: dict[str, Any]) -> None:
+    payload = encode_event(Action(ts=NOW, action=action)).decode()
+
+    assert visible(payload) == " ".join(texts_in(action)).lower()

@@ -15,7 +15,7 @@ from arena_tui.folds.facts import facts_of
 from arena_tui.folds.totals import RunTotals
 from arena_tui.folds.view import RunView
 from arena_tui.store.filters import parse_filter
-from arena_tui.store.history import read_runs
+from arena_tui.store.history import read_runs, read_scores
 from arena_tui.store.mending import open_store
 from arena_tui.store.reading import Reader
 from arena_tui.store.rows import insert_runs
@@ -88,3 +88,15 @@ def test_a_run_without_an_end_is_in_the_state_it_has_on_the_screen(
     where, parameters = parse_filter(text, {"played": "running", "hung": "stuck"})
 
     assert sorted(run.run_id for run in read_runs(store, where, parameters)) == found
+
+
+def test_counts_at_their_greatest_add_up(store: Reader) -> None:
+    most = 2**63 - 1
+    store.execute("DELETE FROM runs")
+    insert_runs(store, [RunTotals(run_id=each, input_tokens=most, output_tokens=most)
+                        for each in "ab"])  # fmt: skip
+
+    found = read_runs(store, *parse_filter("tokens>5"), sort="tokens")
+
+    assert [run.run_id for run in found] == ["b", "a"]
+    assert read_scores(store, "TRUE", []).tokens == 4 * most

@@ -40,7 +40,14 @@ def parse_clock(words: str, began_at: datetime, zone: tzinfo | None) -> datetime
     found = _CLOCK.fullmatch(words.strip())
     if found is None:
         return None
-    began = began_at.astimezone(zone)
+    try:
+        return _first_after(began_at.astimezone(zone), found)
+    except (OverflowError, ValueError):  # the calendar ends there
+        return None
+
+
+def _first_after(began: datetime, found: re.Match[str]) -> datetime:
+    """The first time of day that `_CLOCK` has found from then on, UTC."""
     hour, minute, second = (int(part or 0) for part in found.group(1, 2, 3))
     at = began.replace(hour=hour, minute=minute, second=second,
                        microsecond=round(float(found[4] or 0) * 1_000_000))  # fmt: skip

@@ -6,6 +6,7 @@ Knows nothing of the frame around it; what gives way to what is decided here.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from typing import Final, NamedTuple
 
 from msgspec.structs import replace
@@ -18,7 +19,7 @@ from arena_tui.tui.render.board import board_part, board_size, rulers
 from arena_tui.tui.render.canvas import Piece, as_many, between, cut, width_of
 from arena_tui.tui.render.clean import clean, fit
 from arena_tui.tui.render.palette import Palette
-from arena_tui.tui.render.pane_turns import crash_rows, ends_in_error, side_of, turn_rows
+from arena_tui.tui.render.pane_turns import crash_rows, ends_in_error, turn_rows
 from arena_tui.tui.render.states import TROUBLE_LOOKS
 from arena_tui.tui.render.text import cost_text, duration, short_count, spark
 
@@ -27,6 +28,8 @@ _STATS_GAP: Final = 3
 _ALARMS_MAX: Final = 2
 _NAME_MAX: Final = 24
 _NAME_MIN: Final = 6
+_PLAYERS_MAX: Final = 32
+"""More have no room in any pane."""
 
 
 class Inside(NamedTuple):
@@ -57,50 +60,45 @@ def pane_rows(pane: Pane, palette: Palette, width: int, height: int) -> Inside:
 
 def _players(pane: Pane, palette: Palette, width: int) -> list[Piece]:
     """Those that have room, who is to move before all others, and `+74`; the rate beside them."""
-    names = [clean(agent.name or agent.id, _NAME_MAX) for agent in pane.agents]
-    least = len(names) * (_NAME_MIN + 3) - 2
-    longest = max(map(cell_len, names), default=0)
-    while _taken(names) > width and longest > _NAME_MIN and least <= width:
-        longest -= 1
-        names = [fit(name, min(longest, cell_len(name))) for name in names]
-    urgent = [_is_to_move(pane, at) for at in range(len(names))]
-    wanted = sorted(range(len(names)), key=lambda at: (not urgent[at], not _won(pane, at), at))
-    shown = wanted
-    if _taken(names) > width:
-        more = len(f"+{len(names)}")
+    winners, count = set(pane.winners), len(pane.agents)
+    is_won = [agent.id in winners for agent in pane.agents]
+    is_next = [pane.is_live and agent.id == pane.player for agent in pane.agents]
+    wanted = sorted(range(count), key=lambda at: (not is_next[at], not is_won[at], at))
+    shown = wanted[:_PLAYERS_MAX]
+    agents = {at: pane.agents[at] for at in shown}
+    names = {at: clean(each.name or each.id, _NAME_MAX) for at, each in agents.items()}
+    longest = max(map(cell_len, names.values()), default=0)
+    if count * (_NAME_MIN + 3) - 2 <= width:
+        while _taken(names.values()) > width and longest > _NAME_MIN:
+            longest -= 1
+            names = {at: fit(name, min(longest, cell_len(name))) for at, name in names.items()}
+    more = len(f"+{count}")
+    if len(shown) < count or _taken(names.values()) > width:
         while len(shown) > 1 and _taken([names[at] for at in shown]) + 2 + more > width:
             shown = shown[:-1]
         if len(shown) == 1:
             names[shown[0]] = _shortened(names[shown[0]], width - more - 3)
     left: list[Piece] = []
     for at in sorted(shown):
-        mark = "▸" if urgent[at] else "★" if _won(pane, at) else " "
-        style = palette.accent if urgent[at] else palette.good
+        mark = "▸" if is_next[at] else "★" if is_won[at] else " "
+        style = palette.accent if is_next[at] else palette.good
         gap = [("  ", palette.text)] if left else []
-        left += [*gap, (mark, style), (names[at], side_of(pane, pane.agents[at].id, palette))]
-    if len(shown) < len(names):
-        left.append((f"  +{len(names) - len(shown)}", palette.dim))
+        left += [*gap, (mark, style), (names[at], palette.player(at))]
+    if len(shown) < count:
+        left.append((f"  +{count - len(shown)}", palette.dim))
     rate = [(f"{pane.rate:,.1f} ev/s", palette.dim)] if pane.is_live else []
     if width_of(left) + 2 + width_of(rate) > width:
         rate = []
     return between(left, rate, width, palette.text)
 
 
-def _taken(names: list[str]) -> int:
+def _taken(names: Collection[str]) -> int:
     """Cells that the names take, with marks and gaps."""
     return sum(map(cell_len, names)) + 3 * len(names) - 2
 
 
 def _shortened(text: str, width: int) -> str:
     return fit(text, max(0, width)) if cell_len(text) > width else text
-
-
-def _is_to_move(pane: Pane, at: int) -> bool:
-    return pane.is_live and pane.agents[at].id == pane.player
-
-
-def _won(pane: Pane, at: int) -> bool:
-    return pane.agents[at].id in pane.winners
 
 
 def _board_and_figures(pane: Pane, palette: Palette, width: int, room: int) -> list[list[Piece]]:

@@ -37,7 +37,10 @@ _CRASH_ROWS: Final = 3
 """Rows for the text of the exception that ended a run."""
 _ROUTINE: Final = (RunStart, TurnStart, Observation, LlmPrompt)
 """What title, players and board tell, or the answer that follows."""
-_PLACE: Final = re.compile(r'File "(?:.*[/\\])?([^"]+)", line (\d+)')
+_PLACE: Final = re.compile(r'File "([^"\n]+)", line (\d+)')
+_SLASH: Final = r"[/\\]"
+_NEWEST_FRAMES: Final = 20_000
+"""Characters at the end of a traceback, where the place is."""
 
 
 def turn_rows(pane: Pane, palette: Palette, width: int, room: int) -> list[list[Piece]]:
@@ -60,10 +63,11 @@ def crash_rows(pane: Pane, palette: Palette, width: int) -> list[list[Piece]]:
         return []
     event = _crash_event(pane)
     place, said = (event.where, event.message) if event else (None, pane.reason)
-    frames = _PLACE.findall(event.traceback or "") if event else []
+    frames = _PLACE.findall((event.traceback or "")[-_NEWEST_FRAMES:]) if event else []
     if frames:
         said = f"{place}: {said}" if place and place not in (said or "") else said
-        place = "{}, line {}".format(*frames[-1])
+        file, number = frames[-1]
+        place = f"{re.split(_SLASH, file)[-1]}, line {number}"
     said = said or pane.reason or pane.last_error or "no reason given"
     rows = wrapped(f"{LOOKS['crashed'].sign} {clean(said, 400)}", width)
     if len(rows) > _CRASH_ROWS:

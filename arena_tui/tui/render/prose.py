@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from typing import Final, TypeAlias
 
-from rich.cells import cell_len, set_cell_size
+from rich.cells import cell_len, chop_cells
 from rich.style import Style
 
 from arena_tui.tui.render.clean import clean
@@ -20,7 +20,7 @@ Span: TypeAlias = tuple[str, str]
 Line: TypeAlias = list[Span]
 
 _TAB: Final = 4
-_HEADING: Final = re.compile(r"(\s*)#{1,6}\s+(?=[\w\"'“(\[*`])(.+?)\s*#*$")
+_HEADING: Final = re.compile(r"(\s*)#{1,6}\s+(?=[\w\"'“(\[*`])(.+)$")
 _ITEM: Final = re.compile(r"(\s*)(?:([-*+])|(\d{1,3}[.)]))\s+(?=[\w\"'“(\[*`$])(.+)$")
 _QUOTE: Final = re.compile(r"\s*>\s?(.*)$")
 _FENCE: Final = re.compile(r"\s*(```|~~~)")
@@ -88,24 +88,38 @@ def wrapped(spans: Line, width: int, indent: int = 0) -> Iterator[Line]:
             row.append(blank)
             room -= cell_len(blank[0])
         blank = ("", "text")
-        while cell_len(left) > room:
-            piece = set_cell_size(left, room).rstrip() or left[:1]
-            row.append((piece, style))
-            yield _joined(row)
-            left = left[len(piece) :]
+        if cell_len(left) > room:
+            piece = _head(left, room)
+            yield _joined([*row, (piece, style)])
+            *pieces, left = chop_cells(left[len(piece) :], width - indent)
+            for each in pieces:
+                yield _joined([*_new_row(indent, width)[0], (each, style)])
             row, room = _new_row(indent, width)
         row.append((left, style))
         room -= cell_len(left)
     yield _joined(row)
 
 
+def _head(text: str, room: int) -> str:
+    """The longest beginning in so few cells, perhaps none of it."""
+    if room <= 0:
+        return ""
+    piece = chop_cells(text[:room], room)[0]
+    return piece if cell_len(piece) <= room else ""
+
+
+def _without_hashes(heading: str) -> str:
+    return heading.rstrip().rstrip("#").rstrip()
+
+
 def first_sentence(text: str, limit: int = 300) -> str:
     """The beginning of an answer in one clean line, without the marks of Markdown."""
     rows = (row.strip() for row in text[:2_000].splitlines())
     row = next((row for row in rows if row and not _FENCE.match(row)), "")
-    for pattern in (_HEADING, _ITEM):
-        if found := pattern.match(row):
-            row = found[found.lastindex or 0]
+    if found := _HEADING.match(row):
+        row = _without_hashes(found[2])
+    if found := _ITEM.match(row):
+        row = found[4]
     plain = "".join(each for each, _ in inline(clean(row, 2_000), "text"))
     end = re.search(r"[.!?…。！？](?=\s|$)", plain)
     return clean(plain[: end.end()] if end else plain, limit)
@@ -129,7 +143,8 @@ def inline(row: str, style: str) -> Line:
 
 def _markdown(row: str, width: int, style: str) -> Iterator[Line]:
     if found := _HEADING.match(row):
-        yield from wrapped([(found[1] + found[2], "strong" if style != "dim" else style)], width)
+        heading = found[1] + _without_hashes(found[2])
+        yield from wrapped([(heading, "strong" if style != "dim" else style)], width)
     elif found := _ITEM.match(row):
         sign = "• " if found[2] else f"{found[3]} "
         lead = found[1] + sign

@@ -24,6 +24,8 @@ from arena_tui.tui.render.states import LOOKS
 from arena_tui.tui.render.text import FELT_S, cost, duration, short_count
 
 _NAME_MAX: Final = 14
+_AGENTS_MAX: Final = 64
+"""Of a run of more, the width of a name is that of the first."""
 _ACTION_MIN: Final = 14
 """Cells an action has before tokens, cost and time give way."""
 _ACTION_MAX: Final = 160
@@ -44,7 +46,7 @@ class TurnsLook(Struct, frozen=True, kw_only=True):
 
     @property
     def name_cells(self) -> int:
-        names = (cell_len(clean(each.name or each.id, 40)) for each in self.agents)
+        names = (cell_len(clean(each.name or each.id, 40)) for each in self.agents[:_AGENTS_MAX])
         return min(_NAME_MAX, max(names, default=_NAME_MAX))
 
     @property

@@ -41,3 +41,12 @@ def test_a_time_of_day_is_that_of_the_zone_shown() -> None:
 @pytest.mark.parametrize("words", ["24:00", "12:60", "12", "12:04:5", "noon"])
 def test_what_is_no_time_of_day_is_none(words: str) -> None:
     assert parse_clock(words, BEGAN, UTC) is None
+
+
+@pytest.mark.parametrize("began", [datetime.min, datetime.max])
+def test_where_the_calendar_ends_there_is_no_time_of_day(began: datetime) -> None:
+    west, east = timezone(timedelta(hours=-2)), timezone(timedelta(hours=2))
+
+    found = [parse_clock("0:00", began.replace(tzinfo=UTC), zone) for zone in (west, east)]
+
+    assert None in found

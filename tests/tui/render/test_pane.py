@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from rich.cells import cell_len
 
 from arena_tui.events import (
@@ -393,6 +394,7 @@ def test_of_many_players_the_one_to_move_is_shown_and_how_many_more_there_are() 
     many = tuple(AgentInfo(id=f"player {number}") for number in range(80))
     of_80 = pane(agents=many, player="player 40")
 
+    assert painted(replace(of_80, agents=(*many, *many)), 50)[1].rstrip("│ ").endswith("+157")
     assert painted(of_80, 50)[1] == "│  player 0   player 1  ▸player 40  +77          │"
     assert painted(of_80, 26)[1] == "│ ▸player 40  +79        │"
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from arena_tui.tui.render.prose import first_sentence, hanging, prose, wrapped
@@ -97,3 +99,22 @@ def test_all_of_a_very_long_text_is_there() -> None:
     text = "\n".join(f"line {each} of a long answer" for each in range(10_000))
 
     assert lines(text, 60)[-1] == "line 9999 of a long answer"
+
+
+@given(
+    st.lists(st.text("ab漢é-", min_size=1, max_size=60), max_size=6),
+    st.integers(4, 30), st.integers(0, 12),
+)  # fmt: skip
+def test_no_line_is_wider_than_its_room_and_nothing_is_lost(
+    words: list[str], width: int, indent: int
+) -> None:
+    rows = ["".join(text for text, _ in row)
+            for row in wrapped([(" ".join(words), "text")], width, indent)]  # fmt: skip
+
+    assert max(map(cell_len, rows)) <= width
+    assert "".join("".join(rows).split()) == "".join(words)
+
+
+def test_the_hashes_around_a_heading_are_no_part_of_it() -> None:
+    assert lines("## Move 3 ##", 20) == ["Move 3"]
+    assert first_sentence("# C# it is #") == "C# it is"
