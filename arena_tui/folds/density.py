@@ -122,6 +122,13 @@ def with_unstored(density: Density, gaps: Iterable[tuple[int, Gap]]) -> Density:
     )  # fmt: skip
 
 
+def with_bookmarks(density: Density, places: Sequence[int]) -> Density:
+    """The density with marks for bookmarks at these places."""
+    marks = [Mark(place=place, kind="bookmark", slice=density.slice_of(place))
+             for place in places[:MARKS_MAX]]  # fmt: skip
+    return replace(density, marks=(*density.marks, *marks))
+
+
 def density_of(
     deliveries: Sequence[Delivery], slices: int, place_of: Callable[[Delivery], int] | None = None
 ) -> Density:

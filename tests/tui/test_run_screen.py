@@ -102,6 +102,26 @@ async def test_a_very_long_answer_is_read_and_searched_to_its_end_on_the_whole_s
     assert isinstance(focused, TurnList)
 
 
+async def test_a_match_in_what_is_hidden_again_is_left_for_one_in_sight() -> None:
+    tape = Tape("01ARENA0000000000000000L0N8", "talk", ["a"])
+    tape.turn(1, "a", "·", "hm")
+    tape.add(LlmResponse, agent_id="a", text="a thought")
+    tape.add(RunEnd)
+    app = Scenario([tape])
+    async with running(app) as pilot:
+        await settled(app, pilot)
+        app.open_run(tape.run_id)
+        await settled(app, pilot)
+        await pilot.press("down", "enter", "r", "slash", *"thought", "enter", "N")
+        raw = await settled(app, pilot)
+        await pilot.press("r", "N")
+        page = await settled(app, pilot)
+
+    assert "RAW" in raw
+    assert "RAW" not in page
+    assert "a thought" in page
+
+
 async def test_a_refused_place_stays_written_with_the_reason_beside_it() -> None:
     app = Scenario()
     async with running(app) as pilot:

@@ -24,7 +24,7 @@ class Told(Struct, frozen=True, kw_only=True):
 
 
 class Detail(Struct, frozen=True, kw_only=True):
-    """What lies at `first..last` (both inclusive), in order; `left_out` events of the middle are
+    """What lies at `first..last` (both inclusive), in order; `left_out` places of the middle are
     not read, as there are too many."""
 
     first: int
@@ -47,6 +47,7 @@ class Details:
         self._tape = tape
         self._wanted = range(0)
         self._numbering = 0
+        self._failed: tuple[range, int] | None = None
         self._previous: dict[tuple[str | None, int], LlmPrompt | None] = {}
 
     @property
@@ -61,7 +62,8 @@ class Details:
             and self._numbering == self._tape.renumbered
             and (shown.first, shown.last + 1) == (places.start, places.stop)
         )
-        self._wanted = range(0) if is_here else places
+        has_failed = self._failed == (places, self._tape.renumbered)
+        self._wanted = range(0) if is_here or has_failed else places
 
     async def read_on(self, progress: Callable[[], None]) -> None:
         """Read what is wanted; call `progress` after each step.
@@ -84,7 +86,7 @@ class Details:
                     self._wanted = range(0)
                 progress()
         except Exception:
-            self._wanted = range(0)
+            self._failed, self._wanted = (self._wanted, self._tape.renumbered), range(0)
             raise
         finally:
             self.reading = False

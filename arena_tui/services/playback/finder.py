@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from arena_tui.errors import StoreError
 from arena_tui.services.playback.tape import RunTape
 
 
@@ -37,18 +38,23 @@ class Finder:
         Raises:
             StoreError: The store cannot be read.
         """
-        place, notice, is_back = self._from, None, self._steps < 0
-        for _ in range(abs(self._steps)):
-            found = await self._tape.search(self.needle, place, is_back)
-            if found is None:
-                around = self._tape.last + 1 if is_back else 0
-                found = await self._tape.search(self.needle, around, is_back)
-                notice = f"from the {'end' if is_back else 'beginning'} again"
-            if found is None or found == self._from:
-                notice = "no event contains it" if found is None else "no other event contains it"
-                break
-            place = found
+        first, notice, is_back = self._from, None, self._steps < 0
+        try:
+            while self._steps:
+                found = await self._tape.search(self.needle, self._from, is_back)
+                if found is None:
+                    around = self._tape.last + 1 if is_back else 0
+                    found = await self._tape.search(self.needle, around, is_back)
+                    notice = f"from the {'end' if is_back else 'beginning'} again"
+                if found is None or found == self._from:
+                    notice = "no event contains it" if found is None else "no other event has it"
+                    break
+                self._from = found
+                self._steps += 1 if is_back else -1
+        except StoreError:
+            self._steps = 0
+            raise
         self._steps = 0
-        if place != self._from:
-            go(place)
+        if self._from != first:
+            go(self._from)
         tell(notice)

@@ -70,9 +70,17 @@ class Hot:
         self, is_wanted: Callable[[Envelope], bool], at: int, backwards: bool = False
     ) -> int | None:
         """Place of the first event here after `at`, or the last one before, that is wanted."""
-        for each in reversed(self._held) if backwards else self._held:
+        found = (place for place, event in self.events(at, backwards) if is_wanted(event))
+        return next(found, None)
+
+    def events(self, at: int, backwards: bool = False) -> Iterator[tuple[int, Envelope]]:
+        """The events after `at`, or those before, the nearest first, each with its place; what
+        comes or goes meanwhile is left out."""
+        if backwards:
+            held = self._held[: bisect_left(self._held, at, key=self._places.first_of)]
+            held.reverse()
+        else:
+            held = self._held[bisect_right(self._held, at, key=self._places.first_of) :]
+        for each in held:
             if isinstance(each, Envelope):
-                place = self._places.first_of(each)
-                if (place < at if backwards else place > at) and is_wanted(each):
-                    return place
-        return None
+                yield self._places.first_of(each), each

@@ -160,6 +160,7 @@ class Player:
     def go_to(self, place: int) -> None:
         """Stop playing and go to `place`, clamped to the run's events."""
         self._head.playing = False
+        self.turns.try_again()
         self._place(place)
 
     async def go_to_words(self, words: str, zone: tzinfo | None = UTC) -> None:

@@ -5,6 +5,7 @@ A run whose stream was lost and made anew is read through all its epochs (see `P
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -17,7 +18,7 @@ from arena_tui.broker.protocol import Cursor, RunMeta
 from arena_tui.consumers.protocol import Consumer
 from arena_tui.errors import UnknownRunError
 from arena_tui.events import Delivery, Envelope, Gap, LlmPrompt, RunEnd
-from arena_tui.folds.density import Density, density_of, with_unstored
+from arena_tui.folds.density import Density, density_of, with_bookmarks, with_unstored
 from arena_tui.folds.places import Places
 from arena_tui.folds.series import Series, series_of
 from arena_tui.folds.totals import RunTotals
@@ -35,6 +36,9 @@ from arena_tui.store.windows import (
     read_previous_prompt,
     read_turn_changes,
 )
+
+_AT_ONCE = 200
+"""Events searched before anything else has its turn."""
 
 
 class _Tail(Consumer):
@@ -139,9 +143,11 @@ class RunTape:
     async def turn_changes(self, first: int, last: int) -> list[tuple[int, str, int | None]]:
         """Place, kind and turn of the events from `first` to `last` with which a turn may begin."""
         found: list[tuple[int, str, int | None]] = []
-        hot_from = self._hot.first if self._hot else last + 1
-        if self._history is not None:
-            for span in self._places.spans(first, min(last, hot_from - 1)):
+        while self._history is not None:  # what is at hand may go while the store is read
+            stored_last = min(last, self._hot.first - 1) if self._hot else last
+            if stored_last < first:
+                break
+            for span in self._places.spans(first, stored_last):
                 before = self._places.before(span.epoch)
                 found += [
                     (before + seq, kind, turn)
@@ -150,9 +156,10 @@ class RunTape:
                                 to_seq=span.last, epoch=span.epoch)
                     )
                 ]  # fmt: skip
+            first = stored_last + 1
         return found + [
             (self._places.first_of(each), each.event.kind, each.event.turn)
-            for each in self._hot.between(max(first, hot_from), last, len(self._hot))
+            for each in self._hot.between(first, last, len(self._hot))
             if isinstance(each, Envelope)
         ]
 
@@ -198,7 +205,8 @@ class RunTape:
             return density
         # What is at hand here may be in a gap of the store's.
         gaps = await self._history.read(partial(read_gaps, run_id=self.run_id))
-        return with_unstored(density, [(self._places.first_of(gap), gap) for gap in gaps])
+        density = with_unstored(density, [(self._places.first_of(gap), gap) for gap in gaps])
+        return with_bookmarks(density, await self.bookmarks())
 
     async def series(self, slices: int) -> Series | None:
         """See `series_of`."""
@@ -237,12 +245,13 @@ class RunTape:
             found = await self._history.search(self.run_id, text, here, backwards)
             return _place(self._places, found)
         needle = as_in_payload(text).lower()
-
-        def is_seen(each: Envelope) -> bool:
-            payload = each.raw.decode()
-            return needle in payload.lower() and needle in visible(payload)
-
-        return self._hot.nearest(is_seen, after, backwards)
+        for number, (place, event) in enumerate(self._hot.events(after, backwards), start=1):
+            payload = event.raw.decode()
+            if needle in payload.lower() and needle in visible(payload):
+                return place
+            if not number % _AT_ONCE:
+                await asyncio.sleep(0)  # keys and frames do not wait for a search
+        return None
 
     async def bookmarks(self) -> list[int]:
         """Places of the run's bookmarks, in order; none without a store."""

@@ -22,7 +22,7 @@ _WINDOW: Final = 1_000
 """Most places of short turns that are read at once."""
 
 _HELD_MAX: Final = 2_000
-"""Turns kept in memory."""
+"""Turns kept in memory; of more, those around what was read last."""
 
 _NONE: Final = -(2**62)
 
@@ -59,6 +59,7 @@ class Turns:
         self._held: dict[int, Turn] = {}
         self._stale: set[int] = set()
         self._wanted = range(0)
+        self._has_failed = False
 
     @property
     def count(self) -> int:
@@ -73,7 +74,7 @@ class Turns:
     @property
     def lacking(self) -> bool:
         """Whether anything wanted is still to be read."""
-        return not self.known or bool(self._wanted)
+        return not self._has_failed and (not self.known or bool(self._wanted))
 
     def row_of(self, place: int) -> int:
         """The row that a place lies in, as far as is known."""
@@ -117,11 +118,16 @@ class Turns:
         rows = range(max(0, first), min(last + 1, self.count))
         lacking = [row for row in rows if row not in self._held or row in self._stale]
         self._wanted = range(lacking[0], lacking[-1] + 1) if lacking else range(0)
+        self.try_again()
+
+    def try_again(self) -> None:
+        """Read on, even if that has failed."""
+        self._has_failed = False
 
     async def read_on(self, progress: Callable[[], None]) -> None:
         """Read what is lacking; call `progress` after each step.
 
-        A failed read is not retried before the next request.
+        A failed read is not retried before the next request, or `try_again`.
 
         Raises:
             StoreError: The store cannot be read.
@@ -134,7 +140,7 @@ class Turns:
                 await (self._read_rows() if self._wanted else self._read_beginnings())
                 progress()
         except Exception:
-            self._wanted, self._reach = range(0), max(self._reach, self._tape.last)
+            self._has_failed = True
             raise
         finally:
             self.reading = False
@@ -153,16 +159,21 @@ class Turns:
     async def _read_rows(self) -> None:
         numbering, rows = self._tape.renumbered, self._wanted
         for some in self._batches(rows):
-            folded = await self._read(some)
+            self._stale.difference_update(some)  # what comes meanwhile makes it stale again
+            try:
+                folded = await self._read(some)
+            except Exception:
+                self._stale.update(some)
+                raise
             if numbering != self._tape.renumbered:
                 return
             self._held.update(zip(some, folded, strict=True))
             self.has_tokens |= any(each.output_tokens or each.input_tokens for each in folded)
-            self._stale.difference_update(some)
         if self._wanted == rows:
             self._wanted = range(0)
         if len(self._held) > _HELD_MAX:
-            self._held = {row: each for row, each in self._held.items() if row in rows}
+            near = range(rows.start - _HELD_MAX // 2, rows.stop + _HELD_MAX // 2)
+            self._held = {row: each for row, each in self._held.items() if row in near}
 
     def _batches(self, rows: range) -> Iterator[range]:
         """The rows that are not read yet, as many at once as lie in one window."""

@@ -29,7 +29,7 @@ from arena_tui.events import (
     TurnStart,
 )
 from arena_tui.folds.numbers import number
-from arena_tui.folds.result import scores_of
+from arena_tui.folds.result import names_of, scores_of
 from arena_tui.folds.turns import Turn, fold_turn, fresh_messages
 from arena_tui.producers.shortening import COERCED
 from arena_tui.services.playback.detail import Detail, Told
@@ -37,6 +37,7 @@ from arena_tui.tui.render.clean import clean
 from arena_tui.tui.render.conversation import called, compact, named, said
 from arena_tui.tui.render.lines import headline
 from arena_tui.tui.render.prose import Line, hanging, prose, wrapped
+from arena_tui.tui.render.sgr import plain
 from arena_tui.tui.render.text import clock_time, cost, duration, short_count
 
 _LABEL: Final = 10
@@ -72,10 +73,10 @@ class View(Struct, frozen=True, kw_only=True):
 
 def inspect_title(detail: Detail, view: View) -> tuple[str, str]:
     """`turn 17 · qwen3` or `event 120 · action`, and `2.3 s · 1,204→212 tok · $0.002`."""
-    turn = fold_turn(each.delivery for each in detail.told)
+    turn = fold_turn((each.delivery for each in detail.told), detail.left_out)
     newest = next((each.delivery for each in detail.told[-1:]), None)
     if view.by_turns:
-        names = {each.id: each.name or each.id for each in view.agents}
+        names = names_of(view.agents)
         agent = clean(names.get(turn.agent or "", turn.agent or ""), 40)
         number = "run" if turn.number is None or turn.end is not None else f"turn {turn.number}"
         return " · ".join(filter(None, (number, agent))), figures(turn)
@@ -91,19 +92,24 @@ def inspect_title(detail: Detail, view: View) -> tuple[str, str]:
 def figures(turn: Turn) -> str:
     """`2.3 s · 1,204→212 tok · $0.002`, as far as they are known."""
     parts = [] if turn.duration_s is None else [duration(turn.duration_s)]
+    least = "≥" if turn.left_out else ""
     if turn.input_tokens is not None or turn.output_tokens is not None:
-        parts.append(f"{short_count(turn.input_tokens)}→{short_count(turn.output_tokens)} tok")
+        used = f"{short_count(turn.input_tokens)}→{least}{short_count(turn.output_tokens)}"
+        parts.append(f"{least}{used} tok")
     if turn.cost_usd is not None:
-        parts.append(cost(turn.cost_usd))
+        parts.append(f"{least}{cost(turn.cost_usd)}")
     return " · ".join(parts)
 
 
 def inspect(detail: Detail, view: View) -> list[Line]:
     """The lines of the conversation, in order."""
     rows: list[Line] = []
-    told = list(detail.told)
+    told, before = list(detail.told), detail.first
     while told:
         each = told.pop(0)
+        if detail.left_out and each.place - before > detail.left_out:
+            rows.append([(f"… {detail.left_out:,} more events: v lists them", "dim")])
+        before = each.place
         result = _result_of(each, told)
         if result is not None:
             told.remove(result)
@@ -111,8 +117,6 @@ def inspect(detail: Detail, view: View) -> list[Line]:
         if each.place > view.at:
             block = [[(text, "dim") for text, _ in row] for row in block]
         rows += block
-    if detail.left_out:
-        rows.append([(f"… {detail.left_out:,} more events in this turn: v lists them", "dim")])
     if view.is_raw:
         for each in detail.told:
             if isinstance(each.delivery, Envelope):
@@ -225,7 +229,7 @@ def _result_detail(event: ActionResult, view: View) -> Iterator[Line]:
 def _observation(event: Observation, view: View) -> Iterator[Line]:
     is_seen = view.board is not None and event.text.strip() == view.board.strip()
     if event.text and not (view.by_turns and is_seen):
-        yield from _labelled("SEES", event.text, view, is_markdown=False)
+        yield from _labelled("SEES", plain(event.text), view, is_markdown=False)
     if not view.by_turns:
         if event.legal_actions is not None:
             yield from _facts([("may do", ", ".join(event.legal_actions) or "nothing")], view)
@@ -236,7 +240,7 @@ def _observation(event: Observation, view: View) -> Iterator[Line]:
 def _start_or_end(event: RunStart | RunEnd, view: View) -> Iterator[Line]:
     if isinstance(event, RunEnd):
         scores = scores_of(view.agents, event.outcome)
-        names = {each.id: each.name or each.id for each in view.agents}
+        names = names_of(view.agents)
         rows = [(names.get(agent, agent), number(score)) for agent, score in scores.items()]
         yield from _facts([("ended", event.status), ("reason", event.reason or ""), *rows], view)
         return

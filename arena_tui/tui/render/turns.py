@@ -12,7 +12,7 @@ from textual.strip import Strip
 
 from arena_tui.events import AgentInfo
 from arena_tui.folds.numbers import number
-from arena_tui.folds.result import result_text
+from arena_tui.folds.result import names_of, result_text
 from arena_tui.folds.totals import lost_text
 from arena_tui.folds.turns import Turn
 from arena_tui.tui.render.canvas import Piece, between, line, width_of
@@ -116,7 +116,7 @@ def _rows(turn: Turn, look: TurnsLook, palette: Palette, width: int) -> list[lis
 def _row(
     turn: Turn, look: TurnsLook, palette: Palette, left: list[Piece], width: int
 ) -> list[Piece]:
-    names = {each.id: each.name or each.id for each in look.agents}
+    names = names_of(look.agents)
     name = clean(names.get(turn.agent or "", turn.agent or ""), 40)
     left = [*left, (fit(name, look.name_cells) + " ", side_style(turn.agent, look.agents, palette))]
     marks = [(f"  {sign} {text}", getattr(palette, style)) for sign, text, style in _marks(turn)]
@@ -148,9 +148,10 @@ def _figures(turn: Turn, look: TurnsLook, palette: Palette, room: int) -> list[P
     figures = [(duration(turn.duration_s) if is_felt else "", 8)]
     if look.has_tokens:
         used = turn.output_tokens if turn.output_tokens is not None else turn.input_tokens
+        least = "≥" if turn.left_out else ""
         figures += [
-            ("" if used is None else f"{short_count(used)} tok", 10),
-            ("" if turn.cost_usd is None else cost(turn.cost_usd), 9),
+            ("" if used is None else f"{least}{short_count(used)} tok", 10),
+            ("" if turn.cost_usd is None else f"{least}{cost(turn.cost_usd)}", 9),
         ]
     shown: list[Piece] = []
     for text, cells in figures:
@@ -197,7 +198,7 @@ def _start_or_end(turn: Turn, look: TurnsLook, palette: Palette) -> list[Piece]:
     if turn.end is not None:
         end = turn.end
         state = LOOKS[end.status]
-        names = {each.id: each.name or each.id for each in look.agents}
+        names = names_of(look.agents)
         text: str = end.status
         if end.status == "finished":
             text = result_text(look.agents, end.outcome, lambda agent: names.get(agent, agent))

@@ -26,6 +26,8 @@ _HINTS: Final = {
     "go to": f"{UNDERSTOOD}   enter go   esc close",
 }
 _DENSITY_EVERY_S: Final = 1.0
+_REST: Final = 4.0
+"""Times as long as reading the overview took, it is not read again."""
 
 
 class RunScreen(ArenaScreen):
@@ -74,7 +76,7 @@ class RunScreen(ArenaScreen):
         self._ticked_at = 0.0
         self._priced = 0
         self._slices = 0
-        self._density_at = 0.0
+        self._density_at = self._density_s = 0.0
         self._density_of = (0, True)
         self._asking = ""
 
@@ -104,7 +106,9 @@ class RunScreen(ArenaScreen):
             self._show()
         position, slices = self._player.position, self.query_one(Scrubber).slices
         reach = position.last, position.live
-        due = not position.live or now - self._density_at >= _DENSITY_EVERY_S
+        every_s = max(_DENSITY_EVERY_S, _REST * self._density_s)
+        due = not position.live or now - self._density_at >= every_s
+        due &= not any(each.group == "density" and not each.is_finished for each in self.workers)
         if position.last and ((due and reach != self._density_of) or slices != self._slices):
             self._slices, self._density_at, self._density_of = slices, now, reach
             self._load_density()
@@ -206,7 +210,9 @@ class RunScreen(ArenaScreen):
     @work(exclusive=True, group="density", exit_on_error=False)
     async def _load_density(self) -> None:
         board = self.query_one(BoardPanel)
+        began = self.arena.monotonic()
         overview = await self._player.overview(self._slices, board.slices)
+        self._density_s = self.arena.monotonic() - began
         self.query_one(Scrubber).density = self.query_one(RunHeader).density = overview.density
         board.series = overview.series
 

@@ -68,7 +68,7 @@ class Inspector(Painted, ScrollView, can_focus=True):
             wrapped = at < 0
             at = whole.find(needle) if wrapped else at
         else:
-            at = whole.rfind(needle, 0, starts[here] + len(needle) - 1)
+            at = whole.rfind(needle, 0, starts[min(here, len(rows))] + len(needle) - 1)
             wrapped = at < 0
             at = whole.rfind(needle) if wrapped else at
         self._found = bisect_right(starts, at) - 1
@@ -105,7 +105,9 @@ class Inspector(Painted, ScrollView, can_focus=True):
         width = self.scrollable_content_region.width
         view = replace(self._view, width=max(10, width))
         title, told = inspect_title(self._detail, view)
-        self._lines = inspect(self._detail, view)
+        before, self._lines = len(self._lines), inspect(self._detail, view)
+        if len(self._lines) != before:
+            self._found = None  # it stands elsewhere now
         if cell_len(title) + cell_len(told) >= view.width:
             self._lines.insert(0, [(told, "dim")])
             told = ""

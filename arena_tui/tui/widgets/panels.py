@@ -184,7 +184,8 @@ class RunPanels(Horizontal):
 
     def on_turn_list_moved(self, message: TurnList.Moved) -> None:
         message.stop()
-        self.post_message(Goto(self._turns.places(message.index)[-1]))
+        if places := self._turns.places(message.index):
+            self.post_message(Goto(places[-1]))
 
     @on(VirtualTable.RowsNeeded)
     @on(TurnList.RowsNeeded)

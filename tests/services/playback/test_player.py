@@ -679,6 +679,16 @@ async def test_bookmarks_are_gone_through_in_both_directions_and_round_again(
     assert seen == [9, 200, 1_000, 9, 1_000, 200]
 
 
+async def test_a_bookmark_is_a_mark_also_where_the_whole_run_is_in_memory() -> None:
+    async with stored(beginning(turns=3)) as runtime, opened(runtime) as player:
+        player.go_to(5)
+        await player.read_on(nothing)
+        await player.bookmark()
+        marks = (await player.overview(20, 20)).density.marks
+
+    assert ("bookmark", 5) in [(mark.kind, mark.place) for mark in marks]
+
+
 async def test_without_a_store_there_are_no_bookmarks() -> None:
     async with live() as (_, player):
         assert await player.bookmark() is None

@@ -7,8 +7,11 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from arena_tui.events import Action, Event, LlmPrompt, LogEvent, RunEnd, RunStart
+from arena_tui.errors import StoreError
+from arena_tui.events import Action, Delivery, Event, LlmPrompt, LogEvent, RunEnd, RunStart
 from arena_tui.folds.turns import Turn
+from arena_tui.services.playback.detail import Details
+from arena_tui.services.playback.finder import Finder
 from arena_tui.services.playback.turns import Turns
 from arena_tui.services.runtime import Runtime
 from tests.services.playback.test_player import (
@@ -192,3 +195,123 @@ async def test_a_gap_belongs_to_the_turn_that_it_lies_in() -> None:
 
     assert second is not None
     assert (second.number, second.gaps, second.lost) == (2, 1, 2)
+
+
+async def test_an_event_that_comes_while_its_row_is_read_is_in_the_row_in_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with unstored() as runtime:
+        await publish(runtime, [*beginning(turns=1), *turn_of(2)[:2]])
+        tape = tape_of(runtime)
+        await tape.open()
+        turns = Turns(tape)
+        await turns.read_on(nothing)
+        read = tape.window
+
+        async def interrupted(first: int, last: int) -> list[Delivery]:
+            found = await read(first, last)
+            if turns.places(2).stop == 8:  # for the first time
+                await publish(runtime, turn_of(2)[2:])
+                turns.extend(tape.pump())
+            return found
+
+        monkeypatch.setattr(tape, "window", interrupted)
+        turns.want(0, 2)
+        await turns.read_on(nothing)
+        (*_, newest) = await rows(turns)
+        tape.close()
+
+    assert newest is not None
+    assert newest.actions == ("m2",)
+
+
+async def test_after_a_failed_read_what_is_missing_is_read_when_it_is_asked_for_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with stored(game(SHORT)) as runtime:
+        await runtime.broker.reap(RUN)
+        tape = tape_of(runtime)
+        await tape.open()
+        turns = Turns(tape)
+
+        async def refuse(first: int, last: int) -> list[tuple[int, str, int | None]]:
+            raise StoreError("it is away")
+
+        with monkeypatch.context() as away:
+            away.setattr(tape, "turn_changes", refuse)
+            with pytest.raises(StoreError):
+                await turns.read_on(nothing)
+            rested = turns.lacking
+        turns.try_again()
+        found = await rows(turns) if not turns.lacking else []
+        await turns.read_on(nothing)
+        tape.close()
+
+    assert (rested, found) == (False, [])
+    assert turns.count == SHORT + 2
+
+
+async def test_of_very_many_rows_those_around_the_newest_read_stay() -> None:
+    async with unstored() as runtime:
+        events = [Action(ts=START, turn=turn, action="x") for turn in range(1, 3_001)]
+        await publish(runtime, [RunStart(ts=START), *events])
+        async with reading(runtime) as turns:
+            for row in range(0, 2_400, 30):
+                turns.want(row, row + 30)
+                await turns.read_on(nothing)
+            kept = [row for row in range(2_400) if turns.get(row) is not None]
+
+    assert len(kept) < 2_400
+    assert kept[-1_000:] == list(range(1_400, 2_400))
+
+
+async def test_places_that_could_not_be_read_are_not_asked_for_again_by_themselves(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with stored(game(SHORT)) as runtime:
+        await runtime.broker.reap(RUN)
+        tape = tape_of(runtime)
+        await tape.open()
+        details = Details(tape)
+
+        async def refuse(first: int, last: int) -> list[Delivery]:
+            raise StoreError("it is away")
+
+        with monkeypatch.context() as away:
+            away.setattr(tape, "window", refuse)
+            details.want(range(2, 6))
+            with pytest.raises(StoreError):
+                await details.read_on(nothing)
+        details.want(range(2, 6))
+        again = details.lacking
+        details.want(range(6, 10))
+        await details.read_on(nothing)
+        tape.close()
+
+    assert not again
+    assert details.shown is not None
+    assert details.shown.first == 6
+
+
+async def test_after_a_failed_search_one_step_is_one_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with stored(game(SHORT)) as runtime:
+        await runtime.broker.reap(RUN)
+        tape = tape_of(runtime)
+        await tape.open()
+        finder = Finder(tape)
+        finder.look_for("move")
+
+        async def refuse(text: str, after: int, backwards: bool = False) -> int | None:
+            raise StoreError("it is away")
+
+        found: list[int] = []
+        with monkeypatch.context() as away:
+            away.setattr(tape, "search", refuse)
+            finder.request(1, 1)
+            with pytest.raises(StoreError):
+                await finder.find(found.append, lambda _: None)
+        finder.request(1, 1)
+        await finder.find(found.append, lambda _: None)
+        tape.close()
+
+    assert found == [4]

@@ -207,3 +207,16 @@ def test_the_role_of_a_message_is_event_text_too() -> None:
 
     assert "us␛]52;c;aGFjaw==␇er" in shown
     assert "\x1b" not in shown
+
+
+def test_a_turn_that_is_not_read_whole_says_where_and_its_figures_are_the_least() -> None:
+    answer = LlmResponse(ts=NOW, turn=3, input_tokens=9, output_tokens=2, cost_usd=0.5)
+    action = Action(ts=NOW, turn=3, action="go")
+    told = tuple(Told(place=place, delivery=envelope("r", 1, place, event))
+                 for place, event in ((5, answer), (700, action)))  # fmt: skip
+    shown = Detail(first=5, last=700, told=told, left_out=694)
+
+    page = lines(shown)
+
+    assert page.index("… 694 more events: v lists them") == len(page) - 2
+    assert inspect_title(shown, WIDE)[1].endswith("≥9→≥2 tok · ≥$0.500")
