@@ -24,7 +24,7 @@ from arena_tui.errors import ArenaError, UsageError
 from arena_tui.services.session import Session
 from arena_tui.tui.announcing import Overflows
 from arena_tui.tui.background import AppTasks, LeavingSignals, can_be_suspended, save_picture
-from arena_tui.tui.bound import changeable
+from arena_tui.tui.bound import changeable, fixed
 from arena_tui.tui.clipboard import Copier
 from arena_tui.tui.contrast import readable_variables
 from arena_tui.tui.driver import InputLost, TerminalDriver
@@ -101,7 +101,9 @@ class ArenaApp(App[int]):
             self.bind(tab.key, f"go({tab.name!r})", description=tab.name.lower(), show=False)
         self._keymap_wanted: Keymap = {}
         if session.config.keys:
-            self._keymap_wanted = keymap_of(session.config.keys, changeable(type(self), tabs))
+            self._keymap_wanted = keymap_of(
+                session.config.keys, changeable(type(self), tabs), lambda place: fixed(place, tabs)
+            )
         self.zone = zone
         self._clock = clock
         self.monotonic = monotonic

@@ -6,7 +6,7 @@ import difflib
 import re
 import string
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from textual.binding import Binding, BindingType, Keymap
@@ -34,10 +34,15 @@ def with_ids(place: str, bindings: Iterable[BindingType]) -> list[BindingType]:
     return named
 
 
-def keymap_of(wanted: Sequence[tuple[str, str]], bound: Mapping[str, Sequence[Binding]]) -> Keymap:
+def keymap_of(
+    wanted: Sequence[tuple[str, str]],
+    bound: Mapping[str, Sequence[Binding]],
+    fixed: Callable[[str], Mapping[str, str]] = lambda _: {},
+) -> Keymap:
     """What Textual takes, of the settings: ids, and the keys wanted for each.
 
-    `bound` has the bindings of each place; those of `app` hold on every screen.
+    `bound` has the bindings of each place; those of `app` hold on every screen. `fixed` tells what
+    the other keys of a place do.
 
     Raises:
         UsageError: There is no such id or key, or one key would do two things in one place.
@@ -50,12 +55,22 @@ def keymap_of(wanted: Sequence[tuple[str, str]], bound: Mapping[str, Sequence[Bi
         names = keys.split(",") if len(keys) > 1 else [keys]
         keymap[name] = ",".join(_key(each.strip(), name) for each in names)
     for place in bound:
-        _refuse_conflicts(place, {**{"app": bound.get("app", ())}, place: bound[place]}, keymap)
+        here = {"app": bound.get("app", ()), place: bound[place]}
+        _refuse_conflicts(place, here, keymap, fixed(place))
     return keymap
 
 
-def _refuse_conflicts(place: str, bound: Mapping[str, Sequence[Binding]], keymap: Keymap) -> None:
+def _refuse_conflicts(
+    place: str, bound: Mapping[str, Sequence[Binding]], keymap: Keymap, fixed: Mapping[str, str]
+) -> None:
     """Refuse a key of `keymap` that something else in this place has, too."""
+    own = {binding.id for bindings in bound.values() for binding in bindings}
+    for name in own & keymap.keys():
+        for key in keymap[name or ""].split(","):
+            if key in fixed and place != "app":
+                raise UsageError(
+                    f"[keys]: {key} would be both {name} and {fixed[key]!r} on {place}, which stays"
+                )
     meant: dict[str, str] = {}
     changed = [
         (key, binding.id)

@@ -10,7 +10,7 @@ from textual.binding import Binding
 
 from arena_tui.errors import UsageError
 from arena_tui.tui.app import ArenaApp
-from arena_tui.tui.bound import changeable
+from arena_tui.tui.bound import changeable, fixed
 from arena_tui.tui.keymap import keymap_of, with_ids
 from arena_tui.tui.keys import key_rows
 from arena_tui.tui.tabs import TABS
@@ -68,6 +68,21 @@ def test_what_cannot_be_is_named_with_what_would_be_right(
 ) -> None:
     with pytest.raises(UsageError, match=said):
         keymap_of([*wanted.items()], ALL)
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "said"),
+    [
+        ("run.play", "v", "'events in place of turns, and back'"), ("run.find", "r", "'raw json'"),
+        ("live.sort", "1", "'Live'"), ("history.delete", "j", "'down'"), ("app.help", "k", "'up'"),
+        ("live.sort", "a", "app.account"),
+    ],
+)  # fmt: skip
+def test_a_key_of_a_list_a_tab_or_all_screens_is_not_given_away(
+    name: str, key: str, said: str
+) -> None:
+    with pytest.raises(UsageError, match=f"{key} would be both .*{said}"):
+        keymap_of([(name, key)], ALL, lambda place: fixed(place, TABS))
 
 
 def test_two_actions_may_change_places() -> None:

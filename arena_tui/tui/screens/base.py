@@ -58,7 +58,9 @@ class ArenaScreen(Screen[None]):
     """A screen between title line and truth bar; subclasses define `body`."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("a", "account", "account", show=False, tooltip="where events are"),
+        Binding(
+            "a", "account", "account", show=False, tooltip="where events are", id="app.account"
+        ),
     ]
 
     NOT_WHILE_WRITING: ClassVar[frozenset[str]] = frozenset()
