@@ -45,7 +45,7 @@ class TroubleLimits(Struct, frozen=True, forbid_unknown_fields=True):
 
     Attributes:
         off: Rules that are not applied.
-        stuck_factor, stuck_floor_s: A run is stuck when it is silent for longer than so many
+        stuck_factor, stuck_floor_s: A run is stuck when no event has come for longer than so many
             times its own long pauses, and at least that long.
         stuck_unknown_s: The least instead, while little is known of a run's rhythm.
         waiting_factor, waiting_floor_s, waiting_unknown_s: The same of answers of models.

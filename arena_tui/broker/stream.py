@@ -14,7 +14,8 @@ from arena_tui.broker.stats import RunProgress, RunStats
 from arena_tui.events import Gap
 
 HEARTBEAT_S: Final = 5.0
-"""Interval of a silent producer's heartbeats; after three missed in a row the run is silent."""
+"""Interval of the heartbeats of a producer with nothing to publish; after three missed in a row its
+run is silent."""
 
 NEVER: Final = 2**61
 """A seq beyond that of any run."""

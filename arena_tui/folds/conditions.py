@@ -199,7 +199,7 @@ def _text(name: str, value: str, whole: bool) -> Contained:
         if name == "status" and value.lower() == "lost":
             raise UsageError("lost is said of events: use status:silent, or lost>0")
         raise UsageError(f"no {name} {value!r}: use one of {', '.join(known)}")
-    return Contained(name, value, whole and value != ANY_TROUBLE)
+    return Contained(name, value, whole)
 
 
 def _within(name: str, sign: str, moment: Amount) -> list[Anywhere | Contained | Compared | Drawn]:

@@ -11,6 +11,11 @@ from arena_tui.events import AgentInfo
 from arena_tui.folds.numbers import number
 
 
+def names_of(agents: Sequence[AgentInfo]) -> dict[str, str]:
+    """What each agent is called, by its id."""
+    return {agent.id: agent.name or agent.id for agent in agents}
+
+
 def scores_of(agents: Sequence[AgentInfo], outcome: Mapping[str, float]) -> dict[str, float]:
     """The outcome by agent id: a key that is no id but an agent's index, from 0, stands for that
     agent; any other stays as it is."""

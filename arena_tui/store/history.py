@@ -197,6 +197,12 @@ def read_runs(
     return [totals_of(row) for row in rows]
 
 
+def read_ids(connection: Reader, where: str, parameters: Sequence[Any]) -> list[str]:
+    """The runs that match, in no order."""
+    query = f"SELECT run_id FROM runs WHERE {where}"
+    return [run_id for (run_id,) in connection.execute(query, list(parameters)).fetchall()]
+
+
 def read_scores(connection: Reader, where: str, parameters: Sequence[Any]) -> Scores:
     """What the matching runs come to."""
     rows = connection.execute(

@@ -18,7 +18,6 @@ _FIRST: Final = frozenset("xXb●")
 _SECOND: Final = frozenset("oOw○")
 _EMPTY: Final = frozenset("·.-+|~│")
 _TOKEN: Final = re.compile(r"\s+|\S+")
-_GROUND: Final = Style(bold=True, reverse=True)
 _COLOURED: Final = Style(underline=True)
 _BRIGHT: Final = Style(bold=True, reverse=True)
 _QUIET: Final = Style(bold=True, underline=True)
@@ -58,27 +57,6 @@ def board_size(board: str) -> tuple[int, int]:
     return max(map(cell_len, grid.lines), default=0), len(grid.lines) + (grid.above > 0)
 
 
-def board_lines(
-    board: str, palette: Palette, width: int, height: int, before: str = "", fresh: bool = False
-) -> list[list[Piece]]:
-    """The board's last `height` lines; the first says how many more there are above it.
-
-    Args:
-        before: The board before the last move, whose cells are marked.
-        fresh: Whether that was just now, so that the mark is bright.
-    """
-    grid = read_grid(board)
-    is_told = height > 1 and (grid.above > 0 or len(grid.lines) > height)
-    move = _move(grid, before)
-    first = max(0, len(grid.lines) - height + is_told)
-    lines = [_cut(_styled(grid, index, move, fresh, palette), width)
-             for index in range(first, len(grid.lines))]  # fmt: skip
-    if not is_told:
-        return lines
-    more = Shown(lines=[], above=grid.above + first, below=0, left=0, right=0)
-    return [_cut([(more.beyond, palette.dim)], width), *lines]
-
-
 def board_part(
     board: str, palette: Palette, width: int, height: int, *, before: str = "",
     fresh: bool = False, up: int = 0, left: int = 0, roomy: bool = False,
@@ -86,7 +64,8 @@ def board_part(
     """What of a board fits, scrolled `up` from its end and `left` columns.
 
     Args:
-        before, fresh: As of `board_lines`.
+        before: The board before the last move, whose cells are marked.
+        fresh: Whether that was just now, so that the mark is bright.
         roomy: Whether cells are two wide, if all of it fits then.
     """
     grid = read_grid(board)
@@ -132,7 +111,7 @@ def _styled(grid: Grid, index: int, move: Places, fresh: bool, palette: Palette)
             if emphasis.ground and char == " ":
                 char, style = _BLANK_SIGN, palette.strong
             elif emphasis.ground:
-                style += _GROUND
+                style += _BRIGHT
             chars[column] = char, style
     for column in cells:
         char, style = chars[column]

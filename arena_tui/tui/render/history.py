@@ -20,6 +20,7 @@ from arena_tui.tui.render.canvas import Piece, between, line, width_of
 from arena_tui.tui.render.clean import clean, clean_lines, fit
 from arena_tui.tui.render.palette import Palette
 from arena_tui.tui.render.pane import state_style_name, state_text
+from arena_tui.tui.render.sgr import plain
 from arena_tui.tui.render.states import LOOKS
 from arena_tui.tui.render.table import Cell
 from arena_tui.tui.render.text import cost, count, duration, short_count, spark, stamp
@@ -44,7 +45,7 @@ def preview(
         told = "" if score is None else number(score)
         head.append(Content(f"{won}{fit(clean(agent.id, 30), 24)}{told}"))
     room = _BOARD_CELLS if width >= _COLUMNS_FROM else width
-    boards = [Content(fit(text, room).rstrip()) for text in clean_lines(board, _BOARD_MAX)]
+    boards = [Content(fit(text, room).rstrip()) for text in clean_lines(plain(board), _BOARD_MAX)]
     facts = [
         Content.assemble((f"{name:<8}", "$text-muted"), clean(value, 200))
         for name, value in _facts(totals, zone)

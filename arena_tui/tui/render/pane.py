@@ -7,6 +7,7 @@ from typing import Final
 from rich.cells import cell_len
 
 from arena_tui.events import short_id
+from arena_tui.folds.result import names_of
 from arena_tui.folds.result import result_text as result
 from arena_tui.folds.totals import lost_text
 from arena_tui.folds.trouble import Trouble
@@ -89,8 +90,8 @@ def result_text(pane: Pane) -> str:
     """`x won`, `draw`, `random -1`, `crashed`, `stopped`."""
     if pane.state != "finished":
         return pane.state
-    names = {agent.id: agent.name for agent in pane.agents}
-    return result(pane.agents, pane.outcome, lambda agent: clean(names.get(agent) or agent, 16))
+    names = names_of(pane.agents)
+    return result(pane.agents, pane.outcome, lambda agent: clean(names.get(agent, agent), 16))
 
 
 def state_style_name(pane: Pane) -> str:

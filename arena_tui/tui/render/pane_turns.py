@@ -24,6 +24,7 @@ from arena_tui.events import (
     RunStart,
     TurnStart,
 )
+from arena_tui.folds.result import names_of
 from arena_tui.folds.view import Pane
 from arena_tui.tui.render.canvas import Piece, between, cut, width_of
 from arena_tui.tui.render.clean import clean, wrapped
@@ -147,8 +148,7 @@ def _moved(pane: Pane, event: Action, palette: Palette) -> list[Piece]:
 
 
 def _named(pane: Pane, agent_id: str, palette: Palette) -> list[Piece]:
-    names = {agent.id: agent.name for agent in pane.agents}
-    name = clean(names.get(agent_id) or agent_id, _NAME_MAX)
+    name = clean(names_of(pane.agents).get(agent_id, agent_id), _NAME_MAX)
     return [(name, side_of(pane, agent_id, palette)), ("  ", palette.text)]
 
 

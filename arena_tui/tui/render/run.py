@@ -10,7 +10,7 @@ from textual.strip import Strip
 
 from arena_tui.events import Delivery, ErrorEvent, Gap, short_id
 from arena_tui.folds.density import Density
-from arena_tui.folds.result import result_text
+from arena_tui.folds.result import names_of, result_text
 from arena_tui.folds.totals import lost_text
 from arena_tui.folds.view import Instant
 from arena_tui.services.playback.playhead import Position
@@ -89,7 +89,7 @@ def _outcome(
     look = LOOKS[end.status]
     text: str = end.status
     if end.status == "finished":
-        names = {agent.id: agent.name or agent.id for agent in instant.agents}
+        names = names_of(instant.agents)
         text = result_text(instant.agents, end.outcome, lambda each: names.get(each, each))
     comma = ", " if began else "  "
     return began, (f"{comma}{look.sign} {clean(text, 60)}", getattr(palette, look.style))

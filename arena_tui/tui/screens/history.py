@@ -18,7 +18,7 @@ from arena_tui.events import Observation
 from arena_tui.folds.view import Pane
 from arena_tui.folds.words import word_of
 from arena_tui.store.filters import parse_filter
-from arena_tui.store.history import SortKey, read_scores
+from arena_tui.store.history import SortKey, read_ids, read_scores
 from arena_tui.tui.pages import Pages
 from arena_tui.tui.render.history import deleting, empty_columns, preview, row_cells
 from arena_tui.tui.render.table import Cell, Column
@@ -30,6 +30,8 @@ from arena_tui.tui.widgets.scores import ScoreLine
 from arena_tui.tui.widgets.table import VirtualTable
 
 _REFRESH_S: Final = 2.0
+_REST: Final = 5.0
+"""Times as long as a read took, nothing is read again by itself."""
 _COLUMNS: Final = (
     Column(name="started", key="started_at", width=14, falls=True),
     Column(name="game", key="game", width=0),
@@ -83,6 +85,7 @@ class HistoryScreen(FilteredScreen):
         self._filter = ""
         self._panes: dict[str, Pane] = {}
         self._loaded_at = float("-inf")
+        self._refresh_s = _REFRESH_S
 
     def body(self) -> list[Widget]:
         table = VirtualTable(_COLUMNS, self._row, _EMPTY, self._pages.run_id)
@@ -104,7 +107,7 @@ class HistoryScreen(FilteredScreen):
         super().show_frame(frame)
         self._panes = {pane.run_id: pane for pane in frame.panes}
         now = self.arena.monotonic()
-        if now - self._loaded_at >= _REFRESH_S and self.arena.session.history is not None:
+        if now - self._loaded_at >= self._refresh_s and self.arena.session.history is not None:
             is_first, self._loaded_at = self._loaded_at == float("-inf"), now
             if is_first:
                 self._reload()
@@ -193,10 +196,14 @@ class HistoryScreen(FilteredScreen):
         history = self.arena.session.history
         if history is None:
             return
-        table = self.query_one(VirtualTable)
+        table, began = self.query_one(VirtualTable), self.arena.monotonic()
         pages = self._pages
         states = {run_id: word_of(pane) for run_id, pane in self._panes.items()}
-        pages.where = where, values = parse_filter(self._filter, states)
+        where, values = parse_filter(self._filter, states)
+        if self._filter:  # a text is looked for in all events: once
+            ids = await history.read(partial(read_ids, where=where, parameters=values))
+            where, values = "run_id IN (SELECT unnest(?))", [ids]
+        pages.where = where, values
         scores = await history.read(partial(read_scores, where=where, parameters=values))
         while True:
             key, cursor = table.key, table.cursor
@@ -207,7 +214,8 @@ class HistoryScreen(FilteredScreen):
             if (key, cursor) == (table.key, table.cursor):  # else it was moved meanwhile
                 break
         pages.take(found)
-        self._loaded_at = self.arena.monotonic()
+        self._loaded_at = now = self.arena.monotonic()
+        self._refresh_s = max(_REFRESH_S, _REST * (now - began))
         filtered = bool(self._filter)
         self.query_one(ScoreLine).show(scores, self._filter)
         table.hidden = empty_columns(scores)

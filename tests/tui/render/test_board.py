@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from rich.style import Style
 
-from arena_tui.tui.render.board import board_lines, board_part, board_size
+from arena_tui.tui.render.board import board_part, board_size
 from arena_tui.tui.render.canvas import Piece, width_of
 from arena_tui.tui.render.palette import Palette
 
@@ -28,7 +28,7 @@ def style_of(lines: list[list[Piece]], line: int, column: int) -> Style:
 
 
 def painted(board: str, **how: object) -> list[list[Piece]]:
-    return board_lines(board, PALETTE, 40, 20, **how)  # type: ignore[arg-type]
+    return board_part(board, PALETTE, 40, 20, **how).lines  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -93,18 +93,19 @@ def test_a_piece_that_left_the_end_of_a_line_leaves_a_mark() -> None:
 def test_the_end_of_a_long_text_is_shown_and_how_much_is_above_it() -> None:
     board = "\n".join(f"line {number}" for number in range(30))
 
-    assert texts(board_lines(board, PALETTE, 40, 3)) == ["↑ 28 more lines", "line 28", "line 29"]
-    assert texts(board_lines(board, PALETTE, 40, 1)) == ["line 29"]
+    part = board_part(board, PALETTE, 40, 2)
+
+    assert (part.beyond, texts(part.lines)) == ("↑ 28 more lines", ["line 28", "line 29"])
     assert board_size(board) == (7, 30)
     assert board_size("word\n" * 1_000) == (4, 401)
 
 
 def test_a_line_that_is_cut_ends_with_an_ellipsis() -> None:
-    (line,) = board_lines("漢字漢字漢字", PALETTE, 8, 1)
+    (line,) = board_part("漢字漢字漢字", PALETTE, 8, 1).lines
 
     assert (texts([line]), width_of(line)) == (["漢字漢…"], 7)
-    assert texts(board_lines("· · x", PALETTE, 5, 1)) == ["· · x"]
-    assert texts(board_lines("· · x", PALETTE, 4, 1)) == ["· ·…"]
+    assert texts(board_part("· · x", PALETTE, 5, 1).lines) == ["· · x"]
+    assert texts(board_part("· · x", PALETTE, 4, 1).lines) == ["· ·…"]
 
 
 def test_a_part_of_a_board_says_what_is_beyond_it() -> None:
