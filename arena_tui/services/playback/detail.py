@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from msgspec import Struct
 
 from arena_tui.events import Delivery, Envelope, LlmPrompt
+from arena_tui.services.playback.reading import ReadsOn
 from arena_tui.services.playback.tape import RunTape
 from arena_tui.services.playback.turns import read_bounded
 
@@ -33,17 +32,15 @@ class Detail(Struct, frozen=True, kw_only=True):
     left_out: int = 0
 
 
-class Details:
+class Details(ReadsOn):
     """Reads what lies at the places that are wanted. While it is `lacking`, run `read_on`.
 
     Attributes:
         shown: What was read last; None before.
-        reading: Whether a `read_on` is in progress.
     """
 
     def __init__(self, tape: RunTape) -> None:
         self.shown: Detail | None = None
-        self.reading = False
         self._tape = tape
         self._wanted = range(0)
         self._numbering = 0
@@ -65,31 +62,18 @@ class Details:
         has_failed = self._failed == (places, self._tape.renumbered)
         self._wanted = range(0) if is_here or has_failed else places
 
-    async def read_on(self, progress: Callable[[], None]) -> None:
-        """Read what is wanted; call `progress` after each step.
+    async def read_next(self) -> None:
+        """See `ReadsOn`."""
+        places, numbering = self._wanted, self._tape.renumbered
+        shown = await self._read(places)
+        if numbering == self._tape.renumbered:
+            self.shown, self._numbering = shown, numbering
+        if self._wanted == places:
+            self._wanted = range(0)
 
-        A failed read is not retried before the next request for something else.
-
-        Raises:
-            StoreError: The store cannot be read.
-        """
-        if self.reading:
-            return
-        self.reading = True
-        try:
-            while places := self._wanted:
-                numbering = self._tape.renumbered
-                shown = await self._read(places)
-                if numbering == self._tape.renumbered:
-                    self.shown, self._numbering = shown, numbering
-                if self._wanted == places:
-                    self._wanted = range(0)
-                progress()
-        except Exception:
-            self._failed, self._wanted = (self._wanted, self._tape.renumbered), range(0)
-            raise
-        finally:
-            self.reading = False
+    def give_up(self) -> None:
+        """See `ReadsOn`."""
+        self._failed, self._wanted = (self._wanted, self._tape.renumbered), range(0)
 
     async def _read(self, places: range) -> Detail:
         deliveries, left_out = await read_bounded(self._tape, places)

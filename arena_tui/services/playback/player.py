@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import UTC, tzinfo
 from typing import Final, NamedTuple
 
@@ -16,6 +15,7 @@ from arena_tui.services.playback.finder import Finder
 from arena_tui.services.playback.goto import parse_clock, parse_target, refuse
 from arena_tui.services.playback.nearby import Nearby
 from arena_tui.services.playback.playhead import Playhead, Position
+from arena_tui.services.playback.reading import ReadsOn
 from arena_tui.services.playback.tape import RunTape
 from arena_tui.services.playback.turns import Turns
 from arena_tui.store.history import History
@@ -40,7 +40,7 @@ class Overview(NamedTuple):
     series: Series | None
 
 
-class Player:
+class Player(ReadsOn):
     """Shows one run, live or finished, as it was at `position.at`, a place (see `Places`).
 
     Call `open` first, and `tick` while it is shown. A move changes the position at once, but the
@@ -55,14 +55,12 @@ class Player:
         instant: State of the run at the position, or at the previous one until that is read; None
             before the first read.
         finder: Looks for text.
-        reading: Whether a `read_on` is in progress.
         turns: The run's turns; details: what the inspector shows. Each has a `read_on` of its own.
     """
 
     def __init__(self, tape: RunTape, history: History | None) -> None:
         self.instant: Instant | None = None
         self.finder = Finder(tape)
-        self.reading = False
         self.turns = Turns(tape)
         self.details = Details(tape)
         self._tape = tape
@@ -215,29 +213,12 @@ class Player:
         if not self._nearby.holds(first, last):
             self._missing = (first - _AROUND, min(last + _AROUND, self._tape.last))
 
-    async def read_on(self, progress: Callable[[], None]) -> None:
-        """Read what is lacking: events first, then the view; call `progress` after each.
+    def give_up(self) -> None:
+        """See `ReadsOn`."""
+        self._missing, self._view_due = None, False
 
-        Continues until nothing is lacking at the position, even if that moves meanwhile. Returns
-        at once if another call is in progress. A failed read is not retried before the next move.
-
-        Raises:
-            StoreError: The store cannot be read.
-        """
-        if self.reading:
-            return
-        self.reading = True
-        try:
-            while self.lacking:
-                await self._read_next()
-                progress()
-        except Exception:
-            self._missing, self._view_due = None, False
-            raise
-        finally:
-            self.reading = False
-
-    async def _read_next(self) -> None:
+    async def read_next(self) -> None:
+        """Read events first, then the view."""
         at, numbering = self._head.at, self._tape.renumbered
         if self._missing is not None:
             (first, last), self._missing = self._missing, None

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from arena_tui.events import Delivery, Envelope
 from arena_tui.folds.turns import Turn, TurnStarts, fold_turn
+from arena_tui.services.playback.reading import ReadsOn
 from arena_tui.services.playback.tape import RunTape
 
 _SPAN: Final = 100_000
@@ -27,14 +28,13 @@ _HELD_MAX: Final = 2_000
 _NONE: Final = -(2**62)
 
 
-class Turns:
+class Turns(ReadsOn):
     """The list of turns of a run, by row from 0; a row lasts until the next begins.
 
     The beginnings of all of them are read once, span by span, and grow with a live run. What
     happened in a turn is read when somebody wants it. While it is `lacking`, run `read_on`.
 
     Attributes:
-        reading: Whether a `read_on` is in progress.
         highest: The highest turn number that is known; 0 without any.
         numbered: Whether any event belongs to a turn.
         has_tokens: Whether any turn read so far used tokens.
@@ -42,7 +42,6 @@ class Turns:
     """
 
     def __init__(self, tape: RunTape) -> None:
-        self.reading = False
         self.version = 0
         self._tape = tape
         self.clear()
@@ -124,26 +123,13 @@ class Turns:
         """Read on, even if that has failed."""
         self._has_failed = False
 
-    async def read_on(self, progress: Callable[[], None]) -> None:
-        """Read what is lacking; call `progress` after each step.
+    async def read_next(self) -> None:
+        """See `ReadsOn`."""
+        await (self._read_rows() if self._wanted else self._read_beginnings())
 
-        A failed read is not retried before the next request, or `try_again`.
-
-        Raises:
-            StoreError: The store cannot be read.
-        """
-        if self.reading:
-            return
-        self.reading = True
-        try:
-            while self.lacking:
-                await (self._read_rows() if self._wanted else self._read_beginnings())
-                progress()
-        except Exception:
-            self._has_failed = True
-            raise
-        finally:
-            self.reading = False
+    def give_up(self) -> None:
+        """See `ReadsOn`."""
+        self._has_failed = True
 
     async def _read_beginnings(self) -> None:
         numbering, first = self._tape.renumbered, self._reach + 1

@@ -22,8 +22,17 @@ RowKeys: TypeAlias = Callable[[int], str | None]
 """Which thing a row shows, whatever row that is on; None: not loaded, or rows do not move."""
 
 
-_MARGIN: Final = 5
+MARGIN: Final = 5
 """Rows kept in sight beyond the cursor."""
+
+LIST_KEYS: Final = (
+    Binding("up,k", "move(-1)", "Up", show=False),
+    Binding("down,j", "move(1)", "Down", show=False),
+    Binding("pageup", "page(-1)", "Page up", show=False),
+    Binding("pagedown", "page(1)", "Page down", show=False),
+    Binding("enter", "open", "open"),
+)
+"""Of every list."""
 
 
 class VirtualTable(Painted, can_focus=True):
@@ -35,13 +44,9 @@ class VirtualTable(Painted, can_focus=True):
     ALLOW_SELECT = False
     DEFAULT_CSS = "VirtualTable { height: 1fr; width: 1fr; }"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up,k", "move(-1)", "Up", show=False),
-        Binding("down,j", "move(1)", "Down", show=False),
-        Binding("pageup", "page(-1)", "Page up", show=False),
-        Binding("pagedown", "page(1)", "Page down", show=False),
+        *LIST_KEYS,
         Binding("home", "jump_to(0)", "First", show=False),
         Binding("end", "jump_to(-1)", "Last", show=False),
-        Binding("enter", "open", "open"),
     ]
 
     hidden: reactive[frozenset[str]] = reactive(frozenset())
@@ -88,7 +93,7 @@ class VirtualTable(Painted, can_focus=True):
         self._is_chosen = False
         self._empty = empty.splitlines()
         self._count = 0
-        self._margin = _MARGIN
+        self._margin = MARGIN
         self._top = 0
         self._cursor = 0
         self._sorted: tuple[str, bool] | None = None
@@ -197,7 +202,7 @@ class VirtualTable(Painted, can_focus=True):
 
     def action_jump_to(self, index: int) -> None:
         self._is_chosen = True
-        self._margin = _MARGIN
+        self._margin = MARGIN
         self._place(index if index >= 0 else self._count - 1)
 
     def action_open(self) -> None:
@@ -207,7 +212,7 @@ class VirtualTable(Painted, can_focus=True):
 
     def move_to(self, index: int) -> None:
         """Put the cursor on a row, without a message."""
-        self._margin = _MARGIN
+        self._margin = MARGIN
         self._place(index, report=False)
 
     def _place(self, index: int, report: bool = True) -> None:

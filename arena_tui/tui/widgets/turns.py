@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar, Final
+from typing import ClassVar
 
 from textual import events
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.message import Message
 from textual.strip import Strip
 
@@ -15,9 +15,7 @@ from arena_tui.folds.turns import Turn
 from arena_tui.tui.render.canvas import line
 from arena_tui.tui.render.turns import TurnsLook, height_of, paint_turn
 from arena_tui.tui.widgets.painted import Painted
-
-_MARGIN: Final = 5
-"""Rows kept in sight past the cursor."""
+from arena_tui.tui.widgets.table import LIST_KEYS, MARGIN
 
 
 class TurnList(Painted, can_focus=True):
@@ -25,13 +23,7 @@ class TurnList(Painted, can_focus=True):
 
     ALLOW_SELECT = False
     DEFAULT_CSS = "TurnList { height: 1fr; width: 1fr; }"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up,k", "move(-1)", "Up", show=False),
-        Binding("down,j", "move(1)", "Down", show=False),
-        Binding("pageup", "page(-1)", "Page up", show=False),
-        Binding("pagedown", "page(1)", "Page down", show=False),
-        Binding("enter", "open", "open"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [*LIST_KEYS]
 
     @dataclass
     class Moved(Message):
@@ -139,7 +131,7 @@ class TurnList(Painted, can_focus=True):
 
     def _place(self, cursor: int) -> None:
         self._cursor = max(0, min(self._count - 1, cursor))
-        margin = min(_MARGIN, (max(1, self.size.height) - 1) // 4)
+        margin = min(MARGIN, (max(1, self.size.height) - 1) // 4)
         lowest = self._top_above(min(self._count - 1, self._cursor + margin))
         self._top = max(min(self._top, max(0, self._cursor - margin)), min(lowest, self._cursor))
         self._top = min(self._top, self._top_above(self._count - 1))
