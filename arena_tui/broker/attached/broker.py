@@ -19,6 +19,10 @@ from arena_tui.broker.timing import Timing
 from arena_tui.events import RunStatus
 
 _PATIENCE_S: Final = 10.0
+_BACKOFF_S: Final = (0.05, 0.25)
+"""An owner is looked for on this machine, which costs a millisecond. Owners may come and go: who
+looks less often misses them."""
+
 _LOOK_S: Final = 0.05
 
 
@@ -48,7 +52,7 @@ class AttachedBroker(MirrorBroker):
         take_over: TakeOver | None = None,
         patience_s: float = _PATIENCE_S,
     ) -> None:
-        timing = timing or Timing()
+        timing = timing or Timing(backoff_s=_BACKOFF_S)
         ledger = cache(limits or Limits(), held, clock)
         link = OwnerLink(store, os.path.basename(store), ledger.warnings, timing, take_over)
         self._owner_link = link
