@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import tzinfo
+from functools import lru_cache
 from itertools import islice
 from typing import Any, Final
 
@@ -196,7 +197,7 @@ def _response(event: LlmResponse, view: View) -> Iterator[Line]:
         yield from _labelled("ANSWER", event.text, view)
     for call in event.tool_calls or ():
         text = clean(called(msgspec.to_builtins(call)), 100_000)
-        yield from _cut(wrapped([(text, "strong")], view.width, 2), view)
+        yield from _cut(wrapped([(text, "strong")], view.width, 2), view.is_whole)
     if event.finish_reason and event.finish_reason not in _USUAL_ENDS:
         yield [(f"  ended by {clean(event.finish_reason, 80)}", "warn")]
     if not view.by_turns and event.model:
@@ -209,10 +210,10 @@ def _action(event: Action, result: Delivery | None, view: View) -> Iterator[Line
     spans: Line = [(arrow, "accent"), (text, "strong")]
     if isinstance(result, Envelope) and isinstance(result.event, ActionResult):
         spans += [("   ", "text"), *_outcome(result.event)]
-        yield from _cut(wrapped(spans, view.width, 2), view)
+        yield from _cut(wrapped(spans, view.width, 2), view.is_whole)
         yield from _result_detail(result.event, view)
     else:
-        yield from _cut(wrapped(spans, view.width, 2), view)
+        yield from _cut(wrapped(spans, view.width, 2), view.is_whole)
 
 
 def _outcome(event: ActionResult) -> Line:
@@ -268,9 +269,8 @@ def _facts(facts: list[tuple[str, str]], view: View) -> Iterator[Line]:
     for name, value in facts:
         if value:
             lead = f"{clean(name, 40)}  "
-            yield from _cut(
-                wrapped([(lead, "dim"), (clean(value, 100_000), "text")], view.width, 2), view
-            )
+            row = wrapped([(lead, "dim"), (clean(value, 100_000), "text")], view.width, 2)
+            yield from _cut(row, view.is_whole)
 
 
 def _labelled(
@@ -300,11 +300,17 @@ def _body(
     if told:
         yield from wrapped([(told, "dim")], width)
     if text:
-        yield from _cut(prose(text.rstrip(), width, style, is_markdown), view)
+        yield from _prose(text.rstrip(), width, style, is_markdown, view.is_whole)
 
 
-def _cut(rows: Iterator[Line], view: View) -> Iterator[Line]:
-    if view.is_whole:
+@lru_cache(maxsize=128)
+def _prose(text: str, width: int, style: str, is_markdown: bool, is_whole: bool) -> list[Line]:
+    """Kept, as a step within a turn shows the texts that it showed before."""
+    return [*_cut(prose(text, width, style, is_markdown), is_whole)]
+
+
+def _cut(rows: Iterator[Line], is_whole: bool) -> Iterator[Line]:
+    if is_whole:
         yield from rows
         return
     yield from islice(rows, _LINES_MAX)
