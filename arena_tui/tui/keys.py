@@ -29,10 +29,14 @@ _FIRST_WORD: Final = re.compile(r"'([a-z]\w*(?: \w+)*)'")
 
 
 class KeyRow(Struct, frozen=True, kw_only=True):
-    """One line of help: the keys of actions that belong together, and what they do."""
+    """One line of help: the keys of actions that belong together, and what they do.
+
+    Attributes:
+        keys: In groups of those that do the same, in the order of `what`.
+    """
 
     task: str
-    keys: tuple[str, ...]
+    keys: tuple[tuple[str, ...], ...]
     what: str
 
 
@@ -86,11 +90,13 @@ def _kind(action: str) -> tuple[str, str]:
 
 
 def _row(name: str, bindings: list[Binding], display: Callable[[Binding], str]) -> KeyRow:
-    keys = dict.fromkeys(display(each.with_key(each.key)) for each in bindings)
-    what = _joined(dict.fromkeys(_lowered(said_of(each)) for each in bindings))
+    alike: dict[str, dict[str, None]] = {}
+    for each in bindings:
+        alike.setdefault(_lowered(said_of(each)), {})[display(each.with_key(each.key))] = None
+    what = _joined(alike)
     is_find = "match" in what
     task = "find" if is_find else _TASK_OF.get(name, "change")
-    return KeyRow(task=task, keys=tuple(keys), what=what)
+    return KeyRow(task=task, keys=tuple(map(tuple, alike.values())), what=what)
 
 
 def _lowered(text: str) -> str:

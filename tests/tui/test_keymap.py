@@ -107,4 +107,4 @@ async def test_a_changed_key_acts_and_stands_in_footer_and_help_in_place_of_the_
     assert "sorted by" not in before
     assert "f5 sort" in before
     assert "sorted by" in after
-    assert rows["sort"] == ("f5",)
+    assert rows["sort"] == (("f5",),)

@@ -63,7 +63,8 @@ class Told(Scenario):
 def listed(app: Scenario) -> list[str]:
     """The keys of the help, but for those to other screens and out; enter comes last."""
     rows = key_rows(app.screen, lambda binding: binding.key)
-    keys = [key for row in rows if row.task not in ("screens", "leave") for key in row.keys]
+    here = [row for row in rows if row.task not in ("screens", "leave")]
+    keys = [key for row in here for group in row.keys for key in group]
     return sorted(keys, key=lambda key: key == "enter")
 
 

@@ -10,6 +10,7 @@ from rich.cells import cell_len
 from textual.content import Content
 
 from arena_tui.tui.keys import TASKS, KeyRow
+from arena_tui.tui.render.clean import wrapped
 from arena_tui.tui.render.states import LOOKS, LOSING
 
 Line: TypeAlias = Content
@@ -64,17 +65,23 @@ def help_lines(rows: Sequence[KeyRow], width: int) -> list[Line]:
 
 def _of(rows: Sequence[KeyRow], width: int) -> list[Line]:
     """The rows of one task: keys, what they do; what does not fit goes on below."""
-    wide = min(_KEYS_MAX, max(cell_len(" ".join(row.keys)) for row in rows))
+    keys = [_keys(row) for row in rows]
+    wide = max(cell_len(line) for lines in keys for line in lines)
     lines: list[Line] = []
-    for row in rows:
-        held, *more = _wrapped(row.keys, wide)
-        said = _wrapped(row.what.split(), max(8, width - wide - 3))
+    for row, (held, *more) in zip(rows, keys, strict=True):
+        said = wrapped(row.what, max(8, width - wide - 3))
         for index in range(max(1 + len(more), len(said))):
             key = [held, *more][index] if index <= len(more) else ""
             what = said[index] if index < len(said) else ""
             padded = " " + key + " " * (wide - cell_len(key)) + "  "
             lines.append(Content.assemble((padded, "bold $text-accent"), what))
     return lines
+
+
+def _keys(row: KeyRow) -> list[str]:
+    """Two blanks between groups, if one has more than one key."""
+    gap = "  " if any(len(group) > 1 for group in row.keys) else " "
+    return _wrapped([" ".join(group) for group in row.keys], _KEYS_MAX, gap)
 
 
 def _balanced(blocks: Sequence[list[Line]]) -> tuple[list[Line], list[Line]]:
@@ -85,8 +92,8 @@ def _balanced(blocks: Sequence[list[Line]]) -> tuple[list[Line], list[Line]]:
     return min(sides, key=lambda each: max(map(len, each)))
 
 
-def _wrapped(words: Sequence[str], width: int, gap: str = " ") -> list[str]:
-    """The words in lines of at most `width` cells; one that is longer has a line of its own."""
+def _wrapped(words: Sequence[str], width: int, gap: str) -> list[str]:
+    """The items in lines of at most `width` cells; one that is longer has a line of its own."""
     lines = [""]
     for word in words:
         longer = f"{lines[-1]}{gap}{word}" if lines[-1] else word

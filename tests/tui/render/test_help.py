@@ -8,10 +8,10 @@ from arena_tui.tui.keys import KeyRow
 from arena_tui.tui.render.help import LEGEND, help_lines
 
 ROWS = [
-    KeyRow(task="leave", keys=("q",), what="quit"),
-    KeyRow(task="move", keys=("↑", "k", "↓", "j"), what="up, down"),
-    KeyRow(task="move", keys=("home",), what="the first of all events there are in the run"),
-    KeyRow(task="find", keys=("/",), what="filter"),
+    KeyRow(task="leave", keys=(("q",),), what="quit"),
+    KeyRow(task="move", keys=(("↑", "k"), ("↓", "j")), what="up, down"),
+    KeyRow(task="move", keys=(("home",),), what="the first of all events there are in the run"),
+    KeyRow(task="find", keys=(("/",),), what="filter"),
 ]
 
 
@@ -24,9 +24,9 @@ def test_keys_stand_by_task_in_two_columns_below_the_legend() -> None:
 
     assert lines[lines.index("") + 1 :] == [
         "move                                   find",
-        " ↑ k ↓ j  up, down                      /  filter",
-        " home     the first of all events      leave",
-        "          there are in the run          q  quit",
+        " ↑ k  ↓ j  up, down                     /  filter",
+        " home      the first of all events     leave",
+        "           there are in the run         q  quit",
     ]
 
 
@@ -35,10 +35,10 @@ def test_in_a_narrow_terminal_one_column_is_left() -> None:
 
     assert lines[lines.index("") + 1 :] == [
         "move",
-        " ↑ k ↓ j  up, down",
-        " home     the first of all",
-        "          events there are in",
-        "          the run",
+        " ↑ k  ↓ j  up, down",
+        " home      the first of all",
+        "           events there are in",
+        "           the run",
         "find",
         " /  filter",
         "leave",
