@@ -15,7 +15,16 @@ from arena_tui.broker.protocol import STORE, Cursor, RunInfo, RunState
 from arena_tui.broker.stats import BrokerStats
 from arena_tui.consumers.panes import Panes, Shared
 from arena_tui.consumers.protocol import Consumer, ConsumerInfo, ConsumerState, Context
-from arena_tui.events import Delivery, Envelope, Gap, LlmResponse, RunStart, utc_now
+from arena_tui.events import (
+    AgentInfo,
+    Delivery,
+    Envelope,
+    Gap,
+    LlmResponse,
+    RunEnd,
+    RunStart,
+    utc_now,
+)
 from arena_tui.folds.accounts import Account
 from arena_tui.folds.costs import (
     NoPrices,
@@ -25,8 +34,12 @@ from arena_tui.folds.costs import (
     Spent,
     dearest_first,
 )
+from arena_tui.folds.totals import RunTotals
 from arena_tui.folds.trouble import overspent
 from arena_tui.folds.view import Pane, RunView
+
+_Series: TypeAlias = tuple[str, str | None, tuple[AgentInfo, ...]]
+"""Game, label and players."""
 
 _LATE_S: Final = 1.0
 _RUNS_EVERY_S = 1.0
@@ -123,6 +136,7 @@ class Feed(Consumer):
         self._cost = SessionCost()
         self._overspent: str | None = None
         self._views: dict[str, RunView] = {}
+        self._finished: dict[_Series, dict[str, None]] = {}
         self._panes = Panes(context, self._views, self._prices)
         self._states: dict[str, RunState] = {}
         self._states_at = float("-inf")
@@ -135,6 +149,7 @@ class Feed(Consumer):
 
     async def start(self) -> Literal["oldest"]:
         self._views.clear()
+        self._finished.clear()
         self._panes.clear()
         self._spending = Spending()
         return "oldest"
@@ -159,8 +174,13 @@ class Feed(Consumer):
                     continue
             view.add(delivery, now)
             self._panes.moved[delivery.run_id] = None
-            if type(delivery) is Envelope and type(delivery.event) is LlmResponse:
-                self._spending.add(view.totals.game, delivery.event)
+            if type(delivery) is not Envelope:
+                continue
+            event = delivery.event
+            if type(event) is LlmResponse:
+                self._spending.add(view.totals.game, event)
+            elif type(event) is RunEnd and event.status == "finished":
+                self._finished.setdefault(_series(view.totals), {})[delivery.run_id] = None
         return {}
 
     def look_at(self, run_ids: Collection[str] | None) -> None:
@@ -190,17 +210,21 @@ class Feed(Consumer):
 
     def _take_place(self, view: RunView, start: RunStart) -> None:
         """Let the next game of a series replace the finished one, which is in History."""
-        for run_id, old in self._views.items():
-            totals = old.totals
-            was = totals.status, totals.game, totals.label, totals.agents
-            if was == ("finished", start.game, start.label, start.agents):
+        for run_id in self._finished.get(_series(start), ()):
+            old = self._views.get(run_id)
+            if old is not None and old.totals.status == "finished":  # else it has begun again
                 view.number = old.number
                 self.forget(run_id)
                 return
 
     def forget(self, run_id: str) -> None:
         """Show a run no longer, until more of it arrives."""
-        self._views.pop(run_id, None)
+        if view := self._views.pop(run_id, None):
+            series = _series(view.totals)
+            finished = self._finished.get(series, {})
+            finished.pop(run_id, None)
+            if not finished:
+                self._finished.pop(series, None)
         self._panes.drop(run_id)
 
     def clear(self, forwarded: Callable[[str], bool] = lambda _: False) -> None:
@@ -280,3 +304,7 @@ class Feed(Consumer):
         over = [run for run, view in self._views.items() if view.totals.status != "running"]
         for run_id in over[:-_FINISHED_KEPT]:
             self.forget(run_id)
+
+
+def _series(of: RunStart | RunTotals) -> _Series:
+    return of.game, of.label, tuple(of.agents)
