@@ -13,6 +13,8 @@ from uuid import uuid4
 
 from msgspec import Struct
 
+from arena_tui.broker.protocol import Cursor
+
 
 class Chain(Struct, frozen=True):
     """How far a chain has come.
@@ -50,10 +52,17 @@ Known: TypeAlias = Callable[[], Awaitable[Mapping[str, KnownRun]]]
 
 
 class Traced(bytes):
-    """An event's JSON that carries the chain it ends, all the way to the store's transaction."""
+    """An event's JSON that carries more about itself.
 
-    def __new__(cls, raw: bytes, chain: Chain) -> Traced:
+    Attributes:
+        chain: The chain that it ends, all the way to the store's transaction; None for a repeat.
+        opens_at: Where its run's stream begins in the broker, with this event, unless it is there
+            already: so that whoever forwards many runs waits for none of them.
+    """
+
+    def __new__(cls, raw: bytes, chain: Chain | None, opens_at: Cursor | None) -> Traced:
         return super().__new__(cls, raw)
 
-    def __init__(self, raw: bytes, chain: Chain) -> None:
+    def __init__(self, raw: bytes, chain: Chain | None, opens_at: Cursor | None) -> None:
         self.chain = chain
+        self.opens_at = opens_at

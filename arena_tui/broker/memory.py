@@ -7,10 +7,19 @@ from collections.abc import AsyncIterator, Callable, Collection, Iterable, Itera
 from functools import partial
 from threading import get_ident
 
+from arena_tui.broker.chain import Traced
 from arena_tui.broker.forwarded import Forwarded
 from arena_tui.broker.ledger import Ledger
 from arena_tui.broker.own_log import own_log
-from arena_tui.broker.protocol import Limits, Outgoing, RunInfo, RunMeta, Start, Subscription
+from arena_tui.broker.protocol import (
+    Cursor,
+    Limits,
+    Outgoing,
+    RunInfo,
+    RunMeta,
+    Start,
+    Subscription,
+)
 from arena_tui.broker.recent import Recent
 from arena_tui.broker.refused import Refused
 from arena_tui.broker.stats import BrokerStats
@@ -83,7 +92,9 @@ class InProcessBroker:
             try:
                 stream = ledger.streams.get(run_id)
                 if stream is None:
-                    stream = ledger.open(RunMeta.of(run_id, event), self.next_epoch())
+                    at = raw.opens_at if type(raw) is Traced else None
+                    at = at or Cursor(self.next_epoch(), 1)
+                    stream = ledger.open(RunMeta.of(run_id, event), *at)
                 if stream.closed:
                     raise RunClosedError(run_id)
                 ledger.append(stream, event, raw)

@@ -20,8 +20,8 @@ from msgspec.structs import replace
 
 from arena_tui.broker.chain import Chain, KnownRun, new_chain
 from arena_tui.broker.memory import InProcessBroker
-from arena_tui.broker.protocol import RunMeta
-from arena_tui.errors import RunExistsError, UnknownRunError
+from arena_tui.broker.protocol import Cursor, RunMeta
+from arena_tui.errors import UnknownRunError
 from arena_tui.events import Event, RunStart
 from arena_tui.producers.lines import Line
 from arena_tui.producers.origin import Place
@@ -32,8 +32,9 @@ T = TypeVar("T")
 
 class _Emit(Protocol):
     def __call__(
-        self, run_id: str, event: Event, line: Line, chain: Chain | None = None
-    ) -> None: ...
+        self, run_id: str, event: Event, line: Line, chain: Chain | None = None,
+        opens_at: Cursor | None = None,
+    ) -> None: ...  # fmt: skip
 
 
 class _Run(Struct):
@@ -108,12 +109,14 @@ class FollowedRuns:
         """Take a line that is stored already."""
         run = self._runs[run_id]
         whole = chain.epoch == run.epoch and chain.lines == run.seq
+        opens_at = None
         if place.lines == 1 and whole and not run.opened:
-            self._open(run_id, run, event, run.epoch, 1)
+            opens_at = Cursor(run.epoch, 1)
             run.replaying = chain.id
         if run.replaying != chain.id:
             return
-        self._emit(run_id, event, line)
+        self._emit(run_id, event, line, opens_at=opens_at)
+        run.opened = True
         if place.lines == chain.lines:
             run.replaying = None
 
@@ -123,13 +126,14 @@ class FollowedRuns:
         Raises:
             RunClosedError: It is refused.
         """
-        run = self._runs.get(run_id)
+        run, opens_at = self._runs.get(run_id), None
         if run is None or not run.opened or run.over or (place.lines == 1 and _begins(event)):
-            run = self._stand(run_id, run, event, line)
+            run, opens_at = self._stand(run_id, run, event, line)
         before = run.chains.get(chain_id)
         epoch = run.epoch if before is None else before.epoch
         chain = Chain(chain_id, epoch, place.lines, place.first, place.digest)
-        self._emit(run_id, event, line, chain)
+        self._emit(run_id, event, line, chain, opens_at)
+        run.opened = True
         run.over = place.ends
         run.chains[chain_id] = chain
 
@@ -150,16 +154,15 @@ class FollowedRuns:
         """Know nothing more of a run than that it was: it was deleted, and let go of."""
         self._runs[run_id] = _Run(self._runs[run_id].epoch, 0, True, {})
 
-    def _stand(self, run_id: str, run: _Run | None, event: Event, line: Line) -> _Run:
-        """Make the run ready for its next new event."""
+    def _stand(
+        self, run_id: str, run: _Run | None, event: Event, line: Line
+    ) -> tuple[_Run, Cursor | None]:
+        """Make the run ready for its next new event; returns where that opens it, if it does."""
         if run is None:
             run = self._runs[run_id] = _Run(line.epoch(), 0, False, {})
-            self._open(run_id, run, event, run.epoch, 1)
         elif run.over or _begins(event):
             self._begin_again(run_id, run, event, max(line.epoch(), run.epoch + 1))
-        else:
-            self._open(run_id, run, event, run.epoch, run.seq + 1)
-        return run
+        return run, None if run.opened else Cursor(run.epoch, run.seq + 1)
 
     def _begin_again(self, run_id: str, run: _Run, event: Event, epoch: int) -> None:
         self._sink.ended.pop(run_id, None)  # else it takes no more events of it
@@ -170,14 +173,8 @@ class FollowedRuns:
             except UnknownRunError:  # it had ended, and was let go
                 run.opened = False
         if not run.opened:
-            self._open(run_id, run, event, epoch, 1)
+            run.epoch, run.seq = epoch, 0
         run.over = False
-
-    def _open(self, run_id: str, run: _Run, event: Event, epoch: int, first: int) -> None:
-        opening = self._broker.open_run(RunMeta.of(run_id, event), epoch, first)
-        with contextlib.suppress(RunExistsError):  # somebody else's goes on
-            run.epoch = asyncio.run_coroutine_threadsafe(opening, self._loop).result().epoch
-        run.opened = True
 
     def _after_all(self, work: Coroutine[Any, Any, T]) -> T:
         """Run it on the loop once all that was emitted is published."""

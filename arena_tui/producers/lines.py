@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple, TypeAlias
 
 from arena_tui.broker.chain import Chain
+from arena_tui.broker.protocol import Cursor
 from arena_tui.errors import EventError, RunClosedError
 from arena_tui.events import EVENT_CEILING_BYTES, Event, RunStart
 from arena_tui.producers.fitting import NOTHING, fitted
@@ -177,14 +178,17 @@ class PacedSink:
         self._events = 0
         self._bytes = 0
 
-    def emit(self, run_id: str, event: Event, line: Line, chain: Chain | None = None) -> None:
+    def emit(
+        self, run_id: str, event: Event, line: Line, chain: Chain | None = None,
+        opens_at: Cursor | None = None,
+    ) -> None:  # fmt: skip
         """Emit a line's event, as far as it fits the limit; see `MultiRunBrokerSink.emit`."""
         notes, owned = line.notes, self._owned and type(event) is RunStart
         try:
-            self._sink.emit(run_id, event, owned=owned, chain=chain)
+            self._sink.emit(run_id, event, owned, chain, opens_at)
         except EventError:
             event, notes = fitted(event, self._sink.event_max_bytes, notes)
-            self._sink.emit(run_id, event, owned=owned, chain=chain)
+            self._sink.emit(run_id, event, owned, chain, opens_at)
         if notes:
             self._sink.count_coerced(run_id, notes)
         self._events += 1

@@ -10,7 +10,7 @@ from functools import partial
 
 from arena_tui.broker.chain import Chain, Traced
 from arena_tui.broker.own_log import is_handling, is_speaking
-from arena_tui.broker.protocol import BrokerProtocol, Outgoing
+from arena_tui.broker.protocol import BrokerProtocol, Cursor, Outgoing
 from arena_tui.broker.recent import Recent
 from arena_tui.broker.refused import Refused
 from arena_tui.broker.stream import HEARTBEAT_S
@@ -115,8 +115,9 @@ class MultiRunBrokerSink:
         ]
 
     def emit(
-        self, run_id: str, event: Event, owned: bool = True, chain: Chain | None = None
-    ) -> None:
+        self, run_id: str, event: Event, owned: bool = True, chain: Chain | None = None,
+        opens_at: Cursor | None = None,
+    ) -> None:  # fmt: skip
         """Queue one event; its first event opens a run, `run_end` closes it.
 
         Args:
@@ -124,6 +125,7 @@ class MultiRunBrokerSink:
                 `run_start`. Of a run whose events are only forwarded nobody here can know: it has
                 no heartbeat, and closing the sink neither ends it nor waits until it is stored.
             chain: What of a file's lines this event completes, for the store to remember.
+            opens_at: Where the run's stream begins, if it is not in the broker yet.
 
         Raises:
             EventError: The event, or the run's id, cannot be accepted.
@@ -136,8 +138,8 @@ class MultiRunBrokerSink:
         if type(event) in _LINES and is_speaking():
             return None
         event, raw = sealed(event, self.event_max_bytes)
-        if chain is not None:
-            raw = Traced(raw, chain)
+        if chain is not None or opens_at is not None:
+            raw = Traced(raw, chain, opens_at)
         fifo = self._fifo
         if len(fifo) >= fifo.bound:
             self._wait_for_room(event)

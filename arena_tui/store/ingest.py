@@ -63,7 +63,7 @@ class Ingest:
         stored = self._stored(connection, {each.run_id for each in batch})
         folded: dict[str, RunTotals] = {}
         new_events: list[Envelope] = []
-        chains: dict[tuple[str, str], Chain] = {}
+        chains: dict[tuple[str, str], tuple[int, Chain]] = {}
         numbers: dict[tuple[str, str], tuple[int, int]] = {}
         for each in batch:
             totals = folded.get(each.run_id)
@@ -81,13 +81,14 @@ class Ingest:
             ):
                 new_events.append(each)
                 totals.add(each)
-                if type(each.raw) is Traced:
-                    chains[each.run_id, each.raw.chain.id] = each.raw.chain
+                if type(each.raw) is Traced and (chain := each.raw.chain):
+                    epoch, _ = chains.get((each.run_id, chain.id), (each.epoch, None))
+                    chains[each.run_id, chain.id] = epoch, chain
                 elif type(each.raw) is Numbered:
                     numbers[each.run_id, each.raw.producer] = each.epoch, each.raw.number
         if new_events:
             rows.append_events(connection, new_events, "events")
-        rows.upsert_chains(connection, [(run_id, each) for (run_id, _), each in chains.items()])
+        rows.upsert_chains(connection, [(run_id, *each) for (run_id, _), each in chains.items()])
         rows.upsert_producers(connection, [(*key, *each) for key, each in numbers.items()])
         for envelope, error in aside:
             rows.insert_quarantined(connection, envelope, envelope.raw, error, noted_at)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -88,27 +88,34 @@ def load_cursors(connection: Reader) -> dict[str, Cursor]:
     return {run_id: Cursor(epoch, seq) for run_id, epoch, seq in rows}
 
 
-def upsert_chains(connection: Connection, newest: Collection[tuple[str, Chain]]) -> None:
-    """Note how far these chains of runs are stored; in the transaction of their events."""
-    for run_id, chain in newest:
+def upsert_chains(connection: Connection, newest: Iterable[tuple[str, int, Chain]]) -> None:
+    """Note how far these chains of runs are stored, each once, and, of new ones, the run's epoch;
+    in the transaction of their events."""
+    rows = [
+        (run_id, chain.id, epoch, chain.lines, chain.first, chain.digest)
+        for run_id, epoch, chain in newest
+    ]
+    _upsert(connection, "chains", "(run_id, chain)", ("lines", "digest"), rows)
+
+
+def upsert_producers(connection: Connection, newest: Sequence[tuple[str, str, int, int]]) -> None:
+    """Note how far producers have come with runs, each once; in the transaction of their events."""
+    _upsert(connection, "producers", "(run_id, producer)", ("epoch", "number"), newest)
+
+
+def _upsert(
+    connection: Connection, table: str, key: str, changing: Iterable[str],
+    rows: Sequence[tuple[object, ...]],
+) -> None:  # fmt: skip
+    """Insert rows, or change these columns of those with their keys: in one statement, as most of
+    the cost is by statement."""
+    if rows:
+        columns = [list(column) for column in zip(*rows, strict=True)]
+        values = ", ".join("unnest(?)" for _ in columns)
+        changes = ", ".join(f"{name} = excluded.{name}" for name in changing)
         connection.execute(
-            "INSERT INTO chains VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (run_id, chain) "
-            "DO UPDATE SET lines = excluded.lines, digest = excluded.digest",
-            [run_id, chain.id, chain.epoch, chain.lines, chain.first, chain.digest],
-        )
-
-
-def upsert_producers(connection: Connection, newest: Collection[tuple[str, str, int, int]]) -> None:
-    """Note how far producers have come with runs, each once; in the transaction of their events.
-
-    One statement, as most of the cost is by statement.
-    """
-    if newest:
-        connection.execute(
-            "INSERT INTO producers SELECT unnest($1), unnest($2), unnest($3), unnest($4) "
-            "ON CONFLICT (run_id, producer) "
-            "DO UPDATE SET epoch = excluded.epoch, number = excluded.number",
-            [list(column) for column in zip(*newest, strict=True)],
+            f"INSERT INTO {table} SELECT {values} ON CONFLICT {key} DO UPDATE SET {changes}",
+            columns,
         )
 
 

@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 import msgspec
 import pytest
 
+from arena_tui.broker.forwarded import Forwarded
 from arena_tui.broker.memory import InProcessBroker
 from arena_tui.broker.protocol import STORE, Cursor, Limits, RunMeta
 from arena_tui.config import Config
@@ -424,6 +425,32 @@ async def test_a_run_the_broker_has_already_goes_on(tmp_path: Path) -> None:
     await following.follower.aclose()
 
 
+async def test_a_run_that_the_broker_had_of_a_newer_epoch_begins_after_that(
+    tmp_path: Path,
+) -> None:
+    path, db = tmp_path / "x.jsonl", tmp_path / "arena.duckdb"
+    path.write_bytes(b"")
+    newer = 10**15  # later than the times of the lines
+    async with storing(path, db) as runtime:
+        await runtime.broker.open_run(RunMeta(run_id="a"), newer)
+        await runtime.broker.publish("a", LogEvent())
+        await runtime.broker.close_run("a", "finished", None)
+        await runtime.broker.settled(["a"])
+        await runtime.broker.reap("a")
+        append(path, lines("a", range(3)))
+        await published(runtime, 5)
+
+    database = Database(str(db))
+    epochs = database.read_now(
+        lambda each: each.execute(
+            "SELECT list(DISTINCT epoch ORDER BY epoch) FROM events "
+            "UNION ALL SELECT list(epoch) FROM chains"
+        ).fetchall()
+    )
+    database.close()
+    assert epochs == [([newer, newer + 1],), ([newer + 1],)]
+
+
 async def test_a_named_pipe_can_be_followed_and_holds_up_no_other_file(
     tmp_path: Path, follow: Follow
 ) -> None:
@@ -484,22 +511,21 @@ async def test_following_that_never_began_ends_at_once(tmp_path: Path) -> None:
 async def test_a_failure_of_the_broker_is_told_and_other_files_are_followed_on(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    class Failing(InProcessBroker):
-        async def open_run(self, meta: RunMeta, *more: Any) -> Any:
-            if meta.run_id == "a":
-                raise BrokerError("gone")
-            return await super().open_run(meta, *more)
+    class Failing(Forwarded):
+        async def begin_again(self, meta: RunMeta, epoch: int) -> int:
+            raise BrokerError("gone")
 
     paths = [tmp_path / "x.jsonl", tmp_path / "y.jsonl"]
-    paths[0].write_bytes(line("a", 0))
+    paths[0].write_bytes(2 * line("a", 0, kind="run_start"))
     paths[1].write_bytes(b"")
-    broker = Failing()
+    broker = InProcessBroker()
+    broker.forwarded = Failing(broker.ledger)
     follower = Follower(broker, paths, poll_s=POLL_S)
     follower.start()
 
     await until(broker.warnings.newest)
     paths[1].write_bytes(line("b", 0))
-    await until(broker.runs)
+    await until(lambda: "b" in broker.ledger.streams)
 
     assert caplog.messages == ["x.jsonl is no longer followed: see the log, start again"]
     assert "gone" in caplog.text
