@@ -16,7 +16,7 @@ from arena_tui.tui.keys import key_rows
 from arena_tui.tui.screens.base import ArenaScreen
 from arena_tui.tui.screens.confirm import ConfirmScreen
 from tests.tui.scenario import Scenario
-from tests.tui.test_screens import running, settled
+from tests.tui.test_screens import running, settled, text_of
 from tests.waiting import until
 
 RUN = "01ARENA000000000000000091BC"
@@ -75,7 +75,7 @@ async def looks(app: Told, pilot: Pilot[int]) -> tuple[object, ...]:
         await app.workers.wait_for_complete()
     await app.settle()
     await pilot.pause()
-    return app.screen, app.focused, app.told, app.export_screenshot(simplify=True)
+    return app.screen, app.focused, app.told, text_of(app, styles=True)
 
 
 async def has_effect(app: Told, pilot: Pilot[int], key: str) -> bool:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from unittest.mock import patch
 
 import pytest
-from rich.cells import cell_len
+from rich.console import Console
 from textual.notifications import Notify
 from textual.pilot import Pilot
 from textual.widgets import Input
@@ -24,9 +24,6 @@ from arena_tui.tui.widgets.table import VirtualTable
 from tests.tui.scenario import Scenario
 from tests.waiting import until
 
-TEXT_IN_SVG = re.compile(r'<text[^>]* x="([\d.]+)"[^>]*-line-(\d+)\)"[^>]*>(.*?)</text>', re.DOTALL)
-CELL_WIDTH = 12.2
-
 
 @asynccontextmanager
 async def running(app: Scenario, size: tuple[int, int] = (120, 40)) -> AsyncIterator[Pilot[int]]:
@@ -37,13 +34,12 @@ async def running(app: Scenario, size: tuple[int, int] = (120, 40)) -> AsyncIter
         yield pilot
 
 
-def text_of(app: Scenario) -> str:
-    """What stands on the screen, line by line."""
-    lines = [""] * app.size.height
-    for x, line, text in TEXT_IN_SVG.findall(app.export_screenshot(simplify=True)):
-        begun, column = lines[int(line)], round(float(x) / CELL_WIDTH)
-        lines[int(line)] = begun + " " * (column - cell_len(begun)) + html.unescape(text)
-    return "\n".join(line.replace("\xa0", " ").rstrip() for line in lines)
+def text_of(app: Scenario, styles: bool = False) -> str:
+    """What stands on the screen, line by line; with `styles`, as a terminal is sent it."""
+    # A picture is made of this text, which takes ten times as long.
+    with patch.object(Console, "export_svg", lambda self, title: self.export_text(styles=styles)):
+        lines = app.export_screenshot().splitlines()
+    return "\n".join(line.rstrip() for line in lines)
 
 
 async def settled(app: Scenario, pilot: Pilot[int]) -> str:
