@@ -257,9 +257,7 @@ class MultiRunBrokerSink:
         elif self._granted:
             self._granted -= 1
         else:
-            raise BrokerError(
-                "the sink is full and its loop cannot wait: await room(), or emit from a thread"
-            )
+            raise BrokerError("the sink is full: await room() before, or emit from a thread")
         if self._fifo.closed:
             raise _closed(self._exit_code)
 

@@ -268,7 +268,8 @@ class ArenaApp(App[int]):
             self.notify(with_short_ids(news), severity="warning")
         if self.return_code is not None:
             return  # it is leaving, and takes the screens apart
-        self._notices.tell(self.session.alerts)
+        told = self.screen.tells_of if isinstance(self.screen, ArenaScreen) else ()
+        self._notices.tell(self.session.alerts, told)
         for screen in self.frames.screens_in_sight():
             if isinstance(screen, ArenaScreen) and screen.is_mounted:
                 screen.show_frame(frame)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final
 
 from arena_tui.folds.alerts import Alert, summed_up
@@ -34,13 +34,14 @@ class Notices:
         self._write = write
         self._environment = environment
 
-    def tell(self, alerts: Sequence[Alert]) -> None:
-        """Tell of these, of many with the same trouble in one."""
+    def tell(self, alerts: Sequence[Alert], told: Collection[str] = ()) -> None:
+        """Tell of these, of many with the same trouble in one. Runs that are told of on the
+        screen already have no toast, which might even cover that."""
         lines = summed_up(alerts)
         if not lines:
             return
         if self._settings.toast:
-            for line in lines:
+            for line in summed_up(each for each in alerts if each.run_id not in told):
                 self._toast(line)
         if self._settings.bell:
             self._bell()

@@ -62,6 +62,15 @@ def test_many_runs_at_once_are_one_toast_one_ring_and_one_notification() -> None
     assert (told.bells, told.written.count("\x1b]9;")) == (1, 1)
 
 
+def test_what_the_screen_tells_of_has_no_toast_but_all_else() -> None:
+    told = Told(bell=True, desktop="osc9")
+
+    told.notices.tell([alert(1), alert(2)], {"r0001"})
+
+    assert told.toasts == ["chess · 0002 stuck: silent"]
+    assert (told.bells, told.written.count("\x1b]9;")) == (1, 2)
+
+
 @pytest.mark.parametrize("desktop", SEQUENCES)
 def test_a_terminal_is_asked_in_its_own_sequence(desktop: str) -> None:
     told = Told(desktop=desktop, toast=False)
@@ -91,12 +100,26 @@ def test_nothing_that_events_say_ends_the_sequence(
     assert hostile.count(";") == calm.count(";") + 3 * (desktop == "osc9")
 
 
-async def test_the_app_tells_of_each_run_once() -> None:
+@pytest.mark.parametrize("keys", [["2"], ["space"]], ids=["history", "frozen"])
+async def test_the_app_tells_of_each_run_once(keys: list[str]) -> None:
     app = Scenario()
     async with running(app) as pilot:
+        await pilot.press(*keys)
+        await settled(app, pilot)
         app.clock.now += 70
         for _ in range(3):
             screen = await settled(app, pilot)
 
         assert screen.count("5 runs: stuck") == 1
         assert "leduc_poker · c02e waiting: no llm_response for" in screen
+
+
+async def test_live_tells_of_it_in_the_panes_in_sight_alone() -> None:
+    app = Scenario()
+    async with running(app) as pilot:
+        app.clock.now += 70
+        for _ in range(3):
+            screen = await settled(app, pilot)
+
+        assert "! stuck" in screen
+        assert "runs: stuck" not in screen

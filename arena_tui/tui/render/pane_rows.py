@@ -52,10 +52,10 @@ def pane_rows(pane: Pane, palette: Palette, width: int, height: int) -> Inside:
     rows += _board_and_figures(pane, palette, width, room - len(rows))
     room -= len(rows)
     alarms = alarms[: max(0, room)]
-    rows += [*turn_rows(pane, palette, width, room - len(alarms)), *alarms]
-    rows += [[] for _ in range(height - len(ending) - len(rows))]
+    rows += [*turn_rows(pane, palette, width, room - len(alarms)), *alarms, *ending]
+    rows += [[] for _ in range(height - len(rows))]
     is_told = not pane.troubles or bool(alarms or ending)
-    return Inside([*rows, *ending], None if is_told else pane.troubles[0])
+    return Inside(rows, None if is_told else pane.troubles[0])
 
 
 def _players(pane: Pane, palette: Palette, width: int) -> list[Piece]:

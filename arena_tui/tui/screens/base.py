@@ -79,6 +79,8 @@ class ArenaScreen(Screen[None]):
         """`name` is what the title line says."""
         super().__init__(name=name)
         self.arena = arena
+        self.tells_of: Collection[str] = ()
+        """The runs whose troubles it shows as they begin, so that no notice need say them again."""
 
     @property
     def is_settled(self) -> bool:

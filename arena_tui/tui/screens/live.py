@@ -110,6 +110,7 @@ class LiveScreen(FilteredScreen):
     def show_frame(self, frame: Frame) -> None:
         super().show_frame(frame)
         title = self.query_one(TitleBar)
+        self.tells_of = self.runs_in_sight() if self._frozen_at is None else ()
         if self._frozen_at is None:
             self._frame = frame
             self._scripts = self.arena.session.script_panes()
