@@ -38,6 +38,14 @@ async def to_run(app: Scenario, pilot: Pilot[int]) -> None:
     await pilot.press("g", *"10", "enter")
 
 
+async def to_broker(app: Scenario, pilot: Pilot[int]) -> None:
+    """Its runs, which are sampled once a second."""
+    await app.runtime.instruments.sample()
+    await pilot.press("3")
+    await settled(app, pilot)
+    await pilot.press("down")
+
+
 def by(*keys: str) -> Callable[[Scenario, Pilot[int]], Awaitable[None]]:
     async def go(app: Scenario, pilot: Pilot[int]) -> None:
         await pilot.press(*keys)
@@ -47,7 +55,7 @@ def by(*keys: str) -> Callable[[Scenario, Pilot[int]], Awaitable[None]]:
 
 SCREENS = {
     "Live": by("right"), "table": by("t", "down"), "History": by("2", "down"),
-    "Ratings": by("5"), "Costs": by("dollar_sign", "down"), "Run": to_run,
+    "Broker": to_broker, "Ratings": by("5"), "Costs": by("dollar_sign", "down"), "Run": to_run,
 }  # fmt: skip
 
 
