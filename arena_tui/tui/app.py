@@ -262,17 +262,17 @@ class ArenaApp(App[int]):
         """Draw one frame: fold new events, sample them, update the visible screens."""
         for screen in self.screen_stack:  # a dialog leaves in sight what is behind it
             if isinstance(screen, ArenaScreen) and screen.is_mounted:
-                self.session.feed.look_at(screen.runs_in_sight())
+                self.session.feed.look_at(screen.runs_in_sight(soon=True))
         frame = await self.session.sample()
         if (news := self._overflows.news(frame, self.monotonic())) is not None:
             self.notify(with_short_ids(news), severity="warning")
         if self.return_code is not None:
             return  # it is leaving, and takes the screens apart
-        told = self.screen.tells_of if isinstance(self.screen, ArenaScreen) else ()
-        self._notices.tell(self.session.alerts, told)
         for screen in self.frames.screens_in_sight():
             if isinstance(screen, ArenaScreen) and screen.is_mounted:
                 screen.show_frame(frame)
+        told = self.screen.tells_of if isinstance(self.screen, ArenaScreen) else ()
+        self._notices.tell(self.session.alerts, told)
 
     async def on_unmount(self) -> None:
         self._on_leaving()

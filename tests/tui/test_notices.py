@@ -123,3 +123,16 @@ async def test_live_tells_of_it_in_the_panes_in_sight_alone() -> None:
 
         assert "! stuck" in screen
         assert "runs: stuck" not in screen
+
+
+async def test_of_what_begins_out_of_sight_on_live_there_is_a_toast() -> None:
+    app = Scenario()
+    async with running(app, (80, 9)) as pilot:
+        await pilot.press("t", "end")
+        await settled(app, pilot)
+        app.clock.now += 70
+        for _ in range(3):
+            screen = await settled(app, pilot)
+
+        assert "connect_four · 7f3a stuck: no event" in screen
+        assert "a9g0 stuck" not in screen

@@ -20,7 +20,6 @@ from arena_tui.errors import ArenaError, UsageError
 from arena_tui.folds.conditions import FIELDS, begun_fields
 from arena_tui.tui.keymap import with_ids
 from arena_tui.tui.keys import commands_here, said_of
-from arena_tui.tui.render.mosaic import key_of
 from arena_tui.tui.render.script import counts_text
 from arena_tui.tui.screens.host import Host
 from arena_tui.tui.widgets.bars import KeyLine, TitleBar, TruthBar
@@ -119,13 +118,10 @@ class ArenaScreen(Screen[None]):
     def on_screen_resume(self) -> None:
         self.show_frame(self.arena.session.frame)
 
-    def runs_in_sight(self) -> Collection[str]:
-        """The runs whose times it shows, to the second."""
-        shown = [table.keys_in_sight() for table in self.query(VirtualTable) if table.display]
-        shown += [
-            [key_of(pane) for pane in each.panes] for each in self.query(Mosaic) if each.display
-        ]
-        return [key for keys in shown for key in keys]
+    def runs_in_sight(self, soon: bool = False) -> Collection[str]:
+        """The runs that are shown, and, if `soon`, those that one key may bring into sight."""
+        lists = [*self.query(VirtualTable), *self.query(Mosaic)]
+        return [key for each in lists if each.display for key in each.keys_in_sight(soon)]
 
     def show_frame(self, frame: Frame) -> None:
         """Show a new frame; every screen updates its bars."""

@@ -110,7 +110,6 @@ class LiveScreen(FilteredScreen):
     def show_frame(self, frame: Frame) -> None:
         super().show_frame(frame)
         title = self.query_one(TitleBar)
-        self.tells_of = self.runs_in_sight() if self._frozen_at is None else ()
         if self._frozen_at is None:
             self._frame = frame
             self._scripts = self.arena.session.script_panes()
@@ -120,9 +119,11 @@ class LiveScreen(FilteredScreen):
                 self._shown = shown
                 self._show_panes()
             title.badge = f"filter: {clean(self._needle)}" if self._needle else ""
+            self.tells_of = self.runs_in_sight()
         else:
             behind = frame.truth.account.published - self._frozen_at
             title.badge = f"FROZEN · {behind:,} events behind · end returns to now"
+            self.tells_of = ()
 
     def on_mosaic_opened(self, message: Mosaic.Opened) -> None:
         _open(self, message.pane)

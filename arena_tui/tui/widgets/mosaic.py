@@ -18,7 +18,7 @@ from textual.strip import Strip
 
 from arena_tui.services.scripts.scripts import ScriptPane
 from arena_tui.tui.render.canvas import Piece, strip
-from arena_tui.tui.render.mosaic import Grid, Tile, lay_out
+from arena_tui.tui.render.mosaic import Grid, Tile, key_of, lay_out
 from arena_tui.tui.render.palette import Palette
 from arena_tui.tui.render.pane import paint_pane
 from arena_tui.tui.render.script import paint_script
@@ -63,7 +63,8 @@ class Mosaic(Painted, can_focus=True):
         super().__init__()
         self.panes: list[Tile] = []
         self._selected = 0
-        self._is_chosen = False
+        self.is_chosen = False
+        """Whether somebody has selected a pane; until then it is one of the first."""
         self._first_row = 0
         self._zoom = 0
         self._grid: Grid | None = None
@@ -76,10 +77,13 @@ class Mosaic(Painted, can_focus=True):
             return None
         return self.panes[self._selected]
 
-    @property
-    def is_chosen(self) -> bool:
-        """Whether somebody has selected a pane; until then it is one of the first."""
-        return self._is_chosen
+    def keys_in_sight(self, soon: bool = False) -> list[str]:
+        """The keys of the panes shown, or, if `soon`, of all: there are few pages of them."""
+        shown: Sequence[Tile] = self.panes if soon else ()
+        if not soon and (grid := self._grid) is not None:
+            first = self._first_row * grid.columns
+            shown = self.panes[first : first + grid.capacity]
+        return [key_of(each) for each in shown]
 
     def show(self, panes: Sequence[Tile], selected: int | None = None) -> None:
         """Paint these panes, in this order; unchanged lines are not painted again.
@@ -90,7 +94,7 @@ class Mosaic(Painted, can_focus=True):
         """
         self.panes = list(panes)
         at = self._selected if selected is None else selected
-        self._selected = max(0, min(len(panes) - 1, at)) if self._is_chosen else 0
+        self._selected = max(0, min(len(panes) - 1, at)) if self.is_chosen else 0
         self._repaint()
 
     def render_line(self, y: int) -> Strip:
@@ -141,13 +145,13 @@ class Mosaic(Painted, can_focus=True):
 
     def action_open(self) -> None:
         if self.selected is not None:
-            self._is_chosen = True
+            self.is_chosen = True
             self.post_message(self.Opened(self.selected))
 
     def choose(self, index: int) -> None:
         """Select the pane at this place, or the nearest there is."""
         if self.panes:
-            self._is_chosen = True
+            self.is_chosen = True
             self._selected = max(0, min(len(self.panes) - 1, index))
             self._repaint()
 

@@ -133,10 +133,10 @@ class VirtualTable(Painted, can_focus=True):
             cursor = 0
         self._place(cursor, report=False)
 
-    def keys_in_sight(self) -> list[str]:
-        """The keys of the rows shown, and of one screenful above and below: soon in sight."""
-        rows = self.visible_rows
-        shown = range(max(0, self._top - rows), min(self._count, self._top + 2 * rows))
+    def keys_in_sight(self, soon: bool = False) -> list[str]:
+        """The keys of the rows shown, and, if `soon`, of one screenful above and below."""
+        rows, more = self.visible_rows, self.visible_rows if soon else 0
+        shown = range(max(0, self._top - more), min(self._count, self._top + rows + more))
         return [key for index in shown if (key := self._keys(index)) is not None]
 
     def room_of(self, key: str) -> int:
