@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Concatenate, Final, ParamSpec, TypeVar
 
 from textual.app import ComposeResult, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.events import Event, Mount, Resize, ScreenResume
 from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Input
@@ -31,6 +32,9 @@ _log = logging.getLogger(__name__)
 
 
 _DAY_S: Final = 24 * 3_600.0
+
+_WITH_WIDGETS: Final = (Mount, Resize, ScreenResume)
+"""Events upon which a screen fills its widgets."""
 
 P = ParamSpec("P")
 S = TypeVar("S", bound="ArenaScreen")
@@ -107,6 +111,11 @@ class ArenaScreen(Screen[None]):
             what = said_of(binding)
             do = partial(self.app.run_action, binding.action, active.node)
             yield SystemCommand(what[:1].upper() + what[1:], f"On this screen: {key}", do)
+
+    async def on_event(self, event: Event) -> None:
+        """Once the app is leaving, a screen that has just been opened never gets its widgets."""
+        if self.app.return_code is None or not isinstance(event, _WITH_WIDGETS):
+            await super().on_event(event)
 
     def on_mount(self) -> None:
         self.show_frame(self.arena.session.frame)

@@ -54,7 +54,8 @@ class NewGameScreen(ModalScreen[None]):
             yield Static("enter start  ↓ list  esc close", classes="answers", markup=False)
 
     def on_mount(self) -> None:
-        self.query_one(Input).focus()
+        if self.app.return_code is None:  # else it is leaving, and has mounted no widgets
+            self.query_one(Input).focus()
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         self._start(event.value.strip() or self._presets[0])
