@@ -31,6 +31,7 @@ from arena_tui.services.session import Session
 from arena_tui.settings import Keys, Prices
 from arena_tui.tui.app import ArenaApp
 from arena_tui.tui.tabs import TABS, Tab
+from tests.waiting import until
 
 START = datetime(2026, 3, 14, 12, 1, 10, 200_000, tzinfo=UTC)
 NOW = datetime(2026, 3, 14, 12, 3, 14, tzinfo=UTC)
@@ -209,6 +210,7 @@ class Scenario(ArenaApp):
         await self.runtime.instruments.aclose()  # how late the loop is depends on the machine
         await self.publish(self.tapes)
         await self.runtime.broker.settled([tape.run_id for tape in self.tapes])
+        await until(lambda: not self.session.prices.pending)  # Live tells of what has none
         await self.settle()
 
     async def publish(self, some: list[Tape]) -> None:
