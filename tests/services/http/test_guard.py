@@ -36,7 +36,7 @@ async def ask(served: Served, request: bytes) -> bytes:
     """The whole answer to these bytes, until the server closes the connection."""
     reader, writer = await asyncio.open_connection(*served.server.address)
     writer.write(request)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         try:
             return await reader.read()
         except ConnectionResetError:
