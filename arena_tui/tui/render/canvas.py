@@ -16,9 +16,15 @@ Piece: TypeAlias = tuple[str, Style]
 """Clean text and its style."""
 
 
+_NARROW_BELOW = "\u0300"
+"""Below it each character of a clean text takes one cell."""
+
+
 def width_of(pieces: Iterable[Piece]) -> int:
     """Cells the pieces take."""
-    return sum(cell_len(text) for text, _ in pieces)
+    texts = [text for text, _ in pieces]
+    whole = "".join(texts)
+    return len(whole) if _is_narrow(whole) else sum(map(cell_len, texts))
 
 
 def line(pieces: Iterable[Piece], width: int, fill: Style) -> Strip:
@@ -35,14 +41,13 @@ def fitted(pieces: Iterable[Piece], width: int, fill: Style) -> list[Piece]:
     """Pieces of exactly `width` cells: cut, or padded with `fill`; neighbours of one style are
     joined."""
     runs: list[Piece] = []
-    room = width
-    for text, style in cut(pieces, width):
+    kept = cut(pieces, width)
+    for text, style in kept:
         if runs and runs[-1][1] is style:
             runs[-1] = (runs[-1][0] + text, style)
         else:
             runs.append((text, style))
-        room -= _cells(text)
-    if room:
+    if room := width - width_of(kept):
         runs.append((" " * room, fill))
     return runs
 
@@ -50,6 +55,9 @@ def fitted(pieces: Iterable[Piece], width: int, fill: Style) -> list[Piece]:
 def cut(pieces: Iterable[Piece], width: int) -> list[Piece]:
     """The pieces as far as they have room in `width` cells; `…` is the last of them if anything but
     blanks is left out. No wide character is split."""
+    pieces = list(pieces)
+    if width_of(pieces) <= width:
+        return [piece for piece in pieces if piece[0]]
     kept: list[Piece] = []
     room = width
     rest = iter(pieces)
@@ -77,7 +85,11 @@ def _marked(pieces: list[Piece]) -> list[Piece]:
 
 
 def _cells(text: str) -> int:
-    return len(text) if text.isascii() else cell_len(text)
+    return len(text) if _is_narrow(text) else cell_len(text)
+
+
+def _is_narrow(text: str) -> bool:
+    return text.isascii() or max(text) < _NARROW_BELOW
 
 
 def between(left: list[Piece], right: list[Piece], width: int, fill: Style) -> list[Piece]:
