@@ -76,8 +76,9 @@ def board_part(
     last = max(min(height, len(grid.lines)), len(grid.lines) - max(0, up))
     first = max(0, last - height)
     left = max(0, min(left, columns - width))
-    lines = [_cut(_styled(grid, index, move, fresh, palette), left + width, left)
-             for index in range(first, last)]  # fmt: skip
+    lines = [_styled(grid, index, move, fresh, palette) for index in range(first, last)]
+    if left or columns > width:
+        lines = [_cut(row, left + width, left) for row in lines]
     return Shown(lines=lines, above=grid.above + first, below=len(grid.lines) - last,
                  left=left, right=max(0, columns - left - width))  # fmt: skip
 

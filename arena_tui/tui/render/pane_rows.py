@@ -106,7 +106,8 @@ def _board_and_figures(pane: Pane, palette: Palette, width: int, room: int) -> l
     if room <= 0:
         return []
     board = _fitted_board(pane, palette, width, room)
-    columns = max(map(width_of, board), default=-_STATS_GAP)
+    widths = [width_of(row) for row in board]
+    columns = max(widths, default=-_STATS_GAP)
     beside = width - columns - _STATS_GAP
     spare = room - len(board) - 2  # for the newest turns
     counters = _counters(pane, palette)
@@ -118,8 +119,8 @@ def _board_and_figures(pane: Pane, palette: Palette, width: int, room: int) -> l
     height = max(len(board), min(len(figures), len(board) + spare))
     joined: list[list[Piece]] = []
     for index in range(height):
-        left = board[index] if index < len(board) else []
-        gap = " " * (columns + _STATS_GAP - width_of(left))
+        left, taken = (board[index], widths[index]) if index < len(board) else ([], 0)
+        gap = " " * (columns + _STATS_GAP - taken)
         right = figures[index] if index < len(figures) else []
         joined.append([*left, (gap, palette.text), *right])
     return joined
@@ -153,10 +154,10 @@ def _fitted_board(pane: Pane, palette: Palette, width: int, height: int) -> list
 def _cut_row(row: list[Piece], width: int) -> tuple[list[Piece], int]:
     """A row of the board in that width, and how many of its columns have no room; a text that is
     no row of cells ends in `…` instead."""
-    text = "".join(each for each, _ in row)
-    words = text.split()
     if width_of(row) <= width:
         return row, 0
+    text = "".join(each for each, _ in row)
+    words = text.split()
     if len(words) <= 3 or any(cell_len(word) > 3 for word in words):
         return cut(row, width), 0
     ends = [found.end() for found in re.finditer(r"\S+", text)]
