@@ -19,6 +19,9 @@ from arena_tui.bench.measure import BenchError
 _TIMEOUT_S = 120.0
 _CHUNK = 1 << 16
 _TAIL_CHARS = 300
+_MATCH_MAX = 512
+"""Bytes of the longest text that is waited for. Output is searched once, as it comes: searching it
+from its start at each of the many reads of a frame took longer than the frame."""
 _QUESTION, _ANSWER = b"\x1b[5n", b"\x1b[0n"
 """DSR: a terminal answers once it has shown all before it."""
 _ESCAPES = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|[P\]].*?(?:\x07|\x1b\\)|.)", re.DOTALL)
@@ -85,7 +88,9 @@ class Terminal:
             BenchError: The program ended, or the wait timed out.
         """
         deadline = time.perf_counter() + self._timeout_s
-        while not text.search(self._output):
+        searched = 0
+        while not text.search(self._output, max(0, searched - _MATCH_MAX)):
+            searched = len(self._output)
             self._read(deadline)
         return time.perf_counter()
 

@@ -32,6 +32,7 @@ from arena_tui.folds.accounts import Account
 from arena_tui.services.connect import PROCESS
 from arena_tui.services.runtime import Runtime
 from arena_tui.services.session import Session
+from arena_tui.tui.environment import prepare
 
 Screen: TypeAlias = Literal["none", "arena", "scroll_views"]
 
@@ -167,6 +168,7 @@ def main(report: int, given: ScreenLoad) -> None:
     threading.Thread(target=load.run, args=(began,), daemon=True).start()
     threading.Thread(target=_end_with_reader, args=(report,), daemon=True).start()
     config = Config(db=given.db, low_bandwidth=given.low_bandwidth)
+    prepare(config.low_bandwidth)
     if given.screen == "arena":
         _show(config, given.frame_s)
     elif given.screen == "scroll_views":
@@ -177,8 +179,6 @@ def main(report: int, given: ScreenLoad) -> None:
 
 
 def _show(config: Config, frame_s: float) -> None:
-    if config.low_bandwidth:
-        os.environ["TEXTUAL_COLOR_SYSTEM"] = "256"
     name = ("frugal", "FrugalDriver") if config.low_bandwidth else ("driver", "TerminalDriver")
     driver = getattr(import_module(f"arena_tui.tui.{name[0]}"), name[1])
     app = import_module("arena_tui.tui.app").ArenaApp(

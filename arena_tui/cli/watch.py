@@ -36,6 +36,7 @@ from arena_tui.cli.terminal import (
 from arena_tui.config import load_config
 from arena_tui.services.http.address import Address
 from arena_tui.services.playables import Playable, parse_playable
+from arena_tui.tui.environment import prepare
 
 if TYPE_CHECKING:
     from arena_tui.services.session import Session
@@ -91,10 +92,7 @@ def show(
         for size_of_the_start in ("COLUMNS", "LINES"):  # would stand for the size for good
             os.environ.pop(size_of_the_start, None)
     log = begin_log(arguments.debug)
-    # Textual repaints on a timer that can miss a tick: a faster one halves the latency of a key.
-    os.environ.setdefault("TEXTUAL_FPS", "240")
-    if config.low_bandwidth:
-        os.environ.setdefault("TEXTUAL_COLOR_SYSTEM", "256")
+    prepare(config.low_bandwidth)
     from arena_tui.services.session import Session
     from arena_tui.tui.app import ArenaApp
     from arena_tui.tui.driver import TerminalDriver

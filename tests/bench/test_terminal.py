@@ -31,6 +31,24 @@ def test_a_key_is_timed_until_its_effect_arrives(tmp_path: Path) -> None:
         assert terminal.ask() == "asked"
 
 
+LONG = """
+import os, tty
+tty.setraw(0)
+os.write(1, b"ready")
+while True:
+    number = ord(os.read(0, 1))
+    os.write(1, b"." * (4_060 + number) + b"<%d>" % number)
+"""
+
+
+def test_a_text_is_found_wherever_the_terminal_splits_it(tmp_path: Path) -> None:
+    with Terminal([sys.executable, "-c", LONG], tmp_path) as terminal:
+        terminal.wait_for(text(b"ready"))
+
+        for number in range(20, 40):  # Linux hands out 4,095 bytes at a time
+            assert terminal.press(bytes([number]), text(b"<%d>" % number)) > 0
+
+
 def test_a_program_that_ends_is_an_error_that_says_what_it_said(tmp_path: Path) -> None:
     command = [sys.executable, "-c", "print('\\x1b[31mno such luck')"]
 
