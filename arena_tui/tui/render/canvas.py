@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import TypeAlias
 
 from rich.cells import cell_len
@@ -34,22 +35,44 @@ def line(pieces: Iterable[Piece], width: int, fill: Style) -> Strip:
 
 def strip(pieces: Iterable[Piece], width: int) -> Strip:
     """A strip of pieces that take exactly `width` cells."""
-    return Strip([Segment(text, style) for text, style in pieces], width)
+    return Strip([Segment(text, style) for text, style in joined(pieces)], width)
 
 
 def fitted(pieces: Iterable[Piece], width: int, fill: Style) -> list[Piece]:
-    """Pieces of exactly `width` cells: cut, or padded with `fill`; neighbours of one style are
-    joined."""
-    runs: list[Piece] = []
+    """Pieces of exactly `width` cells: cut, or padded with `fill`."""
     kept = cut(pieces, width)
-    for text, style in kept:
-        if runs and runs[-1][1] is style:
-            runs[-1] = (runs[-1][0] + text, style)
-        else:
-            runs.append((text, style))
     if room := width - width_of(kept):
-        runs.append((" " * room, fill))
+        kept.append((" " * room, fill))
+    return joined(kept)
+
+
+def joined(pieces: Iterable[Piece]) -> list[Piece]:
+    """The pieces with neighbours of one look made one: each costs a frame time, and the line some
+    40 bytes. Blanks go with what is before or behind them on the same ground."""
+    runs: list[Piece] = []
+    for text, style in pieces:
+        if runs:
+            before, last = runs[-1]
+            if style is last or (text.isspace() and _blanks_alike(style, last)):
+                runs[-1] = before + text, last
+                continue
+            if before.isspace() and _blanks_alike(style, last):
+                runs[-1] = before + text, style
+                continue
+        runs.append((text, style))
     return runs
+
+
+@lru_cache(maxsize=1_024)
+def _blanks_alike(one: Style, other: Style) -> bool:
+    """Whether a blank looks the same in both."""
+    return one.bgcolor == other.bgcolor and not (_draws_blanks(one) or _draws_blanks(other))
+
+
+def _draws_blanks(style: Style) -> bool:
+    return bool(
+        style.reverse or style.underline or style.underline2 or style.strike or style.overline
+    )
 
 
 def cut(pieces: Iterable[Piece], width: int) -> list[Piece]:

@@ -31,6 +31,15 @@ class Palette(Struct, frozen=True, kw_only=True):
     fourth: Style = Style()
     selected: Style = Style()
 
+    @property
+    def is_truecolor(self) -> bool:
+        """Whether no colour depends on the terminal's, and none is dimmed."""
+        styles: list[Style] = [getattr(self, name) for name in self.__struct_fields__]
+        colours = [colour for each in styles for colour in (each.color, each.bgcolor)]
+        return not any(each.dim for each in styles) and all(
+            colour is None or colour.triplet is not None for colour in colours
+        )
+
     def player(self, index: int) -> Style:
         """Of the run's agent at `index`; that of data beyond the fourth."""
         players = (self.first, self.second, self.third, self.fourth)

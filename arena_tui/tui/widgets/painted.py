@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
 from rich.style import Style
+from textual.filter import ANSIToTruecolor, LineFilter
+from textual.geometry import Region
+from textual.strip import Strip
 from textual.widget import Widget
 
 from arena_tui.tui.contrast import readable_style
 from arena_tui.tui.render.palette import PALETTE_NAMES, Palette
+
+
+class _Line(Strip):
+    """A strip that is freed as soon as nobody has it.
+
+    Undivided, a `Strip` refers to itself and waits for the garbage collector (`strip.py` of Textual
+    8.2): at some hundred lines a second, that stops the screen again and again.
+    """
+
+    __slots__ = ()
+
+    def divide(self, cuts: Iterable[int]) -> Sequence[Strip]:
+        cuts = list(cuts)
+        return [self] if cuts == [self.cell_length] else super().divide(cuts)
 
 
 class Painted(Widget):
@@ -48,6 +66,16 @@ class Painted(Widget):
             }
             self._palette = Palette(**styles)
         return self._palette
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        return [_Line(line, line.cell_length) for line in super().render_lines(crop)]
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """All but the one that finds nothing to do: it would copy each line."""
+        filters = super().get_line_filters()
+        if self.palette.is_truecolor:
+            return [each for each in filters if not isinstance(each, ANSIToTruecolor)]
+        return filters
 
     def notify_style_update(self) -> None:
         self._palette = None
