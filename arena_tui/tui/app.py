@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, tzinfo
@@ -23,7 +22,13 @@ from arena_tui.config import copy_path
 from arena_tui.errors import ArenaError, UsageError
 from arena_tui.services.session import Session
 from arena_tui.tui.announcing import Overflows
-from arena_tui.tui.background import AppTasks, LeavingSignals, can_be_suspended, save_picture
+from arena_tui.tui.background import (
+    AppTasks,
+    Collector,
+    LeavingSignals,
+    can_be_suspended,
+    save_picture,
+)
 from arena_tui.tui.bound import changeable, fixed
 from arena_tui.tui.clipboard import Copier
 from arena_tui.tui.contrast import readable_variables
@@ -114,6 +119,7 @@ class ArenaApp(App[int]):
         self.frames = FrameLoop(self)
         self._overflows = Overflows()
         self._tasks = AppTasks(self)
+        self._collector = Collector()
 
         def write(text: str) -> bool:
             """Send it to the terminal; returns whether there is one."""
@@ -158,7 +164,7 @@ class ArenaApp(App[int]):
         """Start what is slow to import or open, after the first paint."""
         self._tasks.start(self._open(), "opening")
         if self._frame_s is not None:
-            gc.freeze()  # what is loaded stays: the collector need not walk it in a frame
+            self._collector.calm()
             self._tasks.start(self.frames.run(self._frame_s), "drawing")
 
     async def _open(self) -> None:
@@ -266,6 +272,7 @@ class ArenaApp(App[int]):
         frame = await self.session.sample()
         if (news := self._overflows.news(frame, self.monotonic())) is not None:
             self.notify(with_short_ids(news), severity="warning")
+        await self.frames.keys_first()
         if self.return_code is not None:
             return  # it is leaving, and takes the screens apart
         for screen in self.frames.screens_in_sight():
@@ -281,4 +288,4 @@ class ArenaApp(App[int]):
             self.exit_message = self.exit_message or unsaved
             self._return_code = 1
         self._signals.restore()
-        gc.unfreeze()  # else DuckDB's module is never freed, and reports it on the terminal
+        self._collector.restore()

@@ -19,6 +19,8 @@ _LOW_BANDWIDTH_S: Final = 0.5
 """Least time from one frame to the next where bytes are dear."""
 _LOOK_S: Final = 0.01
 """How often one looks whether a frame has left."""
+_KEY_TURNS: Final = 12
+"""Turns of the event loop from a key to what it does: a queue each for app, screen and widget."""
 _SLOW_S: Final = 0.5
 _SLOW_FRAMES: Final = 3
 """So many in a row that take longer than `_SLOW_S` to leave tell a slow line from a pause."""
@@ -96,6 +98,11 @@ class FrameLoop:
             if not (screen.is_modal and behind):
                 return
             self._behind_at = now
+
+    async def keys_first(self) -> None:
+        """Let keys that came meanwhile take effect, so that they are seen in this frame."""
+        for _ in range(_KEY_TURNS):
+            await asyncio.sleep(0)
 
     async def _painted(self) -> None:
         """Return once the screen is painted, so that frames never pile up behind a slow one."""

@@ -56,6 +56,8 @@ class BrokerScenario(Scenario):
 
     async def sample(self) -> None:
         await self.runtime.catch_up()
+        for name in ("ratings", "persister"):  # else it is chance how far behind each one is
+            await self.runtime.broker.settled([tape.run_id for tape in self.tapes], name)
         await self.runtime.instruments.sample()
         await super().sample()
 

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Callable
 from typing import Any
+from unittest.mock import patch
 
+from textual import events
 from textual.screen import Screen
 
+from arena_tui.consumers.feed import Frame
+from arena_tui.tui.background import Collector
 from arena_tui.tui.frames import FrameLoop
+from arena_tui.tui.render.mosaic import Tile, key_of
+from arena_tui.tui.widgets.mosaic import Mosaic
+from tests.tui.scenario import Scenario
 from tests.waiting import until
 
 
@@ -63,3 +71,42 @@ async def test_no_frame_is_begun_before_the_last_one_has_left() -> None:
     drawing.cancel()
 
     assert meanwhile == 1
+
+
+async def test_a_key_that_comes_while_a_frame_is_folded_takes_effect_in_it() -> None:
+    app = Scenario()
+    async with app.run_test() as pilot:
+        await app.play_all()
+        await pilot.pause()
+        mosaic, fold = app.screen.query_one(Mosaic), app.session.sample
+        selected: list[Tile | None] = []
+
+        async def fold_meanwhile() -> Frame:
+            frame = await fold()
+            app.post_message(events.Key("l", "l"))
+            return frame
+
+        def show(frame: Frame) -> None:
+            selected.append(mosaic.selected)
+
+        with (
+            patch.object(app.session, "sample", fold_meanwhile),
+            patch.object(app.screen, "show_frame", show),
+        ):
+            await app.sample()
+
+        assert [each and key_of(each) for each in selected] == [key_of(mosaic.panes[1])]
+
+
+def test_the_garbage_collector_is_calm_while_frames_are_drawn_and_then_as_before() -> None:
+    before = gc.get_threshold()
+    collector = Collector()
+
+    collector.calm()
+    youngest, frozen = gc.get_threshold()[0], gc.get_freeze_count()
+    collector.restore()
+
+    assert youngest > before[0]
+    assert frozen > 0
+    assert gc.get_threshold() == before
+    assert gc.get_freeze_count() == 0
