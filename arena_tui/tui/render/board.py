@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from itertools import pairwise
 from typing import Final
 
@@ -10,7 +11,7 @@ from msgspec import Struct
 from rich.cells import cell_len
 from rich.style import Style
 
-from arena_tui.tui.render.canvas import Piece, width_of
+from arena_tui.tui.render.canvas import Piece, joined, width_of
 from arena_tui.tui.render.grid import Grid, Places, changed, moved, read_grid, wide
 from arena_tui.tui.render.palette import Palette
 
@@ -18,6 +19,8 @@ _FIRST: Final = frozenset("xXb●")
 _SECOND: Final = frozenset("oOw○")
 _EMPTY: Final = frozenset("·.-+|~│")
 _TOKEN: Final = re.compile(r"\s+|\S+")
+_ROWS_KEPT: Final = 4_096
+"""Most rows of a board are as they were before the last move."""
 _COLOURED: Final = Style(underline=True)
 _BRIGHT: Final = Style(bold=True, reverse=True)
 _QUIET: Final = Style(bold=True, underline=True)
@@ -87,7 +90,9 @@ def rulers(board: str) -> int:
     """How many of the board's last lines only name its columns: none or one."""
     grid = read_grid(board)
     last = len(grid.lines) - 1
-    return int(last > 0 and _is_ruler(grid, last, grid.lines[last].split()))
+    if last <= 0 or last not in grid.rows:
+        return 0
+    return int(_is_ruler(grid.lines[last].split(), _is_at_end(grid, last)))
 
 
 def _move(grid: Grid, before: str) -> Places:
@@ -117,56 +122,57 @@ def _styled(grid: Grid, index: int, move: Places, fresh: bool, palette: Palette)
     for column in cells:
         char, style = chars[column]
         chars[column] = char, style + (_BRIGHT if fresh else _QUIET)
-    return _joined(chars)
-
-
-def _joined(chars: list[tuple[str, Style]]) -> list[Piece]:
-    pieces: list[Piece] = []
-    for char, style in chars:
-        if pieces and pieces[-1][1] == style:
-            pieces[-1] = pieces[-1][0] + char, style
-        else:
-            pieces.append((char, style))
-    return pieces
+    return joined(chars)
 
 
 def _sides(grid: Grid, index: int, palette: Palette) -> list[Piece]:
     """The line with its pieces in the style of their side."""
     text = grid.lines[index]
-    words = text.split()
     if index not in grid.rows:
         return [(text, palette.text)]
-    if _is_ruler(grid, index, words):
-        return [(text, palette.dim)]
-    pieces: list[Piece] = []
+    roles = _roles(text, _is_at_end(grid, index), grid.is_chess)
+    return [(token, getattr(palette, role)) for token, role in roles]
+
+
+@lru_cache(maxsize=_ROWS_KEPT)
+def _roles(text: str, is_at_end: bool, is_chess: bool) -> list[tuple[str, str]]:
+    """The parts of a row of cells, and what they are painted as."""
+    words = text.split()
+    if _is_ruler(words, is_at_end):
+        return [(text, "dim")]
+    roles: list[tuple[str, str]] = []
     label = words[0] if not all(word.isdigit() for word in words) else None
     for token in _TOKEN.findall(text):
-        style = palette.text
+        role = "text"
         if token in _EMPTY or (token == label and token.isdigit()):
-            style = palette.dim
-        elif grid.is_chess and token.isalpha():
-            style = palette.first if token.isupper() else palette.second
+            role = "dim"
+        elif is_chess and token.isalpha():
+            role = "first" if token.isupper() else "second"
         elif token in _FIRST:
-            style = palette.first
+            role = "first"
         elif token in _SECOND:
-            style = palette.second
+            role = "second"
         if not token.isspace():
             label = None
-        pieces.append((token, style))
-    return pieces
+        roles.append((token, role))
+    return roles
 
 
-def _is_ruler(grid: Grid, index: int, words: list[str]) -> bool:
-    """Whether a line names the columns: by letters from `a`, or by ascending digits at an end of
-    the rows, each one more than the one before."""
-    if index not in grid.rows or words != sorted(set(words)):
+def _is_at_end(grid: Grid, index: int) -> bool:
+    return index in (min(grid.rows), max(grid.rows))
+
+
+def _is_ruler(words: list[str], is_at_end: bool) -> bool:
+    """Whether a row of cells names the columns: by letters from `a`, or by ascending digits at an
+    end of the rows, each one more than the one before."""
+    if words != sorted(set(words)):
         return False
     if words[0] == "a":
         return True
     counts = all(word.isdigit() for word in words) and all(
         (int(after) - int(before)) % 10 == 1 for before, after in pairwise(words)
     )
-    return counts and index in (min(grid.rows), max(grid.rows))
+    return counts and is_at_end
 
 
 def _cut(pieces: list[Piece], end: int, first: int = 0) -> list[Piece]:

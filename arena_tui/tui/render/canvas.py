@@ -40,10 +40,12 @@ def strip(pieces: Iterable[Piece], width: int) -> Strip:
 
 def fitted(pieces: Iterable[Piece], width: int, fill: Style) -> list[Piece]:
     """Pieces of exactly `width` cells: cut, or padded with `fill`."""
-    kept = cut(pieces, width)
-    if room := width - width_of(kept):
-        kept.append((" " * room, fill))
-    return joined(kept)
+    kept = list(pieces)
+    room = width - width_of(kept)
+    if room < 0:
+        kept = cut(kept, width)
+        room = width - width_of(kept)
+    return joined([*kept, (" " * room, fill)] if room else kept)
 
 
 def joined(pieces: Iterable[Piece]) -> list[Piece]:
@@ -51,6 +53,8 @@ def joined(pieces: Iterable[Piece]) -> list[Piece]:
     40 bytes. Blanks go with what is before or behind them on the same ground."""
     runs: list[Piece] = []
     for text, style in pieces:
+        if not text:
+            continue
         if runs:
             before, last = runs[-1]
             if style is last or (text.isspace() and _blanks_alike(style, last)):
