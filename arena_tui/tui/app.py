@@ -24,7 +24,7 @@ from arena_tui.services.session import Session
 from arena_tui.tui.announcing import Overflows
 from arena_tui.tui.background import (
     AppTasks,
-    Collector,
+    Interpreter,
     LeavingSignals,
     can_be_suspended,
     save_picture,
@@ -119,7 +119,7 @@ class ArenaApp(App[int]):
         self.frames = FrameLoop(self)
         self._overflows = Overflows()
         self._tasks = AppTasks(self)
-        self._collector = Collector()
+        self._interpreter = Interpreter()
 
         def write(text: str) -> bool:
             """Send it to the terminal; returns whether there is one."""
@@ -164,7 +164,7 @@ class ArenaApp(App[int]):
         """Start what is slow to import or open, after the first paint."""
         self._tasks.start(self._open(), "opening")
         if self._frame_s is not None:
-            self._collector.calm()
+            self._interpreter.tune()
             self._tasks.start(self.frames.run(self._frame_s), "drawing")
 
     async def _open(self) -> None:
@@ -288,4 +288,4 @@ class ArenaApp(App[int]):
             self.exit_message = self.exit_message or unsaved
             self._return_code = 1
         self._signals.restore()
-        self._collector.restore()
+        self._interpreter.restore()

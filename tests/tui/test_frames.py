@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import sys
 from collections.abc import Callable
 from typing import Any
 from unittest.mock import patch
@@ -12,7 +13,7 @@ from textual import events
 from textual.screen import Screen
 
 from arena_tui.consumers.feed import Frame
-from arena_tui.tui.background import Collector
+from arena_tui.tui.background import Interpreter
 from arena_tui.tui.frames import FrameLoop
 from arena_tui.tui.render.mosaic import Tile, key_of
 from arena_tui.tui.widgets.mosaic import Mosaic
@@ -98,15 +99,19 @@ async def test_a_key_that_comes_while_a_frame_is_folded_takes_effect_in_it() -> 
         assert [each and key_of(each) for each in selected] == [key_of(mosaic.panes[1])]
 
 
-def test_the_garbage_collector_is_calm_while_frames_are_drawn_and_then_as_before() -> None:
-    before = gc.get_threshold()
-    collector = Collector()
+def test_the_interpreter_is_tuned_while_frames_are_drawn_and_then_as_before() -> None:
+    thresholds, switch_s = gc.get_threshold(), sys.getswitchinterval()
+    interpreter = Interpreter()
 
-    collector.calm()
-    youngest, frozen = gc.get_threshold()[0], gc.get_freeze_count()
-    collector.restore()
+    interpreter.tune()
+    youngest, frozen, switch_then_s = (
+        gc.get_threshold()[0], gc.get_freeze_count(), sys.getswitchinterval(),
+    )  # fmt: skip
+    interpreter.restore()
 
-    assert youngest > before[0]
+    assert youngest > thresholds[0]
     assert frozen > 0
-    assert gc.get_threshold() == before
+    assert switch_then_s < switch_s
+    assert gc.get_threshold() == thresholds
     assert gc.get_freeze_count() == 0
+    assert sys.getswitchinterval() == switch_s
