@@ -165,12 +165,13 @@ class Terminal:
 
 
 def _environment(folder: Path) -> dict[str, str]:
-    """The user's environment, without settings, log, and whatever affects drawing."""
+    """The user's environment, without settings, log, and whatever affects drawing or makes Python
+    compile each module at each start."""
     kept = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith(("ARENA_", "TEXTUAL"))
-        and name not in ("COLUMNS", "LINES", "NO_COLOR")
+        and name not in ("COLUMNS", "LINES", "NO_COLOR", "PYTHONDONTWRITEBYTECODE")
     }
     own = {"ARENA_CONFIG": str(folder / "none.toml"), "ARENA_LOG": str(folder / "log")}
     return {**kept, **own, "TERM": "xterm-256color", "COLORTERM": "truecolor"}

@@ -37,6 +37,7 @@ from arena_tui.config import load_config
 from arena_tui.services.http.address import Address
 from arena_tui.services.playables import Playable, parse_playable
 from arena_tui.tui.environment import prepare
+from arena_tui.tui.interpreter import start_quickly
 
 if TYPE_CHECKING:
     from arena_tui.services.session import Session
@@ -93,6 +94,7 @@ def show(
             os.environ.pop(size_of_the_start, None)
     log = begin_log(arguments.debug)
     prepare(config.low_bandwidth)
+    start_quickly()
     from arena_tui.services.session import Session
     from arena_tui.tui.app import ArenaApp
     from arena_tui.tui.driver import TerminalDriver

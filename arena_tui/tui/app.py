@@ -24,7 +24,6 @@ from arena_tui.services.session import Session
 from arena_tui.tui.announcing import Overflows
 from arena_tui.tui.background import (
     AppTasks,
-    Interpreter,
     LeavingSignals,
     can_be_suspended,
     save_picture,
@@ -34,6 +33,7 @@ from arena_tui.tui.clipboard import Copier
 from arena_tui.tui.contrast import readable_variables
 from arena_tui.tui.driver import InputLost, TerminalDriver
 from arena_tui.tui.frames import FrameLoop
+from arena_tui.tui.interpreter import Interpreter
 from arena_tui.tui.keymap import keymap_of, with_ids
 from arena_tui.tui.notices import Notices
 from arena_tui.tui.render.clean import clean

@@ -4,24 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import logging
 import os
 import signal
-import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from textual.app import App
 
 from arena_tui.broker.tasks import cancel_until_done
-
-_THRESHOLDS: Final = (10_000, 20, 50)
-"""New objects before the youngest are searched, and how often that is before older ones are."""
-
-_SWITCH_S: Final = 0.001
-"""A fifth of Python's own."""
 
 _log = logging.getLogger(__name__)
 
@@ -48,31 +40,6 @@ class AppTasks:
             _log.error("%s failed", task.get_name(), exc_info=error)
             if self._app.return_code is None:
                 self._app.exit(1)
-
-
-class Interpreter:
-    """Python, set so that the screen and the threads beside it seldom wait for it, or each other.
-
-    Hardly anything here refers to itself, but each event on the screen is a few new objects: with
-    Python's own thresholds everything would be searched every second, for 25 to 60 ms. A thread
-    that reads a key, sends a frame or emits an event waits for the screen up to the switch
-    interval.
-    """
-
-    def __init__(self) -> None:
-        self._thresholds = gc.get_threshold()
-        self._switch_s = sys.getswitchinterval()
-
-    def tune(self) -> None:
-        """What is loaded stays, and is not searched for garbage again."""
-        gc.freeze()
-        gc.set_threshold(*_THRESHOLDS)
-        sys.setswitchinterval(_SWITCH_S)
-
-    def restore(self) -> None:
-        sys.setswitchinterval(self._switch_s)
-        gc.set_threshold(*self._thresholds)
-        gc.unfreeze()  # else DuckDB's module is never freed, and reports it on the terminal
 
 
 class LeavingSignals:

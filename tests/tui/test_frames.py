@@ -13,8 +13,8 @@ from textual import events
 from textual.screen import Screen
 
 from arena_tui.consumers.feed import Frame
-from arena_tui.tui.background import Interpreter
 from arena_tui.tui.frames import FrameLoop
+from arena_tui.tui.interpreter import Interpreter, start_quickly
 from arena_tui.tui.render.mosaic import Tile, key_of
 from arena_tui.tui.widgets.mosaic import Mosaic
 from tests.tui.scenario import Scenario
@@ -103,12 +103,16 @@ def test_the_interpreter_is_tuned_while_frames_are_drawn_and_then_as_before() ->
     thresholds, switch_s = gc.get_threshold(), sys.getswitchinterval()
     interpreter = Interpreter()
 
+    start_quickly()
+    rested = not gc.isenabled()
     interpreter.tune()
     youngest, frozen, switch_then_s = (
         gc.get_threshold()[0], gc.get_freeze_count(), sys.getswitchinterval(),
     )  # fmt: skip
     interpreter.restore()
 
+    assert rested
+    assert gc.isenabled()
     assert youngest > thresholds[0]
     assert frozen > 0
     assert switch_then_s < switch_s
