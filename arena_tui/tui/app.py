@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, tzinfo
 from functools import partial
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from rich.console import RenderableType
 from textual import events
@@ -150,14 +150,18 @@ class ArenaApp(App[int]):
     def clock_text(self) -> str:
         return clock_time(self._clock(), self.zone)[: 5 if self.low_bandwidth else None]
 
-    async def on_mount(self) -> None:
+    async def on_load(self) -> None:
+        await self.session.begin(self.monotonic, self._clock)
+
+    def get_default_screen(self) -> Screen[Any]:
+        return self.tabs[0].open(self)
+
+    def on_mount(self) -> None:
         if not self.is_headless and can_be_suspended():
             self.bind("ctrl+z", "suspend_process", description="suspend", show=False)
-        await self.session.begin(self.monotonic, self._clock)
         self._signals.handle(self.exit)
         self.set_keymap(self._keymap_wanted)
         self.app_resume_signal.subscribe(self, lambda _: self.screen.refresh())
-        await self.push_screen(self.tabs[0].open(self))
         self.call_after_refresh(self._begin)
 
     async def _begin(self) -> None:
@@ -223,7 +227,7 @@ class ArenaApp(App[int]):
     def action_go(self, name: str) -> None:
         """Go to a tab; one that is open below comes back as it was left."""
         if all(screen.name != name for screen in self.screen_stack):
-            while len(self.screen_stack) > 2:
+            while len(self.screen_stack) > 1:
                 self.pop_screen()
             self.push_screen(next(tab for tab in self.tabs if tab.name == name).open(self))
         while self.screen.name != name:

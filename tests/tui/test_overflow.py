@@ -85,7 +85,7 @@ async def test_an_overflow_is_announced_once_and_drawn_live_and_from_the_store()
         app.open_run(RUN)
         calm = await shown(app, pilot)
         async with standing_still(app.runtime):
-            for _ in range(7):
+            for _ in range(8):  # of which it has 2,000 in hand
                 await publish(2_000)
             note = app.screen.query_one(TruthBar).note
         await app.runtime.broker.settled([RUN])
