@@ -22,12 +22,7 @@ from arena_tui.config import copy_path
 from arena_tui.errors import ArenaError, UsageError
 from arena_tui.services.session import Session
 from arena_tui.tui.announcing import Overflows
-from arena_tui.tui.background import (
-    AppTasks,
-    LeavingSignals,
-    can_be_suspended,
-    save_picture,
-)
+from arena_tui.tui.background import AppTasks, LeavingSignals, can_be_suspended, save_picture
 from arena_tui.tui.bound import changeable, fixed
 from arena_tui.tui.clipboard import Copier
 from arena_tui.tui.contrast import readable_variables

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 from itertools import pairwise
 from typing import Final
@@ -135,11 +136,11 @@ def _sides(grid: Grid, index: int, palette: Palette) -> list[Piece]:
 
 
 @lru_cache(maxsize=_ROWS_KEPT)
-def _roles(text: str, is_at_end: bool, is_chess: bool) -> list[tuple[str, str]]:
+def _roles(text: str, is_at_end: bool, is_chess: bool) -> Sequence[tuple[str, str]]:
     """The parts of a row of cells, and what they are painted as."""
     words = text.split()
     if _is_ruler(words, is_at_end):
-        return [(text, "dim")]
+        return ((text, "dim"),)
     roles: list[tuple[str, str]] = []
     label = words[0] if not all(word.isdigit() for word in words) else None
     for token in _TOKEN.findall(text):
@@ -155,7 +156,7 @@ def _roles(text: str, is_at_end: bool, is_chess: bool) -> list[tuple[str, str]]:
         if not token.isspace():
             label = None
         roles.append((token, role))
-    return roles
+    return tuple(roles)
 
 
 def _is_at_end(grid: Grid, index: int) -> bool:
