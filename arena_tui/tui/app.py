@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from rich.console import RenderableType
 from textual import events
-from textual.app import App, SystemCommand
+from textual.app import SystemCommand
 from textual.binding import Binding, BindingType, Keymap
 from textual.driver import Driver
 from textual.notifications import SeverityLevel
@@ -25,7 +25,6 @@ from arena_tui.tui.announcing import Overflows
 from arena_tui.tui.background import AppTasks, LeavingSignals, can_be_suspended, save_picture
 from arena_tui.tui.bound import changeable, fixed
 from arena_tui.tui.clipboard import Copier
-from arena_tui.tui.contrast import readable_variables
 from arena_tui.tui.driver import InputLost, TerminalDriver
 from arena_tui.tui.frames import FrameLoop
 from arena_tui.tui.interpreter import Interpreter
@@ -35,7 +34,8 @@ from arena_tui.tui.render.clean import clean
 from arena_tui.tui.render.text import clock_time, leaving_question, with_short_ids
 from arena_tui.tui.screens.base import ArenaScreen
 from arena_tui.tui.tabs import TABS, Tab
-from arena_tui.tui.theme import DEFAULT_THEME, THEMES, players_of
+from arena_tui.tui.theme import DEFAULT_THEME
+from arena_tui.tui.themed import ThemedApp
 from arena_tui.tui.typed_ahead import Digested, TypedAhead, is_typed
 
 _FRAME_S = 0.1
@@ -45,7 +45,7 @@ _TASKS_END_WITHIN_S = 1.0
 _TOAST_S: dict[SeverityLevel, float] = {"information": 3.0, "warning": 4.0, "error": 6.0}
 
 
-class ArenaApp(App[int]):
+class ArenaApp(ThemedApp[int]):
     """Shows the runs of one session, which it opens and closes. Its return value is the exit code.
 
     Args:
@@ -90,7 +90,7 @@ class ArenaApp(App[int]):
         zone: tzinfo | None = None,
         driver: type[Driver] | None = TerminalDriver,
     ) -> None:
-        super().__init__(driver_class=driver)
+        super().__init__(driver)
         self.session = session
         self.pace = (0.0, 0.0)
         self.low_bandwidth = session.config.low_bandwidth
@@ -131,16 +131,11 @@ class ArenaApp(App[int]):
             write=write,
         )
         self.typed_ahead = TypedAhead(self, super().on_event)
-        for theme in THEMES:
-            self.register_theme(theme)
         wanted = session.config.theme
         if wanted and wanted not in self.available_themes:
             themes = ", ".join(sorted(self.available_themes))
             raise UsageError(f"no theme {wanted!r}: use one of {themes}")
         self.theme = wanted or DEFAULT_THEME
-
-    def get_theme_variable_defaults(self) -> dict[str, str]:
-        return players_of(self.current_theme)
 
     def clock_text(self) -> str:
         return clock_time(self._clock(), self.zone)[: 5 if self.low_bandwidth else None]
@@ -214,10 +209,6 @@ class ArenaApp(App[int]):
         yield SystemCommand("Quit", "End what is played here and leave", self.action_quit)
         if isinstance(screen, ArenaScreen):
             yield from screen.commands()
-
-    def get_css_variables(self) -> dict[str, str]:
-        self.theme_variables = readable_variables(super().get_css_variables())
-        return self.theme_variables
 
     def action_go(self, name: str) -> None:
         """Go to a tab; one that is open below comes back as it was left."""

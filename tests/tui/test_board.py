@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from textual.app import App, ComposeResult
+from textual.app import ComposeResult
 
 from arena_tui.config import Config
 from arena_tui.folds.costs import NoPrices
@@ -10,7 +10,7 @@ from arena_tui.folds.view import Instant
 from arena_tui.services.playback.tape import RunTape
 from arena_tui.services.playback.turns import Turns
 from arena_tui.services.runtime import Runtime
-from arena_tui.tui.theme import players_of
+from arena_tui.tui.themed import ThemedApp
 from arena_tui.tui.widgets.board import BoardPanel
 from arena_tui.tui.widgets.panels import RunPanels
 from tests.waiting import until
@@ -18,22 +18,17 @@ from tests.waiting import until
 GRID = "\n".join(f"{line % 10} " + " ".join("·" * 30) for line in range(40))
 
 
-class Alone(App[None]):
+class Alone(ThemedApp[None]):
     """Shows nothing but a board."""
 
     CSS = "BoardPanel { width: 30; height: 12; }"
-
-    def get_theme_variable_defaults(self) -> dict[str, str]:
-        return players_of(self.current_theme)
 
     def compose(self) -> ComposeResult:
         yield BoardPanel(NoPrices())
 
 
-class Among(App[None]):
+class Among(ThemedApp[None]):
     """Shows all panels of a run, with the list of events in focus."""
-
-    get_theme_variable_defaults = Alone.get_theme_variable_defaults
 
     def compose(self) -> ComposeResult:
         runtime = Runtime(Config(db=None))

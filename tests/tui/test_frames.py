@@ -12,7 +12,10 @@ from unittest.mock import patch
 from textual import events
 from textual.screen import Screen
 
+from arena_tui.config import Config
 from arena_tui.consumers.feed import Frame
+from arena_tui.services.session import Session
+from arena_tui.tui.app import ArenaApp
 from arena_tui.tui.frames import FrameLoop
 from arena_tui.tui.interpreter import Interpreter, start_quickly
 from arena_tui.tui.render.mosaic import Tile, key_of
@@ -119,3 +122,12 @@ def test_the_interpreter_is_tuned_while_frames_are_drawn_and_then_as_before() ->
     assert gc.get_threshold() == thresholds
     assert gc.get_freeze_count() == 0
     assert sys.getswitchinterval() == switch_s
+
+
+async def test_leaving_sets_the_interpreter_as_it_was() -> None:
+    thresholds = gc.get_threshold()
+    app = ArenaApp(Session(Config(db=None)), frame_s=0.01)
+    async with app.run_test():
+        await until(lambda: gc.get_threshold() != thresholds)
+
+    assert gc.get_threshold() == thresholds

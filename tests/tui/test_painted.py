@@ -5,12 +5,12 @@ from __future__ import annotations
 import gc
 
 import pytest
-from textual.app import App, ComposeResult
+from textual.app import ComposeResult
 from textual.filter import ANSIToTruecolor
 from textual.strip import Strip
 
 from arena_tui.tui.render.canvas import line
-from arena_tui.tui.theme import players_of
+from arena_tui.tui.themed import ThemedApp
 from arena_tui.tui.widgets.painted import Painted
 
 
@@ -24,12 +24,9 @@ class Counter(Painted):
         return line([(f"{y} {self.painted}", self.palette.text)], self.size.width, self.palette.dim)
 
 
-class CounterApp(App[None]):
+class CounterApp(ThemedApp[None]):
     def compose(self) -> ComposeResult:
         yield Counter()
-
-    def get_theme_variable_defaults(self) -> dict[str, str]:
-        return players_of(self.current_theme)
 
 
 def strips() -> int:

@@ -93,6 +93,7 @@ async def test_games_that_end_meanwhile_move_the_ratings() -> None:
     async with running(app) as pilot:
         before = await rated(app, pilot, "5")
         await app.publish(series(20, 8))
+        app.clock.now += 60.0  # longer than a rating seems to take that was under way meanwhile
         after = await rated(app, pilot)
 
     assert "12 games rated" in before[1]

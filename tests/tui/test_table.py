@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from textual.app import App, ComposeResult
+from textual.app import ComposeResult
 
 from arena_tui.tui.render.table import Cell, Column
-from arena_tui.tui.theme import players_of
+from arena_tui.tui.themed import ThemedApp
 from arena_tui.tui.widgets.table import VirtualTable
 
 ROWS = 100
@@ -17,11 +17,8 @@ COLUMNS = (
 )
 
 
-class Listing(App[None]):
+class Listing(ThemedApp[None]):
     """A hundred numbered rows, of which some twenty are in sight."""
-
-    def get_theme_variable_defaults(self) -> dict[str, str]:
-        return players_of(self.current_theme)
 
     def compose(self) -> ComposeResult:
         yield VirtualTable(COLUMNS, self._row)

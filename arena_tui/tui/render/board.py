@@ -91,7 +91,7 @@ def rulers(board: str) -> int:
     """How many of the board's last lines only name its columns: none or one."""
     grid = read_grid(board)
     last = len(grid.lines) - 1
-    if last <= 0 or last not in grid.rows:
+    if last not in grid.rows:
         return 0
     return int(_is_ruler(grid.lines[last].split(), _is_at_end(grid, last)))
 
