@@ -19,6 +19,8 @@ from arena_tui.services.http.server import HttpServer
 from arena_tui.services.runtime import Runtime
 
 LIMITS = Limits(capacity=1_000, retain=10)
+_LETS_GO_FIRST = httpx.Limits(keepalive_expiry=1.0)
+"""The server closes what is idle for 5 s; a request that meets that is lost."""
 
 
 class Frame(NamedTuple):
@@ -90,7 +92,9 @@ async def serving(
     await runtime.open()
     try:
         await server.start()
-        async with httpx.AsyncClient(base_url=server.address.url, trust_env=False) as http:
+        async with httpx.AsyncClient(
+            base_url=server.address.url, trust_env=False, limits=_LETS_GO_FIRST
+        ) as http:
             yield Served(runtime, server, http)
     finally:
         await server.aclose()
