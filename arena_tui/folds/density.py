@@ -38,7 +38,7 @@ class Density(Struct, frozen=True, kw_only=True):
     Attributes:
         counts: Events a slice.
         places: First place (see `Places`) at or after the beginning of each slice; ascending.
-        marks: Errors, gaps and bookmarks, at most `MARKS_MAX` of each kind.
+        marks: The first error of each slice; gaps and bookmarks, at most `MARKS_MAX` of each.
         first_at, last_at: Times of the run's first and newest event, UTC; None without events.
         lost: Events in gaps of known length; lost_unknown: gaps of unknown length.
     """
@@ -142,7 +142,7 @@ def density_of(
     time = Slices(first_at=min(stamps), last_at=max(stamps), count=slices)
     first_at, width_us = time.first_at, time.width_us
     filled: dict[int, tuple[int, int]] = {}
-    errors: list[Mark] = []
+    errors: dict[int, Mark] = {}
     gaps: list[Mark] = []
     index = last = 0
     for each in deliveries:
@@ -155,8 +155,10 @@ def density_of(
         filled[index] = events + 1, first
         last = place
         if isinstance(each.event, ErrorEvent):
-            errors.append(Mark(place=place, kind="error", slice=index))
-    density = time.density(filled, last, [*errors[:MARKS_MAX], *gaps[:MARKS_MAX]])
+            errors.setdefault(index, Mark(place=place, kind="error", slice=index))
+    density = time.density(
+        filled, last, [*(errors[each] for each in sorted(errors)), *gaps[:MARKS_MAX]]
+    )
     return with_losses(density, deliveries)
 
 

@@ -29,6 +29,7 @@ class Places:
 
     def __init__(self, lengths: Mapping[int, int] | None = None) -> None:
         self._lengths = dict(sorted((lengths or {}).items()))
+        self._before: dict[int, int] = {}
 
     @property
     def last(self) -> int:
@@ -50,12 +51,18 @@ class Places:
         epoch, last = delivery.epoch, max(delivery.first_seq, delivery.last_seq)
         if epoch not in self._lengths:
             self._lengths = dict(sorted([*self._lengths.items(), (epoch, last)]))
+            self._before.clear()
         elif last > self._lengths[epoch]:
             self._lengths[epoch] = last
+            self._before.clear()
 
     def before(self, epoch: int) -> int:
         """How many places lie before the epoch."""
-        return sum(length for each, length in self._lengths.items() if each < epoch)
+        before = self._before.get(epoch)
+        if before is None:
+            before = sum(length for each, length in self._lengths.items() if each < epoch)
+            self._before[epoch] = before
+        return before
 
     def of(self, cursor: Cursor) -> int:
         """The place of the event at the cursor."""

@@ -113,6 +113,13 @@ class AgentTally(Struct, kw_only=True):
             usage = self.by_model[model] = Usage()
         usage.add(response)
 
+    def add_tally(self, later: AgentTally) -> None:
+        """Add what it did and used later."""
+        self.actions += later.actions
+        self.errors += later.errors
+        for model, usage in later.by_model.items():
+            self.by_model.setdefault(model, Usage()).add_usage(usage)
+
     def usage(self) -> Usage:
         """What it used of all models."""
         whole = Usage()

@@ -12,7 +12,7 @@ import msgspec
 from arena_tui.broker.chain import KnownRun
 from arena_tui.broker.protocol import Cursor
 from arena_tui.errors import UnknownRunError, UsageError
-from arena_tui.events import Delivery, Envelope
+from arena_tui.events import Delivery
 from arena_tui.folds.density import Density
 from arena_tui.folds.matches import Match
 from arena_tui.folds.scores import AlikeRuns, Scores, scores_of_runs
@@ -28,6 +28,7 @@ from arena_tui.store.rows import (
     load_known,
     totals_of,
 )
+from arena_tui.store.stretches import Rows, read_tallies
 from arena_tui.store.windows import WINDOW
 
 T = TypeVar("T")
@@ -103,12 +104,15 @@ class History:
         """One run, by its id or an unambiguous prefix or suffix of it; raises UnknownRunError."""
         return await self._database.read(partial(read_run, run_id=run_id))
 
-    async def window(self, run_id: str, from_seq: int, to_seq: int, epoch: int) -> list[Delivery]:
+    async def window(
+        self, run_id: str, from_seq: int, to_seq: int, epoch: int, rows: Rows | None = None
+    ) -> list[Delivery]:
         """Events and gaps of one epoch with `from_seq <= seq <= to_seq`, at most `WINDOW` seqs,
-        in order."""
+        in order; `rows` says where in the file they were."""
         return await self._database.read(
-            lambda connection: windows.read_window(connection, run_id, from_seq, to_seq, epoch)
-        )
+            partial(windows.read_window, run_id=run_id, from_seq=from_seq, to_seq=to_seq,
+                    epoch=epoch, rows=rows)
+        )  # fmt: skip
 
     async def lengths(self, run_id: str) -> dict[int, int]:
         """Newest seq of each epoch of a run, oldest epoch first; usually one.
@@ -138,15 +142,9 @@ class History:
                     at=_START)
         )  # fmt: skip
 
-    async def keyframe(self, run_id: str, at: Cursor) -> list[Envelope]:
-        """The run's state at a position: the newest event up to there of each kind that shows it
-        (start, turn, prompt, response, error, end of its epoch), the newest four observations, and
-        one of the highest turn, in order."""
-        return await self._database.read(partial(windows.read_keyframe, run_id=run_id, at=at))
-
     async def tallies(self, run_id: str, at: Cursor) -> dict[str, AgentTally]:
         """Actions, errors, tokens and cost of each agent up to a position."""
-        return await self._database.read(partial(windows.read_tallies, run_id=run_id, at=at))
+        return await self._database.read(partial(read_tallies, run_id=run_id, at=at))
 
     async def search(
         self, run_id: str, text: str, after: Cursor, backwards: bool = False

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from msgspec.structs import replace
 
@@ -13,36 +13,12 @@ from arena_tui.codec import decode_event
 from arena_tui.events import Delivery, Envelope, Gap
 from arena_tui.folds.density import MARKS_MAX, Density, Mark, Slices, empty_density
 from arena_tui.folds.places import Places
-from arena_tui.folds.totals import AgentTally, Usage
 from arena_tui.folds.turns import BEGINNINGS
 from arena_tui.store.reading import Reader
+from arena_tui.store.stretches import BEFORE, Rows
 
 WINDOW = 1_000
 """Maximum number of seqs a windowed read returns, and the default page of runs."""
-
-BEFORE: Final = "(epoch < $epoch OR (epoch = $epoch AND seq < $seq))"
-"""Events before `$epoch`, `$seq`. DuckDB would scan every row to compare tuples."""
-
-_TALLIES: Final = f"""
-SELECT agent_id, kind, coalesce(told[1], ''), count(*),
-    sum(fresh), sum(made), sum(cached), sum(reasoning), sum(cost),
-    count(*) FILTER (cost IS NULL),
-    count(*) FILTER (cost IS NULL AND (fresh IS NULL OR made IS NULL)),
-    coalesce(sum(fresh) FILTER (cost IS NULL), 0), coalesce(sum(made) FILTER (cost IS NULL), 0),
-    coalesce(sum(cached) FILTER (cost IS NULL), 0)
-FROM (
-    SELECT agent_id, kind,
-        CASE WHEN kind = 'llm_response' THEN
-            payload->>['model', 'input_tokens', 'output_tokens', 'cached_input_tokens',
-                       'reasoning_tokens', 'cost_usd'] END AS told,
-        TRY_CAST(told[2] AS BIGINT) AS fresh, TRY_CAST(told[3] AS BIGINT) AS made,
-        TRY_CAST(told[4] AS BIGINT) AS cached, TRY_CAST(told[5] AS BIGINT) AS reasoning,
-        TRY_CAST(told[6] AS DOUBLE) AS cost
-    FROM events WHERE run_id = $run AND {BEFORE} AND agent_id IS NOT NULL
-)
-GROUP BY 1, 2, 3
-"""
-"""By agent, kind and model: the fields of `Usage`, in their order."""
 
 _PAYLOAD_COLUMNS = "run_id, epoch, seq, payload"
 _LENGTHS: Final = """
@@ -60,24 +36,48 @@ def read_lengths(connection: Reader, run_id: str) -> dict[int, int]:
 
 
 def read_window(
-    connection: Reader, run_id: str, from_seq: int, to_seq: int, epoch: int
-) -> list[Delivery]:
+    connection: Reader, run_id: str, from_seq: int, to_seq: int, epoch: int,
+    rows: Rows | None = None,
+) -> list[Delivery]:  # fmt: skip
     """See `History.window`."""
-    parameters = {"run": run_id, "epoch": epoch, "first": from_seq,
-                  "last": min(to_seq, from_seq + WINDOW - 1)}  # fmt: skip
+    last = min(to_seq, from_seq + WINDOW - 1)
+    parameters = {"run": run_id, "epoch": epoch, "first": from_seq, "last": last}
     condition = "run_id = $run AND epoch = $epoch"
-    rows = connection.execute(
-        f"SELECT {_PAYLOAD_COLUMNS} FROM events WHERE {condition} AND seq BETWEEN $first AND $last",
-        parameters,
-    ).fetchall()
-    gaps = connection.execute(
-        f"SELECT run_id, epoch, from_seq, to_seq, reason FROM gaps "
-        f"WHERE {condition} AND from_seq <= $last AND greatest(from_seq, to_seq) >= $first",
-        parameters,
-    ).fetchall()
-    found: list[Delivery] = [Gap(*row) for row in gaps]
-    found += [_envelope(*row) for row in rows]
+    gaps = [
+        Gap(*row)
+        for row in connection.execute(
+            f"SELECT run_id, epoch, from_seq, to_seq, reason FROM gaps "
+            f"WHERE {condition} AND from_seq <= $last AND greatest(from_seq, to_seq) >= $first",
+            parameters,
+        ).fetchall()
+    ]
+    missing = sum(
+        min(last, gap.to_seq) - max(from_seq, gap.from_seq) + 1 for gap in gaps if gap.count
+    )
+    events = (
+        f"SELECT {_PAYLOAD_COLUMNS} FROM events WHERE {condition} AND seq BETWEEN $first AND $last"
+    )
+    stored: list[Any] = []
+    if rows is not None:
+        stored = connection.execute(f"{events} AND {_within(rows)}", parameters).fetchall()
+    if len(stored) + missing < last - from_seq + 1:  # rows may have moved after a deletion
+        stored = connection.execute(events, parameters).fetchall()
+    found: list[Delivery] = [*gaps, *(_envelope(*row) for row in stored)]
     return sorted(found, key=lambda each: (each.first_seq, isinstance(each, Envelope)))
+
+
+def read_event(reader: Reader, run_id: str, at: Cursor, rows: Rows | None) -> Envelope | None:
+    """The event at a position; None if it is not stored. `rows` says where it was in the file."""
+    query = (
+        f"SELECT {_PAYLOAD_COLUMNS} FROM events "
+        "WHERE run_id = $run AND epoch = $epoch AND seq = $seq"
+    )
+    values = {"run": run_id, "epoch": at.epoch, "seq": at.seq}
+    found = None
+    if rows is not None:
+        found = reader.execute(f"{query} AND {_within(rows)}", values).fetchone()
+    found = found or reader.execute(query, values).fetchone()
+    return None if found is None else _envelope(*found)
 
 
 def read_turn_changes(
@@ -122,35 +122,29 @@ def read_gaps(connection: Reader, run_id: str) -> list[Gap]:
     return [Gap(*row) for row in rows]
 
 
-def read_keyframe(connection: Reader, run_id: str, at: Cursor) -> list[Envelope]:
-    """See `History.keyframe`."""
-    until = {"run": run_id, "epoch": at.epoch, "seq": at.seq + 1}
-    rows = connection.execute(
-        "SELECT run_id, max(epoch), arg_max(seq, (epoch, seq)), "
-        "arg_max(payload, (epoch, seq)) FROM events "
-        f"WHERE run_id = $run AND {BEFORE} AND kind IN "
-        "('run_start', 'turn_start', 'llm_prompt', 'llm_response', 'error', 'run_end') "
-        "AND (kind <> 'run_end' OR epoch = $epoch) GROUP BY run_id, kind",
-        until,
-    ).fetchall()
-    # The board before the last move is among so many, though each of several agents sees every one.
-    rows += connection.execute(
-        f"SELECT {_PAYLOAD_COLUMNS} FROM events WHERE run_id = $run AND {BEFORE} "
-        "AND kind = 'observation' ORDER BY epoch DESC, seq DESC LIMIT 4",
-        until,
-    ).fetchall()
-    # A turn may be told by nothing but the number of an action.
-    rows += connection.execute(
-        f"SELECT {_PAYLOAD_COLUMNS} FROM events WHERE run_id = $run AND {BEFORE} "
-        "AND turn IS NOT NULL AND kind <> 'run_end' ORDER BY turn DESC LIMIT 1",
-        until,
-    ).fetchall()
-    found = {(row[1], row[2]): row for row in rows}
-    return [_envelope(*found[at]) for at in sorted(found)]
+def read_board(reader: Reader, run_id: str) -> str:
+    """Text of a run's newest observation; "" without any."""
+    found = reader.execute(
+        "SELECT payload->>'text' FROM events WHERE run_id = ? AND kind = 'observation' "
+        "ORDER BY epoch DESC, seq DESC LIMIT 1", [run_id]
+    ).fetchone()  # fmt: skip
+    return (found and found[0]) or ""
+
+
+def read_other_board(
+    connection: Reader, run_id: str, at: Cursor, texts: Sequence[str]
+) -> Cursor | None:
+    """Position of the newest observation before that with none of these texts, or None."""
+    condition = (
+        "kind = 'observation' AND "
+        "NOT list_contains($wanted::VARCHAR[], coalesce(payload->>'text', ''))"
+    )
+    return read_nearest(connection, run_id, condition, list(texts), at, backwards=True)
 
 
 def read_nearest(
-    connection: Reader, run_id: str, condition: str, wanted: str | int | datetime | None,
+    connection: Reader, run_id: str, condition: str,
+    wanted: str | int | datetime | list[str] | None,
     at: Cursor, backwards: bool = False,
 ) -> Cursor | None:  # fmt: skip
     """Position of the first event after `at`, or the last before, that meets the condition on
@@ -166,61 +160,62 @@ def read_nearest(
     return Cursor(*found) if found else None
 
 
-def read_tallies(connection: Reader, run_id: str, at: Cursor) -> dict[str, AgentTally]:
-    """See `History.tallies`."""
-    rows = connection.execute(_TALLIES, {"run": run_id, "epoch": at.epoch, "seq": at.seq + 1})
-    counts: dict[str, Counter[str]] = {}
-    by_model: dict[str, dict[str, Usage]] = {}
-    for agent, kind, model, *used in rows.fetchall():
-        usage = Usage(**dict(zip(Usage.__struct_fields__, used, strict=True)))
-        counts.setdefault(agent, Counter())[kind] += usage.responses
-        if kind == "llm_response":
-            by_model.setdefault(agent, {})[model] = usage
-    return {
-        agent: AgentTally(
-            actions=count["action"], errors=count["error"], by_model=by_model.get(agent, {})
-        )
-        for agent, count in counts.items()
-    }
-
-
 def read_density(connection: Reader, run_id: str, slices: int) -> Density:
     """See `History.density`."""
-    ((lost, lost_unknown),) = connection.execute(
-        "SELECT coalesce(sum(greatest(0, to_seq - from_seq + 1)), 0)::BIGINT, "
-        "count(*) FILTER (reason = 'unknown') FROM gaps WHERE run_id = ?", [run_id]
-    ).fetchall()  # fmt: skip
+    gaps = read_gaps(connection, run_id)
+    lost, lost_unknown = sum(gap.count for gap in gaps), sum(gap.unknown for gap in gaps)
     found = connection.execute(
-        "SELECT epoch, max(seq), min(ts), max(ts) FROM events WHERE run_id = ? GROUP BY 1", [run_id]
-    ).fetchall()
+        "SELECT epoch, max(seq), min(ts), max(ts), min(rowid), max(rowid) FROM events "
+        "WHERE run_id = ? GROUP BY 1", [run_id]
+    ).fetchall()  # fmt: skip
     if not found:
         return replace(empty_density(slices), lost=lost, lost_unknown=lost_unknown)
     first_at, last_at = min(row[2] for row in found), max(row[3] for row in found)
-    places = Places(read_lengths(connection, run_id))
     time = Slices(
         first_at=first_at.replace(tzinfo=UTC), last_at=last_at.replace(tzinfo=UTC), count=slices
     )
+    places = Places({row[0]: row[1] for row in found})
+    for gap in gaps:
+        places.reach(gap)
     elapsed_us = "(epoch_us(ts) - epoch_us($from))"
     slice_of = f"least({slices - 1}, CAST(floor({elapsed_us} / {time.width_us!r}) AS INTEGER))"
     parameters = {"run": run_id, "from": first_at}
-    events = f"(SELECT *, {_place_of('seq', places)} AS place FROM events WHERE run_id = $run)"
-    gaps = f"(SELECT *, {_place_of('from_seq', places)} AS place FROM gaps WHERE run_id = $run)"
-    rows = connection.execute(
-        f"SELECT {slice_of}, count(*), min(place) FROM {events} GROUP BY 1", parameters
-    ).fetchall()
-    marks = [
-        *_marks(connection, "error", f"SELECT place, {slice_of}, '', 0 FROM {events} "
-                "WHERE kind = 'error'", parameters),
-        *_marks(connection, "gap", f"SELECT gap.place, if(ts IS NULL, 0, {slice_of}), reason, "
-                f"greatest(0, to_seq - from_seq + 1) FROM {gaps} AS gap "
-                f"ASOF LEFT JOIN {events} AS event "
-                "ON event.run_id = gap.run_id AND event.place < gap.place", parameters),
-        *_marks(connection, "bookmark", f"SELECT place, {slice_of}, note, 0 FROM bookmarks "
-                f"JOIN {events} USING (run_id, epoch, seq)", parameters),
-    ]  # fmt: skip
-    filled = {index: (count, place) for index, count, place in rows}
+    rows = Rows(min(row[4] for row in found), max(row[5] for row in found))
+    place = _place_of("seq", places)
+    events = f"FROM events WHERE run_id = $run AND {_within(rows)}"
+    counted = connection.execute(
+        f"SELECT {slice_of}, count(*), min({place}), min({place}) FILTER (kind = 'error') {events} "
+        "GROUP BY 1 ORDER BY 1", parameters
+    ).fetchall()  # fmt: skip
+    marks = [Mark(place=row[3], kind="error", slice=row[0]) for row in counted if row[3]]
+    if gaps:
+        befores = [places.first_of(gap) - 1 for gap in gaps]
+        marks += _gap_marks(gaps, places, dict(connection.execute(
+            f"SELECT {place}, {slice_of} {events} AND {place} IN (SELECT unnest($befores))",
+            {**parameters, "befores": befores},
+        ).fetchall()))  # fmt: skip
+    marks += [
+        Mark(place=place, kind="bookmark", slice=index, note=note or "")
+        for place, index, note in connection.execute(
+            f"SELECT {place}, {slice_of}, note FROM bookmarks JOIN events "
+            f"USING (run_id, epoch, seq) WHERE run_id = $run ORDER BY 1 LIMIT {MARKS_MAX}",
+            parameters,
+        ).fetchall()
+    ]
+    filled = {index: (count, place) for index, count, place, _ in counted}
     density = time.density(filled, places.of(Cursor(*max(found)[:2])), marks)
     return replace(density, lost=lost, lost_unknown=lost_unknown)
+
+
+def _gap_marks(gaps: Sequence[Gap], places: Places, slices: Mapping[int, int]) -> list[Mark]:
+    """Each gap in the slice of what is before it, of which these events are in these slices."""
+    marks: list[Mark] = []
+    for gap in gaps[:MARKS_MAX]:
+        place = places.first_of(gap)
+        before = marks[-1].slice if marks else 0
+        marks.append(Mark(place=place, kind="gap", slice=slices.get(place - 1, before),
+                          note=gap.reason, lost=gap.count))  # fmt: skip
+    return marks
 
 
 def _place_of(column: str, places: Places) -> str:
@@ -232,17 +227,10 @@ def _place_of(column: str, places: Places) -> str:
     return f"({column} + CASE epoch {cases} ELSE 0 END)"
 
 
-def _marks(
-    connection: Reader,
-    kind: Literal["error", "gap", "bookmark"],
-    query: str,
-    parameters: dict[str, Any],
-) -> list[Mark]:
-    rows = connection.execute(f"{query} ORDER BY 1 LIMIT {MARKS_MAX}", parameters).fetchall()
-    return [
-        Mark(place=place, kind=kind, slice=index, note=note or "", lost=lost)
-        for place, index, note, lost in rows
-    ]
+def _within(rows: Rows) -> str:
+    """SQL for rows of the file; these come from the store itself."""
+    first, last = rows
+    return f"rowid >= {first:d}" if last is None else f"rowid BETWEEN {first:d} AND {last:d}"
 
 
 def _envelope(run_id: str, epoch: int, seq: int, payload: str) -> Envelope:

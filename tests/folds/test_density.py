@@ -96,10 +96,22 @@ def test_without_events_there_is_no_time(run: list[Delivery]) -> None:
     assert density.first_at is None
 
 
-def test_marks_of_one_kind_are_bounded() -> None:
-    run = run_of(*(ErrorEvent(ts=at(seconds)) for seconds in range(MARKS_MAX + 5)))
+def test_gaps_are_marked_up_to_a_bound_and_all_counted() -> None:
+    run: list[Delivery] = []
+    for seq in range(1, 2 * MARKS_MAX + 11, 2):
+        run += [envelope("a", 7, seq, LogEvent(ts=at(seq))), Gap("a", 7, seq + 1, seq + 1, "reset")]
 
     density = density_of(run, 10)
 
-    assert sum(density.counts) == MARKS_MAX + 5
     assert len(density.marks) == MARKS_MAX
+    assert density.lost == MARKS_MAX + 5
+
+
+def test_the_first_error_of_each_slice_is_marked() -> None:
+    run = run_of(*(ErrorEvent(ts=at(seconds)) for seconds in range(100)))
+
+    density = density_of(run, 10)
+
+    assert [(mark.place, mark.slice) for mark in density.marks] == [
+        (10 * slice + 1, slice) for slice in range(10)
+    ]

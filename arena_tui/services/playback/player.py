@@ -19,12 +19,13 @@ from arena_tui.services.playback.reading import ReadsOn
 from arena_tui.services.playback.tape import RunTape
 from arena_tui.services.playback.turns import Turns
 from arena_tui.store.history import History
+from arena_tui.store.windows import WINDOW
 
 BOOKMARK: Final = "bookmark"
 """Passed to `jump` instead of a kind: go to events with a bookmark, and from the last of them to
 the first."""
 
-_AROUND: Final = 200
+_AROUND: Final = 100
 """Extra events read on each side of those requested."""
 
 _FOLD_MAX: Final = 2_000
@@ -222,11 +223,15 @@ class Player(ReadsOn):
         at, numbering = self._head.at, self._tape.renumbered
         if self._missing is not None:
             (first, last), self._missing = self._missing, None
+            if self._view_due and first <= at <= last:
+                start, _ = await self._tape.stretch(at)
+                first = min(first, start) if last - start < WINDOW else first
             found = await self._tape.window(first, last)
             if numbering == self._tape.renumbered:
                 self._nearby.keep(found, self._head.at)
         else:
-            view = await self._tape.view_at(at)
+            start, _ = await self._tape.stretch(at)
+            view = await self._tape.view_at(at, self._nearby.between(start, at) or ())
             if numbering == self._tape.renumbered:
                 self._view, self._folded, self.instant = view, at, view.instant()
         self._view_due = not self._fold_on()

@@ -26,10 +26,13 @@ from arena_tui.folds.view import RunView
 from arena_tui.folds.visible import visible
 from arena_tui.services.consumption import Consumption
 from arena_tui.services.playback.hot import Hot
+from arena_tui.services.playback.keyframes import Keyframes
 from arena_tui.services.runtime import Runtime
 from arena_tui.store.rows import as_in_payload
 from arena_tui.store.series import read_series
+from arena_tui.store.stretches import Stretch
 from arena_tui.store.windows import (
+    WINDOW,
     read_bookmarks,
     read_gaps,
     read_nearest,
@@ -83,6 +86,7 @@ class RunTape:
         self._reading: Consumption[_Tail] | None = None
         self._places = Places()
         self._hot = Hot(self._places, is_stored=False)
+        self._keyframes: Keyframes | None = None
         self._news = 0
         self._meta: RunMeta | None = None
 
@@ -110,6 +114,8 @@ class RunTape:
             raise UnknownRunError(
                 f"no run {self.run_id}: the broker let it go, and nothing is stored"
             )
+        if self._history is not None:
+            self._keyframes = Keyframes(self.run_id, self._history)
 
     @property
     def last(self) -> int:
@@ -132,7 +138,10 @@ class RunTape:
             return self._hot.between(first, last)
         stored: list[Delivery] = []
         for span in self._places.spans(first, last):
-            stored += await self._history.window(self.run_id, span.first, span.last, span.epoch)
+            rows = self._keyframes.rows(span) if self._keyframes is not None else None
+            stored += await self._history.window(
+                self.run_id, span.first, span.last, span.epoch, rows
+            )
         newest = self._places.last_of(stored[-1]) if stored else first - 1
         rest = self._hot.between(newest + 1, last)
         if rest and isinstance(rest[0], Gap) and self._places.first_of(rest[0]) <= newest:
@@ -179,23 +188,40 @@ class RunTape:
                 return each.event
         return None
 
-    async def view_at(self, place: int) -> RunView:
-        """The run folded up to `place`: board, players, and what each has used so far."""
+    async def stretch(self, place: int) -> tuple[int, Stretch | None]:
+        """The place from which on the state at `place` is folded, and what is known of the run
+        before that; None: nothing, as it is the first."""
+        if self._keyframes is None or self._hot.is_whole:
+            return 1, None
+        stretch = await self._keyframes.stretch(self._places.cursor(place))
+        return self._places.before(stretch.epoch) + max(1, stretch.first), stretch
+
+    async def view_at(self, place: int, ahead: Sequence[Delivery] = ()) -> RunView:
+        """The run folded up to `place`: board, players, and what each has used so far; `ahead` are
+        deliveries before that which have been read."""
+        at, stretch = await self.stretch(place)
+        if not ahead or self._places.first_of(ahead[0]) > at:
+            ahead = await self._all(at, place)
         view = RunView(self.run_id)
-        if self._hot.is_whole or self._history is None:
-            for delivery in self._hot:
-                if self._places.first_of(delivery) > place:
-                    break
+        if stretch is not None and self._keyframes is not None:
+            view = await self._keyframes.view(stretch, ahead)
+        for number, delivery in enumerate(ahead, start=1):
+            if at <= self._places.first_of(delivery) <= place:
                 view.add(delivery)
-        else:
-            at = self._places.cursor(place)
-            for envelope in await self._history.keyframe(self.run_id, at):
-                view.add(envelope)
-            view.tallies = await self._history.tallies(self.run_id, at)
-            view.stand_at(at)
+            if not number % WINDOW:
+                await asyncio.sleep(0)  # keys and frames do not wait for it
         if self._meta is not None:
             view.introduce(self._meta)
         return view
+
+    async def _all(self, first: int, last: int) -> list[Delivery]:
+        """All deliveries between two places, however many."""
+        found: list[Delivery] = []
+        while first <= last:
+            some = await self.window(first, min(last, first + WINDOW - 1))
+            found += some
+            first = self._places.last_of(some[-1]) + 1 if some else first + WINDOW
+        return found
 
     async def density(self, slices: int) -> Density:
         if not self._hot.is_whole and self._history is not None:

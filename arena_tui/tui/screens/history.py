@@ -11,14 +11,13 @@ from textual.containers import Container, VerticalScroll
 from textual.widget import Widget
 from textual.widgets import Static
 
-from arena_tui.broker.protocol import Cursor
 from arena_tui.consumers.feed import Frame
 from arena_tui.errors import ArenaError
-from arena_tui.events import Observation
 from arena_tui.folds.view import Pane
 from arena_tui.folds.words import word_of
 from arena_tui.store.filters import parse_filter
 from arena_tui.store.history import SortKey, read_ids, read_scores
+from arena_tui.store.windows import read_board
 from arena_tui.tui.pages import Pages
 from arena_tui.tui.render.history import deleting, empty_columns, preview, row_cells
 from arena_tui.tui.render.table import Cell, Column
@@ -244,9 +243,7 @@ class HistoryScreen(FilteredScreen):
         width = max(10, panel.size.width - 2)
         text.update(preview(totals, None, "", width, self.arena.zone))
         density = await history.density(totals.run_id, width)
-        shown = await history.keyframe(totals.run_id, Cursor(totals.epoch, totals.seq))
-        boards = [each.event.text for each in shown if isinstance(each.event, Observation)]
-        board = boards[-1] if boards else ""
+        board = await history.read(partial(read_board, run_id=totals.run_id))
         text.update(preview(totals, density, board, width, self.arena.zone))
 
     def _row(self, index: int) -> list[Cell] | None:

@@ -451,9 +451,9 @@ async def test_playing_waits_for_what_is_not_read_yet(runtime: Runtime) -> None:
         await player.read_on(nothing)
         player.tick(0.0)
 
-        assert waiting.at == 201
+        assert waiting.at == 101
         assert waiting.mode == "REPLAY 64x ▶"
-        assert player.position.at > 201
+        assert player.position.at > 101
 
 
 async def test_playing_from_the_last_event_begins_again(runtime: Runtime) -> None:

@@ -1,0 +1,116 @@
+"""The state of a stored run at any position, folded from near it. Draws nothing."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Collection, Sequence
+from functools import partial
+from typing import Final
+
+from arena_tui.broker.protocol import Cursor
+from arena_tui.events import Delivery, Envelope, Observation
+from arena_tui.folds.places import Span
+from arena_tui.folds.view import RunView
+from arena_tui.store.history import History
+from arena_tui.store.stretches import SPACING, Newest, Rows, Stretch, read_stretches
+from arena_tui.store.windows import read_event, read_other_board
+
+_HELD_MAX: Final = 256
+
+
+class Keyframes:
+    """Views of one run as it was at the beginning of each of its stretches.
+
+    What the stretches are is read once, and grows with a live run; so a view costs the same
+    wherever in the run it is.
+    """
+
+    def __init__(self, run_id: str, history: History) -> None:
+        self._run_id = run_id
+        self._history = history
+        self._stretches: list[Stretch] = []
+        self._starts: list[tuple[int, int]] = []
+        self._held: dict[Cursor, Envelope] = {}
+
+    def rows(self, span: Span) -> Rows | None:
+        """Where these events are in the file; None if that is not known."""
+        epoch, first, last = span
+        low, high = self._index(Cursor(epoch, first)), self._index(Cursor(epoch, last))
+        if low < 0 or self._stretches[low].epoch != epoch or self._stretches[low].first > first:
+            return None
+        return Rows(self._stretches[low].rows.first, self._stretches[high].rows.last)
+
+    async def stretch(self, at: Cursor) -> Stretch:
+        """The stretch that a position lies in, as far as what is stored tells."""
+        beginning = Stretch(at.epoch, 0, Rows(0, None), Newest(), {})
+        if at.seq < SPACING and (not self._starts or at.epoch == self._starts[0][0]):
+            return beginning
+        await self._reach(at)
+        index = self._index(at)
+        return beginning if index < 0 else self._stretches[index]
+
+    async def view(self, stretch: Stretch, ahead: Sequence[Delivery]) -> RunView:
+        """The run as it was before a stretch; `ahead`, the first deliveries in it, will be folded
+        into it: what these replace is not read."""
+        view = RunView(self._run_id)
+        for envelope in await self._told(stretch, ahead):
+            view.add(envelope)
+        newest = stretch.newest
+        view.totals.turns = max(view.totals.turns, newest.turns)
+        view.tallies = {agent: tally.copy() for agent, tally in stretch.tallies.items()}
+        view.stand_at(Cursor(stretch.epoch, max(0, stretch.first - 1)))
+        return view
+
+    async def _reach(self, at: Cursor) -> None:
+        """Read what the stretches are up to there, as far as it is stored."""
+        newest = self._starts[-1] if self._starts else (-1, 0)
+        if at < Cursor(newest[0], newest[1] + SPACING):
+            return
+        query = partial(read_stretches, run_id=self._run_id, known=tuple(self._stretches))
+        self._stretches = await self._history.read(query)
+        self._starts = [(each.epoch, each.first) for each in self._stretches]
+
+    async def _told(self, stretch: Stretch, ahead: Sequence[Delivery]) -> list[Envelope]:
+        """The events that tell the run's state before a stretch, in order, but for those that
+        what comes replaces."""
+        coming = [each.event for each in ahead if isinstance(each, Envelope)]
+        kinds = {each.kind for each in coming}
+        wanted = [at for kind, at in stretch.newest.states(stretch.epoch) if kind not in kinds]
+        texts = {each.text for each in coming if isinstance(each, Observation) and each.text}
+        told = [found for each in wanted if (found := await self._event(each)) is not None]
+        boards: list[Envelope] = []
+        earlier = list(stretch.newest.observed)
+        while len(texts) < 2 and (earlier or boards):
+            at = earlier.pop() if earlier else await self._other_board(boards[-1], texts)
+            found = None if at is None else await self._event(at)
+            if found is None:
+                break
+            boards.append(found)
+            texts |= _texts(found)
+        return sorted([*told, *boards], key=lambda each: (each.epoch, each.seq))
+
+    async def _other_board(self, before: Envelope, texts: Collection[str]) -> Cursor | None:
+        """The newest observation before that one which shows none of these boards."""
+        at = Cursor(before.epoch, before.seq)
+        query = partial(read_other_board, run_id=self._run_id, at=at, texts=["", *texts])
+        return await self._history.read(query)
+
+    async def _event(self, at: Cursor) -> Envelope | None:
+        held = self._held.get(at)
+        if held is None:
+            rows = self.rows(Span(at.epoch, at.seq, at.seq))
+            query = partial(read_event, run_id=self._run_id, at=at, rows=rows)
+            held = await self._history.read(query)
+            if held is not None:
+                if len(self._held) >= _HELD_MAX:
+                    self._held.clear()
+                self._held[at] = held
+        return held
+
+    def _index(self, at: Cursor) -> int:
+        return bisect_right(self._starts, (at.epoch, at.seq)) - 1
+
+
+def _texts(board: Envelope) -> set[str]:
+    text = board.event.text if isinstance(board.event, Observation) else None
+    return {text} if text else set()
