@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from arena_tui.bench.saved import Saved
 
 _TARGETS: Final = (
-    "broker", "redis", "socket", "store", "pipeline", "sse", "ui", "flood", "memory", "start",
+    "broker", "redis", "socket", "store", "pipeline", "sse", "ui", "history", "flood", "memory",
+    "start",
 )  # fmt: skip
 _WATCHED: Final = ("flood", "memory")
 """Those that last as long as is asked."""

@@ -32,6 +32,9 @@ TINY = Sizes(
     redis_watch_s=1.0,
     socket_events=500,
     socket_watch_s=0.5,
+    history=60_000,
+    jumps=5,
+    history_s=0.3,
     flood_s=0.4,
     flood_per_s=500,
     memory_s=0.5,
@@ -45,6 +48,7 @@ PEERS = {
     "store": ["floor", "sqlite3", "executemany", "pyarrow"],
     "pipeline": ["floor"],
     "ui": ["floor", "ScrollViews", "--low-bandwidth"],
+    "history": ["floor", "plain SQL", "summed from the events"],
     "start": ["python -c pass", "a Textual app"],
 }
 OPTIONAL = {"encode/broadcaster": "broadcaster", "pyarrow": "pyarrow"}
@@ -225,7 +229,7 @@ def test_temporary_stores_are_made_beside_the_given_one_and_removed(
     [
         (
             ["nothing"],
-            "measure called 'nothing': use broker, redis, socket, store, pipeline, sse, ui, "
+            "measure called 'nothing': use broker, redis, socket, store, pipeline, sse, ui, history, "
             "flood, memory, start",
         ),
         (["broker", "--rounds", "0"], "--rounds 0 measures nothing: use 1 or more"),
