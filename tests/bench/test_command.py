@@ -229,8 +229,8 @@ def test_temporary_stores_are_made_beside_the_given_one_and_removed(
     [
         (
             ["nothing"],
-            "measure called 'nothing': use broker, redis, socket, store, pipeline, sse, ui, history, "
-            "flood, memory, start",
+            "measure called 'nothing': use broker, redis, socket, store, pipeline, sse, ui, "
+            "history, flood, memory, start",
         ),
         (["broker", "--rounds", "0"], "--rounds 0 measures nothing: use 1 or more"),
         (["flood", "--seconds", "nan"], "--seconds nan measures nothing: use 1 or more"),

@@ -11,11 +11,11 @@ from textual.widgets import Input
 
 from arena_tui.consumers.feed import Frame
 from arena_tui.errors import ArenaError, UsageError
-from arena_tui.events import Envelope
 from arena_tui.services.playback.goto import UNDERSTOOD
 from arena_tui.services.playback.player import BOOKMARK, Player
 from arena_tui.tui.screens.base import ArenaScreen, guarded
 from arena_tui.tui.screens.host import Host
+from arena_tui.tui.tools import TOOLS
 from arena_tui.tui.widgets.board import BoardPanel
 from arena_tui.tui.widgets.panels import RunPanels
 from arena_tui.tui.widgets.question import Question
@@ -33,7 +33,7 @@ _REST: Final = 4.0
 class RunScreen(ArenaScreen):
     """Translates keys and messages into calls to the player, and shows its state."""
 
-    NOT_WHILE_WRITING = frozenset({"jump", "go_to", "speed", "ask"})
+    NOT_WHILE_WRITING = frozenset({"jump", "go_to", "speed", "ask", "tool"})
     AWAITED = frozenset({"opening"})
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("space", "play", "play"),
@@ -62,9 +62,8 @@ class RunScreen(ArenaScreen):
         Binding("minus", "speed(-1)", "slower", show=False),
         Binding("n", "match(1)", "next match", show=False),
         Binding("N", "match(-1)", "previous match", show=False),
-        Binding("m", "bookmark", "bookmark", show=False),
         Binding("apostrophe", f"jump('{BOOKMARK}', 1)", "next bookmark", show=False),
-        Binding("y", "copy", "copy the event as JSON", show=False),
+        *(tool.binding for tool in TOOLS.values()),
         Binding("home", "go_to('1')", "first event", show=False),
         Binding("end", "go_to('100%')", "last event, or now", show=False),
         Binding("escape", "back", "back"),
@@ -171,22 +170,10 @@ class RunScreen(ArenaScreen):
         self.query_one(Question).ask(what, _HINTS[what])
 
     @guarded
-    async def action_bookmark(self) -> None:
-        is_set = await self._player.bookmark()
-        if is_set is None:
-            self.notify("bookmarks need a store and an event", severity="warning")
-        else:
-            self.notify("bookmark set" if is_set else "bookmark removed", timeout=2)
+    async def action_tool(self, name: str) -> None:
+        """Use one of `TOOLS` here."""
+        if await TOOLS[name].use(self, self._player):
             self._load_density()
-
-    @guarded
-    async def action_copy(self) -> None:
-        delivery = self._player.delivery()
-        if isinstance(delivery, Envelope):
-            said = await self.arena.copier.copy(delivery.raw.decode())
-            self.notify(f"event {delivery.seq:,} as JSON: {said}")
-        else:
-            self.notify("no event stands here to copy", severity="warning")
 
     def action_back(self) -> None:
         question, panels = self.query_one(Question), self.query_one(RunPanels)

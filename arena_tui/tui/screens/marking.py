@@ -1,0 +1,28 @@
+"""Tools of the Run screen for the event where one stands: bookmark it, copy it."""
+
+from __future__ import annotations
+
+from arena_tui.events import Envelope
+from arena_tui.services.playback.player import Player
+from arena_tui.tui.screens.base import ArenaScreen
+
+
+async def toggle_bookmark(screen: ArenaScreen, player: Player) -> bool:
+    """Set the bookmark here, or remove it."""
+    is_set = await player.bookmark()
+    if is_set is None:
+        screen.notify("bookmarks need a store and an event", severity="warning")
+        return False
+    screen.notify("bookmark set" if is_set else "bookmark removed", timeout=2)
+    return True
+
+
+async def copy_event(screen: ArenaScreen, player: Player) -> bool:
+    """Copy the event to the clipboard."""
+    delivery = player.delivery()
+    if isinstance(delivery, Envelope):
+        said = await screen.arena.copier.copy(delivery.raw.decode())
+        screen.notify(f"event {delivery.seq:,} as JSON: {said}")
+    else:
+        screen.notify("no event stands here to copy", severity="warning")
+    return False
