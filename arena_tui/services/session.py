@@ -31,6 +31,7 @@ from arena_tui.services.trouble_watch import TroubleWatch
 from arena_tui.store.place import may_only_be_read
 
 if TYPE_CHECKING:
+    from arena_tui.broker.protocol import Cursor
     from arena_tui.services.http.server import HttpServer
     from arena_tui.services.metrics.textfile import MetricsFile
     from arena_tui.services.playback.player import Player
@@ -218,12 +219,12 @@ class Session:
             {run_id for run_id in seen if not (sink.is_open(run_id) or run_id in sink.ended)}
         )
 
-    def player(self, run_id: str) -> Player:
-        """A player of one run, live or stored; close it."""
+    def player(self, run_id: str, at: Cursor | None = None) -> Player:
+        """A player of one run, live or stored, that opens at a position; close it."""
         from arena_tui.services.playback.player import Player
         from arena_tui.services.playback.tape import RunTape
 
-        return Player(RunTape(run_id, self.runtime), self.history)
+        return Player(RunTape(run_id, self.runtime), self.history, at)
 
     def is_played(self, run_id: str) -> bool:
         """Whether more of an unended run may arrive here, as far as is known."""

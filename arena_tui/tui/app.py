@@ -18,6 +18,7 @@ from textual.notifications import SeverityLevel
 from textual.reactive import reactive
 from textual.screen import Screen
 
+from arena_tui.broker.protocol import Cursor
 from arena_tui.config import copy_path
 from arena_tui.errors import ArenaError, UsageError
 from arena_tui.services.session import Session
@@ -170,10 +171,10 @@ class ArenaApp(ThemedApp[int]):
         if self.session.url is not None:
             self.notify(f"also at {self.session.url}")
 
-    def open_run(self, run_id: str) -> None:
+    def open_run(self, run_id: str, at: Cursor | None = None) -> None:
         from arena_tui.tui.screens.run import RunScreen
 
-        self.push_screen(RunScreen(self, self.session.player(run_id)))
+        self.push_screen(RunScreen(self, self.session.player(run_id, at)))
 
     def notify(
         self,

@@ -41,10 +41,10 @@ class Finder:
         first, notice, is_back = self._from, None, self._steps < 0
         try:
             while self._steps:
-                found = await self._tape.search(self.needle, self._from, is_back)
+                found = await self._tape.seek.search(self.needle, self._from, is_back)
                 if found is None:
                     around = self._tape.last + 1 if is_back else 0
-                    found = await self._tape.search(self.needle, around, is_back)
+                    found = await self._tape.seek.search(self.needle, around, is_back)
                     notice = f"from the {'end' if is_back else 'beginning'} again"
                 if found is None or found == self._from:
                     notice = "no event contains it" if found is None else "no other event has it"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, tzinfo
 from typing import Final, NamedTuple
 
+from arena_tui.broker.protocol import Cursor
 from arena_tui.errors import UsageError
 from arena_tui.events import Delivery, Envelope, Gap
 from arena_tui.folds.density import Density
@@ -51,6 +52,7 @@ class Player(ReadsOn):
     Args:
         tape: Reads the run; the player opens and closes it.
         history: The store, for bookmarks.
+        opens_at: Where in the run to go first; the newest epoch stands for an epoch of 0.
 
     Attributes:
         instant: State of the run at the position, or at the previous one until that is read; None
@@ -59,13 +61,16 @@ class Player(ReadsOn):
         turns: The run's turns; details: what the inspector shows. Each has a `read_on` of its own.
     """
 
-    def __init__(self, tape: RunTape, history: History | None) -> None:
+    def __init__(
+        self, tape: RunTape, history: History | None, opens_at: Cursor | None = None
+    ) -> None:
         self.instant: Instant | None = None
         self.finder = Finder(tape)
         self.turns = Turns(tape)
         self.details = Details(tape)
         self._tape = tape
         self._history = history
+        self._opens_at = opens_at
         self._head = Playhead()
         self._nearby = Nearby(tape.places_of)
         self._view: RunView | None = None
@@ -77,17 +82,19 @@ class Player(ReadsOn):
         self._opened = False
 
     async def open(self) -> None:
-        """Open the tape; go to the first event, to the newest error of a run that crashed, or
-        follow the run if it is live. Idempotent."""
+        """Open the tape; go to where it opens, else to the first event, to the newest error of a
+        run that crashed, or follow the run if it is live. Idempotent."""
         if self._opened:
             return
         await self._tape.open()
         self._opened = True
         self._renumbered = self._tape.renumbered
-        self._head.following = self._tape.live
+        self._head.following = self._tape.live and self._opens_at is None
         place = self._tape.last if self._tape.live else 1
-        if not self._tape.live and (end := self._tape.end) and end.status == "crashed":
-            error = await self._tape.next_of_kind("error", self._tape.last + 1, -1)
+        if self._opens_at is not None:
+            place = self._tape.place_of(self._opens_at)
+        elif not self._tape.live and (end := self._tape.end) and end.status == "crashed":
+            error = await self._tape.seek.next_of_kind("error", self._tape.last + 1, -1)
             place = self._tape.last if error is None else error
         self._place(place)
 
@@ -174,10 +181,10 @@ class Player(ReadsOn):
             at = None if began_at is None else parse_clock(words, began_at, zone)
             if at is None:
                 raise refuse()
-            place = await self._tape.at_time(at)
+            place = await self._tape.seek.at_time(at)
             self.go_to(self._tape.last if place is None else place)
         elif target.kind == "turn":
-            place = await self._tape.turn(int(min(target.value, _TURN_MAX)))
+            place = await self._tape.seek.turn(int(min(target.value, _TURN_MAX)))
             if place is None:
                 raise UsageError(f"no turn {target.value:g}")
             self.go_to(place)
@@ -203,7 +210,7 @@ class Player(ReadsOn):
         elif kind == "turn_start" and self.turns.known:
             place = self.turns.beside(at, step)
         else:
-            place = await self._tape.next_of_kind(kind, at, step)
+            place = await self._tape.seek.next_of_kind(kind, at, step)
         if place is None:
             return none
         self.go_to(place)

@@ -23,25 +23,19 @@ from arena_tui.folds.places import Places
 from arena_tui.folds.series import Series, series_of
 from arena_tui.folds.totals import RunTotals
 from arena_tui.folds.view import RunView
-from arena_tui.folds.visible import visible
 from arena_tui.services.consumption import Consumption
 from arena_tui.services.playback.hot import Hot
 from arena_tui.services.playback.keyframes import Keyframes
+from arena_tui.services.playback.seeker import Seeker
 from arena_tui.services.runtime import Runtime
-from arena_tui.store.rows import as_in_payload
 from arena_tui.store.series import read_series
 from arena_tui.store.stretches import Stretch
 from arena_tui.store.windows import (
     WINDOW,
     read_bookmarks,
     read_gaps,
-    read_nearest,
-    read_previous_prompt,
     read_turn_changes,
 )
-
-_AT_ONCE = 200
-"""Events searched before anything else has its turn."""
 
 
 class _Tail(Consumer):
@@ -72,6 +66,7 @@ class RunTape:
     Attributes:
         live: Whether more events may come.
         began_at: Time of its first event, UTC; end: how it ended; None while that is not known.
+        seek: Finds places in it.
         renumbered: How often places changed, because an earlier epoch proved to be longer.
     """
 
@@ -87,6 +82,7 @@ class RunTape:
         self._places = Places()
         self._hot = Hot(self._places, is_stored=False)
         self._keyframes: Keyframes | None = None
+        self.seek = Seeker(run_id, self._places, self._hot, None)
         self._news = 0
         self._meta: RunMeta | None = None
 
@@ -114,6 +110,7 @@ class RunTape:
             raise UnknownRunError(
                 f"no run {self.run_id}: the broker let it go, and nothing is stored"
             )
+        self.seek = Seeker(self.run_id, self._places, self._hot, self._history)
         if self._history is not None:
             self._keyframes = Keyframes(self.run_id, self._history)
 
@@ -125,6 +122,11 @@ class RunTape:
     def places_of(self, delivery: Delivery) -> range:
         """The places of a delivery: one of an event, all that it covers of a gap."""
         return self._places.range_of(delivery)
+
+    def place_of(self, at: Cursor) -> int:
+        """The place of an event; an epoch of 0 stands for the newest one."""
+        epochs = self._places.epochs
+        return self._places.of(at if at.epoch or not epochs else Cursor(epochs[-1], at.seq))
 
     def pump(self) -> list[Delivery]:
         """Deliveries since the last call, as far as they are still in memory."""
@@ -174,15 +176,7 @@ class RunTape:
 
     async def previous_prompt(self, agent_id: str | None, before: int) -> LlmPrompt | None:
         """The agent's newest prompt before a place; None if there is none."""
-        if not self._hot.is_whole and self._history is not None:
-            here = self._places.cursor(before)
-            query = partial(read_previous_prompt, run_id=self.run_id, agent_id=agent_id, at=here)
-            place = _place(self._places, await self._history.read(query))
-        else:
-            place = self._hot.nearest(
-                lambda each: isinstance(each.event, LlmPrompt) and each.event.agent_id == agent_id,
-                before, backwards=True,
-            )  # fmt: skip
+        place = await self.seek.previous_prompt(agent_id, before)
         for each in await self.window(place, place) if place is not None else ():
             if isinstance(each, Envelope) and isinstance(each.event, LlmPrompt):
                 return each.event
@@ -240,45 +234,6 @@ class RunTape:
             return series_of(self._hot, slices)
         return await self._history.read(partial(read_series, run_id=self.run_id, slices=slices))
 
-    async def next_of_kind(self, kind: str, at: int, step: int) -> int | None:
-        """Place of the next (`step` 1) or previous (-1) event of that kind from `at`, or None."""
-        if not self._hot.is_whole and self._history is not None:
-            here = self._places.cursor(at)
-            return _place(
-                self._places, await self._history.next_of_kind(self.run_id, kind, here, step)
-            )
-        return self._hot.nearest(lambda each: each.event.kind == kind, at, backwards=step < 0)
-
-    async def turn(self, turn: int) -> int | None:
-        """Place of the first event of that turn, or None."""
-        if not self._hot.is_whole and self._history is not None:
-            return _place(self._places, await self._history.turn(self.run_id, turn))
-        return self._hot.nearest(lambda each: each.event.turn == turn, 0)
-
-    async def at_time(self, at: datetime) -> int | None:
-        """Place of the first event at that time or later, or None."""
-        if not self._hot.is_whole and self._history is not None:
-            query = partial(read_nearest, run_id=self.run_id, condition="ts >= $wanted",
-                            wanted=at.replace(tzinfo=None), at=Cursor(0, 0))  # fmt: skip
-            return _place(self._places, await self._history.read(query))
-        return self._hot.nearest(lambda each: each.event.ts >= at, 0)
-
-    async def search(self, text: str, after: int, backwards: bool = False) -> int | None:
-        """Place of the next event, or previous if `backwards`, in which a person can see `text`
-        (see `visible`), or None."""
-        if not self._hot.is_whole and self._history is not None:
-            here = self._places.cursor(after)
-            found = await self._history.search(self.run_id, text, here, backwards)
-            return _place(self._places, found)
-        needle = as_in_payload(text).lower()
-        for number, (place, event) in enumerate(self._hot.events(after, backwards), start=1):
-            payload = event.raw.decode()
-            if needle in payload.lower() and needle in visible(payload):
-                return place
-            if not number % _AT_ONCE:
-                await asyncio.sleep(0)  # keys and frames do not wait for a search
-        return None
-
     async def bookmarks(self) -> list[int]:
         """Places of the run's bookmarks, in order; none without a store."""
         if self._history is None:
@@ -306,10 +261,6 @@ class RunTape:
             self.began_at = first.event.ts
         if isinstance(newest, Envelope):
             self.end = newest.event if isinstance(newest.event, RunEnd) else None
-
-
-def _place(places: Places, cursor: Cursor | None) -> int | None:
-    return None if cursor is None else places.of(cursor)
 
 
 def _end_of(totals: RunTotals) -> RunEnd | None:

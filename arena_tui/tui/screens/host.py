@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, tzinfo
 from typing import Protocol
 
+from arena_tui.broker.protocol import Cursor
 from arena_tui.services.session import Session
 from arena_tui.tui.clipboard import Copier
 from arena_tui.tui.tabs import Tab
@@ -38,5 +39,5 @@ class Host(Protocol):
     def action_go(self, name: str) -> None:
         """Go to the tab of that name."""
 
-    def open_run(self, run_id: str) -> None:
-        """Open the Run screen on one run, live or stored."""
+    def open_run(self, run_id: str, at: Cursor | None = None) -> None:
+        """Open the Run screen on one run, live or stored; `at` a position of it if one is given."""

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import redis
 
-from arena_tui.broker.protocol import Limits, RunMeta
+from arena_tui.broker.protocol import Cursor, Limits, RunMeta
 from arena_tui.broker_url import BrokerUrl
 from arena_tui.config import Config
 from arena_tui.errors import StoreError, UnknownRunError, UsageError
@@ -180,6 +180,28 @@ async def test_a_finished_run_opens_at_its_first_event(
     assert position.mode == "REPLAY 1x"
     assert isinstance(here, Envelope)
     assert isinstance(here.event, RunStart)
+
+
+@pytest.mark.parametrize("at", [Cursor(0, 700), Cursor(0, 1)])
+async def test_a_run_opens_where_it_is_told_to(source: Runtime, at: Cursor) -> None:
+    player = Player(tape_of(source), source.history, at)
+    await player.open()
+    await player.read_on(nothing)
+
+    here = player.delivery()
+    assert isinstance(here, Envelope)
+    assert (here.seq, player.position.mode) == (at.seq, "REPLAY 1x")
+    player.close()
+
+
+async def test_a_live_run_that_opens_earlier_is_not_followed() -> None:
+    async with unstored() as runtime:
+        await publish(runtime, beginning(5))
+        player = Player(tape_of(runtime), None, Cursor(0, 3))
+        await player.open()
+
+        assert (player.position.at, player.position.mode) == (3, "PAUSED 1x")
+        player.close()
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -88,7 +88,7 @@ async def test_windows_are_complete_and_in_order(tape: RunTape) -> None:
 
 
 async def test_the_run_looks_at_any_seq_as_it_did_then(tape: RunTape) -> None:
-    seq = await tape.turn(7)
+    seq = await tape.seek.turn(7)
     assert seq is not None
 
     view = await tape.view_at(seq + 3)
@@ -101,22 +101,22 @@ async def test_the_run_looks_at_any_seq_as_it_did_then(tape: RunTape) -> None:
 
 
 async def test_turns_and_errors_are_found_in_both_directions(tape: RunTape) -> None:
-    first = await tape.next_of_kind("error", 1, 1)
+    first = await tape.seek.next_of_kind("error", 1, 1)
     assert first is not None
-    second = await tape.next_of_kind("error", first, 1)
+    second = await tape.seek.next_of_kind("error", first, 1)
     assert second is not None
 
-    assert await tape.next_of_kind("error", second, -1) == first
-    assert await tape.next_of_kind("error", first, -1) is None
-    assert await tape.next_of_kind("turn_start", 2, 1) == 6
+    assert await tape.seek.next_of_kind("error", second, -1) == first
+    assert await tape.seek.next_of_kind("error", first, -1) is None
+    assert await tape.seek.next_of_kind("turn_start", 2, 1) == 6
 
 
 async def test_text_is_found_forwards_and_backwards(tape: RunTape) -> None:
-    found = await tape.search("MOVE 42", 1)
+    found = await tape.seek.search("MOVE 42", 1)
     assert found is not None
 
-    assert await tape.search("move 42", found) is None
-    assert await tape.search("move 42", tape.last, backwards=True) == found
+    assert await tape.seek.search("move 42", found) is None
+    assert await tape.seek.search("move 42", tape.last, backwards=True) == found
 
 
 async def test_what_each_turn_took_is_the_same_wherever_the_events_are(tape: RunTape) -> None:
@@ -186,11 +186,11 @@ async def test_a_run_of_several_epochs_is_read_through_all_of_them(anew: RunTape
 
 
 async def test_jumps_lead_over_the_bounds_of_epochs(anew: RunTape) -> None:
-    assert await anew.next_of_kind("turn_start", 1_500, 1) == 1_501
-    assert await anew.next_of_kind("turn_start", 2_502, -1) == 2_500
-    assert await anew.next_of_kind("run_end", 1, 1) == anew.last
-    assert [await anew.turn(turn) for turn in EPOCHS] == [1, 1_501, 2_502]
-    assert await anew.search("11-3", 1) == 2_504
+    assert await anew.seek.next_of_kind("turn_start", 1_500, 1) == 1_501
+    assert await anew.seek.next_of_kind("turn_start", 2_502, -1) == 2_500
+    assert await anew.seek.next_of_kind("run_end", 1, 1) == anew.last
+    assert [await anew.seek.turn(turn) for turn in EPOCHS] == [1, 1_501, 2_502]
+    assert await anew.seek.search("11-3", 1) == 2_504
 
 
 async def test_a_place_in_an_earlier_epoch_shows_the_run_as_it_was_then(anew: RunTape) -> None:

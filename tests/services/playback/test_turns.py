@@ -306,7 +306,7 @@ async def test_after_a_failed_search_one_step_is_one_step(monkeypatch: pytest.Mo
 
         found: list[int] = []
         with monkeypatch.context() as away:
-            away.setattr(tape, "search", refuse)
+            away.setattr(tape.seek, "search", refuse)
             finder.request(1, 1)
             with pytest.raises(StoreError):
                 await finder.find(found.append, lambda _: None)
