@@ -186,7 +186,8 @@ class _Looking:
         for _ in range(5):
             await self.jump(draw.randint(1, last))
         await self.history.runs(limit=_PAGE)
-        await self._player.overview(_SLICES, _SLICES)
+        player = self._player
+        await player.overview.read(player.position, _SLICES, _SLICES, time.monotonic)
         await self.history.search(LONGEST, _NOWHERE, self.start)
         await self.search_all()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -16,6 +16,28 @@ MARKS_MAX = 1_000
 """Most marks of one kind a density carries; a screen is narrower anyway."""
 
 _MICROSECOND = timedelta(microseconds=1)
+
+
+class Within(NamedTuple):
+    """A part of a run's time, both ends included, UTC."""
+
+    first_at: datetime
+    last_at: datetime
+
+    def zoomed(self, factor: float, at: datetime) -> Within:
+        """So many times as short, with `at` where it was in it; longer by a factor below 1."""
+        length = self.last_at - self.first_at
+        share = (at - self.first_at) / length if length else 0.5
+        first_at = at - length / factor * max(0.0, min(1.0, share))
+        return Within(first_at, first_at + length / factor)
+
+    def inside(self, whole: Within) -> Within:
+        """As long, moved into the whole; that itself if it is longer."""
+        length = self.last_at - self.first_at
+        if length >= whole.last_at - whole.first_at:
+            return whole
+        first_at = max(whole.first_at, min(self.first_at, whole.last_at - length))
+        return Within(first_at, first_at + length)
 
 
 class Mark(Struct, frozen=True, kw_only=True):
@@ -33,13 +55,14 @@ class Mark(Struct, frozen=True, kw_only=True):
 
 
 class Density(Struct, frozen=True, kw_only=True):
-    """A run's events over its time, in equal slices from its first event to its newest.
+    """A run's events over its time or a part of it, in equal slices.
 
     Attributes:
         counts: Events a slice.
         places: First place (see `Places`) at or after the beginning of each slice; ascending.
         marks: The first error of each slice; gaps and bookmarks, at most `MARKS_MAX` of each.
-        first_at, last_at: Times of the run's first and newest event, UTC; None without events.
+        first_at, last_at: The beginning and the end of that time, UTC; those of the whole run are
+            the times of its first and newest event. None without events.
         lost: Events in gaps of known length; lost_unknown: gaps of unknown length.
     """
 
@@ -130,30 +153,38 @@ def with_bookmarks(density: Density, places: Sequence[int]) -> Density:
 
 
 def density_of(
-    deliveries: Sequence[Delivery], slices: int, place_of: Callable[[Delivery], int] | None = None
-) -> Density:
-    """The density of deliveries, in order. A gap lies where the event before it does.
+    deliveries: Sequence[Delivery], slices: int,
+    place_of: Callable[[Delivery], int] | None = None, within: Within | None = None,
+) -> Density:  # fmt: skip
+    """The density of deliveries, in order, or of those within a time. A gap lies where the event
+    before it does.
 
     `place_of` gives the place of a delivery, by default its seq. Knows no bookmarks.
     """
     stamps = [each.event.ts for each in deliveries if isinstance(each, Envelope)]
     if not stamps:
         return with_losses(empty_density(slices), deliveries)
-    time = Slices(first_at=min(stamps), last_at=max(stamps), count=slices)
+    within = within or Within(min(stamps), max(stamps))
+    time = Slices(first_at=within.first_at, last_at=within.last_at, count=slices)
     first_at, width_us = time.first_at, time.width_us
     filled: dict[int, tuple[int, int]] = {}
     errors: dict[int, Mark] = {}
     gaps: list[Mark] = []
     index = last = 0
+    is_inside = within.first_at <= min(stamps)
     for each in deliveries:
         place = each.first_seq if place_of is None else place_of(each)
         if isinstance(each, Gap):
-            gaps.append(_gap_mark(each, place, index))
+            if is_inside:
+                gaps.append(_gap_mark(each, place, index))
+            continue
+        is_inside = within.first_at <= each.event.ts <= within.last_at
+        if not is_inside:
             continue
         index = min(slices - 1, int((each.event.ts - first_at) // _MICROSECOND / width_us))
         events, first = filled.get(index, (0, place))
         filled[index] = events + 1, first
-        last = place
+        last = max(last, place)
         if isinstance(each.event, ErrorEvent):
             errors.setdefault(index, Mark(place=place, kind="error", slice=index))
     density = time.density(

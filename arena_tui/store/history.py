@@ -13,7 +13,7 @@ from arena_tui.broker.chain import KnownRun
 from arena_tui.broker.protocol import Cursor
 from arena_tui.errors import UnknownRunError, UsageError
 from arena_tui.events import Delivery
-from arena_tui.folds.density import Density
+from arena_tui.folds.density import Density, Within
 from arena_tui.folds.matches import Match
 from arena_tui.folds.scores import AlikeRuns, Scores, scores_of_runs
 from arena_tui.folds.totals import AgentTally, RunTotals
@@ -122,10 +122,11 @@ class History:
         """
         return await self._database.read(partial(windows.read_lengths, run_id=run_id))
 
-    async def density(self, run_id: str, slices: int) -> Density:
-        """Histogram of a run's events over time in equal slices, with marks."""
+    async def density(self, run_id: str, slices: int, within: Within | None = None) -> Density:
+        """Histogram of a run's events over its time, or within a part, in equal slices; with
+        marks."""
         return await self._database.read(
-            partial(windows.read_density, run_id=run_id, slices=slices)
+            partial(windows.read_density, run_id=run_id, slices=slices, within=within)
         )
 
     async def next_of_kind(self, run_id: str, kind: str, at: Cursor, step: int) -> Cursor | None:

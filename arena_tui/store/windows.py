@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from arena_tui.broker.protocol import Cursor
 from arena_tui.codec import decode_event
 from arena_tui.events import Delivery, Envelope, Gap
-from arena_tui.folds.density import MARKS_MAX, Density, Mark, Slices, empty_density
+from arena_tui.folds.density import MARKS_MAX, Density, Mark, Slices, Within, empty_density
 from arena_tui.folds.places import Places
 from arena_tui.folds.turns import BEGINNINGS
 from arena_tui.store.reading import Reader
@@ -160,7 +160,9 @@ def read_nearest(
     return Cursor(*found) if found else None
 
 
-def read_density(connection: Reader, run_id: str, slices: int) -> Density:
+def read_density(
+    connection: Reader, run_id: str, slices: int, within: Within | None = None
+) -> Density:
     """See `History.density`."""
     gaps = read_gaps(connection, run_id)
     lost, lost_unknown = sum(gap.count for gap in gaps), sum(gap.unknown for gap in gaps)
@@ -170,21 +172,23 @@ def read_density(connection: Reader, run_id: str, slices: int) -> Density:
     ).fetchall()  # fmt: skip
     if not found:
         return replace(empty_density(slices), lost=lost, lost_unknown=lost_unknown)
-    first_at, last_at = min(row[2] for row in found), max(row[3] for row in found)
-    time = Slices(
-        first_at=first_at.replace(tzinfo=UTC), last_at=last_at.replace(tzinfo=UTC), count=slices
-    )
+    whole = Within(min(row[2] for row in found).replace(tzinfo=UTC),
+                   max(row[3] for row in found).replace(tzinfo=UTC))  # fmt: skip
+    within = within or whole
+    time = Slices(first_at=within.first_at, last_at=within.last_at, count=slices)
     places = Places({row[0]: row[1] for row in found})
     for gap in gaps:
         places.reach(gap)
     elapsed_us = "(epoch_us(ts) - epoch_us($from))"
     slice_of = f"least({slices - 1}, CAST(floor({elapsed_us} / {time.width_us!r}) AS INTEGER))"
-    parameters = {"run": run_id, "from": first_at}
+    parameters = {"run": run_id, "from": within.first_at.replace(tzinfo=None),
+                  "to": within.last_at.replace(tzinfo=None)}  # fmt: skip
     rows = Rows(min(row[4] for row in found), max(row[5] for row in found))
     place = _place_of("seq", places)
-    events = f"FROM events WHERE run_id = $run AND {_within(rows)}"
+    events = f"FROM events WHERE run_id = $run AND {_within(rows)} AND ts BETWEEN $from AND $to"
     counted = connection.execute(
-        f"SELECT {slice_of}, count(*), min({place}), min({place}) FILTER (kind = 'error') {events} "
+        f"SELECT {slice_of}, count(*), min({place}), min({place}) FILTER (kind = 'error'), "
+        f"max({place}) {events} "
         "GROUP BY 1 ORDER BY 1", parameters
     ).fetchall()  # fmt: skip
     marks = [Mark(place=row[3], kind="error", slice=row[0]) for row in counted if row[3]]
@@ -193,28 +197,39 @@ def read_density(connection: Reader, run_id: str, slices: int) -> Density:
         marks += _gap_marks(gaps, places, dict(connection.execute(
             f"SELECT {place}, {slice_of} {events} AND {place} IN (SELECT unnest($befores))",
             {**parameters, "befores": befores},
-        ).fetchall()))  # fmt: skip
+        ).fetchall()), within.first_at <= whole.first_at)  # fmt: skip
     marks += [
         Mark(place=place, kind="bookmark", slice=index, note=note or "")
         for place, index, note in connection.execute(
             f"SELECT {place}, {slice_of}, note FROM bookmarks JOIN events "
-            f"USING (run_id, epoch, seq) WHERE run_id = $run ORDER BY 1 LIMIT {MARKS_MAX}",
+            f"USING (run_id, epoch, seq) WHERE run_id = $run AND ts BETWEEN $from AND $to "
+            f"ORDER BY 1 LIMIT {MARKS_MAX}",
             parameters,
         ).fetchall()
     ]
-    filled = {index: (count, place) for index, count, place, _ in counted}
-    density = time.density(filled, places.of(Cursor(*max(found)[:2])), marks)
+    filled = {row[0]: (row[1], row[2]) for row in counted}
+    density = time.density(filled, max((row[4] for row in counted), default=places.last), marks)
     return replace(density, lost=lost, lost_unknown=lost_unknown)
 
 
-def _gap_marks(gaps: Sequence[Gap], places: Places, slices: Mapping[int, int]) -> list[Mark]:
-    """Each gap in the slice of what is before it, of which these events are in these slices."""
+def _gap_marks(
+    gaps: Sequence[Gap], places: Places, slices: Mapping[int, int], from_start: bool
+) -> list[Mark]:
+    """Each gap in the slice of what is before it, if that is among these: slices by place.
+
+    Args:
+        from_start: Whether the first slice begins with the run.
+    """
     marks: list[Mark] = []
-    for gap in gaps[:MARKS_MAX]:
+    ends, before = 1, 0 if from_start else None
+    for gap in gaps:
         place = places.first_of(gap)
-        before = marks[-1].slice if marks else 0
-        marks.append(Mark(place=place, kind="gap", slice=slices.get(place - 1, before),
-                          note=gap.reason, lost=gap.count))  # fmt: skip
+        if place != ends:  # else a gap, or nothing, is right before it
+            before = slices.get(place - 1)
+        ends = places.last_of(gap) + 1
+        if before is not None and len(marks) < MARKS_MAX:
+            marks.append(Mark(place=place, kind="gap", slice=before, note=gap.reason,
+                              lost=gap.count))  # fmt: skip
     return marks
 
 

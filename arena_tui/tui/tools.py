@@ -47,5 +47,7 @@ TOOLS: Final = {
     for each in (
         Tool("m", "bookmark", "arena_tui.tui.screens.marking:toggle_bookmark"),
         Tool("y", "copy the event as JSON", "arena_tui.tui.screens.marking:copy_event"),
+        Tool("z", "zoom in", "arena_tui.tui.screens.marking:zoom_in"),
+        Tool("Z", "zoom out", "arena_tui.tui.screens.marking:zoom_out"),
     )
 }

@@ -22,7 +22,7 @@ from arena_tui.events import (
     RunStart,
     TurnStart,
 )
-from arena_tui.folds.density import density_of
+from arena_tui.folds.density import Within, density_of
 from arena_tui.folds.view import RunView
 from arena_tui.store.database import Database
 from arena_tui.store.filters import parse_filter
@@ -219,7 +219,9 @@ async def test_the_store_and_the_fold_tell_the_same_density(
     await store(database, run)
 
     for slices in (1, 7, 98):
+        part = Within(at(first := draw.uniform(0, 90)), at(draw.uniform(first, 100)))
         assert await history.density("a", slices) == density_of(run, slices)
+        assert await history.density("a", slices, part) == density_of(run, slices, within=part)
 
 
 async def test_search_goes_forwards_and_backwards_and_minds_no_case(

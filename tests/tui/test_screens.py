@@ -9,6 +9,7 @@ from unittest.mock import patch
 
 import pytest
 from rich.console import Console
+from textual import events
 from textual.notifications import Notify
 from textual.pilot import Pilot
 from textual.widgets import Input
@@ -20,6 +21,7 @@ from arena_tui.tui.screens.live import LiveScreen
 from arena_tui.tui.screens.run import RunScreen
 from arena_tui.tui.widgets.bars import TitleBar
 from arena_tui.tui.widgets.mosaic import Mosaic
+from arena_tui.tui.widgets.run import Scrubber
 from arena_tui.tui.widgets.table import VirtualTable
 from tests.tui.scenario import Scenario
 from tests.waiting import until
@@ -260,6 +262,52 @@ async def test_a_click_on_the_scrubber_goes_there() -> None:
         first = await settled(app, pilot)
 
     assert "event 1/22" in first
+
+
+async def test_the_scrubber_zooms_to_where_one_stands_and_back() -> None:
+    app = Scenario()
+    async with running(app) as pilot:
+        await settled(app, pilot)
+        app.open_run("01ARENA000000000000000091BC")
+        await pilot.press("g", *"9", "enter")
+        await settled(app, pilot)
+        await pilot.press("z")
+        await settled(app, pilot)
+        scrubber = app.screen.query_one(Scrubber)
+        zoomed = [scrubber.render_line(y).text for y in range(scrubber.size.height)]
+        await pilot.press("Z")
+        await settled(app, pilot)
+        whole = [scrubber.render_line(y).text for y in range(scrubber.size.height)]
+
+    assert "zoom 4x" in zoomed[1]
+    assert "┃" in zoomed[0]
+    assert "zoom" not in whole[1]
+    assert zoomed[0].split()[0] != whole[0].split()[0]
+
+
+async def test_the_pointer_shows_time_and_turn_and_the_wheel_zooms_there() -> None:
+    app = Scenario()
+    async with running(app) as pilot:
+        await settled(app, pilot)
+        app.open_run("01ARENA000000000000000091BC")
+        await settled(app, pilot)
+        scrubber = app.screen.query_one(Scrubber)
+        await pilot.hover(Scrubber, (60, 0))
+        below = scrubber.render_line(scrubber.size.height - 1).text
+        assert scrubber.timeline.density is not None
+        before = scrubber.timeline.density
+        scrubber.post_message(events.MouseScrollUp(
+            scrubber, 60, 0, 0, -1, 0, False, False, False, 60, 0
+        ))  # fmt: skip
+        await settled(app, pilot)
+        after = scrubber.timeline.density
+        await pilot.hover("BoardPanel")
+        elsewhere = scrubber.render_line(scrubber.size.height - 1).text
+
+    assert re.search(r"12:\d\d:\d\d(\.\d)? turn \d", below)
+    assert after is not None
+    assert sum(after.counts) < sum(before.counts)
+    assert "turn" not in elsewhere
 
 
 async def test_a_bookmark_is_set_and_drawn() -> None:

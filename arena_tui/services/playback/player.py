@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from datetime import UTC, tzinfo
-from typing import Final, NamedTuple
+from typing import Final
 
 from arena_tui.broker.protocol import Cursor
 from arena_tui.errors import UsageError
 from arena_tui.events import Delivery, Envelope, Gap
-from arena_tui.folds.density import Density
-from arena_tui.folds.series import Series
 from arena_tui.folds.view import Instant, RunView
 from arena_tui.services.playback.detail import Details
 from arena_tui.services.playback.finder import Finder
 from arena_tui.services.playback.goto import parse_clock, parse_target, refuse
 from arena_tui.services.playback.nearby import Nearby
+from arena_tui.services.playback.overview import Overviews
 from arena_tui.services.playback.playhead import Playhead, Position
 from arena_tui.services.playback.reading import ReadsOn
 from arena_tui.services.playback.tape import RunTape
@@ -35,13 +34,6 @@ _FOLD_MAX: Final = 2_000
 _TURN_MAX: Final = 2**31 - 1
 
 
-class Overview(NamedTuple):
-    """A whole run: its events over time, and a figure of each agent over the turns, if any."""
-
-    density: Density
-    series: Series | None
-
-
 class Player(ReadsOn):
     """Shows one run, live or finished, as it was at `position.at`, a place (see `Places`).
 
@@ -59,6 +51,7 @@ class Player(ReadsOn):
             before the first read.
         finder: Looks for text.
         turns: The run's turns; details: what the inspector shows. Each has a `read_on` of its own.
+        overview: The whole run at a glance.
     """
 
     def __init__(
@@ -68,6 +61,7 @@ class Player(ReadsOn):
         self.finder = Finder(tape)
         self.turns = Turns(tape)
         self.details = Details(tape)
+        self.overview = Overviews(tape)
         self._tape = tape
         self._history = history
         self._opens_at = opens_at
@@ -108,7 +102,7 @@ class Player(ReadsOn):
         ts = delivery.event.ts if isinstance(delivery, Envelope) else None
         return Position(
             mode=head.mode(tape.live), at=head.at, last=tape.last, live=tape.live, ts=ts,
-            turns=self.turns.highest, began_at=tape.began_at, end=tape.end,
+            turns=self.turns.starts.highest, began_at=tape.began_at, end=tape.end,
         )  # fmt: skip
 
     @property
@@ -208,7 +202,7 @@ class Player(ReadsOn):
             place = next(iter((ahead or places)[:: 1 if step > 0 else -1]), None)
             none = "no bookmark in this run yet"
         elif kind == "turn_start" and self.turns.known:
-            place = self.turns.beside(at, step)
+            place = self.turns.starts.beside(at, step)
         else:
             place = await self._tape.seek.next_of_kind(kind, at, step)
         if place is None:
@@ -242,11 +236,6 @@ class Player(ReadsOn):
             if numbering == self._tape.renumbered:
                 self._view, self._folded, self.instant = view, at, view.instant()
         self._view_due = not self._fold_on()
-
-    async def overview(self, slices: int, turn_slices: int) -> Overview:
-        """The whole run, in so many slices of its time, and in at most so many of its turns."""
-        density = await self._tape.density(slices)
-        return Overview(density, await self._tape.series(turn_slices))
 
     async def bookmark(self) -> bool | None:
         """Toggle the bookmark at the position; returns whether it is set now.

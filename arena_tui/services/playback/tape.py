@@ -18,7 +18,7 @@ from arena_tui.broker.protocol import Cursor, RunMeta
 from arena_tui.consumers.protocol import Consumer
 from arena_tui.errors import UnknownRunError
 from arena_tui.events import Delivery, Envelope, Gap, LlmPrompt, RunEnd
-from arena_tui.folds.density import Density, density_of, with_bookmarks, with_unstored
+from arena_tui.folds.density import Density, Within, density_of, with_bookmarks, with_unstored
 from arena_tui.folds.places import Places
 from arena_tui.folds.series import Series, series_of
 from arena_tui.folds.totals import RunTotals
@@ -217,16 +217,21 @@ class RunTape:
             first = self._places.last_of(some[-1]) + 1 if some else first + WINDOW
         return found
 
-    async def density(self, slices: int) -> Density:
+    async def density(self, slices: int, within: Within | None = None) -> Density:
+        """The run's events over its time, or within a part of it, in so many slices."""
         if not self._hot.is_whole and self._history is not None:
-            return await self._history.density(self.run_id, slices)
-        density = density_of(list(self._hot), slices, self._places.first_of)
+            return await self._history.density(self.run_id, slices, within)
+        density = density_of(list(self._hot), slices, self._places.first_of, within)
         if self._history is None:
             return density
         # What is at hand here may be in a gap of the store's.
         gaps = await self._history.read(partial(read_gaps, run_id=self.run_id))
-        density = with_unstored(density, [(self._places.first_of(gap), gap) for gap in gaps])
-        return with_bookmarks(density, await self.bookmarks())
+        placed = [(self._places.first_of(gap), gap) for gap in gaps]
+        marked = await self.bookmarks()
+        if within is not None:
+            placed = [(place, gap) for place, gap in placed if self._is_at(place - 1, within)]
+            marked = [place for place in marked if self._is_at(place, within)]
+        return with_bookmarks(with_unstored(density, placed), marked)
 
     async def series(self, slices: int) -> Series | None:
         """See `series_of`."""
@@ -240,6 +245,14 @@ class RunTape:
             return []
         found = await self._history.read(partial(read_bookmarks, run_id=self.run_id))
         return [self._places.of(each) for each in found]
+
+    def _is_at(self, place: int, within: Within) -> bool:
+        """Whether the event there is at hand, and of that time."""
+        held = self._hot.between(place, place)
+        return any(
+            isinstance(each, Envelope) and within.first_at <= each.event.ts <= within.last_at
+            for each in held
+        )
 
     def close(self) -> None:
         if self._reading is not None:

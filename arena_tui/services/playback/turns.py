@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from array import array
-from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from arena_tui.events import Delivery, Envelope
 from arena_tui.folds.turns import Turn, TurnStarts, fold_turn
 from arena_tui.services.playback.reading import ReadsOn
+from arena_tui.services.playback.starts import Starts
 from arena_tui.services.playback.tape import RunTape
 
 _SPAN: Final = 100_000
@@ -25,8 +24,6 @@ _WINDOW: Final = 1_000
 _HELD_MAX: Final = 2_000
 """Turns kept in memory; of more, those around what was read last."""
 
-_NONE: Final = -(2**62)
-
 
 class Turns(ReadsOn):
     """The list of turns of a run, by row from 0; a row lasts until the next begins.
@@ -35,24 +32,22 @@ class Turns(ReadsOn):
     happened in a turn is read when somebody wants it. While it is `lacking`, run `read_on`.
 
     Attributes:
-        highest: The highest turn number that is known; 0 without any.
-        numbered: Whether any event belongs to a turn.
+        starts: Where rows begin.
         has_tokens: Whether any turn read so far used tokens.
         version: Increases when rows come or change; not when more of them is read.
     """
 
     def __init__(self, tape: RunTape) -> None:
         self.version = 0
+        self.starts = Starts()
         self._tape = tape
         self.clear()
 
     def clear(self) -> None:
         """Forget all, as places have changed."""
         self.version += 1
-        self.highest = 0
-        self.numbered = self.has_tokens = False
-        self._starts = array("q")
-        self._numbers = array("q")
+        self.has_tokens = False
+        self.starts.clear()
         self._folding = TurnStarts()
         self._reach = 0
         self._held: dict[int, Turn] = {}
@@ -63,7 +58,7 @@ class Turns(ReadsOn):
     @property
     def count(self) -> int:
         """How many rows there are, as far as is known."""
-        return len(self._starts)
+        return len(self.starts)
 
     @property
     def known(self) -> bool:
@@ -75,30 +70,16 @@ class Turns(ReadsOn):
         """Whether anything wanted is still to be read."""
         return not self._has_failed and (not self.known or bool(self._wanted))
 
-    def row_of(self, place: int) -> int:
-        """The row that a place lies in, as far as is known."""
-        return max(0, bisect_right(self._starts, place) - 1)
-
     def places(self, row: int) -> range:
         """The places of a row's events."""
         if not 0 <= row < self.count:
             return range(0)
         is_last = row + 1 == self.count
-        return range(self._starts[row], self._reach + 1 if is_last else self._starts[row + 1])
+        return range(self.starts[row], self._reach + 1 if is_last else self.starts[row + 1])
 
     def get(self, row: int) -> Turn | None:
         """What happened in it; None until it is read."""
         return self._held.get(row)
-
-    def beside(self, place: int, step: int) -> int | None:
-        """The place at which the next (`step` 1) or previous (-1) turn begins, or None."""
-        row = self.row_of(place)
-        if step < 0 and self._starts and self._starts[row] < place:
-            row += 1
-        row += step
-        while 0 <= row < self.count and self._numbers[row] == _NONE:
-            row += step
-        return self._starts[row] if 0 <= row < self.count else None
 
     def extend(self, news: Sequence[Delivery]) -> None:
         """Take in what is new in a live run, if all before it is known."""
@@ -182,17 +163,10 @@ class Turns(ReadsOn):
 
     def _see(self, place: int, kind: str, turn: int | None) -> None:
         begins = self._folding.begins(kind, turn)
-        if not self._starts and (place > 1 or not begins):
-            self._begin(1, None)
+        if not len(self.starts) and (place > 1 or not begins):
+            self.starts.begin(1, None)
         if begins:
-            self._begin(place, None if kind in ("run_start", "run_end") else turn)
-
-    def _begin(self, place: int, number: int | None) -> None:
-        self._starts.append(place)
-        self._numbers.append(_NONE if number is None else number)
-        if number is not None:
-            self.numbered = True
-            self.highest = max(self.highest, number)
+            self.starts.begin(place, None if kind in ("run_start", "run_end") else turn)
 
 
 async def read_bounded(tape: RunTape, places: range) -> tuple[list[Delivery], int]:

@@ -22,12 +22,9 @@ from arena_tui.tui.render.states import LOOKS
 from arena_tui.tui.render.text import (
     clock_time,
     day,
-    time_or_day,
 )
 
 _PLAYERS_MIN: Final = 8
-_MARKS: Final = {"error": ("!", "bad"), "gap": ("┆", "bad"), "bookmark": ("◆", "warn")}
-_BLOCKS: Final = "▁▂▃▄▅▆▇█"
 
 
 def paint_header(
@@ -120,32 +117,3 @@ def event_cells(delivery: Delivery, zone: tzinfo | None) -> list[tuple[str, str]
         (tag(delivery), "accent" if style == "text" else "bad"),
         (headline(delivery), style),
     ]
-
-
-def paint_scrubber(
-    density: Density | None, position: Position, palette: Palette, width: int, zone: tzinfo | None
-) -> Strip:
-    """`12:01:10 ▕▁▂▂▃!▅▇┆▃◆┃▁▂▏ 12:06:31`: the run's events over time, and the position."""
-    if density is None or density.first_at is None or density.last_at is None:
-        return line([(" no events yet", palette.dim)], width, palette.dim)
-    first, last = (
-        f"{time_or_day(at, other, zone):>8}"
-        for at, other in ((density.first_at, density.last_at), (density.last_at, density.first_at))
-    )
-    here = density.slice_of(position.at)
-    top = max(*density.counts, 1)
-    pieces: list[Piece] = [(f" {first} ▕", palette.dim)]
-    marked = {mark.slice: mark.kind for mark in density.marks if mark.kind != "gap"}
-    missing = density.missing()
-    for index, events in enumerate(density.counts):
-        kind = "gap" if index in missing else marked.get(index)
-        if index == here:
-            pieces.append(("┃", palette.bad if kind == "gap" else palette.strong))
-        elif kind is not None:
-            sign, style = _MARKS[kind]
-            pieces.append((sign, getattr(palette, style)))
-        else:
-            block = _BLOCKS[min(7, round(events / top * 7))] if events else " "
-            pieces.append((block, palette.accent if index < here else palette.dim))
-    pieces += [("▏ ", palette.dim), ("now" if position.live else last, palette.dim)]
-    return line(pieces, width, palette.dim)

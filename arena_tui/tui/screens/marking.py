@@ -1,8 +1,9 @@
-"""Tools of the Run screen for the event where one stands: bookmark it, copy it."""
+"""Tools of the Run screen for where one stands: bookmark or copy the event, zoom in there."""
 
 from __future__ import annotations
 
 from arena_tui.events import Envelope
+from arena_tui.services.playback.overview import ZOOM
 from arena_tui.services.playback.player import Player
 from arena_tui.tui.screens.base import ArenaScreen
 
@@ -25,4 +26,21 @@ async def copy_event(screen: ArenaScreen, player: Player) -> bool:
         screen.notify(f"event {delivery.seq:,} as JSON: {said}")
     else:
         screen.notify("no event stands here to copy", severity="warning")
+    return False
+
+
+async def zoom_in(screen: ArenaScreen, player: Player) -> bool:
+    """Show a smaller part of the run's time on the scrubber, around the position."""
+    return _zoom(player, ZOOM)
+
+
+async def zoom_out(screen: ArenaScreen, player: Player) -> bool:
+    """Show a larger part of the run's time on the scrubber."""
+    return _zoom(player, 1 / ZOOM)
+
+
+def _zoom(player: Player, factor: float) -> bool:
+    at = player.overview.time_of(player.position)
+    if at is not None:
+        player.overview.zoom_by(factor, at)
     return False

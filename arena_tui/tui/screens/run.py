@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar, Final
 
 from textual import work
@@ -13,6 +14,7 @@ from arena_tui.consumers.feed import Frame
 from arena_tui.errors import ArenaError, UsageError
 from arena_tui.services.playback.goto import UNDERSTOOD
 from arena_tui.services.playback.player import BOOKMARK, Player
+from arena_tui.tui.render.scrubber import A_CELL, Timeline
 from arena_tui.tui.screens.base import ArenaScreen, guarded
 from arena_tui.tui.screens.host import Host
 from arena_tui.tui.tools import TOOLS
@@ -21,20 +23,33 @@ from arena_tui.tui.widgets.panels import RunPanels
 from arena_tui.tui.widgets.question import Question
 from arena_tui.tui.widgets.run import Goto, RunHeader, Scrubber
 
+_CELLS_A_TURN: Final = 2
+"""Where turns have less room on the scrubber, they are not marked."""
 _HINTS: Final = {
     "search": "text of any event   enter find   then n next, N previous   esc close",
     "go to": f"{UNDERSTOOD}   enter go   esc close",
 }
-_DENSITY_EVERY_S: Final = 1.0
-_REST: Final = 4.0
-"""Times as long as reading the overview took, it is not read again."""
+
+
+def timeline_of(player: Player) -> Timeline:
+    """What the scrubber shows of the run."""
+    overview, position = player.overview, player.position
+    density = None if overview.shown is None else overview.shown.density
+    turns: Sequence[int] = ()
+    if density is not None and density.places:
+        most = len(density.places) // (A_CELL * _CELLS_A_TURN)
+        last = position.last if overview.part is None else density.places[-1]
+        turns = player.turns.starts.between(density.places[0], last, most)
+    return Timeline(density=density, position=position, turns=turns, zoom=overview.zoom)
 
 
 class RunScreen(ArenaScreen):
     """Translates keys and messages into calls to the player, and shows its state."""
 
+    DEFAULT_CSS = "RunScreen.-tall Scrubber { height: 2; }"
     NOT_WHILE_WRITING = frozenset({"jump", "go_to", "speed", "ask", "tool"})
     AWAITED = frozenset({"opening"})
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (14, "-high"), (30, "-tall")]  # noqa: RUF012 - as the app's
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("space", "play", "play"),
         Binding(
@@ -74,9 +89,6 @@ class RunScreen(ArenaScreen):
         self._player = player
         self._ticked_at = 0.0
         self._priced = 0
-        self._slices = 0
-        self._density_at = self._density_s = 0.0
-        self._density_of = (0, True)
         self._asking = ""
 
     def body(self) -> list[Widget]:
@@ -84,7 +96,7 @@ class RunScreen(ArenaScreen):
         return [
             RunHeader(zone),
             RunPanels(self._player.delivery, self._player.turns, self.arena.session.prices, zone),
-            Scrubber(zone),
+            Scrubber(zone, self._player.turns.starts.turn_at),
             Question(),
         ]
 
@@ -103,18 +115,17 @@ class RunScreen(ArenaScreen):
         before, self._priced = self._priced, self.arena.session.prices.version
         if self._player.tick(passed_s) or self._priced != before:
             self._show()
-        position, slices = self._player.position, self.query_one(Scrubber).slices
-        reach = position.last, position.live
-        every_s = max(_DENSITY_EVERY_S, _REST * self._density_s)
-        due = not position.live or now - self._density_at >= every_s
-        due &= not any(each.group == "density" and not each.is_finished for each in self.workers)
-        if position.last and ((due and reach != self._density_of) or slices != self._slices):
-            self._slices, self._density_at, self._density_of = slices, now, reach
+        overview, position = self._player.overview, self._player.position
+        overview.follow(position.ts if position.mode.startswith("REPLAY") else None)
+        if overview.due(position, self.query_one(Scrubber).slices, now):
             self._load_density()
 
     def on_goto(self, message: Goto) -> None:
         self._player.go_to(message.place)
         self._show()
+
+    def on_scrubber_zoomed(self, message: Scrubber.Zoomed) -> None:
+        self._player.overview.zoom_by(message.factor, message.at)
 
     def on_run_panels_rows_needed(self, message: RunPanels.RowsNeeded) -> None:
         want = self._player.turns.want if message.of_turns else self._player.want
@@ -173,7 +184,7 @@ class RunScreen(ArenaScreen):
     async def action_tool(self, name: str) -> None:
         """Use one of `TOOLS` here."""
         if await TOOLS[name].use(self, self._player):
-            self._load_density()
+            self._player.overview.mark_anew()
 
     def action_back(self) -> None:
         question, panels = self.query_one(Question), self.query_one(RunPanels)
@@ -196,12 +207,12 @@ class RunScreen(ArenaScreen):
 
     @work(exclusive=True, group="density", exit_on_error=False)
     async def _load_density(self) -> None:
-        board = self.query_one(BoardPanel)
-        began = self.arena.monotonic()
-        overview = await self._player.overview(self._slices, board.slices)
-        self._density_s = self.arena.monotonic() - began
-        self.query_one(Scrubber).density = self.query_one(RunHeader).density = overview.density
+        player, scrubber, board = self._player, self.query_one(Scrubber), self.query_one(BoardPanel)
+        read = player.overview.read
+        overview = await read(player.position, scrubber.slices, board.slices, self.arena.monotonic)
+        self.query_one(RunHeader).density = overview.density
         board.series = overview.series
+        self._show()
 
     def _show(self, notice: str | None = None) -> None:
         """Show the player's state and any `notice`; start reading what the player lacks."""
@@ -209,12 +220,12 @@ class RunScreen(ArenaScreen):
         position, panels = player.position, self.query_one(RunPanels)
         if position.at:
             player.details.want(panels.places(position.at))
-        scrubber, header = self.query_one(Scrubber), self.query_one(RunHeader)
-        marks = () if scrubber.density is None else scrubber.density.marks
-        bookmarks = frozenset(mark.place for mark in marks if mark.kind == "bookmark")
+        header, shown = self.query_one(RunHeader), player.overview.shown
+        bookmarks = frozenset[int]() if shown is None else shown.bookmarks
         panels.show(position, player.instant, player.details.shown, bookmarks)
         header.instant = player.instant or header.instant
-        header.position = scrubber.position = position
+        header.position = position
+        self.query_one(Scrubber).show(timeline_of(player))
         for reader in (player, player.details, player.turns):
             if reader.lacking and not reader.reading:
                 self.run_worker(

@@ -109,7 +109,7 @@ class RunPanels(Horizontal):
     @property
     def by_turns(self) -> bool:
         """Whether the list is of turns: unless the user wants events, or the run has no turns."""
-        return self._prefers_turns and (self._turns.numbered or not self._turns.known)
+        return self._prefers_turns and (self._turns.starts.numbered or not self._turns.known)
 
     @property
     def zoomed(self) -> bool:
@@ -118,7 +118,7 @@ class RunPanels(Horizontal):
 
     def places(self, at: int) -> range:
         """What the inspector is about at a place: its turn, or its event."""
-        if self.by_turns and (turn := self._turns.places(self._turns.row_of(at))):
+        if self.by_turns and (turn := self._turns.places(self._turns.starts.row_of(at))):
             return turn
         return range(at, at + 1)
 
@@ -136,9 +136,9 @@ class RunPanels(Horizontal):
             if had_focus and not self.zoomed:
                 self.take_focus()
         turns = self._turns
-        look = TurnsLook(agents=agents, highest=turns.highest, has_tokens=turns.has_tokens)
-        marked = frozenset(map(turns.row_of, bookmarks))
-        row = turns.row_of(position.at)
+        look = TurnsLook(agents=agents, highest=turns.starts.highest, has_tokens=turns.has_tokens)
+        marked = frozenset(map(turns.starts.row_of, bookmarks))
+        row = turns.starts.row_of(position.at)
         self.query_one(TurnList).show(turns.count, turns.version, row, look, marked)
         table = self.query_one(VirtualTable)
         if position.last != self._count:
@@ -210,7 +210,7 @@ class RunPanels(Horizontal):
 
     def action_switch(self) -> None:
         """Turns in place of events, or events in place of turns."""
-        if not self._turns.numbered and self._turns.known:
+        if not self._turns.starts.numbered and self._turns.known:
             self.notify("no event of this run belongs to a turn", timeout=4)
             return
         self._prefers_turns = not self.by_turns

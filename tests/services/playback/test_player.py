@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -30,6 +31,7 @@ from arena_tui.events import (
     TurnStart,
 )
 from arena_tui.folds.view import Instant, RunView
+from arena_tui.services.playback.overview import Overview
 from arena_tui.services.playback.player import BOOKMARK, Player
 from arena_tui.services.playback.tape import RunTape
 from arena_tui.services.runtime import Runtime
@@ -115,6 +117,10 @@ async def live(
 def last_seq_of(player: Player) -> int:
     player.tick(0.1)
     return player.position.last
+
+
+async def overview(player: Player, slices: int) -> Overview:
+    return await player.overview.read(player.position, slices, 20, time.monotonic)
 
 
 def nothing() -> None:
@@ -677,7 +683,7 @@ async def test_a_bookmark_is_set_and_removed_where_one_stands(runtime: Runtime) 
         player.go_to(9)
         await player.read_on(nothing)
         is_set = await player.bookmark()
-        marks = (await player.overview(50, 20)).density.marks
+        marks = (await overview(player, 50)).density.marks
         is_set_again = await player.bookmark()
 
     assert (is_set, is_set_again) == (True, False)
@@ -706,7 +712,7 @@ async def test_a_bookmark_is_a_mark_also_where_the_whole_run_is_in_memory() -> N
         player.go_to(5)
         await player.read_on(nothing)
         await player.bookmark()
-        marks = (await player.overview(20, 20)).density.marks
+        marks = (await overview(player, 20)).density.marks
 
     assert ("bookmark", 5) in [(mark.kind, mark.place) for mark in marks]
 

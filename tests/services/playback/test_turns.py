@@ -74,16 +74,16 @@ async def test_every_turn_is_a_row_between_the_start_and_the_end_of_the_run(
         number=7, agent="x", actions=("m7",), actions_count=1, answer="move 7", input_tokens=3,
         output_tokens=1, cost_usd=0.25, duration_s=0.0, events=4,
     )  # fmt: skip
-    assert turns.highest == SHORT
+    assert turns.starts.highest == SHORT
 
 
 async def test_a_place_lies_in_a_row_and_has_turns_on_both_sides(source: Runtime) -> None:
     async with reading(source) as turns:
-        assert [turns.row_of(place) for place in (1, 2, 5, 6)] == [0, 1, 1, 2]
-        assert [turns.beside(6, step) for step in (-1, 1)] == [2, 10]
-        assert turns.beside(8, -1) == 6
-        assert turns.beside(1, -1) is None
-        assert turns.beside(4 * SHORT, 1) is None
+        assert [turns.starts.row_of(place) for place in (1, 2, 5, 6)] == [0, 1, 1, 2]
+        assert [turns.starts.beside(6, step) for step in (-1, 1)] == [2, 10]
+        assert turns.starts.beside(8, -1) == 6
+        assert turns.starts.beside(1, -1) is None
+        assert turns.starts.beside(4 * SHORT, 1) is None
 
 
 @pytest.mark.parametrize("is_stored", [True, False])
@@ -103,7 +103,7 @@ async def test_a_run_without_turn_start_has_turns_and_one_without_numbers_has_no
             async with reading(runtime) as turns:
                 found = await rows(turns)
 
-                assert turns.numbered == (numbers is not None)
+                assert turns.starts.numbered == (numbers is not None)
                 if numbers is not None:
                     assert [each.number for each in found if each] == numbers
 

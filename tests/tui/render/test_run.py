@@ -19,14 +19,13 @@ from arena_tui.events import (
     RunEnd,
     ToolCall,
 )
-from arena_tui.folds.density import Density, Mark, density_of
+from arena_tui.folds.density import Density, density_of
 from arena_tui.folds.view import Instant
 from arena_tui.services.playback.playhead import Position
 from arena_tui.tui.render.palette import Palette
 from arena_tui.tui.render.run import (
     event_cells,
     paint_header,
-    paint_scrubber,
 )
 from tests.envelopes import envelope
 from tests.tui.scenario import NOW
@@ -35,7 +34,7 @@ LOSS = Gap("r", 7, 4, 3, "unknown")
 ZONE = UTC
 
 
-def losing() -> Density:
+def losing(slices: int = 24) -> Density:
     """Three events, two lost, and a loss of unknown length after the third."""
     at = [NOW + timedelta(seconds=second) for second in (0, 50, 100)]
     run: list[Delivery] = [
@@ -45,7 +44,7 @@ def losing() -> Density:
         Gap("r", 6, 5, 4, "unknown"),
         envelope("r", 6, 5, LogEvent(ts=at[2])),
     ]
-    return density_of(run, 12)
+    return density_of(run, slices)
 
 
 @pytest.mark.parametrize("width", [60, 100])
@@ -84,18 +83,6 @@ def test_a_loss_of_unknown_length_is_worded_in_the_list() -> None:
     text = "┄┄ gap: an unknown number of events lost ┄┄"
 
     assert event_cells(LOSS, ZONE)[-1] == (text, "bad")
-
-
-def test_the_scrubber_draws_gaps_and_no_other_mark_hides_one() -> None:
-    density = losing()
-    bookmark = Mark(place=5, kind="bookmark", slice=5)
-    position = Position(at=5, last=5)
-
-    def scrubber(density: Density) -> str:
-        return paint_scrubber(density, position, Palette(), 34, ZONE).text
-
-    assert scrubber(density) == " 12:03:14 ▕█┆┆┆┆┆     ┃▏ 12:04:54 "
-    assert scrubber(replace(density, marks=(*density.marks, bookmark))) == scrubber(density)
 
 
 PICTURE = {"type": "image_url", "image_url": {"url": "[image/png, 3,000 bytes]"}}
