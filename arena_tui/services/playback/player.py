@@ -11,11 +11,12 @@ from arena_tui.events import Delivery, Envelope, Gap
 from arena_tui.folds.view import Instant, RunView
 from arena_tui.services.playback.detail import Details
 from arena_tui.services.playback.finder import Finder
-from arena_tui.services.playback.goto import parse_clock, parse_target, refuse
+from arena_tui.services.playback.goto import parse_target, parse_time
 from arena_tui.services.playback.nearby import Nearby
 from arena_tui.services.playback.overview import Overviews
 from arena_tui.services.playback.playhead import Playhead, Position
 from arena_tui.services.playback.reading import ReadsOn
+from arena_tui.services.playback.stops import Stop, stops_of
 from arena_tui.services.playback.tape import RunTape
 from arena_tui.services.playback.turns import Turns
 from arena_tui.store.history import History
@@ -24,6 +25,9 @@ from arena_tui.store.windows import WINDOW
 BOOKMARK: Final = "bookmark"
 """Passed to `jump` instead of a kind: go to events with a bookmark, and from the last of them to
 the first."""
+
+GAP: Final = "gap"
+"""Likewise: go to gaps."""
 
 _AROUND: Final = 100
 """Extra events read on each side of those requested."""
@@ -50,6 +54,7 @@ class Player(ReadsOn):
         instant: State of the run at the position, or at the previous one until that is read; None
             before the first read.
         finder: Looks for text.
+        stops: What playing stops at.
         turns: The run's turns; details: what the inspector shows. Each has a `read_on` of its own.
         overview: The whole run at a glance.
     """
@@ -74,6 +79,7 @@ class Player(ReadsOn):
         self._missing: tuple[int, int] | None = None
         self._view_due = False
         self._opened = False
+        self.stops: frozenset[Stop] = frozenset()
 
     async def open(self) -> None:
         """Open the tape; go to where it opens, else to the first event, to the newest error of a
@@ -100,8 +106,12 @@ class Player(ReadsOn):
         delivery = self.delivery()
         head, tape = self._head, self._tape
         ts = delivery.event.ts if isinstance(delivery, Envelope) else None
+        behind_s = None
+        if tape.live and not head.following and ts is not None and tape.newest_at is not None:
+            behind_s = max(0.0, (tape.newest_at - ts).total_seconds())
         return Position(
             mode=head.mode(tape.live), at=head.at, last=tape.last, live=tape.live, ts=ts,
+            behind_s=behind_s, idle_s=head.idle_s if head.playing else None,
             turns=self.turns.starts.highest, began_at=tape.began_at, end=tape.end,
         )  # fmt: skip
 
@@ -133,13 +143,13 @@ class Player(ReadsOn):
         self.turns.extend(news)
         if renumbered or (head.following and (news or at != head.at)):
             self._place(at)
-        if head.playing and head.at >= tape.last:
-            head.playing = tape.live
-        elif head.playing:
-            place = head.advance(passed_s, tape.last, self._time_of)
+        if head.playing and head.at < tape.last:
+            place = head.advance(passed_s, tape.last, self._time_of, self._stops_at)
             if place != head.at:
                 self._place(place)
             self.want(head.at + 1, min(head.at + _AROUND, tape.last))
+        if head.playing and head.at >= tape.last:
+            head.catch_up(tape.live)
         before, self._ticked = self._ticked, self.position
         return self._ticked != before or (self.lacking and not self.reading)
 
@@ -150,6 +160,9 @@ class Player(ReadsOn):
             head.playing = head.following = False
         elif self._opened:
             if head.at >= self._tape.last:
+                if self._tape.live:
+                    head.catch_up(live=True)
+                    return
                 self._place(1)
             head.play(self._time_of(head.at) or None)
 
@@ -164,17 +177,14 @@ class Player(ReadsOn):
         self._place(place)
 
     async def go_to_words(self, words: str, zone: tzinfo | None = UTC) -> None:
-        """Go to what `parse_target` or, in that zone, `parse_clock` understands.
+        """Go to what `parse_target` or, in that zone, `parse_time` understands.
 
         Raises:
             UsageError: `words` is none of these, or there is no such turn.
         """
         target = parse_target(words)
         if target is None:
-            began_at = self._tape.began_at
-            at = None if began_at is None else parse_clock(words, began_at, zone)
-            if at is None:
-                raise refuse()
+            at = parse_time(words, self.position.ts, self._tape.began_at, zone)
             place = await self._tape.seek.at_time(at)
             self.go_to(self._tape.last if place is None else place)
         elif target.kind == "turn":
@@ -200,7 +210,10 @@ class Player(ReadsOn):
             places = await self._tape.bookmarks()
             ahead = [each for each in places if (each > at if step > 0 else each < at)]
             place = next(iter((ahead or places)[:: 1 if step > 0 else -1]), None)
-            none = "no bookmark in this run yet"
+            none = "no other bookmark" if places else "no bookmark in this run yet"
+            place = None if place == at else place
+        elif kind == GAP:
+            place = await self._tape.seek.next_gap(at, step)
         elif kind == "turn_start" and self.turns.known:
             place = self.turns.starts.beside(at, step)
         else:
@@ -267,6 +280,14 @@ class Player(ReadsOn):
         if self._folded != at:
             self._folded, self.instant = at, view.instant()
         return True
+
+    def _stops_at(self, place: int) -> bool:
+        if not self.stops:
+            return False
+        overview = self.overview.shown
+        marked = frozenset[int]() if overview is None else overview.bookmarks
+        found = stops_of(self._nearby.get(place), place in marked, self.finder.needle)
+        return bool(self.stops & found)
 
     def _time_of(self, place: int) -> float | None:
         """Time of an event in seconds since 1970; 0 for a gap, None if it is not cached."""

@@ -8,13 +8,13 @@ from functools import partial
 from typing import Final
 
 from arena_tui.broker.protocol import Cursor
-from arena_tui.events import LlmPrompt
+from arena_tui.events import Gap, LlmPrompt
 from arena_tui.folds.places import Places
 from arena_tui.folds.visible import visible
 from arena_tui.services.playback.hot import Hot
 from arena_tui.store.history import History
 from arena_tui.store.rows import as_in_payload
-from arena_tui.store.windows import read_nearest, read_previous_prompt
+from arena_tui.store.windows import read_gaps, read_nearest, read_previous_prompt
 
 _AT_ONCE: Final = 200
 """Events searched before anything else has its turn."""
@@ -44,6 +44,15 @@ class Seeker:
             here = self._places.cursor(at)
             return _place(self._places, await stored.next_of_kind(self._run_id, kind, here, step))
         return self._hot.nearest(lambda each: each.event.kind == kind, at, backwards=step < 0)
+
+    async def next_gap(self, at: int, step: int) -> int | None:
+        """Place of the next (`step` 1) or previous (-1) gap from `at`, or None."""
+        gaps = [each for each in self._hot if isinstance(each, Gap)]
+        if (stored := self._stored) is not None:
+            gaps += await stored.read(partial(read_gaps, run_id=self._run_id))
+        places = {self._places.first_of(each) for each in gaps}
+        ahead = [each for each in places if (each > at if step > 0 else each < at)]
+        return (min if step > 0 else max)(ahead, default=None)
 
     async def turn(self, turn: int) -> int | None:
         """Place of the first event of that turn, or None."""

@@ -65,7 +65,8 @@ class RunTape:
 
     Attributes:
         live: Whether more events may come.
-        began_at: Time of its first event, UTC; end: how it ended; None while that is not known.
+        began_at, newest_at: Times of its first and newest event, UTC; end: how it ended; None while
+            that is not known.
         seek: Finds places in it.
         renumbered: How often places changed, because an earlier epoch proved to be longer.
     """
@@ -75,6 +76,7 @@ class RunTape:
         self.live = False
         self.renumbered = 0
         self.began_at: datetime | None = None
+        self.newest_at: datetime | None = None
         self.end: RunEnd | None = None
         self._runtime = runtime
         self._history = runtime.history
@@ -104,6 +106,7 @@ class RunTape:
         elif self._history is not None:
             totals = await self._history.run(self.run_id)
             self.run_id, self.began_at = totals.run_id, totals.started_at
+            self.newest_at = totals.last_at
             self.end = _end_of(totals)
             self._places = Places(await self._history.lengths(self.run_id))
         else:
@@ -273,6 +276,7 @@ class RunTape:
         if isinstance(first, Envelope) and self._places.first_of(first) == 1:
             self.began_at = first.event.ts
         if isinstance(newest, Envelope):
+            self.newest_at = newest.event.ts
             self.end = newest.event if isinstance(newest.event, RunEnd) else None
 
 

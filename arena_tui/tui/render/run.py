@@ -22,6 +22,7 @@ from arena_tui.tui.render.states import LOOKS
 from arena_tui.tui.render.text import (
     clock_time,
     day,
+    duration,
 )
 
 _PLAYERS_MIN: Final = 8
@@ -46,11 +47,12 @@ def paint_header(
     began, outcome = _outcome(instant, position, palette, zone)
     right = [
         (position.mode, palette.accent),
+        *_pace(position, palette),
         (f"  event {position.at:,}/{position.last:,}", palette.text),
         (f"{turn_text(instant, position)} ", palette.text),
     ]
     if width < 70:
-        right = right[:2]
+        right = right[:-1]
     if density is not None and (density.lost or density.lost_unknown):
         lost = f"  lost {lost_text(density.lost, density.lost_unknown)}  "
         right.insert(0, (lost, palette.bad))
@@ -64,6 +66,16 @@ def paint_header(
         shown = cut(shown, room) if room > _PLAYERS_MIN else []
     left = [(name, palette.strong), *shown, *ends]
     return line(between(left, right, width, palette.text), width, palette.text)
+
+
+def _pace(position: Position, palette: Palette) -> list[Piece]:
+    """`  41 s behind` the newest event of a live run, `  idle 3:07, cut short`."""
+    pieces: list[Piece] = []
+    if position.behind_s is not None:
+        pieces.append((f"  {duration(position.behind_s)} behind", palette.warn))
+    if position.idle_s is not None:
+        pieces.append((f"  idle {duration(position.idle_s)}, cut short", palette.dim))
+    return pieces
 
 
 def _players(instant: Instant, palette: Palette) -> list[Piece]:

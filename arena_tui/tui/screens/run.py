@@ -13,7 +13,8 @@ from textual.widgets import Input
 from arena_tui.consumers.feed import Frame
 from arena_tui.errors import ArenaError, UsageError
 from arena_tui.services.playback.goto import UNDERSTOOD
-from arena_tui.services.playback.player import BOOKMARK, Player
+from arena_tui.services.playback.player import BOOKMARK, GAP, Player
+from arena_tui.services.playback.stops import STOPS, parse_stops
 from arena_tui.tui.render.scrubber import A_CELL, Timeline
 from arena_tui.tui.screens.base import ArenaScreen, guarded
 from arena_tui.tui.screens.host import Host
@@ -28,6 +29,7 @@ _CELLS_A_TURN: Final = 2
 _HINTS: Final = {
     "search": "text of any event   enter find   then n next, N previous   esc close",
     "go to": f"{UNDERSTOOD}   enter go   esc close",
+    "stop at": f"{' '.join(STOPS)}, or all; nothing to play on   enter keep   esc close",
 }
 
 
@@ -71,6 +73,8 @@ class RunScreen(ArenaScreen):
         Binding("right_square_bracket", "jump('turn_start', 1)", "next turn", show=False),
         Binding("e", "jump('error', 1)", "error", key_display="e/E", tooltip="next error"),
         Binding("E", "jump('error', -1)", "previous error", show=False),
+        Binding("l", f"jump('{GAP}', 1)", "next gap", show=False),
+        Binding("L", f"jump('{GAP}', -1)", "previous gap", show=False),
         Binding("g", "ask('go to')", "goto", tooltip="go to"),
         Binding("slash", "ask('search')", "find", key_display="/"),
         Binding("plus,equals_sign", "speed(1)", "speed", key_display="+/-", tooltip="faster"),
@@ -78,6 +82,8 @@ class RunScreen(ArenaScreen):
         Binding("n", "match(1)", "next match", show=False),
         Binding("N", "match(-1)", "previous match", show=False),
         Binding("apostrophe", f"jump('{BOOKMARK}', 1)", "next bookmark", show=False),
+        Binding("quotation_mark", f"jump('{BOOKMARK}', -1)", "previous bookmark", show=False),
+        Binding("o", "ask('stop at')", "stop playing at", show=False),
         *(tool.binding for tool in TOOLS.values()),
         Binding("home", "go_to('1')", "first event", show=False),
         Binding("end", "go_to('100%')", "last event, or now", show=False),
@@ -135,12 +141,14 @@ class RunScreen(ArenaScreen):
     @guarded
     async def on_input_submitted(self, event: Input.Submitted) -> None:
         text, panels = event.value.strip(), self.query_one(RunPanels)
-        if text and self._asking == "go to":
-            try:
+        try:
+            if self._asking == "stop at":
+                self._player.stops = parse_stops(text)
+            elif text and self._asking == "go to":
                 await self.action_go_to(text)
-            except UsageError as error:
-                self.query_one(Question).object_to(str(error))
-                return
+        except UsageError as error:
+            self.query_one(Question).object_to(str(error))
+            return
         self.action_back()
         if text and self._asking == "search" and panels.zoomed:
             self.notify(panels.find(text, 1), timeout=2)

@@ -6,7 +6,14 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from arena_tui.services.playback.goto import Target, parse_clock, parse_target
+from arena_tui.errors import UsageError
+from arena_tui.services.playback.goto import (
+    Target,
+    parse_clock,
+    parse_shift,
+    parse_target,
+    parse_time,
+)
 
 BEGAN = datetime(2026, 3, 14, 23, 58, 20, 500_000, tzinfo=UTC)
 
@@ -50,3 +57,25 @@ def test_where_the_calendar_ends_there_is_no_time_of_day(began: datetime) -> Non
     found = [parse_clock("0:00", began.replace(tzinfo=UTC), zone) for zone in (west, east)]
 
     assert None in found
+
+
+@pytest.mark.parametrize(
+    ("words", "seconds"),
+    [("-30s", -30), ("+5m", 300), ("- 1.5 h", -5_400), ("+2D", 172_800), ("+0s", 0)],
+)
+def test_a_shift_is_so_long_before_or_after(words: str, seconds: float) -> None:
+    assert parse_shift(words) == timedelta(seconds=seconds)
+    assert parse_time(words, BEGAN, None, UTC) == BEGAN + timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize("words", ["30s", "-30", "--3s", "-3w", "-s", "+99999999999d"])
+def test_what_is_no_shift_is_none(words: str) -> None:
+    assert parse_shift(words) is None
+
+
+@pytest.mark.parametrize("words", ["+999999999d", "noon", "", "-30s"])
+def test_what_leads_to_no_time_is_refused_with_what_is_understood(words: str) -> None:
+    here = None if words == "-30s" else BEGAN
+
+    with pytest.raises(UsageError, match="t17 or turn 17"):
+        parse_time(words, here, here, UTC)

@@ -432,7 +432,7 @@ async def test_space_stops_following_and_the_next_one_plays() -> None:
         player.tick(60.0)
 
         assert (held.at, held.mode) == (21, "PAUSED 1x")
-        assert (player.position.at, player.position.mode) == (25, "REPLAY 1x ▶")
+        assert (player.position.at, player.position.mode) == (25, "LIVE ●")
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import random
+
+import pytest
+
 from arena_tui.services.playback.playhead import Playhead
 
 
@@ -92,3 +96,50 @@ def test_the_speed_stays_within_its_steps() -> None:
         head.change_speed(-1)
 
     assert (fastest, head.speed) == (64.0, 0.25)
+
+
+def test_playing_ends_at_what_it_stops_at() -> None:
+    head = at(10)
+
+    assert head.advance(60.0, 100, one_a_second, lambda seq: seq % 7 == 0) == 14
+    assert not head.playing
+    head.place(14, last=100, live=False)
+    head.play(14.0)
+    assert head.advance(60.0, 100, one_a_second, lambda seq: seq % 7 == 0) == 21
+
+
+def test_a_silence_is_said_while_it_is_cut_short() -> None:
+    head = at(10)
+
+    def after_an_hour(seq: int) -> float:
+        return float(seq) + (3_600.0 if seq > 11 else 0.0)
+
+    said = []
+    for _ in range(4):
+        head.place(head.advance(1.0, 20, after_an_hour), last=20, live=False)
+        head.advance(0.0, 20, after_an_hour)
+        said.append((head.at, head.idle_s))
+
+    assert said == [(11, 3_601.0), (11, 3_601.0), (12, None), (13, None)]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_at_any_speed_every_event_is_passed_once_and_no_time_is_lost(seed: int) -> None:
+    draw = random.Random(seed)
+    times = [0.0]
+    for _ in range(400):
+        times.append(times[-1] + draw.choice((0.0, 0.01, 0.3, 1.9)))
+    head, passed, played_s = Playhead(), [1], 0.0
+    head.place(1, last=400, live=False)
+    head.play(times[1])
+    while head.at < 400:
+        head.change_speed(draw.choice((-1, 0, 1)))
+        tick_s = draw.uniform(0, 0.5)
+        played_s += tick_s * head.speed
+        before = head.at
+        head.place(head.advance(tick_s, 400, times.__getitem__), last=400, live=False)
+        passed += range(before + 1, head.at + 1)
+        assert times[head.at] - times[1] <= played_s + 1e-6
+
+    assert passed == list(range(1, 401))
+    assert played_s - (times[400] - times[1]) <= 0.5 * 64
