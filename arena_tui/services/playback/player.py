@@ -32,6 +32,9 @@ GAP: Final = "gap"
 _AROUND: Final = 100
 """Extra events read on each side of those requested."""
 
+_AHEAD_MAX: Final = 4_000
+"""Most events that are read ahead of playing."""
+
 _FOLD_MAX: Final = 2_000
 """Most events folded into the view in one step; beyond that it is read again."""
 
@@ -79,6 +82,7 @@ class Player(ReadsOn):
         self._missing: tuple[int, int] | None = None
         self._view_due = False
         self._opened = False
+        self._ahead = _AROUND
         self.stops: frozenset[Stop] = frozenset()
 
     async def open(self) -> None:
@@ -147,7 +151,9 @@ class Player(ReadsOn):
             place = head.advance(passed_s, tape.last, self._time_of, self._stops_at)
             if place != head.at:
                 self._place(place)
-            self.want(head.at + 1, min(head.at + _AROUND, tape.last))
+            if place < tape.last and self._time_of(place + 1) is None:
+                self._ahead = min(2 * self._ahead, _AHEAD_MAX)
+            self.want(head.at + 1, min(head.at + self._ahead, tape.last))
         if head.playing and head.at >= tape.last:
             head.catch_up(tape.live)
         before, self._ticked = self._ticked, self.position
@@ -237,6 +243,8 @@ class Player(ReadsOn):
         at, numbering = self._head.at, self._tape.renumbered
         if self._missing is not None:
             (first, last), self._missing = self._missing, None
+            if last - first >= WINDOW:
+                last, self._missing = first + WINDOW - 1, (first + WINDOW, last)
             if self._view_due and first <= at <= last:
                 start, _ = await self._tape.stretch(at)
                 first = min(first, start) if last - start < WINDOW else first

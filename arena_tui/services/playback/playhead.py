@@ -11,7 +11,7 @@ from msgspec import Struct
 from arena_tui.events import RunEnd
 
 _SPEEDS: Final = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
-_SILENCE_MAX_S: Final = 2.0
+SILENCE_MAX_S: Final = 2.0
 """Longest pause kept in playback; longer ones are cut to this."""
 
 
@@ -104,15 +104,15 @@ class Playhead:
         takes no time.
         """
         played_s = passed_s * self.speed
-        self._waited_s = min(self._waited_s + played_s, _SILENCE_MAX_S + played_s)
+        self._waited_s = min(self._waited_s + played_s, SILENCE_MAX_S + played_s)
         place = self.at
         while place < last and (happened_s := time_of(place + 1)) is not None:
             if happened_s:
                 before_s = happened_s if self._before_s is None else self._before_s
                 silence_s = happened_s - before_s
-                pause_s = max(0.0, min(_SILENCE_MAX_S, silence_s))
+                pause_s = max(0.0, min(SILENCE_MAX_S, silence_s))
                 if pause_s > self._waited_s:
-                    self.idle_s = silence_s if silence_s > _SILENCE_MAX_S else None
+                    self.idle_s = silence_s if silence_s > SILENCE_MAX_S else None
                     break
                 self._waited_s -= pause_s
                 self._before_s = happened_s
