@@ -20,11 +20,15 @@ class Hot:
     Args:
         places: The run's.
         is_stored: Whether a store may have what is missing here.
+
+    Attributes:
+        gaps: What was missed, where a store may have it: what is older is not here any more.
     """
 
     def __init__(self, places: Places, is_stored: bool) -> None:
         self._places = places
         self._is_stored = is_stored
+        self.gaps: list[Gap] = []
         self._held: list[Delivery] = []
 
     def __len__(self) -> int:
@@ -34,14 +38,24 @@ class Hot:
         return iter(self._held)
 
     def add(self, batch: Sequence[Delivery]) -> None:
-        """Take these in; the oldest go."""
+        """Take these in; the oldest go, and where a store may have what was missed, all before
+        that."""
         self._held += batch
+        if self._is_stored:
+            self._let_go_of_missed(batch)
         if len(self._held) > 2 * _MAX:
             del self._held[:-_MAX]
 
     def newest(self, count: int) -> list[Delivery]:
         """The last so many, as far as they are still here."""
         return self._held[-count:] if count else []
+
+    def missed(self, first: int, last: int) -> list[Gap]:
+        """The gaps at these places that a store may have filled."""
+        return [
+            gap for gap in self.gaps
+            if self._places.first_of(gap) <= last and self._places.last_of(gap) >= first
+        ]  # fmt: skip
 
     @property
     def first(self) -> int:
@@ -84,3 +98,10 @@ class Hot:
         for each in held:
             if isinstance(each, Envelope):
                 yield self._places.first_of(each), each
+
+    def _let_go_of_missed(self, batch: Sequence[Delivery]) -> None:
+        missed = [each for each in batch if isinstance(each, Gap) and each.reason != "reset"]
+        if missed:
+            self.gaps += missed
+            newest = self._places.last_of(missed[-1])
+            self._held = [each for each in self._held if self._places.first_of(each) > newest]

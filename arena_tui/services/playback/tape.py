@@ -147,6 +147,11 @@ class RunTape:
             stored += await self._history.window(
                 self.run_id, span.first, span.last, span.epoch, rows
             )
+        for gap in self._hot.missed(first, last):
+            places = self.places_of(gap)
+            if not any(self._places.first_of(each) in places for each in stored):
+                stored.append(gap)  # it is not stored yet
+        stored.sort(key=self._places.first_of)
         newest = self._places.last_of(stored[-1]) if stored else first - 1
         rest = self._hot.between(newest + 1, last)
         if rest and isinstance(rest[0], Gap) and self._places.first_of(rest[0]) <= newest:
