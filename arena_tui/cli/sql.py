@@ -5,25 +5,21 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
-from datetime import UTC, datetime
-from decimal import Decimal
 from functools import partial
 from typing import Any, Final
-
-import msgspec
 
 from arena_tui.cli.arguments import Parser, as_text, whole_number
 from arena_tui.cli.output import counted, harmless, say_json, say_table, tell
 from arena_tui.cli.stored import open_store
 from arena_tui.errors import UsageError
 from arena_tui.folds.cells import cell_text
+from arena_tui.services.answers import objects
 from arena_tui.store.console import ROWS_MAX, SQL_MAX, Result, run_sql
 from arena_tui.store.history import History
 
 _CELL_MAX: Final = 100
 """Characters of a value in the table; --json has all of it."""
 
-_INT64: Final = 2**63
 _EXAMPLE: Final = '"SELECT game, count(*) FROM runs GROUP BY game"'
 
 
@@ -50,9 +46,8 @@ def sql(arguments: argparse.Namespace) -> int:
         asked = History(database).read(partial(run_sql, sql=query, limit=arguments.limit))
         found = asyncio.run(asked)
     if arguments.json:
-        names = [name for name, _ in found.columns]
-        for row in found.rows:
-            say_json(dict(zip(names, map(_as_json, row), strict=True)))
+        for each in objects(found):
+            say_json(each)
     else:
         _say_rows(found)
         if not found.cut:
@@ -82,21 +77,3 @@ def _say_rows(found: Result) -> None:
 def _cell(value: Any) -> str:
     text = cell_text(value)
     return text if len(text) <= _CELL_MAX else f"{text[: _CELL_MAX - 1]}…"
-
-
-def _as_json(value: Any) -> Any:
-    """Times say that they are UTC; numbers of any length stay numbers."""
-    match value:
-        case datetime():
-            return value.replace(tzinfo=UTC)
-        case Decimal():
-            return msgspec.Raw(str(value).encode())
-        case bool():
-            return value
-        case int() if not -_INT64 <= value < _INT64:
-            return msgspec.Raw(str(value).encode())
-        case list():
-            return [_as_json(each) for each in value]
-        case dict():
-            return {name: _as_json(each) for name, each in value.items()}
-    return value

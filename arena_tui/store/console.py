@@ -63,7 +63,7 @@ class SqlError(UsageError):
     """
 
     def __init__(self, message: str, line: int = 0, column: int = 0) -> None:
-        super().__init__(f"{message}: see line {line}, column {column}" if line else message)
+        super().__init__(f"line {line}, column {column}: {message}" if line else message)
         self.line = line
         self.column = column
 

@@ -242,9 +242,7 @@ class OwnerServer:
                 is_set = await history.bookmark(run_id, epoch, seq, note, at)
         return _json(is_set)
 
-    async def _queries(
-        self, answer: Callable[..., list[bytes]], request: Request
-    ) -> ASGIApp:
+    async def _queries(self, answer: Callable[..., list[bytes]], request: Request) -> ASGIApp:
         database = self._runtime.database
         if database is None:
             raise StoreError("the store is being closed")
