@@ -86,6 +86,11 @@ def copy_path() -> Path:
     return log_path().with_name("copied.json")
 
 
+def queries_path() -> Path:
+    """File of what was asked of stores in SQL; beside the log."""
+    return log_path().with_name("queries.jsonl")
+
+
 def load_config(
     broker: str | BrokerUrl | None = None,
     db: str | None = None,

@@ -26,6 +26,8 @@ _COMMANDS: Final = {
     "runs": ("runs", "list stored runs"),
     "show": ("show", "one stored run"),
     "events": ("events", "the events of a stored run"),
+    "search": ("search", "look for a text in the events of all stored runs"),
+    "sql": ("sql", "ask the store in SQL: one query that reads"),
     "close": ("close", "end a run whose producer died"),
     "ratings": ("ratings", "how good the players are, and how sure that is"),
     "stats": ("stats", "where every event is, who is behind, what is full"),

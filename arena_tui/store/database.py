@@ -17,6 +17,7 @@ from arena_tui.broker.warnings import Warnings
 from arena_tui.errors import StoreError, StoreReadOnlyError
 from arena_tui.folds.totals import RunTotals
 from arena_tui.store.changes import Change, apply
+from arena_tui.store.locking import lock_down
 from arena_tui.store.mending import connect, first_line, open_store, open_to_read
 from arena_tui.store.place import MEMORY, Place
 from arena_tui.store.rescue import keep_beside, write_anew
@@ -81,6 +82,7 @@ class Database:
             self._connection = open_to_read(self.path)
         else:
             self._connection = open_store(self.path, self.warnings)
+        lock_down(self._connection, self.path)
         self._place = None if only_read or path == MEMORY else Place(self.path)
         self.live_totals: Mapping[str, RunTotals] = {}
         self._invalid = False
@@ -180,8 +182,11 @@ class Database:
             self._keep_file()
         except StoreError as error:
             failed = self._keep_contents(error)
-        with contextlib.suppress(duckdb.Error):
-            self._connection.execute(_MERGE_AT_CLOSE)
+        if failed is None and not self._only_read:
+            with contextlib.suppress(duckdb.Error):
+                self._connection.execute(_MERGE_AT_CLOSE)
+            with contextlib.suppress(duckdb.Error):  # the disk is full, say: the log has it all
+                self._connection.execute("FORCE CHECKPOINT")
         with contextlib.suppress(duckdb.Error):
             self._connection.close()
         if failed is not None:
@@ -207,6 +212,8 @@ class Database:
         with self._may_begin:  # all cursors of the old file must be closed for it to be closed
             self._end_reads(list(self._under_way))
             write_anew(self._connection, place)
+            with contextlib.suppress(duckdb.Error):
+                self._connection.execute("FORCE CHECKPOINT")
             with contextlib.suppress(duckdb.Error):
                 self._connection.close()
             self._place, self._invalid = Place(self.path), True  # it is opened by the next access
@@ -299,5 +306,6 @@ class Database:
             with contextlib.suppress(duckdb.Error):
                 self._connection.close()
             self._connection = connect(self.path)
+            lock_down(self._connection, self.path)
             self._invalid = False
         return self._connection

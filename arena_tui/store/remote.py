@@ -24,18 +24,27 @@ from arena_tui.errors import StoreError, StoreForeignError, StoreLockedError, Us
 from arena_tui.folds.totals import RunTotals
 from arena_tui.locked import locked, of_another_version
 from arena_tui.store.changes import Change
+from arena_tui.store.console import Result
 from arena_tui.store.owner import KIND_HEADER, OWNER, PROTOCOL, READER, Owner
 from arena_tui.store.reading import Reader
 from arena_tui.store.threads import DaemonThreads
-from arena_tui.store.wire import Row, decode_rows, encode_queries
+from arena_tui.store.wire import (
+    Row,
+    decode_result,
+    decode_rows,
+    encode_console,
+    encode_queries,
+)
 from arena_tui.unix_socket import cannot_be_shared, connected, peer_of
 
 T = TypeVar("T")
 
 QUERIES: Final = "/store/queries"
+CONSOLE: Final = "/store/console"
 CHANGES: Final = "/store/changes"
 LIVE: Final = "/store/live"
-"""Where the owner answers queries, takes changes, and says which runs have a producer."""
+"""Where the owner answers queries, and what a person asks, takes changes, and says which runs have
+a producer."""
 
 _READERS: Final = 3
 CONNECT_S: Final = 5.0
@@ -285,6 +294,10 @@ class _RemoteReader:
     def snapshot(self, queries: Sequence[str]) -> list[list[Row]]:
         """See `reading.snapshot`."""
         return self._ask([(each, ()) for each in queries])
+
+    def ask_console(self, sql: str, limit: int) -> Result:
+        """See `console.run_sql`."""
+        return decode_result(self._asking.post(CONSOLE, encode_console(sql, limit)))
 
     def ask_owner(self, path: str) -> bytes:
         """See `reading.asked_of_owner`."""

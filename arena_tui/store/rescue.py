@@ -10,6 +10,7 @@ from typing import Final
 import duckdb
 
 from arena_tui.errors import StoreError
+from arena_tui.store.locking import copy_of
 from arena_tui.store.mending import first_line
 from arena_tui.store.place import Place, put, unused
 
@@ -20,7 +21,7 @@ def write_anew(connection: duckdb.DuckDBPyConnection, place: Place) -> None:
     """Put a new file with all that the open one holds at the place, which must be free.
 
     The connection stays with the old file. Its log, which lies beside the new file, is removed by
-    closing it: close it before the new file is opened.
+    a checkpoint: make one, and close it, before the new file is opened.
 
     Raises:
         StoreError: The file cannot be written, or another one has come there; nothing is left.
@@ -38,30 +39,37 @@ def write_anew(connection: duckdb.DuckDBPyConnection, place: Place) -> None:
 def keep_beside(connection: duckdb.DuckDBPyConnection, place: Place) -> Path:
     """Write all that the open file holds to a new one beside the place; returns its name.
 
+    Close the connection without a checkpoint then: that would write its log to, or remove, that of
+    the file which is there now.
+
     Raises:
         StoreError: It cannot be written; nothing is left.
     """
     kept = unused(Path(place.path), "kept")
     _copy(connection, kept, place)
-    # Else closing it would write its log to, or remove, that of the file which is there now.
-    connection.execute("PRAGMA disable_checkpoint_on_shutdown")
     return kept
 
 
 def _copy(connection: duckdb.DuckDBPyConnection, to: Path, place: Place) -> None:
+    copy = Path(copy_of(place.path))
     try:
         to.parent.mkdir(parents=True, exist_ok=True)
         rows = connection.execute("SELECT current_database()").fetchall()
         held = rows[0][0].replace('"', '""')
-        quoted = str(to).replace("'", "''")
+        for suffix in ("", ".wal"):  # of a process that was killed as it copied
+            if (left := Path(f"{copy}{suffix}")).exists():
+                os.rename(left, f"{unused(Path(place.path), 'left')}{suffix}")
+        quoted = str(copy).replace("'", "''")
         connection.execute(f"ATTACH '{quoted}' AS {_ALIAS}")
         try:
-            os.chmod(to, place.mode)
+            os.chmod(copy, place.mode)
             connection.execute(f'COPY FROM DATABASE "{held}" TO {_ALIAS}')
+            connection.execute(f"CHECKPOINT {_ALIAS}")
         finally:
             connection.execute(f"DETACH {_ALIAS}")
+        os.rename(copy, to)
     except (duckdb.Error, OSError) as error:
-        for each in (to, Path(f"{to}.wal")):
+        for each in (copy, Path(f"{copy}.wal")):
             with contextlib.suppress(OSError):
                 os.unlink(each)
         why = error.strerror if isinstance(error, OSError) else None

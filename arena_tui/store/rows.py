@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
+import duckdb
 import msgspec
 
 from arena_tui.broker.chain import Chain, KnownRun
@@ -23,13 +25,18 @@ _TIME_FIELDS = ("started_at", "ended_at", "last_at")
 RUN_COLUMNS: Final = ", ".join(_FIELDS)
 """Columns of the `runs` table, in the order of the fields of RunTotals."""
 
+_NEW: Final = "new_events"
 _encoder = msgspec.json.Encoder()
 
 
 def append_events(connection: Connection, envelopes: Sequence[Envelope], table: str) -> None:
     """Append the envelopes to a table with the columns of `events`."""
-    new_events = event_columns(envelopes)  # noqa: F841 - DuckDB looks it up by this name
-    connection.execute(f"INSERT INTO {table} FROM new_events")
+    connection.register(_NEW, event_columns(envelopes))  # a locked store looks up no variables
+    try:
+        connection.execute(f"INSERT INTO {table} FROM {_NEW}")
+    finally:
+        with contextlib.suppress(duckdb.Error):  # rolled back: then it is gone already
+            connection.unregister(_NEW)
 
 
 def insert_gap(connection: Connection, gap: Gap, noted_at: datetime) -> None:

@@ -8,13 +8,14 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Any, Final, TypeAlias
 
-import duckdb
 import msgspec
 from msgspec import Meta
 from msgspec.msgpack import Ext
 
 from arena_tui.errors import UsageError
+from arena_tui.store.console import ROWS_MAX, SQL_MAX, Result, answer_sql
 from arena_tui.store.database import Connection
+from arena_tui.store.guarded import only_select, reading_only
 
 Query: TypeAlias = tuple[str, Sequence[Any] | dict[str, Any]]
 """SQL and its parameters, by place or by name."""
@@ -45,14 +46,35 @@ def answer_queries(connection: Connection, asked: bytes) -> list[bytes]:
             too many rows.
     """
     queries = _decoded(asked)
-    connection.begin()
-    try:
+    with reading_only(connection):
         answer = _Answer(len(queries))
         for sql, parameters in queries:
-            _add_rows(answer, _executed(connection, sql, parameters))
+            _add_rows(answer, connection.execute(only_select(connection, sql), parameters))
         return answer.pieces
-    finally:
-        connection.rollback()
+
+
+def encode_console(sql: str, limit: int) -> bytes:
+    return _encoder.encode((sql, limit))
+
+
+def answer_console(connection: Connection, asked: bytes) -> list[bytes]:
+    """See `console.answer_sql`; the result as bytes, for `decode_result`.
+
+    Raises:
+        UsageError: It cannot be decoded, or see there.
+    """
+    try:
+        sql, limit = _console_decoder.decode(asked)
+    except msgspec.MsgspecError as error:
+        raise UsageError(f"not a query: {error}") from None
+    found = answer_sql(connection, sql, limit)
+    rows = [_plain(row) for row in found.rows]
+    return [_encoder.encode((found.columns, rows, found.cut))]
+
+
+def decode_result(answer: bytes) -> Result:
+    columns, rows, cut = _result_decoder.decode(answer)
+    return Result(columns=columns, rows=rows, cut=cut)
 
 
 def decode_rows(answer: bytes) -> list[list[Row]]:
@@ -103,13 +125,6 @@ def _add_rows(answer: _Answer, result: Connection) -> None:
         size = answer.add(rows)
         at_once = min(_ROWS_AT_ONCE, 2 * at_once) if size < _PIECE_BYTES else max(1, at_once // 2)
     answer.end(begun, count)
-
-
-def _executed(connection: Connection, sql: str, parameters: Any) -> Connection:
-    statements = connection.extract_statements(sql)
-    if [each.type for each in statements] != [duckdb.StatementType.SELECT]:
-        raise UsageError("only one SELECT a query is answered")
-    return connection.execute(statements[0], parameters)
 
 
 def _decoded(asked: bytes) -> list[tuple[str, Any]]:
@@ -164,5 +179,11 @@ _ByPlace: TypeAlias = Annotated[list[Any], Meta(max_length=1_000)]
 _ByName: TypeAlias = Annotated[dict[str, Any], Meta(max_length=1_000)]
 _query_decoder: Final = msgspec.msgpack.Decoder(
     Annotated[list[tuple[_Sql, _ByPlace | _ByName]], Meta(max_length=100)], ext_hook=_of_ext
+)
+_console_decoder: Final = msgspec.msgpack.Decoder(
+    tuple[Annotated[str, Meta(max_length=SQL_MAX)], Annotated[int, Meta(ge=0, le=ROWS_MAX)]]
+)
+_result_decoder = msgspec.msgpack.Decoder(
+    tuple[list[tuple[str, str]], list[list[Any]], str], ext_hook=_of_ext
 )
 _row_decoder = msgspec.msgpack.Decoder(list[list[tuple[Any, ...]]], ext_hook=_of_ext)

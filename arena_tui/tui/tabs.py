@@ -42,6 +42,7 @@ TABS: Final = (
     Tab("2", "History", "Look at stored runs", "arena_tui.tui.screens.history:HistoryScreen"),
     Tab("3", "Broker", "See who is slow, and what was lost",
         "arena_tui.tui.screens.broker:BrokerScreen"),
+    Tab("4", "SQL", "Ask the store in SQL", "arena_tui.tui.screens.sql:SqlScreen"),
     Tab("5", "Ratings", "Compare the players", "arena_tui.tui.screens.ratings:RatingsScreen"),
 )  # fmt: skip
 """The first is the start, and stays below all others."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from arena_tui.services.playables import parse_playable
 from arena_tui.tui.keys import key_rows
 from arena_tui.tui.screens.base import ArenaScreen
 from arena_tui.tui.screens.confirm import ConfirmScreen
+from arena_tui.tui.widgets.query_line import QueryLine
 from tests.tui.scenario import Scenario
 from tests.tui.test_screens import running, settled, text_of
 from tests.waiting import until
@@ -22,7 +24,7 @@ from tests.waiting import until
 RUN = "01ARENA000000000000000091BC"
 FIRST = {
     "up": "down", "down": "up", "k": "j", "j": "k", "h": "l", "E": "e", "N": "n", "minus": "plus",
-    "pageup": "pagedown", "pagedown": "pageup", "home": "end", "end": "home",
+    "f5": "right", "pageup": "pagedown", "pagedown": "pageup", "home": "end", "end": "home",
 }  # fmt: skip
 """What to press before, so that there is somewhere to go."""
 BACK = {"space": "space", "tab": "shift+tab", "l": "h", "left": "right", "right": "left"}
@@ -46,6 +48,16 @@ async def to_broker(app: Scenario, pilot: Pilot[int]) -> None:
     await pilot.press("down")
 
 
+async def to_rows(app: Scenario, pilot: Pilot[int]) -> None:
+    """The rows of a query, more than fit, and more columns, of which one is left out."""
+    await pilot.press("4")
+    await settled(app, pilot)
+    app.screen.query_one(QueryLine).put("FROM events")
+    await pilot.press("enter")
+    await settled(app, pilot)
+    await pilot.press("down", "right")
+
+
 def by(*keys: str) -> Callable[[Scenario, Pilot[int]], Awaitable[None]]:
     async def go(app: Scenario, pilot: Pilot[int]) -> None:
         await pilot.press(*keys)
@@ -55,7 +67,8 @@ def by(*keys: str) -> Callable[[Scenario, Pilot[int]], Awaitable[None]]:
 
 SCREENS = {
     "Live": by("right"), "table": by("t", "down"), "History": by("2", "down"),
-    "Broker": to_broker, "Ratings": by("5"), "Costs": by("dollar_sign", "down"), "Run": to_run,
+    "Broker": to_broker, "SQL": to_rows, "Ratings": by("5"),
+    "Costs": by("dollar_sign", "down"), "Run": to_run,
 }  # fmt: skip
 
 
@@ -106,7 +119,10 @@ async def has_effect(app: Told, pilot: Pilot[int], key: str) -> bool:
 
 
 @pytest.mark.parametrize("name", SCREENS)
-async def test_every_key_that_help_lists_acts_on_its_screen_or_says_why_not(name: str) -> None:
+async def test_every_key_that_help_lists_acts_on_its_screen_or_says_why_not(
+    name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("ARENA_LOG", str(tmp_path / "log"))  # beside it is what was asked in SQL
     app = Told()
     async with running(app, (120, 40)) as pilot:
         await settled(app, pilot)

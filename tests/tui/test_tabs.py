@@ -89,7 +89,7 @@ async def test_a_tab_and_its_keys_are_found_in_the_help(app: Scenario) -> None:
 
     words = " ".join(re.sub("[│╭╮╰╯─]", " ", screen).split())
     assert "w wait for sun" in words
-    assert "1 2 3 5 7" in words
+    assert "1 2 3 4 5 7" in words
     assert "weather" in words
 
 

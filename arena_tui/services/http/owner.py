@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 import sys
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
@@ -49,9 +49,9 @@ from arena_tui.services.runtime import Runtime
 from arena_tui.store.changes import Bookmark, Delete, decode_change
 from arena_tui.store.owner import OWNER, PROTOCOL, READER, Attached, Owner
 from arena_tui.store.past import StoredPast
-from arena_tui.store.reading import Store
-from arena_tui.store.remote import CHANGES, LIVE, QUERIES
-from arena_tui.store.wire import answer_queries
+from arena_tui.store.reading import Reader, Store
+from arena_tui.store.remote import CHANGES, CONSOLE, LIVE, QUERIES
+from arena_tui.store.wire import answer_console, answer_queries
 from arena_tui.unix_socket import OwnSocket
 
 _LOOK_EVERY_S: Final = 1.0
@@ -100,7 +100,8 @@ class OwnerServer:
             Route(PREFIX, self._log, methods=["POST"]),
             Route(FEED, self._feed, methods=["POST"]),
             Route(LIVE, self._live),
-            Route(QUERIES, self._queries, methods=["POST"]),
+            Route(QUERIES, partial(self._queries, answer_queries), methods=["POST"]),
+            Route(CONSOLE, partial(self._queries, answer_console), methods=["POST"]),
             Route(CHANGES, self._changes, methods=["POST"]),
         ])  # fmt: skip
         self._listener = Listener(app, self._clients, self._refusals, HEAD_S)
@@ -241,22 +242,26 @@ class OwnerServer:
                 is_set = await history.bookmark(run_id, epoch, seq, note, at)
         return _json(is_set)
 
-    async def _queries(self, request: Request) -> ASGIApp:
+    async def _queries(self, answer: Callable[..., list[bytes]], request: Request) -> ASGIApp:
         database = self._runtime.database
         if database is None:
             raise StoreError("the store is being closed")
         asked = await self._bodies.read(request, _QUERY_MAX_BYTES)
-        return Answer(partial(self._answer_queries, request, database, asked), "reader", b"")
+
+        def work(reader: Reader) -> list[bytes]:
+            return answer(reader, asked)
+
+        return Answer(partial(self._answer_queries, request, database, work), "reader", b"")
 
     async def _answer_queries(
-        self, request: Request, database: Store, asked: bytes, client: Client
-    ) -> None:
+        self, request: Request, database: Store, answer: Callable[[Reader], list[bytes]],
+        client: Client,
+    ) -> None:  # fmt: skip
         """Answer in pieces, as the client takes them; the next one asks when all are taken."""
         async with self._asking:
             try:
                 async with asyncio.timeout(_ANSWER_S):
-                    work = database.read(partial(answer_queries, asked=asked))
-                    pieces = await _unless_left(request, work)
+                    pieces = await _unless_left(request, database.read(answer))
             except TimeoutError:
                 raise StoreError(f"no answer within {_ANSWER_S:.0f} s: ask for less") from None
             size = str(sum(map(len, pieces))).encode()

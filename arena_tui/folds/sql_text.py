@@ -1,0 +1,62 @@
+"""A query as it is typed: what a begun word may become, and several lines as one. Runs nothing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from itertools import takewhile
+from typing import Final
+
+KEYWORDS: Final = (
+    "SELECT", "FROM", "WHERE", "GROUP BY", "ORDER BY", "HAVING", "LIMIT", "OFFSET", "DISTINCT",
+    "JOIN", "LEFT JOIN", "USING", "AND", "OR", "NOT", "IN", "IS NULL", "LIKE", "BETWEEN", "CASE",
+    "WHEN", "THEN", "ELSE", "END", "WITH", "UNION ALL", "DESC", "ASC", "FILTER", "DESCRIBE",
+    "SUMMARIZE", "SHOW TABLES", "INTERVAL", "count(", "sum(", "avg(", "min(", "max(", "median(",
+    "quantile_cont(", "date_trunc(", "epoch(", "contains(", "lower(", "json_extract_string(",
+)  # fmt: skip
+
+_BEGUN: Final = re.compile(r"\w+$")
+_PIECE: Final = re.compile(r"""'(?:[^']|'')*'?|"(?:[^"]|"")*"?|--([^\n]*)|\s*\n\s*""")
+
+
+def begun(text: str) -> str:
+    """The word that the text ends with; "" if it ends with none."""
+    found = _BEGUN.search(text)
+    return found[0] if found else ""
+
+
+def completions(text: str, names: Iterable[str]) -> list[str]:
+    """What the last word of the text may become: names, then keywords in the case it is in."""
+    word = begun(text)
+    if not word:
+        return []
+    keywords = [each.lower() for each in KEYWORDS] if word.islower() else KEYWORDS
+    found = dict.fromkeys([*names, *keywords])
+    return [
+        each for each in found
+        if each.lower().startswith(word.lower()) and each.lower() != word.lower()
+    ]  # fmt: skip
+
+
+def completed(text: str, found: Sequence[str]) -> str:
+    """The text with its last word as far as all completions agree, else as the first of them."""
+    if not found:
+        return text
+    word = begun(text)
+    first, last = min(map(str.lower, found)), max(map(str.lower, found))
+    alike = takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False))
+    common = sum(1 for _ in alike)
+    wanted = found[0][:common] if common > len(word) else found[0]
+    return text[: len(text) - len(word)] + wanted
+
+
+def one_line(text: str) -> str:
+    """A query of several lines in one, of the same meaning: comments are kept as such. A line break
+    within quotes stays."""
+    return _PIECE.sub(_in_line, text).strip()
+
+
+def _in_line(piece: re.Match[str]) -> str:
+    if piece[1] is not None:
+        return f"/*{piece[1].replace('*/', '* /').rstrip()} */"
+    return piece[0] if piece[0][0] in "'\"" else " "
