@@ -155,11 +155,12 @@ def _rows(reader: Reader, piece: _Piece, kinds: Sequence[str]) -> list[EventRow]
     of_epoch = ""
     if piece.epoch is not None:
         of_epoch, given["epoch"] = " AND epoch = $epoch", piece.epoch
-    gaps = reader.execute(_GAPS + of_epoch, given | {"begins": piece.begins}).fetchall()
-    of_kinds = ""
+    of_kinds, wanted = "", given
     if kinds:
-        of_kinds, given = " AND kind IN (SELECT unnest($kinds))", given | {"kinds": list(kinds)}
-    events = reader.execute(_EVENTS + of_epoch + of_kinds, given).fetchall()
+        of_kinds, wanted = " AND kind IN (SELECT unnest($kinds))", given | {"kinds": list(kinds)}
+    events = reader.execute(_EVENTS + of_epoch + of_kinds, wanted).fetchall()
+    # After the events: else one could be read that comes after a gap stored in between.
+    gaps = reader.execute(_GAPS + of_epoch, given | {"begins": piece.begins}).fetchall()
     rows = [
         EventRow._make((*place, ts.replace(tzinfo=UTC), payload)) for *place, ts, payload in events
     ]
