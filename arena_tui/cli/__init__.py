@@ -26,6 +26,7 @@ _COMMANDS: Final = {
     "runs": ("runs", "list stored runs"),
     "show": ("show", "one stored run"),
     "events": ("events", "the events of a stored run"),
+    "export": ("export", "write runs to a file: JSON lines, CSV or Parquet"),
     "close": ("close", "end a run whose producer died"),
     "ratings": ("ratings", "how good the players are, and how sure that is"),
     "stats": ("stats", "where every event is, who is behind, what is full"),
@@ -51,6 +52,7 @@ examples:
   arena-tui play connect_four mcts:200 random --games 20 --parallel 4 --seed 7
   arena-tui tournament chess mcts:200 mcts:50 random --rounds 10    who is best
   arena-tui runs                                       what is stored
+  arena-tui export game:chess --output chess.jsonl.gz  to keep, or for another store
 
 exit codes: 0 good, 1 a check failed, 2 wrong usage, 3 cannot reach or open something
 """
