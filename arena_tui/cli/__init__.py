@@ -27,6 +27,7 @@ _COMMANDS: Final = {
     "show": ("show", "one stored run"),
     "events": ("events", "the events of a stored run"),
     "export": ("export", "write runs to a file: JSON lines, CSV or Parquet"),
+    "import": ("importing", "read exported files, and JSON lines, into the store"),
     "close": ("close", "end a run whose producer died"),
     "ratings": ("ratings", "how good the players are, and how sure that is"),
     "stats": ("stats", "where every event is, who is behind, what is full"),
