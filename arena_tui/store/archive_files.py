@@ -29,7 +29,7 @@ PARQUET_MAGIC: Final = b"PAR1"
 ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
 
 _COLUMNS: Final = ("run_id", "epoch", "seq", "turn", "kind", "agent_id", "ts", "payload")
-_ROWS_AT_ONCE: Final = 1_000
+_ROWS_AT_ONCE: Final = 100
 _LINE_MAX_BYTES: Final = 8 * 1024 * 1024
 """Longest line that is read of a zstd file: as long as DuckDB takes without much more memory."""
 
