@@ -28,6 +28,10 @@ _COMMANDS: Final = {
     "events": ("events", "the events of a stored run"),
     "search": ("search", "look for a text in the events of all stored runs"),
     "sql": ("sql", "ask the store in SQL: one query that reads"),
+    "export": ("export", "write runs to a file: JSON lines, CSV or Parquet"),
+    "import": ("importing", "read exported files, and JSON lines, into the store"),
+    "delete": ("delete", "delete runs, and give their space back"),
+    "prune": ("prune", "delete the oldest runs, by age or size"),
     "close": ("close", "end a run whose producer died"),
     "ratings": ("ratings", "how good the players are, and how sure that is"),
     "stats": ("stats", "where every event is, who is behind, what is full"),
@@ -53,6 +57,8 @@ examples:
   arena-tui play connect_four mcts:200 random --games 20 --parallel 4 --seed 7
   arena-tui tournament chess mcts:200 mcts:50 random --rounds 10    who is best
   arena-tui runs                                       what is stored
+  arena-tui export game:chess --output chess.jsonl.gz  to keep, or for another store
+  arena-tui prune --keep-bytes 2GB                     the oldest runs go
 
 exit codes: 0 good, 1 a check failed, 2 wrong usage, 3 cannot reach or open something
 """

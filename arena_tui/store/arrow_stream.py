@@ -46,10 +46,17 @@ _EVENT_SCHEMA: Final = na.c_schema(
     )
 )  # fmt: skip
 
+_TEXT_SCHEMA: Final = na.c_schema(na.struct({"text": LONG_TEXT}))
+
 
 def stream_of_events(batches: Iterable[Sequence[EventRow]]) -> Any:
     """A PyCapsule of an `ArrowArrayStream`; a batch is asked for when it is read."""
     return _stream(_EVENT_SCHEMA, (_events(rows) for rows in batches))
+
+
+def stream_of_texts(pieces: Iterable[bytes]) -> Any:
+    """The same of texts in UTF-8, as batches of one row in the column `text`."""
+    return _stream(_TEXT_SCHEMA, (table(_TEXT_SCHEMA, 1, [long_texts([each])]) for each in pieces))
 
 
 def stream_of_runs(rows: Sequence[dict[str, Any]]) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, TypeAlias
 
@@ -54,9 +55,16 @@ def apply(connection: duckdb.DuckDBPyConnection, change: Change) -> bool:
         case Bookmark(run_id, epoch, seq, note, at):
             return _toggle(connection, [run_id, epoch, seq], note, at)
         case Delete(run_id):
-            for table in _TABLES:
-                connection.execute(f"DELETE FROM {table} WHERE run_id = ?", [run_id])
+            delete_runs(connection, [run_id])
             return False
+
+
+def delete_runs(connection: duckdb.DuckDBPyConnection, run_ids: Sequence[str]) -> None:
+    """Delete the runs and all that is stored of them."""
+    for table in _TABLES:
+        connection.execute(
+            f"DELETE FROM {table} WHERE run_id IN (SELECT unnest(?))", [list(run_ids)]
+        )
 
 
 def _toggle(

@@ -22,6 +22,9 @@ _PIECE: Final = 4_000
 _CHUNK_BYTES: Final = 4_000_000
 """Payloads that are read in one go: opening the store takes as long as a few thousand events."""
 
+_PIECE_BYTES: Final = 64_000_000
+"""Payloads that one query may return: a few thousand events can be hundreds of megabytes."""
+
 _SEQ_MAX: Final = 2**62
 _LENGTHS: Final = """
 SELECT run_id, epoch, max(last) FROM (
@@ -34,6 +37,10 @@ SELECT run_id, epoch, max(last) FROM (
 """
 _EVENTS: Final = """
 SELECT run_id, epoch, seq, turn, kind, agent_id, ts, payload FROM events
+WHERE run_id IN (SELECT unnest($runs)) AND seq BETWEEN $first AND $last
+"""
+_SIZE: Final = """
+SELECT coalesce(sum(strlen(payload)), 0)::BIGINT FROM events
 WHERE run_id IN (SELECT unnest($runs)) AND seq BETWEEN $first AND $last
 """
 _GAPS: Final = """
@@ -91,9 +98,8 @@ def read_events(
         read: Runs a query on the store, whoever has it open, again if it was cut off.
     """
     pieces: list[_Piece] = read(partial(_pieces, runs=runs, wanted=wanted))
-    begin = 0
-    while begin < len(pieces):
-        rows, begin = read(partial(_chunk, pieces=pieces, begin=begin, kinds=wanted.kinds))
+    while pieces:
+        rows, pieces = read(partial(_chunk, pieces=pieces, kinds=wanted.kinds))
         if rows:
             yield rows
 
@@ -136,18 +142,44 @@ def _pieces(reader: Reader, runs: Sequence[RunTotals], wanted: Wanted) -> list[_
 
 
 def _chunk(
-    reader: Reader, pieces: Sequence[_Piece], begin: int, kinds: Sequence[str]
-) -> tuple[list[EventRow], int]:
-    """What some pieces have, and where to go on."""
+    reader: Reader, pieces: Sequence[_Piece], kinds: Sequence[str]
+) -> tuple[list[EventRow], list[_Piece]]:
+    """What some pieces have, and those that are left. One with large events is cut up first."""
     rows: list[EventRow] = []
-    size = 0
-    for number in range(begin, len(pieces)):
-        found = _rows(reader, pieces[number], kinds)
+    left, size = list(reversed(pieces)), 0
+    while left and size < _CHUNK_BYTES:
+        piece = left.pop()
+        if (parts := _parts(reader, piece)) != [piece]:
+            left += reversed(parts)
+            continue
+        found = _rows(reader, piece, kinds)
         rows += found
         size += sum(len(each.payload) for each in found)
-        if size >= _CHUNK_BYTES:
-            return rows, number + 1
-    return rows, len(pieces)
+    return rows, left[::-1]
+
+
+def _parts(reader: Reader, piece: _Piece) -> list[_Piece]:
+    """The piece itself, if its payloads may be read in one go; else smaller ones of it."""
+    given: dict[str, Any] = {"runs": list(piece.runs), "first": piece.first, "last": piece.last}
+    of_epoch = ""
+    if piece.epoch is not None:
+        of_epoch, given["epoch"] = " AND epoch = $epoch", piece.epoch
+    ((size,),) = reader.execute(_SIZE + of_epoch, given).fetchall()
+    if size <= _PIECE_BYTES or (piece.epoch is not None and piece.first == piece.last):
+        return [piece]
+    if (half := len(piece.runs) // 2) > 0:
+        return [piece._replace(runs=piece.runs[:half]), piece._replace(runs=piece.runs[half:])]
+    if piece.epoch is None:
+        lengths = reader.execute(_LENGTHS, {"runs": list(piece.runs)}).fetchall()
+        return [
+            piece._replace(epoch=epoch, last=min(piece.last, newest))
+            for _, epoch, newest in lengths
+            if newest >= piece.first
+        ]
+    middle = (piece.first + piece.last) // 2
+    return [
+        piece._replace(last=middle), piece._replace(first=middle + 1, begins=False),
+    ]  # fmt: skip
 
 
 def _rows(reader: Reader, piece: _Piece, kinds: Sequence[str]) -> list[EventRow]:
@@ -155,11 +187,12 @@ def _rows(reader: Reader, piece: _Piece, kinds: Sequence[str]) -> list[EventRow]
     of_epoch = ""
     if piece.epoch is not None:
         of_epoch, given["epoch"] = " AND epoch = $epoch", piece.epoch
-    gaps = reader.execute(_GAPS + of_epoch, given | {"begins": piece.begins}).fetchall()
-    of_kinds = ""
+    of_kinds, wanted = "", given
     if kinds:
-        of_kinds, given = " AND kind IN (SELECT unnest($kinds))", given | {"kinds": list(kinds)}
-    events = reader.execute(_EVENTS + of_epoch + of_kinds, given).fetchall()
+        of_kinds, wanted = " AND kind IN (SELECT unnest($kinds))", given | {"kinds": list(kinds)}
+    events = reader.execute(_EVENTS + of_epoch + of_kinds, wanted).fetchall()
+    # After the events: else one could be read that comes after a gap stored in between.
+    gaps = reader.execute(_GAPS + of_epoch, given | {"begins": piece.begins}).fetchall()
     rows = [
         EventRow._make((*place, ts.replace(tzinfo=UTC), payload)) for *place, ts, payload in events
     ]

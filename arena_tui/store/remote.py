@@ -42,9 +42,10 @@ T = TypeVar("T")
 QUERIES: Final = "/store/queries"
 CONSOLE: Final = "/store/console"
 CHANGES: Final = "/store/changes"
+APPENDED: Final = "/store/appended"
 LIVE: Final = "/store/live"
-"""Where the owner answers queries, and what a person asks, takes changes, and says which runs have
-a producer."""
+"""Where the owner answers queries, and what a person asks, takes changes, takes events of runs that
+it does not hold, and says which runs have a producer."""
 
 _READERS: Final = 3
 CONNECT_S: Final = 5.0
@@ -115,14 +116,28 @@ class RemoteDatabase:
         Raises:
             UsageError: The run to be deleted is not over.
         """
-        asking, body = self._asking(), msgspec.json.encode(change)
-        asked = asyncio.wrap_future(self._threads.submit(lambda: self._asked(asking, body)))
-        return msgspec.json.decode(await asked, type=bool)
+        return msgspec.json.decode(
+            await self._posted(CHANGES, msgspec.json.encode(change)), type=bool
+        )
 
-    def _asked(self, asking: _Asking, change: bytes) -> bytes:
+    async def append(self, batch: bytes) -> None:
+        """Have the owner add what `appending.encode_batch` made, as one transaction.
+
+        Raises:
+            UsageError: A run of it is one that the owner holds, or it is not understood.
+            StoreError: It could not be stored, or nobody answers.
+        """
+        await self._posted(APPENDED, batch)
+
+    async def _posted(self, path: str, body: bytes) -> bytes:
+        asking = self._asking()
+        asked = self._threads.submit(lambda: self._asked(asking, path, body))
+        return await asyncio.wrap_future(asked)
+
+    def _asked(self, asking: _Asking, path: str, body: bytes) -> bytes:
         try:
             with asking:
-                return asking.post(CHANGES, change)
+                return asking.post(path, body)
         except _OwnerGoneError:
             raise self._no_answer() from None
 

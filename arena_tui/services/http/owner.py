@@ -38,6 +38,7 @@ from arena_tui.broker.tasks import restart_on_failure
 from arena_tui.broker_url import redacted
 from arena_tui.consumers.mirror import MirrorFeed, store_of
 from arena_tui.errors import ListenError, StoreError, UsageError
+from arena_tui.services.appended import append_to
 from arena_tui.services.http.app import Answer, make_app
 from arena_tui.services.http.bodies import Bodies
 from arena_tui.services.http.clients import STALLED_S, Client, Clients
@@ -46,11 +47,12 @@ from arena_tui.services.http.listener import HEAD_S, Listener
 from arena_tui.services.http.runs import infos
 from arena_tui.services.http.streams import EventStreams
 from arena_tui.services.runtime import Runtime
+from arena_tui.store.appending import decode_batch
 from arena_tui.store.changes import Bookmark, Delete, decode_change
 from arena_tui.store.owner import OWNER, PROTOCOL, READER, Attached, Owner
 from arena_tui.store.past import StoredPast
 from arena_tui.store.reading import Reader, Store
-from arena_tui.store.remote import CHANGES, CONSOLE, LIVE, QUERIES
+from arena_tui.store.remote import APPENDED, CHANGES, CONSOLE, LIVE, QUERIES
 from arena_tui.store.wire import answer_console, answer_queries
 from arena_tui.unix_socket import OwnSocket
 
@@ -103,6 +105,7 @@ class OwnerServer:
             Route(QUERIES, partial(self._queries, answer_queries), methods=["POST"]),
             Route(CONSOLE, partial(self._queries, answer_console), methods=["POST"]),
             Route(CHANGES, self._changes, methods=["POST"]),
+            Route(APPENDED, self._appended, methods=["POST"]),
         ])  # fmt: skip
         self._listener = Listener(app, self._clients, self._refusals, HEAD_S)
         self._since = datetime.now(UTC)
@@ -241,6 +244,11 @@ class OwnerServer:
             case Bookmark(run_id, epoch, seq, note, at):
                 is_set = await history.bookmark(run_id, epoch, seq, note, at)
         return _json(is_set)
+
+    async def _appended(self, request: Request) -> Response:
+        batch = decode_batch(await self._bodies.read(request, _APPEND_MAX_BYTES))
+        await append_to(self._runtime, batch)
+        return _json(True)
 
     async def _queries(self, answer: Callable[..., list[bytes]], request: Request) -> ASGIApp:
         database = self._runtime.database

@@ -1,0 +1,73 @@
+"""`export`: writes stored runs to a file, or to standard output."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from functools import partial
+
+from arena_tui.cli.arguments import Parser, as_text
+from arena_tui.cli.output import Console, counted, say_json, tell
+from arena_tui.cli.runs import filter_text
+from arena_tui.cli.stored import open_store, wanted_runs
+from arena_tui.errors import UsageError
+from arena_tui.services.exporting import (
+    FORMATS,
+    Exported,
+    Progress,
+    export_runs,
+    format_of,
+    print_runs,
+)
+from arena_tui.store.history import History
+
+
+def add_arguments(parser: Parser) -> None:
+    parser.set_defaults(function=export)
+    parser.add_argument(
+        "filter", nargs="*", type=as_text, help='as for runs: game:chess err>0 "rate limit"'
+    )
+    parser.add_argument("--run", type=as_text, help="this one only, by its id or a part of it")
+    parser.add_argument(
+        "--format", choices=FORMATS, help="default: what the name of the file ends with, or jsonl"
+    )
+    parser.add_argument(
+        "--output", default="-", metavar="FILE",
+        help="compressed if it ends with .gz or .zst; appears when it is whole; default -, stdout",
+    )  # fmt: skip
+
+
+def export(arguments: argparse.Namespace) -> int:
+    """Export the runs, oldest first; says how much that was on stderr, or with --json on stdout."""
+    output = arguments.output
+    form = arguments.format or format_of(output)
+    if arguments.run and arguments.filter:
+        raise UsageError("--run and a filter exclude each other: give one of them")
+    if output == "-" and form == "parquet":
+        raise UsageError("Parquet is not written to standard output: give a file with --output")
+    if output == "-" and form == "csv" and arguments.json:
+        raise UsageError("CSV is no JSON: give a file with --output, or leave out --json")
+    with open_store(arguments) as store:
+        runs = wanted_runs(store, filter_text(arguments.filter), arguments.run)
+        with Console() as console:
+            told = _progress(console, len(runs))
+            if output == "-":
+                work = partial(print_runs, out=sys.stdout.buffer)
+            else:
+                work = partial(export_runs, path=output)
+            ids = [each.run_id for each in runs]
+            done = asyncio.run(work(History(store), ids, form, progress=told))
+    if arguments.json and output != "-":
+        say_json({"runs": done.runs, "events": done.events, "output": output})
+    elif output != "-":
+        what = f"{counted(done.events, 'event')} of {counted(done.runs, 'run')}"
+        tell(f"exported {what} to {output}")
+    return 0
+
+
+def _progress(console: Console, total: int) -> Progress:
+    def show(done: Exported) -> None:
+        console.show_status(f"{done.runs:,} of {total:,} runs, {done.events:,} events")
+
+    return show
