@@ -22,6 +22,7 @@ _COMMANDS: Final = {
     "watch": ("watch", "the dashboard (also without the word)"),
     "demo": ("demo", "the dashboard with a set of real games already playing"),
     "play": ("play", "play games without a screen, and store them"),
+    "fork": ("fork", "play on from a turn of a stored run, with the same or other agents"),
     "tournament": ("tournament", "play all agents against each other, and say how they stand"),
     "runs": ("runs", "list stored runs"),
     "show": ("show", "one stored run"),
