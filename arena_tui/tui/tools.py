@@ -47,5 +47,9 @@ TOOLS: Final = {
     for each in (
         Tool("m", "bookmark", "arena_tui.tui.screens.marking:toggle_bookmark"),
         Tool("y", "copy the event as JSON", "arena_tui.tui.screens.marking:copy_event"),
+        Tool("f", "fork from this turn", "arena_tui.tui.screens.forking:fork_here"),
+        Tool("w", "what another agent would play here", "arena_tui.tui.screens.asking:ask_here"),
+        Tool("p", "parent run", "arena_tui.tui.screens.lineage:open_parent"),
+        Tool("P", "runs forked from this", "arena_tui.tui.screens.lineage:open_children"),
     )
 }
