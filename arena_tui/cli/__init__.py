@@ -52,6 +52,7 @@ examples:
   arena-tui play connect_four mcts:200 random --games 20 --parallel 4 --seed 7
   arena-tui tournament chess mcts:200 mcts:50 random --rounds 10    who is best
   arena-tui runs                                       what is stored
+  arena-tui fork 7f3a --turn 17 mcts:500 random        what else might have come of it
 
 exit codes: 0 good, 1 a check failed, 2 wrong usage, 3 cannot reach or open something
 """
