@@ -22,6 +22,7 @@ _COMMANDS: Final = {
     "watch": ("watch", "the dashboard (also without the word)"),
     "demo": ("demo", "the dashboard with a set of real games already playing"),
     "play": ("play", "play games without a screen, and store them"),
+    "fork": ("fork", "play on from a turn of a stored run, with the same or other agents"),
     "tournament": ("tournament", "play all agents against each other, and say how they stand"),
     "runs": ("runs", "list stored runs"),
     "show": ("show", "one stored run"),
@@ -59,6 +60,7 @@ examples:
   arena-tui runs                                       what is stored
   arena-tui export game:chess --output chess.jsonl.gz  to keep, or for another store
   arena-tui prune --keep-bytes 2GB                     the oldest runs go
+  arena-tui fork 7f3a --turn 17 mcts:500 random        what else might have come of it
 
 exit codes: 0 good, 1 a check failed, 2 wrong usage, 3 cannot reach or open something
 """

@@ -6,7 +6,7 @@ import argparse
 import sys
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from arena_tui.errors import MissingExtraError, UsageError
 
@@ -17,7 +17,23 @@ if TYPE_CHECKING:
 
 
 class Parser(argparse.ArgumentParser):
-    """Reports wrong usage in one line that points to --help."""
+    """Reports wrong usage in one line that points to --help.
+
+    Attributes:
+        intermixed: Whether options may stand between the positional arguments, of which there are
+            several.
+    """
+
+    intermixed = False
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        if not self.intermixed:
+            return super().parse_known_args(args, namespace)
+        self.intermixed = False  # it is called again, for the options alone and for the rest
+        try:
+            return self.parse_known_intermixed_args(args, namespace)
+        finally:
+            self.intermixed = True
 
     def error(self, message: str) -> None:  # type: ignore[override]
         from arena_tui.broker_url import redacted

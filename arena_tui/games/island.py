@@ -5,11 +5,15 @@ Knows nothing of runs; all randomness comes from the generator passed in.
 
 from __future__ import annotations
 
+import math
 import random
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
+
+from arena_tui.errors import UsageError
+from arena_tui.games.position import Position, refuse
 
 _MAP = """\
 ~ ~ · · · · · # · · · ~
@@ -39,6 +43,14 @@ class Move(msgspec.Struct, frozen=True, kw_only=True):
     target: str = ""
 
 
+class _State(msgspec.Struct, frozen=True):
+    """What `Island.state` writes."""
+
+    at: dict[str, str]
+    chests: dict[str, int]
+    purses: dict[str, float]
+
+
 class Island:
     """Positions, purses and chests; letters on the map are the models' initials."""
 
@@ -53,6 +65,42 @@ class Island:
         self._at = dict(zip(names, cells, strict=False))
         self._chests = {cell: rng.randint(2, 9) for cell in cells[len(names) :]}
         self._letters = dict(zip(names, _letters(names), strict=True))
+
+    @classmethod
+    def restored(cls, position: Position, names: Sequence[str], rng: random.Random) -> Island:
+        """The island there, these models in the places of those it has, in their order.
+
+        Raises:
+            UsageError: It cannot be restored, or has another number of models.
+        """
+        try:
+            state = msgspec.json.decode(position.state or "", type=_State)
+        except msgspec.DecodeError:
+            refuse("its state is none of synth's: choose another turn")
+        if len(names) != len(state.at):
+            count = len(state.at)
+            raise UsageError(f"synth has {count} models there, not {len(names)}: give {count}")
+        island = cls(names, rng)
+        if not island.take_over(state.at, state.chests, state.purses):
+            refuse("its state is none of this island: choose another turn")
+        return island
+
+    def take_over(
+        self, at: Mapping[str, str], chests: Mapping[str, int], purses: Mapping[str, float]
+    ) -> bool:
+        """Be as this state says, the models in its order; returns False, and stays as it is, if
+        that cannot be."""
+        cells = {_cell(cell): cell for cell in self._land}
+        taken = [*at.values(), *chests]
+        is_whole = at.keys() == purses.keys() and all(map(math.isfinite, purses.values()))
+        fits = len(set(taken)) == len(taken) <= len(cells) // 2 and cells.keys() >= set(taken)
+        if not (is_whole and fits and chests):
+            return False
+        names = list(self.purses)
+        self.purses = dict(zip(names, (purses[each] for each in at), strict=True))
+        self._at = dict(zip(names, (cells[each] for each in at.values()), strict=True))
+        self._chests = {cells[each]: coins for each, coins in chests.items()}
+        return True
 
     def text(self) -> str:
         """The map with its models, chests (`$`) and a line of purses."""

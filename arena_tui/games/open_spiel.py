@@ -13,13 +13,24 @@ import threading
 from collections.abc import Sequence
 from typing import Literal
 
+from arena_tui.errors import UsageError
 from arena_tui.events import AgentInfo
 from arena_tui.games.agents import AgentSpec, make_agent, parse_agent
 from arena_tui.games.boards import board_text, seat_names
 from arena_tui.games.cards import chance_text
+from arena_tui.games.position import Position
 from arena_tui.games.protocol import Agent, AgentClosedError
+from arena_tui.games.restore import restore
 from arena_tui.games.specs import DEFAULT_MAX_TURNS, Played, derive_seed, turn_cap
-from arena_tui.games.spiel import CHANCE_PLAYER, GameState, load_game, sample_chance, serialize
+from arena_tui.games.spiel import (
+    CHANCE_PLAYER,
+    GameState,
+    action_name,
+    load_game,
+    sample_chance,
+    serialize,
+    turn_order,
+)
 from arena_tui.producers.run import Run
 
 _LEGAL_ACTIONS_MAX = 256
@@ -32,6 +43,9 @@ class Match:
     Where the rules fix who moves first, the first agent does. A single agent plays every seat;
     without agents, all seats play at random. The same seed gives the same game.
 
+    Args:
+        start: Where it goes on; None: it is played from its beginning.
+
     Attributes:
         game: The loaded game.
         agents: The agents as events name them, in the order given.
@@ -41,14 +55,24 @@ class Match:
         MissingExtraError: open_spiel is not installed.
     """
 
-    def __init__(self, game: str, agents: Sequence[str] = (), seed: int = 0) -> None:
+    def __init__(
+        self, game: str, agents: Sequence[str] = (), seed: int = 0, start: Position | None = None
+    ) -> None:
         specs = [parse_agent(agent) for agent in agents]
-        self.game = load_game(game, len(specs), derive_seed(seed, "rules"))
+        if start is None:
+            self.game = load_game(game, len(specs), derive_seed(seed, "rules"))
+            self._state = initial = self.game.rules.new_initial_state()
+        else:
+            self.game, self._state = restore(start)
+            initial = self.game.rules.new_initial_state()
         players = self.game.facts.players
         if len(specs) < 2:
             specs = (specs or [AgentSpec(kind="random")]) * players
-        self._state = self.game.rules.new_initial_state()
-        self._turn_order = _turn_order(self._state, players)
+        elif len(specs) != players:
+            raise UsageError(f"{game} has {players} players, not {len(specs)}: give it {players} "
+                             "agents, or 1 that plays every seat")  # fmt: skip
+        self._turns_before = 0 if start is None else start.turn - 1
+        self._turn_order = turn_order(initial, players)
         self._agent_by_player: dict[int, Agent] = {}
         self._random = random.Random(derive_seed(seed, "chance"))
         try:
@@ -81,7 +105,7 @@ class Match:
         promptly, even during a long search.
         """
         stop = stop or threading.Event()
-        turn, reason = 0, None
+        turn, reason = self._turns_before, None
         try:
             while not self._resolve_chance(run, stop):
                 if stop.is_set():
@@ -108,7 +132,7 @@ class Match:
             self._move_together(run)
         else:
             player = state.current_player()
-            legal = [_name(state, player, action) for action in state.legal_actions(player)]
+            legal = [action_name(state, player, action) for action in state.legal_actions(player)]
             cut = len(legal) > _LEGAL_ACTIONS_MAX
             run.turn(turn, player=self._id_by_player[player], state=position)
             run.observation(board_text(state), legal_actions=legal[:_LEGAL_ACTIONS_MAX],
@@ -118,7 +142,7 @@ class Match:
     def _move(self, run: Run, player: int) -> None:
         state, before = self._state, str(self._state)
         action = self._agent_by_player[player].choose(state, player)
-        run.action(_name(state, player, action))
+        run.action(action_name(state, player, action))
         _check_legal(state, player, action)
         state.apply_action_with_legality_check(action)
         run.result(changed=str(state) != before, reward=_reward(state, player))
@@ -131,7 +155,7 @@ class Match:
         for player in moving:
             chosen[player] = self._agent_by_player[player].choose(state, player)
             _check_legal(state, player, chosen[player])
-        names = {player: _name(state, player, chosen[player]) for player in moving}
+        names = {player: action_name(state, player, chosen[player]) for player in moving}
         state.apply_actions_with_legality_checks(list(chosen.values()))
         changed = str(state) != before
         for player in moving:
@@ -145,7 +169,7 @@ class Match:
         drawn: list[str] = []
         while self._state.is_chance_node() and not stop.is_set():
             action = sample_chance(self._state, self._random)
-            name = _name(self._state, CHANCE_PLAYER, action)
+            name = action_name(self._state, CHANCE_PLAYER, action)
             drawn.append(chance_text(self.game.facts.name, name))
             self._state.apply_action(action)
         if drawn:
@@ -179,23 +203,9 @@ class Match:
         ]  # fmt: skip
 
 
-def _turn_order(state: GameState, players: int) -> list[int]:
-    """Player numbers in the order of the agents; in chess-like games player 1 moves first."""
-    order = list(range(players))
-    second_moves_first = players == 2 and not state.is_chance_node() and state.current_player() == 1
-    return order[::-1] if second_moves_first else order
-
-
 def _unique(names: Sequence[str], index: int) -> str:
     name = names[index]
     return name if names.count(name) == 1 else f"{name}#{names[: index + 1].count(name)}"
-
-
-def _name(state: GameState, player: int, action: int) -> str:
-    try:
-        return " ".join(state.action_to_string(player, action).split()) or str(action)
-    except UnicodeDecodeError:
-        return str(action)
 
 
 def _check_legal(state: GameState, player: int, action: int) -> None:

@@ -40,6 +40,7 @@ class OpenRun(Protocol):
         *,
         seed: int | None = None,
         label: str | None = None,
+        tags: Sequence[str] = (),
         config: Mapping[str, Any] | None = None,
     ) -> Run: ...
 
@@ -207,7 +208,8 @@ class Player:
         from arena_tui.games.open_spiel import Match  # noqa: PLC0415  (loads nothing for synth)
 
         spec = fixture.spec
-        match = Match(spec.game, spec.agents, fixture.seed)
+        start = None if fixture.origin is None else fixture.origin.position
+        match = Match(spec.game, spec.agents, fixture.seed, start)
         with self._lock:
             self._matches.add(match)
         try:
@@ -215,6 +217,7 @@ class Player:
                 match.close()
             name = match.game.facts.name
             with self._new_run(fixture, name, match.agents, runs) as run:
+                _tell_origin(fixture, run)
                 return match.play(run, spec.turn_limit, spec.delay_s, self._stop)
         finally:
             match.close()
@@ -223,10 +226,11 @@ class Player:
 
     def _play_synth(self, fixture: Fixture, runs: list[Run]) -> Played:
         spec = fixture.spec
+        start = None if fixture.origin is None else fixture.origin.position
         with self._new_run(fixture, spec.game, synth_agents(spec.agents), runs) as run:
-            return play_synth(
-                run, spec, fixture.seed, self._stop.wait, at_a_time=len(self._threads)
-            )
+            _tell_origin(fixture, run)
+            return play_synth(run, spec, fixture.seed, self._stop.wait,
+                              at_a_time=len(self._threads), start=start)  # fmt: skip
 
     def _new_run(
         self, fixture: Fixture, name: str, agents: Sequence[AgentInfo], runs: list[Run]
@@ -238,9 +242,18 @@ class Player:
         if spec.delay_s:
             config["delay_s"] = spec.delay_s
         config |= fixture.config
-        run = self._open_run(name, agents, seed=fixture.seed, label=spec.label, config=config)
+        tags = () if fixture.origin is None else fixture.origin.tags
+        run = self._open_run(
+            name, agents, seed=fixture.seed, label=spec.label, tags=tags, config=config
+        )
         runs.append(run)
         return run
+
+
+def _tell_origin(fixture: Fixture, run: Run) -> None:
+    """Record what the run goes on from, if it does."""
+    if (origin := fixture.origin) is not None:
+        run.fork(origin.run_id, origin.seq, origin.change)
 
 
 def check_spec(spec: GameSpec) -> None:

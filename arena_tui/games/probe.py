@@ -1,7 +1,8 @@
 """Tries out one game in a subprocess, so that a crash does not take the app down.
 
-Run by path with the game as the only argument. Exits with 0 after some random moves, or with 1 and
-the reason on standard output if the game cannot be played. Imports nothing of arena_tui.
+Run by path with the game as the only argument, or `-` and a serialised position on standard input.
+Exits with 0 after some random moves, or with 1 and the reason on standard output if the game cannot
+be played. Imports nothing of arena_tui.
 """
 
 import contextlib
@@ -11,6 +12,7 @@ import resource
 import sys
 import time
 
+POSITION = "-"
 _MEMORY_MAX_BYTES = 2 * 1024**3
 _MOVES_MAX = 400
 _TIME_MAX_S = 2.0
@@ -28,13 +30,18 @@ def main(text: str) -> int:
         return _fail("with these parameters it takes too much memory: try other values")
     except (ValueError, IndexError):
         return _fail("with these parameters nobody can move: try other values")
-    if moves == 0:
+    if moves == 0 and text != POSITION:
         return _fail("with these parameters it is over before it begins: try other values")
     return 0
 
 
 def _play(text: str) -> int:
-    state = importlib.import_module("pyspiel").load_game(text).new_initial_state()
+    pyspiel = importlib.import_module("pyspiel")
+    if text == POSITION:
+        serialized = sys.stdin.buffer.read().decode("utf-8", "replace")
+        _, state = pyspiel.deserialize_game_and_state(serialized)
+    else:
+        state = pyspiel.load_game(text).new_initial_state()
     rng = random.Random(0)
     deadline, moves = time.monotonic() + _TIME_MAX_S, 0
     while not state.is_terminal() and moves < _MOVES_MAX and time.monotonic() < deadline:

@@ -14,6 +14,7 @@ import msgspec
 
 from arena_tui.errors import UsageError
 from arena_tui.games.agents import parse_agent
+from arena_tui.games.position import Origin
 
 DEFAULT_MAX_TURNS: Final = 1000
 """Turns after which a game is stopped; some never end with random players."""
@@ -158,12 +159,14 @@ class Fixture(msgspec.Struct, frozen=True, kw_only=True):
         spec: The game and its agents in turn order; how many games it asks for says nothing here.
         seed: With the spec it reproduces the game.
         config: Added to the `config` of its run.
+        origin: What it goes on from; None: it is played from its beginning.
     """
 
     index: int
     spec: GameSpec
     seed: int
     config: Mapping[str, object] = {}
+    origin: Origin | None = None
 
 
 class Played(msgspec.Struct, frozen=True, kw_only=True):

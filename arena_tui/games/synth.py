@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from arena_tui.events import AgentInfo
 from arena_tui.games.island import Island, Move
 from arena_tui.games.phrases import ANSWERS, THOUGHTS, prompt_text, sentence
+from arena_tui.games.position import Position
 from arena_tui.games.specs import SYNTH_AGENTS, GameSpec, Played, derive_seed
 from arena_tui.producers.run import Run
 
@@ -36,7 +37,7 @@ def synth_agents(names: Sequence[str] = ()) -> list[AgentInfo]:
 
 def play_synth(
     run: Run, spec: GameSpec, seed: int, wait: Wait, clock: Callable[[], float] = time.monotonic,
-    at_a_time: int = 1,
+    at_a_time: int = 1, start: Position | None = None,
 ) -> Played:  # fmt: skip
     """Play the spec's turns, up to `run_end`.
 
@@ -48,12 +49,17 @@ def play_synth(
         wait: Called before every event.
         clock: Monotonic seconds; only read when there is a rate.
         at_a_time: How many games share the spec's rate.
+        start: Where it goes on, the spec's models in the places of those there; None: it is played
+            from its beginning.
+
+    Raises:
+        UsageError: It cannot go on from there.
     """
     names = [agent.id for agent in synth_agents(spec.agents)]
     rng = random.Random(derive_seed(seed, "synth"))
-    island = Island(names, rng)
+    island = Island(names, rng) if start is None else Island.restored(start, names, rng)
     pace = _Pace(spec.rate_of_each(at_a_time), spec.delay_s, wait, clock)
-    episode = _Episode(run, island, names, rng)
+    episode = _Episode(run, island, names, rng, 1 if start is None else start.turn)
     stopped = any(pace.wait(episode.turn, *each) for each in episode.events(spec.turn_limit))
     run.observation(island.text())
     outcome = dict(island.purses)
@@ -94,8 +100,10 @@ class _Pace:
 class _Episode:
     """Emits the events; before each, yields its relative duration and a pause in seconds."""
 
-    def __init__(self, run: Run, island: Island, names: Sequence[str], rng: random.Random) -> None:
-        self.turn = 0
+    def __init__(
+        self, run: Run, island: Island, names: Sequence[str], rng: random.Random, first_turn: int
+    ) -> None:
+        self.turn = first_turn - 1
         self._run = run
         self._island = island
         self._names = names
@@ -103,7 +111,7 @@ class _Episode:
         self._prices = dict(zip(names, (_PRICES_USD * len(names))[: len(names)], strict=True))
 
     def events(self, turns: int) -> Iterator[tuple[float, float]]:
-        for turn in range(1, turns + 1):
+        for turn in range(self.turn + 1, turns + 1):
             self.turn = turn
             name = self._names[(turn - 1) % len(self._names)]
             yield 1.5, 0.0

@@ -6,14 +6,17 @@ import asyncio
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Protocol, TypeAlias, Union
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, Union
 
 from arena_tui.broker.protocol import BrokerProtocol
-from arena_tui.errors import UsageError
+from arena_tui.errors import ArenaError, UsageError
+from arena_tui.producers.run import Run
 from arena_tui.producers.sink import MultiRunBrokerSink
 
 if TYPE_CHECKING:
     from arena_tui.folds.standings import Game
+    from arena_tui.games.forking import ForkSpec
+    from arena_tui.games.play import GameResult
     from arena_tui.games.specs import GameSpec
     from arena_tui.games.tournament import TournamentSpec
     from arena_tui.services.tournament import Tournament
@@ -73,6 +76,40 @@ class Games:
             )
             player.start()
             self._playing.append(player)
+
+    async def fork(self, fork: ForkSpec) -> str:
+        """Start games that go on from a turn of another run; returns the run of the first.
+
+        Raises:
+            ArenaError: They cannot be played; the message says why.
+        """
+        from arena_tui.games.forking import check_fork
+        from arena_tui.games.play import Player
+
+        loop = asyncio.get_running_loop()
+        begun: asyncio.Future[str] = loop.create_future()
+
+        def tell(run_id: str | None, why: str | None = None) -> None:
+            if begun.done():
+                return
+            if run_id is None:
+                begun.set_exception(ArenaError(f"the game did not begin: {why}"))
+            else:
+                begun.set_result(run_id)
+
+        def open_run(*words: Any, **named: Any) -> Run:
+            run = self._sink.run(*words, **named)
+            loop.call_soon_threadsafe(tell, run.id)
+            return run
+
+        def finished(result: GameResult) -> None:
+            loop.call_soon_threadsafe(tell, result.run_id, result.reason)
+
+        await asyncio.to_thread(check_fork, fork)
+        player = Player(fork, open_run, on_finished=finished)
+        player.start()
+        self._playing.append(player)
+        return await begun
 
     async def enter(
         self, spec: TournamentSpec, on_finished: Callable[[Game], None] = lambda _: None

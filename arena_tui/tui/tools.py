@@ -49,5 +49,9 @@ TOOLS: Final = {
         Tool("y", "copy the event as JSON", "arena_tui.tui.screens.marking:copy_event"),
         Tool("z", "zoom in", "arena_tui.tui.screens.marking:zoom_in"),
         Tool("Z", "zoom out", "arena_tui.tui.screens.marking:zoom_out"),
+        Tool("f", "fork from this turn", "arena_tui.tui.screens.forking:fork_here"),
+        Tool("w", "what another agent would play here", "arena_tui.tui.screens.asking:ask_here"),
+        Tool("p", "parent run", "arena_tui.tui.screens.lineage:open_parent"),
+        Tool("P", "runs forked from this", "arena_tui.tui.screens.lineage:open_children"),
     )
 }

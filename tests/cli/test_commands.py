@@ -295,7 +295,7 @@ def test_a_reader_that_has_seen_enough_is_no_error(played: Path) -> None:
 
 COMMANDS = (
     "watch", "demo", "play", "publish", "persist", "runs", "show", "events", "stats", "verify",
-    "redis", "close", "doctor", "bench",
+    "redis", "close", "fork", "doctor", "bench",
 )  # fmt: skip
 
 

@@ -33,9 +33,12 @@ class Recorder:
         *,
         seed: int | None = None,
         label: str | None = None,
+        tags: Sequence[str] = (),
         config: Mapping[str, Any] | None = None,
     ) -> Run:
-        return Run(self.emit, game, agents, seed=seed, label=label, config=config)
+        return Run(
+            self.emit, game, agents, seed=seed, label=label, tags=tags, config=config
+        )  # fmt: skip
 
     @property
     def events(self) -> list[Event]:
