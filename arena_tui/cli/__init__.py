@@ -33,6 +33,7 @@ _COMMANDS: Final = {
     "import": ("importing", "read exported files, and JSON lines, into the store"),
     "delete": ("delete", "delete runs, and give their space back"),
     "prune": ("prune", "delete the oldest runs, by age or size"),
+    "open": ("open", "the dashboard at one event of a run"),
     "close": ("close", "end a run whose producer died"),
     "ratings": ("ratings", "how good the players are, and how sure that is"),
     "stats": ("stats", "where every event is, who is behind, what is full"),

@@ -40,6 +40,7 @@ from arena_tui.tui.environment import prepare
 from arena_tui.tui.interpreter import start_quickly
 
 if TYPE_CHECKING:
+    from arena_tui.broker.protocol import Cursor
     from arena_tui.services.session import Session
 
 
@@ -75,9 +76,10 @@ def watch(arguments: argparse.Namespace) -> int:
 
 
 def show(
-    arguments: argparse.Namespace, playables: Sequence[Playable], continuous: bool = False
-) -> int:
-    """Show the dashboard with these games, until the user quits."""
+    arguments: argparse.Namespace, playables: Sequence[Playable], continuous: bool = False,
+    opens_at: tuple[str, Cursor | None] | None = None,
+) -> int:  # fmt: skip
+    """Show the dashboard with these games, until the user quits; `opens_at` is a run to open."""
     check_metrics(arguments.metrics)
     config = load_config(
         arguments.broker, arguments.db, arguments.store, arguments.theme,
@@ -106,12 +108,15 @@ def show(
     )  # fmt: skip
     if in_browser():
         with own_pipe(log.path):
-            return ArenaApp(session, driver=None).run() or 0
+            return ArenaApp(session, driver=None, opens_at=opens_at).run() or 0
     last_resort = LastResort(reopened(sys.stdout.fileno()), os.dup(sys.stderr.fileno()))
     with _own_terminal(log.path) as output:
         last_resort.unsaved = session.unsaved
         driver = FrugalDriver if config.low_bandwidth or is_remote(os.environ) else TerminalDriver
-        app = ArenaApp(session, on_signal=output.leave, on_leaving=last_resort.begin, driver=driver)
+        app = ArenaApp(
+            session, on_signal=output.leave, on_leaving=last_resort.begin, driver=driver,
+            opens_at=opens_at,
+        )  # fmt: skip
         code = app.run()
     code = app.return_code or code or 0
     if app.refusal is not None:
@@ -123,23 +128,28 @@ def show(
         where = "not logged" if log.problem else f"see {log.path}"
         tell(f"arena-tui: an internal error, {where}: what was played is stored")
     elif code == 0:
-        for line in _parting(session):
+        for line in _parting(session, app.left_at):
             tell(line)
     last_resort.done(code)
     return code
 
 
-def _parting(session: Session) -> list[str]:
-    """What there was, where it is, and the command that shows it again."""
+def _parting(session: Session, left_at: str | None) -> list[str]:
+    """What there was, where it is, and the commands that show it again."""
     runs, events = session.seen
     seen = f"{counted(runs, 'run')}, {counted(events, 'event')}"
     db = session.config.db
-    if not runs:
-        return []
     if db is None or db == ":memory:":
-        return [f"{seen}: nothing is kept, {'--db :memory:' if db else '--no-store'}"]
-    command = "arena-tui" if db == load_config().db else f"arena-tui --db {shlex.quote(db)}"
-    return [f"{seen}, stored in {db}", f"see them again: {command}, then 2 for History"]
+        how = "--db :memory:" if db else "--no-store"
+        return [f"{seen}: nothing is kept, {how}"] if runs else []
+    elsewhere = "" if db == load_config().db else f" --db {shlex.quote(db)}"
+    lines = []
+    if runs:
+        lines += [f"{seen}, stored in {db}",
+                  f"see them again: arena-tui{elsewhere}, then 2 for History"]  # fmt: skip
+    if left_at is not None:
+        lines.append(f"left at {left_at}: arena-tui open{elsewhere} {left_at}")
+    return lines
 
 
 @contextmanager

@@ -80,6 +80,9 @@ def _add_mark(connection: Connection, gap: Gap) -> None:
 def _add_bookmark(connection: Connection, mark: Bookmark) -> None:
     key = [mark.run_id, mark.epoch, mark.seq]
     query = "SELECT 1 FROM bookmarks WHERE run_id = ? AND epoch = ? AND seq = ?"
-    if not connection.execute(query, key).fetchall():
+    is_tag = [] if mark.seq else [mark.note]
+    if is_tag:
+        query += " AND note = ?"
+    if not connection.execute(query, [*key, *is_tag]).fetchall():
         row = [*key, mark.note, mark.at.astimezone(UTC).replace(tzinfo=None)]
         connection.execute("INSERT INTO bookmarks VALUES (?, ?, ?, ?, ?)", row)

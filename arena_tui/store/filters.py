@@ -17,12 +17,13 @@ from arena_tui.folds.conditions import (
 )
 from arena_tui.folds.visible import VISIBLE_SQL
 from arena_tui.folds.words import StateWord
+from arena_tui.store.marks import TAGS
 from arena_tui.store.rows import as_in_payload
 
 _PLAYERS: Final = 'from_json(agents, \'[{"id":"VARCHAR","name":"VARCHAR","spec":"VARCHAR"}]\')'
 _TEXTS: Final = {
     "game": "[game]", "label": "[label]", "run": "[run_id]", "reason": "[reason]",
-    "tag": "from_json(tags, '[\"VARCHAR\"]')",
+    "tag": TAGS,
     "outcome": "json_keys(outcome)",
     "agent": f"flatten(list_transform({_PLAYERS}, lambda each: [each.id, each.name, each.spec]))",
 }  # fmt: skip

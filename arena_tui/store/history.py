@@ -19,7 +19,8 @@ from arena_tui.folds.scores import AlikeRuns, Scores, scores_of_runs
 from arena_tui.folds.totals import AgentTally, RunTotals
 from arena_tui.folds.visible import VISIBLE_SQL
 from arena_tui.store import windows
-from arena_tui.store.changes import Bookmark, Delete
+from arena_tui.store.changes import Bookmark, Change, Delete
+from arena_tui.store.marks import TAGS
 from arena_tui.store.matches import read_matches
 from arena_tui.store.reading import Reader, Store
 from arena_tui.store.rows import (
@@ -47,6 +48,9 @@ _SORTED_BY: Final = {
     "duration_s": "greatest(0, epoch(last_at - started_at))",
     "lost": "greatest(lost, if(lost_unknown > 0, 1, 0))",
 }
+_SEEN_COLUMNS: Final = ", ".join(
+    f"to_json({TAGS})::VARCHAR" if name == "tags" else name for name in RUN_COLUMNS.split(", ")
+)
 _ALL: Final = 2**31
 """More runs than any store has."""
 
@@ -163,6 +167,10 @@ class History:
         """Toggle a bookmark; returns whether it is now set."""
         return await self._database.change(Bookmark(run_id, epoch, seq, note, at))
 
+    async def change(self, change: Change) -> bool:
+        """Make a change; see `changes.apply`."""
+        return await self._database.change(change)
+
     async def matches(self) -> list[Match]:
         """All ended runs, as matches."""
         return await self._database.read(read_matches)
@@ -190,7 +198,8 @@ def read_runs(
 ) -> list[RunTotals]:  # fmt: skip
     """See `History.runs`."""
     rows = connection.execute(
-        f"SELECT {RUN_COLUMNS} FROM runs WHERE {where} {_order(sort, descending)} LIMIT ? OFFSET ?",
+        f"SELECT {_SEEN_COLUMNS} FROM runs WHERE {where} "
+        f"{_order(sort, descending)} LIMIT ? OFFSET ?",
         [*parameters, limit, offset],
     ).fetchall()
     return [totals_of(row) for row in rows]

@@ -58,11 +58,13 @@ class ArenaApp(ThemedApp[int]):
         on_leaving: Called when it begins to end; at once on a signal, and perhaps more than once.
         tabs: The screens to offer, the first to start with.
         zone: The time zone to show; None: that of this machine, where each date has its own offset.
+        opens_at: A run to open, by its id or a part of it, and where in it.
         driver: Reads keys and draws; None: what the environment names, to be shown in a browser.
 
     Attributes:
         frames: Draws; a driver tells it what has yet to leave.
         typed_ahead: Keys and clicks that wait for those before them.
+        left_at: The address of the event that was shown last, if a run was shown.
         refusal: Why the session could not be opened, once it has ended for that.
     """
 
@@ -89,6 +91,7 @@ class ArenaApp(ThemedApp[int]):
         on_leaving: Callable[[], None] = lambda: None,
         tabs: Sequence[Tab] = TABS,
         zone: tzinfo | None = None,
+        opens_at: tuple[str, Cursor | None] | None = None,
         driver: type[Driver] | None = TerminalDriver,
     ) -> None:
         super().__init__(driver)
@@ -96,10 +99,12 @@ class ArenaApp(ThemedApp[int]):
         self.pace = (0.0, 0.0)
         self.low_bandwidth = session.config.low_bandwidth
         self.exit_message: str | None = None
+        self.left_at: str | None = None
         self.refusal: ArenaError | None = None
         self.tabs = tabs
         for tab in tabs:
             self.bind(tab.key, f"go({tab.name!r})", description=tab.name.lower(), show=False)
+        self._opens_at = opens_at
         self._keymap_wanted: Keymap = {}
         if session.config.keys:
             self._keymap_wanted = keymap_of(
@@ -168,6 +173,8 @@ class ArenaApp(ThemedApp[int]):
         except ArenaError as error:
             self.refusal = error
             self.exit(error.exit_code)
+        if self._opens_at is not None:
+            self.open_run(*self._opens_at)
         if self.session.url is not None:
             self.notify(f"also at {self.session.url}")
 
@@ -196,6 +203,10 @@ class ArenaApp(ThemedApp[int]):
     ) -> None:
         """Exit the app; the message is printed once the terminal is restored."""
         self._on_leaving()
+        self.left_at = next(
+            (each.address for each in reversed(self.screen_stack)
+             if isinstance(each, ArenaScreen) and each.address), None,
+        )  # fmt: skip
         if message is not None:
             self.exit_message = str(message)
         super().exit(result, return_code)

@@ -46,6 +46,10 @@ TOOLS: Final = {
     each.name: each
     for each in (
         Tool("m", "bookmark", "arena_tui.tui.screens.marking:toggle_bookmark"),
+        Tool("M", "note at this event", "arena_tui.tui.screens.noting:note_here"),
+        Tool("T", "tag this run", "arena_tui.tui.screens.noting:tag_run"),
+        Tool("B", "bookmarks, notes and tags", "arena_tui.tui.screens.noting:list_marks"),
+        Tool("u", "copy the address of the event", "arena_tui.tui.screens.marking:copy_address"),
         Tool("y", "copy the event as JSON", "arena_tui.tui.screens.marking:copy_event"),
         Tool("z", "zoom in", "arena_tui.tui.screens.marking:zoom_in"),
         Tool("Z", "zoom out", "arena_tui.tui.screens.marking:zoom_out"),

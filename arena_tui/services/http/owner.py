@@ -48,7 +48,7 @@ from arena_tui.services.http.runs import infos
 from arena_tui.services.http.streams import EventStreams
 from arena_tui.services.runtime import Runtime
 from arena_tui.store.appending import decode_batch
-from arena_tui.store.changes import Bookmark, Delete, decode_change
+from arena_tui.store.changes import Delete, decode_change
 from arena_tui.store.owner import OWNER, PROTOCOL, READER, Attached, Owner
 from arena_tui.store.past import StoredPast
 from arena_tui.store.reading import Reader, Store
@@ -237,13 +237,10 @@ class OwnerServer:
         if history is None:
             raise StoreError("the store is being closed")
         change = decode_change(await self._bodies.read(request, _QUERY_MAX_BYTES))
-        is_set = False
-        match change:
-            case Delete(run_id):
-                await self._runtime.delete(run_id)
-            case Bookmark(run_id, epoch, seq, note, at):
-                is_set = await history.bookmark(run_id, epoch, seq, note, at)
-        return _json(is_set)
+        if isinstance(change, Delete):
+            await self._runtime.delete(change.run_id)
+            return _json(False)
+        return _json(await history.change(change))
 
     async def _appended(self, request: Request) -> Response:
         batch = decode_batch(await self._bodies.read(request, _APPEND_MAX_BYTES))

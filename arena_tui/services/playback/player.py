@@ -114,6 +114,7 @@ class Player(ReadsOn):
         if tape.live and not head.following and ts is not None and tape.newest_at is not None:
             behind_s = max(0.0, (tape.newest_at - ts).total_seconds())
         return Position(
+            cursor=None if delivery is None else tape.cursor_of(delivery),
             mode=head.mode(tape.live), at=head.at, last=tape.last, live=tape.live, ts=ts,
             behind_s=behind_s, idle_s=head.idle_s if head.playing else None,
             turns=self.turns.starts.highest, began_at=tape.began_at, end=tape.end,

@@ -8,6 +8,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from arena_tui.broker.protocol import Cursor
 from arena_tui.events import RunEnd
 
 _SPEEDS: Final = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
@@ -20,6 +21,8 @@ class Position(Struct, frozen=True, kw_only=True):
 
     Attributes:
         mode: `LIVE ●`, `REPLAY 4x ▶`, `PAUSED 1x`.
+        cursor: Of the event at `at`, for its address; an epoch of 0 stands for the only one. None
+            until it is read.
         at, last: Place shown (see `Places`), and the newest one.
         live: Whether more events may come; behind_s: how long before the newest one the event at
             `at` happened, in seconds, while that is not followed; None where it is not known.
@@ -30,6 +33,7 @@ class Position(Struct, frozen=True, kw_only=True):
     """
 
     mode: str = ""
+    cursor: Cursor | None = None
     at: int = 0
     last: int = 0
     live: bool = False

@@ -131,6 +131,11 @@ class RunTape:
         epochs = self._places.epochs
         return self._places.of(at if at.epoch or not epochs else Cursor(epochs[-1], at.seq))
 
+    def cursor_of(self, delivery: Delivery) -> Cursor:
+        """Where a delivery is; an epoch of 0 stands for the only one."""
+        is_only = len(self._places.epochs) == 1
+        return Cursor(0 if is_only else delivery.epoch, delivery.first_seq)
+
     def pump(self) -> list[Delivery]:
         """Deliveries since the last call, as far as they are still in memory."""
         news, self._news = self._news, 0

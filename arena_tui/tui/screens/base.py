@@ -82,6 +82,8 @@ class ArenaScreen(Screen[None]):
         """`name` is what the title line says."""
         super().__init__(name=name)
         self.arena = arena
+        self.address = ""
+        """What it shows, for `arena-tui open`; "" where that is nothing of a run."""
         self.tells_of: Collection[str] = ()
         """The runs whose troubles it shows as they begin, so that no notice need say them again."""
 

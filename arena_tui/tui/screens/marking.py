@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from arena_tui.events import Envelope
+from arena_tui.services.playback.address import address_of
 from arena_tui.services.playback.overview import ZOOM
 from arena_tui.services.playback.player import Player
 from arena_tui.tui.screens.base import ArenaScreen
@@ -26,6 +27,17 @@ async def copy_event(screen: ArenaScreen, player: Player) -> bool:
         screen.notify(f"event {delivery.seq:,} as JSON: {said}")
     else:
         screen.notify("no event stands here to copy", severity="warning")
+    return False
+
+
+async def copy_address(screen: ArenaScreen, player: Player) -> bool:
+    """Copy `RUN:SEQ`, which `arena-tui open` understands."""
+    here = player.delivery()
+    if here is None:
+        screen.notify("no event stands here", severity="warning")
+        return False
+    address = address_of(here.run_id, player.position.cursor)
+    screen.notify(f"{address}: {await screen.arena.copier.copy(address)}")
     return False
 
 

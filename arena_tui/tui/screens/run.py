@@ -12,6 +12,7 @@ from textual.widgets import Input
 
 from arena_tui.consumers.feed import Frame
 from arena_tui.errors import ArenaError, UsageError
+from arena_tui.services.playback.address import address_of
 from arena_tui.services.playback.goto import UNDERSTOOD
 from arena_tui.services.playback.player import BOOKMARK, GAP, Player
 from arena_tui.services.playback.stops import STOPS, parse_stops
@@ -233,6 +234,8 @@ class RunScreen(ArenaScreen):
         panels.show(position, player.instant, player.details.shown, bookmarks)
         header.instant = player.instant or header.instant
         header.position = position
+        if position.cursor is not None and player.instant is not None:
+            self.address = address_of(player.instant.run_id, position.cursor)
         self.query_one(Scrubber).show(timeline_of(player))
         for reader in (player, player.details, player.turns):
             if reader.lacking and not reader.reading:

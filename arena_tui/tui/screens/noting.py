@@ -1,0 +1,171 @@
+"""Tools of the Run screen that keep what one thinks of it: notes, tags, and the list of both."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
+from functools import partial
+from typing import ClassVar
+
+from textual import work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Input, OptionList, Static
+from textual.widgets.option_list import Option
+
+from arena_tui.errors import ArenaError, UsageError
+from arena_tui.events import Envelope
+from arena_tui.services.playback.player import Player
+from arena_tui.store.changes import Note, Tag
+from arena_tui.store.history import History
+from arena_tui.store.marks import Marked, read_marks, read_tags
+from arena_tui.tui.render.clean import clean
+from arena_tui.tui.screens.base import ArenaScreen
+from arena_tui.tui.screens.host import Host
+from arena_tui.tui.widgets.one_line import OneLine
+
+_NOTE_MAX = 10_000
+_TAG_MAX = 100
+
+
+class WriteScreen(ModalScreen[None]):
+    """Asks for one line, and hands it on; a line that is refused stays."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss", "close")]
+
+    def __init__(
+        self, title: str, hint: str, text: str, take: Callable[[str], Awaitable[None]]
+    ) -> None:
+        """`take` keeps the line, or raises ArenaError."""
+        super().__init__(classes="dialog")
+        self._title = title
+        self._hint = hint
+        self._text = text
+        self._take = take
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing is being kept, after which the box closes or says why not."""
+        return not any(worker.node is self and not worker.is_finished for worker in self.workers)
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="box"):
+            yield Static(clean(self._title, 100), classes="title", markup=False)
+            yield OneLine(self._text)
+            yield Static("", classes="error", markup=False)
+            yield Static(clean(self._hint, 400), classes="hint", markup=False)
+            yield Static("enter keep  esc close", classes="answers", markup=False)
+
+    def on_mount(self) -> None:
+        if self.app.return_code is None:  # else it is leaving, and has mounted no widgets
+            self.query_one(Input).focus()
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        self._keep(event.value.strip())
+
+    @work(exclusive=True)
+    async def _keep(self, text: str) -> None:
+        try:
+            await self._take(text)
+        except ArenaError as error:
+            self.query_one(".error", Static).update(str(error))
+        else:
+            self.dismiss()
+
+
+class MarksScreen(ModalScreen[None]):
+    """The bookmarks of a run with their notes, one of which is gone to."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss", "close")]
+
+    def __init__(
+        self, arena: Host, run_id: str, marks: Sequence[Marked], tags: Sequence[str]
+    ) -> None:
+        super().__init__(classes="dialog")
+        self._arena = arena
+        self._run_id = run_id
+        self._marks = marks
+        self._tags = tags
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="box"):
+            yield Static("Bookmarks of this run", classes="title", markup=False)
+            yield OptionList(*(Option(Content(mark_line(each))) for each in self._marks))
+            tags = f"tags: {', '.join(clean(each, 40) for each in self._tags)}"
+            yield Static(tags if self._tags else "no tags", classes="hint", markup=False)
+            yield Static("enter go there  esc close", classes="answers", markup=False)
+
+    def on_mount(self) -> None:
+        if self.app.return_code is None:  # else it is leaving, and has mounted no widgets
+            self.query_one(OptionList).focus()
+
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        self.dismiss()
+        self.app.pop_screen()
+        self._arena.open_run(self._run_id, self._marks[event.option_index].at)
+
+
+def mark_line(mark: Marked) -> str:
+    """`  1,204  the agent forgets the door`."""
+    return f"{mark.at.seq:>9,}  {clean(mark.note, 200) or '–'}"
+
+
+async def note_here(screen: ArenaScreen, player: Player) -> bool:
+    """Ask for a note to the event, and set a bookmark with it."""
+    history, here = _history(screen), player.delivery()
+    if not isinstance(here, Envelope):
+        raise UsageError("no event stands here to write a note to")
+    marks = await history.read(partial(read_marks, run_id=here.run_id))
+    before = next((each.note for each in marks if each.at == (here.epoch, here.seq)), "")
+
+    async def keep(text: str) -> None:
+        if len(text) > _NOTE_MAX:
+            raise UsageError(f"a note has at most {_NOTE_MAX:,} characters")
+        await history.change(Note(here.run_id, here.epoch, here.seq, text, here.event.ts))
+        player.overview.mark_anew()
+
+    hint = "Notes are found by B here, and go with the run when it is exported."
+    screen.app.push_screen(WriteScreen(f"Note at event {here.seq:,}", hint, before, keep))
+    return False
+
+
+async def tag_run(screen: ArenaScreen, player: Player) -> bool:
+    """Ask for a tag of the run, and give it or take it away."""
+    history, here = _history(screen), player.delivery()
+    if here is None:
+        raise UsageError("nothing of this run is read yet")
+    tags = await history.read(partial(read_tags, run_id=here.run_id))
+
+    async def keep(text: str) -> None:
+        if not text or len(text) > _TAG_MAX or " " in text:
+            raise UsageError(f"a tag is one word of at most {_TAG_MAX} characters")
+        is_set = await history.change(Tag(here.run_id, text, datetime.now(UTC)))
+        screen.notify(f"tagged {text}" if is_set else f"no longer tagged {text}")
+
+    has = f"It has {', '.join(tags)}; one of these again takes it away." if tags else ""
+    hint = f"{has} tag:WORD in History finds it."
+    screen.app.push_screen(WriteScreen("Tag of this run", hint.strip(), "", keep))
+    return False
+
+
+async def list_marks(screen: ArenaScreen, player: Player) -> bool:
+    """List the bookmarks, the notes and the tags of the run."""
+    history, here = _history(screen), player.delivery()
+    run_id = "" if here is None else here.run_id
+    marks = await history.read(partial(read_marks, run_id=run_id))
+    tags = await history.read(partial(read_tags, run_id=run_id))
+    if marks or tags:
+        screen.app.push_screen(MarksScreen(screen.arena, run_id, marks, tags))
+    else:
+        screen.notify("no bookmark, note or tag in this run yet: m, M and T set them")
+    return False
+
+
+def _history(screen: ArenaScreen) -> History:
+    history = screen.arena.session.history
+    if history is None:
+        raise UsageError("notes and tags need a store: start without --no-store")
+    return history
