@@ -144,10 +144,12 @@ def player_ids(agents: Sequence[AgentInfo]) -> list[str]:
 def match_of(totals: RunTotals, usage: Mapping[str, Usage]) -> Match | None:
     """The match that a run was, with what each agent used by agent id; None while it goes on.
 
+    A fork is none, as it begins in the middle of another one.
+
     `config["teams"]`, a mapping of agent ids to names of teams, says who plays together. Of two
     players of whom only the winner has a score, the other one's counts as 0.
     """
-    if totals.status == "running":
+    if totals.status == "running" or totals.parent_run_id is not None:
         return None
     scores = scores_of(totals.agents, totals.outcome)
     teams = totals.config.get("teams")

@@ -122,6 +122,18 @@ def read_gaps(connection: Reader, run_id: str) -> list[Gap]:
     return [Gap(*row) for row in rows]
 
 
+def read_silences(reader: Reader, run_id: str, least_s: float, most: int) -> list[Cursor]:
+    """Positions of the events that end the longest silences of at least so many seconds, at most
+    so many, in order."""
+    rows = reader.execute(
+        "SELECT epoch, seq FROM (SELECT epoch, seq, epoch(ts - lag(ts) OVER (ORDER BY epoch, seq)) "
+        "AS silence_s FROM events WHERE run_id = ?) WHERE silence_s >= ? "
+        "ORDER BY silence_s DESC LIMIT ?",
+        [run_id, least_s, most],
+    ).fetchall()
+    return sorted(Cursor(epoch, seq) for epoch, seq in rows)
+
+
 def read_board(reader: Reader, run_id: str) -> str:
     """Text of a run's newest observation; "" without any."""
     found = reader.execute(

@@ -51,6 +51,7 @@ TOOLS: Final = {
         Tool("B", "bookmarks, notes and tags", "arena_tui.tui.screens.noting:list_marks"),
         Tool("u", "copy the address of the event", "arena_tui.tui.screens.marking:copy_address"),
         Tool("y", "copy the event as JSON", "arena_tui.tui.screens.marking:copy_event"),
+        Tool("Y", "copy what the inspector shows", "arena_tui.tui.screens.marking:copy_shown"),
         Tool("z", "zoom in", "arena_tui.tui.screens.marking:zoom_in"),
         Tool("Z", "zoom out", "arena_tui.tui.screens.marking:zoom_out"),
         Tool("f", "fork from this turn", "arena_tui.tui.screens.forking:fork_here"),

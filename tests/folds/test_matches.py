@@ -10,6 +10,7 @@ from arena_tui.events import (
     AgentInfo,
     ErrorEvent,
     Event,
+    Fork,
     Gap,
     LlmResponse,
     RunEnd,
@@ -83,6 +84,13 @@ def test_only_a_finished_run_rates(status: str) -> None:
 
 def test_a_run_that_goes_on_is_no_match_yet() -> None:
     assert folded(RunStart(agents=[AgentInfo(id="x")])).match() is None
+
+
+def test_a_fork_is_no_match_as_it_begins_in_the_middle_of_one() -> None:
+    start = RunStart(game="chess", agents=[AgentInfo(id="a"), AgentInfo(id="b")])
+    fork = Fork(parent_run_id="parent", parent_seq=9)
+
+    assert folded(start, fork, RunEnd(outcome={"a": 1.0, "b": 0.0})).match() is None
 
 
 def test_a_team_is_one_side() -> None:

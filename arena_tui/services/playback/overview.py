@@ -17,6 +17,9 @@ ZOOM: Final = 4.0
 """Times as much is seen of a part as before with one step."""
 
 _LEAST: Final = timedelta(milliseconds=10)
+_SILENCE_S: Final = 30.0
+"""What is marked as a long silence: models as a rule answer sooner."""
+_SILENCES_MAX: Final = 200
 _EVERY_S: Final = 1.0
 _REST: Final = 4.0
 """Times as long as reading took, a live run is not read again."""
@@ -24,11 +27,12 @@ _REST: Final = 4.0
 
 class Overview(NamedTuple):
     """A run's events over time; a figure of each agent over its turns, if any; the places of all
-    its bookmarks."""
+    its bookmarks, and of the events that end long silences."""
 
     density: Density
     series: Series | None
     bookmarks: frozenset[int]
+    silences: tuple[int, ...]
 
 
 class Overviews:
@@ -82,8 +86,10 @@ class Overviews:
         try:
             density = await self._tape.density(slices, part)
             series = None if self.shown is None else self.shown.series
+            silences = () if self.shown is None else self.shown.silences
             if self._series_of != (*reach, turn_slices):
                 series = await self._tape.series(turn_slices)
+                silences = tuple(await self._tape.seek.silences(_SILENCE_S, _SILENCES_MAX))
                 self._series_of = *reach, turn_slices
             bookmarks = frozenset(await self._tape.bookmarks())
         except asyncio.CancelledError:
@@ -95,7 +101,7 @@ class Overviews:
         self._due_at_s = began_s + max(_EVERY_S, _REST * (monotonic() - began_s))
         if part is None and density.first_at is not None and density.last_at is not None:
             self._whole = Within(density.first_at, density.last_at)
-        self.shown = Overview(density, series, bookmarks)
+        self.shown = Overview(density, series, bookmarks, silences)
         return self.shown
 
     def mark_anew(self) -> None:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 from datetime import datetime
 from functools import partial
+from itertools import pairwise
 from typing import Final
 
 from arena_tui.broker.protocol import Cursor
-from arena_tui.events import Gap, LlmPrompt
+from arena_tui.events import Envelope, Gap, LlmPrompt
 from arena_tui.folds.places import Places
 from arena_tui.folds.visible import visible
 from arena_tui.services.playback.hot import Hot
 from arena_tui.store.history import History
 from arena_tui.store.rows import as_in_payload
-from arena_tui.store.windows import read_gaps, read_nearest, read_previous_prompt
+from arena_tui.store.windows import read_gaps, read_nearest, read_previous_prompt, read_silences
 
 _AT_ONCE: Final = 200
 """Events searched before anything else has its turn."""
@@ -53,6 +54,20 @@ class Seeker:
         places = {self._places.first_of(each) for each in gaps}
         ahead = [each for each in places if (each > at if step > 0 else each < at)]
         return (min if step > 0 else max)(ahead, default=None)
+
+    async def silences(self, least_s: float, most: int) -> list[int]:
+        """Places of the events that end the longest silences of at least so many seconds, at most
+        so many, in order."""
+        if (stored := self._stored) is not None:
+            query = partial(read_silences, run_id=self._run_id, least_s=least_s, most=most)
+            return [self._places.of(each) for each in await stored.read(query)]
+        events = [each for each in self._hot if isinstance(each, Envelope)]
+        silent_s = [
+            ((after.event.ts - before.event.ts).total_seconds(), self._places.first_of(after))
+            for before, after in pairwise(events)
+        ]
+        longest = sorted((each for each in silent_s if each[0] >= least_s), reverse=True)[:most]
+        return sorted(place for _, place in longest)
 
     async def turn(self, turn: int) -> int | None:
         """Place of the first event of that turn, or None."""

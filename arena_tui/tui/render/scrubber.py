@@ -25,8 +25,8 @@ A_CELL: Final = 2
 
 _NEAR: Final = timedelta(seconds=5)
 _MARKS: Final = {
-    "turn": ("╵", "dim"), "hit": ("*", "accent"), "bookmark": ("◆", "warn"), "error": ("!", "bad"),
-    "gap": ("┆", "bad"),
+    "turn": ("╵", "dim"), "silence": ("▴", "warn"), "hit": ("*", "accent"),
+    "bookmark": ("◆", "warn"), "error": ("!", "bad"), "gap": ("┆", "bad"),
 }  # fmt: skip
 """The later one hides the one before."""
 
@@ -38,6 +38,7 @@ class Timeline(Struct, frozen=True, kw_only=True):
         density: Of the run, or the part of it that is shown; `A_CELL` slices a cell.
         position: Where one stands.
         turns: Places where turns begin, if there is room to tell them apart.
+        silences: Places of the events that end long silences.
         hits: Places of what was searched for.
         zoom: How many times the part fits into the run; 1: it is all of it.
         pointed: The cell that the pointer is over, from 0; None if it is elsewhere.
@@ -47,6 +48,7 @@ class Timeline(Struct, frozen=True, kw_only=True):
     density: Density | None = None
     position: Position = Position()
     turns: Sequence[int] = ()
+    silences: Sequence[int] = ()
     hits: Sequence[int] = ()
     zoom: float = 1.0
     pointed: int | None = None
@@ -57,6 +59,12 @@ class Timeline(Struct, frozen=True, kw_only=True):
         if self.density is None or not self.density.places:
             return None
         return self.density.places[max(0, min(len(self.density.places) - 1, cell * A_CELL))]
+
+    def shows(self, place: int) -> bool:
+        """Whether a place lies in the part that is shown."""
+        if self.density is None or self.zoom == 1.0:
+            return True
+        return self.density.places[0] <= place <= self.density.places[-1]
 
 
 def paint_scrubber(
@@ -114,8 +122,10 @@ def _marks(timeline: Timeline, cells: int) -> dict[int, str]:
     density = timeline.density
     assert density is not None
     found: dict[str, set[int]] = {kind: set() for kind in _MARKS}
-    for kind, places in (("turn", timeline.turns), ("hit", timeline.hits)):
-        found[kind].update(density.slice_of(place) // A_CELL for place in places)
+    marked = ("turn", timeline.turns), ("silence", timeline.silences), ("hit", timeline.hits)
+    for kind, places in marked:
+        seen = (place for place in places if timeline.shows(place))
+        found[kind].update(density.slice_of(place) // A_CELL for place in seen)
     for mark in density.marks:
         found[mark.kind].add(mark.slice // A_CELL)
     found["gap"] = {each // A_CELL for each in density.missing()}

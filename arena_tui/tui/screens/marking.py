@@ -7,6 +7,7 @@ from arena_tui.services.playback.address import address_of
 from arena_tui.services.playback.overview import ZOOM
 from arena_tui.services.playback.player import Player
 from arena_tui.tui.screens.base import ArenaScreen
+from arena_tui.tui.widgets.inspector import Inspector
 
 
 async def toggle_bookmark(screen: ArenaScreen, player: Player) -> bool:
@@ -27,6 +28,14 @@ async def copy_event(screen: ArenaScreen, player: Player) -> bool:
         screen.notify(f"event {delivery.seq:,} as JSON: {said}")
     else:
         screen.notify("no event stands here to copy", severity="warning")
+    return False
+
+
+async def copy_shown(screen: ArenaScreen, player: Player) -> bool:
+    """Copy what the inspector shows, to its end."""
+    text = screen.query_one(Inspector).text
+    said = await screen.arena.copier.copy(text)
+    screen.notify(f"{text.count(chr(10)) + 1:,} lines of the inspector: {said}")
     return False
 
 

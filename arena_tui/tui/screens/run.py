@@ -43,7 +43,10 @@ def timeline_of(player: Player) -> Timeline:
         most = len(density.places) // (A_CELL * _CELLS_A_TURN)
         last = position.last if overview.part is None else density.places[-1]
         turns = player.turns.starts.between(density.places[0], last, most)
-    return Timeline(density=density, position=position, turns=turns, zoom=overview.zoom)
+    silences = () if overview.shown is None else overview.shown.silences
+    return Timeline(
+        density=density, position=position, turns=turns, silences=silences, zoom=overview.zoom
+    )
 
 
 class RunScreen(ArenaScreen):

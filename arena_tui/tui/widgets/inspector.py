@@ -49,6 +49,12 @@ class Inspector(Painted, ScrollView, can_focus=True):
             self.scroll_to(y=0, animate=False, force=True)
         self._lay_out()
 
+    @property
+    def text(self) -> str:
+        """All that it shows, also what is scrolled out of sight."""
+        rows = ["".join(part for part, _ in row).rstrip() for row in self._lines]
+        return "\n".join([self._title[0].strip(), *rows])
+
     def find(self, text: str | None, step: int) -> str:
         """Go to the next (`step` 1) or previous (-1) place with this text, or the text looked for
         last; from the end on from the beginning. Returns what to say of it."""

@@ -31,7 +31,7 @@ from arena_tui.tui.widgets.turns import TurnList
 
 _NARROW: Final = 100
 _SMALL: Final = "r raw   enter whole screen"
-_WHOLE: Final = "r raw   / search   n next   esc back"
+_WHOLE: Final = "r raw   / search   n next   Y copy   esc back"
 _COLUMNS: Final = (
     Column(name="event", key="seq", width=7, right=True),
     Column(name="time", key="time", width=10, least=48),

@@ -19,6 +19,7 @@ from arena_tui.events import (
     Event,
     Gap,
     LlmResponse,
+    LogEvent,
     Observation,
     RunEnd,
     RunStart,
@@ -205,3 +206,26 @@ async def test_the_density_of_several_epochs_counts_every_event(anew: RunTape) -
 
     assert sum(density.counts) == sum(isinstance(each, Envelope) for each in made_anew())
     assert [mark.place for mark in density.marks] == [701, 2_501]
+
+
+@pytest.mark.parametrize("is_stored", [True, False])
+async def test_the_longest_silences_are_found_and_told_in_order(is_stored: bool) -> None:
+    runtime = Runtime(Config(db=":memory:" if is_stored else None))
+    await runtime.open()
+    seconds = [0, 1, 41, 42, 140, 141, 176, 170]
+    for second in seconds:
+        event = LogEvent(ts=START + timedelta(seconds=second))
+        await runtime.broker.publish_all([("run", *sealed(event))])
+    end = RunEnd(ts=START + timedelta(seconds=170))
+    await runtime.broker.publish_all([("run", *sealed(end))])
+    if is_stored:
+        await runtime.broker.settled(["run"])
+        await runtime.broker.reap("run")
+    tape = RunTape("run", runtime)
+    await tape.open()
+
+    assert await tape.seek.silences(30.0, 9) == [3, 5, 7]
+    assert await tape.seek.silences(30.0, 2) == [3, 5]
+    assert await tape.seek.silences(99.0, 9) == []
+    tape.close()
+    await runtime.aclose()

@@ -65,11 +65,11 @@ def test_on_two_lines_marks_stand_below_what_they_mark() -> None:
         *busy().marks, Mark(place=9, kind="bookmark", slice=6), Mark(place=1, kind="error", slice=0)
     ))  # fmt: skip
     timeline = Timeline(density=marked, position=Position(at=40, last=100, live=True),
-                        turns=[1, 20, 60], hits=[60, 61, 80])  # fmt: skip
+                        turns=[1, 20, 60], silences=[20, 30], hits=[60, 61, 80])  # fmt: skip
 
     assert painted(timeline, 2) == [
         " 12:03:14 ▕⡀⣀⣤⣤⣤⣤⣦┃⣶⣶⣾⣾▏ now      ",
-        "           !  ◆ ╵   **!           "[:WIDTH],
+        "           !  ◆ ▴▴  **!           "[:WIDTH],
     ]
 
 
@@ -94,3 +94,10 @@ def test_a_part_says_how_often_it_fits_and_leaves_out_a_position_elsewhere() -> 
 
 def test_without_events_that_is_what_it_says() -> None:
     assert painted(Timeline(), 2) == [" no events yet".ljust(WIDTH)] * 2
+
+
+def test_marks_outside_a_part_are_left_out() -> None:
+    timeline = Timeline(density=busy(), position=Position(at=40, last=100), zoom=4.0,
+                        turns=[0, 101], silences=[999], hits=[-1])  # fmt: skip
+
+    assert painted(timeline, 2)[1] == "   zoom 4x            !           "
