@@ -72,9 +72,13 @@ class Overviews:
         return not self._reading and (not position.live or now_s >= self._due_at_s)
 
     async def read(
-        self, position: Position, slices: int, turn_slices: int, monotonic: Callable[[], float]
-    ) -> Overview:
+        self, position: Position, slices: int, turn_slices: int, monotonic: Callable[[], float],
+        progress: Callable[[Overview], None] = lambda _: None,
+    ) -> Overview:  # fmt: skip
         """Read it anew: so many slices of time, and at most so many of the run's turns.
+
+        Args:
+            progress: Given what was read so far; the density comes first.
 
         Raises:
             StoreError: The store cannot be read.
@@ -87,11 +91,15 @@ class Overviews:
             density = await self._tape.density(slices, part)
             series = None if self.shown is None else self.shown.series
             silences = () if self.shown is None else self.shown.silences
+            bookmarks = frozenset(await self._tape.bookmarks())
+            if part is None and density.first_at is not None and density.last_at is not None:
+                self._whole = Within(density.first_at, density.last_at)
+            self.shown = Overview(density, series, bookmarks, silences)
+            progress(self.shown)
             if self._series_of != (*reach, turn_slices):
                 series = await self._tape.series(turn_slices)
                 silences = tuple(await self._tape.seek.silences(_SILENCE_S, _SILENCES_MAX))
                 self._series_of = *reach, turn_slices
-            bookmarks = frozenset(await self._tape.bookmarks())
         except asyncio.CancelledError:
             if self._read_of == mine:
                 self._read_of = None
@@ -99,8 +107,6 @@ class Overviews:
         finally:
             self._reading -= 1
         self._due_at_s = began_s + max(_EVERY_S, _REST * (monotonic() - began_s))
-        if part is None and density.first_at is not None and density.last_at is not None:
-            self._whole = Within(density.first_at, density.last_at)
         self.shown = Overview(density, series, bookmarks, silences)
         return self.shown
 

@@ -13,6 +13,8 @@ from arena_tui.services.playback.tape import RunTape
 
 _SPAN: Final = 100_000
 """Places of which the beginnings of turns are read at once."""
+_FIRST_SPAN: Final = 2_000
+"""The first of them: so soon there is something to see."""
 
 _HEAD: Final = 300
 _TAIL: Final = 100
@@ -114,7 +116,7 @@ class Turns(ReadsOn):
 
     async def _read_beginnings(self) -> None:
         numbering, first = self._tape.renumbered, self._reach + 1
-        last = min(self._tape.last, self._reach + _SPAN)
+        last = min(self._tape.last, self._reach + (_SPAN if self._reach else _FIRST_SPAN))
         found = await self._tape.turn_changes(first, last)
         if numbering == self._tape.renumbered and self._reach + 1 == first:
             self.version += 1

@@ -14,6 +14,7 @@ from arena_tui.consumers.feed import Frame
 from arena_tui.errors import ArenaError, UsageError
 from arena_tui.services.playback.address import address_of
 from arena_tui.services.playback.goto import UNDERSTOOD
+from arena_tui.services.playback.overview import Overview
 from arena_tui.services.playback.player import BOOKMARK, GAP, Player
 from arena_tui.services.playback.stops import STOPS, parse_stops
 from arena_tui.tui.render.scrubber import A_CELL, Timeline
@@ -220,11 +221,15 @@ class RunScreen(ArenaScreen):
     @work(exclusive=True, group="density", exit_on_error=False)
     async def _load_density(self) -> None:
         player, scrubber, board = self._player, self.query_one(Scrubber), self.query_one(BoardPanel)
-        read = player.overview.read
-        overview = await read(player.position, scrubber.slices, board.slices, self.arena.monotonic)
-        self.query_one(RunHeader).density = overview.density
-        board.series = overview.series
-        self._show()
+
+        def show(overview: Overview) -> None:
+            self.query_one(RunHeader).density = overview.density
+            board.series = overview.series
+            self._show()
+
+        show(await player.overview.read(
+            player.position, scrubber.slices, board.slices, self.arena.monotonic, show
+        ))  # fmt: skip
 
     def _show(self, notice: str | None = None) -> None:
         """Show the player's state and any `notice`; start reading what the player lacks."""
