@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
+import shutil
+import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any, Final, TypeAlias
 
-from arena_tui.bench.large import LONGEST, make_store
+from arena_tui.bench.large import LONGEST, make_store, write_lines
 from arena_tui.bench.load import EmittingThread, run_ids
 from arena_tui.bench.measure import (
     OWN,
@@ -23,6 +26,7 @@ from arena_tui.bench.measure import (
     percentile,
     race,
 )
+from arena_tui.bench.terminal import Terminal
 from arena_tui.broker.protocol import Cursor
 from arena_tui.config import Config
 from arena_tui.services.playback.player import Player
@@ -42,6 +46,9 @@ _LIVE_RUNS: Final = 50
 _LIVE_PER_S: Final = 5_000
 _TICK_S: Final = 0.001
 
+_OWN_SCREEN: Final = re.compile("⣿".encode())
+_MINIMAL: Final = "a Textual app of one word"
+_TOOLONG: Final = "toolong, a file of a million lines"
 _OPEN_FLOOR: Final = "floor: duckdb.connect"
 _SUMMED: Final = "summed from the events"
 _PLAIN_WINDOW: Final = f"plain SQL: {_PAGE} rows, no state"
@@ -75,6 +82,7 @@ def measure_history(plan: Plan) -> Iterator[Figure]:
         _OPEN_FLOOR: partial(_open_ms, lambda: connect(path)),
     }
     yield from race("history", "open", "ms", opening, plan, {_OPEN_FLOOR: at_most(50)})
+    yield from _first_screens(plan, path)
     with asyncio.Runner() as runner:
         looking = runner.run(_Looking.begin(path))
         try:
@@ -88,6 +96,36 @@ def measure_history(plan: Plan) -> Iterator[Figure]:
             yield from race("history", figure, "ms", late, plan, {_NOT_LOOKING: at_most(100)})
         finally:
             runner.run(looking.end())
+
+
+def _first_screens(plan: Plan, path: str) -> Iterator[Figure]:
+    """From nothing to a run with its board, turns and density, beside a viewer of log files."""
+    figure = "first screen of the longest run"
+    own = [sys.executable, "-m", "arena_tui", "open", "--db", path, f"{LONGEST}:1"]
+    contenders: dict[str, Callable[[], float]] = {
+        OWN: partial(_first_screen_s, plan, own, _OWN_SCREEN),
+        _MINIMAL: partial(
+            _first_screen_s, plan, [sys.executable, "-m", "arena_tui.bench.ui_minimal"],
+            re.compile(b"minimal"),
+        ),
+    }  # fmt: skip
+    if (toolong := shutil.which("tl")) is None:
+        plan.tell(f"{_TOOLONG} is left out: pipx install toolong")
+    else:
+        lines = plan.folder / "events.jsonl"
+        write_lines(path, lines, plan.sizes.history_lines)
+        contenders[_TOOLONG] = partial(
+            _first_screen_s, plan, [toolong, str(lines)], re.compile(rb"kind")
+        )
+    for start in contenders.values():
+        start()  # not counted: Python caches what it compiles
+    goals = {_TOOLONG: at_most(0.5, "ratio")}
+    yield from race("history", figure, "s", contenders, plan, goals)
+
+
+def _first_screen_s(plan: Plan, command: list[str], text: re.Pattern[bytes]) -> float:
+    with Terminal(command, plan.folder) as terminal:
+        return terminal.wait_for(text) - terminal.started_at
 
 
 def _reads(plan: Plan, runner: asyncio.Runner, looking: _Looking) -> Iterator[Figure]:

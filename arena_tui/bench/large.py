@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -91,6 +92,18 @@ async def make_store(path: str, events: int) -> None:
     database = Database(path)
     await database.write(partial(fill, events=events))
     await database.aclose()
+
+
+def write_lines(path: str, lines: Path, most: int) -> None:
+    """Write the events of a store to a file as JSON lines, at most so many."""
+    database = Database(path, only_read=True)
+    try:
+        rows = database.read_now(
+            lambda reader: reader.execute(f"SELECT payload FROM events LIMIT {most}").fetchall()
+        )
+    finally:
+        database.close()
+    lines.write_text("".join(f"{payload}\n" for (payload,) in rows), encoding="utf-8")
 
 
 def fill(connection: Connection, events: int, per_run: int = _EVENTS_PER_RUN) -> None:

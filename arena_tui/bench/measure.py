@@ -117,7 +117,7 @@ class Sizes(Struct, frozen=True, kw_only=True):
         socket_events: Events from one process to the store of another.
         socket_watch_s: How long a third process's lateness is watched.
         memory_s: How long memory is watched.
-        history: Events in the store that is looked at.
+        history: Events in the store that is looked at; history_lines: in a log file beside it.
         jumps: Jumps in its longest run; history_s: how long somebody looks while runs are played.
         flood_s: How long a flood lasts, of flood_per_s events a second.
     """
@@ -139,6 +139,7 @@ class Sizes(Struct, frozen=True, kw_only=True):
     socket_watch_s: float = 3.0
     memory_s: float = 60.0
     history: int = 10_000_000
+    history_lines: int = 1_000_000
     jumps: int = 200
     history_s: float = 10.0
     flood_s: float = 10.0

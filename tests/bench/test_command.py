@@ -33,6 +33,7 @@ TINY = Sizes(
     socket_events=500,
     socket_watch_s=0.5,
     history=60_000,
+    history_lines=1_000,
     jumps=5,
     history_s=0.3,
     flood_s=0.4,
