@@ -73,6 +73,7 @@ class HistoryScreen(FilteredScreen):
         Binding("slash", "filter", "filter", key_display="/"),
         Binding("s", "sort", "sort", key_display="s/r"),
         Binding("r", "reverse", "reverse the order", show=False),
+        Binding("dollar_sign", "sort('cost_usd')", "costliest first", show=False),
         Binding("d", "delete", "delete"),
         Binding("n", "app.new_game", "new game", show=False),
         Binding("escape", "back", "back"),
