@@ -20,7 +20,7 @@ from arena_tui.folds.totals import AgentTally, RunTotals
 from arena_tui.folds.visible import VISIBLE_SQL
 from arena_tui.store import windows
 from arena_tui.store.changes import Bookmark, Change, Delete
-from arena_tui.store.marks import TAGS
+from arena_tui.store.marks import read_given_tags
 from arena_tui.store.matches import read_matches
 from arena_tui.store.reading import Reader, Store
 from arena_tui.store.rows import (
@@ -48,9 +48,6 @@ _SORTED_BY: Final = {
     "duration_s": "greatest(0, epoch(last_at - started_at))",
     "lost": "greatest(lost, if(lost_unknown > 0, 1, 0))",
 }
-_SEEN_COLUMNS: Final = ", ".join(
-    f"to_json({TAGS})::VARCHAR" if name == "tags" else name for name in RUN_COLUMNS.split(", ")
-)
 _ALL: Final = 2**31
 """More runs than any store has."""
 
@@ -198,11 +195,14 @@ def read_runs(
 ) -> list[RunTotals]:  # fmt: skip
     """See `History.runs`."""
     rows = connection.execute(
-        f"SELECT {_SEEN_COLUMNS} FROM runs WHERE {where} "
-        f"{_order(sort, descending)} LIMIT ? OFFSET ?",
+        f"SELECT {RUN_COLUMNS} FROM runs WHERE {where} {_order(sort, descending)} LIMIT ? OFFSET ?",
         [*parameters, limit, offset],
     ).fetchall()
-    return [totals_of(row) for row in rows]
+    found = [totals_of(row) for row in rows]
+    given = read_given_tags(connection)
+    for each in found if given else ():
+        each.tags = [*each.tags, *given.get(each.run_id, ())]
+    return found
 
 
 def read_ids(connection: Reader, where: str, parameters: Sequence[Any]) -> list[str]:

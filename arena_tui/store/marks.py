@@ -7,13 +7,11 @@ from typing import Final, NamedTuple
 from arena_tui.broker.protocol import Cursor
 from arena_tui.store.reading import Reader
 
-OWN_TAGS: Final = "from_json(tags, '[\"VARCHAR\"]')"
-GIVEN_TAGS: Final = (
-    "(SELECT list(note ORDER BY note) FROM bookmarks AS given "
-    "WHERE given.run_id = runs.run_id AND given.seq = 0)"
+TAGS: Final = (
+    "list_concat(from_json(tags, '[\"VARCHAR\"]'), (SELECT list(note) FROM bookmarks AS given "
+    "WHERE given.run_id = runs.run_id AND given.seq = 0))"
 )
-TAGS: Final = f"list_concat({OWN_TAGS}, {GIVEN_TAGS})"
-"""All tags of a row of `runs` as SQL, those of its producer first; see `changes.Tag`."""
+"""All tags of a row of `runs` as SQL, its producer's and those given by people; see `Tag`."""
 
 
 class Marked(NamedTuple):
@@ -31,6 +29,14 @@ def read_marks(reader: Reader, run_id: str) -> list[Marked]:
         [run_id],
     ).fetchall()
     return [Marked(Cursor(epoch, seq), note or "") for epoch, seq, note in rows]
+
+
+def read_given_tags(reader: Reader) -> dict[str, list[str]]:
+    """The tags that people gave to runs, by run, in order."""
+    query = (
+        "SELECT run_id, list(DISTINCT note ORDER BY note) FROM bookmarks WHERE seq = 0 GROUP BY 1"
+    )
+    return dict(reader.execute(query).fetchall())
 
 
 def read_tags(reader: Reader, run_id: str) -> list[str]:

@@ -13,14 +13,19 @@ import msgspec
 from arena_tui.broker.chain import Chain, KnownRun
 from arena_tui.broker.numbered import Recalled
 from arena_tui.broker.protocol import Cursor
-from arena_tui.events import Delivery, Envelope, Gap
+from arena_tui.events import AgentInfo, Delivery, Envelope, Gap
 from arena_tui.folds.totals import RunTotals
 from arena_tui.store.arrow import event_columns
 from arena_tui.store.database import Connection
 from arena_tui.store.reading import Reader
 
 _FIELDS = RunTotals.__struct_fields__
-_JSON_FIELDS = ("agents", "tags", "config", "outcome")
+_DECODERS: Final[dict[str, msgspec.json.Decoder[Any]]] = {
+    "agents": msgspec.json.Decoder(list[AgentInfo]), "tags": msgspec.json.Decoder(list[str]),
+    "config": msgspec.json.Decoder(dict[str, object]),
+    "outcome": msgspec.json.Decoder(dict[str, float]),
+}  # fmt: skip
+"""Of the columns that are JSON."""
 _TIME_FIELDS = ("started_at", "ended_at", "last_at")
 RUN_COLUMNS: Final = ", ".join(_FIELDS)
 """Columns of the `runs` table, in the order of the fields of RunTotals."""
@@ -178,15 +183,14 @@ def load_unfinished(connection: Reader, broker: str, since: datetime) -> list[st
 
 def totals_of(row: Sequence[Any]) -> RunTotals:
     """Totals from a row of `RUN_COLUMNS`."""
-    values = dict(zip(_FIELDS, row, strict=True))
-    for name in _JSON_FIELDS:
-        raw = values[name]
-        values[name] = None if raw is None else msgspec.json.decode(raw)
+    values = {name: value for name, value in zip(_FIELDS, row, strict=True) if value is not None}
+    for name, decoder in _DECODERS.items():
+        if name in values:
+            values[name] = decoder.decode(values[name])
     for name in _TIME_FIELDS:
-        at = values[name]
-        values[name] = None if at is None else at.replace(tzinfo=UTC)
-    given = {key: value for key, value in values.items() if value is not None}
-    return msgspec.convert(given, RunTotals)
+        if name in values:
+            values[name] = values[name].replace(tzinfo=UTC)
+    return RunTotals(**values)
 
 
 def as_in_payload(text: str) -> str:
@@ -202,7 +206,7 @@ def _as_table(totals: Sequence[RunTotals], names: Sequence[str]) -> tuple[str, l
 
 
 def _sql_value(name: str, value: Any) -> Any:
-    if name in _JSON_FIELDS:
+    if name in _DECODERS:
         return _encoder.encode(value).decode()
     if name in _TIME_FIELDS and value is not None:
         return _naive(value)
