@@ -157,7 +157,8 @@ class History:
         condition = f"contains(lower(payload), lower($wanted)) AND {is_seen}"
         return await self._database.read(
             partial(windows.read_nearest, run_id=run_id, condition=condition,
-                    wanted=as_in_payload(text), at=after, backwards=backwards)
+                    wanted=as_in_payload(text), at=after, backwards=backwards,
+                    near=windows.SEARCH_NEAR)
         )  # fmt: skip
 
     async def bookmark(self, run_id: str, epoch: int, seq: int, note: str, at: datetime) -> bool:

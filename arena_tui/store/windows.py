@@ -20,6 +20,10 @@ from arena_tui.store.stretches import BEFORE, Rows
 WINDOW = 1_000
 """Maximum number of seqs a windowed read returns, and the default page of runs."""
 
+SEARCH_NEAR: Final = 20_000
+_PROMPT_NEAR: Final = 1_000
+"""Seqs that are looked at first; see `read_nearest`."""
+
 _PAYLOAD_COLUMNS = "run_id, epoch, seq, payload"
 _LENGTHS: Final = """
 SELECT epoch, max(last) FROM (
@@ -100,7 +104,9 @@ def read_previous_prompt(
 ) -> Cursor | None:
     """Position of the agent's newest prompt before that, or None."""
     condition = "kind = 'llm_prompt' AND agent_id IS NOT DISTINCT FROM $wanted"
-    return read_nearest(connection, run_id, condition, agent_id, at, backwards=True)
+    return read_nearest(
+        connection, run_id, condition, agent_id, at, backwards=True, near=_PROMPT_NEAR
+    )
 
 
 def read_bookmarks(connection: Reader, run_id: str) -> list[Cursor]:
@@ -157,19 +163,28 @@ def read_other_board(
 def read_nearest(
     connection: Reader, run_id: str, condition: str,
     wanted: str | int | datetime | list[str] | None,
-    at: Cursor, backwards: bool = False,
+    at: Cursor, backwards: bool = False, near: int = 0,
 ) -> Cursor | None:  # fmt: skip
     """Position of the first event after `at`, or the last before, that meets the condition on
-    `$wanted`."""
+    `$wanted`.
+
+    Args:
+        near: So many seqs are looked at first, where looking at all of a run takes long.
+    """
     beyond, direction = (BEFORE, "DESC") if backwards else (f"NOT {BEFORE}", "ASC")
     seq = at.seq if backwards else at.seq + 1
-    query = (
-        f"SELECT epoch, seq FROM events WHERE run_id = $run AND {beyond} AND {condition} "
-        f"ORDER BY epoch {direction}, seq {direction} LIMIT 1"
-    )
     values = {"run": run_id, "wanted": wanted, "epoch": at.epoch, "seq": seq}
-    found = connection.execute(query, values).fetchone()
-    return Cursor(*found) if found else None
+    reach = f"$seq - {near:d} AND $seq - 1" if backwards else f"$seq AND $seq + {near:d} - 1"
+    close_by = f"epoch = $epoch AND seq BETWEEN {reach}"
+    for where in (close_by, beyond) if near else (beyond,):
+        found = connection.execute(
+            f"SELECT epoch, seq FROM events WHERE run_id = $run AND {where} AND {condition} "
+            f"ORDER BY epoch {direction}, seq {direction} LIMIT 1",
+            values,
+        ).fetchone()
+        if found:
+            return Cursor(*found)
+    return None
 
 
 def read_density(

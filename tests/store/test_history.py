@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -27,7 +28,7 @@ from arena_tui.folds.view import RunView
 from arena_tui.store.database import Database
 from arena_tui.store.filters import parse_filter
 from arena_tui.store.history import History, SortKey
-from arena_tui.store.windows import WINDOW
+from arena_tui.store.windows import WINDOW, read_nearest
 from tests.envelopes import envelope
 from tests.store_fixture import problems, store
 
@@ -238,6 +239,24 @@ async def test_search_goes_forwards_and_backwards_and_minds_no_case(
     assert [await find("rook"), await find("rook", 1), await find("rook", 4)] == [1, 4, None]
     assert [await find("rook", 4, True), await find("rook", 1, True)] == [1, None]
     assert [await find(text) for text in texts] == [1, 2, 3, 4, 5, 6, 7]
+
+
+@pytest.mark.parametrize("near", [0, 1, 3, 7, 99])
+@pytest.mark.parametrize("backwards", [False, True])
+async def test_the_nearest_is_the_same_however_near_one_looks_first(
+    database: Database, history: History, near: int, backwards: bool
+) -> None:
+    texts = ["rook" if seq in (1, 5, 6, 14) else "pawn" for seq in range(1, 16)]
+    await store(database, [log("a", seq, text) for seq, text in enumerate(texts, 1)])
+
+    for seq in range(17):
+        found = await history.read(partial(
+            read_nearest, run_id="a", condition="contains(payload, $wanted)", wanted="rook",
+            at=Cursor(7, seq), backwards=backwards, near=near,
+        ))  # fmt: skip
+        hits = [each for each in (1, 5, 6, 14) if (each < seq if backwards else each > seq)]
+
+        assert found == (Cursor(7, hits[-1 if backwards else 0]) if hits else None)
 
 
 async def test_jumps_by_kind_and_turn(database: Database, history: History) -> None:
