@@ -141,10 +141,12 @@ class Player(ReadsOn):
             self._renumbered = tape.renumbered
             self._nearby.clear()
             self.turns.clear()
+            self.finder.look_for(self.finder.needle)
             self._view = None
         at = tape.last if head.following else head.at
         self._nearby.keep(news, at)
         self.turns.extend(news)
+        self.finder.hits.extend(news)
         if renumbered or (head.following and (news or at != head.at)):
             self._place(at)
         if head.playing and head.at < tape.last:

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Final
 
 from arena_tui.broker.protocol import Cursor
-from arena_tui.events import Gap, LlmPrompt
+from arena_tui.events import Envelope, Gap, LlmPrompt
 from arena_tui.folds.places import Places
 from arena_tui.folds.visible import visible
 from arena_tui.services.playback.hot import Hot
@@ -34,13 +34,17 @@ class Seeker:
         self._history = history
 
     @property
-    def _stored(self) -> History | None:
+    def stored(self) -> History | None:
         """The store, if anything of the run is not at hand."""
         return None if self._hot.is_whole else self._history
 
+    def at_hand(self) -> list[tuple[int, Envelope]]:
+        """The events at hand now, each with its place, in order."""
+        return [*self._hot.events(0)]
+
     async def next_of_kind(self, kind: str, at: int, step: int) -> int | None:
         """Place of the next (`step` 1) or previous (-1) event of that kind from `at`, or None."""
-        if (stored := self._stored) is not None:
+        if (stored := self.stored) is not None:
             here = self._places.cursor(at)
             return _place(self._places, await stored.next_of_kind(self._run_id, kind, here, step))
         return self._hot.nearest(lambda each: each.event.kind == kind, at, backwards=step < 0)
@@ -48,7 +52,7 @@ class Seeker:
     async def next_gap(self, at: int, step: int) -> int | None:
         """Place of the next (`step` 1) or previous (-1) gap from `at`, or None."""
         gaps = [each for each in self._hot if isinstance(each, Gap)]
-        if (stored := self._stored) is not None:
+        if (stored := self.stored) is not None:
             gaps += await stored.read(partial(read_gaps, run_id=self._run_id))
         places = {self._places.first_of(each) for each in gaps}
         ahead = [each for each in places if (each > at if step > 0 else each < at)]
@@ -56,13 +60,13 @@ class Seeker:
 
     async def turn(self, turn: int) -> int | None:
         """Place of the first event of that turn, or None."""
-        if (stored := self._stored) is not None:
+        if (stored := self.stored) is not None:
             return _place(self._places, await stored.turn(self._run_id, turn))
         return self._hot.nearest(lambda each: each.event.turn == turn, 0)
 
     async def at_time(self, at: datetime) -> int | None:
         """Place of the first event at that time or later, or None."""
-        if (stored := self._stored) is not None:
+        if (stored := self.stored) is not None:
             query = partial(read_nearest, run_id=self._run_id, condition="ts >= $wanted",
                             wanted=at.replace(tzinfo=None), at=Cursor(0, 0))  # fmt: skip
             return _place(self._places, await stored.read(query))
@@ -71,7 +75,7 @@ class Seeker:
     async def search(self, text: str, after: int, backwards: bool = False) -> int | None:
         """Place of the next event, or previous if `backwards`, in which a person can see `text`
         (see `visible`), or None."""
-        if (stored := self._stored) is not None:
+        if (stored := self.stored) is not None:
             here = self._places.cursor(after)
             found = await stored.search(self._run_id, text, here, backwards)
             return _place(self._places, found)
@@ -86,7 +90,7 @@ class Seeker:
 
     async def previous_prompt(self, agent_id: str | None, before: int) -> int | None:
         """Place of the agent's newest prompt before a place, or None."""
-        if (stored := self._stored) is not None:
+        if (stored := self.stored) is not None:
             here = self._places.cursor(before)
             query = partial(read_previous_prompt, run_id=self._run_id, agent_id=agent_id, at=here)
             return _place(self._places, await stored.read(query))

@@ -42,7 +42,8 @@ def timeline_of(player: Player) -> Timeline:
         most = len(density.places) // (A_CELL * _CELLS_A_TURN)
         last = position.last if overview.part is None else density.places[-1]
         turns = player.turns.starts.between(density.places[0], last, most)
-    return Timeline(density=density, position=position, turns=turns, zoom=overview.zoom)
+    return Timeline(density=density, position=position, turns=turns, hits=player.finder.hits.places,
+                    zoom=overview.zoom)  # fmt: skip
 
 
 class RunScreen(ArenaScreen):
@@ -234,10 +235,12 @@ class RunScreen(ArenaScreen):
         header.instant = player.instant or header.instant
         header.position = position
         self.query_one(Scrubber).show(timeline_of(player))
-        for reader in (player, player.details, player.turns):
+        hits = player.finder.hits
+        for reader in (player, player.details, player.turns, hits):
             if reader.lacking and not reader.reading:
                 self.run_worker(
                     reader.read_on(self._show), "reading the run", group="read", exit_on_error=False
                 )
-        if notice:
-            self.notify(notice)
+        for each in (notice, hits.news()):
+            if each:
+                self.notify(each)

@@ -94,3 +94,14 @@ def test_a_part_says_how_often_it_fits_and_leaves_out_a_position_elsewhere() -> 
 
 def test_without_events_that_is_what_it_says() -> None:
     assert painted(Timeline(), 2) == [" no events yet".ljust(WIDTH)] * 2
+
+
+def test_hits_are_marked_in_their_cells_and_those_beside_a_part_are_not() -> None:
+    whole = Timeline(
+        density=replace(busy(), marks=()), position=Position(at=40, last=100),
+        hits=(1, 26, 51, 76, 5_000),
+    )  # fmt: skip
+    part = replace(whole, zoom=2.0, hits=(1, 5_000))
+
+    assert painted(whole, 2)[1].rstrip() == f"{'':11}*     * * **"
+    assert painted(part, 2)[1].rstrip() == "   zoom 2x *"
