@@ -194,7 +194,7 @@ class FilteredScreen(ArenaScreen):
     FIELDS: ClassVar[Collection[str]] = FIELDS
     """What its runs can be filtered by."""
 
-    NOT_WHILE_WRITING = frozenset({"filter"})
+    NOT_WHILE_WRITING = frozenset({"filter", "tool"})
 
     def __init__(self, arena: Host, name: str) -> None:
         super().__init__(arena, name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import ClassVar, Final, cast
 
-from textual import work
+from textual import on, work
 from textual.binding import Binding, BindingType
 from textual.containers import Container, VerticalScroll
 from textual.widget import Widget
@@ -21,9 +21,10 @@ from arena_tui.store.windows import read_board
 from arena_tui.tui.pages import Pages
 from arena_tui.tui.render.history import deleting, empty_columns, preview, row_cells
 from arena_tui.tui.render.table import Cell, Column
-from arena_tui.tui.screens.base import FilteredScreen
+from arena_tui.tui.screens.base import FilteredScreen, guarded
 from arena_tui.tui.screens.confirm import ConfirmScreen
 from arena_tui.tui.screens.host import Host
+from arena_tui.tui.tools import LIST_TOOLS
 from arena_tui.tui.widgets.question import Question
 from arena_tui.tui.widgets.scores import ScoreLine
 from arena_tui.tui.widgets.table import VirtualTable
@@ -74,6 +75,7 @@ class HistoryScreen(FilteredScreen):
         Binding("s", "sort", "sort", key_display="s/r"),
         Binding("r", "reverse", "reverse the order", show=False),
         Binding("d", "delete", "delete"),
+        *(tool.binding for tool in LIST_TOOLS.values()),
         Binding("n", "app.new_game", "new game", show=False),
         Binding("escape", "back", "back"),
     ]
@@ -116,9 +118,6 @@ class HistoryScreen(FilteredScreen):
     def on_virtual_table_rows_needed(self, message: VirtualTable.RowsNeeded) -> None:
         self._load(message.first, message.last)
 
-    def on_virtual_table_moved(self) -> None:
-        self._preview()
-
     def on_virtual_table_opened(self, message: VirtualTable.Opened) -> None:
         if message.key is not None:
             self.arena.open_run(message.key)
@@ -159,6 +158,11 @@ class HistoryScreen(FilteredScreen):
             self.focus_runs()
         else:
             self.app.pop_screen()
+
+    @guarded
+    async def action_tool(self, name: str) -> None:
+        """Use one of `LIST_TOOLS` here."""
+        await LIST_TOOLS[name].use(self)
 
     def action_delete(self) -> None:
         totals = self._pages.totals(self.query_one(VirtualTable).cursor)
@@ -231,6 +235,7 @@ class HistoryScreen(FilteredScreen):
         self.query_one(VirtualTable).refresh()
         self._preview()
 
+    @on(VirtualTable.Moved)
     @work(exclusive=True, group="preview", exit_on_error=False)
     async def _preview(self) -> None:
         totals = self._pages.totals(self.query_one(VirtualTable).cursor)
