@@ -50,6 +50,11 @@ TOOLS: Final = {
         Tool("z", "zoom in", "arena_tui.tui.screens.marking:zoom_in"),
         Tool("Z", "zoom out", "arena_tui.tui.screens.marking:zoom_out"),
         Tool("h", "list of hits", "arena_tui.tui.screens.hits:list_hits"),
+        Tool(
+            "vertical_line",
+            "show some events only",
+            "arena_tui.tui.screens.filtering:filter_events",
+        ),
         Tool("f", "fork from this turn", "arena_tui.tui.screens.forking:fork_here"),
         Tool("w", "what another agent would play here", "arena_tui.tui.screens.asking:ask_here"),
         Tool("p", "parent run", "arena_tui.tui.screens.lineage:open_parent"),
