@@ -141,6 +141,7 @@ class Filtered(ReadsOn):
         rows = (self.rows.at(row, newest) for row in range(first, last + 1)[:_WANTED_MAX])
         self._wanted = [each.place for each in rows if not each.hidden]
         self._wanted = [each for each in self._wanted if each not in self._held]
+        self._has_failed = False
 
     async def words(self) -> tuple[list[str], list[str]]:
         """The kinds and the agents that occur in the run."""

@@ -91,7 +91,7 @@ class HistoryScreen(FilteredScreen):
     def body(self) -> list[Widget]:
         table = VirtualTable(_COLUMNS, self._row, _EMPTY, self._pages.run_id)
         beside = VerticalScroll(Static(markup=False), id="preview", can_focus=False)
-        return [ScoreLine(), Container(table, beside, id="table"), Question()]
+        return [ScoreLine(), Container(table, beside, id="table"), self.question()]
 
     def on_mount(self) -> None:
         self.query_one(VirtualTable).focus()
