@@ -5,9 +5,11 @@ from __future__ import annotations
 from textual.widgets import Input
 
 from arena_tui.tui.screens.live import LiveScreen
+from arena_tui.tui.screens.run import RunScreen
 from tests.tui.scenario import Scenario
 from tests.tui.test_run_screen import TIC_TAC_TOE
 from tests.tui.test_screens import running, settled
+from tests.waiting import until
 
 
 async def test_only_what_matches_is_listed_and_stepped_over() -> None:
@@ -20,6 +22,7 @@ async def test_only_what_matches_is_listed_and_stepped_over() -> None:
         written = await settled(app, pilot)
         completed = app.screen.query_one(Input).value
         await pilot.press("enter")
+        await until(lambda: isinstance(app.screen, RunScreen))
         filtered = await settled(app, pilot)
         await pilot.press("right")
         first = await settled(app, pilot)
@@ -55,6 +58,7 @@ async def test_turns_without_a_match_are_dim_and_a_mistake_is_told_where_it_is()
         await pilot.press("vertical_line", *"kimd:x", "enter")
         refused = await settled(app, pilot)
         await pilot.press("ctrl+u", *"turn:2", "enter")
+        await until(lambda: isinstance(app.screen, RunScreen))
         filtered = await settled(app, pilot)
 
     assert "no field 'kimd': did you mean kind?" in refused

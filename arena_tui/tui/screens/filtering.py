@@ -13,7 +13,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from arena_tui.errors import FilterError
-from arena_tui.folds.event_filter import EXAMPLE, FIELDS, KINDS, read_event_filter
+from arena_tui.folds.event_filter import EXAMPLE, FIELDS, KINDS, Pattern, read_event_filter
 from arena_tui.services.playback.player import Player
 from arena_tui.store.event_filters import check_patterns
 from arena_tui.tui.render.clean import clean
@@ -69,7 +69,8 @@ class EventFilterScreen(ModalScreen[None]):
         text = self.query_one(FilterLine).value.strip()
         try:
             clauses = read_event_filter(text)
-            await asyncio.to_thread(check_patterns, clauses)
+            if any(isinstance(each, Pattern) for clause in clauses for each in clause.any_of):
+                await asyncio.to_thread(check_patterns, clauses)
         except FilterError as error:
             self._object_to(error)
             return
