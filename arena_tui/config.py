@@ -91,6 +91,11 @@ def queries_path() -> Path:
     return log_path().with_name("queries.jsonl")
 
 
+def filters_path() -> Path:
+    """File of the filters that were saved; beside the log."""
+    return log_path().with_name("filters.json")
+
+
 def load_config(
     broker: str | BrokerUrl | None = None,
     db: str | None = None,

@@ -2,6 +2,7 @@
 
 ArenaError                  exit code 1
 ├── UsageError              2   a wrong option, value or setting
+│   ├── FilterError         2   a word of a filter is none
 │   └── MissingExtraError   2   a feature whose optional packages are not installed
 ├── EventError              2   an event or JSON line that cannot be accepted
 │   └── EventTooLargeError  2   over the size or nesting limit
@@ -36,6 +37,22 @@ class UsageError(ArenaError):
     """A wrong option, value or setting."""
 
     exit_code = 2
+
+
+class FilterError(UsageError):
+    """A filter that is none.
+
+    Attributes:
+        start, end: Which of its characters are wrong.
+    """
+
+    def __init__(self, message: str, start: int = 0, end: int = 0) -> None:
+        super().__init__(message)
+        self.start = start
+        self.end = end
+
+    def __reduce__(self) -> tuple[type[FilterError], tuple[str, int, int]]:
+        return type(self), (str(self), self.start, self.end)
 
 
 class MissingExtraError(UsageError):

@@ -12,11 +12,11 @@ from __future__ import annotations
 import difflib
 import operator
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
-from arena_tui.errors import UsageError
+from arena_tui.errors import FilterError, UsageError
 from arena_tui.folds.amounts import Amount, read_count, read_duration, read_moment, read_usd
 from arena_tui.folds.words import STATE_WORDS
 from arena_tui.settings import TROUBLE_KINDS
@@ -137,20 +137,42 @@ def read_conditions(
         now: What `2d` and `today` are told from.
 
     Raises:
-        UsageError: A word looks like a field but is none, or its value is none for that field; the
+        FilterError: A word looks like a field but is none, or its value is none for that field; the
             message names the nearest right word. Or there are too many conditions.
     """
-    words = _WORD.findall(text)
+    words = [*_WORD.finditer(text)]
     if len(words) > _CONDITIONS_MAX:
-        raise UsageError(f"a filter of {len(words)} conditions: give at most {_CONDITIONS_MAX}")
+        start = words[_CONDITIONS_MAX].start()
+        said = f"a filter of {len(words)} conditions: give at most {_CONDITIONS_MAX}"
+        raise FilterError(said, start, len(text))
     now = datetime.now(UTC) if now is None else now
-    found = [condition for word in words for condition in _read(word, now)]
-    for each in found:
+    found: list[Condition] = []
+    for word in words:
+        try:
+            read = _read(word[0], now)
+            _check_known(read, fields)
+        except UsageError as error:
+            raise FilterError(str(error), *word.span()) from None
+        found += read
+    return found
+
+
+def _check_known(conditions: Iterable[Condition], fields: Collection[str]) -> None:
+    for each in conditions:
         of = each.of if isinstance(each, Not) else each
         name = "draw" if isinstance(of, Drawn) else getattr(of, "name", None)
         if name is not None and name not in fields:
             raise UsageError(f"{name} is not known of these runs: use {', '.join(fields)}")
-    return found
+
+
+def field_words(fields: Collection[str] = FIELDS) -> list[str]:
+    """The fields with the sign that most often follows them: `game:`, `cost>`; `draw` has none."""
+    return [
+        name if name == "draw"
+        else f"{name}:" if name in _SINCE or (name in _TEXTS and name not in _COUNTS)
+        else f"{name}>"
+        for name in fields
+    ]  # fmt: skip
 
 
 def begun_fields(text: str, fields: Collection[str] = FIELDS) -> list[str]:

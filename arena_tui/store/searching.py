@@ -93,6 +93,11 @@ class Search:
         """Whether all runs are looked through."""
         return not self._left
 
+    @property
+    def runs_left(self) -> int:
+        """How many runs are not looked through to their ends."""
+        return len(self._left)
+
     def read(self, reader: Reader) -> list[Hit]:
         """The hits of the next batch, run after run, each in order; maybe none.
 

@@ -66,7 +66,7 @@ def read_window(
         stored = connection.execute(f"{events} AND {_within(rows)}", parameters).fetchall()
     if len(stored) + missing < last - from_seq + 1:  # rows may have moved after a deletion
         stored = connection.execute(events, parameters).fetchall()
-    found: list[Delivery] = [*gaps, *(_envelope(*row) for row in stored)]
+    found: list[Delivery] = [*gaps, *(envelope_of(*row) for row in stored)]
     return sorted(found, key=lambda each: (each.first_seq, isinstance(each, Envelope)))
 
 
@@ -81,7 +81,7 @@ def read_event(reader: Reader, run_id: str, at: Cursor, rows: Rows | None) -> En
     if rows is not None:
         found = reader.execute(f"{query} AND {_within(rows)}", values).fetchone()
     found = found or reader.execute(query, values).fetchone()
-    return None if found is None else _envelope(*found)
+    return None if found is None else envelope_of(*found)
 
 
 def read_turn_changes(
@@ -275,5 +275,6 @@ def _within(rows: Rows) -> str:
     return f"rowid >= {first:d}" if last is None else f"rowid BETWEEN {first:d} AND {last:d}"
 
 
-def _envelope(run_id: str, epoch: int, seq: int, payload: str) -> Envelope:
+def envelope_of(run_id: str, epoch: int, seq: int, payload: str) -> Envelope:
+    """The event of a row."""
     return Envelope(run_id, epoch, seq, decode_event(payload), payload.encode())

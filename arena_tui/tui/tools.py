@@ -1,4 +1,4 @@
-"""What can be done with a run where one stands in it: the only list of these."""
+"""What can be done with a run where one stands in it, and with a list of runs: the only lists."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class Tool(NamedTuple):
 
     Attributes:
         key, name: The key, and what it does, for the help; also names it in `TOOLS`.
-        source: `module:function`, imported when it is first used: it is given the screen and the
-            player, and returns whether the marks of the run have changed. What it raises as an
-            ArenaError is shown.
+        source: `module:function`, imported when it is first used: it is given the screen and, on
+            a run, the player, and returns whether the marks of the run have changed. What it raises
+            as an ArenaError is shown.
         label: For the line of keys; "" where it is not to be in that.
     """
 
@@ -35,11 +35,11 @@ class Tool(NamedTuple):
         return Binding(self.key, action, self.label or self.name, show=bool(self.label),
                        tooltip=self.name)  # fmt: skip
 
-    async def use(self, screen: ArenaScreen, player: Player) -> bool:
+    async def use(self, screen: ArenaScreen, *of: Player) -> bool:
         """See `source`."""
         module, _, name = self.source.partition(":")
-        do: Callable[[ArenaScreen, Player], Awaitable[bool]] = getattr(import_module(module), name)
-        return await do(screen, player)
+        do: Callable[..., Awaitable[bool]] = getattr(import_module(module), name)
+        return await do(screen, *of)
 
 
 TOOLS: Final = {
@@ -54,9 +54,20 @@ TOOLS: Final = {
         Tool("Y", "copy what the inspector shows", "arena_tui.tui.screens.marking:copy_shown"),
         Tool("z", "zoom in", "arena_tui.tui.screens.marking:zoom_in"),
         Tool("Z", "zoom out", "arena_tui.tui.screens.marking:zoom_out"),
+        Tool("h", "list of hits", "arena_tui.tui.screens.hits:list_hits"),
+        Tool(
+            "vertical_line",
+            "show some events only",
+            "arena_tui.tui.screens.filtering:filter_events",
+        ),
         Tool("f", "fork from this turn", "arena_tui.tui.screens.forking:fork_here"),
         Tool("w", "what another agent would play here", "arena_tui.tui.screens.asking:ask_here"),
         Tool("p", "parent run", "arena_tui.tui.screens.lineage:open_parent"),
         Tool("P", "runs forked from this", "arena_tui.tui.screens.lineage:open_children"),
     )
+}
+
+LIST_TOOLS: Final = {
+    each.name: each
+    for each in (Tool("F", "search all runs", "arena_tui.tui.screens.hits:search_all", "search"),)
 }

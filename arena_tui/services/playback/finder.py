@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from arena_tui.errors import StoreError
+from arena_tui.services.playback.hits import RunHits
 from arena_tui.services.playback.tape import RunTape
 
 
@@ -13,10 +14,12 @@ class Finder:
 
     Attributes:
         needle: The text looked for; "" until there is one.
+        hits: All its places in the run, as they are found.
     """
 
     def __init__(self, tape: RunTape) -> None:
         self.needle = ""
+        self.hits = RunHits(tape)
         self._tape = tape
         self._from = 0
         self._steps = 0
@@ -24,6 +27,7 @@ class Finder:
     def look_for(self, needle: str) -> None:
         """Look for another text; steps that were still to be made are dropped."""
         self.needle, self._steps = needle, 0
+        self.hits.look_for(needle)
 
     def request(self, step: int, at: int) -> None:
         """One match further (1) or back (-1): from place `at`, or from where a search that is not

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from arena_tui.errors import UsageError
 
-UNDERSTOOD: Final = "120 event   t17 turn   50 % of it   12:04 time   -30s back   +5m on"
+UNDERSTOOD: Final = "120 event   t17 turn   50 %   12:04 time   -30s back"
 
 _NUMBER: Final = re.compile(
     r"(?P<turn>t|turn\s)?\s*(?P<number>[0-9][0-9,]{0,18}(\.[0-9]+)?)\s*(?P<percent>%)?", re.ASCII

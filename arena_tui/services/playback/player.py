@@ -10,6 +10,7 @@ from arena_tui.errors import UsageError
 from arena_tui.events import Delivery, Envelope, Gap
 from arena_tui.folds.view import Instant, RunView
 from arena_tui.services.playback.detail import Details
+from arena_tui.services.playback.filtered import Filtered
 from arena_tui.services.playback.finder import Finder
 from arena_tui.services.playback.goto import parse_target, parse_time
 from arena_tui.services.playback.nearby import Nearby
@@ -56,7 +57,7 @@ class Player(ReadsOn):
     Attributes:
         instant: State of the run at the position, or at the previous one until that is read; None
             before the first read.
-        finder: Looks for text.
+        finder: Looks for text; filtered: the events that match a filter, while one is on.
         stops: What playing stops at.
         turns: The run's turns; details: what the inspector shows. Each has a `read_on` of its own.
         overview: The whole run at a glance.
@@ -69,6 +70,7 @@ class Player(ReadsOn):
         self.finder = Finder(tape)
         self.turns = Turns(tape)
         self.details = Details(tape)
+        self.filtered = Filtered(tape)
         self.overview = Overviews(tape)
         self._tape = tape
         self._history = history
@@ -142,10 +144,13 @@ class Player(ReadsOn):
             self._renumbered = tape.renumbered
             self._nearby.clear()
             self.turns.clear()
+            self.finder.look_for(self.finder.needle)
+            self.filtered.again()
             self._view = None
         at = tape.last if head.following else head.at
         self._nearby.keep(news, at)
         self.turns.extend(news)
+        self.finder.hits.extend(news)
         if renumbered or (head.following and (news or at != head.at)):
             self._place(at)
         if head.playing and head.at < tape.last:
@@ -209,10 +214,14 @@ class Player(ReadsOn):
 
         Returns a message if there is none.
         """
+        place: int | None
         at = self._head.at
         none = f"no {'next' if step > 0 else 'earlier'} {kind.partition('_')[0]}"
-        if kind == "event":
-            place: int | None = at + step
+        if kind == "event" and self.filtered.is_on:
+            place = self.filtered.beside(at, step)
+            none = f"no {'later' if step > 0 else 'earlier'} event matches the filter"
+        elif kind == "event":
+            place = at + step
         elif kind == BOOKMARK:
             places = await self._tape.bookmarks()
             ahead = [each for each in places if (each > at if step > 0 else each < at)]

@@ -129,3 +129,8 @@ def event_cells(delivery: Delivery, zone: tzinfo | None) -> list[tuple[str, str]
         (tag(delivery), "accent" if style == "text" else "bad"),
         (headline(delivery), style),
     ]
+
+
+def hidden_cells(count: int) -> list[tuple[str, str]]:
+    """Cells of the row that stands for events that a filter hides."""
+    return [("", "dim"), ("", "dim"), ("", "dim"), (f"… {count:,} hidden …", "dim")]

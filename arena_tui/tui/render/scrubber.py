@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta, tzinfo
+from itertools import pairwise
 from typing import Final
 
 from msgspec import Struct
@@ -39,7 +41,7 @@ class Timeline(Struct, frozen=True, kw_only=True):
         position: Where one stands.
         turns: Places where turns begin, if there is room to tell them apart.
         silences: Places of the events that end long silences.
-        hits: Places of what was searched for.
+        hits: Places of what was searched for, in order.
         zoom: How many times the part fits into the run; 1: it is all of it.
         pointed: The cell that the pointer is over, from 0; None if it is elsewhere.
         pointed_turn: The turn there.
@@ -122,10 +124,10 @@ def _marks(timeline: Timeline, cells: int) -> dict[int, str]:
     density = timeline.density
     assert density is not None
     found: dict[str, set[int]] = {kind: set() for kind in _MARKS}
-    marked = ("turn", timeline.turns), ("silence", timeline.silences), ("hit", timeline.hits)
-    for kind, places in marked:
+    for kind, places in (("turn", timeline.turns), ("silence", timeline.silences)):
         seen = (place for place in places if timeline.shows(place))
         found[kind].update(density.slice_of(place) // A_CELL for place in seen)
+    found["hit"].update(_cells_with(timeline.hits, density, is_part=timeline.zoom > 1.0))
     for mark in density.marks:
         found[mark.kind].add(mark.slice // A_CELL)
     found["gap"] = {each // A_CELL for each in density.missing()}
@@ -133,6 +135,20 @@ def _marks(timeline: Timeline, cells: int) -> dict[int, str]:
     for kind in _MARKS:
         marks.update(dict.fromkeys((cell for cell in found[kind] if cell < cells), kind))
     return marks
+
+
+def _cells_with(places: Sequence[int], density: Density, is_part: bool) -> Iterator[int]:
+    """The cells with any of these places, which may be thousands: looked for cell by cell.
+
+    Args:
+        is_part: Whether the run goes on after the last cell.
+    """
+    end = density.places[-1] + max(1, density.counts[-1])
+    after = len(places) if not is_part else bisect_left(places, end)
+    ats = [bisect_left(places, start) for start in density.places[::A_CELL]]
+    for cell, (at, until) in enumerate(pairwise([*ats, after])):
+        if at < until:
+            yield cell
 
 
 def _sign(kind: str | None, palette: Palette) -> Piece:

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from msgspec import Struct
 from rich.style import Style
 from textual.strip import Strip
 
-from arena_tui.tui.render.canvas import Piece, line
+from arena_tui.tui.render.canvas import Piece, fitted, line
 from arena_tui.tui.render.clean import fit
 from arena_tui.tui.render.palette import Palette
 
 Cell: TypeAlias = tuple[str, str]
 """Clean text, and the name of the palette's style for it."""
+
+
+class Marked(NamedTuple):
+    """A cell of which a part stands out: the characters from `start` to before `end`."""
+
+    text: str
+    style: str
+    start: int
+    end: int
 
 
 class Column(Struct, frozen=True, kw_only=True):
@@ -63,7 +72,7 @@ def paint_header(
 
 def paint_row(
     columns: Sequence[tuple[Column, int]],
-    cells: Sequence[Cell] | None,
+    cells: Sequence[Cell | Marked] | None,
     marked: bool,
     palette: Palette,
     width: int,
@@ -73,8 +82,20 @@ def paint_row(
     if cells is None:
         return line([(" …", palette.dim)], width, fill)
     pieces: list[Piece] = []
-    for (column, room), (text, name) in zip(columns, cells, strict=True):
-        style: Style = getattr(palette, name)
-        text = fit(text, room, column.right)  # noqa: PLW2901
-        pieces += [(text, style + fill if marked else style), (" ", fill)]
+    for (column, room), cell in zip(columns, cells, strict=True):
+        style: Style = getattr(palette, cell[1])
+        style = style + fill if marked else style
+        if isinstance(cell, Marked):
+            pieces += fitted(_parts(cell, style, palette), room, style)
+        else:
+            pieces.append((fit(cell[0], room, column.right), style))
+        pieces.append((" ", fill))
     return line(pieces, width, fill)
+
+
+def _parts(cell: Marked, style: Style, palette: Palette) -> list[Piece]:
+    stands_out = style + Style(color=palette.accent.color, bold=True, underline=True)
+    start, end = cell.start, cell.end
+    return [
+        (cell.text[:start], style), (cell.text[start:end], stands_out), (cell.text[end:], style)
+    ]  # fmt: skip

@@ -56,7 +56,7 @@ class TurnsLook(Struct, frozen=True, kw_only=True):
 
 def paint_turn(
     turn: Turn | None, look: TurnsLook, palette: Palette, width: int, *, is_here: bool = False,
-    ground: Style | None = None, is_marked: bool = False,
+    ground: Style | None = None, is_marked: bool = False, is_faint: bool = False,
 ) -> list[Strip]:  # fmt: skip
     """`▶ 17 o  column 3  ! 1 retry   2.3 s  212 tok  $0.002`, and below it a loss, an error or the
     answer.
@@ -64,9 +64,11 @@ def paint_turn(
     Args:
         turn: None while it is not read.
         is_here: Whether it is the one shown; ground: the style on which the chosen row stands.
-        is_marked: Whether a bookmark lies in it.
+        is_marked: Whether a bookmark lies in it; is_faint: whether all of it is dim.
     """
     rows = [[(" …", palette.dim)]] if turn is None else _rows(turn, look, palette, width)
+    if is_faint:
+        rows = [[(text, palette.dim) for text, _ in row] for row in rows]
     sign = "▶" if is_here else "◆" if is_marked else " "
     lead = (sign, palette.accent if is_here else palette.warn)
     rows[0] = [lead, *rows[0]]

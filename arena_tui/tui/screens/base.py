@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Coroutine, Iterator
 from functools import partial, wraps
 from typing import Any, ClassVar, Concatenate, Final, ParamSpec, TypeVar
 
+from textual import work
 from textual.app import ComposeResult, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.events import Event, Mount, Resize, ScreenResume
@@ -16,20 +18,29 @@ from textual.widget import Widget
 from textual.widgets import Input
 from textual.worker import Worker, WorkerState
 
+from arena_tui.config import filters_path
 from arena_tui.consumers.feed import Frame
-from arena_tui.errors import ArenaError, UsageError
-from arena_tui.folds.conditions import FIELDS, begun_fields
+from arena_tui.errors import ArenaError, FilterError, UsageError
+from arena_tui.folds.conditions import FIELDS, begun_fields, field_words
+from arena_tui.services.filter_words import FilterWords
+from arena_tui.services.saved_filters import SavedFilters
 from arena_tui.tui.keymap import with_ids
 from arena_tui.tui.keys import commands_here, said_of
+from arena_tui.tui.render.clean import clean
 from arena_tui.tui.render.script import counts_text
 from arena_tui.tui.screens.host import Host
+from arena_tui.tui.screens.saved_filters import SavedFiltersScreen, SaveFilterScreen
 from arena_tui.tui.widgets.bars import KeyLine, TitleBar, TruthBar
+from arena_tui.tui.widgets.filter_line import RunFilterLine
 from arena_tui.tui.widgets.mosaic import Mosaic
 from arena_tui.tui.widgets.question import FILTER_HINT, Question
 from arena_tui.tui.widgets.table import VirtualTable
 
 _log = logging.getLogger(__name__)
 
+
+_SUGGESTED_MAX: Final = 12
+"""Values that are named as one types."""
 
 _DAY_S: Final = 24 * 3_600.0
 
@@ -196,11 +207,17 @@ class FilteredScreen(ArenaScreen):
     FIELDS: ClassVar[Collection[str]] = FIELDS
     """What its runs can be filtered by."""
 
-    NOT_WHILE_WRITING = frozenset({"filter"})
+    NOT_WHILE_WRITING = frozenset({"filter", "tool"})
 
     def __init__(self, arena: Host, name: str) -> None:
         super().__init__(arena, name)
         self.sought = Sought()
+        self._words = FilterWords()
+        self._saved = SavedFilters(filters_path())
+
+    def question(self) -> Question:
+        """The line for the filter."""
+        return Question(RunFilterLine(field_words(self.FIELDS)))
 
     @abstractmethod
     def take_filter(self, text: str) -> None:
@@ -219,12 +236,34 @@ class FilteredScreen(ArenaScreen):
         return self.query_one(VirtualTable).key
 
     def on_input_changed(self, event: Input.Changed) -> None:
-        question = self.query_one(Question)
-        question.suggest(begun_fields(event.value, self.FIELDS) if event.value else ())
+        question, line = self.query_one(Question), self.query_one(RunFilterLine)
+        begun = begun_fields(event.value, self.FIELDS) if event.value else ()
+        question.suggest(begun or [clean(each) for each in line.completions[:_SUGGESTED_MAX]])
+        line.underline()
         try:
             self.take_filter(event.value)
         except UsageError as error:
             question.object_to(str(error))
+            if isinstance(error, FilterError):
+                line.underline(error.start, error.end)
+
+    async def on_run_filter_line_save(self, message: RunFilterLine.Save) -> None:
+        if not message.text or self.query_one(Question).is_refused:
+            self.notify("write a filter first, then ctrl+s saves it", severity="warning")
+        else:
+            self.app.push_screen(SaveFilterScreen(self._saved, message.text))
+
+    @guarded
+    async def on_run_filter_line_show_saved(self) -> None:
+        saved = await asyncio.to_thread(self._saved.read)
+        if not saved:
+            raise UsageError("no filter is saved yet: ctrl+s saves the one in the line")
+
+        def chosen(text: str | None) -> None:
+            if text is not None:
+                self.query_one(RunFilterLine).put(text)
+
+        self.app.push_screen(SavedFiltersScreen(self._saved, saved), chosen)
 
     def on_input_submitted(self) -> None:
         question = self.query_one(Question)
@@ -237,6 +276,15 @@ class FilteredScreen(ArenaScreen):
 
     def action_filter(self) -> None:
         self.query_one(Question).ask("filter", FILTER_HINT)
+        self._load_words()
+
+    @work(exclusive=True, group="words", exit_on_error=False)
+    async def _load_words(self) -> None:
+        session = self.arena.session
+        values = await self._words.read(
+            session.history, session.frame.panes, self.arena.monotonic()
+        )
+        self.query_one(RunFilterLine).know(values)
 
 
 def _since(arena: Host) -> str:

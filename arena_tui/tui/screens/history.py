@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import ClassVar, Final, cast
 
-from textual import work
+from textual import on, work
 from textual.binding import Binding, BindingType
 from textual.containers import Container, VerticalScroll
 from textual.widget import Widget
@@ -21,9 +21,10 @@ from arena_tui.store.windows import read_board
 from arena_tui.tui.pages import Pages
 from arena_tui.tui.render.history import deleting, empty_columns, preview, row_cells
 from arena_tui.tui.render.table import Cell, Column
-from arena_tui.tui.screens.base import FilteredScreen
+from arena_tui.tui.screens.base import FilteredScreen, guarded
 from arena_tui.tui.screens.confirm import ConfirmScreen
 from arena_tui.tui.screens.host import Host
+from arena_tui.tui.tools import LIST_TOOLS
 from arena_tui.tui.widgets.question import Question
 from arena_tui.tui.widgets.scores import ScoreLine
 from arena_tui.tui.widgets.table import VirtualTable
@@ -75,6 +76,7 @@ class HistoryScreen(FilteredScreen):
         Binding("r", "reverse", "reverse the order", show=False),
         Binding("dollar_sign", "sort('cost_usd')", "costliest first", show=False),
         Binding("d", "delete", "delete"),
+        *(tool.binding for tool in LIST_TOOLS.values()),
         Binding("n", "app.new_game", "new game", show=False),
         Binding("escape", "back", "back"),
     ]
@@ -90,7 +92,7 @@ class HistoryScreen(FilteredScreen):
     def body(self) -> list[Widget]:
         table = VirtualTable(_COLUMNS, self._row, _EMPTY, self._pages.run_id)
         beside = VerticalScroll(Static(markup=False), id="preview", can_focus=False)
-        return [ScoreLine(), Container(table, beside, id="table"), Question()]
+        return [ScoreLine(), Container(table, beside, id="table"), self.question()]
 
     def on_mount(self) -> None:
         self.query_one(VirtualTable).focus()
@@ -116,9 +118,6 @@ class HistoryScreen(FilteredScreen):
 
     def on_virtual_table_rows_needed(self, message: VirtualTable.RowsNeeded) -> None:
         self._load(message.first, message.last)
-
-    def on_virtual_table_moved(self) -> None:
-        self._preview()
 
     def on_virtual_table_opened(self, message: VirtualTable.Opened) -> None:
         if message.key is not None:
@@ -160,6 +159,11 @@ class HistoryScreen(FilteredScreen):
             self.focus_runs()
         else:
             self.app.pop_screen()
+
+    @guarded
+    async def action_tool(self, name: str) -> None:
+        """Use one of `LIST_TOOLS` here."""
+        await LIST_TOOLS[name].use(self)
 
     def action_delete(self) -> None:
         totals = self._pages.totals(self.query_one(VirtualTable).cursor)
@@ -232,6 +236,7 @@ class HistoryScreen(FilteredScreen):
         self.query_one(VirtualTable).refresh()
         self._preview()
 
+    @on(VirtualTable.Moved)
     @work(exclusive=True, group="preview", exit_on_error=False)
     async def _preview(self) -> None:
         totals = self._pages.totals(self.query_one(VirtualTable).cursor)

@@ -105,7 +105,7 @@ class LiveScreen(FilteredScreen):
         table = VirtualTable(_COLUMNS, self._row, keys=key)
         mosaic.id, table.id = "mosaic", "table"
         empty = Static(_EMPTY, id="empty", markup=False)
-        return [ContentSwitcher(empty, mosaic, table, initial="empty"), Question()]
+        return [ContentSwitcher(empty, mosaic, table, initial="empty"), self.question()]
 
     def show_frame(self, frame: Frame) -> None:
         super().show_frame(frame)

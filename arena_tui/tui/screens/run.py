@@ -46,8 +46,9 @@ def timeline_of(player: Player) -> Timeline:
         turns = player.turns.starts.between(density.places[0], last, most)
     silences = () if overview.shown is None else overview.shown.silences
     return Timeline(
-        density=density, position=position, turns=turns, silences=silences, zoom=overview.zoom
-    )
+        density=density, position=position, turns=turns, silences=silences,
+        hits=player.finder.hits.places, zoom=overview.zoom,
+    )  # fmt: skip
 
 
 class RunScreen(ArenaScreen):
@@ -103,10 +104,10 @@ class RunScreen(ArenaScreen):
         self._asking = ""
 
     def body(self) -> list[Widget]:
-        zone = self.arena.zone
+        zone, prices, player = self.arena.zone, self.arena.session.prices, self._player
         return [
             RunHeader(zone),
-            RunPanels(self._player.delivery, self._player.turns, self.arena.session.prices, zone),
+            RunPanels(player.delivery, player.turns, prices, zone, player.filtered),
             Scrubber(zone, self._player.turns.starts.turn_at),
             Question(),
         ]
@@ -124,7 +125,7 @@ class RunScreen(ArenaScreen):
         now = self.arena.monotonic()
         passed_s, self._ticked_at = now - self._ticked_at, now
         before, self._priced = self._priced, self.arena.session.prices.version
-        if self._player.tick(passed_s) or self._priced != before:
+        if self._player.tick(passed_s) or self._priced != before or self._player.filtered.waits:
             self._show()
         overview, position = self._player.overview, self._player.position
         overview.follow(position.ts if position.mode.startswith("REPLAY") else None)
@@ -139,7 +140,10 @@ class RunScreen(ArenaScreen):
         self._player.overview.zoom_by(message.factor, message.at)
 
     def on_run_panels_rows_needed(self, message: RunPanels.RowsNeeded) -> None:
-        want = self._player.turns.want if message.of_turns else self._player.want
+        player = self._player
+        want = player.turns.want if message.of_turns else player.want
+        if not message.of_turns and player.filtered.is_on:
+            want = player.filtered.want
         want(message.first, message.last)
         self._show()
 
@@ -205,7 +209,11 @@ class RunScreen(ArenaScreen):
             question.clear()
             panels.take_focus()
         elif not panels.zoom_out():
-            self.app.pop_screen()
+            if not self._player.filtered.is_on:
+                self.app.pop_screen()
+                return
+            self._player.filtered.keep("", ())
+            self._show()
 
     @work(group="opening", exit_on_error=False)
     async def _open(self) -> None:
@@ -245,10 +253,12 @@ class RunScreen(ArenaScreen):
         if position.cursor is not None and player.instant is not None:
             self.address = address_of(player.instant.run_id, position.cursor)
         self.query_one(Scrubber).show(timeline_of(player))
-        for reader in (player, player.details, player.turns):
+        hits = player.finder.hits
+        for reader in (player, player.details, player.turns, hits, player.filtered):
             if reader.lacking and not reader.reading:
                 self.run_worker(
                     reader.read_on(self._show), "reading the run", group="read", exit_on_error=False
                 )
-        if notice:
-            self.notify(notice)
+        for each in (notice, hits.news()):
+            if each:
+                self.notify(each)

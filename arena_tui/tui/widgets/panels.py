@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from typing import ClassVar, Final
 
+from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -17,10 +18,12 @@ from arena_tui.events import Delivery
 from arena_tui.folds.costs import PriceList
 from arena_tui.folds.view import Instant
 from arena_tui.services.playback.detail import Detail
+from arena_tui.services.playback.filtered import Filtered, MatchRows
 from arena_tui.services.playback.playhead import Position
 from arena_tui.services.playback.turns import Turns
+from arena_tui.tui.render.clean import clean
 from arena_tui.tui.render.inspector import View
-from arena_tui.tui.render.run import event_cells
+from arena_tui.tui.render.run import event_cells, hidden_cells
 from arena_tui.tui.render.table import Cell, Column
 from arena_tui.tui.render.turns import TurnsLook
 from arena_tui.tui.widgets.board import BoardPanel
@@ -72,7 +75,8 @@ class RunPanels(Horizontal):
 
     @dataclass
     class RowsNeeded(Message):
-        """These turns, by row, or these events, by place, are visible but not loaded."""
+        """These turns, by row, or these events, by place, are visible but not loaded; while only
+        some events are shown, those of these rows."""
 
         first: int
         last: int
@@ -80,15 +84,17 @@ class RunPanels(Horizontal):
 
     def __init__(
         self, events: Callable[[int], Delivery | None], turns: Turns, prices: PriceList,
-        zone: tzinfo | None,
+        zone: tzinfo | None, filtered: Filtered,
     ) -> None:  # fmt: skip
         """`events` returns the delivery at a place, or None until it is loaded."""
         super().__init__(classes="-turns")
         self._prices = prices
         self._events = events
         self._turns = turns
+        self._filtered = filtered
         self._zone = zone
-        self._count = 0
+        self._titles = ("", "")
+        self._listed: tuple[int, MatchRows] | None = None
         self._prefers_turns = True
         self._is_raw = False
         self._at = 0
@@ -139,13 +145,22 @@ class RunPanels(Horizontal):
         look = TurnsLook(agents=agents, highest=turns.starts.highest, has_tokens=turns.has_tokens)
         marked = frozenset(map(turns.starts.row_of, bookmarks))
         row = turns.starts.row_of(position.at)
-        self.query_one(TurnList).show(turns.count, turns.version, row, look, marked)
-        table = self.query_one(VirtualTable)
-        if position.last != self._count:
-            self._count = position.last
-            table.show(position.last)
-        if position.at and table.cursor != position.at - 1:
-            table.move_to(position.at - 1)
+        filtered, table = self._filtered, self.query_one(VirtualTable)
+        self.query_one(TurnList).show(
+            turns.count, turns.version, row, look, marked,
+            lambda row: filtered.is_on and not filtered.holds_any(turns.places(row)),
+        )  # fmt: skip
+        listed = filtered.count(position.last), filtered.rows
+        if listed != self._listed:
+            self._listed = listed
+            table.show(listed[0])
+        titles = filtered.title("turns", position.last), filtered.title("events", position.last)
+        if titles != self._titles:
+            self._titles = titles
+            for each, title in zip((self.query_one(TurnList), table), titles, strict=True):
+                each.border_title = Text(clean(title, 200))  # no markup
+        if position.at and table.cursor != (row := filtered.row_of(position.at)):
+            table.move_to(row)
         table.refresh()
         board = self.query_one(BoardPanel)
         board.instant, board.priced = instant, self._prices.version
@@ -180,7 +195,7 @@ class RunPanels(Horizontal):
 
     def on_virtual_table_moved(self, message: VirtualTable.Moved) -> None:
         message.stop()
-        self.post_message(Goto(message.index + 1))
+        self.post_message(Goto(self._filtered.at(message.index).place))
 
     def on_turn_list_moved(self, message: TurnList.Moved) -> None:
         message.stop()
@@ -193,7 +208,7 @@ class RunPanels(Horizontal):
         """Ask for what one of the lists lacks."""
         message.stop()
         of_turns = isinstance(message, TurnList.RowsNeeded)
-        before = 0 if of_turns else 1  # places are counted from 1
+        before = 0 if of_turns or self._filtered.is_on else 1  # places are counted from 1
         self.post_message(
             self.RowsNeeded(message.first + before, message.last + before, of_turns=of_turns)
         )
@@ -236,5 +251,8 @@ class RunPanels(Horizontal):
         self.query_one(Inspector).show(detail, view)
 
     def _row(self, index: int) -> list[Cell] | None:
-        delivery = self._events(index + 1)
+        row = self._filtered.at(index)
+        if row.hidden:
+            return hidden_cells(row.hidden)
+        delivery = self._events(row.place) or self._filtered.get(row.place)
         return None if delivery is None else event_cells(delivery, self._zone)

@@ -30,14 +30,16 @@ class Question(Vertical):
     }
     """
 
-    def __init__(self) -> None:
+    def __init__(self, line: OneLine | None = None) -> None:
+        """`line` is what is written in, if it is to be a special one."""
         super().__init__()
+        self._line = line or OneLine()
         self._hint = ""
         self.display = False
 
     def compose(self) -> ComposeResult:
         yield Static(markup=False)
-        yield OneLine()
+        yield self._line
 
     def on_descendant_focus(self) -> None:
         self.add_class("-writing")

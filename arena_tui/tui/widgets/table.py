@@ -13,10 +13,10 @@ from textual.reactive import reactive
 from textual.strip import Strip
 
 from arena_tui.tui.render.canvas import line
-from arena_tui.tui.render.table import Cell, Column, layout, paint_header, paint_row
+from arena_tui.tui.render.table import Cell, Column, Marked, layout, paint_header, paint_row
 from arena_tui.tui.widgets.painted import Painted
 
-RowSource: TypeAlias = Callable[[int], Sequence[Cell] | None]
+RowSource: TypeAlias = Callable[[int], Sequence[Cell | Marked] | None]
 """The cells of one row, or None while it is not loaded yet."""
 RowKeys: TypeAlias = Callable[[int], str | None]
 """Which thing a row shows, whatever row that is on; None: not loaded, or rows do not move."""

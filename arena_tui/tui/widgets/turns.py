@@ -50,6 +50,7 @@ class TurnList(Painted, can_focus=True):
         self._turns = turns
         self._look = TurnsLook()
         self._marked: frozenset[int] = frozenset()
+        self._is_faint: Callable[[int], bool] = lambda _: False
         self._count = 0
         self._top = 0
         self._cursor = 0
@@ -57,16 +58,19 @@ class TurnList(Painted, can_focus=True):
         self._asked: tuple[int, int, int] | None = None
 
     def show(
-        self, count: int, version: int, cursor: int, look: TurnsLook, marked: frozenset[int]
-    ) -> None:
+        self, count: int, version: int, cursor: int, look: TurnsLook, marked: frozenset[int],
+        is_faint: Callable[[int], bool] = lambda _: False,
+    ) -> None:  # fmt: skip
         """Show `count` rows with the cursor on one.
 
         Args:
             version: Another than before if rows have come or changed.
             marked: The rows with bookmarks.
+            is_faint: Whether a row has nothing of what is wanted.
         """
         self._count, self._look, self._marked = count, look, marked
         self._version = version
+        self._is_faint = is_faint
         self._place(cursor)
 
     def render_line(self, y: int) -> Strip:
@@ -81,7 +85,7 @@ class TurnList(Painted, can_focus=True):
         painted = paint_turn(
             self._turns(row), self._look, self.palette, width, is_here=is_here,
             ground=self.palette.selected if is_here and self.has_focus else None,
-            is_marked=row in self._marked,
+            is_marked=row in self._marked, is_faint=self._is_faint(row),
         )  # fmt: skip
         return painted[part]
 

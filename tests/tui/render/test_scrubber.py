@@ -101,3 +101,14 @@ def test_marks_outside_a_part_are_left_out() -> None:
                         turns=[0, 101], silences=[999], hits=[-1])  # fmt: skip
 
     assert painted(timeline, 2)[1] == "   zoom 4x            !           "
+
+
+def test_hits_are_marked_in_their_cells_and_those_beside_a_part_are_not() -> None:
+    whole = Timeline(
+        density=replace(busy(), marks=()), position=Position(at=40, last=100),
+        hits=(1, 26, 51, 76, 5_000),
+    )  # fmt: skip
+    part = replace(whole, zoom=2.0, hits=(1, 5_000))
+
+    assert painted(whole, 2)[1].rstrip() == f"{'':11}*     * * **"
+    assert painted(part, 2)[1].rstrip() == "   zoom 2x *"

@@ -1,0 +1,164 @@
+"""All hits of a text in a run, wherever its events are, and in all runs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from arena_tui.events import Event, LogEvent
+from arena_tui.services.all_hits import AllHits
+from arena_tui.services.playback import hits as module
+from arena_tui.services.playback.hits import RunHits
+from arena_tui.services.playback.tape import RunTape
+from arena_tui.services.runtime import Runtime
+from arena_tui.store.filters import parse_filter
+from tests.services.playback.test_player import (
+    RUN,
+    START,
+    game,
+    nothing,
+    publish,
+    stored,
+    tape_of,
+    unstored,
+)
+
+TURNS = 1_000
+
+
+def last_turns() -> list[Event]:
+    """A game that is not over, with a text in some of its events."""
+    events = game(TURNS)[:-1]
+    for place in range(7, len(events), 7):
+        events[place] = LogEvent(ts=events[place].ts, text=f"lines\nof a Needle at {place + 1}")
+    return events
+
+
+EVENTS = last_turns()
+WHOLE = [*EVENTS, game(TURNS)[-1]]
+PLACES = [place + 1 for place in range(7, len(EVENTS), 7)]
+
+
+@pytest.fixture(params=["at hand", "stored", "trimmed"])
+async def source(request: pytest.FixtureRequest) -> AsyncIterator[Runtime]:
+    """The same run in a broker only, in a store only, and in both."""
+    if request.param == "at hand":
+        async with unstored() as runtime:
+            await publish(runtime, EVENTS)
+            yield runtime
+    else:
+        async with stored(WHOLE) as runtime:
+            if request.param == "stored":
+                await runtime.broker.reap(RUN)
+            yield runtime
+
+
+async def hits_in(tape: RunTape, text: str) -> RunHits:
+    found = RunHits(tape)
+    found.look_for(text)
+    await found.read_on(nothing)
+    return found
+
+
+async def test_all_places_are_found_in_order_with_their_lines(source: Runtime) -> None:
+    tape = tape_of(source)
+    await tape.open()
+    found = await hits_in(tape, "nEEDLE")
+    tape.close()
+
+    assert list(found.places) == PLACES
+    assert [hit.seq for hit in found.hits] == PLACES
+    assert found.hits[0].text == f"of a Needle at {PLACES[0]}"
+    assert found.counted == f"{len(PLACES):,} hits"
+    assert found.news() == f"{len(PLACES):,} hits: h lists them"
+    assert found.news() is None
+
+
+async def test_what_comes_meanwhile_is_found_once() -> None:
+    async with stored(EVENTS) as runtime:
+        tape = tape_of(runtime)
+        await tape.open()
+        found = RunHits(tape)
+        found.look_for("needle")
+        await found.read_next()
+        await publish(runtime, [LogEvent(ts=START, text="a needle"), LogEvent(ts=START, text="-")])
+        await source_of(tape, found)
+        early = list(found.places)
+        await found.read_on(nothing)
+        tape.close()
+
+    assert early == [len(EVENTS) + 1]
+    assert list(found.places) == [*PLACES, len(EVENTS) + 1]
+
+
+async def source_of(tape: RunTape, found: RunHits) -> None:
+    """Hand on what is new, as the player does."""
+    while not (news := tape.pump()):
+        await asyncio.sleep(0)
+    found.extend(news)
+
+
+async def test_a_cancelled_search_goes_on_and_misses_nothing() -> None:
+    async with stored(WHOLE) as runtime:
+        await runtime.broker.reap(RUN)
+        tape = tape_of(runtime)
+        await tape.open()
+        found = RunHits(tape)
+        found.look_for("needle")
+        for steps in range(1, 12):
+            reading = asyncio.ensure_future(found.read_on(nothing))
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            reading.cancel()
+            await asyncio.wait([reading])
+        await found.read_on(nothing)
+        tape.close()
+
+    assert list(found.places) == PLACES
+
+
+async def test_a_list_ends_when_it_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "HITS_MAX", 20)
+    async with stored(WHOLE) as runtime:
+        await runtime.broker.reap(RUN)
+        tape = tape_of(runtime)
+        await tape.open()
+        found = await hits_in(tape, "needle")
+        tape.close()
+
+    assert list(found.places) == PLACES[:20]
+    assert found.counted == "the first 20 hits"
+
+
+async def test_another_text_and_none_forget_what_was_found(source: Runtime) -> None:
+    tape = tape_of(source)
+    await tape.open()
+    found = await hits_in(tape, "needle")
+    before = found.places
+    found.look_for("nosuch")
+    await found.read_on(nothing)
+    none = found.counted, list(found.places), found.news()
+    found.look_for("")
+    tape.close()
+
+    assert before
+    assert none == ("no hits", [], None)
+    assert not found.lacking
+
+
+async def test_all_runs_that_match_are_looked_at_newest_first() -> None:
+    async with stored(EVENTS) as runtime:
+        history = runtime.history
+        assert history is not None
+        found = AllHits(history, "NEEDLE", *parse_filter("game:chess"))
+        before = found.where
+        await found.read_on(nothing)
+        none = AllHits(history, "needle", *parse_filter("game:nosuch"))
+        await none.read_on(nothing)
+
+    assert before == "looking for the runs"
+    assert [hit.seq for hit in found.hits] == PLACES
+    assert found.where == "1 of 1 run looked at"
+    assert (none.counted, none.where) == ("no hits", "0 of 0 runs looked at")
