@@ -1,0 +1,358 @@
+"""Two runs beside each other: which of their turns belong together, and how those differ. Pure."""
+
+from __future__ import annotations
+
+from array import array
+from collections import deque
+from collections.abc import Mapping, Sequence
+from typing import Final, Literal, NamedTuple, Protocol, TypeAlias
+
+import msgspec
+from msgspec import Struct
+
+from arena_tui.events import (
+    Action,
+    Delivery,
+    Envelope,
+    LlmResponse,
+    Observation,
+)
+from arena_tui.folds.totals import RunTotals
+from arena_tui.folds.turns import Turn, fold_turn
+
+By: TypeAlias = Literal["turn", "time"]
+Thing: TypeAlias = Literal["alone", "board", "action", "answer", "timing"]
+"""In what a row differs: one run has no such turn; what was seen before the first action; what was
+done; what a model said; how long it took."""
+
+FELT_S: Final = 0.05
+"""Seconds by which two turns must differ for their timing to be told."""
+
+_HEAD: Final = 300
+_TAIL: Final = 100
+"""Of a turn with more events, only its first and newest ones are folded into what is shown."""
+
+_NONE: Final = -1
+_BEFORE: Final = -(2**62)
+_encoder = msgspec.json.Encoder(order="deterministic")
+
+
+class Beginnings(Protocol):
+    """The rows of a run's list of turns, from 0, as far as they are known."""
+
+    def __len__(self) -> int: ...
+    def number(self, row: int) -> int | None: ...
+    def at_us(self, row: int) -> int: ...
+
+
+class Row(NamedTuple):
+    """Two rows beside each other; None where a run has none that belongs there."""
+
+    first: int | None
+    second: int | None
+
+
+class Alignment:
+    """The rows of two runs side by side: each of both exactly once, and in its order.
+
+    By turn, a turn of one is beside that of the same number of the other. Of several turns of one
+    number, as players of one round have, the first is beside the first, and so on. By time, it is
+    beside the one that began nearest to it, from the start of each run on, that is left.
+
+    Attributes:
+        shared: How many turns stand beside one of the other run.
+    """
+
+    def __init__(self, by: By = "turn") -> None:
+        self.by = by
+        self.shared = 0
+        self._rows = (array("q"), array("q"))
+        self._at = (array("q"), array("q"))
+        self._keys = (_Keys(), _Keys())
+        self._settled = 0, 0
+        """How many rows, and shared ones, stay whatever becomes known."""
+
+    def __len__(self) -> int:
+        return len(self._rows[0])
+
+    def __getitem__(self, index: int) -> Row:
+        first, second = (rows[index] for rows in self._rows)
+        return Row(None if first == _NONE else first, None if second == _NONE else second)
+
+    def index_of(self, side: int, row: int) -> int | None:
+        """Where a row of the first (0) or second (1) run stands; None while it is in no place."""
+        at = self._at[side]
+        return at[row] if 0 <= row < len(at) else None
+
+    def extend(self, first: Beginnings, second: Beginnings, whole: bool) -> None:
+        """Set beside each other what has become known; `whole`: nothing more is about to.
+
+        What follows the end of one run moves if that goes on after all.
+        """
+        self._back_to_settled()
+        runs = (first, second)
+        done = [len(at) for at in self._at]
+        sure = True
+        while True:
+            left = [done[side] < len(runs[side]) for side in (0, 1)]
+            if not all(left) and not (whole and any(left)):
+                return
+            takes = self._next(runs, done) if all(left) else (left[0], left[1])
+            if takes is None and not whole:
+                return
+            sure = sure and all(left) and takes is not None
+            takes = takes or (True, True)
+            self._add(takes, done, runs)
+            done = [each + taken for each, taken in zip(done, takes, strict=True)]
+            if sure:
+                self._settled = len(self), self.shared
+
+    def _next(
+        self, runs: tuple[Beginnings, Beginnings], done: Sequence[int]
+    ) -> tuple[bool, bool] | None:
+        """Which of the runs have a row in the next place; None: what comes next decides."""
+        if self.by == "turn":
+            keys = [self._keys[side].key(runs[side], done[side]) for side in (0, 1)]
+            return keys[0] <= keys[1], keys[1] <= keys[0]
+        times = [_since_start(runs[side], done[side]) for side in (0, 1)]
+        kinds = [runs[side].number(done[side]) is None for side in (0, 1)]
+        earlier = 0 if times[0] <= times[1] else 1
+        alone = earlier == 0, earlier == 1
+        if kinds[0] != kinds[1]:
+            return alone
+        after = done[earlier] + 1
+        if after >= len(runs[earlier]):
+            return None
+        later = times[1 - earlier]
+        is_nearer = abs(_since_start(runs[earlier], after) - later) < later - times[earlier]
+        return alone if is_nearer else (True, True)
+
+    def _add(
+        self, takes: tuple[bool, bool], done: Sequence[int], runs: tuple[Beginnings, Beginnings]
+    ) -> None:
+        for side, taken in enumerate(takes):
+            if taken:
+                self._at[side].append(len(self._rows[side]))
+            self._rows[side].append(done[side] if taken else _NONE)
+        if all(takes) and runs[0].number(done[0]) is not None:
+            self.shared += 1
+
+    def _back_to_settled(self) -> None:
+        settled, self.shared = self._settled
+        for side in (0, 1):
+            removed = self._rows[side][settled:]
+            del self._rows[side][settled:]
+            del self._at[side][len(self._at[side]) - sum(each != _NONE for each in removed) :]
+
+
+class _Keys:
+    """Orders the rows of one run by turn: what is no turn stands after the turn before it."""
+
+    def __init__(self) -> None:
+        self._row = -1
+        self._key = (_BEFORE, 1, -1)
+
+    def key(self, run: Beginnings, row: int) -> tuple[int, int, int]:
+        """That of a row, asked for in order; of the same row as often as one likes."""
+        while self._row < row:
+            self._row += 1
+            number, (level, kind, count) = run.number(self._row), self._key
+            if number is None:
+                self._key = (level, 1, count + 1 if kind == 1 else 0)
+            else:
+                is_again = kind == 0 and number == level
+                self._key = (number, 0, count + 1 if is_again else 0)
+        return self._key
+
+
+class Step(Struct, frozen=True, kw_only=True):
+    """One turn, as it is compared.
+
+    Attributes:
+        turn: What is shown of it.
+        seen, done, said: Digests of what was observed before its first action, of the actions by
+            seat, and of the answers; equal for equal texts within one process.
+    """
+
+    turn: Turn
+    seen: int = 0
+    done: int = 0
+    said: int = 0
+
+
+class StepFold:
+    """Folds the deliveries of one turn, however many, in bounded memory.
+
+    Args:
+        seats: The place of each agent among the run's, so that of those who act at the same time
+            it does not matter whose action was told first.
+    """
+
+    def __init__(self, seats: Mapping[str, int]) -> None:
+        self._seats = seats
+        self._head: list[Delivery] = []
+        self._tail: deque[Delivery] = deque(maxlen=_TAIL)
+        self._count = 0
+        self._seen = self._said = 0
+        self._done: dict[int, int] = {}
+
+    def add(self, delivery: Delivery) -> None:
+        """Fold in the next one."""
+        self._count += 1
+        if len(self._head) < _HEAD:
+            self._head.append(delivery)
+        else:
+            self._tail.append(delivery)
+        if isinstance(delivery, Envelope):
+            match delivery.event:
+                case Observation(text=text) if not self._done:
+                    self._seen = hash((self._seen, text))
+                case Action(action=action, agent_id=agent):
+                    seat = self._seats.get(agent or "", _NONE)
+                    told = self._done.get(seat, 0)
+                    self._done[seat] = hash((told, _encoder.encode(action)))
+                case LlmResponse(text=text, tool_calls=calls):
+                    self._said = hash((self._said, text, _encoder.encode(calls)))
+
+    def step(self) -> Step:
+        """The turn so far."""
+        left_out = self._count - len(self._head) - len(self._tail)
+        return Step(
+            turn=fold_turn([*self._head, *self._tail], left_out), seen=self._seen, said=self._said,
+            done=hash(tuple(sorted(self._done.items()))) if self._done else 0,
+        )  # fmt: skip
+
+
+class Beside(Struct, frozen=True, kw_only=True):
+    """Two turns beside each other, and in what they differ, in the order in which a turn goes."""
+
+    first: Step | None
+    second: Step | None
+    differs: tuple[Thing, ...] = ()
+
+    @property
+    def is_turn(self) -> bool:
+        """Whether it is of a turn, not of what comes before, between or after them."""
+        steps = [each for each in (self.first, self.second) if each is not None]
+        return any(each.turn.number is not None and each.turn.end is None for each in steps)
+
+    @property
+    def parts(self) -> bool:
+        """Whether what was seen or done differs, or one run has no such turn."""
+        return self.is_turn and bool({"alone", "board", "action"} & set(self.differs))
+
+    @property
+    def number(self) -> int | None:
+        """The number of the turn."""
+        steps = [each for each in (self.first, self.second) if each is not None]
+        return next((each.turn.number for each in steps), None)
+
+
+def beside(first: Step | None, second: Step | None) -> Beside:
+    """Two turns, or one alone, compared."""
+    if first is None or second is None:
+        return Beside(first=first, second=second, differs=("alone",))
+    told: list[Thing] = []
+    if first.seen != second.seen:
+        told.append("board")
+    if first.done != second.done:
+        told.append("action")
+    if first.said != second.said:
+        told.append("answer")
+    seconds = [each.turn.duration_s or 0.0 for each in (first, second)]
+    if abs(seconds[0] - seconds[1]) > FELT_S:
+        told.append("timing")
+    return Beside(first=first, second=second, differs=tuple(told))
+
+
+def is_worth_a_stop(before: Beside | None, here: Beside) -> bool:
+    """Whether a difference is to be found here: another action or answer; or where boards begin to
+    differ, or one run goes on alone, as that lasts."""
+    if not here.is_turn:
+        return False
+    lasting = {"alone", "board"} & set(here.differs)
+    if before is not None and before.is_turn:
+        lasting -= set(before.differs)
+    return bool(lasting) or bool({"action", "answer"} & set(here.differs))
+
+
+class Parting:
+    """Finds the first turn in which two runs differ by what was seen or done, row after row.
+
+    What only one of them has before the first turn of both does not count: a fork begins late.
+
+    Attributes:
+        row, found: The row, and what is there; None until it is found.
+        reach: How many rows were looked at.
+    """
+
+    def __init__(self) -> None:
+        self.row: int | None = None
+        self.found: Beside | None = None
+        self.reach = 0
+        self._begun = False
+
+    def add(self, row: Beside) -> bool:
+        """Look at the next row; returns whether it is the one."""
+        self.reach += 1
+        both = row.first is not None and row.second is not None
+        self._begun = self._begun or (both and row.is_turn)
+        if self.row is None and self._begun and row.parts:
+            self.row, self.found = self.reach - 1, row
+            return True
+        return False
+
+
+class Measured(Struct, frozen=True, kw_only=True):
+    """A run's totals, and the mean seconds of its answers; None where none tells."""
+
+    totals: RunTotals
+    latency_s: float | None = None
+
+
+class Figure(Struct, frozen=True, kw_only=True):
+    """One line of the table of differences; None: not known.
+
+    Attributes:
+        unit: `""` of a count, `usd`, or `s`.
+    """
+
+    name: str
+    unit: Literal["", "usd", "s"]
+    first: float | None
+    second: float | None
+
+    @property
+    def change(self) -> float | None:
+        """What the second has more than the first."""
+        if self.first is None or self.second is None:
+            return None
+        return self.second - self.first
+
+
+_FIGURES: Final[tuple[tuple[str, Literal["", "usd", "s"], str], ...]] = (
+    ("turns", "", "turns"), ("events", "", "events"), ("tokens in", "", "input_tokens"),
+    ("tokens out", "", "output_tokens"), ("cost", "usd", "cost_usd"), ("latency", "s", ""),
+    ("errors", "", "errors"), ("lost", "", "lost"), ("duration", "s", "duration_s"),
+)  # fmt: skip
+
+
+def figures(first: Measured, second: Measured) -> list[Figure]:
+    """The table of differences, always of the same lines; outcome and agents are in the totals."""
+
+    def value(run: Measured, attribute: str) -> float | None:
+        return getattr(run.totals, attribute) if attribute else run.latency_s
+
+    return [
+        Figure(name=name, unit=unit, first=value(first, at), second=value(second, at))
+        for name, unit, at in _FIGURES
+    ]
+
+
+def seats_of(totals: RunTotals) -> dict[str, int]:
+    """The place of each agent among the run's."""
+    return {agent.id: seat for seat, agent in enumerate(totals.agents)}
+
+
+def _since_start(run: Beginnings, row: int) -> int:
+    return run.at_us(row) - run.at_us(0)
