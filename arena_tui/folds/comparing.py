@@ -1,11 +1,13 @@
-"""Two runs beside each other: which of their turns belong together, and how those differ. Pure."""
+"""Turns of two runs that stand beside each other: how they differ, and where the runs part. Pure.
+
+Knows nothing of which turns belong together (see `aligning`).
+"""
 
 from __future__ import annotations
 
-from array import array
 from collections import deque
-from collections.abc import Mapping, Sequence
-from typing import Final, Literal, NamedTuple, Protocol, TypeAlias
+from collections.abc import Mapping
+from typing import Final, Literal, TypeAlias
 
 import msgspec
 from msgspec import Struct
@@ -20,10 +22,14 @@ from arena_tui.events import (
 from arena_tui.folds.totals import RunTotals
 from arena_tui.folds.turns import Turn, fold_turn
 
-By: TypeAlias = Literal["turn", "time"]
 Thing: TypeAlias = Literal["alone", "board", "action", "answer", "timing"]
 """In what a row differs: one run has no such turn; what was seen before the first action; what was
 done; what a model said; how long it took."""
+
+SIGNS: Final[Mapping[Thing, str]] = {
+    "action": "≠", "board": "#", "answer": "≈", "alone": "+", "timing": "~"
+}  # fmt: skip
+"""A row is marked with the first of these that it differs in."""
 
 FELT_S: Final = 0.05
 """Seconds by which two turns must differ for their timing to be told."""
@@ -33,136 +39,7 @@ _TAIL: Final = 100
 """Of a turn with more events, only its first and newest ones are folded into what is shown."""
 
 _NONE: Final = -1
-_BEFORE: Final = -(2**62)
 _encoder = msgspec.json.Encoder(order="deterministic")
-
-
-class Beginnings(Protocol):
-    """The rows of a run's list of turns, from 0, as far as they are known."""
-
-    def __len__(self) -> int: ...
-    def number(self, row: int) -> int | None: ...
-    def at_us(self, row: int) -> int: ...
-
-
-class Row(NamedTuple):
-    """Two rows beside each other; None where a run has none that belongs there."""
-
-    first: int | None
-    second: int | None
-
-
-class Alignment:
-    """The rows of two runs side by side: each of both exactly once, and in its order.
-
-    By turn, a turn of one is beside that of the same number of the other. Of several turns of one
-    number, as players of one round have, the first is beside the first, and so on. By time, it is
-    beside the one that began nearest to it, from the start of each run on, that is left.
-
-    Attributes:
-        shared: How many turns stand beside one of the other run.
-    """
-
-    def __init__(self, by: By = "turn") -> None:
-        self.by = by
-        self.shared = 0
-        self._rows = (array("q"), array("q"))
-        self._at = (array("q"), array("q"))
-        self._keys = (_Keys(), _Keys())
-        self._settled = 0, 0
-        """How many rows, and shared ones, stay whatever becomes known."""
-
-    def __len__(self) -> int:
-        return len(self._rows[0])
-
-    def __getitem__(self, index: int) -> Row:
-        first, second = (rows[index] for rows in self._rows)
-        return Row(None if first == _NONE else first, None if second == _NONE else second)
-
-    def index_of(self, side: int, row: int) -> int | None:
-        """Where a row of the first (0) or second (1) run stands; None while it is in no place."""
-        at = self._at[side]
-        return at[row] if 0 <= row < len(at) else None
-
-    def extend(self, first: Beginnings, second: Beginnings, whole: bool) -> None:
-        """Set beside each other what has become known; `whole`: nothing more is about to.
-
-        What follows the end of one run moves if that goes on after all.
-        """
-        self._back_to_settled()
-        runs = (first, second)
-        done = [len(at) for at in self._at]
-        sure = True
-        while True:
-            left = [done[side] < len(runs[side]) for side in (0, 1)]
-            if not all(left) and not (whole and any(left)):
-                return
-            takes = self._next(runs, done) if all(left) else (left[0], left[1])
-            if takes is None and not whole:
-                return
-            sure = sure and all(left) and takes is not None
-            takes = takes or (True, True)
-            self._add(takes, done, runs)
-            done = [each + taken for each, taken in zip(done, takes, strict=True)]
-            if sure:
-                self._settled = len(self), self.shared
-
-    def _next(
-        self, runs: tuple[Beginnings, Beginnings], done: Sequence[int]
-    ) -> tuple[bool, bool] | None:
-        """Which of the runs have a row in the next place; None: what comes next decides."""
-        if self.by == "turn":
-            keys = [self._keys[side].key(runs[side], done[side]) for side in (0, 1)]
-            return keys[0] <= keys[1], keys[1] <= keys[0]
-        times = [_since_start(runs[side], done[side]) for side in (0, 1)]
-        kinds = [runs[side].number(done[side]) is None for side in (0, 1)]
-        earlier = 0 if times[0] <= times[1] else 1
-        alone = earlier == 0, earlier == 1
-        if kinds[0] != kinds[1]:
-            return alone
-        after = done[earlier] + 1
-        if after >= len(runs[earlier]):
-            return None
-        later = times[1 - earlier]
-        is_nearer = abs(_since_start(runs[earlier], after) - later) < later - times[earlier]
-        return alone if is_nearer else (True, True)
-
-    def _add(
-        self, takes: tuple[bool, bool], done: Sequence[int], runs: tuple[Beginnings, Beginnings]
-    ) -> None:
-        for side, taken in enumerate(takes):
-            if taken:
-                self._at[side].append(len(self._rows[side]))
-            self._rows[side].append(done[side] if taken else _NONE)
-        if all(takes) and runs[0].number(done[0]) is not None:
-            self.shared += 1
-
-    def _back_to_settled(self) -> None:
-        settled, self.shared = self._settled
-        for side in (0, 1):
-            removed = self._rows[side][settled:]
-            del self._rows[side][settled:]
-            del self._at[side][len(self._at[side]) - sum(each != _NONE for each in removed) :]
-
-
-class _Keys:
-    """Orders the rows of one run by turn: what is no turn stands after the turn before it."""
-
-    def __init__(self) -> None:
-        self._row = -1
-        self._key = (_BEFORE, 1, -1)
-
-    def key(self, run: Beginnings, row: int) -> tuple[int, int, int]:
-        """That of a row, asked for in order; of the same row as often as one likes."""
-        while self._row < row:
-            self._row += 1
-            number, (level, kind, count) = run.number(self._row), self._key
-            if number is None:
-                self._key = (level, 1, count + 1 if kind == 1 else 0)
-            else:
-                is_again = kind == 0 and number == level
-                self._key = (number, 0, count + 1 if is_again else 0)
-        return self._key
 
 
 class Step(Struct, frozen=True, kw_only=True):
@@ -240,6 +117,11 @@ class Beside(Struct, frozen=True, kw_only=True):
     def parts(self) -> bool:
         """Whether what was seen or done differs, or one run has no such turn."""
         return self.is_turn and bool({"alone", "board", "action"} & set(self.differs))
+
+    @property
+    def sign(self) -> str:
+        """Of what the row differs in most; a blank if in nothing."""
+        return next((sign for thing, sign in SIGNS.items() if thing in self.differs), " ")
 
     @property
     def number(self) -> int | None:
@@ -349,10 +231,18 @@ def figures(first: Measured, second: Measured) -> list[Figure]:
     ]
 
 
+def action_text(action: object) -> str:
+    """An action as one writes it: a text as it is, anything else as JSON."""
+    return action if isinstance(action, str) else _encoder.encode(action).decode()
+
+
+def actions_text(turn: Turn) -> str:
+    """`e4`, `e4, e5 and 3 more`; "" without any."""
+    more = turn.actions_count - len(turn.actions)
+    told = ", ".join(map(action_text, turn.actions))
+    return f"{told} and {more:,} more" if more else told
+
+
 def seats_of(totals: RunTotals) -> dict[str, int]:
     """The place of each agent among the run's."""
     return {agent.id: seat for seat, agent in enumerate(totals.agents)}
-
-
-def _since_start(run: Beginnings, row: int) -> int:
-    return run.at_us(row) - run.at_us(0)

@@ -58,6 +58,7 @@ class StoredRun:
     """A run as it is stored, to be read by place; a `Paged` too."""
 
     renumbered = 0
+    live = False
 
     def __init__(self, run_id: str, history: History, lengths: Mapping[int, int]) -> None:
         self._run_id = run_id

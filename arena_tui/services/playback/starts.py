@@ -71,6 +71,13 @@ class Starts:
         """When the row began, in microseconds since 1970."""
         return self._times[row]
 
+    def of_turn(self, number: int) -> int | None:
+        """The first row of that turn; None without one."""
+        try:
+            return self._numbers.index(number)
+        except ValueError:
+            return None
+
     def row_of(self, place: int) -> int:
         """The row that a place lies in."""
         return max(0, bisect_right(self._places, place) - 1)

@@ -29,9 +29,11 @@ class Paged(Protocol):
 
     Attributes:
         renumbered: How often places changed.
+        live: Whether more events may come.
     """
 
     renumbered: int
+    live: bool
 
     @property
     def last(self) -> int: ...
