@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import asyncio
 from collections.abc import Collection
+from functools import partial
 from typing import Final
 
 from arena_tui.cli.arguments import Parser, as_text
+from arena_tui.cli.opening_lines import group_fields, say_group
 from arena_tui.cli.output import counted, say, say_json, say_table
 from arena_tui.cli.stored import open_store, run_fields
 from arena_tui.errors import UsageError
@@ -21,13 +23,16 @@ from arena_tui.folds.comparing import (
     actions_text,
     figures,
 )
+from arena_tui.folds.openings import group_runs
 from arena_tui.folds.result import result_text
 from arena_tui.folds.totals import RunTotals
 from arena_tui.services.comparing import ComparedRun, Comparison, measure
 from arena_tui.services.forking import StoredRun
 from arena_tui.services.playback.turns import Turns
 from arena_tui.services.stored import live_runs, status_of
+from arena_tui.store.filters import parse_filter
 from arena_tui.store.history import History
+from arena_tui.store.openings import read_openings
 
 _AROUND: Final = 3
 """Rows shown before and after the first difference."""
@@ -37,13 +42,20 @@ _TEXT_MAX: Final = 60
 def add_arguments(parser: Parser) -> None:
     parser.set_defaults(function=compare)
     parser.add_argument("runs", nargs="*", type=as_text, metavar="run", help="two runs, by id")
+    parser.add_argument(
+        "--filter", type=as_text, metavar="FILTER", help="many runs instead: game:chess since:1d"
+    )
 
 
 def compare(arguments: argparse.Namespace) -> int:
-    """Print what differs."""
+    """Print what differs; of many runs, one summary for each game and set of players."""
+    if arguments.filter is not None:
+        if arguments.runs:
+            raise UsageError("two runs, or those of a filter: give the ids or --filter, not both")
+        return _compare_many(arguments)
     if len(arguments.runs) != 2:
         given = counted(len(arguments.runs), "run")
-        raise UsageError(f"{given} to compare: give the ids of two")
+        raise UsageError(f"{given} to compare: give the ids of two, or --filter")
     with open_store(arguments) as store:
         history, live = History(store), live_runs(store)
         asyncio.run(_compare(history, live, *arguments.runs, as_json=arguments.json))
@@ -63,6 +75,26 @@ async def _compare(history: History, live: Collection[str], *run_ids: str, as_js
         say_json(_fields(comparison, live, around))
     else:
         _say(comparison, live, around)
+
+
+def _compare_many(arguments: argparse.Namespace) -> int:
+    parse_filter(arguments.filter)  # what is wrong with it is said first
+    with open_store(arguments) as store:
+        where, parameters = parse_filter(
+            arguments.filter, dict.fromkeys(live_runs(store), "running")
+        )
+        query = partial(read_openings, where=where, parameters=parameters)
+        groups = group_runs(store.read_now(query))
+    if arguments.json:
+        for group in groups:
+            say_json(group_fields(group))
+    elif not groups:
+        say("no runs match")
+    for number, group in enumerate([] if arguments.json else groups):
+        if number:
+            say()
+        say_group(group)
+    return 0
 
 
 async def _run(history: History, run_id: str) -> ComparedRun:
