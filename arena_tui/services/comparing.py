@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Final, Protocol
 
 from msgspec import Struct
 
 from arena_tui.broker.protocol import Cursor
-from arena_tui.errors import UsageError
+from arena_tui.errors import UnknownRunError, UsageError
 from arena_tui.events import Delivery, short_id
 from arena_tui.folds.aligning import Alignment, By
 from arena_tui.folds.comparing import (
@@ -24,6 +25,8 @@ from arena_tui.folds.comparing import (
     is_worth_a_stop,
     seats_of,
 )
+from arena_tui.folds.totals import RunTotals
+from arena_tui.services.playback.tape import RunTape
 from arena_tui.services.playback.turns import Paged, Turns
 from arena_tui.store.history import History
 from arena_tui.store.latency import read_latency
@@ -137,8 +140,8 @@ class Comparison:
         """What is beside each other in a row; None until it is read."""
         return self._held.get(index)
 
-    async def load(self, first: int, last: int) -> None:
-        """Read these rows, both inclusive, unless they are there."""
+    async def load(self, first: int, last: int, progress: Progress = lambda: None) -> None:
+        """Read these rows, both inclusive, unless they are there; then call `progress`."""
         rows = range(max(0, first), min(last + 1, len(self.alignment)))
         lacking = [index for index in rows if index not in self._held]
         if not lacking:
@@ -151,6 +154,7 @@ class Comparison:
         if len(self._held) > _HELD_MAX:
             near = range(rows.start - _HELD_MAX // 2, rows.stop + _HELD_MAX // 2)
             self._held = {index: each for index, each in self._held.items() if index in near}
+        progress()
 
     async def read(self, rows: range) -> list[Beside]:
         """These rows, of which at most some thousand fit into memory.
@@ -213,6 +217,24 @@ class Comparison:
             if row is not None:
                 return self.alignment.index_of(side, row)
         return None
+
+    def turn_of_row(self, index: int) -> int | None:
+        """The number of the turn in a row; None if it is of none."""
+        if not 0 <= index < len(self.alignment):
+            return None
+        told = (
+            run.turns.starts.number(row)
+            for run, row in zip(self.runs, self.alignment[index], strict=True)
+            if row is not None
+        )
+        return next((number for number in told if number is not None), None)
+
+    @property
+    def numbered(self) -> tuple[bool, bool]:
+        """Whether each of the runs has turns; taken for true until all are known."""
+        if not self.is_known:
+            return True, True
+        return self.runs[0].turns.starts.numbered, self.runs[1].turns.starts.numbered
 
     def row_of_place(self, side: int, place: int) -> int | None:
         """The row in which an event of one run stands."""
@@ -279,3 +301,25 @@ async def _steps(run: ComparedRun, rows: Sequence[int]) -> dict[int, Step]:
                 fold.add(each)
         first += WINDOW
     return {row: fold.step() for row, fold in folds.items()}
+
+
+async def compared(tape: RunTape, history: History | None) -> ComparedRun:
+    """A run, live or stored, to be compared: opens its tape.
+
+    Raises:
+        UnknownRunError: Neither the broker nor the store has it.
+    """
+    await tape.open()
+    measured = None
+    if history is not None:
+        with suppress(UnknownRunError):  # none of it is stored yet
+            measured = await measure(history, tape.run_id)
+    if measured is None:
+        measured = Measured(totals=(await tape.view_at(tape.last)).totals)
+    return ComparedRun(measured=measured, tape=tape, turns=Turns(tape))
+
+
+async def newest_other(history: History, totals: RunTotals) -> str | None:
+    """The newest other run of the same game; None: there is none."""
+    found = await history.runs("game = ? AND run_id <> ?", [totals.game, totals.run_id], limit=1)
+    return found[0].run_id if found else None
