@@ -32,7 +32,7 @@ from arena_tui.store.history import History
 from arena_tui.store.latency import read_latency
 from arena_tui.store.windows import WINDOW
 
-SPAN: Final = 200
+SPAN: Final = 300
 """Rows that are read at once when differences are looked for."""
 
 _ALIGNED_MAX: Final = 20_000
