@@ -28,6 +28,7 @@ _COMMANDS: Final = {
     "show": ("show", "one stored run"),
     "events": ("events", "the events of a stored run"),
     "search": ("search", "look for a text in the events of all stored runs"),
+    "compare": ("compare", "two runs side by side, or many of one game: where they part"),
     "sql": ("sql", "ask the store in SQL: one query that reads"),
     "export": ("export", "write runs to a file: JSON lines, CSV or Parquet"),
     "import": ("importing", "read exported files, and JSON lines, into the store"),

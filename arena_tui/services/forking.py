@@ -4,6 +4,7 @@ state. Starts nothing."""
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from functools import partial
 from typing import Any, Final, Protocol
 
 from msgspec import Struct
@@ -30,10 +31,11 @@ from arena_tui.games.position import Origin, Position, refuse
 from arena_tui.games.specs import SYNTH, GameSpec
 from arena_tui.services.playback.hot import Hot
 from arena_tui.services.playback.seeker import Seeker
+from arena_tui.services.playback.starts import TurnChange
 from arena_tui.services.playback.tape import RunTape
 from arena_tui.services.runtime import Runtime
 from arena_tui.store.history import History
-from arena_tui.store.windows import WINDOW
+from arena_tui.store.windows import WINDOW, read_turn_changes
 
 _OF_A_TURN: Final = 200
 """Events of a turn among which its board and its actions are looked for."""
@@ -53,7 +55,10 @@ class Past(Protocol):
 
 
 class StoredRun:
-    """A run as it is stored, to be read by place."""
+    """A run as it is stored, to be read by place; a `Paged` too."""
+
+    renumbered = 0
+    live = False
 
     def __init__(self, run_id: str, history: History, lengths: Mapping[int, int]) -> None:
         self._run_id = run_id
@@ -70,6 +75,23 @@ class StoredRun:
         found: list[Delivery] = []
         for span in self._places.spans(first, last):
             found += await self._history.window(self._run_id, span.first, span.last, span.epoch)
+        return found
+
+    def places_of(self, delivery: Delivery) -> range:
+        """The places of a delivery (see `Places`)."""
+        return self._places.range_of(delivery)
+
+    async def turn_changes(self, first: int, last: int) -> list[TurnChange]:
+        """The events from `first` to `last` with which a turn may begin, in order."""
+        found: list[TurnChange] = []
+        for span in self._places.spans(first, last):
+            query = partial(read_turn_changes, run_id=self._run_id, from_seq=span.first,
+                            to_seq=span.last, epoch=span.epoch)  # fmt: skip
+            before = self._places.before(span.epoch)
+            found += [
+                TurnChange(before + seq, kind, turn, at_us)
+                for seq, kind, turn, at_us in await self._history.read(query)
+            ]
         return found
 
 

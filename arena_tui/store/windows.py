@@ -86,12 +86,13 @@ def read_event(reader: Reader, run_id: str, at: Cursor, rows: Rows | None) -> En
 
 def read_turn_changes(
     connection: Reader, run_id: str, from_seq: int, to_seq: int, epoch: int
-) -> list[tuple[int, str, int | None]]:
-    """Seq, kind and turn of the events of one epoch with which a turn may begin, in order."""
+) -> list[tuple[int, str, int | None, int]]:
+    """Seq, kind, turn and time, in microseconds since 1970, of the events of one epoch with which a
+    turn may begin, in order."""
     return connection.execute(
-        "SELECT seq, kind, turn FROM ("
-        "  SELECT seq, kind, turn, lag(turn IGNORE NULLS) OVER (ORDER BY seq) AS before FROM events"
-        "  WHERE run_id = $run AND epoch = $epoch AND seq BETWEEN $first AND $last) "
+        "SELECT seq, kind, turn, epoch_us(ts) FROM ("
+        "  SELECT seq, kind, turn, ts, lag(turn IGNORE NULLS) OVER (ORDER BY seq) AS before "
+        "  FROM events WHERE run_id = $run AND epoch = $epoch AND seq BETWEEN $first AND $last) "
         "WHERE kind IN (SELECT unnest($kinds)) OR turn <> before "
         "OR (turn IS NOT NULL AND before IS NULL) ORDER BY seq",
         {"run": run_id, "epoch": epoch, "first": from_seq, "last": to_seq,

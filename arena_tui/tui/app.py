@@ -111,6 +111,7 @@ class ArenaApp(ThemedApp[int]):
                 session.config.keys, changeable(type(self), tabs), lambda place: fixed(place, tabs)
             )
         self.zone = zone
+        self.marked: list[str] = []
         self._clock = clock
         self.monotonic = monotonic
         self.began = (clock(), monotonic())

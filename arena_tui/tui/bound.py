@@ -14,8 +14,10 @@ from arena_tui.tui.tabs import Tab
 
 _BASE: Final = "arena_tui.tui.screens.base:ArenaScreen"
 _OTHER_SCREENS: Final = (
+    "arena_tui.tui.screens.compare:CompareScreen",
     "arena_tui.tui.screens.costs:CostsScreen",
     "arena_tui.tui.screens.hits:HitsScreen",
+    "arena_tui.tui.screens.openings:OpeningsScreen",
     "arena_tui.tui.screens.output:OutputScreen",
     "arena_tui.tui.screens.run:RunScreen",
 )

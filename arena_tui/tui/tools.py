@@ -62,6 +62,7 @@ TOOLS: Final = {
         ),
         Tool("f", "fork from this turn", "arena_tui.tui.screens.forking:fork_here"),
         Tool("w", "what another agent would play here", "arena_tui.tui.screens.asking:ask_here"),
+        Tool("c", "compare with a run", "arena_tui.tui.screens.comparing:compare_here"),
         Tool("p", "parent run", "arena_tui.tui.screens.lineage:open_parent"),
         Tool("P", "runs forked from this", "arena_tui.tui.screens.lineage:open_children"),
     )

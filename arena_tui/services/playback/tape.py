@@ -27,6 +27,7 @@ from arena_tui.services.consumption import Consumption
 from arena_tui.services.playback.hot import Hot
 from arena_tui.services.playback.keyframes import Keyframes
 from arena_tui.services.playback.seeker import Seeker
+from arena_tui.services.playback.starts import TurnChange, micros
 from arena_tui.services.runtime import Runtime
 from arena_tui.store.series import read_series
 from arena_tui.store.stretches import Stretch
@@ -164,9 +165,9 @@ class RunTape:
             rest[0] = replace(rest[0], from_seq=seq)
         return stored + rest
 
-    async def turn_changes(self, first: int, last: int) -> list[tuple[int, str, int | None]]:
-        """Place, kind and turn of the events from `first` to `last` with which a turn may begin."""
-        found: list[tuple[int, str, int | None]] = []
+    async def turn_changes(self, first: int, last: int) -> list[TurnChange]:
+        """The events from `first` to `last` with which a turn may begin, in order."""
+        found: list[TurnChange] = []
         while self._history is not None:  # what is at hand may go while the store is read
             stored_last = min(last, self._hot.first - 1) if self._hot else last
             if stored_last < first:
@@ -174,18 +175,19 @@ class RunTape:
             for span in self._places.spans(first, stored_last):
                 before = self._places.before(span.epoch)
                 found += [
-                    (before + seq, kind, turn)
-                    for seq, kind, turn in await self._history.read(
+                    TurnChange(before + seq, kind, turn, at_us)
+                    for seq, kind, turn, at_us in await self._history.read(
                         partial(read_turn_changes, run_id=self.run_id, from_seq=span.first,
                                 to_seq=span.last, epoch=span.epoch)
                     )
                 ]  # fmt: skip
             first = stored_last + 1
         return found + [
-            (self._places.first_of(each), each.event.kind, each.event.turn)
+            TurnChange(self._places.first_of(each), each.event.kind, each.event.turn,
+                       micros(each.event.ts))
             for each in self._hot.between(first, last, len(self._hot))
             if isinstance(each, Envelope)
-        ]
+        ]  # fmt: skip
 
     async def previous_prompt(self, agent_id: str | None, before: int) -> LlmPrompt | None:
         """The agent's newest prompt before a place; None if there is none."""

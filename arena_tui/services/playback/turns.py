@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Final
+from typing import Final, Protocol
 
 from arena_tui.events import Delivery, Envelope
 from arena_tui.folds.turns import Turn, TurnStarts, fold_turn
 from arena_tui.services.playback.reading import ReadsOn
-from arena_tui.services.playback.starts import Starts
-from arena_tui.services.playback.tape import RunTape
+from arena_tui.services.playback.starts import Starts, TurnChange, micros
 
 _SPAN: Final = 100_000
 """Places of which the beginnings of turns are read at once."""
@@ -27,6 +26,24 @@ _HELD_MAX: Final = 2_000
 """Turns kept in memory; of more, those around what was read last."""
 
 
+class Paged(Protocol):
+    """One run to be read by place, of which the turns are found; a `RunTape` is one.
+
+    Attributes:
+        renumbered: How often places changed.
+        live: Whether more events may come.
+    """
+
+    renumbered: int
+    live: bool
+
+    @property
+    def last(self) -> int: ...
+    def places_of(self, delivery: Delivery) -> range: ...
+    async def window(self, first: int, last: int) -> list[Delivery]: ...
+    async def turn_changes(self, first: int, last: int) -> list[TurnChange]: ...
+
+
 class Turns(ReadsOn):
     """The list of turns of a run, by row from 0; a row lasts until the next begins.
 
@@ -39,7 +56,7 @@ class Turns(ReadsOn):
         version: Increases when rows come or change; not when more of them is read.
     """
 
-    def __init__(self, tape: RunTape) -> None:
+    def __init__(self, tape: Paged) -> None:
         self.version = 0
         self.starts = Starts()
         self._tape = tape
@@ -92,7 +109,8 @@ class Turns(ReadsOn):
         for each in news:
             places = self._tape.places_of(each)
             if isinstance(each, Envelope) and places.start > self._reach:
-                self._see(places.start, each.event.kind, each.event.turn)
+                event = each.event
+                self._see(TurnChange(places.start, event.kind, event.turn, micros(event.ts)))
             self._reach = max(self._reach, places[-1])
 
     def want(self, first: int, last: int) -> None:
@@ -121,8 +139,8 @@ class Turns(ReadsOn):
         if numbering == self._tape.renumbered and self._reach + 1 == first:
             self.version += 1
             self._stale.add(self.count - 1)
-            for place, kind, turn in found:
-                self._see(place, kind, turn)
+            for each in found:
+                self._see(each)
             self._reach = last
 
     async def _read_rows(self) -> None:
@@ -163,15 +181,17 @@ class Turns(ReadsOn):
         found = await self._tape.window(ends[0].start, ends[-1].stop - 1)
         return [fold_turn(_within(self._tape, found, places)) for places in ends]
 
-    def _see(self, place: int, kind: str, turn: int | None) -> None:
+    def _see(self, change: TurnChange) -> None:
+        place, kind, turn, at_us = change
         begins = self._folding.begins(kind, turn)
         if not len(self.starts) and (place > 1 or not begins):
-            self.starts.begin(1, None)
+            self.starts.begin(1, None, at_us)
         if begins:
-            self.starts.begin(place, None if kind in ("run_start", "run_end") else turn)
+            number = None if kind in ("run_start", "run_end") else turn
+            self.starts.begin(place, number, at_us)
 
 
-async def read_bounded(tape: RunTape, places: range) -> tuple[list[Delivery], int]:
+async def read_bounded(tape: Paged, places: range) -> tuple[list[Delivery], int]:
     """The deliveries at these places, in order, and how many in their middle are left out."""
     first, last = places.start, places.stop - 1
     if len(places) <= _HEAD + _TAIL:
@@ -183,5 +203,5 @@ async def read_bounded(tape: RunTape, places: range) -> tuple[list[Delivery], in
     return [*head, *tail], len(places) - _HEAD - _TAIL
 
 
-def _within(tape: RunTape, deliveries: Iterable[Delivery], places: range) -> list[Delivery]:
+def _within(tape: Paged, deliveries: Iterable[Delivery], places: range) -> list[Delivery]:
     return [each for each in deliveries if tape.places_of(each).start in places]

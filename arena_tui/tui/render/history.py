@@ -118,12 +118,15 @@ def deleting(totals: RunTotals, zone: tzinfo | None) -> str:
     )
 
 
-def row_cells(totals: RunTotals, pane: Pane | None, zone: tzinfo | None) -> list[Cell]:
+def row_cells(
+    totals: RunTotals, pane: Pane | None, zone: tzinfo | None, is_marked: bool = False
+) -> list[Cell]:
     """One row of the list; `pane` is the run as it is being played."""
     lost = lost_text(totals.lost, totals.lost_unknown)
+    game = clean(totals.game, 40) or "–"
     return [
         (stamp(totals.started_at, zone)[5:], "dim"),
-        (clean(totals.game, 40) or "–", "strong"),
+        (f"◆ {game}", "accent") if is_marked else (game, "strong"),
         (clean(short_id(totals.run_id)), "accent"),
         (" vs ".join(clean(agent.id, 24) for agent in totals.agents), "text"),
         _state(totals, pane),

@@ -22,6 +22,7 @@ from arena_tui.tui.pages import Pages
 from arena_tui.tui.render.history import deleting, empty_columns, preview, row_cells
 from arena_tui.tui.render.table import Cell, Column
 from arena_tui.tui.screens.base import FilteredScreen, guarded
+from arena_tui.tui.screens.comparing import use_runs
 from arena_tui.tui.screens.confirm import ConfirmScreen
 from arena_tui.tui.screens.host import Host
 from arena_tui.tui.tools import LIST_TOOLS
@@ -73,8 +74,11 @@ class HistoryScreen(FilteredScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("slash", "filter", "filter", key_display="/"),
         Binding("s", "sort", "sort", key_display="s/r"),
-        Binding("r", "reverse", "reverse the order", show=False),
+        Binding("r", "sort('', True)", "reverse the order", show=False),
         Binding("dollar_sign", "sort('cost_usd')", "costliest first", show=False),
+        Binding("space", "runs('mark')", "mark", tooltip="mark the run"),
+        Binding("c", "runs('compare')", "compare", tooltip="compare two runs"),
+        Binding("C", "runs('all')", "openings", show=False, tooltip="compare all runs in the list"),
         Binding("d", "delete", "delete"),
         *(tool.binding for tool in LIST_TOOLS.values()),
         Binding("n", "app.new_game", "new game", show=False),
@@ -124,10 +128,7 @@ class HistoryScreen(FilteredScreen):
             self.arena.open_run(message.key)
 
     def on_virtual_table_header_chosen(self, message: VirtualTable.HeaderChosen) -> None:
-        if message.key == self._pages.sort:
-            self.action_reverse()
-        else:
-            self.action_sort(message.key)
+        self.action_sort(message.key, reverse=message.key == self._pages.sort)
 
     def take_filter(self, text: str) -> None:
         parse_filter(text)
@@ -137,8 +138,13 @@ class HistoryScreen(FilteredScreen):
     def focus_runs(self) -> None:
         self.query_one(VirtualTable).focus()
 
-    def action_sort(self, key: str = "") -> None:
-        """Sort by a column, or the next in sight, in the order in which one expects it first."""
+    def action_sort(self, key: str = "", reverse: bool = False) -> None:
+        """Sort by a column, or the next in sight, in the order in which one expects it first; or
+        reverse the order."""
+        if reverse:
+            self._pages.descending = not self._pages.descending
+            self._reload()
+            return
         in_sight = [column.key for column, _ in self.query_one(VirtualTable).in_sight()]
         keys = [each for each in in_sight if each != _NO_SORT]
         at = keys.index(self._pages.sort) if self._pages.sort in keys else -1
@@ -148,9 +154,11 @@ class HistoryScreen(FilteredScreen):
             self._pages.descending = next(each.falls for each in _COLUMNS if each.key == chosen)
             self._reload()
 
-    def action_reverse(self) -> None:
-        self._pages.descending = not self._pages.descending
-        self._reload()
+    @guarded
+    async def action_runs(self, what: str) -> None:
+        """Mark the run under the cursor, or compare runs."""
+        await use_runs(self, what, self._pages.totals(self.query_one(VirtualTable).cursor),
+                       (*self._pages.where, self._filter))  # fmt: skip
 
     def action_back(self) -> None:
         question = self.query_one(Question)
@@ -256,4 +264,5 @@ class HistoryScreen(FilteredScreen):
         totals = self._pages.totals(index)
         if totals is None:
             return None
-        return row_cells(totals, self._panes.get(totals.run_id), self.arena.zone)
+        is_marked = totals.run_id in self.arena.marked
+        return row_cells(totals, self._panes.get(totals.run_id), self.arena.zone, is_marked)

@@ -27,6 +27,8 @@ class Host(Protocol):
     """Copies to the clipboard."""
     zone: tzinfo | None
     """The time zone to show; None: that of this machine."""
+    marked: list[str]
+    """The runs marked in History, in the order in which they were."""
     began: tuple[datetime, float]
     """When this process began to count, by the wall clock and by `monotonic`."""
 

@@ -1,0 +1,152 @@
+"""The ways to the screen Compare: from a run, and from the list of runs."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any, ClassVar, Final
+
+from textual import work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Input, Static
+
+from arena_tui.broker.protocol import Cursor
+from arena_tui.errors import ArenaError, UnknownRunError, UsageError
+from arena_tui.events import short_id
+from arena_tui.folds.totals import RunTotals
+from arena_tui.services.comparing import newest_other
+from arena_tui.services.forking import parent_of
+from arena_tui.services.playback.player import Player
+from arena_tui.tui.render.clean import clean
+from arena_tui.tui.screens.base import ArenaScreen
+from arena_tui.tui.screens.compare import CompareScreen
+from arena_tui.tui.screens.host import Host
+from arena_tui.tui.screens.openings import OpeningsScreen
+from arena_tui.tui.widgets.one_line import OneLine
+from arena_tui.tui.widgets.table import VirtualTable
+
+_MARKS_MAX: Final = 200
+
+
+async def use_runs(
+    screen: ArenaScreen, what: str, totals: RunTotals | None, chosen: tuple[str, list[Any], str]
+) -> None:
+    """Mark a run of a list, or compare: two that are marked, one with the one under the cursor,
+    more than two, or all that are listed, as one summary.
+
+    Args:
+        what: `mark`, `compare` or `all`; totals: the run under the cursor.
+        chosen: The SQL condition of what is listed, its parameters, and the filter as written.
+
+    Raises:
+        UsageError: There are not two to compare.
+    """
+    arena = screen.arena
+    marked = arena.marked
+    if what == "all":
+        where, parameters, told = chosen
+        screen.app.push_screen(OpeningsScreen(arena, where, parameters, told or "all runs"))
+    elif what == "mark":
+        _mark(marked, totals)
+        for table in screen.query(VirtualTable):
+            table.refresh()
+            table.action_move(1)
+    elif len(marked) > 2:
+        where = "run_id IN (SELECT unnest(?))"
+        told = f"{len(marked)} marked runs"
+        screen.app.push_screen(OpeningsScreen(arena, where, [list(marked)], told))
+    else:
+        pair = list(dict.fromkeys([*marked, *([] if totals is None else [totals.run_id])]))[:2]
+        if len(pair) < 2:
+            raise UsageError("mark a run with space, then choose another one")
+        screen.app.push_screen(CompareScreen(arena, pair[0], pair[1]))
+
+
+def _mark(marked: list[str], totals: RunTotals | None) -> None:
+    if totals is None:
+        return
+    if totals.run_id in marked:
+        marked.remove(totals.run_id)
+    elif len(marked) >= _MARKS_MAX:
+        raise UsageError(f"{_MARKS_MAX} runs are marked: unmark some, or filter them and press C")
+    else:
+        marked.append(totals.run_id)
+
+
+class WithWhichScreen(ModalScreen[None]):
+    """Asks for the other run."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss", "close")]
+
+    def __init__(self, arena: Host, run_id: str, other: str | None) -> None:
+        """`other` is what nothing entered stands for, if anything."""
+        super().__init__(classes="dialog")
+        self._arena = arena
+        self._run_id = run_id
+        self._other = other
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing is being looked up, after which the box closes or says why not."""
+        return not any(worker.node is self and not worker.is_finished for worker in self.workers)
+
+    def compose(self) -> ComposeResult:
+        other = self._other
+        with Vertical(classes="box"):
+            yield Static("Compare with which run?", classes="title", markup=False)
+            yield OneLine(placeholder="a run id" if other is None else clean(short_id(other)))
+            yield Static("", classes="error", markup=False)
+            hint = "its id, or the beginning or end of it"
+            newest = "; none: the newest other run of this game" if other is not None else ""
+            yield Static(hint + newest, classes="hint", markup=False)
+            yield Static("enter compare  esc close", classes="answers", markup=False)
+
+    def on_mount(self) -> None:
+        if self.app.return_code is None:  # else it is leaving, and has mounted no widgets
+            self.query_one(Input).focus()
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        wanted = event.value.strip() or self._other
+        if wanted:
+            self._compare(wanted)
+
+    @work(exclusive=True)
+    async def _compare(self, wanted: str) -> None:
+        try:
+            history = self._arena.session.history
+            if history is not None:
+                wanted = (await history.run(wanted)).run_id
+            if wanted == self._run_id:
+                raise UsageError("that is this run itself: give another")
+        except ArenaError as error:
+            self.query_one(".error", Static).update(clean(str(error), 200))
+            return
+        app = self.app
+        self.dismiss()
+        app.push_screen(CompareScreen(self._arena, self._run_id, wanted))
+
+
+async def compare_here(screen: ArenaScreen, player: Player) -> bool:
+    """Compare the run with its parent, else with one that is marked, else ask with which."""
+    delivery, arena = player.delivery(), screen.arena
+    if delivery is None:
+        screen.notify("this place is still being read: try again", severity="warning")
+        return False
+    here = Cursor(delivery.epoch, delivery.first_seq)
+    parent = await parent_of(arena.session.runtime, delivery.run_id)
+    marked = [each for each in arena.marked if each != delivery.run_id]
+    if parent is not None:
+        at = None if parent[1] is None else (0, parent[1])
+        screen.app.push_screen(CompareScreen(arena, parent[0], delivery.run_id, at))
+    elif marked:
+        screen.app.push_screen(CompareScreen(arena, delivery.run_id, marked[-1], (0, here)))
+    else:
+        history = arena.session.history
+        other = None
+        if history is not None:
+            with suppress(UnknownRunError):
+                other = await newest_other(history, await history.run(delivery.run_id))
+        screen.app.push_screen(WithWhichScreen(arena, delivery.run_id, other))
+    return False
