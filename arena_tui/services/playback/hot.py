@@ -9,7 +9,7 @@ from typing import Final
 from arena_tui.events import Delivery, Envelope, Gap
 from arena_tui.folds.places import Places
 
-_MAX: Final = 20_000
+HELD_MAX: Final = 20_000
 """Older ones are read from the store."""
 _AT_ONCE: Final = 1_000
 
@@ -20,13 +20,15 @@ class Hot:
     Args:
         places: The run's.
         is_stored: Whether a store may have what is missing here.
+        most: How many are kept at least; at most twice as many are.
 
     Attributes:
         gaps: What was missed, where a store may have it: what is older is not here any more.
     """
 
-    def __init__(self, places: Places, is_stored: bool) -> None:
+    def __init__(self, places: Places, is_stored: bool, most: int = HELD_MAX) -> None:
         self._places = places
+        self._most = most
         self._is_stored = is_stored
         self.gaps: list[Gap] = []
         self._held: list[Delivery] = []
@@ -43,8 +45,8 @@ class Hot:
         self._held += batch
         if self._is_stored:
             self._let_go_of_missed(batch)
-        if len(self._held) > 2 * _MAX:
-            del self._held[:-_MAX]
+        if len(self._held) > 2 * self._most:
+            del self._held[: -self._most]
 
     def newest(self, count: int) -> list[Delivery]:
         """The last so many, as far as they are still here."""

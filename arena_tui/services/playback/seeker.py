@@ -68,6 +68,18 @@ class Seeker:
             return _place(self._places, await stored.read(query))
         return self._hot.nearest(lambda each: each.event.ts >= at, 0)
 
+    async def first_after(self, at: datetime) -> int | None:
+        """Place of the first event later than that, stored yet or not, or None."""
+        here = self._hot.nearest(lambda each: each.event.ts > at, 0)
+        oldest = next((event for _, event in self._hot.events(0)), None)
+        stored = self._stored
+        if stored is None or (oldest is not None and oldest.event.ts <= at):
+            return here
+        query = partial(read_nearest, run_id=self._run_id, condition="ts > $wanted",
+                        wanted=at.replace(tzinfo=None), at=Cursor(0, 0))  # fmt: skip
+        found = _place(self._places, await stored.read(query))
+        return here if found is None else found
+
     async def search(self, text: str, after: int, backwards: bool = False) -> int | None:
         """Place of the next event, or previous if `backwards`, in which a person can see `text`
         (see `visible`), or None."""
