@@ -233,3 +233,17 @@ async def test_alarms_go_on_meanwhile() -> None:
             screen = await settled(app, pilot)
 
         assert "runs: stuck" in screen
+
+
+@pytest.mark.parametrize("width", [60, 80, 120, 200])
+async def test_the_title_line_has_room_for_the_badge_at_any_width(width: int) -> None:
+    app = Scenario()
+    async with running(app, (width, 24)) as pilot:
+        await settled(app, pilot)
+        await pilot.press("space", "comma")
+        await there(app, pilot)
+        screen = await settled(app, pilot)
+
+        assert f" {badge(app)} " in screen.splitlines()[0]
+        await pilot.click(TitleBar, offset=(2, 0))
+        assert app.screen is live(app), "no screen is there that is not named"
