@@ -104,14 +104,13 @@ class Rewinding:
         soon = self._runs(self._screen.runs_in_sight(soon=True))
         looked_at = list((sight | soon).items())[:_LOOKED_AT_MAX]
         mosaic.look_at(dict(looked_at), len(sight))
-        self._is_there = mosaic.fold_on()
         if self._playing and self._is_there:
             self.at += timedelta(seconds=passed_s * self._speed)
             if self.at >= self._now():
                 self.go_live()
                 return
             mosaic.go_on(self.at)
-            self._is_there = mosaic.fold_on()
+        self._is_there = mosaic.fold_on()
         self._playing = self._playing and not mosaic.has_failed
         if mosaic.lacking and not mosaic.reading:
             self._screen.run_worker(

@@ -14,7 +14,7 @@ from arena_tui.services.playback.past_run import PastRun
 from arena_tui.services.playback.reading import ReadsOn
 from arena_tui.services.runtime import Runtime
 
-_FOLD_MAX: Final = 4_000
+_FOLD_MAX: Final = 3_000
 """Most deliveries folded at once, of all runs together: some 10 ms."""
 _AT_ONCE: Final = 3
 """Runs read at the same time: a store has as many threads to read."""

@@ -26,6 +26,8 @@ _NEAR: Final = 280
 """Places read before a time: those of a stretch, and what a pane shows besides."""
 _DRY_READS_MAX: Final = 30
 """After so many frames in which something was not stored yet, it is taken for lost."""
+_AHEAD_MIN: Final = 300
+"""With fewer deliveries ahead, more is read, so that playing on does not wait for it."""
 _SECONDS: Final = 60
 _STORED_HELD: Final = 3_000
 _UNSTORED_HELD: Final = 10_000
@@ -86,7 +88,7 @@ class PastRun:
             return False
         if tape is None or self._view is None:
             return True
-        return not self._ahead and self._read_to < tape.last
+        return len(self._ahead) < _AHEAD_MIN and self._read_to < tape.last
 
     def turn_back(self, at: datetime) -> None:
         """Be at that time next, which may be earlier: what is folded is of no use for that, if it
@@ -141,11 +143,11 @@ class PastRun:
             return
         later = await tape.seek.first_after(at)
         place = tape.last if later is None else later - 1
-        if place < tape.first:
+        if place < tape.seek.first:
             view, near = RunView(self._now.run_id, limits=self._runtime.config.trouble), []
-            place = tape.first - 1
-        elif tape.first > 1:
-            near = await _from(tape, tape.first, place)
+            place = tape.seek.first - 1
+        elif tape.seek.first > 1:
+            near = await _from(tape, tape.seek.first, place)
             view = self._folded(near)
         else:
             first = max(1, place - _NEAR + 1)
@@ -256,7 +258,7 @@ class PastRun:
         now = self._now
         if not view.version:
             began = now.started_at
-            is_whole = self._tape is None or self._tape.first == 1
+            is_whole = self._tape is None or self._tape.seek.first == 1
             has_begun = began is not None and began <= at and not is_whole
             return absent(now, NOT_HELD if has_begun else NOT_BEGUN)
         lag = 0 if self._runtime.history is not None else None

@@ -38,6 +38,14 @@ class Seeker:
         """The store, if anything of the run is not at hand."""
         return None if self._hot.is_whole else self._history
 
+    @property
+    def first(self) -> int:
+        """First place that can be read: where nothing is stored, that of the oldest event that the
+        broker held."""
+        if self._history is not None:
+            return 1
+        return next((place for place, _ in self._hot.events(0)), self._places.last + 1)
+
     async def next_of_kind(self, kind: str, at: int, step: int) -> int | None:
         """Place of the next (`step` 1) or previous (-1) event of that kind from `at`, or None."""
         if (stored := self._stored) is not None:

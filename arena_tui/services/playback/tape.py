@@ -129,14 +129,6 @@ class RunTape:
         """Newest place known; 0 before there is any."""
         return self._places.last
 
-    @property
-    def first(self) -> int:
-        """First place that can be read: where nothing is stored, that of the oldest event that the
-        broker held."""
-        if self._history is not None:
-            return 1
-        return next((place for place, _ in self._hot.events(0)), self.last + 1)
-
     def places_of(self, delivery: Delivery) -> range:
         """The places of a delivery: one of an event, all that it covers of a gap."""
         return self._places.range_of(delivery)
