@@ -60,6 +60,7 @@ class Session:
 
     Attributes:
         runtime, scripts, prices, feed, ratings: Set by `begin`.
+        wall: The time of day; set by `begin`.
         seen: How many runs and events there were, once it is closed.
         frame: The newest one.
         alerts: The troubles that are new in it.
@@ -69,6 +70,7 @@ class Session:
     scripts: Scripts
     prices: PriceBook
     feed: Feed
+    wall: Callable[[], datetime]
     seen: tuple[int, int] = (0, 0)
     ratings: RatingsConsumer
 
@@ -125,7 +127,7 @@ class Session:
         """Do what is quick: take connections of this process, and fold their events.
 
         `monotonic` is the clock for durations, in seconds; `wall` the time of day."""
-        self._monotonic, self._wall = monotonic, wall
+        self._monotonic, self.wall = monotonic, wall
         await self._begin(attached=is_owned(self.config))
 
     async def _begin(self, attached: bool) -> None:
@@ -143,7 +145,7 @@ class Session:
         if self._no_log is not None:
             self.runtime.broker.warnings.add("no_log", why=self._no_log)
         self.prices = PriceBook(dict(config.prices), self.runtime.broker.warnings)
-        make_feed = partial(Feed, clock=self._monotonic, wall=self._wall, prices=self.prices)
+        make_feed = partial(Feed, clock=self._monotonic, wall=self.wall, prices=self.prices)
         self.feed = (await self.runtime.consume(make_feed)).consumer
         self.ratings = (await self.runtime.consume(RatingsConsumer)).consumer
         PROCESS.offer(self.runtime)

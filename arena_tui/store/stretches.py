@@ -27,7 +27,7 @@ _STRETCHES: Final = f"""
 SELECT epoch, seq // {SPACING}, min(rowid), max(rowid),
     {", ".join(f"max(seq) FILTER (kind = '{kind}')" for kind in _STATES)},
     max(seq, {_OBSERVATIONS}) FILTER (kind = 'observation'),
-    max(turn)
+    max(turn), count(*), count(*) FILTER (kind = 'error')
 FROM events WHERE run_id = $run AND NOT {BEFORE} GROUP BY 1, 2 ORDER BY 1, 2
 """
 
@@ -76,11 +76,14 @@ class Newest(NamedTuple):
         kinds: By `_STATES`.
         observed: The newest observations, oldest first.
         turns: The highest turn number; 0 without any.
+        events, errors: How many there were.
     """
 
     kinds: tuple[Cursor | None, ...] = (None,) * len(_STATES)
     observed: tuple[Cursor, ...] = ()
     turns: int = 0
+    events: int = 0
+    errors: int = 0
 
     def states(self, epoch: int) -> list[tuple[str, Cursor]]:
         """The newest event of each kind, as seen in this epoch: the end of another one no longer
@@ -157,7 +160,7 @@ def _tallies(rows: Sequence[Any]) -> _Used:
 
 def _later(newest: Newest, epoch: int, seen: Sequence[Any]) -> Newest:
     """The newest events after a stretch in which these were seen."""
-    *kinds, observed, turns = seen
+    *kinds, observed, turns, events, errors = seen
     fresh = [Cursor(epoch, seq) for seq in sorted(observed or ())]
     return Newest(
         tuple(
@@ -166,4 +169,6 @@ def _later(newest: Newest, epoch: int, seen: Sequence[Any]) -> Newest:
         ),
         (*newest.observed, *fresh)[-_OBSERVATIONS:],
         max(newest.turns, turns or 0),
+        newest.events + events,
+        newest.errors + errors,
     )

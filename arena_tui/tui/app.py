@@ -281,7 +281,8 @@ class ArenaApp(ThemedApp[int]):
         for screen in self.frames.screens_in_sight():
             if isinstance(screen, ArenaScreen) and screen.is_mounted:
                 screen.show_frame(frame)
-        told = self.screen.tells_of if isinstance(self.screen, ArenaScreen) else ()
+        seen = next(each for each in reversed(self.screen_stack) if not each.is_modal)
+        told = seen.tells_of if isinstance(seen, ArenaScreen) else ()  # behind a dialog, too
         self._notices.tell(self.session.alerts, told)
 
     async def on_unmount(self) -> None:

@@ -136,3 +136,15 @@ async def test_of_what_begins_out_of_sight_on_live_there_is_a_toast() -> None:
 
         assert "connect_four · 7f3a stuck: no event" in screen
         assert "a9g0 stuck" not in screen
+
+
+async def test_what_stands_in_sight_behind_a_dialog_is_not_said_again() -> None:
+    app = Scenario()
+    async with running(app) as pilot:
+        await pilot.press("question_mark")
+        app.clock.now += 70
+        for _ in range(3):
+            screen = await settled(app, pilot)
+
+        assert app.screen.is_modal
+        assert "runs: stuck" not in screen

@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from arena_tui.events import Delivery, Envelope, Gap
+from arena_tui.folds.density import Within
 from arena_tui.folds.places import Places
 
-_MAX: Final = 20_000
+HELD_MAX: Final = 20_000
 """Older ones are read from the store."""
 _AT_ONCE: Final = 1_000
 
@@ -20,13 +21,15 @@ class Hot:
     Args:
         places: The run's.
         is_stored: Whether a store may have what is missing here.
+        most: How many are kept at least; at most twice as many are.
 
     Attributes:
         gaps: What was missed, where a store may have it: what is older is not here any more.
     """
 
-    def __init__(self, places: Places, is_stored: bool) -> None:
+    def __init__(self, places: Places, is_stored: bool, most: int = HELD_MAX) -> None:
         self._places = places
+        self._most = most
         self._is_stored = is_stored
         self.gaps: list[Gap] = []
         self._held: list[Delivery] = []
@@ -43,8 +46,8 @@ class Hot:
         self._held += batch
         if self._is_stored:
             self._let_go_of_missed(batch)
-        if len(self._held) > 2 * _MAX:
-            del self._held[:-_MAX]
+        if len(self._held) > 2 * self._most:
+            del self._held[: -self._most]
 
     def newest(self, count: int) -> list[Delivery]:
         """The last so many, as far as they are still here."""
@@ -79,6 +82,13 @@ class Hot:
         start = bisect_left(self._held, first, key=self._places.last_of)
         end = bisect_right(self._held, last, key=self._places.first_of)
         return self._held[start : min(end, start + most)]
+
+    def holds_of(self, place: int, within: Within) -> bool:
+        """Whether the event there is here, and of that time."""
+        return any(
+            isinstance(each, Envelope) and within.first_at <= each.event.ts <= within.last_at
+            for each in self.between(place, place)
+        )
 
     def nearest(
         self, is_wanted: Callable[[Envelope], bool], at: int, backwards: bool = False

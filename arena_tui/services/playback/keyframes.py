@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from typing import Final
 
 from arena_tui.broker.protocol import Cursor
-from arena_tui.events import Delivery, Envelope, Observation
+from arena_tui.events import Delivery, Envelope, Gap, Observation
+from arena_tui.folds.own_time import own_time
 from arena_tui.folds.places import Span
+from arena_tui.folds.totals import AgentTally, RunTotals, Usage
 from arena_tui.folds.view import RunView
+from arena_tui.settings import TroubleLimits
 from arena_tui.store.history import History
 from arena_tui.store.stretches import SPACING, Newest, Rows, Stretch, read_stretches
-from arena_tui.store.windows import read_event, read_other_board
+from arena_tui.store.windows import read_event, read_gaps, read_other_board
 
 _HELD_MAX: Final = 256
 
@@ -25,11 +28,13 @@ class Keyframes:
     wherever in the run it is.
     """
 
-    def __init__(self, run_id: str, history: History) -> None:
+    def __init__(self, run_id: str, history: History, limits: TroubleLimits) -> None:
         self._run_id = run_id
         self._history = history
+        self._limits = limits
         self._stretches: list[Stretch] = []
         self._starts: list[tuple[int, int]] = []
+        self._gaps: list[Gap] = []
         self._held: dict[Cursor, Envelope] = {}
 
     def rows(self, span: Span) -> Rows | None:
@@ -51,13 +56,18 @@ class Keyframes:
 
     async def view(self, stretch: Stretch, ahead: Sequence[Delivery]) -> RunView:
         """The run as it was before a stretch; `ahead`, the first deliveries in it, will be folded
-        into it: what these replace is not read."""
-        view = RunView(self._run_id)
+        into it: what these replace is not read. For `now` the view has the events' own times."""
+        now = own_time(ahead[0]) if ahead else 0.0
+        view = RunView(self._run_id, now=now, limits=self._limits)
         for envelope in await self._told(stretch, ahead):
             view.add(envelope)
         newest = stretch.newest
         view.totals.turns = max(view.totals.turns, newest.turns)
         view.tallies = {agent: tally.copy() for agent, tally in stretch.tallies.items()}
+        _add_up(view.totals, newest, view.tallies)
+        for gap in self._gaps:
+            if (gap.epoch, gap.from_seq) < (stretch.epoch, stretch.first):
+                view.totals.add_gap(gap)
         view.stand_at(Cursor(stretch.epoch, max(0, stretch.first - 1)))
         return view
 
@@ -69,6 +79,7 @@ class Keyframes:
         query = partial(read_stretches, run_id=self._run_id, known=tuple(self._stretches))
         self._stretches = await self._history.read(query)
         self._starts = [(each.epoch, each.first) for each in self._stretches]
+        self._gaps = await self._history.read(partial(read_gaps, run_id=self._run_id))
 
     async def _told(self, stretch: Stretch, ahead: Sequence[Delivery]) -> list[Envelope]:
         """The events that tell the run's state before a stretch, in order, but for those that
@@ -109,6 +120,16 @@ class Keyframes:
 
     def _index(self, at: Cursor) -> int:
         return bisect_right(self._starts, (at.epoch, at.seq)) - 1
+
+
+def _add_up(totals: RunTotals, newest: Newest, tallies: Mapping[str, AgentTally]) -> None:
+    """Make the totals those of all that came before; what no agent used is not known there."""
+    used = Usage()
+    for tally in tallies.values():
+        used.add_usage(tally.usage())
+    totals.events, totals.errors = newest.events, newest.errors
+    totals.input_tokens, totals.output_tokens = used.input_tokens, used.output_tokens
+    totals.cost_usd = used.cost_usd
 
 
 def _texts(board: Envelope) -> set[str]:

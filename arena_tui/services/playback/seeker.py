@@ -50,6 +50,14 @@ class Seeker:
         """The events at hand now, each with its place, in order."""
         return [*self._hot.events(0)]
 
+    @property
+    def first(self) -> int:
+        """First place that can be read: where nothing is stored, that of the oldest event that the
+        broker held."""
+        if self._history is not None:
+            return 1
+        return next((place for place, _ in self._hot.events(0)), self._places.last + 1)
+
     async def next_of_kind(self, kind: str, at: int, step: int) -> int | None:
         """Place of the next (`step` 1) or previous (-1) event of that kind from `at`, or None."""
         if (stored := self.stored) is not None:
@@ -93,6 +101,18 @@ class Seeker:
                             wanted=at.replace(tzinfo=None), at=Cursor(0, 0))  # fmt: skip
             return _place(self._places, await stored.read(query))
         return self._hot.nearest(lambda each: each.event.ts >= at, 0)
+
+    async def first_after(self, at: datetime) -> int | None:
+        """Place of the first event later than that, stored yet or not, or None."""
+        here = self._hot.nearest(lambda each: each.event.ts > at, 0)
+        oldest = next((event for _, event in self._hot.events(0)), None)
+        stored = self.stored
+        if stored is None or (oldest is not None and oldest.event.ts <= at):
+            return here
+        query = partial(read_nearest, run_id=self._run_id, condition="ts > $wanted",
+                        wanted=at.replace(tzinfo=None), at=Cursor(0, 0))  # fmt: skip
+        found = _place(self._places, await stored.read(query))
+        return here if found is None else found
 
     async def search(self, text: str, after: int, backwards: bool = False) -> int | None:
         """Place of the next event, or previous if `backwards`, in which a person can see `text`

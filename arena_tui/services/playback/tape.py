@@ -19,12 +19,13 @@ from arena_tui.consumers.protocol import Consumer
 from arena_tui.errors import UnknownRunError
 from arena_tui.events import Delivery, Envelope, Gap, LlmPrompt, RunEnd
 from arena_tui.folds.density import Density, Within, density_of, with_bookmarks, with_unstored
+from arena_tui.folds.own_time import own_time
 from arena_tui.folds.places import Places
 from arena_tui.folds.series import Series, series_of
 from arena_tui.folds.totals import RunTotals
 from arena_tui.folds.view import RunView
 from arena_tui.services.consumption import Consumption
-from arena_tui.services.playback.hot import Hot
+from arena_tui.services.playback.hot import HELD_MAX, Hot
 from arena_tui.services.playback.keyframes import Keyframes
 from arena_tui.services.playback.seeker import Seeker
 from arena_tui.services.playback.starts import TurnChange, micros
@@ -64,6 +65,10 @@ class RunTape:
 
     If the broker holds the run, a polled consumer of the runtime follows it until `close`.
 
+    Args:
+        held_max: How many of its newest deliveries to keep in memory at least, and at most twice
+            as many; where there is no store, none older can be read.
+
     Attributes:
         live: Whether more events may come.
         began_at, newest_at: Times of its first and newest event, UTC; end: how it ended; None while
@@ -72,7 +77,7 @@ class RunTape:
         renumbered: How often places changed, because an earlier epoch proved to be longer.
     """
 
-    def __init__(self, run_id: str, runtime: Runtime) -> None:
+    def __init__(self, run_id: str, runtime: Runtime, held_max: int = HELD_MAX) -> None:
         self.run_id = run_id
         self.live = False
         self.renumbered = 0
@@ -83,7 +88,8 @@ class RunTape:
         self._history = runtime.history
         self._reading: Consumption[_Tail] | None = None
         self._places = Places()
-        self._hot = Hot(self._places, is_stored=False)
+        self._held_max = held_max
+        self._hot = Hot(self._places, is_stored=False, most=held_max)
         self._keyframes: Keyframes | None = None
         self.seek = Seeker(run_id, self._places, self._hot, None)
         self._news = 0
@@ -95,7 +101,7 @@ class RunTape:
         if self.run_id in held:
             if self._history is not None:
                 self._places = Places(await self._history.lengths(self.run_id))
-                self._hot = Hot(self._places, is_stored=True)
+                self._hot = Hot(self._places, is_stored=True, most=self._held_max)
             self._reading = await self._runtime.consume(lambda _: _Tail(self.run_id, self._take))
             self.live = held[self.run_id].state != "closed"
             self._meta = held[self.run_id].meta
@@ -116,7 +122,8 @@ class RunTape:
             )
         self.seek = Seeker(self.run_id, self._places, self._hot, self._history)
         if self._history is not None:
-            self._keyframes = Keyframes(self.run_id, self._history)
+            limits = self._runtime.config.trouble
+            self._keyframes = Keyframes(self.run_id, self._history, limits)
 
     @property
     def last(self) -> int:
@@ -165,6 +172,24 @@ class RunTape:
             rest[0] = replace(rest[0], from_seq=seq)
         return stored + rest
 
+    def certain(self, found: Sequence[Delivery], first: int) -> list[Delivery]:
+        """The first ones of what `window` found from a place on, up to what is not stored yet."""
+        sure: list[Delivery] = []
+        for each in found:
+            places = self._places.range_of(each)
+            if places.start > first or any(each is gap for gap in self._hot.gaps):
+                break
+            sure.append(each)
+            first = places.stop
+        return sure
+
+    def at_hand(self, first: int, last: int) -> list[Delivery]:
+        """Those of these deliveries that need not be read, the first ones; none if `first` is to
+        be read."""
+        if self._history is not None and not (self._hot and first >= self._hot.first):
+            return []
+        return self._hot.between(first, last)
+
     async def turn_changes(self, first: int, last: int) -> list[TurnChange]:
         """The events from `first` to `last` with which a turn may begin, in order."""
         found: list[TurnChange] = []
@@ -207,16 +232,17 @@ class RunTape:
 
     async def view_at(self, place: int, ahead: Sequence[Delivery] = ()) -> RunView:
         """The run folded up to `place`: board, players, and what each has used so far; `ahead` are
-        deliveries before that which have been read."""
+        deliveries before that which have been read. For `now` it has the events' own times."""
         at, stretch = await self.stretch(place)
         if not ahead or self._places.first_of(ahead[0]) > at:
             ahead = await self._all(at, place)
-        view = RunView(self.run_id)
+        ahead = [each for each in ahead if at <= self._places.first_of(each) <= place]
+        now = own_time(ahead[0]) if ahead else 0.0
+        view = RunView(self.run_id, now=now, limits=self._runtime.config.trouble)
         if stretch is not None and self._keyframes is not None:
             view = await self._keyframes.view(stretch, ahead)
         for number, delivery in enumerate(ahead, start=1):
-            if at <= self._places.first_of(delivery) <= place:
-                view.add(delivery)
+            view.add(delivery, own_time(delivery))
             if not number % WINDOW:
                 await asyncio.sleep(0)  # keys and frames do not wait for it
         if self._meta is not None:
@@ -244,8 +270,10 @@ class RunTape:
         placed = [(self._places.first_of(gap), gap) for gap in gaps]
         marked = await self.bookmarks()
         if within is not None:
-            placed = [(place, gap) for place, gap in placed if self._is_at(place - 1, within)]
-            marked = [place for place in marked if self._is_at(place, within)]
+            placed = [
+                (place, gap) for place, gap in placed if self._hot.holds_of(place - 1, within)
+            ]
+            marked = [place for place in marked if self._hot.holds_of(place, within)]
         return with_bookmarks(with_unstored(density, placed), marked)
 
     async def series(self, slices: int) -> Series | None:
@@ -260,14 +288,6 @@ class RunTape:
             return []
         found = await self._history.read(partial(read_bookmarks, run_id=self.run_id))
         return [self._places.of(each) for each in found]
-
-    def _is_at(self, place: int, within: Within) -> bool:
-        """Whether the event there is at hand, and of that time."""
-        held = self._hot.between(place, place)
-        return any(
-            isinstance(each, Envelope) and within.first_at <= each.event.ts <= within.last_at
-            for each in held
-        )
 
     def close(self) -> None:
         if self._reading is not None:

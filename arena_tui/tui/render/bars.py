@@ -34,15 +34,15 @@ def paint_title(
     width: int,
     scripts: str = "",
 ) -> Strip:
-    """`arena-tui  1 Live  2 History      in-process · 6 live, 1 silent · 12:03:14`."""
+    """`arena-tui  1 Live  2 History      in-process · 6 live, 1 silent · 12:03:14`; where there is
+    no room for a badge beside them, other screens are left out."""
     left: list[Piece] = [(" arena-tui ", palette.strong)]
     for tab in tabs:
         style = palette.accent if tab.name == here else palette.dim
         left.append((f" {tab.label} ", style))
     if here not in [tab.name for tab in tabs]:
         left.append((f" {here} ", palette.accent))
-    if badge:
-        left += [(" ", palette.dim), (f" {badge} ", palette.warn)]
+    told: list[Piece] = [(" ", palette.dim), (f" {badge} ", palette.warn)] if badge else []
     count = Counter(pane.state for pane in frame.panes)
     bad = [f", {count[each]} {each}" for each in ("stuck", "silent") if count[each]]
     state = "".join([f"{count['running']} live", *bad, *([f", {scripts}"] if scripts else [])])
@@ -50,6 +50,12 @@ def paint_title(
     right = [(where, palette.dim), (state, palette.text), (f" · {clock} ", palette.dim)]
     if width < 60:
         right = right[1:2]
+    if told and width_of([*left, *told, *right]) > width:  # it matters more than where one may go
+        left = [left[0], *(each for each in left if each[1] == palette.accent)]
+        right = right[-2:]
+    left += told
+    if told and width_of([*left, *right]) > width:
+        right = right[:1]
     return line(between(left, right, width, palette.dim), width, palette.dim)
 
 

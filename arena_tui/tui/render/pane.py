@@ -7,6 +7,7 @@ from typing import Final
 from rich.cells import cell_len
 
 from arena_tui.events import short_id
+from arena_tui.folds.absent import AbsentPane
 from arena_tui.folds.result import names_of
 from arena_tui.folds.result import result_text as result
 from arena_tui.folds.totals import lost_text
@@ -17,7 +18,7 @@ from arena_tui.settings import TroubleKind
 from arena_tui.tui.render.canvas import Piece, bottom_edge, fitted, top_edge, width_of
 from arena_tui.tui.render.clean import clean, fit
 from arena_tui.tui.render.palette import Palette
-from arena_tui.tui.render.pane_rows import pane_rows
+from arena_tui.tui.render.pane_rows import Inside, pane_rows
 from arena_tui.tui.render.pane_turns import last_move
 from arena_tui.tui.render.states import LOOKS, LOSING, TROUBLE_LOOKS, Look
 from arena_tui.tui.render.text import bar, duration, short_count
@@ -57,6 +58,8 @@ def _particulars(pane: Pane) -> str:
 
 def state_text(pane: Pane) -> str:
     """What matters most about the run now, with its glyph; and that it has lost events."""
+    if isinstance(pane, AbsentPane):
+        return pane.why
     if not pane.losing:
         return _state_text(pane)
     if pane.state == "running":
@@ -95,7 +98,7 @@ def result_text(pane: Pane) -> str:
 
 
 def state_style_name(pane: Pane) -> str:
-    return _look(pane).style
+    return "dim" if isinstance(pane, AbsentPane) else _look(pane).style
 
 
 def _look(pane: Pane) -> Look:
@@ -117,7 +120,9 @@ def paint_pane(
     """`height` rows of pieces, each `width` cells wide."""
     inner = width - 4
     edge = palette.accent if selected else palette.dim
-    inside = pane_rows(pane, palette, inner, height - 2)
+    blank = Inside([[] for _ in range(height - 2)], None)
+    is_absent = isinstance(pane, AbsentPane)
+    inside = blank if is_absent else pane_rows(pane, palette, inner, height - 2)
     state = (state_text(pane), getattr(palette, state_style_name(pane)))
     room = width - 6 - cell_len(state[0])
     title = (_short_title(pane, room), palette.accent if selected else palette.strong)

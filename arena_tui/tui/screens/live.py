@@ -28,6 +28,7 @@ from arena_tui.tui.render.pane import loss_text, state_style_name, state_text, t
 from arena_tui.tui.render.script import script_name, script_state, script_style_name, shown_line
 from arena_tui.tui.render.table import Cell, Column
 from arena_tui.tui.render.text import cost_text, count, duration, short_count
+from arena_tui.tui.rewinding import Rewinding
 from arena_tui.tui.screens.base import FilteredScreen, guarded
 from arena_tui.tui.screens.costs import CostsScreen
 from arena_tui.tui.screens.host import Host
@@ -72,10 +73,15 @@ class LiveScreen(FilteredScreen):
         Binding("n", "app.new_game", "new game"),
         Binding("o", "output", "output", tooltip="what the script prints"),
         Binding("r", "again", "run again", tooltip="run the script again"),
-        Binding("space", "freeze", "freeze"),
-        Binding(
-            "end", "freeze(False)", "now", show=False, tooltip="show what is now", priority=True
-        ),
+        Binding("space", "past('hold')", "freeze"),
+        Binding("end", "past('now')", "now", show=False, tooltip="show what is now", priority=True),
+        Binding("p", "past('play')", "play"),
+        Binding("comma", "past('move', -5)", "back", key_display=",", tooltip="5 s back"),
+        Binding("full_stop", "past('move', 5)", "on", key_display=".", tooltip="5 s on"),
+        Binding("less_than_sign", "past('move', -60)", "a minute back", show=False),
+        Binding("greater_than_sign", "past('move', 60)", "a minute on", show=False),
+        Binding("right_square_bracket", "past('speed', 1)", "faster", show=False),
+        Binding("left_square_bracket", "past('speed', -1)", "slower", show=False),
         Binding("slash", "filter", "filter", key_display="/"),
         Binding("s", "sort", "sort"),
         Binding("t", "table", "table"),
@@ -93,7 +99,7 @@ class LiveScreen(FilteredScreen):
         self._sort = SORTS[0]
         self._needle = ""
         self._conditions: list[Condition] = []
-        self._frozen_at: int | None = None
+        self.past = Rewinding(self)
         self._want_table = False
         self._offered = (False, False)  # the keys for output, and to run a script again
 
@@ -101,8 +107,11 @@ class LiveScreen(FilteredScreen):
         def key(index: int) -> str | None:
             return key_of(self._panes[index]) if index < len(self._panes) else None
 
+        def row(index: int) -> list[Cell] | None:
+            return _row(self._panes[index]) if index < len(self._panes) else None
+
         mosaic = Mosaic()
-        table = VirtualTable(_COLUMNS, self._row, keys=key)
+        table = VirtualTable(_COLUMNS, row, keys=key)
         mosaic.id, table.id = "mosaic", "table"
         empty = Static(_EMPTY, id="empty", markup=False)
         return [ContentSwitcher(empty, mosaic, table, initial="empty"), self.question()]
@@ -110,7 +119,8 @@ class LiveScreen(FilteredScreen):
     def show_frame(self, frame: Frame) -> None:
         super().show_frame(frame)
         title = self.query_one(TitleBar)
-        if self._frozen_at is None:
+        self.past.tick()
+        if self.past.at is None:
             self._frame = frame
             self._scripts = self.arena.session.script_panes()
             size, selected = self.query_one(ContentSwitcher).size, self.selected_run()
@@ -121,9 +131,10 @@ class LiveScreen(FilteredScreen):
             title.badge = f"filter: {clean(self._needle)}" if self._needle else ""
             self.tells_of = self.runs_in_sight()
         else:
-            behind = frame.truth.account.published - self._frozen_at
-            title.badge = f"FROZEN · {behind:,} events behind · end returns to now"
-            self.tells_of = ()
+            if any(self.past.shown(each) is not each for each in self._panes):
+                self._show_panes()
+            title.badge = self.past.badge
+            self.tells_of, self._shown = (), None
 
     def on_mosaic_opened(self, message: Mosaic.Opened) -> None:
         _open(self, message.pane)
@@ -158,20 +169,22 @@ class LiveScreen(FilteredScreen):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "back":
             return any(question.display for question in self.query(Question))
-        if action == "freeze" and parameters:  # else the list goes to its end
-            return self._frozen_at is not None and not isinstance(self.focused, Input)
+        if action == "past" and parameters[0] != "hold":  # else end goes to the end of the list
+            return self.past.at is not None and not isinstance(self.focused, Input)
         if action in ("output", "again"):
             return self._offered[action == "again"]
         return super().check_action(action, parameters)
 
-    def action_freeze(self, freeze: bool = True) -> None:
-        """Hold what is shown; show what is now if it is held already, or is not to be."""
-        hold = freeze and self._frozen_at is None
-        self._frozen_at = self._frame.truth.account.published if hold else None
-        if hold:
-            panes = self.arena.session.feed.all_panes()
-            self._frame = replace(self._frame, panes=panes)
+    def action_past(self, what: str, amount: int = 0) -> None:
+        """Hold what is shown, go to another time, or show what is now; see `Rewinding.do`."""
+        was_live = self.past.at is None
+        self.past.do(what, amount)
+        if was_live and self.past.at is not None:
+            self._frame = replace(self._frame, panes=self.past.panes)
             self._show_panes()
+
+    def on_unmount(self) -> None:
+        self.past.go_live()
 
     def action_back(self) -> None:
         self.query_one(Question).clear()
@@ -209,7 +222,8 @@ class LiveScreen(FilteredScreen):
         before = switcher.current
         at = self.selected_run()
         sought = self.sought.run_id(at)
-        self._panes = with_scripts(order(panes, self._sort), scripts)
+        tiles = with_scripts(order(panes, self._sort), scripts)
+        self._panes = [self.past.shown(each) for each in tiles]
         ids = [key_of(pane) for pane in self._panes]
         selected = sought if sought in ids else at
         place = ids.index(selected) if selected in ids else None
@@ -240,36 +254,34 @@ class LiveScreen(FilteredScreen):
         if self._offered != offered:
             self.refresh_bindings()
 
-    def _row(self, index: int) -> list[Cell] | None:
-        if index >= len(self._panes):
-            return None
-        pane = self._panes[index]
-        if isinstance(pane, ScriptPane):
-            blank = ("", "dim")
-            last = shown_line(pane.lines[-1]) if pane.lines else ""
-            state = (script_state(pane), script_style_name(pane))
-            return [(script_name(pane), "strong"), state, (last, "dim"), *[blank] * 8]
-        names = [clean(agent.name or agent.id, 24) for agent in pane.agents]
-        more = f" +{len(names) - _NAMES_MAX}" if len(names) > _NAMES_MAX else ""
-        players = " vs ".join(names[:_NAMES_MAX]) + more
-        return [
-            (title_text(pane), "strong"),
-            (state_text(pane), state_style_name(pane)),
-            (players, "text"),
-            (str(pane.turn), "text"),
-            (f"{pane.rate:.1f}" if pane.is_live else "–", "dim"),
-            (short_count(pane.tokens), "text"),
-            (cost_text(pane.cost), "text"),
-            (str(pane.errors), "bad" if pane.errors else "dim"),
-            (count(pane.lag), "dim"),
-            (loss_text(pane), "bad"),
-            (duration(pane.idle_s) if pane.is_live else "–", "dim"),
-        ]
-
 
 def _open(screen: LiveScreen, pane: Tile) -> None:
     """Open the run, or the output of the script."""
     if isinstance(pane, ScriptPane):
         screen.app.push_screen(OutputScreen(screen.arena, pane.number))
     else:
-        screen.arena.open_run(pane.run_id)
+        screen.past.open_run(pane.run_id)
+
+
+def _row(pane: Tile) -> list[Cell]:
+    if isinstance(pane, ScriptPane):
+        blank = ("", "dim")
+        last = shown_line(pane.lines[-1]) if pane.lines else ""
+        state = (script_state(pane), script_style_name(pane))
+        return [(script_name(pane), "strong"), state, (last, "dim"), *[blank] * 8]
+    names = [clean(agent.name or agent.id, 24) for agent in pane.agents]
+    more = f" +{len(names) - _NAMES_MAX}" if len(names) > _NAMES_MAX else ""
+    players = " vs ".join(names[:_NAMES_MAX]) + more
+    return [
+        (title_text(pane), "strong"),
+        (state_text(pane), state_style_name(pane)),
+        (players, "text"),
+        (str(pane.turn), "text"),
+        (f"{pane.rate:.1f}" if pane.is_live else "–", "dim"),
+        (short_count(pane.tokens), "text"),
+        (cost_text(pane.cost), "text"),
+        (str(pane.errors), "bad" if pane.errors else "dim"),
+        (count(pane.lag), "dim"),
+        (loss_text(pane), "bad"),
+        (duration(pane.idle_s) if pane.is_live else "–", "dim"),
+    ]

@@ -67,7 +67,7 @@ class TitleBar(Painted):
         for tab in self._tabs:
             label = f" {tab.label} "
             at = text.find(label)
-            if at <= event.x < at + len(label):
+            if 0 <= at <= event.x < at + len(label):
                 self.post_message(self.ScreenChosen(tab.name))
 
 
