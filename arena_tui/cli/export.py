@@ -13,13 +13,17 @@ from arena_tui.cli.runs import filter_text
 from arena_tui.cli.stored import open_store, wanted_runs
 from arena_tui.errors import UsageError
 from arena_tui.services.exporting import (
-    FORMATS,
+    FORMS,
     Exported,
+    Form,
     Progress,
+    check_one,
     export_runs,
     format_of,
     print_runs,
 )
+from arena_tui.services.replay.page import page_texts
+from arena_tui.store.archive_files import Format, Texts
 from arena_tui.store.history import History
 
 
@@ -30,7 +34,7 @@ def add_arguments(parser: Parser) -> None:
     )
     parser.add_argument("--run", type=as_text, help="this one only, by its id or a part of it")
     parser.add_argument(
-        "--format", choices=FORMATS, help="default: what the name of the file ends with, or jsonl"
+        "--format", choices=FORMS, help="default: what the name of the file ends with, or jsonl"
     )
     parser.add_argument(
         "--output", default="-", metavar="FILE",
@@ -46,10 +50,12 @@ def export(arguments: argparse.Namespace) -> int:
         raise UsageError("--run and a filter exclude each other: give one of them")
     if output == "-" and form == "parquet":
         raise UsageError("Parquet is not written to standard output: give a file with --output")
-    if output == "-" and form == "csv" and arguments.json:
-        raise UsageError("CSV is no JSON: give a file with --output, or leave out --json")
+    if output == "-" and form != "jsonl" and arguments.json:
+        raise UsageError(f"{form} is no JSON: give a file with --output, or leave out --json")
     with open_store(arguments) as store:
         runs = wanted_runs(store, filter_text(arguments.filter), arguments.run)
+        check_one(form, len(runs))
+        made = _maker(form)
         with Console() as console:
             told = _progress(console, len(runs))
             if output == "-":
@@ -57,13 +63,17 @@ def export(arguments: argparse.Namespace) -> int:
             else:
                 work = partial(export_runs, path=output)
             ids = [each.run_id for each in runs]
-            done = asyncio.run(work(History(store), ids, form, progress=told))
+            done = asyncio.run(work(History(store), ids, made, progress=told))
     if arguments.json and output != "-":
         say_json({"runs": done.runs, "events": done.events, "output": output})
     elif output != "-":
         what = f"{counted(done.events, 'event')} of {counted(done.runs, 'run')}"
         tell(f"exported {what} to {output}")
     return 0
+
+
+def _maker(form: Form) -> Format | Texts:
+    return page_texts if form == "html" else form
 
 
 def _progress(console: Console, total: int) -> Progress:

@@ -8,13 +8,13 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO, Final, TypeVar
+from typing import Any, BinaryIO, Final, Literal, TypeAlias, TypeVar
 
 from msgspec import Struct
 
 from arena_tui.errors import UsageError
 from arena_tui.services.waits import to_the_end
-from arena_tui.store.archive_files import Format, Rows, texts_of, write_file
+from arena_tui.store.archive_files import Format, Rows, Texts, texts_of, write_file
 from arena_tui.store.archive_lines import read_archive
 from arena_tui.store.extract import EventRow
 from arena_tui.store.history import History, read_runs
@@ -23,7 +23,13 @@ from arena_tui.store.reading import Reader
 
 T = TypeVar("T")
 
-FORMATS: Final[tuple[Format, ...]] = ("jsonl", "csv", "parquet")
+Form: TypeAlias = Format | Literal["html"]
+
+OF_ONE_RUN: Final[tuple[Form, ...]] = ("html",)
+FORMS: Final[tuple[Form, ...]] = ("jsonl", "csv", "parquet", *OF_ONE_RUN)
+_SUFFIXES: Final[dict[str, Form]] = {
+    ".csv": "csv", ".parquet": "parquet", ".html": "html", ".htm": "html",
+}  # fmt: skip
 
 
 class Exported(Struct, kw_only=True):
@@ -40,16 +46,20 @@ class _CancelledError(Exception):
     """Nobody waits for the export any more."""
 
 
-def format_of(name: str) -> Format:
+def format_of(name: str) -> Form:
     """The format that the name of a file asks for; JSON lines unless it says another one."""
-    plain = name.removesuffix(".gz").removesuffix(".zst")
-    if plain.endswith(".csv"):
-        return "csv"
-    return "parquet" if name.endswith(".parquet") else "jsonl"
+    return _SUFFIXES.get(Path(name.removesuffix(".gz").removesuffix(".zst")).suffix, "jsonl")
+
+
+def check_one(form: Form, count: int) -> None:
+    """Raise UsageError if the format is for one run, and so many are to be exported."""
+    if form in OF_ONE_RUN and count != 1:
+        many = "none is chosen" if not count else f"{count:,} are chosen"
+        raise UsageError(f"{form} is made of one run, and {many}: choose one by its id")
 
 
 async def export_runs(
-    history: History, run_ids: Sequence[str], form: Format, path: str,
+    history: History, run_ids: Sequence[str], form: Format | Texts, path: str,
     progress: Progress = lambda _: None,
 ) -> Exported:  # fmt: skip
     """Write the runs to a file, which appears when it is whole, also in place of another one.
@@ -58,6 +68,7 @@ async def export_runs(
 
     Args:
         run_ids: The runs, in the order in which they are written.
+        form: A format of all runs; or what makes a text of one run.
         path: One that ends with `.gz` or `.zst` is compressed so.
 
     Raises:
@@ -78,7 +89,7 @@ async def export_runs(
 
 
 async def print_runs(
-    history: History, run_ids: Sequence[str], form: Format, out: BinaryIO,
+    history: History, run_ids: Sequence[str], form: Format | Texts, out: BinaryIO,
     progress: Progress = lambda _: None,
 ) -> Exported:  # fmt: skip
     """Write the runs as text to an open stream; see `export_runs`."""

@@ -1,6 +1,7 @@
-"""Writes exported rows as JSON lines, CSV or Parquet, and reads Parquet and zstd. Opens no store.
+"""Writes exported rows as JSON lines, CSV, Parquet or any text, and reads Parquet and zstd.
 
-DuckDB does what Python 3.11 cannot: Parquet and zstd, in a database in memory of its own.
+Opens no store. DuckDB does what Python 3.11 cannot: Parquet and zstd, in a database in memory of
+its own.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from arena_tui.store.zstd_frames import is_whole
 
 Format: TypeAlias = Literal["jsonl", "csv", "parquet"]
 Rows: TypeAlias = Iterable[Sequence[EventRow]]
+Texts: TypeAlias = Callable[[Rows], Iterator[bytes]]
+"""Makes text in UTF-8 of rows, in pieces of whole lines, none of which is empty."""
 
 PARQUET_MAGIC: Final = b"PAR1"
 ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
@@ -56,7 +59,7 @@ _RISKY: Final = ("=", "+", "-", "@", "\t", "\r")
 """What a spreadsheet takes for the beginning of a formula: https://owasp.org/www-community/attacks/CSV_Injection"""
 
 
-def write_file(path: Path, name: str, form: Format, rows: Rows) -> None:
+def write_file(path: Path, name: str, form: Format | Texts, rows: Rows) -> None:
     """Write the rows to the path, as `name` says: `….gz` and `….zst` are compressed.
 
     Raises:
@@ -77,8 +80,11 @@ def write_file(path: Path, name: str, form: Format, rows: Rows) -> None:
                 file.write(piece)
 
 
-def texts_of(form: Format, rows: Rows) -> Iterator[bytes]:
+def texts_of(form: Format | Texts, rows: Rows) -> Iterator[bytes]:
     """The rows as text in UTF-8, in pieces of whole lines; none of them is empty."""
+    if callable(form):
+        yield from form(rows)
+        return
     if form == "jsonl":
         for batch in rows:
             yield b"".join([line_of(each) + b"\n" for each in batch])
