@@ -23,12 +23,12 @@ from arena_tui.store.reading import Reader
 
 T = TypeVar("T")
 
-Form: TypeAlias = Format | Literal["html"]
+Form: TypeAlias = Format | Literal["html", "asciicast"]
 
-OF_ONE_RUN: Final[tuple[Form, ...]] = ("html",)
+OF_ONE_RUN: Final[tuple[Form, ...]] = ("html", "asciicast")
 FORMS: Final[tuple[Form, ...]] = ("jsonl", "csv", "parquet", *OF_ONE_RUN)
 _SUFFIXES: Final[dict[str, Form]] = {
-    ".csv": "csv", ".parquet": "parquet", ".html": "html", ".htm": "html",
+    ".csv": "csv", ".parquet": "parquet", ".html": "html", ".htm": "html", ".cast": "asciicast",
 }  # fmt: skip
 
 

@@ -101,6 +101,16 @@ def test_a_page_is_made_of_exactly_one_run(
     assert capfd.readouterr().out == page.read_text()
 
 
+def test_a_recording_has_the_size_and_the_silences_asked_for(tmp_path: Path) -> None:
+    db, file = str(made(tmp_path, run_of("a"))), tmp_path / "a.cast"
+
+    options = ["--size", "80x24", "--idle", "0.5"]
+    assert main(["export", "--run", "a", "--output", str(file), *options, "--db", db]) == 0
+
+    header = json.loads(file.read_text().splitlines()[0])
+    assert (header["width"], header["height"], header["idle_time_limit"]) == (80, 24, 0.5)
+
+
 def test_a_bookmarked_run_survives_being_deleted_and_imported(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -244,6 +254,9 @@ def test_a_run_that_a_server_may_go_on_with_is_kept(tmp_path: Path) -> None:
         (["export", "--format", "parquet"], 2, "give a file with --output"),
         (["export", "--format", "csv", "--json"], 2, "csv is no JSON"),
         (["export", "--format", "html", "game:go"], 2, "one run, and none is chosen"),
+        (["export", "--size", "80x24"], 2, "give --format asciicast"),
+        (["export", "--format", "asciicast", "--size", "10x10"], 2, "60x15 to 500x200"),
+        (["export", "--format", "asciicast", "--idle", "-1"], 2, "is no silence"),
         (["export", "--output", "x.parquet.gz", "--format", "parquet"], 2, "without .gz or .zst"),
         (["export", "--output", "/dev/null"], 2, "not a regular file"),
         (["export", "--output", "no/such/folder"], 3, "cannot write no/such/folder"),
