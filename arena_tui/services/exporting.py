@@ -51,6 +51,11 @@ def format_of(name: str) -> Form:
     return _SUFFIXES.get(Path(name.removesuffix(".gz").removesuffix(".zst")).suffix, "jsonl")
 
 
+def suffix_of(form: Form) -> str:
+    """How the name of a file ends that asks for the format."""
+    return next((suffix for suffix, each in _SUFFIXES.items() if each == form), ".jsonl")
+
+
 def check_one(form: Form, count: int) -> None:
     """Raise UsageError if the format is for one run, and so many are to be exported."""
     if form in OF_ONE_RUN and count != 1:
@@ -79,11 +84,11 @@ async def export_runs(
     if form == "parquet" and path.endswith((".gz", ".zst")):
         raise UsageError("Parquet is compressed already: give a name without .gz or .zst")
 
-    def write(rows: Rows) -> None:
+    def write(rows: Rows, check: Callable[[], None]) -> None:
         if Path(path).resolve() == Path(history.path).resolve():
             raise UsageError(f"{path} is the store itself: give another name")
         with appearing(path) as partial_path:
-            write_file(partial_path, path, form, rows)
+            write_file(partial_path, path, _checking(form, check), rows)
 
     return await _export(history, run_ids, write, progress)
 
@@ -94,16 +99,17 @@ async def print_runs(
 ) -> Exported:  # fmt: skip
     """Write the runs as text to an open stream; see `export_runs`."""
 
-    def write(rows: Rows) -> None:
-        for piece in texts_of(form, rows):
+    def write(rows: Rows, check: Callable[[], None]) -> None:
+        for piece in texts_of(_checking(form, check), rows):
             out.write(piece)
 
     return await _export(history, run_ids, write, progress)
 
 
 async def _export(
-    history: History, run_ids: Sequence[str], write: Callable[[Rows], None], progress: Progress
-) -> Exported:
+    history: History, run_ids: Sequence[str],
+    write: Callable[[Rows, Callable[[], None]], None], progress: Progress,
+) -> Exported:  # fmt: skip
     loop = asyncio.get_running_loop()
     cancelled = threading.Event()
     done = Exported()
@@ -123,7 +129,7 @@ async def _export(
         )
         totals = {each.run_id: each for each in found}
         runs = [totals[run_id] for run_id in run_ids if run_id in totals]
-        write(_counted(read_archive(read, runs), done, progress, check))
+        write(_counted(read_archive(read, runs), done, progress, check), check)
 
     working = asyncio.ensure_future(asyncio.to_thread(work))
     try:
@@ -136,6 +142,20 @@ async def _export(
     return done
 
 
+def _checking(form: Format | Texts, check: Callable[[], None]) -> Format | Texts:
+    """What makes a text, so that it ends soon once that is wanted: pictures take their time."""
+    if not callable(form):
+        return form
+    make = form
+
+    def pieces(rows: Rows) -> Iterator[bytes]:
+        for piece in make(rows):
+            check()
+            yield piece
+
+    return pieces
+
+
 def _counted(
     batches: Iterator[list[EventRow]], done: Exported, progress: Progress, check: Callable[[], None]
 ) -> Iterator[list[EventRow]]:
@@ -146,5 +166,6 @@ def _counted(
             done.events += row.ts is not None
             run_id = row.run_id
         yield rows
+        del rows, row
         progress(done)
         check()

@@ -47,6 +47,7 @@ TOOLS: Final = {
     for each in (
         Tool("m", "bookmark", "arena_tui.tui.screens.marking:toggle_bookmark"),
         Tool("y", "copy the event as JSON", "arena_tui.tui.screens.marking:copy_event"),
+        Tool("x", "export this run", "arena_tui.tui.screens.exporting:export_here", "export"),
         Tool("z", "zoom in", "arena_tui.tui.screens.marking:zoom_in"),
         Tool("Z", "zoom out", "arena_tui.tui.screens.marking:zoom_out"),
         Tool("f", "fork from this turn", "arena_tui.tui.screens.forking:fork_here"),

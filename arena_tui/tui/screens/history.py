@@ -12,17 +12,17 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from arena_tui.consumers.feed import Frame
-from arena_tui.errors import ArenaError
 from arena_tui.folds.view import Pane
 from arena_tui.folds.words import word_of
 from arena_tui.store.filters import parse_filter
 from arena_tui.store.history import SortKey, read_ids, read_scores
 from arena_tui.store.windows import read_board
 from arena_tui.tui.pages import Pages
-from arena_tui.tui.render.history import deleting, empty_columns, preview, row_cells
+from arena_tui.tui.render.history import empty_columns, preview, row_cells
 from arena_tui.tui.render.table import Cell, Column
-from arena_tui.tui.screens.base import FilteredScreen
-from arena_tui.tui.screens.confirm import ConfirmScreen
+from arena_tui.tui.screens.base import FilteredScreen, guarded
+from arena_tui.tui.screens.deleting import ask_to_delete
+from arena_tui.tui.screens.exporting import ask_where, ask_where_all
 from arena_tui.tui.screens.host import Host
 from arena_tui.tui.widgets.question import Question
 from arena_tui.tui.widgets.scores import ScoreLine
@@ -73,7 +73,9 @@ class HistoryScreen(FilteredScreen):
         Binding("slash", "filter", "filter", key_display="/"),
         Binding("s", "sort", "sort", key_display="s/r"),
         Binding("r", "reverse", "reverse the order", show=False),
-        Binding("d", "delete", "delete"),
+        Binding("x", "use('export')", "export", tooltip="export this run"),
+        Binding("X", "use('export all')", "export all shown", show=False),
+        Binding("d", "use('delete')", "delete"),
         Binding("n", "app.new_game", "new game", show=False),
         Binding("escape", "back", "back"),
     ]
@@ -160,28 +162,19 @@ class HistoryScreen(FilteredScreen):
         else:
             self.app.pop_screen()
 
-    def action_delete(self) -> None:
+    @guarded
+    async def action_use(self, what: str) -> None:
+        """Delete or export the run under the cursor, or export all that match."""
         totals = self._pages.totals(self.query_one(VirtualTable).cursor)
         history = self.arena.session.history
         if totals is None or history is None:
             return
-        if totals.status == "running" and self.arena.session.is_played(totals.run_id):
-            self.notify("it is still being played", severity="warning")
-            return
-        question = deleting(totals, self.arena.zone)
-
-        async def delete() -> None:
-            try:
-                await self.arena.session.delete(totals.run_id)
-            except ArenaError as error:
-                self.notify(str(error), severity="error")
-            self._reload()
-
-        def answered(yes: bool | None) -> None:
-            if yes:
-                self.run_worker(delete(), group="delete", exit_on_error=False)
-
-        self.app.push_screen(ConfirmScreen(question), answered)
+        if what == "delete":
+            ask_to_delete(self, totals, self._reload)
+        elif what == "export":
+            ask_where(self, history, totals)
+        else:
+            await ask_where_all(self, history, *self._pages.where)
 
     def _reload(self, group: str = "reload") -> None:
         """Read the table anew; keys wait for it, but not for a `refresh`, which none asked for."""
