@@ -85,12 +85,14 @@ def export(arguments: argparse.Namespace) -> int:
 
 
 def _maker(form: Form, arguments: argparse.Namespace) -> Format | Texts:
-    from arena_tui.tui.forms import IDLE_S, SIZE, maker
-    from arena_tui.tui.render.cast import Size
-
     given = [name for name in ("size", "idle") if getattr(arguments, name) is not None]
     if given and form != "asciicast":
         raise UsageError(f"--{given[0]} is for a recording: give --format asciicast, too")
+    if form in ("jsonl", "csv", "parquet"):
+        return form
+    from arena_tui.tui.forms import IDLE_S, SIZE, maker
+    from arena_tui.tui.render.cast import Size
+
     size = SIZE if arguments.size is None else Size(*arguments.size)
     return maker(form, size, IDLE_S if arguments.idle is None else arguments.idle)
 

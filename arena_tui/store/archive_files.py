@@ -36,6 +36,9 @@ _ROWS_AT_ONCE: Final = 100
 _LINE_MAX_BYTES: Final = 8 * 1024 * 1024
 """Longest line that is read of a zstd file: as long as DuckDB takes without much more memory."""
 
+_COPIED_BYTES: Final = 2_000_000
+"""Payloads that are made text or columns of in one go."""
+
 _CONFIG: Final[dict[str, str | bool | int | float | list[str]]] = {
     "autoinstall_known_extensions": False, "autoload_known_extensions": False, "threads": 1,
 }  # fmt: skip
@@ -67,7 +70,7 @@ def write_file(path: Path, name: str, form: Format | Texts, rows: Rows) -> None:
         OSError: Likewise.
     """
     if form == "parquet":
-        _copy(path, _PARQUET, stream_of_events, rows)
+        _copy(path, _PARQUET, stream_of_events, _portions(rows))
     elif name.endswith(".zst"):
         _copy(path, _TEXT, stream_of_texts, (piece[:-1] for piece in texts_of(form, rows)))
     elif name.endswith(".gz"):
@@ -86,11 +89,11 @@ def texts_of(form: Format | Texts, rows: Rows) -> Iterator[bytes]:
         yield from form(rows)
         return
     if form == "jsonl":
-        for batch in rows:
+        for batch in _portions(rows):
             yield b"".join([line_of(each) + b"\n" for each in batch])
         return
     yield (",".join(_COLUMNS) + "\n").encode()
-    for batch in rows:
+    for batch in _portions(rows):
         written = io.StringIO(newline="")
         csv.writer(written, lineterminator="\n").writerows(map(_cells, batch))
         yield written.getvalue().encode()
@@ -132,6 +135,20 @@ def _fetched(path: str, query: str) -> Iterator[tuple[Any, ...]]:
         raise UsageError(f"cannot read {path}: {first_line(error)[:200]}") from None
     finally:
         connection.close()
+
+
+def _portions(rows: Rows) -> Iterator[Sequence[EventRow]]:
+    """The same rows in batches of which copies may be made: a few megabytes each, or one event."""
+    for batch in rows:
+        first = size = 0
+        for number, row in enumerate(batch):
+            size += len(row.payload)
+            if size >= _COPIED_BYTES:
+                yield batch[first : number + 1]
+                first, size = number + 1, 0
+        if first < len(batch):
+            yield batch[first:]
+        del batch
 
 
 def _cells(row: EventRow) -> list[object]:
