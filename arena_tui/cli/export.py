@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import re
 import sys
 from functools import partial
+from typing import Final
 
 from arena_tui.cli.arguments import Parser, as_text
 from arena_tui.cli.output import Console, counted, say_json, tell
@@ -13,14 +15,21 @@ from arena_tui.cli.runs import filter_text
 from arena_tui.cli.stored import open_store, wanted_runs
 from arena_tui.errors import UsageError
 from arena_tui.services.exporting import (
-    FORMATS,
+    FORMS,
     Exported,
+    Form,
     Progress,
+    check_one,
     export_runs,
     format_of,
     print_runs,
 )
+from arena_tui.store.archive_files import Format, Texts
 from arena_tui.store.history import History
+
+_LEAST: Final = (60, 15)
+_MOST: Final = (500, 200)
+_IDLE_MAX_S: Final = 3_600.0
 
 
 def add_arguments(parser: Parser) -> None:
@@ -30,11 +39,18 @@ def add_arguments(parser: Parser) -> None:
     )
     parser.add_argument("--run", type=as_text, help="this one only, by its id or a part of it")
     parser.add_argument(
-        "--format", choices=FORMATS, help="default: what the name of the file ends with, or jsonl"
+        "--format", choices=FORMS, help="default: what the name of the file ends with, or jsonl"
     )
     parser.add_argument(
         "--output", default="-", metavar="FILE",
         help="compressed if it ends with .gz or .zst; appears when it is whole; default -, stdout",
+    )  # fmt: skip
+    parser.add_argument(
+        "--size", type=_size, metavar="COLSxLINES", help="of an asciicast; default 100x30"
+    )
+    parser.add_argument(
+        "--idle", type=_seconds, metavar="SECONDS",
+        help="longest silence kept in an asciicast; default 2",
     )  # fmt: skip
 
 
@@ -46,10 +62,12 @@ def export(arguments: argparse.Namespace) -> int:
         raise UsageError("--run and a filter exclude each other: give one of them")
     if output == "-" and form == "parquet":
         raise UsageError("Parquet is not written to standard output: give a file with --output")
-    if output == "-" and form == "csv" and arguments.json:
-        raise UsageError("CSV is no JSON: give a file with --output, or leave out --json")
+    if output == "-" and form != "jsonl" and arguments.json:
+        raise UsageError(f"{form} is no JSON: give a file with --output, or leave out --json")
+    made = _maker(form, arguments)
     with open_store(arguments) as store:
         runs = wanted_runs(store, filter_text(arguments.filter), arguments.run)
+        check_one(form, len(runs))
         with Console() as console:
             told = _progress(console, len(runs))
             if output == "-":
@@ -57,13 +75,47 @@ def export(arguments: argparse.Namespace) -> int:
             else:
                 work = partial(export_runs, path=output)
             ids = [each.run_id for each in runs]
-            done = asyncio.run(work(History(store), ids, form, progress=told))
+            done = asyncio.run(work(History(store), ids, made, progress=told))
     if arguments.json and output != "-":
         say_json({"runs": done.runs, "events": done.events, "output": output})
     elif output != "-":
         what = f"{counted(done.events, 'event')} of {counted(done.runs, 'run')}"
         tell(f"exported {what} to {output}")
     return 0
+
+
+def _maker(form: Form, arguments: argparse.Namespace) -> Format | Texts:
+    given = [name for name in ("size", "idle") if getattr(arguments, name) is not None]
+    if given and form != "asciicast":
+        raise UsageError(f"--{given[0]} is for a recording: give --format asciicast, too")
+    if form in ("jsonl", "csv", "parquet"):
+        return form
+    from arena_tui.tui.forms import IDLE_S, SIZE, maker
+    from arena_tui.tui.render.cast import Size
+
+    size = SIZE if arguments.size is None else Size(*arguments.size)
+    return maker(form, size, IDLE_S if arguments.idle is None else arguments.idle)
+
+
+def _size(text: str) -> tuple[int, int]:
+    """`100x30`: columns and lines that a terminal may have and a run needs."""
+    found = re.fullmatch(r"([0-9]{2,3})x([0-9]{2,3})", text)
+    size = (int(found[1]), int(found[2])) if found else (0, 0)
+    if not (_LEAST[0] <= size[0] <= _MOST[0] and _LEAST[1] <= size[1] <= _MOST[1]):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no size: give 100x30, or any from 60x15 to 500x200"
+        )
+    return size
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 < seconds <= _IDLE_MAX_S:
+        raise argparse.ArgumentTypeError(f"{text!r} is no silence: give seconds, 2 say")
+    return seconds
 
 
 def _progress(console: Console, total: int) -> Progress:

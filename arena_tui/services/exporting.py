@@ -8,13 +8,13 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO, Final, TypeVar
+from typing import Any, BinaryIO, Final, Literal, TypeAlias, TypeVar
 
 from msgspec import Struct
 
 from arena_tui.errors import UsageError
 from arena_tui.services.waits import to_the_end
-from arena_tui.store.archive_files import Format, Rows, texts_of, write_file
+from arena_tui.store.archive_files import Format, Rows, Texts, texts_of, write_file
 from arena_tui.store.archive_lines import read_archive
 from arena_tui.store.extract import EventRow
 from arena_tui.store.history import History, read_runs
@@ -23,7 +23,13 @@ from arena_tui.store.reading import Reader
 
 T = TypeVar("T")
 
-FORMATS: Final[tuple[Format, ...]] = ("jsonl", "csv", "parquet")
+Form: TypeAlias = Format | Literal["html", "asciicast"]
+
+OF_ONE_RUN: Final[tuple[Form, ...]] = ("html", "asciicast")
+FORMS: Final[tuple[Form, ...]] = ("jsonl", "csv", "parquet", *OF_ONE_RUN)
+_SUFFIXES: Final[dict[str, Form]] = {
+    ".csv": "csv", ".parquet": "parquet", ".html": "html", ".htm": "html", ".cast": "asciicast",
+}  # fmt: skip
 
 
 class Exported(Struct, kw_only=True):
@@ -40,16 +46,25 @@ class _CancelledError(Exception):
     """Nobody waits for the export any more."""
 
 
-def format_of(name: str) -> Format:
+def format_of(name: str) -> Form:
     """The format that the name of a file asks for; JSON lines unless it says another one."""
-    plain = name.removesuffix(".gz").removesuffix(".zst")
-    if plain.endswith(".csv"):
-        return "csv"
-    return "parquet" if name.endswith(".parquet") else "jsonl"
+    return _SUFFIXES.get(Path(name.removesuffix(".gz").removesuffix(".zst")).suffix, "jsonl")
+
+
+def suffix_of(form: Form) -> str:
+    """How the name of a file ends that asks for the format."""
+    return next((suffix for suffix, each in _SUFFIXES.items() if each == form), ".jsonl")
+
+
+def check_one(form: Form, count: int) -> None:
+    """Raise UsageError if the format is for one run, and so many are to be exported."""
+    if form in OF_ONE_RUN and count != 1:
+        many = "none is chosen" if not count else f"{count:,} are chosen"
+        raise UsageError(f"{form} is made of one run, and {many}: choose one by its id")
 
 
 async def export_runs(
-    history: History, run_ids: Sequence[str], form: Format, path: str,
+    history: History, run_ids: Sequence[str], form: Format | Texts, path: str,
     progress: Progress = lambda _: None,
 ) -> Exported:  # fmt: skip
     """Write the runs to a file, which appears when it is whole, also in place of another one.
@@ -58,6 +73,7 @@ async def export_runs(
 
     Args:
         run_ids: The runs, in the order in which they are written.
+        form: A format of all runs; or what makes a text of one run.
         path: One that ends with `.gz` or `.zst` is compressed so.
 
     Raises:
@@ -68,31 +84,32 @@ async def export_runs(
     if form == "parquet" and path.endswith((".gz", ".zst")):
         raise UsageError("Parquet is compressed already: give a name without .gz or .zst")
 
-    def write(rows: Rows) -> None:
+    def write(rows: Rows, check: Callable[[], None]) -> None:
         if Path(path).resolve() == Path(history.path).resolve():
             raise UsageError(f"{path} is the store itself: give another name")
         with appearing(path) as partial_path:
-            write_file(partial_path, path, form, rows)
+            write_file(partial_path, path, _checking(form, check), rows)
 
     return await _export(history, run_ids, write, progress)
 
 
 async def print_runs(
-    history: History, run_ids: Sequence[str], form: Format, out: BinaryIO,
+    history: History, run_ids: Sequence[str], form: Format | Texts, out: BinaryIO,
     progress: Progress = lambda _: None,
 ) -> Exported:  # fmt: skip
     """Write the runs as text to an open stream; see `export_runs`."""
 
-    def write(rows: Rows) -> None:
-        for piece in texts_of(form, rows):
+    def write(rows: Rows, check: Callable[[], None]) -> None:
+        for piece in texts_of(_checking(form, check), rows):
             out.write(piece)
 
     return await _export(history, run_ids, write, progress)
 
 
 async def _export(
-    history: History, run_ids: Sequence[str], write: Callable[[Rows], None], progress: Progress
-) -> Exported:
+    history: History, run_ids: Sequence[str],
+    write: Callable[[Rows, Callable[[], None]], None], progress: Progress,
+) -> Exported:  # fmt: skip
     loop = asyncio.get_running_loop()
     cancelled = threading.Event()
     done = Exported()
@@ -112,7 +129,7 @@ async def _export(
         )
         totals = {each.run_id: each for each in found}
         runs = [totals[run_id] for run_id in run_ids if run_id in totals]
-        write(_counted(read_archive(read, runs), done, progress, check))
+        write(_counted(read_archive(read, runs), done, progress, check), check)
 
     working = asyncio.ensure_future(asyncio.to_thread(work))
     try:
@@ -125,6 +142,20 @@ async def _export(
     return done
 
 
+def _checking(form: Format | Texts, check: Callable[[], None]) -> Format | Texts:
+    """What makes a text, so that it ends soon once that is wanted: pictures take their time."""
+    if not callable(form):
+        return form
+    make = form
+
+    def pieces(rows: Rows) -> Iterator[bytes]:
+        for piece in make(rows):
+            check()
+            yield piece
+
+    return pieces
+
+
 def _counted(
     batches: Iterator[list[EventRow]], done: Exported, progress: Progress, check: Callable[[], None]
 ) -> Iterator[list[EventRow]]:
@@ -135,5 +166,6 @@ def _counted(
             done.events += row.ts is not None
             run_id = row.run_id
         yield rows
+        del rows, row
         progress(done)
         check()

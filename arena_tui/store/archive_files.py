@@ -1,6 +1,7 @@
-"""Writes exported rows as JSON lines, CSV or Parquet, and reads Parquet and zstd. Opens no store.
+"""Writes exported rows as JSON lines, CSV, Parquet or any text, and reads Parquet and zstd.
 
-DuckDB does what Python 3.11 cannot: Parquet and zstd, in a database in memory of its own.
+Opens no store. DuckDB does what Python 3.11 cannot: Parquet and zstd, in a database in memory of
+its own.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from arena_tui.store.zstd_frames import is_whole
 
 Format: TypeAlias = Literal["jsonl", "csv", "parquet"]
 Rows: TypeAlias = Iterable[Sequence[EventRow]]
+Texts: TypeAlias = Callable[[Rows], Iterator[bytes]]
+"""Makes text in UTF-8 of rows, in pieces of whole lines, none of which is empty."""
 
 PARQUET_MAGIC: Final = b"PAR1"
 ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
@@ -32,6 +35,9 @@ _COLUMNS: Final = ("run_id", "epoch", "seq", "turn", "kind", "agent_id", "ts", "
 _ROWS_AT_ONCE: Final = 100
 _LINE_MAX_BYTES: Final = 8 * 1024 * 1024
 """Longest line that is read of a zstd file: as long as DuckDB takes without much more memory."""
+
+_COPIED_BYTES: Final = 2_000_000
+"""Payloads that are made text or columns of in one go."""
 
 _CONFIG: Final[dict[str, str | bool | int | float | list[str]]] = {
     "autoinstall_known_extensions": False, "autoload_known_extensions": False, "threads": 1,
@@ -56,7 +62,7 @@ _RISKY: Final = ("=", "+", "-", "@", "\t", "\r")
 """What a spreadsheet takes for the beginning of a formula: https://owasp.org/www-community/attacks/CSV_Injection"""
 
 
-def write_file(path: Path, name: str, form: Format, rows: Rows) -> None:
+def write_file(path: Path, name: str, form: Format | Texts, rows: Rows) -> None:
     """Write the rows to the path, as `name` says: `….gz` and `….zst` are compressed.
 
     Raises:
@@ -64,7 +70,7 @@ def write_file(path: Path, name: str, form: Format, rows: Rows) -> None:
         OSError: Likewise.
     """
     if form == "parquet":
-        _copy(path, _PARQUET, stream_of_events, rows)
+        _copy(path, _PARQUET, stream_of_events, _portions(rows))
     elif name.endswith(".zst"):
         _copy(path, _TEXT, stream_of_texts, (piece[:-1] for piece in texts_of(form, rows)))
     elif name.endswith(".gz"):
@@ -77,14 +83,17 @@ def write_file(path: Path, name: str, form: Format, rows: Rows) -> None:
                 file.write(piece)
 
 
-def texts_of(form: Format, rows: Rows) -> Iterator[bytes]:
+def texts_of(form: Format | Texts, rows: Rows) -> Iterator[bytes]:
     """The rows as text in UTF-8, in pieces of whole lines; none of them is empty."""
+    if callable(form):
+        yield from form(rows)
+        return
     if form == "jsonl":
-        for batch in rows:
+        for batch in _portions(rows):
             yield b"".join([line_of(each) + b"\n" for each in batch])
         return
     yield (",".join(_COLUMNS) + "\n").encode()
-    for batch in rows:
+    for batch in _portions(rows):
         written = io.StringIO(newline="")
         csv.writer(written, lineterminator="\n").writerows(map(_cells, batch))
         yield written.getvalue().encode()
@@ -126,6 +135,20 @@ def _fetched(path: str, query: str) -> Iterator[tuple[Any, ...]]:
         raise UsageError(f"cannot read {path}: {first_line(error)[:200]}") from None
     finally:
         connection.close()
+
+
+def _portions(rows: Rows) -> Iterator[Sequence[EventRow]]:
+    """The same rows in batches of which copies may be made: a few megabytes each, or one event."""
+    for batch in rows:
+        first = size = 0
+        for number, row in enumerate(batch):
+            size += len(row.payload)
+            if size >= _COPIED_BYTES:
+                yield batch[first : number + 1]
+                first, size = number + 1, 0
+        if first < len(batch):
+            yield batch[first:]
+        del batch
 
 
 def _cells(row: EventRow) -> list[object]:

@@ -101,6 +101,7 @@ def read_archive(read: Read, runs: Sequence[RunTotals]) -> Iterator[list[EventRo
             rows.append(row)
             counts[now] -= row.ts is not None
         yield rows
+        del batch, rows
     if marks.get(now):
         yield marks[now]
     gone = [run_id for run_id, missing in counts.items() if missing > 0]

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -36,6 +37,10 @@ events takes 512 MB."""
 
 _EVICT_EVERY: Final = 16
 """Commits between evictions: one takes 2 ms, and the cache grows by less than 1 MB in between."""
+
+_LONG_READ_S: Final = 0.1
+"""A read that took longer may have filled the cache: of a store that is only read, which has no
+commits, it is evicted then."""
 
 _MERGE_AT_CLOSE: Final = "SET max_vacuum_tasks = 1"
 """Lets the last checkpoint merge row groups: every session leaves one, of 256 KiB at least. One
@@ -243,6 +248,7 @@ class Database:
             with self._may_begin:
                 connection = reading.connection = self._connection.cursor()
                 self._under_way.add(reading)
+            began = time.monotonic()
             try:
                 if reading.cancelled:
                     raise StoreError("the read was cancelled")
@@ -251,6 +257,8 @@ class Database:
                 connection.close()
                 reading.ended.set()
                 self._under_way.discard(reading)
+                if self._only_read and time.monotonic() - began >= _LONG_READ_S:
+                    self._evict_cache()
         except duckdb.Error as error:
             raise StoreError(f"cannot read the store: {first_line(error)}") from error
 

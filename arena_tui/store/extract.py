@@ -5,7 +5,7 @@ A gap is a row like an event: what was lost is where it is missed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final, NamedTuple
@@ -22,8 +22,9 @@ _PIECE: Final = 4_000
 _CHUNK_BYTES: Final = 4_000_000
 """Payloads that are read in one go: opening the store takes as long as a few thousand events."""
 
-_PIECE_BYTES: Final = 64_000_000
-"""Payloads that one query may return: a few thousand events can be hundreds of megabytes."""
+_PIECE_BYTES: Final = 24_000_000
+"""Payloads that one query may return: a few thousand events can be hundreds of megabytes. Of large
+ones DuckDB reads more than it returns, so that smaller pieces would take much longer."""
 
 _SEQ_MAX: Final = 2**62
 _LENGTHS: Final = """
@@ -41,6 +42,10 @@ WHERE run_id IN (SELECT unnest($runs)) AND seq BETWEEN $first AND $last
 """
 _SIZE: Final = """
 SELECT coalesce(sum(strlen(payload)), 0)::BIGINT FROM events
+WHERE run_id IN (SELECT unnest($runs)) AND seq BETWEEN $first AND $last
+"""
+_SIZES: Final = """
+SELECT run_id, epoch, seq, strlen(payload) FROM events
 WHERE run_id IN (SELECT unnest($runs)) AND seq BETWEEN $first AND $last
 """
 _GAPS: Final = """
@@ -80,6 +85,7 @@ class _Piece(NamedTuple):
 
     Attributes:
         begins: Whether a gap that begins before it is told with it.
+        fits: Whether its payloads are known to be few enough to be read in one go.
     """
 
     runs: tuple[str, ...]
@@ -87,6 +93,7 @@ class _Piece(NamedTuple):
     last: int
     epoch: int | None = None
     begins: bool = True
+    fits: bool = False
 
 
 def read_events(
@@ -102,6 +109,7 @@ def read_events(
         rows, pieces = read(partial(_chunk, pieces=pieces, kinds=wanted.kinds))
         if rows:
             yield rows
+        del rows  # else they would be there until the next ones are
 
 
 def event_fields(row: EventRow) -> dict[str, Any]:
@@ -149,8 +157,8 @@ def _chunk(
     left, size = list(reversed(pieces)), 0
     while left and size < _CHUNK_BYTES:
         piece = left.pop()
-        if (parts := _parts(reader, piece)) != [piece]:
-            left += reversed(parts)
+        if not piece.fits:
+            left += reversed(_parts(reader, piece))
             continue
         found = _rows(reader, piece, kinds)
         rows += found
@@ -160,33 +168,56 @@ def _chunk(
 
 def _parts(reader: Reader, piece: _Piece) -> list[_Piece]:
     """The piece itself, if its payloads may be read in one go; else smaller ones of it."""
-    given: dict[str, Any] = {"runs": list(piece.runs), "first": piece.first, "last": piece.last}
-    of_epoch = ""
-    if piece.epoch is not None:
-        of_epoch, given["epoch"] = " AND epoch = $epoch", piece.epoch
+    given, of_epoch = _given(piece)
     ((size,),) = reader.execute(_SIZE + of_epoch, given).fetchall()
-    if size <= _PIECE_BYTES or (piece.epoch is not None and piece.first == piece.last):
-        return [piece]
-    if (half := len(piece.runs) // 2) > 0:
-        return [piece._replace(runs=piece.runs[:half]), piece._replace(runs=piece.runs[half:])]
+    if size <= _PIECE_BYTES:
+        return [piece._replace(fits=True)]
+    sizes: dict[str, dict[int, list[tuple[int, int]]]] = {each: {} for each in piece.runs}
+    for run_id, epoch, seq, length in reader.execute(_SIZES + of_epoch, given).fetchall():
+        sizes[run_id].setdefault(epoch, []).append((seq, length))
+    parts: list[_Piece] = []
+    room = 0
+    for run_id in piece.runs:
+        size = sum(length for each in sizes[run_id].values() for _, length in each)
+        if size > _PIECE_BYTES:
+            parts += _parts_of(reader, piece._replace(runs=(run_id,)), sizes[run_id])
+            room = 0
+        elif size <= room:
+            parts[-1] = parts[-1]._replace(runs=(*parts[-1].runs, run_id))
+            room -= size
+        else:
+            parts.append(piece._replace(runs=(run_id,), fits=True))
+            room = _PIECE_BYTES - size
+    return parts
+
+
+def _parts_of(
+    reader: Reader, piece: _Piece, sizes: Mapping[int, list[tuple[int, int]]]
+) -> Iterator[_Piece]:
+    """Parts of a piece of one run, which is too large; `sizes` has its seqs and bytes by epoch."""
+    lengths = {piece.epoch: piece.last}
     if piece.epoch is None:
-        lengths = reader.execute(_LENGTHS, {"runs": list(piece.runs)}).fetchall()
-        return [
-            piece._replace(epoch=epoch, last=min(piece.last, newest))
-            for _, epoch, newest in lengths
-            if newest >= piece.first
-        ]
-    middle = (piece.first + piece.last) // 2
-    return [
-        piece._replace(last=middle), piece._replace(first=middle + 1, begins=False),
-    ]  # fmt: skip
+        found = reader.execute(_LENGTHS, {"runs": list(piece.runs)}).fetchall()
+        lengths = {epoch: min(piece.last, last) for _, epoch, last in found if last >= piece.first}
+    for epoch, last in lengths.items():
+        events = [] if epoch is None else sorted(sizes.get(epoch, ()))
+        yield from _cut(piece._replace(epoch=epoch, last=last, fits=True), events)
+
+
+def _cut(piece: _Piece, sizes: Sequence[tuple[int, int]]) -> Iterator[_Piece]:
+    """Parts of an epoch that have at most so many bytes, or one event; `sizes` by seq."""
+    room = _PIECE_BYTES
+    for seq, size in sizes:
+        room -= size
+        if room < 0 and seq > piece.first:
+            yield piece._replace(last=seq - 1)
+            piece = piece._replace(first=seq, begins=False)
+            room = _PIECE_BYTES - size
+    yield piece
 
 
 def _rows(reader: Reader, piece: _Piece, kinds: Sequence[str]) -> list[EventRow]:
-    given: dict[str, Any] = {"runs": list(piece.runs), "first": piece.first, "last": piece.last}
-    of_epoch = ""
-    if piece.epoch is not None:
-        of_epoch, given["epoch"] = " AND epoch = $epoch", piece.epoch
+    given, of_epoch = _given(piece)
     of_kinds, wanted = "", given
     if kinds:
         of_kinds, wanted = " AND kind IN (SELECT unnest($kinds))", given | {"kinds": list(kinds)}
@@ -200,6 +231,14 @@ def _rows(reader: Reader, piece: _Piece, kinds: Sequence[str]) -> list[EventRow]
     order = {run_id: number for number, run_id in enumerate(piece.runs)}
     rows.sort(key=lambda each: (order[each.run_id], each.epoch, each.seq, each.ts is not None))
     return rows
+
+
+def _given(piece: _Piece) -> tuple[dict[str, Any], str]:
+    """The parameters of its queries, and what follows their conditions."""
+    given: dict[str, Any] = {"runs": list(piece.runs), "first": piece.first, "last": piece.last}
+    if piece.epoch is None:
+        return given, ""
+    return given | {"epoch": piece.epoch}, " AND epoch = $epoch"
 
 
 def _gap(run_id: str, epoch: int, from_seq: int, to_seq: int, reason: str) -> EventRow:

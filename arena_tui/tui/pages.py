@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 from arena_tui.folds.totals import RunTotals
 from arena_tui.store.history import History, SortKey
 
 _PAGE: Final = 200
+
+
+class Listed(NamedTuple):
+    """What a list of stored runs shows, for what can be done with it.
+
+    Attributes:
+        run: The one under the cursor; None without any.
+        where, parameters: The SQL condition of those listed; told: the filter as it was written.
+        reload: Reads the list anew.
+    """
+
+    run: RunTotals | None
+    where: str
+    parameters: list[Any]
+    told: str
+    reload: Callable[[], None]
 
 
 class Found(NamedTuple):

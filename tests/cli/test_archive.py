@@ -86,6 +86,31 @@ def test_export_prints_what_events_prints(
     assert b'"run_id":"b"' not in capfdbinary.readouterr().out
 
 
+def test_a_page_is_made_of_exactly_one_run(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    db, page = str(made(tmp_path, run_of("a"), run_of("b", 9))), tmp_path / "b.html"
+
+    assert main(["export", "--output", str(page), "--db", db]) == 2
+    assert capfd.readouterr().err.endswith("one run, and 2 are chosen: choose one by its id\n")
+    assert not page.exists()
+    assert main(["export", "events<20", "--output", str(page), "--db", db]) == 0
+    assert capfd.readouterr().err == f"exported 9 events of 1 run to {page}\n"
+    assert '"run_id":"b"' in page.read_text()
+    assert main(["export", "--run", "b", "--format", "html", "--db", db]) == 0
+    assert capfd.readouterr().out == page.read_text()
+
+
+def test_a_recording_has_the_size_and_the_silences_asked_for(tmp_path: Path) -> None:
+    db, file = str(made(tmp_path, run_of("a"))), tmp_path / "a.cast"
+
+    options = ["--size", "80x24", "--idle", "0.5"]
+    assert main(["export", "--run", "a", "--output", str(file), *options, "--db", db]) == 0
+
+    header = json.loads(file.read_text().splitlines()[0])
+    assert (header["width"], header["height"], header["idle_time_limit"]) == (80, 24, 0.5)
+
+
 def test_a_bookmarked_run_survives_being_deleted_and_imported(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -227,7 +252,11 @@ def test_a_run_that_a_server_may_go_on_with_is_kept(tmp_path: Path) -> None:
     ("words", "code", "said"),
     [
         (["export", "--format", "parquet"], 2, "give a file with --output"),
-        (["export", "--format", "csv", "--json"], 2, "CSV is no JSON"),
+        (["export", "--format", "csv", "--json"], 2, "csv is no JSON"),
+        (["export", "--format", "html", "game:go"], 2, "one run, and none is chosen"),
+        (["export", "--size", "80x24"], 2, "give --format asciicast"),
+        (["export", "--format", "asciicast", "--size", "10x10"], 2, "60x15 to 500x200"),
+        (["export", "--format", "asciicast", "--idle", "-1"], 2, "is no silence"),
         (["export", "--output", "x.parquet.gz", "--format", "parquet"], 2, "without .gz or .zst"),
         (["export", "--output", "/dev/null"], 2, "not a regular file"),
         (["export", "--output", "no/such/folder"], 3, "cannot write no/such/folder"),

@@ -36,4 +36,4 @@ def test_no_batch_has_many_large_events(database: Database) -> None:
     places = [(row.run_id, row.epoch, row.seq) for batch in batches for row in batch]
     assert places == [(each.run_id, each.epoch, each.first_seq) for each in deliveries]
     largest = max(sum(len(row.payload) for row in batch) for batch in batches)
-    assert largest <= 68_000_000
+    assert largest <= 28_000_000

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import Any, ClassVar, Final
+from typing import ClassVar, Final
 
 from textual import work
 from textual.app import ComposeResult
@@ -19,6 +19,7 @@ from arena_tui.folds.totals import RunTotals
 from arena_tui.services.comparing import newest_other
 from arena_tui.services.forking import parent_of
 from arena_tui.services.playback.player import Player
+from arena_tui.tui.pages import Listed
 from arena_tui.tui.render.clean import clean
 from arena_tui.tui.screens.base import ArenaScreen
 from arena_tui.tui.screens.compare import CompareScreen
@@ -30,38 +31,45 @@ from arena_tui.tui.widgets.table import VirtualTable
 _MARKS_MAX: Final = 200
 
 
-async def use_runs(
-    screen: ArenaScreen, what: str, totals: RunTotals | None, chosen: tuple[str, list[Any], str]
-) -> None:
-    """Mark a run of a list, or compare: two that are marked, one with the one under the cursor,
-    more than two, or all that are listed, as one summary.
+async def mark_run(screen: ArenaScreen, listed: Listed) -> bool:
+    """Mark the run under the cursor, or no longer, and go to the next one.
 
-    Args:
-        what: `mark`, `compare` or `all`; totals: the run under the cursor.
-        chosen: The SQL condition of what is listed, its parameters, and the filter as written.
+    Raises:
+        UsageError: Too many are marked.
+    """
+    _mark(screen.arena.marked, listed.run)
+    for table in screen.query(VirtualTable):
+        table.refresh()
+        table.action_move(1)
+    return False
+
+
+async def compare_runs(screen: ArenaScreen, listed: Listed) -> bool:
+    """Compare two runs that are marked, or one with the one under the cursor; more than two as one
+    summary.
 
     Raises:
         UsageError: There are not two to compare.
     """
-    arena = screen.arena
+    arena, run = screen.arena, listed.run
     marked = arena.marked
-    if what == "all":
-        where, parameters, told = chosen
-        screen.app.push_screen(OpeningsScreen(arena, where, parameters, told or "all runs"))
-    elif what == "mark":
-        _mark(marked, totals)
-        for table in screen.query(VirtualTable):
-            table.refresh()
-            table.action_move(1)
-    elif len(marked) > 2:
+    if len(marked) > 2:
         where = "run_id IN (SELECT unnest(?))"
         told = f"{len(marked)} marked runs"
         screen.app.push_screen(OpeningsScreen(arena, where, [list(marked)], told))
-    else:
-        pair = list(dict.fromkeys([*marked, *([] if totals is None else [totals.run_id])]))[:2]
-        if len(pair) < 2:
-            raise UsageError("mark a run with space, then choose another one")
-        screen.app.push_screen(CompareScreen(arena, pair[0], pair[1]))
+        return False
+    pair = list(dict.fromkeys([*marked, *([] if run is None else [run.run_id])]))[:2]
+    if len(pair) < 2:
+        raise UsageError("mark a run with space, then choose another one")
+    screen.app.push_screen(CompareScreen(arena, pair[0], pair[1]))
+    return False
+
+
+async def open_openings(screen: ArenaScreen, listed: Listed) -> bool:
+    """Sum up all runs that are listed."""
+    told = listed.told or "all runs"
+    screen.app.push_screen(OpeningsScreen(screen.arena, listed.where, listed.parameters, told))
+    return False
 
 
 def _mark(marked: list[str], totals: RunTotals | None) -> None:

@@ -12,18 +12,15 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from arena_tui.consumers.feed import Frame
-from arena_tui.errors import ArenaError
 from arena_tui.folds.view import Pane
 from arena_tui.folds.words import word_of
 from arena_tui.store.filters import parse_filter
 from arena_tui.store.history import SortKey, read_ids, read_scores
 from arena_tui.store.windows import read_board
-from arena_tui.tui.pages import Pages
-from arena_tui.tui.render.history import deleting, empty_columns, preview, row_cells
+from arena_tui.tui.pages import Listed, Pages
+from arena_tui.tui.render.history import empty_columns, preview, row_cells
 from arena_tui.tui.render.table import Cell, Column
 from arena_tui.tui.screens.base import FilteredScreen, guarded
-from arena_tui.tui.screens.comparing import use_runs
-from arena_tui.tui.screens.confirm import ConfirmScreen
 from arena_tui.tui.screens.host import Host
 from arena_tui.tui.tools import LIST_TOOLS
 from arena_tui.tui.widgets.question import Question
@@ -76,10 +73,6 @@ class HistoryScreen(FilteredScreen):
         Binding("s", "sort", "sort", key_display="s/r"),
         Binding("r", "sort('', True)", "reverse the order", show=False),
         Binding("dollar_sign", "sort('cost_usd')", "costliest first", show=False),
-        Binding("space", "runs('mark')", "mark", tooltip="mark the run"),
-        Binding("c", "runs('compare')", "compare", tooltip="compare two runs"),
-        Binding("C", "runs('all')", "openings", show=False, tooltip="compare all runs in the list"),
-        Binding("d", "delete", "delete"),
         *(tool.binding for tool in LIST_TOOLS.values()),
         Binding("n", "app.new_game", "new game", show=False),
         Binding("escape", "back", "back"),
@@ -154,12 +147,6 @@ class HistoryScreen(FilteredScreen):
             self._pages.descending = next(each.falls for each in _COLUMNS if each.key == chosen)
             self._reload()
 
-    @guarded
-    async def action_runs(self, what: str) -> None:
-        """Mark the run under the cursor, or compare runs."""
-        await use_runs(self, what, self._pages.totals(self.query_one(VirtualTable).cursor),
-                       (*self._pages.where, self._filter))  # fmt: skip
-
     def action_back(self) -> None:
         question = self.query_one(Question)
         if question.display:
@@ -171,30 +158,9 @@ class HistoryScreen(FilteredScreen):
     @guarded
     async def action_tool(self, name: str) -> None:
         """Use one of `LIST_TOOLS` here."""
-        await LIST_TOOLS[name].use(self)
-
-    def action_delete(self) -> None:
-        totals = self._pages.totals(self.query_one(VirtualTable).cursor)
-        history = self.arena.session.history
-        if totals is None or history is None:
-            return
-        if totals.status == "running" and self.arena.session.is_played(totals.run_id):
-            self.notify("it is still being played", severity="warning")
-            return
-        question = deleting(totals, self.arena.zone)
-
-        async def delete() -> None:
-            try:
-                await self.arena.session.delete(totals.run_id)
-            except ArenaError as error:
-                self.notify(str(error), severity="error")
-            self._reload()
-
-        def answered(yes: bool | None) -> None:
-            if yes:
-                self.run_worker(delete(), group="delete", exit_on_error=False)
-
-        self.app.push_screen(ConfirmScreen(question), answered)
+        run = self._pages.totals(self.query_one(VirtualTable).cursor)
+        listed = Listed(run, *self._pages.where, self._filter, self._reload)
+        await LIST_TOOLS[name].use(self, listed)
 
     def _reload(self, group: str = "reload") -> None:
         """Read the table anew; keys wait for it, but not for a `refresh`, which none asked for."""

@@ -12,16 +12,15 @@ from textual.widgets import Input, Static
 from arena_tui.broker.protocol import Cursor
 from arena_tui.consumers.feed import Frame
 from arena_tui.errors import UsageError
-from arena_tui.folds.words import word_of
 from arena_tui.services.all_hits import AllHits
 from arena_tui.services.playback.hits import HitList, RunHits
 from arena_tui.services.playback.player import Player
-from arena_tui.store.filters import parse_filter
 from arena_tui.store.searching import Hit
+from arena_tui.tui.pages import Listed
 from arena_tui.tui.render.clean import clean
 from arena_tui.tui.render.hits import LINE, OF_A_RUN, OF_ALL_RUNS, cells_in_all, cells_in_run
 from arena_tui.tui.render.table import Cell, Marked
-from arena_tui.tui.screens.base import ArenaScreen, FilteredScreen, guarded
+from arena_tui.tui.screens.base import ArenaScreen, guarded
 from arena_tui.tui.screens.host import Host
 from arena_tui.tui.widgets.question import Question
 from arena_tui.tui.widgets.run import Goto
@@ -179,18 +178,16 @@ async def list_hits(screen: ArenaScreen, player: Player) -> bool:
     return False
 
 
-async def search_all(screen: FilteredScreen) -> bool:
-    """Ask for a text, and list where it is in the stored runs that match the screen's filter.
+async def search_all(screen: ArenaScreen, listed: Listed) -> bool:
+    """Ask for a text, and list where it is in the runs that are listed.
 
     Raises:
         UsageError: No store is open.
     """
-    session = screen.arena.session
-    history = session.history
+    history = screen.arena.session.history
     if history is None:
         raise UsageError("nothing is stored here to search: start without --no-store")
-    states = {pane.run_id: word_of(pane) for pane in session.frame.panes}
-    matching = parse_filter(screen.query_one(Question).value, states)
+    matching = listed.where, listed.parameters
     lists: list[AllHits] = []
 
     def look_for(text: str) -> AllHits:

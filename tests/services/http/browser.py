@@ -41,10 +41,12 @@ class Tab:
 
     Attributes:
         logged: What the page wrote to the console, its errors and violations of its policy.
+        requested: The address of every request it made, also of one that its policy blocked.
     """
 
     def __init__(self, reading: int, writing: int) -> None:
         self.logged: list[str] = []
+        self.requested: list[str] = []
         self._reading = reading
         self._writing = writing
         self._numbers = itertools.count(1)
@@ -113,6 +115,8 @@ class Tab:
         match event.get("method"):
             case "Runtime.exceptionThrown":
                 self.logged.append(json.dumps(event["params"]["exceptionDetails"]))
+            case "Network.requestWillBeSent":
+                self.requested.append(event["params"]["request"]["url"])
             case "Log.entryAdded":
                 self.logged.append(event["params"]["entry"]["text"])
 

@@ -33,29 +33,42 @@ class Run {
 
   turnOf(line, index) {
     const newest = this.turns[this.turns.length - 1];
-    const begins = ["gap", "run_end"].includes(line.kind) || !newest || newest.gap ||
-      (line.turn != null && line.turn !== newest.number);
+    // A second turn_start of the same number tells players of one round apart.
+    const again = line.kind === "turn_start" && (line.turn == null || (newest && newest.told));
+    const begins = ["gap", "run_start", "run_end"].includes(line.kind) || !newest || newest.gap ||
+      again || (line.turn != null && line.turn !== newest.number);
     if (begins) {
       this.turns.push({
         number: line.kind === "run_end" ? null : line.turn ?? null, first: index, last: index, gap: line.kind === "gap" ? line : null,
-        agent: null, did: "", said: "", seconds: null, tokens: 0, errors: 0, refused: false,
+        agent: null, did: "", said: "", seconds: null, tokens: 0, cost: null, reward: null,
+        errors: 0, failed: "", refused: false, told: false,
       });
     }
     const turn = this.turns[this.turns.length - 1];
     turn.last = index;
-    if (line.kind === "turn_start") turn.agent = line.player ?? line.agent_id ?? turn.agent;
+    if (line.kind === "turn_start") {
+      turn.agent = line.player ?? line.agent_id ?? turn.agent;
+      turn.told = true;
+    }
     if (line.kind === "action") {
       turn.agent = line.agent_id ?? turn.agent;
       turn.did += (turn.did ? ", " : "") + plain(line.action);
     }
-    if (line.kind === "action_result" && line.ok === false) turn.refused = true;
+    if (line.kind === "action_result") {
+      if (line.ok === false) turn.refused = true;
+      if (line.reward != null) turn.reward = (turn.reward ?? 0) + line.reward;
+    }
     if (line.kind === "llm_response") {
       turn.agent = line.agent_id ?? turn.agent;
       turn.said = line.text ?? turn.said;
       turn.tokens += (line.input_tokens ?? 0) + (line.output_tokens ?? 0);
       if (line.latency_s != null) turn.seconds = (turn.seconds ?? 0) + line.latency_s;
+      if (line.cost_usd != null) turn.cost = (turn.cost ?? 0) + line.cost_usd;
     }
-    if (line.kind === "error") turn.errors += 1;
+    if (line.kind === "error") {
+      turn.errors += 1;
+      turn.failed = line.message ?? "";
+    }
     if (line.kind === "run_start") turn.did = "start";
     if (line.kind === "run_end") turn.did = outcome(line, this.meta);
     return this.turns.length - 1;

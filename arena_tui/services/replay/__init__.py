@@ -1,0 +1,1 @@
+"""One stored run as something that plays without arena-tui."""
