@@ -53,7 +53,7 @@ TOOLS: Final = {
         Tool("u", "copy the address of the event", "arena_tui.tui.screens.marking:copy_address"),
         Tool("y", "copy the event as JSON", "arena_tui.tui.screens.marking:copy_event"),
         Tool("Y", "copy what the inspector shows", "arena_tui.tui.screens.marking:copy_shown"),
-        Tool("x", "export this run", "arena_tui.tui.screens.exporting:export_here", "export"),
+        Tool("x", "export this run", "arena_tui.tui.screens.exporting:export_here"),
         Tool("z", "zoom in", "arena_tui.tui.screens.marking:zoom_in"),
         Tool("Z", "zoom out", "arena_tui.tui.screens.marking:zoom_out"),
         Tool("h", "list of hits", "arena_tui.tui.screens.hits:list_hits"),

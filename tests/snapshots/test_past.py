@@ -16,6 +16,13 @@ SCREENS: dict[str, list[list[str]]] = {
     "fork": [*TO_RUN, ["g", "9", "enter"], ["f"]],
     "ask": [*TO_RUN, ["g", "9", "enter"], ["w"]],
     "note": [*TO_RUN, ["g", "9", "enter"], ["M"], [*"odd move"]],
+    "hits": [*TO_RUN, ["slash", *"raise", "enter"], ["h"]],
+    "some_events": [*TO_RUN, ["vertical_line"], [*"kind:llm", "enter"], ["v"]],
+    "all_hits": [["2"], ["F"], [*"move", "enter"]],
+    "compare": [["2"], ["home", "space"], ["c"]],
+    "openings": [["2"], ["C"]],
+    "export": [["2"], ["home", "x"]],
+    "rewound": [["space"], ["comma"], [], []],
     "sql": [["4"], [*(("space" if each == " " else each) for each in QUERY), "enter"]],
 }
 

@@ -115,8 +115,8 @@ def summary(group: Group) -> Content:
     told = [head]
     for player, tally in [*group.tallies.items()][:_PLAYERS_MAX]:
         name = fit(clean(player, _NAME_CELLS), _NAME_CELLS)
-        told.append(Content(f"{name}  won {rate_text(tally.rate)}   "
-                            f"{tally.wins:,} of {tally.games:,}"))  # fmt: skip
+        won = f"won {rate_text(tally.rate)}   {tally.wins:,} of {tally.games:,}"
+        told.append(Content(f"{name}  {won if tally.games else '–'}"))
     return Content("\n").join(told)
 
 
