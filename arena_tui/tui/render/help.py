@@ -19,6 +19,11 @@ _SIGNS: Final = {state: look.sign for state, look in LOOKS.items()}
 LEGEND: Final = (
     *(f"{sign} {state}" for state, sign in _SIGNS.items()),
     f"{LOSING.sign} events lost",
+    "╵ turn",
+    "◆ bookmark",
+    "┆ gap",
+    "▴ half a minute of silence",
+    "* hit of a search",
     "… waiting",
     "! retrying, illegal, looping, slow",
     "$ budget",
