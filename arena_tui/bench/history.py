@@ -26,7 +26,7 @@ from arena_tui.bench.measure import (
     percentile,
     race,
 )
-from arena_tui.bench.terminal import Terminal
+from arena_tui.bench.terminal import first_seen_s
 from arena_tui.broker.protocol import Cursor
 from arena_tui.config import Config
 from arena_tui.services.playback.player import Player
@@ -102,30 +102,22 @@ def _first_screens(plan: Plan, path: str) -> Iterator[Figure]:
     """From nothing to a run with its board, turns and density, beside a viewer of log files."""
     figure = "first screen of the longest run"
     own = [sys.executable, "-m", "arena_tui", "open", "--db", path, f"{LONGEST}:1"]
+    minimal = [sys.executable, "-m", "arena_tui.bench.ui_minimal"]
     contenders: dict[str, Callable[[], float]] = {
-        OWN: partial(_first_screen_s, plan, own, _OWN_SCREEN),
-        _MINIMAL: partial(
-            _first_screen_s, plan, [sys.executable, "-m", "arena_tui.bench.ui_minimal"],
-            re.compile(b"minimal"),
-        ),
-    }  # fmt: skip
+        OWN: partial(first_seen_s, own, plan.folder, _OWN_SCREEN),
+        _MINIMAL: partial(first_seen_s, minimal, plan.folder, re.compile(b"minimal")),
+    }
     if (toolong := shutil.which("tl")) is None:
         plan.tell(f"{_TOOLONG} is left out: pipx install toolong")
     else:
         lines = plan.folder / "events.jsonl"
         write_lines(path, lines, plan.sizes.history_lines)
-        contenders[_TOOLONG] = partial(
-            _first_screen_s, plan, [toolong, str(lines)], re.compile(rb"kind")
-        )
+        shown = re.compile(rb"kind")
+        contenders[_TOOLONG] = partial(first_seen_s, [toolong, str(lines)], plan.folder, shown)
     for start in contenders.values():
         start()  # not counted: Python caches what it compiles
     goals = {_TOOLONG: at_most(0.5, "ratio")}
     yield from race("history", figure, "s", contenders, plan, goals)
-
-
-def _first_screen_s(plan: Plan, command: list[str], text: re.Pattern[bytes]) -> float:
-    with Terminal(command, plan.folder) as terminal:
-        return terminal.wait_for(text) - terminal.started_at
 
 
 def _reads(plan: Plan, runner: asyncio.Runner, looking: _Looking) -> Iterator[Figure]:

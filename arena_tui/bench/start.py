@@ -12,7 +12,7 @@ from functools import partial
 
 from arena_tui.bench.large import make_store
 from arena_tui.bench.measure import OWN, Figure, Plan, alternate, at_most, compare, race
-from arena_tui.bench.terminal import Terminal
+from arena_tui.bench.terminal import first_seen_s
 
 _PYTHON = "python -c pass"
 _MINIMAL = "a Textual app of one word"
@@ -33,9 +33,9 @@ def measure_start(plan: Plan) -> Iterator[Figure]:
     asyncio.run(make_store(store, plan.sizes.stored))
     minimal = [sys.executable, "-m", "arena_tui.bench.ui_minimal"]
     contenders: dict[str, Callable[[], float]] = {
-        OWN: partial(_first_frame_s, plan, [*own, "--no-store"], _FIRST_FRAME),
-        "stored": partial(_first_frame_s, plan, [*own, "--db", store], _FIRST_FRAME),
-        _MINIMAL: partial(_first_frame_s, plan, minimal, _MINIMAL_FRAME),
+        OWN: partial(first_seen_s, [*own, "--no-store"], plan.folder, _FIRST_FRAME),
+        "stored": partial(first_seen_s, [*own, "--db", store], plan.folder, _FIRST_FRAME),
+        _MINIMAL: partial(first_seen_s, minimal, plan.folder, _MINIMAL_FRAME),
     }
     for start in contenders.values():
         start()  # not counted: Python caches what it compiles
@@ -51,8 +51,3 @@ def _run_time_s(command: list[str]) -> float:
     started = time.perf_counter()
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     return time.perf_counter() - started
-
-
-def _first_frame_s(plan: Plan, command: list[str], text: re.Pattern[bytes]) -> float:
-    with Terminal(command, plan.folder) as terminal:
-        return terminal.wait_for(text) - terminal.started_at

@@ -175,3 +175,9 @@ def _environment(folder: Path) -> dict[str, str]:
     }
     own = {"ARENA_CONFIG": str(folder / "none.toml"), "ARENA_LOG": str(folder / "log")}
     return {**kept, **own, "TERM": "xterm-256color", "COLORTERM": "truecolor"}
+
+
+def first_seen_s(command: Sequence[str], folder: Path, text: re.Pattern[bytes]) -> float:
+    """Seconds from starting a program until it has shown a text."""
+    with Terminal(command, folder) as terminal:
+        return terminal.wait_for(text) - terminal.started_at
