@@ -228,3 +228,19 @@ async def test_a_fork_that_cannot_begin_raises_and_plays_nothing(runtime: Runtim
 
     assert runtime.games.playing == 0
     assert await history_of(runtime).count() == 1
+
+
+async def test_a_turn_without_a_number_is_not_gone_on_from(runtime: Runtime):
+    def unnumbered(event: Event) -> list[Event]:
+        is_third = isinstance(event, TurnStart) and event.turn == 3
+        return [replace(event, turn=None) if is_third else event]
+
+    run_id = await played(runtime, "tic_tac_toe", unnumbered)
+    history = history_of(runtime)
+    second = await history.turn(run_id, 2)
+    assert second is not None
+    third = await history.next_of_kind(run_id, "turn_start", second, 1)
+    assert third is not None
+
+    with pytest.raises(ArenaError, match="this turn has no number: choose another turn"):
+        await turn_here(runtime, run_id, third)
