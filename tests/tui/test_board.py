@@ -7,6 +7,7 @@ from textual.app import ComposeResult
 from arena_tui.config import Config
 from arena_tui.folds.costs import NoPrices
 from arena_tui.folds.view import Instant
+from arena_tui.services.playback.filtered import Filtered
 from arena_tui.services.playback.tape import RunTape
 from arena_tui.services.playback.turns import Turns
 from arena_tui.services.runtime import Runtime
@@ -32,8 +33,8 @@ class Among(ThemedApp[None]):
 
     def compose(self) -> ComposeResult:
         runtime = Runtime(Config(db=None))
-        turns = Turns(RunTape("r", runtime))
-        yield RunPanels(lambda _: None, turns, NoPrices(), None)
+        tape = RunTape("r", runtime)
+        yield RunPanels(lambda _: None, Turns(tape), NoPrices(), None, Filtered(tape))
 
     def on_mount(self) -> None:
         self.query_one(RunPanels).take_focus()

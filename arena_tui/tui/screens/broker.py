@@ -73,7 +73,7 @@ class BrokerScreen(FilteredScreen):
         runs = VirtualTable(RUNS, self._run_row, "No runs.", keys=self._run_key)
         consumers.id, runs.id = "consumers", "runs"
         return [
-            Lines("verdict"), consumers, Lines("of"), runs, Question(), Lines("lines"),
+            Lines("verdict"), consumers, Lines("of"), runs, self.question(), Lines("lines"),
         ]  # fmt: skip
 
     def on_mount(self) -> None:
