@@ -248,6 +248,8 @@ async def test_one_that_hangs_in_its_work_delays_leaving_no_longer_than_that_may
     runtime = Runtime(config, installed=True, give_up_s=0.3)
     await runtime.open()
     play(runtime, "run")
+    await runtime.sink.flush()
+    await asyncio.wait_for(runtime.broker.settled(["run"], "persister"), 20)
 
     assert await runtime.aclose() is None
 

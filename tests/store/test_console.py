@@ -227,8 +227,10 @@ def test_a_locked_store_is_written_closed_and_opened_as_ever(own: Database, path
 def test_queries_of_all_kinds_are_answered_alike_everywhere(filled: Database, sql: str) -> None:
     found = here(filled, sql)
 
+    told = over_the_socket(filled, sql)
     assert found.rows
-    assert over_the_socket(filled, sql) == found
+    assert (told.columns, told.cut) == (found.columns, found.cut)
+    assert sorted(told.rows, key=repr) == sorted(found.rows, key=repr)  # some are in no order
 
 
 def test_values_keep_their_types(filled: Database) -> None:
