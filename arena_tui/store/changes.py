@@ -25,10 +25,7 @@ class Bookmark(Struct, frozen=True, tag=True):
     at: Annotated[datetime, Meta(tz=True)]
 
     def __post_init__(self) -> None:
-        try:
-            self.at.astimezone(UTC)
-        except OverflowError:
-            raise ValueError("the time is out of range") from None
+        _check_time(self.at)
 
 
 class Note(Struct, frozen=True, tag=True):
@@ -39,6 +36,9 @@ class Note(Struct, frozen=True, tag=True):
     seq: Annotated[int, Meta(ge=1, le=2**53)]
     note: Annotated[str, Meta(max_length=10_000)]
     at: Annotated[datetime, Meta(tz=True)]
+
+    def __post_init__(self) -> None:
+        _check_time(self.at)
 
 
 class Tag(Struct, frozen=True, tag=True):
@@ -51,6 +51,9 @@ class Tag(Struct, frozen=True, tag=True):
     word: Annotated[str, Meta(min_length=1, max_length=100)]
     at: Annotated[datetime, Meta(tz=True)]
 
+    def __post_init__(self) -> None:
+        _check_time(self.at)
+
 
 class Delete(Struct, frozen=True, tag=True):
     """Delete a run and all that is stored of it."""
@@ -59,6 +62,14 @@ class Delete(Struct, frozen=True, tag=True):
 
 
 Change: TypeAlias = Bookmark | Note | Tag | Delete
+
+
+def _check_time(at: datetime) -> None:
+    """Raises ValueError for a time that has no equal in UTC."""
+    try:
+        at.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("the time is out of range") from None
 
 
 def decode_change(body: bytes) -> Change:

@@ -110,16 +110,6 @@ def read_previous_prompt(
     )
 
 
-def read_bookmarks(connection: Reader, run_id: str) -> list[Cursor]:
-    """Positions of a run's bookmarks whose events are stored, in order."""
-    rows = connection.execute(
-        "SELECT DISTINCT epoch, seq FROM bookmarks SEMI JOIN events USING (run_id, epoch, seq) "
-        "WHERE run_id = ? ORDER BY ALL",
-        [run_id],
-    ).fetchall()
-    return [Cursor(epoch, seq) for epoch, seq in rows]
-
-
 def read_gaps(connection: Reader, run_id: str) -> list[Gap]:
     """All gaps of a run, in order."""
     rows = connection.execute(

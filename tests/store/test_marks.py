@@ -77,3 +77,12 @@ def test_a_tag_is_of_some_length(word: str) -> None:
     with pytest.raises(UsageError, match="not a change"):
         decode_change(b'{"type":"Tag","run_id":"a","word":"%s","at":"2026-03-14T12:00:00Z"}'
                       % word.encode())  # fmt: skip
+
+
+@pytest.mark.parametrize("change", [
+    b'{"type":"Tag","run_id":"a","word":"x","at":"9999-12-31T23:59:59-12:00"}',
+    b'{"type":"Note","run_id":"a","epoch":7,"seq":1,"note":"x","at":"0001-01-01T00:00:00+12:00"}',
+])  # fmt: skip
+def test_a_time_that_the_calendar_has_not_in_utc_is_refused(change: bytes) -> None:
+    with pytest.raises(UsageError, match="the time is out of range"):
+        decode_change(change)

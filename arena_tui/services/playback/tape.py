@@ -30,11 +30,11 @@ from arena_tui.services.playback.keyframes import Keyframes
 from arena_tui.services.playback.seeker import Seeker
 from arena_tui.services.playback.starts import TurnChange, micros
 from arena_tui.services.runtime import Runtime
+from arena_tui.store.marks import read_marks
 from arena_tui.store.series import read_series
 from arena_tui.store.stretches import Stretch
 from arena_tui.store.windows import (
     WINDOW,
-    read_bookmarks,
     read_gaps,
     read_turn_changes,
 )
@@ -286,8 +286,8 @@ class RunTape:
         """Places of the run's bookmarks, in order; none without a store."""
         if self._history is None:
             return []
-        found = await self._history.read(partial(read_bookmarks, run_id=self.run_id))
-        return [self._places.of(each) for each in found]
+        found = await self._history.read(partial(read_marks, run_id=self.run_id))
+        return [self._places.of(each.at) for each in found]
 
     def close(self) -> None:
         if self._reading is not None:
