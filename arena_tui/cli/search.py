@@ -7,7 +7,7 @@ import asyncio
 import sys
 
 from arena_tui.cli.arguments import Parser, as_text, whole_number
-from arena_tui.cli.output import local, say, say_json
+from arena_tui.cli.output import counted, local, say, say_json, tell
 from arena_tui.cli.runs import filter_text
 from arena_tui.cli.stored import NO_LIMIT, open_store
 from arena_tui.errors import UsageError
@@ -44,13 +44,15 @@ async def _say_hits(database: Store, arguments: argparse.Namespace) -> None:
     history = History(database)
     found = await history.read(lambda reader: read_runs(reader, where, parameters, limit=NO_LIMIT))
     searching = Search(arguments.text, found)
-    left = NO_LIMIT if arguments.limit is None else arguments.limit
+    most = left = NO_LIMIT if arguments.limit is None else arguments.limit
     while left and not searching.is_over:
         hits = (await history.read(searching.read))[:left]
         left -= len(hits)
         for hit in hits:
             _say_hit(hit, arguments.json)
         sys.stdout.flush()
+    if left == most and most and not arguments.json:
+        tell(f"no event contains it, in {counted(len(found), 'run')}")
 
 
 def _say_hit(hit: Hit, as_json: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -136,8 +137,13 @@ def test_a_mistake_is_told(
     assert said in capfd.readouterr().err
 
 
-def test_a_search_without_hits_prints_nothing(
+def test_a_search_without_hits_says_so_beside_its_output(
     filled: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["search", "nothing like it", "--db", filled]) == 0
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert re.fullmatch(r"no event contains it, in \d+ runs?\n", err)
+
+    assert main(["search", "nothing like it", "--db", filled, "--json"]) == 0
     assert capfd.readouterr() == ("", "")
