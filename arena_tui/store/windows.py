@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from msgspec.structs import replace
 
@@ -20,6 +20,8 @@ from arena_tui.store.stretches import BEFORE, Rows
 WINDOW = 1_000
 """Maximum number of seqs a windowed read returns, and the default page of runs."""
 
+_SHORT_BYTES: Final = 2_000
+_NO_TIME: Final = datetime(1970, 1, 1, tzinfo=UTC)
 SEARCH_NEAR: Final = 20_000
 _PROMPT_NEAR: Final = 1_000
 """Seqs that are looked at first; see `read_nearest`."""
@@ -82,6 +84,16 @@ def read_event(reader: Reader, run_id: str, at: Cursor, rows: Rows | None) -> En
         found = reader.execute(f"{query} AND {_within(rows)}", values).fetchone()
     found = found or reader.execute(query, values).fetchone()
     return None if found is None else envelope_of(*found)
+
+
+def read_short_errors(reader: Reader, run_id: str, most: int) -> list[Envelope]:
+    """A run's errors, the newest first, at most so many; long ones are left out."""
+    rows = reader.execute(
+        f"SELECT {_PAYLOAD_COLUMNS} FROM events WHERE run_id = ? AND kind = 'error' "
+        f"AND strlen(payload) <= {_SHORT_BYTES} ORDER BY epoch DESC, seq DESC LIMIT ?",
+        [run_id, most],
+    ).fetchall()
+    return [envelope_of(*row) for row in rows]
 
 
 def read_turn_changes(
@@ -184,50 +196,105 @@ def read_density(
     """See `History.density`."""
     gaps = read_gaps(connection, run_id)
     lost, lost_unknown = sum(gap.count for gap in gaps), sum(gap.unknown for gap in gaps)
-    found = connection.execute(
-        "SELECT epoch, max(seq), min(ts), max(ts), min(rowid), max(rowid) FROM events "
-        "WHERE run_id = ? GROUP BY 1", [run_id]
-    ).fetchall()  # fmt: skip
-    if not found:
+    time = _slices(within or _told_times(connection, run_id), slices)
+    counted = _counted(connection, run_id, time)
+    if not counted:
         return replace(empty_density(slices), lost=lost, lost_unknown=lost_unknown)
-    whole = Within(min(row[2] for row in found).replace(tzinfo=UTC),
-                   max(row[3] for row in found).replace(tzinfo=UTC))  # fmt: skip
-    within = within or whole
-    time = Slices(first_at=within.first_at, last_at=within.last_at, count=slices)
-    places = Places({row[0]: row[1] for row in found})
+    whole = Within(min(each.first_at for each in counted).replace(tzinfo=UTC),
+                   max(each.last_at for each in counted).replace(tzinfo=UTC))  # fmt: skip
+    if within is None and whole != (time.first_at, time.last_at):  # its first event is not its
+        time = _slices(whole, slices)  # earliest, or its last not its latest
+        counted = _counted(connection, run_id, time)
+    lengths: dict[int, int] = {}
+    for each in counted:
+        lengths[each.epoch] = max(each.last, lengths.get(each.epoch, 0))
+    places = Places(lengths)
     for gap in gaps:
         places.reach(gap)
-    elapsed_us = "(epoch_us(ts) - epoch_us($from))"
-    slice_of = f"least({slices - 1}, CAST(floor({elapsed_us} / {time.width_us!r}) AS INTEGER))"
-    parameters = {"run": run_id, "from": within.first_at.replace(tzinfo=None),
-                  "to": within.last_at.replace(tzinfo=None)}  # fmt: skip
-    rows = Rows(min(row[4] for row in found), max(row[5] for row in found))
-    place = _place_of("seq", places)
-    events = f"FROM events WHERE run_id = $run AND {_within(rows)} AND ts BETWEEN $from AND $to"
-    counted = connection.execute(
-        f"SELECT {slice_of}, count(*), min({place}), min({place}) FILTER (kind = 'error'), "
-        f"max({place}) {events} "
-        "GROUP BY 1 ORDER BY 1", parameters
-    ).fetchall()  # fmt: skip
-    marks = [Mark(place=row[3], kind="error", slice=row[0]) for row in counted if row[3]]
+    filled: dict[int, tuple[int, int]] = {}
+    errors: dict[int, int] = {}
+    last = 0
+    for each in counted:
+        if each.slice is not None:
+            before = places.before(each.epoch)
+            events, first = filled.get(each.slice, (0, before + each.first))
+            filled[each.slice] = events + each.events, min(first, before + each.first)
+            last = max(last, before + each.last)
+            if each.error is not None:
+                error = before + each.error
+                errors[each.slice] = min(error, errors.get(each.slice, error))
+    marks = [Mark(place=errors[each], kind="error", slice=each) for each in sorted(errors)]
+    parameters = _bounds(run_id, time)
+    place, slice_of = _place_of("seq", places), _slice_of(time)
     if gaps:
         befores = [places.first_of(gap) - 1 for gap in gaps]
         marks += _gap_marks(gaps, places, dict(connection.execute(
-            f"SELECT {place}, {slice_of} {events} AND {place} IN (SELECT unnest($befores))",
+            f"SELECT {place}, {slice_of} FROM events WHERE run_id = $run "
+            f"AND ts BETWEEN $from AND $to AND {place} IN (SELECT unnest($befores))",
             {**parameters, "befores": befores},
-        ).fetchall()), within.first_at <= whole.first_at)  # fmt: skip
-    marks += [
-        Mark(place=place, kind="bookmark", slice=index, note=note or "")
-        for place, index, note in connection.execute(
-            f"SELECT {place}, {slice_of}, note FROM bookmarks JOIN events "
-            f"USING (run_id, epoch, seq) WHERE run_id = $run AND ts BETWEEN $from AND $to "
-            f"ORDER BY 1 LIMIT {MARKS_MAX}",
-            parameters,
-        ).fetchall()
-    ]
-    filled = {row[0]: (row[1], row[2]) for row in counted}
-    density = time.density(filled, max((row[4] for row in counted), default=places.last), marks)
+        ).fetchall()), time.first_at <= whole.first_at)  # fmt: skip
+    if connection.execute("SELECT 1 FROM bookmarks WHERE run_id = ? LIMIT 1", [run_id]).fetchone():
+        marks += [
+            Mark(place=place, kind="bookmark", slice=index, note=note or "")
+            for place, index, note in connection.execute(
+                f"SELECT {place}, {slice_of}, note FROM bookmarks JOIN events "
+                f"USING (run_id, epoch, seq) WHERE run_id = $run AND ts BETWEEN $from AND $to "
+                f"ORDER BY 1 LIMIT {MARKS_MAX}",
+                parameters,
+            ).fetchall()
+        ]
+    density = time.density(filled, last or places.last, marks)
     return replace(density, lost=lost, lost_unknown=lost_unknown)
+
+
+class _Counted(NamedTuple):
+    """The events of one epoch in one slice, or outside of all: None."""
+
+    epoch: int
+    slice: int | None
+    events: int
+    first: int
+    last: int
+    error: int | None
+    first_at: datetime
+    last_at: datetime
+
+
+def _counted(connection: Reader, run_id: str, time: Slices) -> list[_Counted]:
+    """All events of a run, counted in one scan."""
+    rows = connection.execute(
+        f"SELECT epoch, if(ts BETWEEN $from AND $to, {_slice_of(time)}, NULL) AS slice, count(*), "
+        "min(seq), max(seq), min(seq) FILTER (kind = 'error'), min(ts), max(ts) "
+        "FROM events WHERE run_id = $run GROUP BY 1, 2",
+        _bounds(run_id, time),
+    ).fetchall()
+    return [_Counted(*row) for row in rows]
+
+
+def _told_times(connection: Reader, run_id: str) -> Within:
+    """When the run's first and newest event were, as its row says: as a rule its earliest and
+    latest."""
+    query = "SELECT started_at, last_at FROM runs WHERE run_id = ?"
+    found = connection.execute(query, [run_id]).fetchone()
+    first_at, last_at = found or (None, None)
+    if first_at is None or last_at is None or last_at < first_at:
+        return Within(_NO_TIME, _NO_TIME)
+    return Within(first_at.replace(tzinfo=UTC), last_at.replace(tzinfo=UTC))
+
+
+def _slices(within: Within, count: int) -> Slices:
+    return Slices(first_at=within.first_at, last_at=within.last_at, count=count)
+
+
+def _slice_of(time: Slices) -> str:
+    """SQL for the slice of `ts`; with the parameters of `_bounds`."""
+    elapsed_us = "(epoch_us(ts) - epoch_us($from))"
+    return f"least({time.count - 1}, CAST(floor({elapsed_us} / {time.width_us!r}) AS INTEGER))"
+
+
+def _bounds(run_id: str, time: Slices) -> dict[str, Any]:
+    return {"run": run_id, "from": time.first_at.replace(tzinfo=None),
+            "to": time.last_at.replace(tzinfo=None)}  # fmt: skip
 
 
 def _gap_marks(

@@ -16,9 +16,9 @@ from arena_tui.folds.view import RunView
 from arena_tui.settings import TroubleLimits
 from arena_tui.store.history import History
 from arena_tui.store.stretches import SPACING, Newest, Rows, Stretch, read_stretches
-from arena_tui.store.windows import read_event, read_gaps, read_other_board
+from arena_tui.store.windows import read_event, read_gaps, read_other_board, read_short_errors
 
-_HELD_MAX: Final = 256
+_HELD_MAX: Final = 2_048
 
 
 class Keyframes:
@@ -76,10 +76,14 @@ class Keyframes:
         newest = self._starts[-1] if self._starts else (-1, 0)
         if at < Cursor(newest[0], newest[1] + SPACING):
             return
+        if not self._stretches:  # the newest error is wanted nearly everywhere
+            errors = partial(read_short_errors, run_id=self._run_id, most=_HELD_MAX // 2)
+            for each in await self._history.read(errors):
+                self._held[Cursor(each.epoch, each.seq)] = each
+        gaps = await self._history.read(partial(read_gaps, run_id=self._run_id))
         query = partial(read_stretches, run_id=self._run_id, known=tuple(self._stretches))
-        self._stretches = await self._history.read(query)
+        self._stretches, self._gaps = await self._history.read(query), gaps
         self._starts = [(each.epoch, each.first) for each in self._stretches]
-        self._gaps = await self._history.read(partial(read_gaps, run_id=self._run_id))
 
     async def _told(self, stretch: Stretch, ahead: Sequence[Delivery]) -> list[Envelope]:
         """The events that tell the run's state before a stretch, in order, but for those that
