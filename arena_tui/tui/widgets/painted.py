@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import ClassVar
 
-from rich.style import Style
 from textual.filter import ANSIToTruecolor, LineFilter
 from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
-from arena_tui.tui.contrast import readable_style
-from arena_tui.tui.render.palette import PALETTE_NAMES, Palette
+from arena_tui.tui.render.palette import Palette
+from arena_tui.tui.roles import palette_on
 
 
 class _Line(Strip):
@@ -32,24 +30,7 @@ class _Line(Strip):
 class Painted(Widget):
     """Paints lines itself; `palette` follows the theme."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {f"paint--{name}" for name in PALETTE_NAMES}
-    DEFAULT_CSS = """
-    Painted {
-        background: $background;
-        & > .paint--text { color: $foreground; }
-        & > .paint--dim { color: $text-disabled; }
-        & > .paint--strong { color: $foreground; text-style: bold; }
-        & > .paint--accent { color: $accent; }
-        & > .paint--good { color: $success; }
-        & > .paint--warn { color: $warning; }
-        & > .paint--bad { color: $error; text-style: bold; }
-        & > .paint--first { color: $accent; text-style: bold; }
-        & > .paint--second { color: $secondary; text-style: bold; }
-        & > .paint--third { color: $third; text-style: bold; }
-        & > .paint--fourth { color: $fourth; text-style: bold; }
-        & > .paint--selected { background: $accent 25%; color: $foreground; text-style: bold; }
-    }
-    """
+    DEFAULT_CSS = "Painted { background: $background; }"
 
     _palette: Palette | None = None
     _palette_key: object = None
@@ -60,11 +41,7 @@ class Painted(Widget):
         key = (self.app.theme, self.app.ansi_color, self.app.no_color)
         if self._palette is None or self._palette_key != key:
             self._palette_key = key
-            styles: dict[str, Style] = {
-                name: readable_style(self.get_component_rich_style(f"paint--{name}"))
-                for name in PALETTE_NAMES
-            }
-            self._palette = Palette(**styles)
+            self._palette = palette_on(self.background_colors[1], self.app.theme_variables)
         return self._palette
 
     def render_lines(self, crop: Region) -> list[Strip]:
