@@ -224,6 +224,7 @@ class RunScreen(ArenaScreen):
             self.notify(str(error), severity="error")
             self.app.pop_screen()
             return
+        self.show_frame(self.arena.session.frame)
         self._show()
 
     @work(exclusive=True, group="density", exit_on_error=False)

@@ -136,7 +136,7 @@ class RunPanels(Horizontal):
         self._at = position.at
         self._shown = detail, instant
         agents = () if instant is None else instant.agents
-        if self.has_class("-turns") != self.by_turns:
+        if position.at and self.has_class("-turns") != self.by_turns:
             had_focus = self._list.has_focus
             self.set_class(self.by_turns, "-turns")
             if had_focus and not self.zoomed:
