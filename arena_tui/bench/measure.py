@@ -109,7 +109,6 @@ class Sizes(Struct, frozen=True, kw_only=True):
         stall_s: How long the loop's lateness is watched, in seconds.
         settle_s, watch_s: How long a screen runs before and while it is watched.
         keys: Keys pressed on a screen.
-        stored: Events in the store that the app starts with.
         redis_events: Events published to a Redis server.
         redis_stored: Events there to be read.
         redis_watch_s: How long a reader's lateness is watched.
@@ -117,7 +116,8 @@ class Sizes(Struct, frozen=True, kw_only=True):
         socket_events: Events from one process to the store of another.
         socket_watch_s: How long a third process's lateness is watched.
         memory_s: How long memory is watched.
-        history: Events in the store that is looked at; history_lines: in a log file beside it.
+        history: Events in the store that is looked at and started with; history_lines: in a log
+            file beside it.
         jumps: Jumps in its longest run; history_s: how long somebody looks while runs are played.
         flood_s: How long a flood lasts, of flood_per_s events a second.
     """
@@ -130,7 +130,6 @@ class Sizes(Struct, frozen=True, kw_only=True):
     settle_s: float = 1.0
     watch_s: float = 1.0
     keys: int = 12
-    stored: int = 1_000_000
     redis_events: int = 10_000
     redis_stored: int = 100_000
     redis_watch_s: float = 0.6

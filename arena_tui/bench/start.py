@@ -30,7 +30,7 @@ def measure_start(plan: Plan) -> Iterator[Figure]:
     yield from race("start", "--help", "s", help_text, plan, {_PYTHON: at_most(0.15)})
     plan.note("making a store")
     store = str(plan.folder / "large.duckdb")
-    asyncio.run(make_store(store, plan.sizes.stored))
+    asyncio.run(make_store(store, plan.sizes.history))
     minimal = [sys.executable, "-m", "arena_tui.bench.ui_minimal"]
     contenders: dict[str, Callable[[], float]] = {
         OWN: partial(first_seen_s, [*own, "--no-store"], plan.folder, _FIRST_FRAME),
@@ -43,7 +43,7 @@ def measure_start(plan: Plan) -> Iterator[Figure]:
     goals = {_MINIMAL: at_most(1.5, "ratio")}
     stored_s = seconds.pop("stored")
     yield from compare("start", "first frame", "s", seconds, goals)
-    name = f"first frame, {plan.sizes.stored:,} events stored"
+    name = f"first frame, {plan.sizes.history:,} events stored"
     yield from compare("start", name, "s", {**seconds, OWN: stored_s}, goals)
 
 

@@ -26,7 +26,6 @@ TINY = Sizes(
     settle_s=0.05,
     watch_s=1.0,
     keys=2,
-    stored=20_000,
     redis_events=300,
     redis_stored=500,
     redis_watch_s=1.0,
