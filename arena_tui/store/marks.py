@@ -13,6 +13,8 @@ TAGS: Final = (
 )
 """All tags of a row of `runs` as SQL, its producer's and those given by people; see `Tag`."""
 
+_GIVEN: Final = "SELECT run_id, note FROM bookmarks WHERE seq = 0 AND note IS NOT NULL"
+
 
 class Marked(NamedTuple):
     """A bookmark, with its note or ""."""
@@ -33,10 +35,10 @@ def read_marks(reader: Reader, run_id: str) -> list[Marked]:
 
 def read_given_tags(reader: Reader) -> dict[str, list[str]]:
     """The tags that people gave to runs, by run, in order."""
-    query = (
-        "SELECT run_id, list(DISTINCT note ORDER BY note) FROM bookmarks WHERE seq = 0 GROUP BY 1"
-    )
-    return dict(reader.execute(query).fetchall())
+    given: dict[str, list[str]] = {}
+    for run_id, note in sorted(set(reader.execute(_GIVEN).fetchall())):
+        given.setdefault(run_id, []).append(note)
+    return given
 
 
 def read_tags(reader: Reader, run_id: str) -> list[str]:
