@@ -18,7 +18,9 @@ _MOVE_MAX: Final = 40
 def group_fields(group: Group) -> dict[str, object]:
     """The whole summary."""
     return {
-        "game": group.game, "players": group.players, "runs": group.runs,
+        "game": group.game, "players": group.players,
+        "parent_run_id": None if group.origin is None else group.origin.run_id,
+        "parent_seq": None if group.origin is None else group.origin.seq, "runs": group.runs,
         "decided": group.decided, "draws": group.draws, "turns": group.turns,
         "cost_usd": group.cost_usd, "tokens": group.tokens, "errors": group.errors,
         "agents": [
@@ -33,7 +35,8 @@ def group_fields(group: Group) -> dict[str, object]:
 def say_group(group: Group) -> None:
     """Print it for people."""
     players = " vs ".join(group.players) or "nobody"
-    say(f"{group.game or 'run'}, {players}: {counted(group.runs, 'run')}, "
+    forks = "" if group.origin is None else f", forks of {group.origin.short}"
+    say(f"{group.game or 'run'}, {players}{forks}: {counted(group.runs, 'run')}, "
         f"{group.decided:,} decided, {group.draws:,} of them drawn")  # fmt: skip
     say_table(
         ("player", "won", "95 % interval", "wins", "draws", "games"),

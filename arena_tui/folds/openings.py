@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from msgspec import Struct, field
 
+from arena_tui.events import short_id
 from arena_tui.folds.matches import player_ids
 from arena_tui.folds.result import is_draw, winners_of
 from arena_tui.folds.totals import RunTotals
@@ -50,11 +51,29 @@ class Tally(Struct, kw_only=True):
         return wilson(self.wins, self.games)
 
 
+class Origin(NamedTuple):
+    """An event of a run, at which others go on; without a seq they do not tell which."""
+
+    run_id: str
+    seq: int | None
+
+    @property
+    def short(self) -> str:
+        """`7f3a:120`."""
+        run = short_id(self.run_id)
+        return run if self.seq is None else f"{run}:{self.seq}"
+
+
 class Opening(Struct, frozen=True, kw_only=True):
-    """One run, and the first moves of it, as they were told."""
+    """One run, and the first moves of it, as they were told.
+
+    Attributes:
+        origin: Of a fork, the event of another run that it goes on from; None of a whole game.
+    """
 
     totals: RunTotals
     moves: tuple[str, ...] = ()
+    origin: Origin | None = None
 
 
 class Node(Struct, kw_only=True):
@@ -81,7 +100,8 @@ class Node(Struct, kw_only=True):
 
 
 class Group(Struct, frozen=True, kw_only=True):
-    """What the runs of one game between the same players come to.
+    """What the runs of one game between the same players come to, from its beginning or, of forks,
+    from the same event of the same run.
 
     Attributes:
         players: In the order of their names.
@@ -102,15 +122,17 @@ class Group(Struct, frozen=True, kw_only=True):
     tokens: float | None
     errors: int
     tree: Node
+    origin: Origin | None = None
 
 
 def group_runs(openings: Iterable[Opening]) -> list[Group]:
-    """By game and players, whatever their seats; those of the most runs first."""
-    found: dict[tuple[str, tuple[str, ...]], list[Opening]] = {}
+    """By game and players, whatever their seats, and by where they begin; those of the most runs
+    first."""
+    found: dict[tuple[str, tuple[str, ...], Origin | None], list[Opening]] = {}
     for each in openings:
         players = tuple(sorted(player_ids(each.totals.agents)))
-        found.setdefault((each.totals.game, players), []).append(each)
-    groups = [_group(game, players, each) for (game, players), each in found.items()]
+        found.setdefault((each.totals.game, players, each.origin), []).append(each)
+    groups = [_group(*key, each) for key, each in found.items()]
     return sorted(groups, key=lambda group: (-group.runs, group.game, group.players))
 
 
@@ -139,7 +161,9 @@ def tree_of(openings: Sequence[Opening]) -> Node:
     return root
 
 
-def _group(game: str, players: tuple[str, ...], openings: list[Opening]) -> Group:
+def _group(
+    game: str, players: tuple[str, ...], origin: Origin | None, openings: list[Opening]
+) -> Group:
     totals = [each.totals for each in openings]
     tallies = {player: Tally() for player in dict.fromkeys(players)}
     for run in totals:
@@ -154,6 +178,7 @@ def _group(game: str, players: tuple[str, ...], openings: list[Opening]) -> Grou
         cost_usd=sum(costs) / len(costs) if costs else None,
         tokens=sum(tokens) / len(tokens) if tokens else None,
         errors=sum(run.errors for run in totals), tree=tree_of(openings),
+        origin=origin,
     )  # fmt: skip
 
 

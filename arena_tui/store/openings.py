@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from arena_tui.broker.protocol import Cursor
-from arena_tui.folds.openings import Opening
+from arena_tui.folds.openings import Opening, Origin
 from arena_tui.store.history import read_runs
 from arena_tui.store.reading import Reader
 
@@ -29,6 +29,10 @@ SELECT run_id, list(left(coalesce(payload->>'action', ''), {_MOVE_MAX}) ORDER BY
 )
 WHERE number <= {MOVES_MAX} GROUP BY run_id
 """
+_ORIGINS: Final = """
+SELECT run_id, min_by(TRY_CAST(payload->>'parent_seq' AS BIGINT), seq) FROM events
+WHERE kind = 'fork' AND run_id IN (SELECT unnest(?)) GROUP BY run_id
+"""
 
 
 def read_openings(
@@ -39,7 +43,13 @@ def read_openings(
     runs = read_runs(reader, where, parameters, limit=RUNS_MAX)
     rows = reader.execute(_MOVES, [[run.run_id for run in runs]]).fetchall() if runs else []
     moves = dict(rows)
-    return [Opening(totals=run, moves=tuple(moves.get(run.run_id, ()))) for run in runs]
+    forks = {run.run_id: run.parent_run_id for run in runs if run.parent_run_id is not None}
+    seqs = dict(reader.execute(_ORIGINS, [list(forks)]).fetchall()) if forks else {}
+    origins = {fork: Origin(parent, seqs.get(fork)) for fork, parent in forks.items()}
+    return [
+        Opening(totals=run, moves=tuple(moves.get(run.run_id, ())), origin=origins.get(run.run_id))
+        for run in runs
+    ]
 
 
 def read_move(reader: Reader, run_id: str, number: int) -> Cursor | None:

@@ -144,6 +144,7 @@ def test_many_runs_as_json_are_an_object_for_each_group(folder: Path) -> None:
     found = lines(arena(folder, "compare", "--filter", "turns>0", "--json").stdout)
 
     assert [(each["game"], each["runs"]) for each in found] == [("line", 4), ("circle", 1)]
+    assert found[0]["parent_run_id"] is found[0]["parent_seq"] is None
     (a, _) = found[0]["agents"]
     assert (a["player"], a["wins"], a["win_rate"], a["high"]) == ("a", 4, 1.0, 1.0)
     assert found[0]["openings"]["children"][0]["move"] == "x"

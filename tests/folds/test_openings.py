@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from arena_tui.events import AgentInfo
-from arena_tui.folds.openings import Node, Opening, group_runs, tree_of, wilson
+from arena_tui.folds.openings import Node, Opening, Origin, group_runs, tree_of, wilson
 from arena_tui.folds.totals import RunTotals
 
 
@@ -102,3 +103,14 @@ def test_a_node_has_the_runs_that_begin_like_it(path: str) -> None:
         node = next(child for child in node.children if child.move == move)
 
     assert node.run_ids == [each for each in openings if each.startswith(path)]
+
+
+def test_forks_of_one_event_are_a_group_of_their_own() -> None:
+    def fork(run_id: str, seq: int) -> Opening:
+        return replace(run(run_id, "x", "a"), origin=Origin("01parent", seq))
+
+    groups = group_runs([run("1", "x"), fork("2", 40), fork("3", 40), fork("4", 41), run("5", "y")])
+
+    assert [(each.origin, each.tree.run_ids) for each in groups] == [
+        (None, ["1", "5"]), (Origin("01parent", 40), ["2", "3"]), (Origin("01parent", 41), ["4"]),
+    ]  # fmt: skip

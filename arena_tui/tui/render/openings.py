@@ -93,9 +93,10 @@ def line_cells(row: Line, is_unfolded: bool) -> list[Cell]:
 
 
 def group_name(group: Group) -> str:
-    """`connect_four  mcts:400 vs random`."""
+    """`connect_four  mcts:400 vs random  forks of 7f3a:120`."""
     players = " vs ".join(clean(each, _NAME_CELLS) for each in group.players) or "nobody"
-    return f"{clean(group.game, 40) or 'run'}  {players}"
+    forks = "" if group.origin is None else f"  forks of {clean(group.origin.short, 40)}"
+    return f"{clean(group.game, 40) or 'run'}  {players}{forks}"
 
 
 def summary(group: Group) -> Content:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from arena_tui.folds.openings import Group, Node, Tally
-from arena_tui.tui.render.openings import BREADTH_MAX, line_cells, lines_of, summary
+from msgspec.structs import replace
+
+from arena_tui.folds.openings import Group, Node, Origin, Tally
+from arena_tui.tui.render.openings import BREADTH_MAX, group_name, line_cells, lines_of, summary
 
 TREE = Node(run_ids=["1", "2", "3"], won={"ann": 2}, draws=1, children=[
     Node(move="e4", run_ids=["1", "2"], won={"ann": 2}, children=[
@@ -24,6 +26,12 @@ def shown(*unfolded: tuple[int, ...]) -> list[list[str]]:
         [text for text, _ in line_cells(row, row.path in paths)]
         for row in lines_of([GROUP], paths)
     ]  # fmt: skip
+
+
+def test_forks_say_what_they_are_forks_of() -> None:
+    forks = replace(GROUP, origin=Origin("01kabc7F3A", 120))
+
+    assert group_name(forks) == "chess  ann vs bob  forks of 7f3a:120"
 
 
 def test_the_summary_says_how_sure_a_win_rate_is() -> None:
