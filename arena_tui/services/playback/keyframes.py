@@ -18,7 +18,10 @@ from arena_tui.store.history import History
 from arena_tui.store.stretches import SPACING, Newest, Rows, Stretch, read_stretches
 from arena_tui.store.windows import read_event, read_gaps, read_other_board, read_short_errors
 
-_HELD_MAX: Final = 2_048
+_HELD_MAX: Final = 256
+"""Events kept in memory, which may be large, and"""
+_ERRORS_MAX: Final = 1_000
+"""short errors besides."""
 
 
 class Keyframes:
@@ -36,6 +39,7 @@ class Keyframes:
         self._starts: list[tuple[int, int]] = []
         self._gaps: list[Gap] = []
         self._held: dict[Cursor, Envelope] = {}
+        self._errors: dict[Cursor, Envelope] = {}
 
     def rows(self, span: Span) -> Rows | None:
         """Where these events are in the file; None if that is not known."""
@@ -77,13 +81,14 @@ class Keyframes:
         if at < Cursor(newest[0], newest[1] + SPACING):
             return
         if not self._stretches:  # the newest error is wanted nearly everywhere
-            errors = partial(read_short_errors, run_id=self._run_id, most=_HELD_MAX // 2)
-            for each in await self._history.read(errors):
-                self._held[Cursor(each.epoch, each.seq)] = each
-        gaps = await self._history.read(partial(read_gaps, run_id=self._run_id))
-        query = partial(read_stretches, run_id=self._run_id, known=tuple(self._stretches))
-        self._stretches, self._gaps = await self._history.read(query), gaps
-        self._starts = [(each.epoch, each.first) for each in self._stretches]
+            query = partial(read_short_errors, run_id=self._run_id, most=_ERRORS_MAX)
+            errors = await self._history.read(query)
+            self._errors = {Cursor(each.epoch, each.seq): each for each in errors}
+        known = partial(read_stretches, run_id=self._run_id, known=tuple(self._stretches))
+        found = await self._history.read(known)
+        # After them: else one could be known without a gap before it, stored in between.
+        self._gaps = await self._history.read(partial(read_gaps, run_id=self._run_id))
+        self._stretches, self._starts = found, [(each.epoch, each.first) for each in found]
 
     async def _told(self, stretch: Stretch, ahead: Sequence[Delivery]) -> list[Envelope]:
         """The events that tell the run's state before a stretch, in order, but for those that
@@ -111,7 +116,7 @@ class Keyframes:
         return await self._history.read(query)
 
     async def _event(self, at: Cursor) -> Envelope | None:
-        held = self._held.get(at)
+        held = self._errors.get(at) or self._held.get(at)
         if held is None:
             rows = self.rows(Span(at.epoch, at.seq, at.seq))
             query = partial(read_event, run_id=self._run_id, at=at, rows=rows)
