@@ -10,7 +10,7 @@ from typing import Final
 from arena_tui.broker.protocol import Cursor
 from arena_tui.events import Delivery, Envelope, Gap, Observation
 from arena_tui.folds.own_time import own_time
-from arena_tui.folds.places import Span
+from arena_tui.folds.places import Places, Span
 from arena_tui.folds.totals import AgentTally, RunTotals, Usage
 from arena_tui.folds.view import RunView
 from arena_tui.settings import TroubleLimits
@@ -29,10 +29,16 @@ class Keyframes:
 
     What the stretches are is read once, and grows with a live run; so a view costs the same
     wherever in the run it is.
+
+    Args:
+        places: The run's.
     """
 
-    def __init__(self, run_id: str, history: History, limits: TroubleLimits) -> None:
+    def __init__(
+        self, run_id: str, places: Places, history: History, limits: TroubleLimits
+    ) -> None:
         self._run_id = run_id
+        self._places = places
         self._history = history
         self._limits = limits
         self._stretches: list[Stretch] = []
@@ -52,7 +58,7 @@ class Keyframes:
     async def stretch(self, at: Cursor) -> Stretch:
         """The stretch that a position lies in, as far as what is stored tells."""
         beginning = Stretch(at.epoch, 0, Rows(0, None), Newest(), {})
-        if at.seq < SPACING and (not self._starts or at.epoch == self._starts[0][0]):
+        if at.seq < SPACING and not self._places.before(at.epoch):
             return beginning
         await self._reach(at)
         index = self._index(at)

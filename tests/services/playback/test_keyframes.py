@@ -30,6 +30,7 @@ from arena_tui.events import (
     RunStart,
     TurnStart,
 )
+from arena_tui.folds.places import Places
 from arena_tui.folds.view import RunView
 from arena_tui.services.playback.keyframes import Keyframes
 from arena_tui.services.playback.tape import RunTape
@@ -155,6 +156,34 @@ async def test_a_window_is_whole_though_its_rows_have_moved(
     assert found == deliveries[1:13]
 
 
+@pytest.mark.parametrize("before", ["events", "a gap"])
+async def test_a_later_epoch_goes_on_from_the_ones_before(before: str) -> None:
+    runtime = Runtime(Config(db=":memory:"))
+    await runtime.open()
+    assert runtime.database is not None
+    start = RunStart(ts=START, game="chess", agents=[AgentInfo(id="x")])
+    answers = [
+        LlmResponse(ts=START, agent_id="x", turn=turn, text="a", input_tokens=3)
+        for turn in range(2, 10)
+    ]
+    run: list[Delivery] = [
+        envelope("run", 7, seq, event) for seq, event in enumerate([start, *answers], start=1)
+    ]
+    if before == "a gap":
+        run = [Gap("run", 7, 1, 9, "trimmed")]
+    run += [envelope("run", 9, seq, LogEvent(ts=START)) for seq in range(1, 10)]
+    await store(runtime.database, run)
+    tape = RunTape("run", runtime)
+    await tape.open()
+    folded = RunView("run")
+    for each in run[:-3]:
+        folded.add(each)
+
+    assert (await tape.view_at(15)).instant() == folded.instant()
+    tape.close()
+    await runtime.aclose()
+
+
 class Growing(History):
     """A history of a run of which more is stored after each read, as long as there is more."""
 
@@ -183,7 +212,7 @@ async def test_a_gap_that_is_stored_while_a_run_is_read_is_in_all_states_after_i
         ]
         batches.append([lost, *logs])
     await store(database, batches[0])
-    keyframes = Keyframes("run", Growing(database, batches[1:]), Config().trouble)
+    keyframes = Keyframes("run", Places(), Growing(database, batches[1:]), Config().trouble)
 
     seen = []
     for number in range(5):
@@ -210,7 +239,7 @@ async def test_few_events_that_states_are_made_of_stay_in_memory(database: Datab
         run.append(envelope("run", 7, seq, TurnStart(ts=START, turn=seq, player="x")))
     await store(database, run)
     history = Counting(database)
-    keyframes = Keyframes("run", history, Config().trouble)
+    keyframes = Keyframes("run", Places(), history, Config().trouble)
 
     async def look(number: int) -> int:
         before = history.reads
