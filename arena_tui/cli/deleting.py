@@ -33,7 +33,7 @@ def delete_picked(arguments: argparse.Namespace, pick: Pick) -> int:
     if config.db == ":memory:":
         raise UsageError("in :memory: there is nothing to delete: give a file with --db")
     with open_store(arguments) as store:
-        choice = choose(store, pick(store))
+        choice = choose(store, pick(store), measured=not arguments.yes)
     if not choice.runs:
         _tell(arguments, Deleted(kept=choice.kept))
         return 0

@@ -57,7 +57,7 @@ def prune(arguments: argparse.Namespace) -> int:
             live = live_runs(store)
             sizes = store.read_now(read_sizes)
             others = [each for each in runs if not may_be_live(each, live)]
-            gone = {each.run_id for each in found}
+            gone = {each.run_id for each in found if not may_be_live(each, live)}
             found += too_many(others, sizes, arguments.keep_bytes, gone)
         return found
 

@@ -16,7 +16,11 @@ KEYWORDS: Final = (
 )  # fmt: skip
 
 _BEGUN: Final = re.compile(r"\w+$")
-_PIECE: Final = re.compile(r"""'(?:[^']|'')*'?|"(?:[^"]|"")*"?|--([^\n]*)|\s*\n\s*""")
+_PIECE: Final = re.compile(
+    r"""'(?:[^']|'')*'?|"(?:[^"]|"")*"?|(\$\w*\$).*?(?:\1|\Z)|/\*.*?(?:\*/|\Z)|--[^\n]*|\s*\n\s*""",
+    re.DOTALL,
+)
+"""What a line break, or what looks like a comment or a quote, may be in."""
 
 
 def begun(text: str) -> str:
@@ -57,6 +61,10 @@ def one_line(text: str) -> str:
 
 
 def _in_line(piece: re.Match[str]) -> str:
-    if piece[1] is not None:
-        return f"/*{piece[1].replace('*/', '* /').rstrip()} */"
-    return piece[0] if piece[0][0] in "'\"" else " "
+    text = piece[0]
+    if text.startswith("--"):
+        inner = text[2:].replace("*/", "* /").replace("/*", "/ *")  # comments may be nested
+        return f"/*{inner.rstrip()} */"
+    if text.startswith("/*"):
+        return " ".join(text.splitlines())
+    return " " if text.isspace() else text

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
+from arena_tui.broker.protocol import STORE
 from arena_tui.errors import StoreError, UsageError
 from arena_tui.services.runtime import Runtime
 from arena_tui.store.appending import append_archived
@@ -29,4 +30,7 @@ async def append_to(runtime: Runtime, archived: Sequence[Archived]) -> None:
             f"run {found[0]} is or was just played in the process that has the store open: import "
             "it when that one has ended"
         )
+    persister = runtime.running(STORE).consumer
+    for run_id in wanted:  # one that its producer has left unfinished has totals there
+        persister.forget(run_id)
     await database.write(partial(append_archived, archived=archived))

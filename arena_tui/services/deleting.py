@@ -32,7 +32,7 @@ class Choice(Struct, kw_only=True):
 
     Attributes:
         kept: How many others would be, too, if they were not being played.
-        size_bytes: What they take of the file, about.
+        size_bytes: What they take of the file, about; 0 if that was not asked.
     """
 
     runs: Sequence[RunTotals]
@@ -65,10 +65,11 @@ def may_be_live(totals: RunTotals, live: Collection[str]) -> bool:
     return totals.run_id in live or (is_open and totals.broker not in _OWN_BROKERS)
 
 
-def choose(store: Store, runs: Sequence[RunTotals]) -> Choice:
-    """Those of the runs that can be deleted."""
+def choose(store: Store, runs: Sequence[RunTotals], *, measured: bool) -> Choice:
+    """Those of the runs that can be deleted; `measured`: and what they take, for which all events
+    of the store are read."""
     live = live_runs(store)
-    sizes = store.read_now(read_sizes)
+    sizes = store.read_now(read_sizes) if measured else {}
     chosen = [each for each in runs if not may_be_live(each, live)]
     size = sum(sizes.get(each.run_id, 0) for each in chosen)
     return Choice(runs=chosen, kept=len(runs) - len(chosen), size_bytes=size)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from arena_tui.store.marks import TAGS
 from arena_tui.store.reading import Reader
 
 _EACH_MAX: Final = 300
@@ -12,7 +13,7 @@ _EACH_MAX: Final = 300
 _VALUES: Final = {
     "game": "game",
     "label": "label",
-    "tag": "unnest(from_json(tags, '[\"VARCHAR\"]'))",
+    "tag": f"unnest({TAGS})",
     "agent": "unnest(list_transform(from_json(agents, "
     "'[{\"id\":\"VARCHAR\",\"name\":\"VARCHAR\"}]'), lambda each: coalesce(each.name, each.id)))",
 }  # fmt: skip

@@ -37,12 +37,13 @@ class Sizes(NamedTuple):
         first: Of the newest run, so that its hits are there at once.
         step: Next. Then all that are left, as long as there are few hits and it is fast: runs lie
             among each other, and a batch costs nearly as much as looking through all.
-        hits_max: Of a large batch: one that has more is begun anew in steps.
+        hits_max: Of a batch larger than the first: one that has more is begun anew as a step, or
+            of the size of the first. Hits are read with all that they hold, which may be much.
     """
 
     first: int = 4_000
     step: int = 100_000
-    hits_max: int = 20_000
+    hits_max: int = 5_000
 
 
 _SIZES: Final = Sizes()
@@ -114,15 +115,16 @@ class Search:
             parts.append(part)
             room -= max(1, part.events)
         began = time.monotonic()
-        step = self._sizes.step
-        most = self._sizes.hits_max + 1 if self._size > step else _ALL
+        first, step = self._sizes.first, self._sizes.step
+        most = self._sizes.hits_max + 1 if self._size > first else _ALL
         rows = [row for group in _alike(parts) for row in self._rows(reader, group, most)]
         if len(rows) >= most:
-            self._size = self._size_max = step
+            self._size = step if self._size > step else first
+            self._size_max = step
             return []
         self._left = left
         if len(rows) > _MANY:
-            self._size = max(1, self._sizes.first // 4, min(self._size, step) // 4)
+            self._size = max(1, first // 4, min(self._size, step) // 4)
         elif len(rows) < _FEW and time.monotonic() - began < _FAST_S:
             self._size = step if self._size < step else self._size_max
         return [_hit(row, self._text) for row in rows]

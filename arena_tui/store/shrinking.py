@@ -46,7 +46,11 @@ def shrink(path: str) -> None:
                 _make_alike(fresh, os.stat(path))
                 connection.execute("COPY FROM DATABASE held TO anew")
             finally:
-                connection.execute("DETACH anew")
+                try:
+                    connection.execute("DETACH anew")
+                except duckdb.Error:  # what could not be merged would take space still
+                    Path(f"{fresh}.wal").unlink(missing_ok=True)
+                    raise
     except (duckdb.Error, ArenaError) as error:
         why = first_line(error)
         raise StoreError(f"the space in {path} is not given back: {why}") from None

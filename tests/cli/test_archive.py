@@ -248,6 +248,23 @@ def test_a_run_that_a_server_may_go_on_with_is_kept(tmp_path: Path) -> None:
     assert ids(tmp_path) == ["a"]
 
 
+def test_a_run_that_is_kept_counts_for_the_size(tmp_path: Path) -> None:
+    now = datetime.now(UTC)
+    old = run_of("old", 3_000, now - timedelta(days=40), os.urandom(2_000).hex())
+    path = made(tmp_path, old[:-1], run_of("new", 3_000, now, os.urandom(2_000).hex()))
+    database = Database(str(path))
+    query = "UPDATE runs SET broker = 'redis://host' WHERE run_id = 'old'"
+    asyncio.run(database.write(lambda c: c.execute(query).fetchall()))
+    database.close()
+
+    size = str(path.stat().st_size * 6 // 10)
+    words = ["--older-than", "30d", "--keep-bytes", size, "--yes", "--json"]
+    done = lines(arena(tmp_path, "prune", *words).stdout)[0]
+
+    assert (done["runs"], done["kept"]) == (1, 1)
+    assert ids(tmp_path) == ["old"]
+
+
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [

@@ -15,6 +15,13 @@ from arena_tui.folds.sql_text import completed, completions, one_line
         ('SELECT "x\ny" FROM runs', 'SELECT "x\ny" FROM runs'),
         ("SELECT 1 -- one */ two\nFROM runs", "SELECT 1 /* one * / two */ FROM runs"),
         ("SELECT '--' \n, 2", "SELECT '--'  , 2"),
+        (
+            "SELECT /* don't */ 1 -- x\nFROM runs -- it's",
+            "SELECT /* don't */ 1 /* x */ FROM runs /* it's */",
+        ),
+        ("SELECT /* -- a\nb */ 1", "SELECT /* -- a b */ 1"),
+        ("SELECT $$a\n--b$$, $x$'$x$\n, 1", "SELECT $$a\n--b$$, $x$'$x$ , 1"),
+        ("SELECT 1 -- a /* b\nFROM runs", "SELECT 1 /* a / * b */ FROM runs"),
     ],
 )
 def test_a_query_in_one_line_means_the_same(text: str, line: str) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -17,6 +19,7 @@ from arena_tui.events import (
     Envelope,
     ErrorEvent,
     Gap,
+    GapReason,
     LlmResponse,
     LogEvent,
     RunEnd,
@@ -25,6 +28,8 @@ from arena_tui.events import (
 )
 from arena_tui.folds.density import Within, density_of
 from arena_tui.folds.view import RunView
+from arena_tui.store import windows
+from arena_tui.store.appending import append_archived
 from arena_tui.store.database import Database
 from arena_tui.store.filters import parse_filter
 from arena_tui.store.history import History, SortKey
@@ -86,6 +91,68 @@ async def test_a_window_is_of_one_epoch_and_all_epochs_are_known_by_length(
     assert places(await history.window("a", 1, 9, epoch=7)) == [1, 2, (3, 2)]
     assert places(await history.window("a", 2, 9, epoch=9)) == [2, 3]
     assert await history.lengths("a") == {7: 3, 9: 3}
+
+
+class Meanwhile:
+    """A reader, before each further query of which more is stored."""
+
+    def __init__(self, reader: Any, more: Callable[[], None]) -> None:
+        self._reader = reader
+        self._more = more
+        self._queries = 0
+
+    def execute(self, query: str, parameters: object = None, /) -> Any:
+        if self._queries:
+            self._more()
+        self._queries += 1
+        return self._reader.execute(query, parameters)
+
+
+def test_no_epoch_is_missed_while_another_begins(database: Database) -> None:
+    asyncio.run(store(database, [log("a", seq) for seq in (1, 2, 3)]))
+
+    def begin_another() -> None:
+        asyncio.run(store(database, [log("a", seq, epoch=9) for seq in (1, 2)]))
+
+    found = database.read_now(
+        lambda reader: windows.read_lengths(Meanwhile(reader, begin_another), "a")
+    )
+
+    assert found == {7: 3}
+
+
+@pytest.mark.parametrize("seed", range(30))
+async def test_a_runs_lengths_are_those_of_its_events_and_gaps(
+    database: Database, history: History, seed: int
+) -> None:
+    draw = random.Random(seed)
+    reasons: tuple[GapReason, ...] = ("trimmed", "reset", "unknown", "quarantined", "reaped")
+    for _ in range(12):
+        batch: list[Delivery] = []
+        epoch, seq = draw.randrange(1, 5), draw.randrange(1, 20)
+        for _ in range(draw.randrange(1, 8)):
+            if draw.random() < 0.3:
+                end = seq + draw.choice((-1, -1, 0, 3))
+                batch.append(Gap("a", epoch, seq, end, draw.choice(reasons)))
+            elif draw.random() < 0.2:
+                batch.append(envelope("a", epoch, seq, RunEnd(ts=at(seq))))
+            else:
+                batch.append(log("a", seq, epoch=epoch))
+            seq += draw.randrange(3)  # some again
+        if draw.random() < 0.5:
+            await store(database, batch)
+        else:
+            await database.write(partial(append_archived, archived=batch))
+
+        last: dict[int, int] = {}
+        for stored_epoch, stored_seq in database.read_now(
+            lambda reader: reader.execute(
+                "SELECT epoch, seq FROM events "
+                "UNION ALL SELECT epoch, greatest(from_seq, to_seq) FROM gaps"
+            ).fetchall()
+        ):
+            last[stored_epoch] = max(stored_seq, last.get(stored_epoch, 0))
+        assert await history.lengths("a") == last
 
 
 @pytest.fixture

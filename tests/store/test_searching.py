@@ -94,6 +94,13 @@ def test_batches_of_any_size_find_the_same_once(
     assert many == [*range(3, 3_002, 3)] * 2
 
 
+def test_a_batch_of_many_events_has_few_hits(filled: str) -> None:
+    batches = all_hits(filled, "needle", Sizes(first=10, step=2_000, hits_max=100))
+
+    assert [hit.seq for batch in batches for hit in batch] == [*range(3, 3_002, 3)] * 2
+    assert max(map(len, batches)) <= 100
+
+
 @pytest.mark.parametrize(("text", "wanted", "line"), [
     ("one\ntwo words\nthree", "WORDS", "two words"),
     ("one\ntwo", "one\ntwo", "one\ntwo"),

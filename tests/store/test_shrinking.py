@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 from contextlib import closing
 from pathlib import Path
 
@@ -60,3 +61,21 @@ def test_a_store_that_is_being_written_stays_as_it_is(path: str) -> None:
         shrink(path)
 
     assert sorted(each.name for each in Path(path).parent.iterdir()) == ["arena.duckdb"]
+
+
+def test_a_copy_that_cannot_be_finished_leaves_nothing(path: str) -> None:
+    database = Database(path)
+    asyncio.run(store(database, [envelope("a", 7, seq, LogEvent()) for seq in range(1, 100)]))
+    database.close()
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
+    try:
+        with pytest.raises(StoreError, match="not given back"):
+            shrink(path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    assert [each.name for each in Path(path).parent.iterdir()] == [Path(path).name]
+    with closing(Database(path)) as database:
+        assert problems(database) == []

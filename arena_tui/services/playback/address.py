@@ -9,7 +9,7 @@ from arena_tui.broker.protocol import Cursor
 from arena_tui.errors import UsageError
 
 _ADDRESS: Final = re.compile(
-    r"(?P<run>[^:\s]+)(?::(?:(?P<epoch>[0-9]{1,15})-)?(?P<seq>[0-9]{1,15}))?"
+    r"(?P<run>[^:\s]+|\S+(?=:[0-9]))(?::(?:(?P<epoch>[0-9]{1,15})-)?(?P<seq>[0-9]{1,15}))?"
 )
 
 
@@ -21,7 +21,8 @@ def address_of(run_id: str, at: Cursor | None) -> str:
 
 
 def parse_address(text: str) -> tuple[str, Cursor | None]:
-    """The run, or a part of its id, and a position in it; an epoch of 0 is the newest one.
+    """The run, or a part of its id, and a position in it; an epoch of 0 is the newest one. An id
+    with colons is understood with a position after it.
 
     Raises:
         UsageError: It is no address.

@@ -10,7 +10,7 @@ from typing import Final
 from arena_tui.broker.protocol import Cursor
 from arena_tui.events import Delivery, Envelope, Gap, Observation
 from arena_tui.folds.own_time import own_time
-from arena_tui.folds.places import Span
+from arena_tui.folds.places import Places, Span
 from arena_tui.folds.totals import AgentTally, RunTotals, Usage
 from arena_tui.folds.view import RunView
 from arena_tui.settings import TroubleLimits
@@ -18,7 +18,10 @@ from arena_tui.store.history import History
 from arena_tui.store.stretches import SPACING, Newest, Rows, Stretch, read_stretches
 from arena_tui.store.windows import read_event, read_gaps, read_other_board, read_short_errors
 
-_HELD_MAX: Final = 2_048
+_HELD_MAX: Final = 256
+"""Events kept in memory, which may be large, and"""
+_ERRORS_MAX: Final = 1_000
+"""short errors besides."""
 
 
 class Keyframes:
@@ -26,16 +29,23 @@ class Keyframes:
 
     What the stretches are is read once, and grows with a live run; so a view costs the same
     wherever in the run it is.
+
+    Args:
+        places: The run's.
     """
 
-    def __init__(self, run_id: str, history: History, limits: TroubleLimits) -> None:
+    def __init__(
+        self, run_id: str, places: Places, history: History, limits: TroubleLimits
+    ) -> None:
         self._run_id = run_id
+        self._places = places
         self._history = history
         self._limits = limits
         self._stretches: list[Stretch] = []
         self._starts: list[tuple[int, int]] = []
         self._gaps: list[Gap] = []
         self._held: dict[Cursor, Envelope] = {}
+        self._errors: dict[Cursor, Envelope] = {}
 
     def rows(self, span: Span) -> Rows | None:
         """Where these events are in the file; None if that is not known."""
@@ -48,7 +58,7 @@ class Keyframes:
     async def stretch(self, at: Cursor) -> Stretch:
         """The stretch that a position lies in, as far as what is stored tells."""
         beginning = Stretch(at.epoch, 0, Rows(0, None), Newest(), {})
-        if at.seq < SPACING and (not self._starts or at.epoch == self._starts[0][0]):
+        if at.seq < SPACING and not self._places.before(at.epoch):
             return beginning
         await self._reach(at)
         index = self._index(at)
@@ -77,13 +87,14 @@ class Keyframes:
         if at < Cursor(newest[0], newest[1] + SPACING):
             return
         if not self._stretches:  # the newest error is wanted nearly everywhere
-            errors = partial(read_short_errors, run_id=self._run_id, most=_HELD_MAX // 2)
-            for each in await self._history.read(errors):
-                self._held[Cursor(each.epoch, each.seq)] = each
-        gaps = await self._history.read(partial(read_gaps, run_id=self._run_id))
-        query = partial(read_stretches, run_id=self._run_id, known=tuple(self._stretches))
-        self._stretches, self._gaps = await self._history.read(query), gaps
-        self._starts = [(each.epoch, each.first) for each in self._stretches]
+            query = partial(read_short_errors, run_id=self._run_id, most=_ERRORS_MAX)
+            errors = await self._history.read(query)
+            self._errors = {Cursor(each.epoch, each.seq): each for each in errors}
+        known = partial(read_stretches, run_id=self._run_id, known=tuple(self._stretches))
+        found = await self._history.read(known)
+        # After them: else one could be known without a gap before it, stored in between.
+        self._gaps = await self._history.read(partial(read_gaps, run_id=self._run_id))
+        self._stretches, self._starts = found, [(each.epoch, each.first) for each in found]
 
     async def _told(self, stretch: Stretch, ahead: Sequence[Delivery]) -> list[Envelope]:
         """The events that tell the run's state before a stretch, in order, but for those that
@@ -111,7 +122,7 @@ class Keyframes:
         return await self._history.read(query)
 
     async def _event(self, at: Cursor) -> Envelope | None:
-        held = self._held.get(at)
+        held = self._errors.get(at) or self._held.get(at)
         if held is None:
             rows = self.rows(Span(at.epoch, at.seq, at.seq))
             query = partial(read_event, run_id=self._run_id, at=at, rows=rows)

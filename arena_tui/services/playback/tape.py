@@ -123,7 +123,7 @@ class RunTape:
         self.seek = Seeker(self.run_id, self._places, self._hot, self._history)
         if self._history is not None:
             limits = self._runtime.config.trouble
-            self._keyframes = Keyframes(self.run_id, self._history, limits)
+            self._keyframes = Keyframes(self.run_id, self._places, self._history, limits)
 
     @property
     def last(self) -> int:

@@ -149,7 +149,7 @@ class Turns(ReadsOn):
             self._stale.difference_update(some)  # what comes meanwhile makes it stale again
             try:
                 folded = await self._read(some)
-            except Exception:
+            except BaseException:  # cancelled, too
                 self._stale.update(some)
                 raise
             if numbering != self._tape.renumbered:

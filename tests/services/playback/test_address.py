@@ -14,6 +14,12 @@ def test_what_is_printed_is_understood(at: Cursor | None) -> None:
     assert parse_address(address_of("01J0-x", at)) == ("01J0-x", at)
 
 
+@pytest.mark.parametrize("run_id", ["sweep:7/try:2", "a:12", "a:1-2"])
+def test_an_id_may_have_colons(run_id: str) -> None:
+    assert parse_address(address_of(run_id, Cursor(0, 120))) == (run_id, Cursor(0, 120))
+    assert parse_address(address_of(run_id, Cursor(5, 120))) == (run_id, Cursor(5, 120))
+
+
 def test_addresses_look_so() -> None:
     assert address_of("7f3a", Cursor(0, 120)) == "7f3a:120"
     assert address_of("7f3a", Cursor(5, 120)) == "7f3a:5-120"

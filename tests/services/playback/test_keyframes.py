@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from typing import TypeVar
 
 import pytest
 
@@ -28,11 +30,14 @@ from arena_tui.events import (
     RunStart,
     TurnStart,
 )
+from arena_tui.folds.places import Places
 from arena_tui.folds.view import RunView
+from arena_tui.services.playback.keyframes import Keyframes
 from arena_tui.services.playback.tape import RunTape
 from arena_tui.services.runtime import Runtime
 from arena_tui.store.database import Database
 from arena_tui.store.history import History
+from arena_tui.store.reading import Reader
 from arena_tui.store.stretches import SPACING, Rows, read_stretches
 from tests.envelopes import envelope
 from tests.store_fixture import store
@@ -46,6 +51,7 @@ def history(database: Database) -> History:
 START = datetime(2026, 3, 14, 12, tzinfo=UTC)
 AGENTS = ("x", "o", None)
 BOARDS = ("", "a", "b")
+T = TypeVar("T")
 
 
 def random_event(draw: random.Random, at: datetime) -> Event:
@@ -148,6 +154,105 @@ async def test_a_window_is_whole_though_its_rows_have_moved(
     found = await history.window("run", 2, 15, 7, rows)
 
     assert found == deliveries[1:13]
+
+
+@pytest.mark.parametrize("before", ["events", "a gap"])
+async def test_a_later_epoch_goes_on_from_the_ones_before(before: str) -> None:
+    runtime = Runtime(Config(db=":memory:"))
+    await runtime.open()
+    assert runtime.database is not None
+    start = RunStart(ts=START, game="chess", agents=[AgentInfo(id="x")])
+    answers = [
+        LlmResponse(ts=START, agent_id="x", turn=turn, text="a", input_tokens=3)
+        for turn in range(2, 10)
+    ]
+    run: list[Delivery] = [
+        envelope("run", 7, seq, event) for seq, event in enumerate([start, *answers], start=1)
+    ]
+    if before == "a gap":
+        run = [Gap("run", 7, 1, 9, "trimmed")]
+    run += [envelope("run", 9, seq, LogEvent(ts=START)) for seq in range(1, 10)]
+    await store(runtime.database, run)
+    tape = RunTape("run", runtime)
+    await tape.open()
+    folded = RunView("run")
+    for each in run[:-3]:
+        folded.add(each)
+
+    assert (await tape.view_at(15)).instant() == folded.instant()
+    tape.close()
+    await runtime.aclose()
+
+
+class Growing(History):
+    """A history of a run of which more is stored after each read, as long as there is more."""
+
+    def __init__(self, database: Database, batches: Sequence[Sequence[Delivery]]) -> None:
+        super().__init__(database)
+        self._growing = database
+        self._batches = list(batches)
+
+    async def read(self, query: Callable[[Reader], T]) -> T:
+        found = await super().read(query)
+        if self._batches:
+            await store(self._growing, self._batches.pop(0))
+        return found
+
+
+async def test_a_gap_that_is_stored_while_a_run_is_read_is_in_all_states_after_it(
+    database: Database,
+) -> None:
+    batches: list[list[Delivery]] = []
+    for number in range(5):
+        first = 1 + number * 3 * SPACING
+        lost = Gap("run", 7, first, first + 99, "trimmed")
+        logs = [
+            envelope("run", 7, seq, LogEvent(ts=START))
+            for seq in range(first + 100, first + 3 * SPACING)
+        ]
+        batches.append([lost, *logs])
+    await store(database, batches[0])
+    keyframes = Keyframes("run", Places(), Growing(database, batches[1:]), Config().trouble)
+
+    seen = []
+    for number in range(5):
+        stretch = await keyframes.stretch(Cursor(7, (3 * number + 2) * SPACING))
+        seen.append((await keyframes.view(stretch, ())).totals.lost)
+
+    assert seen == [100, 200, 300, 400, 500]
+
+
+class Counting(History):
+    """A history that counts its reads."""
+
+    reads = 0
+
+    async def read(self, query: Callable[[Reader], T]) -> T:
+        self.reads += 1
+        return await super().read(query)
+
+
+async def test_few_events_that_states_are_made_of_stay_in_memory(database: Database) -> None:
+    run: list[Delivery] = []
+    for seq in range(SPACING, 400 * SPACING, SPACING):  # each is all that its stretch has
+        run.append(Gap("run", 7, seq - SPACING + 1, seq - 1, "trimmed"))
+        run.append(envelope("run", 7, seq, TurnStart(ts=START, turn=seq, player="x")))
+    await store(database, run)
+    history = Counting(database)
+    keyframes = Keyframes("run", Places(), history, Config().trouble)
+
+    async def look(number: int) -> int:
+        before = history.reads
+        stretch = await keyframes.stretch(Cursor(7, number * SPACING))
+        assert (await keyframes.view(stretch, ())).totals.turns == (number - 1) * SPACING
+        return history.reads - before
+
+    await look(2)
+    assert await look(2) == 0
+    for number in range(3, 400):
+        await look(number)
+
+    assert await look(2) == 1
 
 
 async def test_a_state_is_read_though_rows_have_moved(path: str) -> None:

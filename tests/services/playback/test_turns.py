@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -218,6 +219,34 @@ async def test_an_event_that_comes_while_its_row_is_read_is_in_the_row_in_the_en
         monkeypatch.setattr(tape, "window", interrupted)
         turns.want(0, 2)
         await turns.read_on(nothing)
+        (*_, newest) = await rows(turns)
+        tape.close()
+
+    assert newest is not None
+    assert newest.actions == ("m2",)
+
+
+async def test_a_row_that_has_grown_is_read_though_reading_was_cancelled(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with unstored() as runtime:
+        await publish(runtime, [*beginning(turns=1), *turn_of(2)[:2]])
+        tape = tape_of(runtime)
+        await tape.open()
+        turns = Turns(tape)
+        await turns.read_on(nothing)
+        await rows(turns)
+        await publish(runtime, turn_of(2)[2:])
+        turns.extend(tape.pump())
+
+        async def leave(first: int, last: int) -> list[Delivery]:
+            raise asyncio.CancelledError
+
+        with monkeypatch.context() as away:
+            away.setattr(tape, "window", leave)
+            turns.want(0, 2)
+            with pytest.raises(asyncio.CancelledError):
+                await turns.read_on(nothing)
         (*_, newest) = await rows(turns)
         tape.close()
 
