@@ -1,0 +1,50 @@
+"""Files that are not what a command takes them for: one line says so, and no run is lost."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from arena_tui.store.database import Database
+from tests.cli.test_archive import made, run_of
+from tests.cli.test_commands import arena
+
+LOG = "is where the store keeps its log: give another name"
+ITSELF = "is the store itself: give another name"
+
+
+def stored(folder: Path) -> int:
+    """How many events the store has."""
+    with closing(Database(str(folder / "arena.duckdb"), only_read=True)) as database:
+        row = database.read_now(lambda c: c.execute("SELECT count(*) FROM events").fetchone())
+    assert row is not None
+    return int(row[0])
+
+
+@pytest.mark.parametrize(
+    ("words", "name", "code", "said"),
+    [
+        ("export --output", "arena.duckdb.wal", 2, LOG),
+        ("export --output", "linked.wal", 2, LOG),
+        ("export --format parquet --output", "arena.duckdb.wal.recovery", 2, LOG),
+        ("play tic_tac_toe random random --record", "arena.duckdb.wal", 3, LOG),
+        ("play tic_tac_toe random random --record", "arena.duckdb", 3, ITSELF),
+        ("watch --metrics", "arena.duckdb", 2, ITSELF),
+        ("serve --port 0 --metrics", "arena.duckdb.wal", 2, LOG),
+        ("persist --broker redis://127.0.0.1:1 --metrics", "arena.duckdb", 2, ITSELF),
+    ],
+)
+def test_what_belongs_to_the_store_is_not_written_over(
+    tmp_path: Path, words: str, name: str, code: int, said: str
+) -> None:
+    made(tmp_path, run_of("a"))
+    (tmp_path / "linked.wal").symlink_to(tmp_path / "arena.duckdb.wal")
+
+    done = arena(tmp_path, *words.split(), str(tmp_path / name))
+
+    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (code, "", 1)
+    assert said in done.stderr
+    assert stored(tmp_path) == 50
+    assert not (tmp_path / "arena.duckdb.wal").exists()
