@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import zlib
 from contextlib import closing
 from pathlib import Path
 
@@ -48,3 +50,21 @@ def test_what_belongs_to_the_store_is_not_written_over(
     assert said in done.stderr
     assert stored(tmp_path) == 50
     assert not (tmp_path / "arena.duckdb.wal").exists()
+
+
+@pytest.mark.parametrize("rest", [b"", b"no gzip at all"])
+def test_what_comes_before_the_damage_is_imported(tmp_path: Path, rest: bytes) -> None:
+    made(tmp_path, run_of("a", 400), name="from.duckdb")
+    out, cut = tmp_path / "whole.jsonl.gz", tmp_path / "cut.jsonl.gz"
+    arena(tmp_path, "export", "--output", str(out), "--db", str(tmp_path / "from.duckdb"))
+    data = out.read_bytes()
+    cut.write_bytes(data + rest if rest else data[: len(data) // 2])
+    readable = zlib.decompressobj(31).decompress(cut.read_bytes()).count(b"\n")
+    made(tmp_path)
+
+    done = arena(tmp_path, "import", str(cut))
+
+    assert done.returncode == 2
+    assert "what was read until there is kept" in done.stderr
+    assert 0 < readable <= len(gzip.decompress(data).splitlines())
+    assert stored(tmp_path) >= readable - 2  # of the lines, one is the gap, one maybe cut
