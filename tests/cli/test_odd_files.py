@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import gzip
+import os
+import subprocess
 import zlib
 from contextlib import closing
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from arena_tui.store.database import Database
 from tests.cli.test_archive import made, run_of
-from tests.cli.test_commands import arena
+from tests.cli.test_commands import ARENA, arena, surroundings
 
 LOG = "is where the store keeps its log: give another name"
 ITSELF = "is the store itself: give another name"
@@ -68,3 +71,31 @@ def test_what_comes_before_the_damage_is_imported(tmp_path: Path, rest: bytes) -
     assert "what was read until there is kept" in done.stderr
     assert 0 < readable <= len(gzip.decompress(data).splitlines())
     assert stored(tmp_path) >= readable - 2  # of the lines, one is the gap, one maybe cut
+
+
+def test_a_table_of_something_else_is_said_to_be_none_of_ours(tmp_path: Path) -> None:
+    other = tmp_path / "other.parquet"
+    duckdb.sql("SELECT 1 AS a").write_parquet(str(other))
+    made(tmp_path)
+
+    done = arena(tmp_path, "import", str(other))
+
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[0].endswith(": give a file that export wrote")
+    assert stored(tmp_path) == 0
+
+
+@pytest.mark.parametrize("name", ["a.parquet", "a.jsonl.zst", "a.jsonl.gz", "a.jsonl"])
+def test_where_a_file_finds_no_room_the_system_is_quoted(tmp_path: Path, name: str) -> None:
+    made(tmp_path, run_of("a", 3_000, text=os.urandom(50).hex()))
+    limited = ["sh", "-c", "trap '' XFSZ; ulimit -f 8; exec \"$@\"", "sh", *ARENA]
+
+    done = subprocess.run(
+        [*limited, "export", "--output", str(tmp_path / name)], capture_output=True, text=True,
+        timeout=60, check=False, env=surroundings(tmp_path) | {"ARENA_LOG": os.devnull},
+    )  # fmt: skip
+
+    assert (done.returncode, done.stderr) == (
+        3, f"arena-tui: cannot write {tmp_path / name}: File too large: give another name\n",
+    )  # fmt: skip
+    assert [each.name for each in tmp_path.iterdir() if "partial" in each.name] == []
