@@ -69,6 +69,9 @@ _RISKY: Final = ("=", "+", "-", "@", "\t", "\r")
 """What a spreadsheet takes for the beginning of a formula: https://owasp.org/www-community/attacks/CSV_Injection"""
 
 
+_CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+
 def write_file(path: Path, name: str, form: Format | Texts, rows: Rows) -> None:
     """Write the rows to the path, as `name` says: `….gz` and `….zst` are compressed.
 
@@ -167,8 +170,9 @@ def _cells(row: EventRow) -> list[object]:
 
 
 def _harmless(text: str) -> str:
-    """The text so that a spreadsheet does not compute it."""
-    return f"'{text}" if text.startswith(_RISKY) else text
+    """The text so that a spreadsheet does not compute it, nor a terminal obey it."""
+    text = f"'{text}" if text.startswith(_RISKY) else text
+    return _CONTROLS.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def _gzip(file: BinaryIO) -> gzip.GzipFile:
