@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from arena_tui.errors import MissingExtraError, UsageError
+from arena_tui.store.place import check_apart
 
 if TYPE_CHECKING:
     from arena_tui.broker_url import BrokerUrl
@@ -136,10 +137,14 @@ def add_metrics(parser: Parser) -> None:
     )
 
 
-def check_metrics(path: Path | None) -> None:
-    """Raise MissingExtraError if metrics are asked for and cannot be made."""
-    if path is not None and find_spec("prometheus_client") is None:
+def check_metrics(path: Path | None, config: Config) -> None:
+    """Refuse metrics that cannot be made (MissingExtraError), or would replace the store
+    (UsageError)."""
+    if path is None:
+        return
+    if find_spec("prometheus_client") is None:
         raise MissingExtraError("--metrics needs prometheus_client: pip install 'arena-tui[serve]'")
+    check_apart(path, config.db)
 
 
 def _writable(file: str) -> Path:

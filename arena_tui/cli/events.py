@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import sys
 from collections.abc import Sequence
 
 from arena_tui.broker.protocol import Cursor
 from arena_tui.cli.arguments import Parser, as_text, whole_number
-from arena_tui.cli.output import local, say
+from arena_tui.cli.output import local, say, say_json_line
 from arena_tui.cli.stored import NO_LIMIT, open_store
 from arena_tui.codec import encode_event, encode_line
 from arena_tui.events import Delivery, Envelope, Gap
@@ -85,7 +84,7 @@ def _say_event(delivery: Delivery, arguments: argparse.Namespace) -> None:
     ):
         return
     if arguments.json:
-        sys.stdout.buffer.write(encode_line(delivery) + b"\n")
+        say_json_line(encode_line(delivery))
     elif isinstance(delivery, Gap):
         missing = f"{delivery.count:,} events, {delivery.reason}"
         if delivery.unknown:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import re
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
@@ -16,6 +17,9 @@ from typing import Any, NamedTuple
 import msgspec
 
 from arena_tui.config import log_path
+
+_CONTROLS = re.compile(rb"\xc2[\x80-\x9f]|\x7f")
+"""What JSON leaves as it is though terminals obey it: DEL, and C1 in UTF-8, where U+009B is CSI."""
 
 _LOG_BYTES = 2_000_000
 _LOG_FILES = 3
@@ -33,7 +37,14 @@ def tell(text: str) -> None:
 
 def say_json(value: Any) -> None:
     """Print one JSON object as one line to stdout."""
-    sys.stdout.buffer.write(msgspec.json.encode(value) + b"\n")
+    say_json_line(msgspec.json.encode(value))
+
+
+def say_json_line(line: bytes) -> None:
+    """Print an encoded JSON object to stdout; control characters in it are written as `\\u009b`, so
+    that it says the same and never reaches the terminal with them."""
+    escaped = _CONTROLS.sub(lambda found: b"\\u%04x" % ord(found[0].decode()), line)
+    sys.stdout.buffer.write(escaped + b"\n")
 
 
 def say_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

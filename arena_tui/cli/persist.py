@@ -85,7 +85,7 @@ def persist(arguments: argparse.Namespace) -> int:
         )
     if config.db == ":memory:":
         raise UsageError("persist in :memory: would keep nothing: give a file with --db")
-    check_metrics(arguments.metrics)
+    check_metrics(arguments.metrics, config)
     begin_log(arguments.debug)
     runtime = partial(Runtime, config, consumers=arguments.consumers, installed=arguments.installed)
     report = asyncio.run(_persist(runtime, arguments.metrics))

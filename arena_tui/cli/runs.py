@@ -45,6 +45,8 @@ def runs(arguments: argparse.Namespace) -> int:
             say_json(run_fields(totals, live))
     elif not found and not arguments.filter:
         say("no runs yet")
+    elif not found:
+        say("no runs match")
     else:
         say_table(_HEADER, [_run_cells(each, live) for each in found])
     return 0

@@ -19,6 +19,7 @@ from arena_tui.cli.arguments import (
     add_metrics,
     add_no_consumers,
     add_no_store,
+    check_metrics,
     followable,
 )
 from arena_tui.cli.listening import add_names, listening_at
@@ -70,6 +71,7 @@ def serve(arguments: argparse.Namespace) -> int:
         made_up = secrets.token_urlsafe(24)
         listening = listening._replace(token=made_up)
     config = load_config(arguments.broker, arguments.db, arguments.store)
+    check_metrics(arguments.metrics, config)
     followed = [followable(name, config) for name in arguments.follow]
     begin_log(arguments.debug)
     runtime = partial(

@@ -80,11 +80,11 @@ def show(
     opens_at: tuple[str, Cursor | None] | None = None,
 ) -> int:  # fmt: skip
     """Show the dashboard with these games, until the user quits; `opens_at` is a run to open."""
-    check_metrics(arguments.metrics)
     config = load_config(
         arguments.broker, arguments.db, arguments.store, arguments.theme,
         low_bandwidth=arguments.low_bandwidth,
     )  # fmt: skip
+    check_metrics(arguments.metrics, config)
     files = [followable(name, config) for name in arguments.follow]
     listening = None
     if arguments.serve is not None:

@@ -20,8 +20,9 @@ from msgspec import Struct
 from arena_tui.broker.protocol import Cursor
 from arena_tui.codec import encode_line
 from arena_tui.consumers.protocol import Consumer, ConsumerFactory, Counters, identity_in
-from arena_tui.errors import RecordingError
+from arena_tui.errors import RecordingError, UsageError
 from arena_tui.events import Delivery, Gap, RunEnd
+from arena_tui.store.place import check_apart
 from arena_tui.store.threads import DaemonThreads
 
 T = TypeVar("T")
@@ -61,16 +62,18 @@ class Recorder(Consumer):
     Args:
         path: Created if missing. A file not recorded by this class is refused, unchanged.
         broker: Name of the broker that the events come through.
+        store: The store's file, if there is one: nothing is recorded into it.
     """
 
     durable = True
     batch_interval_s = 0.5
 
-    def __init__(self, path: Path, broker: str) -> None:
+    def __init__(self, path: Path, broker: str, store: str | None = None) -> None:
         self.name = f"recorder of {path}"
         self.identity = identity_in(path, "recorder")
         self._path = path
         self._broker = broker
+        self._store = store
         self._sidecar = path.with_name(path.name + ".cursors")
         self._thread: DaemonThreads | None = None
         self._descriptor = -1
@@ -111,6 +114,10 @@ class Recorder(Consumer):
             ) from error
 
     def _open(self) -> None:
+        try:
+            check_apart(self._path, self._store)
+        except UsageError as error:
+            raise RecordingError(f"cannot record: {error}") from None
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
         self._descriptor = os.open(self._path, flags, 0o666)
         state = os.fstat(self._descriptor)
@@ -207,7 +214,7 @@ class Recorder(Consumer):
 
 def recording(path: Path) -> ConsumerFactory:
     """Make a recorder into this file for any runtime."""
-    return lambda context: Recorder(path, context.broker.name)
+    return lambda context: Recorder(path, context.broker.name, context.config.db)
 
 
 def _take(each: Delivery, cursors: dict[str, Cursor], lost: set[str]) -> Delivery | None:

@@ -19,6 +19,7 @@ from arena_tui.store.archive_lines import read_archive
 from arena_tui.store.extract import EventRow
 from arena_tui.store.history import History, read_runs
 from arena_tui.store.partial_file import appearing
+from arena_tui.store.place import check_apart
 from arena_tui.store.reading import Reader
 
 T = TypeVar("T")
@@ -85,8 +86,7 @@ async def export_runs(
         raise UsageError("Parquet is compressed already: give a name without .gz or .zst")
 
     def write(rows: Rows, check: Callable[[], None]) -> None:
-        if Path(path).resolve() == Path(history.path).resolve():
-            raise UsageError(f"{path} is the store itself: give another name")
+        check_apart(path, history.path)
         with appearing(path) as partial_path:
             write_file(partial_path, path, _checking(form, check), rows)
 

@@ -64,21 +64,29 @@ def lines_of(name: str) -> Iterator[Iterator[Line]]:
 
 
 def batches(lines: Iterable[Line]) -> Iterator[list[Taken]]:
-    """The lines, as many at a time as are stored in one transaction."""
+    """The lines, as many at a time as are stored in one transaction.
+
+    Where the lines end in an error, those before it come first, and then the error.
+    """
     batch: list[Taken] = []
     size, run_id = 0, ""
-    for line in lines:
-        what = _read(line)
-        other = run_id if isinstance(what, str) else what.run_id
-        length = len(line.raw or b"")
-        if batch and (
-            len(batch) >= _LINES_MAX or size + length > _BYTES_MAX
-            or (len(batch) >= _LINES and other != run_id)
-        ):  # fmt: skip
+    try:
+        for line in lines:
+            what = _read(line)
+            other = run_id if isinstance(what, str) else what.run_id
+            length = len(line.raw or b"")
+            if batch and (
+                len(batch) >= _LINES_MAX or size + length > _BYTES_MAX
+                or (len(batch) >= _LINES and other != run_id)
+            ):  # fmt: skip
+                yield batch
+                batch, size = [], 0
+            batch.append((line, what))
+            size, run_id = size + length, other
+    except (UsageError, OSError):
+        if batch:
             yield batch
-            batch, size = [], 0
-        batch.append((line, what))
-        size, run_id = size + length, other
+        raise
     if batch:
         yield batch
 

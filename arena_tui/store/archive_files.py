@@ -7,16 +7,19 @@ its own.
 from __future__ import annotations
 
 import csv
+import errno
 import glob
 import gzip
 import io
+import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Literal, TypeAlias
 
 import duckdb
 
-from arena_tui.errors import OutputError, UsageError
+from arena_tui.errors import UsageError
 from arena_tui.store.archive_lines import line_of
 from arena_tui.store.arrow_stream import stream_of_events, stream_of_texts
 from arena_tui.store.extract import EventRow
@@ -56,18 +59,24 @@ _LINES: Final = (
     "quote='', escape='', delim=E'\\x01', new_line='\\n', compression='zstd', parallel=false, "
     f"strict_mode=false, max_line_size={_LINE_MAX_BYTES}, buffer_size={2 * _LINE_MAX_BYTES})"
 )
+_ERRNO: Final = re.compile(r'"errno":"(\d+)"')
+_WHY: Final = re.compile(r'": ([^":]+)$')
+"""After the name of the file, where no number is told."""
+
 _ROWS: Final = "SELECT run_id, epoch, seq, kind, ts IS NULL, payload FROM read_parquet(?)"
 
 _RISKY: Final = ("=", "+", "-", "@", "\t", "\r")
 """What a spreadsheet takes for the beginning of a formula: https://owasp.org/www-community/attacks/CSV_Injection"""
 
 
+_CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+
 def write_file(path: Path, name: str, form: Format | Texts, rows: Rows) -> None:
     """Write the rows to the path, as `name` says: `….gz` and `….zst` are compressed.
 
     Raises:
-        OutputError: It cannot be written.
-        OSError: Likewise.
+        OSError: It cannot be written.
     """
     if form == "parquet":
         _copy(path, _PARQUET, stream_of_events, _portions(rows))
@@ -132,7 +141,9 @@ def _fetched(path: str, query: str) -> Iterator[tuple[Any, ...]]:
         while rows := found.fetchmany(_ROWS_AT_ONCE):
             yield from rows
     except duckdb.Error as error:
-        raise UsageError(f"cannot read {path}: {first_line(error)[:200]}") from None
+        raise UsageError(
+            f"cannot read {path}: {first_line(error)[:200]}: give a file that export wrote"
+        ) from None
     finally:
         connection.close()
 
@@ -159,8 +170,9 @@ def _cells(row: EventRow) -> list[object]:
 
 
 def _harmless(text: str) -> str:
-    """The text so that a spreadsheet does not compute it."""
-    return f"'{text}" if text.startswith(_RISKY) else text
+    """The text so that a spreadsheet does not compute it, nor a terminal obey it."""
+    text = f"'{text}" if text.startswith(_RISKY) else text
+    return _CONTROLS.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def _gzip(file: BinaryIO) -> gzip.GzipFile:
@@ -191,6 +203,15 @@ class _Stream:
             raise
 
 
+def _as_os_error(error: duckdb.Error) -> OSError:
+    """What the system has said, without the name of the partial file; else DuckDB's words."""
+    text = first_line(error)
+    if told := _ERRNO.search(text):
+        return OSError(int(told[1]), os.strerror(int(told[1])))
+    why = _WHY.search(text)
+    return OSError(errno.EIO, text if why is None else why[1])
+
+
 def _copy(
     path: Path, options: str, make: Callable[[Iterable[Any]], Any], batches: Iterable[Any]
 ) -> None:
@@ -205,6 +226,6 @@ def _copy(
             raise rows.error from None
         if not isinstance(error, duckdb.Error):
             raise
-        raise OutputError(f"cannot write {path}: {first_line(error)}: give another name") from None
+        raise _as_os_error(error) from None
     finally:
         connection.close()

@@ -10,12 +10,10 @@ from typing import Final
 
 import duckdb
 
-from arena_tui.store.place import MEMORY
+from arena_tui.store.place import LOG_SUFFIXES, MEMORY
 
 _OWN_SETTINGS: Final = ("memory_limit", "max_vacuum_tasks")
 """Those that the store's own work changes while it is open."""
-
-_LOG_SUFFIXES: Final = ("", ".wal", ".wal.checkpoint", ".wal.recovery")
 
 
 def copy_of(path: str) -> str:
@@ -32,7 +30,7 @@ def lock_down(connection: duckdb.DuckDBPyConnection, path: str) -> None:
     """
     if path != MEMORY:
         connection.execute("PRAGMA disable_checkpoint_on_shutdown")
-        copies = [copy_of(path) + suffix for suffix in _LOG_SUFFIXES]
+        copies = [copy_of(path) + suffix for suffix in LOG_SUFFIXES]
         connection.execute(f"SET allowed_paths = {_texts(copies)}")
     connection.execute("SET python_enable_replacements = false")
     connection.execute("SET enable_external_access = false")

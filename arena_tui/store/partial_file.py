@@ -30,7 +30,7 @@ def appearing(path: str) -> Iterator[Path]:
         OutputError: It cannot be written.
     """
     final = Path(os.path.realpath(path))
-    if final.exists() and not stat.S_ISREG(final.stat().st_mode):
+    if os.path.exists(path) and not os.path.isfile(path):  # what a link leads to may have no name
         raise UsageError(f"{path} is not a regular file: give another name, or - for a pipe")
     try:
         _sweep(final)

@@ -12,9 +12,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from arena_tui.errors import StoreError
+from arena_tui.errors import StoreError, UsageError
 
 MEMORY: Final = ":memory:"
+
+LOG_SUFFIXES: Final = ("", ".wal", ".wal.checkpoint", ".wal.recovery")
+"""What the names of a store's own files end with, after that of the store."""
 
 _ALONE_S: Final = 5.0
 _LOOK_S: Final = 0.01
@@ -89,6 +92,21 @@ def locked_by(path: str) -> int | None:
         if words[1:2] == ["POSIX"] and words[5:6] == [device]:
             return int(words[4])
     return None
+
+
+def check_apart(path: str | Path, store: str | None) -> None:
+    """Refuse to write to the store's file, or to what DuckDB keeps beside it: runs would be lost.
+
+    Raises:
+        UsageError: The path leads to one of these, whether it is there yet or not.
+    """
+    if store in (None, MEMORY):
+        return
+    own = [os.path.realpath(store) + suffix for suffix in LOG_SUFFIXES]
+    real = os.path.realpath(path)
+    if real in own:
+        what = "the store itself" if real == own[0] else "where the store keeps its log"
+        raise UsageError(f"{path} is {what}: give another name")
 
 
 @contextlib.contextmanager

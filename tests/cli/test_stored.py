@@ -145,6 +145,15 @@ def test_a_filter_for_lost_events_finds_losses_of_unknown_length(
     assert found("lost=0") == ["w"]
 
 
+def test_a_filter_that_no_run_matches_is_told(path: str, capfd: pytest.CaptureFixture[str]) -> None:
+    made(path, [envelope("w", 7, 1, LogEvent())])
+
+    assert main(["runs", "game:none", "--db", path]) == 0
+    assert capfd.readouterr().out == "no runs match\n"
+    assert main(["runs", "game:none", "--db", path, "--json"]) == 0
+    assert capfd.readouterr().out == ""
+
+
 def test_a_store_with_known_gaps_is_whole_but_for_them(
     path: str, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -55,6 +55,14 @@ with appearing(sys.argv[1]) as fresh:
 """
 
 
+def test_a_pipe_is_known_also_by_the_name_of_its_descriptor() -> None:
+    reading, writing = os.pipe()
+    refused = pytest.raises(UsageError, match="or - for a pipe")
+
+    with open(reading, "rb"), open(writing, "wb"), refused, appearing(f"/dev/fd/{writing}"):
+        pass
+
+
 def test_only_what_dead_processes_left_is_removed(tmp_path: Path) -> None:
     final = str(tmp_path / "out.jsonl")
     with started(WRITES_A_FILE, final, says="writing") as killed:
