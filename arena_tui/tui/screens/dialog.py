@@ -94,7 +94,8 @@ class LineDialog(ModalScreen[None]):
 
     @work(exclusive=True)
     async def _try(self, text: str) -> None:
-        self.put("", "error")
+        if self.query_one(".error", Static).content:
+            self.put("", "error")
         try:
             await self.take(text)
         except ArenaError as error:
