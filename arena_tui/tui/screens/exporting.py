@@ -116,8 +116,15 @@ class ExportScreen(LineDialog):
         self.dismiss()
 
     def _path(self, text: str) -> Path:
-        """The file that is meant; UsageError if it is there and that was not said yet."""
-        path = Path(text or _name_of(self._runs)).expanduser()
+        """The file that is meant.
+
+        Raises:
+            UsageError: It is there and that was not said yet, or begins with a home that is none.
+        """
+        try:
+            path = Path(text or _name_of(self._runs)).expanduser()
+        except RuntimeError:
+            raise UsageError(f"no home folder in {text}: give the whole path") from None
         if os.path.lexists(path) and self._replaced != str(path):
             self._replaced = str(path)
             raise UsageError(f"{path} is there already: enter again replaces it")
