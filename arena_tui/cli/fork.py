@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+from functools import partial
 
 from arena_tui.cli.arguments import (
     Parser,
@@ -12,13 +13,11 @@ from arena_tui.cli.arguments import (
     add_playing,
     as_text,
 )
-from arena_tui.cli.output import begin_log, tell
-from arena_tui.cli.playing import play_all
+from arena_tui.cli.playing import check_recording, play_out, spec_of
 from arena_tui.cli.stored import open_store
 from arena_tui.config import load_config
 from arena_tui.errors import UsageError
 from arena_tui.games.forking import ForkSpec, check_fork
-from arena_tui.games.quiet import quiet_fds
 from arena_tui.games.specs import GameSpec
 from arena_tui.services.forking import stored_turn
 from arena_tui.store.history import History
@@ -26,7 +25,7 @@ from arena_tui.store.history import History
 
 def add_arguments(parser: Parser) -> None:
     parser.intermixed = True
-    parser.set_defaults(function=fork, slow_store=0)
+    parser.set_defaults(function=fork, slow_store=0, rate=None)
     parser.add_argument("run", type=as_text, help="its id, or the beginning or end of it")
     parser.add_argument(
         "agents", nargs="*", metavar="agent",
@@ -47,34 +46,14 @@ def fork(arguments: argparse.Namespace) -> int:
     config = load_config(arguments.broker, arguments.db)
     if config.db == ":memory:":
         raise UsageError("fork in :memory: has no run to go on from: give a file with --db")
-    if arguments.consumers and config.broker.kind != "memory":
-        raise UsageError(
-            "fork only publishes to a shared broker: give --record to arena-tui persist or watch"
-        )
-    log = begin_log(arguments.debug)
-    with quiet_fds(log.path):
-        wanted = _wanted(arguments)
-        check_fork(wanted)
-        code, problems = asyncio.run(play_all(config, wanted, wanted.spec, arguments))
-    for problem in problems:
-        tell(f"arena-tui: {problem}")
-    return code
+    check_recording(config, arguments, "fork")
+    return play_out(config, arguments, partial(_wanted, arguments))
 
 
-def _wanted(arguments: argparse.Namespace) -> ForkSpec:
+def _wanted(arguments: argparse.Namespace) -> tuple[ForkSpec, GameSpec]:
     """What is asked for, of what is stored; the store is closed again."""
     with open_store(arguments) as store:
         here = asyncio.run(stored_turn(History(store), arguments.run, arguments.turn))
-    return here.fork(
-        GameSpec(
-            game=here.position.game,
-            agents=tuple(arguments.agents),
-            games=arguments.games,
-            parallel=arguments.parallel,
-            seed=arguments.seed,
-            max_turns=arguments.max_turns,
-            delay_s=arguments.delay,
-            label=arguments.label,
-            rate_per_s=0.0,
-        )
-    )
+    fork = here.fork(spec_of(arguments, here.position.game))
+    check_fork(fork)
+    return fork, fork.spec

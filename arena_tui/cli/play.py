@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 from typing import Final
 
 from arena_tui.cli.arguments import (
@@ -14,12 +13,10 @@ from arena_tui.cli.arguments import (
     add_playing,
     whole_number,
 )
-from arena_tui.cli.output import begin_log, tell
-from arena_tui.cli.playing import play_all
+from arena_tui.cli.playing import check_recording, play_out, spec_of
 from arena_tui.config import Config, load_config
 from arena_tui.errors import UsageError
-from arena_tui.games.quiet import quiet_fds
-from arena_tui.games.specs import SYNTH, GameSpec
+from arena_tui.games.specs import SYNTH
 
 _SLOW_STORE_MAX_MS: Final = 5_000
 """Half of the time without progress after which leaving gives up."""
@@ -57,31 +54,13 @@ def play(arguments: argparse.Namespace) -> int:
     """Play the games; returns 1 when one crashed, 128 + n when signal n ended them."""
     config = load_config(arguments.broker, arguments.db, arguments.store)
     _check(config, arguments)
-    spec = GameSpec(
-        game=arguments.game,
-        agents=tuple(arguments.agents),
-        games=arguments.games,
-        parallel=arguments.parallel,
-        seed=arguments.seed,
-        max_turns=arguments.max_turns,
-        delay_s=arguments.delay,
-        label=arguments.label,
-        rate_per_s=arguments.rate or 0.0,
-    )
-    log = begin_log(arguments.debug)
-    with quiet_fds(log.path):
-        code, problems = asyncio.run(play_all(config, spec, spec, arguments))
-    for problem in problems:
-        tell(f"arena-tui: {problem}")
-    return code
+    spec = spec_of(arguments, arguments.game)
+    return play_out(config, arguments, lambda: (spec, spec))
 
 
 def _check(config: Config, arguments: argparse.Namespace) -> None:
     """Raise UsageError if the arguments do not go together."""
-    if arguments.consumers and config.broker.kind != "memory":
-        raise UsageError(
-            "play only publishes to a shared broker: give --record to arena-tui persist or watch"
-        )
+    check_recording(config, arguments, "play")
     if arguments.rate is not None and arguments.game != SYNTH:
         raise UsageError("--rate is for synth only: slow other games down with --delay")
     if arguments.slow_store and (config.broker.kind != "memory" or config.db is None):

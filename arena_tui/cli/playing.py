@@ -6,30 +6,69 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
+from collections.abc import Callable
 from functools import partial
 
 from msgspec.structs import asdict
 
 from arena_tui.broker.protocol import STORE
-from arena_tui.cli.output import say, say_json
+from arena_tui.cli.output import begin_log, say, say_json, tell
 from arena_tui.config import Config
 from arena_tui.errors import ArenaError, BrokerError, StoreError, UsageError
 from arena_tui.folds.accounts import Account
 from arena_tui.folds.numbers import number
 from arena_tui.games.play import GameResult, Player, Series
+from arena_tui.games.quiet import quiet_fds
 from arena_tui.games.specs import GameSpec
 from arena_tui.services.ending import ending_signals
 from arena_tui.services.runtime import Runtime
 from arena_tui.services.sharing import open_runtime
 
 
-async def play_all(
+def spec_of(arguments: argparse.Namespace, game: str) -> GameSpec:
+    """The spec that the arguments of a command ask for; raises UsageError."""
+    return GameSpec(
+        game=game,
+        agents=tuple(arguments.agents),
+        games=arguments.games,
+        parallel=arguments.parallel,
+        seed=arguments.seed,
+        max_turns=arguments.max_turns,
+        delay_s=arguments.delay,
+        label=arguments.label,
+        rate_per_s=arguments.rate or 0.0,
+    )
+
+
+def check_recording(config: Config, arguments: argparse.Namespace, command: str) -> None:
+    """Raise UsageError if files are to be recorded where the command reads nothing."""
+    if arguments.consumers and config.broker.kind != "memory":
+        raise UsageError(
+            f"{command} only publishes to a shared broker: "
+            "give --record to arena-tui persist or watch"
+        )
+
+
+def play_out(
+    config: Config, arguments: argparse.Namespace, wanted: Callable[[], tuple[Series, GameSpec]]
+) -> int:
+    """Play the series that `wanted` makes, saying each result as one of its spec, then the account.
+
+    What game code prints goes to the log. Returns 1 when a game crashed, 128 + n when signal n
+    ended them.
+    """
+    log = begin_log(arguments.debug)
+    with quiet_fds(log.path):
+        code, problems = asyncio.run(_play(config, *wanted(), arguments))
+    for problem in problems:
+        tell(f"arena-tui: {problem}")
+    return code
+
+
+async def _play(
     config: Config, series: Series, spec: GameSpec, arguments: argparse.Namespace
 ) -> tuple[int, list[str]]:
-    """Play a series, saying each result as one of `spec`, then the account.
-
-    Returns the exit code, and the problems to tell once all games are over and stored.
-    """
+    """Returns the exit code, and the problems to tell once all games are over and stored."""
     loop = asyncio.get_running_loop()
     runtime = await open_runtime(
         config, producer=True, consumers=arguments.consumers, installed=arguments.installed,

@@ -42,12 +42,17 @@ def completed(before: str, found: Sequence[str]) -> str:
     match = _FIELD.search(before) or _VALUE.search(before)
     assert match is not None
     word = before[match.start(1) :]
-    alike = takewhile(lambda pair: pair[0] == pair[1], zip(min(found), max(found), strict=False))
-    common = "".join(letter for letter, _ in alike)
+    common = common_start(found)
     is_further = common.startswith(word) and len(common) > len(word) and len(found) > 1
     wanted = common if is_further else found[0]
     is_whole = not is_further and wanted[-1] not in ":=<>"
     return f"{before[: match.start(1)]}{wanted}{' ' * is_whole}"
+
+
+def common_start(words: Sequence[str]) -> str:
+    """What all of the words begin with, of which there is one at least."""
+    alike = takewhile(lambda pair: pair[0] == pair[1], zip(min(words), max(words), strict=False))
+    return "".join(letter for letter, _ in alike)
 
 
 def _quoted(value: str) -> str:

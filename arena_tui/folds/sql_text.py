@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from itertools import takewhile
 from typing import Final
+
+from arena_tui.folds.completing import common_start
 
 KEYWORDS: Final = (
     "SELECT", "FROM", "WHERE", "GROUP BY", "ORDER BY", "HAVING", "LIMIT", "OFFSET", "DISTINCT",
@@ -47,9 +48,7 @@ def completed(text: str, found: Sequence[str]) -> str:
     if not found:
         return text
     word = begun(text)
-    first, last = min(map(str.lower, found)), max(map(str.lower, found))
-    alike = takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False))
-    common = sum(1 for _ in alike)
+    common = len(common_start([each.lower() for each in found]))
     wanted = found[0][:common] if common > len(word) else found[0]
     return text[: len(text) - len(word)] + wanted
 

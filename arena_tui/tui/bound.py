@@ -27,7 +27,8 @@ _WIDGETS: Final = {
     "live": (_TABLE, "arena_tui.tui.widgets.mosaic:Mosaic"),
     "run": (_TABLE, "arena_tui.tui.widgets.panels:RunPanels",
             "arena_tui.tui.widgets.turns:TurnList"),
-    "sql": (_TABLE, "arena_tui.tui.widgets.query_line:QueryLine"),
+    "sql": (_TABLE, "arena_tui.tui.widgets.completing:CompletingLine",
+            "arena_tui.tui.widgets.query_line:QueryLine"),
 }  # fmt: skip
 """What has the focus on a screen; on all others it is a table."""
 

@@ -5,30 +5,29 @@ from __future__ import annotations
 import asyncio
 from typing import ClassVar, Final
 
-from textual import work
-from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
+from textual.widget import Widget
 from textual.widgets import Input, Static
 
-from arena_tui.errors import ArenaError
 from arena_tui.games.asking import Asking
 from arena_tui.games.protocol import AgentClosedError
 from arena_tui.services.forking import TurnHere
 from arena_tui.services.playback.player import Player
-from arena_tui.tui.render.forking import answer_line, board_lines, played_line, turn_line
+from arena_tui.tui.render.forking import answer_line, played_line, turn_line
 from arena_tui.tui.screens.base import ArenaScreen
-from arena_tui.tui.screens.forking import standing
-from arena_tui.tui.widgets.one_line import OneLine
+from arena_tui.tui.screens.dialog import LineDialog
+from arena_tui.tui.screens.forking import board_of, standing
 
 _OTHER_LINES: Final = 19
 """Of the dialog, beside the board."""
 _ANSWERS_KEPT: Final = 4
+_ANSWERS: Final = "enter ask  esc close"
+_PROPOSED: Final = "mcts:500"
+"""Who is asked if nobody is named."""
 
 
-class AskScreen(ModalScreen[None]):
+class AskScreen(LineDialog):
     """The turn and what was played, above the answers of those asked, one after the other."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "back", "stop asking, or close")]
@@ -37,34 +36,22 @@ class AskScreen(ModalScreen[None]):
     """Keys do not wait for an answer: one of them ends it."""
 
     def __init__(self, here: TurnHere) -> None:
-        super().__init__(classes="dialog")
+        super().__init__(
+            f"Ask at {turn_line(here)}",
+            _ANSWERS,
+            placeholder=_PROPOSED,
+            hint="agents: random  mcts:N  minimax:D  uci:PATH",
+        )
         self._here = here
-        self._answers: list[Content] = []
+        self._told = [played_line(here)]
         self._asking: Asking | None = None
 
-    def compose(self) -> ComposeResult:
-        with Vertical(classes="box"):
-            yield Static(Content(f"Ask at {turn_line(self._here)}"), classes="title")
-            yield Static(
-                Content("\n").join(board_lines(self._here, self.app.size.height, _OTHER_LINES)),
-                classes="board",
-            )
-            yield Static("", classes="told")
-            yield OneLine(placeholder="mcts:500")
-            yield Static("", classes="error", markup=False)
-            yield Static("agents: random  mcts:N  minimax:D  uci:PATH", classes="hint")
-            yield Static("enter ask  esc close", classes="answers", markup=False)
-
-    def on_mount(self) -> None:
-        if self.app.return_code is None:  # else it is leaving, and has mounted no widgets
-            self._show()
-            self.query_one(Input).focus()
+    def above(self) -> list[Widget]:
+        told = Static(Content("\n").join(self._told), classes="told")
+        return [board_of(self, self._here, _OTHER_LINES), told]
 
     def on_unmount(self) -> None:
         self._close()
-
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        self._ask(event.value.strip() or event.input.placeholder)
 
     def action_back(self) -> None:
         """End the question under way; without one, close."""
@@ -74,23 +61,20 @@ class AskScreen(ModalScreen[None]):
             self._close()
             self._show()
 
-    @work(exclusive=True, group="asking")
-    async def _ask(self, agent: str) -> None:
+    async def take(self, text: str) -> None:
+        """Add the answer to those that are shown; the dialog stays."""
         self._close()
-        error_line = self.query_one(".error", Static)
-        error_line.update("")
         asking = None
         try:
-            asking = self._asking = Asking(self._here.position, agent)
+            asking = self._asking = Asking(self._here.position, text or _PROPOSED)
             self._show()
             answer = await asyncio.to_thread(asking.answer)
         except AgentClosedError:
             pass
-        except ArenaError as error:
-            error_line.update(str(error))
         else:
+            played, *answers = self._told
             line = answer_line(self._here, answer)
-            self._answers = [*self._answers, line][-_ANSWERS_KEPT:]
+            self._told = [played, *[*answers, line][-_ANSWERS_KEPT:]]
             self.query_one(Input).clear()
         finally:
             if asking is not None:
@@ -105,14 +89,9 @@ class AskScreen(ModalScreen[None]):
             self._asking = None
 
     def _show(self) -> None:
-        if not self.is_attached:
-            return
-        told = [played_line(self._here), *self._answers]
-        if self._asking is not None:
-            told.append(Content.styled("asking…", "$text-muted"))
-        self.query_one(".told", Static).update(Content("\n").join(told))
-        how = "enter ask  esc close" if self._asking is None else "esc stop asking"
-        self.query_one(".answers", Static).update(how)
+        under_way = [] if self._asking is None else [Content.styled("asking…", "$text-muted")]
+        self.put(Content("\n").join([*self._told, *under_way]), "told")
+        self.put("esc stop asking" if under_way else _ANSWERS, "answers")
 
 
 async def ask_here(screen: ArenaScreen, player: Player) -> bool:

@@ -3,17 +3,10 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import ClassVar, Final
-
-from textual import work
-from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
-from textual.containers import Vertical
-from textual.screen import ModalScreen
-from textual.widgets import Input, Static
+from typing import Final
 
 from arena_tui.broker.protocol import Cursor
-from arena_tui.errors import ArenaError, UnknownRunError, UsageError
+from arena_tui.errors import UnknownRunError, UsageError
 from arena_tui.events import short_id
 from arena_tui.folds.totals import RunTotals
 from arena_tui.services.comparing import newest_other
@@ -23,9 +16,9 @@ from arena_tui.tui.pages import Listed
 from arena_tui.tui.render.clean import clean
 from arena_tui.tui.screens.base import ArenaScreen
 from arena_tui.tui.screens.compare import CompareScreen
+from arena_tui.tui.screens.dialog import LineDialog
 from arena_tui.tui.screens.host import Host
 from arena_tui.tui.screens.openings import OpeningsScreen
-from arena_tui.tui.widgets.one_line import OneLine
 from arena_tui.tui.widgets.table import VirtualTable
 
 _MARKS_MAX: Final = 200
@@ -83,54 +76,30 @@ def _mark(marked: list[str], totals: RunTotals | None) -> None:
         marked.append(totals.run_id)
 
 
-class WithWhichScreen(ModalScreen[None]):
+class WithWhichScreen(LineDialog):
     """Asks for the other run."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss", "close")]
 
     def __init__(self, arena: Host, run_id: str, other: str | None) -> None:
         """`other` is what nothing entered stands for, if anything."""
-        super().__init__(classes="dialog")
+        newest = "; none: the newest other run of this game" if other is not None else ""
+        super().__init__(
+            "Compare with which run?",
+            "enter compare  esc close",
+            placeholder="a run id" if other is None else clean(short_id(other)),
+            hint=f"its id, or the beginning or end of it{newest}",
+        )
         self._arena = arena
         self._run_id = run_id
         self._other = other
 
-    @property
-    def is_settled(self) -> bool:
-        """Whether nothing is being looked up, after which the box closes or says why not."""
-        return not any(worker.node is self and not worker.is_finished for worker in self.workers)
-
-    def compose(self) -> ComposeResult:
-        other = self._other
-        with Vertical(classes="box"):
-            yield Static("Compare with which run?", classes="title", markup=False)
-            yield OneLine(placeholder="a run id" if other is None else clean(short_id(other)))
-            yield Static("", classes="error", markup=False)
-            hint = "its id, or the beginning or end of it"
-            newest = "; none: the newest other run of this game" if other is not None else ""
-            yield Static(hint + newest, classes="hint", markup=False)
-            yield Static("enter compare  esc close", classes="answers", markup=False)
-
-    def on_mount(self) -> None:
-        if self.app.return_code is None:  # else it is leaving, and has mounted no widgets
-            self.query_one(Input).focus()
-
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        wanted = event.value.strip() or self._other
-        if wanted:
-            self._compare(wanted)
-
-    @work(exclusive=True)
-    async def _compare(self, wanted: str) -> None:
-        try:
-            history = self._arena.session.history
-            if history is not None:
-                wanted = (await history.run(wanted)).run_id
-            if wanted == self._run_id:
-                raise UsageError("that is this run itself: give another")
-        except ArenaError as error:
-            self.query_one(".error", Static).update(clean(str(error), 200))
+    async def take(self, text: str) -> None:
+        wanted, history = text or self._other, self._arena.session.history
+        if not wanted:
             return
+        if history is not None:
+            wanted = (await history.run(wanted)).run_id
+        if wanted == self._run_id:
+            raise UsageError("that is this run itself: give another")
         app = self.app
         self.dismiss()
         app.push_screen(CompareScreen(self._arena, self._run_id, wanted))

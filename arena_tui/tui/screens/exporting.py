@@ -7,18 +7,15 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Final
+from typing import ClassVar, Final
 
-from textual import work
-from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
+from textual.widget import Widget
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
-from arena_tui.errors import ArenaError
+from arena_tui.errors import UsageError
 from arena_tui.events import short_id
 from arena_tui.folds.totals import RunTotals
 from arena_tui.services.exporting import (
@@ -38,7 +35,7 @@ from arena_tui.tui.pages import Listed
 from arena_tui.tui.render.broker import size
 from arena_tui.tui.render.clean import clean
 from arena_tui.tui.screens.base import ArenaScreen
-from arena_tui.tui.widgets.one_line import OneLine
+from arena_tui.tui.screens.dialog import LineDialog
 
 _ABOUT: Final[dict[Form, str]] = {
     "jsonl": "all events, for other programs and to import again",
@@ -53,7 +50,7 @@ _ALL: Final = 2**31
 """More runs than any store has."""
 
 
-class ExportScreen(ModalScreen[None]):
+class ExportScreen(LineDialog):
     """An input for the file above a list of formats; it closes once the file is written."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -66,31 +63,16 @@ class ExportScreen(ModalScreen[None]):
 
     def __init__(self, history: History, runs: Sequence[RunTotals], title: str) -> None:
         """`runs` are written in this order; `title` says which they are."""
-        super().__init__(classes="dialog")
+        super().__init__(title, _ANSWERS, text=_name_of(runs))
         self._history = history
         self._runs = runs
-        self._title = title
         self._forms = [each for each in FORMS if len(runs) == 1 or each not in OF_ONE_RUN]
         self._replaced = ""
-        self._writing: Any = None
 
-    def compose(self) -> ComposeResult:
+    def below(self) -> list[Widget]:
         width = max(map(len, self._forms))
         lines = (Content(f"{each:<{width}}  {_ABOUT[each]}") for each in self._forms)
-        with Vertical(classes="box"):
-            yield Static(Content(self._title), classes="title")
-            yield OneLine(_name_of(self._runs))
-            yield OptionList(*map(Option, lines))
-            yield Static("", classes="told", markup=False)
-            yield Static("", classes="error", markup=False)
-            yield Static(_ANSWERS, classes="answers", markup=False)
-
-    def on_mount(self) -> None:
-        if self.app.return_code is None:  # else it is leaving, and has mounted no widgets
-            self.query_one(Input).focus()
-
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        self._begin(event.value.strip())
+        return [OptionList(*map(Option, lines)), Static("", classes="told", markup=False)]
 
     def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
         """Name the file as the format has it."""
@@ -101,65 +83,67 @@ class ExportScreen(ModalScreen[None]):
             field.value = stem + suffix_of(self._forms[event.option_index])
 
     def on_option_list_option_selected(self) -> None:
-        self._begin(self.query_one(Input).value.strip())
+        self.enter(self.query_one(Input).value.strip())
 
     def action_to_list(self) -> None:
         self.query_one(OptionList).focus()
 
     def action_back(self) -> None:
         """End what is being written; else close."""
-        if self._writing is None:
-            self.dismiss()
+        if self.is_trying:
+            self.workers.cancel_node(self)
         else:
-            self._writing.cancel()
+            self.dismiss()
 
-    def _begin(self, name: str) -> None:
-        if self._writing is not None:
-            return
-        path = Path(name or _name_of(self._runs)).expanduser()
+    def enter(self, text: str) -> None:
+        """Write this, unless something is being written."""
+        if not self.is_trying:
+            super().enter(text)
+
+    async def take(self, text: str) -> None:
+        path = self._path(text)
+        self._show_progress(Exported())
+        self.put("esc stops", "answers")
+        try:
+            done = await self._written(path)
+        except asyncio.CancelledError:
+            self.put("stopped before it was written", "error")
+            raise
+        finally:
+            self.put("", "told")
+            self.put(_ANSWERS, "answers")
+        self.app.notify(_told(path, done))
+        self.dismiss()
+
+    def _path(self, text: str) -> Path:
+        """The file that is meant.
+
+        Raises:
+            UsageError: It is there and that was not said yet, or begins with a home that is none.
+        """
+        try:
+            path = Path(text or _name_of(self._runs)).expanduser()
+        except RuntimeError:
+            raise UsageError(f"no home folder in {text}: give the whole path") from None
         if os.path.lexists(path) and self._replaced != str(path):
             self._replaced = str(path)
-            self._say(f"{path} is there already: enter again replaces it", "error")
-            return
-        self._say("", "error")
-        self._writing = self._write(path)
+            raise UsageError(f"{path} is there already: enter again replaces it")
+        return path
 
-    @work(exclusive=True, group="export", exit_on_error=False)
-    async def _write(self, path: Path) -> None:
+    async def _written(self, path: Path) -> Exported:
         loop = asyncio.get_running_loop()
 
         def show(done: Exported) -> None:
             loop.call_soon_threadsafe(self._show_progress, done)
 
-        self._show_progress(Exported())
-        self._say("esc stops", "answers")
-        try:
-            form = format_of(path.name)
-            check_one(form, len(self._runs))
-            done = await export_runs(
-                self._history, [each.run_id for each in self._runs], maker(form), str(path),
-                show,
-            )  # fmt: skip
-        except asyncio.CancelledError:
-            self._say("stopped before it was written", "error")
-            raise
-        except ArenaError as error:
-            self._say(str(error), "error")
-        else:
-            self.app.notify(_told(path, done))
-            self.dismiss()
-        finally:
-            self._writing = None
-            self._say("", "told")
-            self._say(_ANSWERS, "answers")
+        form = format_of(path.name)
+        check_one(form, len(self._runs))
+        ids = [each.run_id for each in self._runs]
+        return await export_runs(self._history, ids, maker(form), str(path), show)
 
     def _show_progress(self, done: Exported) -> None:
         of = "" if len(self._runs) == 1 else f" of {len(self._runs):,}"
-        self._say(f"{done.runs:,}{of} runs, {done.events:,} events", "told")
-
-    def _say(self, text: str, where: str) -> None:
-        if self.is_attached:
-            self.query_one(f".{where}", Static).update(clean(text))
+        self.put(f"{done.runs:,}{of} runs, {done.events:,} events", "told")
 
 
 async def export_here(screen: ArenaScreen, player: Player) -> bool:

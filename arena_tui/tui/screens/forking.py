@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import ClassVar, Final
+from typing import Final
 
 from msgspec.structs import replace
-from textual import work
-from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
-from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
-from textual.widgets import Input, Static
+from textual.widget import Widget
+from textual.widgets import Static
 
 from arena_tui.broker.protocol import Cursor
-from arena_tui.errors import ArenaError
 from arena_tui.events import short_id
 from arena_tui.games.forking import ForkSpec
 from arena_tui.games.specs import SYNTH, GameSpec
@@ -23,64 +18,44 @@ from arena_tui.services.forking import TurnHere, turn_here
 from arena_tui.services.playback.player import Player
 from arena_tui.tui.render.forking import board_lines, turn_line
 from arena_tui.tui.screens.base import ArenaScreen
-from arena_tui.tui.widgets.one_line import OneLine
+from arena_tui.tui.screens.dialog import LineDialog
 
 _OTHER_LINES: Final = 16
 """Of the dialog, beside the board."""
 
 
-class ForkScreen(ModalScreen[None]):
+class ForkScreen(LineDialog):
     """The turn and its board above an input for the agents; it closes once the games play."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss", "close")]
 
     def __init__(self, here: TurnHere, start: Callable[[ForkSpec], Awaitable[str]]) -> None:
         """`start` starts the games and returns the run of the first, or raises ArenaError."""
-        super().__init__(classes="dialog")
+        super().__init__(
+            f"Fork from {turn_line(here)}",
+            "enter start  esc close",
+            text=_suggestion(here),
+            placeholder="the same agents",
+            hint="agents: random  mcts:N  minimax:D  uci:PATH; none: the same\n"
+            "then games=4 parallel=2 seed=7 delay=0.5 max_turns=100 label=x",
+        )
         self._here = here
-        self._start_games = start
+        self._start = start
 
-    @property
-    def is_settled(self) -> bool:
-        """Whether nothing is being started, after which the box closes or says why not."""
-        return not any(worker.node is self and not worker.is_finished for worker in self.workers)
+    def above(self) -> list[Widget]:
+        return [board_of(self, self._here, _OTHER_LINES)]
 
-    def compose(self) -> ComposeResult:
-        with Vertical(classes="box"):
-            yield Static(Content(f"Fork from {turn_line(self._here)}"), classes="title")
-            yield Static(
-                Content("\n").join(board_lines(self._here, self.app.size.height, _OTHER_LINES)),
-                classes="board",
-            )
-            yield OneLine(_suggestion(self._here), placeholder="the same agents")
-            yield Static("", classes="error", markup=False)
-            yield Static(
-                "agents: random  mcts:N  minimax:D  uci:PATH; none: the same\n"
-                "then games=4 parallel=2 seed=7 delay=0.5 max_turns=100 label=x",
-                classes="hint",
-                markup=False,
-            )
-            yield Static("enter start  esc close", classes="answers", markup=False)
-
-    def on_mount(self) -> None:
-        if self.app.return_code is None:  # else it is leaving, and has mounted no widgets
-            self.query_one(Input).focus()
-
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        self._start(event.value.strip())
-
-    @work(exclusive=True)
-    async def _start(self, text: str) -> None:
+    async def take(self, text: str) -> None:
         here = self._here
-        try:
-            fork = here.fork(_parsed(here, text))
-            run_id = await self._start_games(fork)
-        except ArenaError as error:
-            self.query_one(".error", Static).update(str(error))
-            return
+        fork = here.fork(_parsed(here, text))
+        run_id = await self._start(fork)
         more = f" and {fork.games - 1} more" if fork.games > 1 else ""
         self.app.notify(f"forked as {here.start.game or 'run'} · {short_id(run_id)}{more}")
         self.dismiss()
+
+
+def board_of(screen: LineDialog, here: TurnHere, others: int) -> Widget:
+    """The board before the turn, for a dialog that has so many other lines."""
+    lines = board_lines(here, screen.app.size.height, others)
+    return Static(Content("\n").join(lines), classes="board")
 
 
 async def fork_here(screen: ArenaScreen, player: Player) -> bool:

@@ -7,16 +7,15 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import ClassVar
 
-from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import Input, OptionList, Static
+from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
-from arena_tui.errors import ArenaError, UsageError
+from arena_tui.errors import UsageError
 from arena_tui.events import Envelope
 from arena_tui.services.playback.player import Player
 from arena_tui.store.changes import Note, Tag
@@ -24,56 +23,26 @@ from arena_tui.store.history import History
 from arena_tui.store.marks import Marked, read_marks, read_tags
 from arena_tui.tui.render.clean import clean
 from arena_tui.tui.screens.base import ArenaScreen
+from arena_tui.tui.screens.dialog import LineDialog
 from arena_tui.tui.screens.host import Host
-from arena_tui.tui.widgets.one_line import OneLine
 
 _NOTE_MAX = 10_000
 _TAG_MAX = 100
 
 
-class WriteScreen(ModalScreen[None]):
+class WriteScreen(LineDialog):
     """Asks for one line, and hands it on; a line that is refused stays."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss", "close")]
-
     def __init__(
-        self, title: str, hint: str, text: str, take: Callable[[str], Awaitable[None]]
+        self, title: str, hint: str, text: str, keep: Callable[[str], Awaitable[None]]
     ) -> None:
-        """`take` keeps the line, or raises ArenaError."""
-        super().__init__(classes="dialog")
-        self._title = title
-        self._hint = hint
-        self._text = text
-        self._take = take
+        """`keep` keeps the line, or raises ArenaError."""
+        super().__init__(title, "enter keep  esc close", text=text, hint=clean(hint))
+        self._keep = keep
 
-    @property
-    def is_settled(self) -> bool:
-        """Whether nothing is being kept, after which the box closes or says why not."""
-        return not any(worker.node is self and not worker.is_finished for worker in self.workers)
-
-    def compose(self) -> ComposeResult:
-        with Vertical(classes="box"):
-            yield Static(clean(self._title, 100), classes="title", markup=False)
-            yield OneLine(self._text)
-            yield Static("", classes="error", markup=False)
-            yield Static(clean(self._hint, 400), classes="hint", markup=False)
-            yield Static("enter keep  esc close", classes="answers", markup=False)
-
-    def on_mount(self) -> None:
-        if self.app.return_code is None:  # else it is leaving, and has mounted no widgets
-            self.query_one(Input).focus()
-
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        self._keep(event.value.strip())
-
-    @work(exclusive=True)
-    async def _keep(self, text: str) -> None:
-        try:
-            await self._take(text)
-        except ArenaError as error:
-            self.query_one(".error", Static).update(str(error))
-        else:
-            self.dismiss()
+    async def take(self, text: str) -> None:
+        await self._keep(text)
+        self.dismiss()
 
 
 class MarksScreen(ModalScreen[None]):

@@ -11,43 +11,28 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import Input, OptionList, Static
+from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from arena_tui.errors import UsageError
 from arena_tui.services.saved_filters import SavedFilters
 from arena_tui.tui.render.clean import clean
-from arena_tui.tui.widgets.one_line import OneLine
+from arena_tui.tui.screens.dialog import LineDialog
 
 
-class SaveFilterScreen(ModalScreen[None]):
+class SaveFilterScreen(LineDialog):
     """Asks for the name of a filter, and saves it."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss", "close")]
-
-    def __init__(self, saved: SavedFilters, text: str) -> None:
-        super().__init__(classes="dialog")
+    def __init__(self, saved: SavedFilters, filter_text: str) -> None:
+        super().__init__(
+            f"Save {clean(filter_text, 60)}", "enter save  esc close", placeholder="name"
+        )
         self._saved = saved
-        self._text = text
+        self._filter_text = filter_text
 
-    def compose(self) -> ComposeResult:
-        with Vertical(classes="box"):
-            yield Static(f"Save {clean(self._text, 60)}", classes="title", markup=False)
-            yield OneLine(placeholder="name")
-            yield Static("", classes="error", markup=False)
-            yield Static("enter save  esc close", classes="answers", markup=False)
-
-    def on_mount(self) -> None:
-        if self.app.return_code is None:  # else it is leaving, and has mounted no widgets
-            self.query_one(Input).focus()
-
-    async def on_input_submitted(self, event: Input.Submitted) -> None:
-        try:
-            await asyncio.to_thread(self._saved.save, event.value, self._text)
-        except UsageError as error:
-            self.query_one(".error", Static).update(clean(str(error)))
-            return
-        self.notify(f"saved as {event.value}: ctrl+o in the line lists it")
+    async def take(self, text: str) -> None:
+        await asyncio.to_thread(self._saved.save, text, self._filter_text)
+        self.notify(f"saved as {text}: ctrl+o in the line lists it")
         self.dismiss()
 
 

@@ -12,7 +12,7 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 
 from arena_tui.folds.completing import completed, completions
-from arena_tui.tui.widgets.one_line import OneLine
+from arena_tui.tui.widgets.completing import CompletingLine
 
 
 class _Underlining(Highlighter):
@@ -26,17 +26,13 @@ class _Underlining(Highlighter):
             text.stylize("underline bold", self.start, self.end)
 
 
-class FilterLine(OneLine):
+class FilterLine(CompletingLine):
     """Posts what an `Input` does.
 
     Attributes:
         fields: Names of fields with the sign after them.
         values: What occurs, by the name of the field.
     """
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("tab", "complete", "complete", tooltip="complete the word"),
-    ]
 
     def __init__(self, fields: Sequence[str] = (), placeholder: str = "") -> None:
         self._underlining = _Underlining()
@@ -49,29 +45,17 @@ class FilterLine(OneLine):
         """What the word before the cursor may become."""
         return completions(self.value[: self.cursor_position], self.fields, self.values)
 
+    def completed(self, before: str, after: str, found: list[str]) -> tuple[str, str]:
+        return completed(before, found), after.lstrip()
+
     def know(self, values: Mapping[str, Sequence[str]]) -> None:
         """Complete to these values from now on."""
         self.values = values
-
-    def put(self, text: str) -> None:
-        """Write this instead."""
-        self.value, self.cursor_position = text, len(text)
 
     def underline(self, start: int = 0, end: int = 0) -> None:
         """Underline what is wrong; nothing without an argument."""
         self._underlining.start, self._underlining.end = start, end
         self.refresh()
-
-    def action_complete(self) -> None:
-        """Complete the word before the cursor; where there is nothing to, go on to what is next."""
-        found = self.completions
-        if not found:
-            self.screen.focus_next()
-            return
-        before, after = self.value[: self.cursor_position], self.value[self.cursor_position :]
-        done = completed(before, found)
-        self.value = done + after.lstrip()
-        self.cursor_position = len(done)
 
 
 class RunFilterLine(FilterLine):

@@ -7,12 +7,12 @@ from typing import ClassVar
 
 from textual import events
 from textual.binding import Binding, BindingType
-from textual.widgets import Input
 
 from arena_tui.folds.sql_text import completed, completions, one_line
+from arena_tui.tui.widgets.completing import CompletingLine
 
 
-class QueryLine(Input):
+class QueryLine(CompletingLine):
     """Posts what an `Input` does; a paste of several lines becomes one.
 
     Attributes:
@@ -22,7 +22,6 @@ class QueryLine(Input):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "submit", "run"),
-        Binding("tab", "complete", "complete", tooltip="complete the word"),
         Binding("up", "earlier(-1)", "earlier", key_display="↑↓", tooltip="what was asked before"),
         Binding("down", "earlier(1)", "what was asked after", show=False),
     ]
@@ -39,10 +38,8 @@ class QueryLine(Input):
         """What the word before the cursor may become."""
         return completions(self.value[: self.cursor_position], self.names)
 
-    def put(self, query: str, cursor: int | None = None) -> None:
-        """Write this instead, with the cursor there or at its end."""
-        self.value = query
-        self.cursor_position = len(query) if cursor is None else cursor
+    def completed(self, before: str, after: str, found: list[str]) -> tuple[str, str]:
+        return completed(before, found), after
 
     def on_paste(self, event: events.Paste) -> None:
         event.prevent_default()
@@ -51,16 +48,6 @@ class QueryLine(Input):
 
     def on_input_submitted(self) -> None:
         self._back = 0
-
-    def action_complete(self) -> None:
-        """Complete the word before the cursor; where there is none, go on to the rows."""
-        found = self.completions
-        if not found:
-            self.screen.focus_next()
-            return
-        before, after = self.value[: self.cursor_position], self.value[self.cursor_position :]
-        done = completed(before, found)
-        self.put(done + after, len(done))
 
     def action_earlier(self, step: int) -> None:
         """Bring the query before this one, or after it; the last is what was being written."""

@@ -44,6 +44,8 @@ TURNS = 400
 PER_TURN = 4
 LAST = 1 + TURNS * PER_TURN + TURNS // 100 + 1
 """Every hundredth turn has an error more; `run_start` and `run_end` stand at the ends."""
+AROUND = 100
+"""Events that a player reads on each side of those it wants."""
 
 
 def turn_of(turn: int) -> list[Event]:
@@ -228,6 +230,30 @@ async def test_wherever_one_goes_the_view_is_the_fold_of_everything_up_to_there(
             assert isinstance(here, Envelope)
             assert (here.seq, player.position.ts) == (at, here.event.ts)
             assert not player.lacking
+
+
+@pytest.mark.parametrize("more", [-1, 0, 1])
+async def test_what_the_view_is_folded_from_is_read_with_a_window_only_if_both_fit_into_one(
+    runtime: Runtime, more: int
+) -> None:
+    """One store read gives `WINDOW` events at most: with more, the end of the window would be
+    missing, and nothing would ask for it again."""
+    await runtime.broker.reap(RUN)
+    async with opened(runtime) as player:
+        player.go_to(at := 700)
+        tape = tape_of(runtime)
+        await tape.open()
+        start, _ = await tape.stretch(at)
+        tape.close()
+        last = start + WINDOW - 1 + more
+        player.want(at, last - AROUND)
+        await player.read_on(nothing)
+
+        assert start < at - AROUND
+        assert player.delivery(at) is not None
+        assert player.delivery(last) is not None
+        assert (player.delivery(start) is not None) == (more <= 0)
+        assert player.instant == fold(await everything(runtime), at)
 
 
 @pytest.mark.parametrize(
