@@ -13,6 +13,7 @@ from textual.app import App
 from textual.message import Message
 from textual.timer import Timer
 from textual.widget import Widget
+from textual.widgets import Input
 
 Typed: TypeAlias = events.Key | events.Paste | events.MouseEvent
 
@@ -30,6 +31,9 @@ _MOVES: Final = frozenset(
     {"up", "down", "left", "right", "pageup", "pagedown", "home", "end", "h", "j", "k", "l"}
 )
 """Keys that open and focus nothing, on no screen: those after them need not wait."""
+
+_EDITING: Final = frozenset({"backspace", "delete", "left", "right", "home", "end"})
+"""Keys that do nothing but edit the line they are typed into."""
 
 _ROUNDS: Final = 4
 """How often what a key has set off may set off something more, from widget to screen to app."""
@@ -65,6 +69,15 @@ def is_typed(event: events.Event) -> TypeGuard[Typed]:
     return is_one and not event.is_forwarded
 
 
+def _writes(event: Typed, focused: Widget | None) -> bool:
+    """Whether it does nothing but change the text of the line that has the focus."""
+    if not isinstance(focused, Input):
+        return False
+    return isinstance(event, events.Paste) or (
+        isinstance(event, events.Key) and (event.is_printable or event.key in _EDITING)
+    )
+
+
 def _moves(event: Typed) -> bool:
     return isinstance(event, events.Key) and event.key in _MOVES
 
@@ -94,6 +107,8 @@ class TypedAhead:
         self._place: tuple[object, object] = (None, None)
         self._timer: Timer | None = None
         self._waits_no_more = False
+        self._line: Widget | None = None
+        """Into which the newest of them was written, if into any."""
 
     @property
     def is_at_rest(self) -> bool:
@@ -102,13 +117,13 @@ class TypedAhead:
 
     async def take(self, event: Typed) -> None:
         """Let it through, now or behind those before it."""
-        if not self._held and (isinstance(event, events.MouseMove) or self._is_free()):
+        if not self._held and (isinstance(event, events.MouseMove) or self._is_free(event)):
             await self._pass(event)
             return
         self._held.append(event)
-        if self._timer is None:
+        if len(self._held) == 1:
             self._looks = 0
-            self._timer = self._app.set_interval(_LOOK_S, self._look, name="keys held")
+        self._look_on()
 
     async def digested(self, number: int) -> None:
         """A probe has come back."""
@@ -122,11 +137,14 @@ class TypedAhead:
             await self._go_on()
 
     async def _pass(self, event: Typed) -> None:
+        line = self._app.focused
+        self._line = line if _writes(event, line) else None
         await self._let_through(event)
         if not (isinstance(event, events.MouseMove) or _moves(event)):
             self._rounds = _ROUNDS
             self._looks = 0
             self._probe()
+            self._look_on()
 
     def _here(self) -> tuple[object, Widget | None]:
         return self._app.screen, self._app.focused
@@ -137,9 +155,14 @@ class TypedAhead:
         self._place = _, focused = self._here()
         (focused or self._app.screen).post_message(Digested(self._number))
 
+    def _look_on(self) -> None:
+        """Look after what is held, and after probes that are lost."""
+        if self._timer is None:
+            self._timer = self._app.set_interval(_LOOK_S, self._look, name="keys held")
+
     async def _look(self) -> None:
         self._looks += 1
-        if self._looks * _LOOK_S >= HOLD_AT_MOST_S:
+        if self._held and self._looks * _LOOK_S >= HOLD_AT_MOST_S:
             self._give_up()
         elif not self._rounds:
             await self._go_on()
@@ -147,9 +170,9 @@ class TypedAhead:
             self._probe()
 
     async def _go_on(self) -> None:
-        while self._held and self._is_free():
+        while self._held and self._is_free(self._held[0]):
             await self._pass(self._held.popleft())
-        if not self._held:
+        if not (self._held or self._rounds):
             self._stop_looking()
 
     def _give_up(self) -> None:
@@ -172,7 +195,12 @@ class TypedAhead:
             self._timer.stop()
             self._timer = None
 
-    def _is_free(self) -> bool:
+    def _is_free(self, event: Typed | None = None) -> bool:
+        """Whether it may be let through: in a line, a letter does not wait for what the one before
+        has begun to read."""
+        line = self._app.focused
+        if event is not None and _writes(event, line) and line is self._line:
+            return not self._rounds
         is_settled = self._is_settled()
         self._waits_no_more = self._waits_no_more and not is_settled
         return not self._rounds and (is_settled or self._waits_no_more)
