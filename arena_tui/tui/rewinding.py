@@ -172,7 +172,9 @@ class Rewinding:
         self._screen.workers.cancel_group(self._screen, _WORKERS)
         if self._mosaic is None:
             session = self._arena.session
-            self._mosaic = PastMosaic(session.runtime, session.prices, self.at)
+            self._mosaic = PastMosaic(
+                session.runtime, session.prices, self.at, session.feed.place_since
+            )
         self._mosaic.go_to(self.at)
         self._is_there = False
 

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from arena_tui.broker.protocol import Cursor
 from arena_tui.errors import UnknownRunError
 from arena_tui.events import Delivery, Envelope
-from arena_tui.folds.absent import NOT_BEGUN, NOT_HELD, absent
+from arena_tui.folds.absent import NOT_BEGUN, NOT_HELD, REPLACED, absent
 from arena_tui.folds.costs import PriceList
 from arena_tui.folds.own_time import own_time
 from arena_tui.folds.view import Pane, RunView
@@ -41,12 +41,16 @@ class PastRun:
     Args:
         now: Its pane as it is now: where it stands, and when it began.
         prices: What models cost whose producers do not say.
+        place_since: When the first game began whose place it has taken; None if it took none.
     """
 
-    def __init__(self, now: Pane, runtime: Runtime, prices: PriceList) -> None:
+    def __init__(
+        self, now: Pane, runtime: Runtime, prices: PriceList, place_since: datetime | None = None
+    ) -> None:
         self._now = now
         self._runtime = runtime
         self._prices = prices
+        self._place_since = place_since
         self._tape: RunTape | None = None
         self._view: RunView | None = None
         self._ahead: deque[Delivery] = deque()
@@ -260,6 +264,9 @@ class PastRun:
             began = now.started_at
             is_whole = self._tape is None or self._tape.seek.first == 1
             has_begun = began is not None and began <= at and not is_whole
+            if not has_begun and self._place_since is not None and self._place_since <= at:
+                is_stored = self._runtime.history is not None
+                return absent(now, REPLACED, "It is in History." if is_stored else "")
             return absent(now, NOT_HELD if has_begun else NOT_BEGUN)
         lag = 0 if self._runtime.history is not None else None
         pane = view.pane(at.timestamp(), "open", 0, 0, lag, 0, None, self._prices)
