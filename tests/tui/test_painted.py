@@ -24,7 +24,6 @@ from arena_tui.tui.widgets.painted import Painted
 from tests.tui.scenario import Scenario
 from tests.tui.test_screens import running, settled
 
-
 DARK = Color.parse(THEMES[0].background or "")
 
 
