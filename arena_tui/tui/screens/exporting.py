@@ -116,7 +116,7 @@ class ExportScreen(ModalScreen[None]):
     def _begin(self, name: str) -> None:
         if self._writing is not None:
             return
-        path = Path(name or _name_of(self._runs)).expanduser()
+        path = Path(os.path.expanduser(name or _name_of(self._runs)))  # no error for ~nobody
         if os.path.lexists(path) and self._replaced != str(path):
             self._replaced = str(path)
             self._say(f"{path} is there already: enter again replaces it", "error")
