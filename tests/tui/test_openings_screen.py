@@ -67,6 +67,42 @@ async def test_two_marked_runs_are_compared() -> None:
         assert app.marked == marked
 
 
+async def test_a_run_that_is_deleted_is_marked_no_longer() -> None:
+    app = Scenario(tapes())
+    async with running(app) as pilot:
+        table = await history(app, pilot)
+        await pilot.press("space", "up")
+        marked = table.key
+        assert app.marked == [marked]
+        await pilot.press("d")
+        await settled(app, pilot)
+        await pilot.press("y")
+        await settled(app, pilot)
+        deleted = app.marked.copy()
+        await pilot.press("c")
+        said = await settled(app, pilot)
+
+    assert deleted == []
+    assert "mark a run with space, then choose another one" in said
+
+
+@pytest.mark.parametrize("key", ["space", "x", "X", "d"])
+@pytest.mark.parametrize("store", [True, False], ids=["stored", "not-stored"])
+async def test_a_key_that_finds_no_run_says_so(key: str, store: bool) -> None:
+    app = Scenario(tapes(), store=store)
+    async with running(app) as pilot:
+        await history(app, pilot)
+        await pilot.press("slash", *"game:nosuch", "enter")
+        await settled(app, pilot)
+        await pilot.press(key)
+        said = await settled(app, pilot)
+
+    told = "no run stands here"
+    if not store and key != "space":
+        told = "nothing is stored here to delete" if key == "d" else "none is open here"
+    assert told in said
+
+
 async def test_thousands_of_runs_are_summed_up_beside_the_screen(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
