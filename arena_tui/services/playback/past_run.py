@@ -144,6 +144,7 @@ class PastRun:
             found = await tape.window(first, last)
             if asked == self._asked and not self._is_closed:
                 self._take(tape, self._stored(tape, found, first))
+                await self._look_whether_it_is_gone(tape)
             return
         later = await tape.seek.first_after(at)
         place = tape.last if later is None else later - 1
@@ -158,6 +159,7 @@ class PastRun:
             near = await tape.window(first, place)
             sure = self._stored(tape, near, first)
             if len(sure) < len(near) or not near:
+                await self._look_whether_it_is_gone(tape)
                 return
             if own_time(near[-1]) > at.timestamp():  # it was stored since then
                 self._is_dry = True
@@ -226,6 +228,15 @@ class PastRun:
             self._is_dry = not found
             return found
         return sure
+
+    async def _look_whether_it_is_gone(self, tape: RunTape) -> None:
+        """If nothing has come for a while: it may have been deleted, and nothing ever will."""
+        stored = tape.seek.stored
+        if self._is_dry and self._dry_reads > _DRY_READS_MAX and stored is not None:
+            try:
+                await stored.run(self._now.run_id)
+            except UnknownRunError:
+                self._is_gone, self._view = True, None
 
     def _begin(self, view: RunView, near: Sequence[Delivery], place: int, numbering: int) -> None:
         """Go on from this state, the last deliveries of which are near."""
