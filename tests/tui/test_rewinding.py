@@ -14,6 +14,8 @@ from textual.widgets import Input
 from arena_tui.events import RunEnd
 from arena_tui.folds.absent import AbsentPane
 from arena_tui.folds.view import Pane
+from arena_tui.store.changes import Delete
+from arena_tui.tui.render.mosaic import key_of
 from arena_tui.tui.screens.live import LiveScreen
 from arena_tui.tui.screens.run import RunScreen
 from arena_tui.tui.widgets.bars import TitleBar
@@ -23,6 +25,7 @@ from tests.tui.test_screens import running, settled
 from tests.waiting import until
 
 CHESS = "01ARENA00000000000000002D11"
+OVER = "01ARENA000000000000000091BC"
 
 
 def badge(app: Scenario) -> str:
@@ -224,6 +227,25 @@ async def test_enter_opens_the_run_at_that_very_moment() -> None:
         assert re.search(rf"event {events}/\d+", screen)
         assert shown(app) == expected(app)
         assert badge(app).startswith("FROZEN")
+
+
+async def test_a_run_that_is_gone_says_so_when_it_is_to_be_opened() -> None:
+    app = Scenario()
+    async with running(app, (200, 60)) as pilot:
+        await settled(app, pilot)
+        await pilot.press("space")
+        await app.runtime.broker.reap(OVER)
+        assert app.session.history is not None
+        await app.session.history.change(Delete(OVER))
+        await pilot.press("comma")
+        await there(app, pilot)
+        mosaic = app.screen.query_one(Mosaic)
+        mosaic.choose([key_of(each) for each in mosaic.panes].index(OVER))
+        await pilot.press("enter")
+        screen = await settled(app, pilot)
+
+        assert app.screen is live(app)
+    assert "this run is no longer held" in screen
 
 
 async def test_while_now_is_shown_and_while_one_writes_its_keys_do_nothing() -> None:
