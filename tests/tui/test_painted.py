@@ -43,11 +43,13 @@ class CounterApp(ThemedApp[None]):
 
 
 class Accent(Painted, can_focus=True):
-    """Shows the accent of the theme."""
+    """Shows the accent of the theme, and keeps the style in which it did."""
 
     DEFAULT_CSS = "Accent { height: 1; }"
+    style: Style | None = None
 
     def render_line(self, y: int) -> Strip:
+        self.style = self.palette.accent
         return line([("accent", self.palette.accent)], self.size.width, self.palette.accent)
 
 
@@ -74,10 +76,9 @@ class AccentApp(ThemedApp[None]):
 
 
 def sent(app: AccentApp, where: str) -> tuple[Style | None, Color]:
-    """The style in which a widget stands on the screen, and the ground that it is to have."""
+    """The style in which a widget was painted last, and the ground that it is to have."""
     widget = app.query_one(where, Accent)
-    strip = app.screen._compositor.render_strips()[widget.region.y]
-    return next(iter(strip)).style, widget.background_colors[1]
+    return widget.style, widget.background_colors[1]
 
 
 def is_current(app: AccentApp, where: str) -> bool:
