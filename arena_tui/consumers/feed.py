@@ -137,6 +137,7 @@ class Feed(Consumer):
         self._overspent: str | None = None
         self._views: dict[str, RunView] = {}
         self._finished: dict[_Series, dict[str, None]] = {}
+        self._place_since: dict[str, datetime] = {}
         self._panes = Panes(context, self._views, self._prices)
         self._states: dict[str, RunState] = {}
         self._states_at = float("-inf")
@@ -150,6 +151,7 @@ class Feed(Consumer):
     async def start(self) -> Literal["oldest"]:
         self._views.clear()
         self._finished.clear()
+        self._place_since.clear()
         self._panes.clear()
         self._spending = Spending()
         return "oldest"
@@ -197,6 +199,10 @@ class Feed(Consumer):
         """The fold of one live or recently finished run."""
         return self._views.get(run_id)
 
+    def place_since(self, run_id: str) -> datetime | None:
+        """When the first game began whose place this run has taken, UTC; None if it took none."""
+        return self._place_since.get(run_id)
+
     def spent(self) -> Spent:
         """What this session has used: all runs it has seen, those forgotten included."""
         return self._spending.total(self._prices)
@@ -214,7 +220,10 @@ class Feed(Consumer):
             old = self._views.get(run_id)
             if old is not None and old.totals.status == "finished":  # else it has begun again
                 view.number = old.number
+                since = self._place_since.get(run_id, old.totals.started_at)
                 self.forget(run_id)
+                if since is not None:
+                    self._place_since[view.totals.run_id] = since
                 return
 
     def forget(self, run_id: str) -> None:
@@ -225,6 +234,7 @@ class Feed(Consumer):
             finished.pop(run_id, None)
             if not finished:
                 self._finished.pop(series, None)
+        self._place_since.pop(run_id, None)
         self._panes.drop(run_id)
 
     def clear(self, forwarded: Callable[[str], bool] = lambda _: False) -> None:

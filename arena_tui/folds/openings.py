@@ -140,18 +140,20 @@ def tree_of(openings: Sequence[Opening]) -> Node:
     """The runs by their first moves. Where only one run goes on, it is not followed: it has no
     children there."""
     root = Node()
-    layers = [(root, list(openings), 0)]
+    layers = [(root, [(each, _result(each.totals)) for each in openings], 0)]
     while layers:
         node, runs, depth = layers.pop()
-        node.run_ids = [each.totals.run_id for each in runs]
-        for each in runs:
-            _count(node, each.totals)
+        node.run_ids = [each.totals.run_id for each, _ in runs]
+        for _, result in runs:
+            node.draws += result.is_drawn
+            for player in result.winners:
+                node.won[player] = node.won.get(player, 0) + 1
         if len(runs) < 2:
             continue
-        by_move: dict[str, list[Opening]] = {}
-        for each in runs:
+        by_move: dict[str, list[tuple[Opening, _Result]]] = {}
+        for each, result in runs:
             if depth < len(each.moves):
-                by_move.setdefault(each.moves[depth], []).append(each)
+                by_move.setdefault(each.moves[depth], []).append((each, result))
             else:
                 node.ended += 1
         for move, some in sorted(by_move.items(), key=lambda each: (-len(each[1]), each[0])):
@@ -192,14 +194,19 @@ def _score(tallies: dict[str, Tally], run: RunTotals) -> None:
         tally.wins += agent.id in run.winners
 
 
-def _count(node: Node, run: RunTotals) -> None:
+class _Result(NamedTuple):
+    """How a run came out, which each node on its way counts: whether it was drawn, and the players
+    that won it."""
+
+    is_drawn: bool
+    winners: tuple[str, ...]
+
+
+def _result(run: RunTotals) -> _Result:
     if not _is_decided(run):
-        return
-    node.draws += _is_drawn(run)
+        return _Result(is_drawn=False, winners=())
     names = dict(zip((agent.id for agent in run.agents), player_ids(run.agents), strict=True))
-    for winner in run.winners:
-        player = names.get(winner, winner)
-        node.won[player] = node.won.get(player, 0) + 1
+    return _Result(_is_drawn(run), tuple(names.get(each, each) for each in run.winners))
 
 
 def _is_drawn(run: RunTotals) -> bool:

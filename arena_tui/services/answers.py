@@ -51,7 +51,7 @@ def write_answer(found: Result, name: str) -> Path:
     Raises:
         UsageError: There is a file already, it cannot be written, or the suffix says nothing.
     """
-    path = Path(name).expanduser()
+    path = Path(os.path.expanduser(name))  # no error for ~nobody
     match path.suffix.lower():
         case ".csv":
             data = delimited(found, ",").encode(errors="replace")

@@ -80,11 +80,16 @@ class Search:
 
     Args:
         runs: Where to look, in this order.
+        first, last: The seqs of each to look through, in all its epochs; None: up to the end.
     """
 
-    def __init__(self, text: str, runs: Sequence[RunTotals], sizes: Sizes = _SIZES) -> None:
+    def __init__(
+        self, text: str, runs: Sequence[RunTotals], sizes: Sizes = _SIZES, first: int = 0,
+        last: int | None = None,
+    ) -> None:  # fmt: skip
         self._text = text
-        self._left = deque(_Part(each.run_id, 0, None, each.events) for each in runs)
+        most = _ALL if last is None else max(0, last - first + 1)
+        self._left = deque(_Part(each.run_id, first, last, min(each.events, most)) for each in runs)
         self._sizes = sizes
         self._size = sizes.first
         self._size_max = _ALL

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
+from arena_tui.errors import UsageError
 from arena_tui.folds.totals import RunTotals
 from arena_tui.store.history import History, SortKey
 
@@ -25,6 +26,16 @@ class Listed(NamedTuple):
     parameters: list[Any]
     told: str
     reload: Callable[[], None]
+
+    def chosen(self) -> RunTotals:
+        """The run under the cursor.
+
+        Raises:
+            UsageError: There is none.
+        """
+        if self.run is None:
+            raise UsageError("no run stands here: esc clears a filter, n starts a game")
+        return self.run
 
 
 class Found(NamedTuple):

@@ -7,6 +7,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from arena_tui.folds.absent import AbsentPane
 from arena_tui.folds.view import Pane
 from arena_tui.services.playback.mosaic import PastMosaic
 from arena_tui.services.scripts.scripts import ScriptPane
@@ -129,7 +130,9 @@ class Rewinding:
         if self._mosaic is not None:
             at = self._mosaic.cursor(run_id)
             if at is None:
-                self._screen.notify("this run is still being read: try again", severity="warning")
+                is_gone = isinstance(self._mosaic.pane(run_id), AbsentPane)
+                said = "is no longer held" if is_gone else "is still being read: try again"
+                self._screen.notify(f"this run {said}", severity="warning")
                 return
         self._arena.open_run(run_id, at)
 
@@ -172,7 +175,9 @@ class Rewinding:
         self._screen.workers.cancel_group(self._screen, _WORKERS)
         if self._mosaic is None:
             session = self._arena.session
-            self._mosaic = PastMosaic(session.runtime, session.prices, self.at)
+            self._mosaic = PastMosaic(
+                session.runtime, session.prices, self.at, session.feed.place_since
+            )
         self._mosaic.go_to(self.at)
         self._is_there = False
 

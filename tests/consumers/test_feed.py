@@ -206,6 +206,22 @@ async def test_the_next_game_of_a_series_takes_the_place_of_the_last(clock: Fake
     assert [pane.run_id for pane in panes] == ["a2", "b1"]
 
 
+async def test_of_a_place_that_was_taken_it_is_known_since_when_it_was_one(
+    clock: FakeClock,
+) -> None:
+    stage = await Stage.open(clock)
+    first = start("x", "o")
+    await stage.publish("a1", first, RunEnd())
+    await stage.publish("a2", start("x", "o"), RunEnd())
+    await stage.publish("a3", start("x", "o"))
+
+    since = [stage.feed.place_since(each) for each in ("a1", "a2", "a3")]
+    stage.feed.forget("a3")
+
+    assert since == [None, None, first.ts]
+    assert stage.feed.place_since("a3") is None
+
+
 async def test_a_run_whose_start_was_missed_is_introduced_by_the_broker(clock: FakeClock) -> None:
     stage = await Stage.open(clock, Limits(capacity=10, retain=3))
     stage.broker.shared = True

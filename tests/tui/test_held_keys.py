@@ -100,3 +100,26 @@ async def test_reading_that_no_key_asked_for_holds_no_key(answers: asyncio.Event
         await until(lambda: "enter keep" in text_of(app))
         answers.set()
         await settled(app, pilot)
+
+
+async def test_a_line_is_written_while_what_its_first_letters_ask_for_is_read(
+    answers: asyncio.Event,
+) -> None:
+    app = Scenario()
+    async with running(app) as pilot:
+        answers.set()
+        await history_that_reads(app, pilot)
+        await settled(app, pilot)
+        await pilot.press("slash")
+        await settled(app, pilot)
+        answers.clear()
+        await pilot.press(*"err>7", "backspace", "0", "enter")
+        line = app.screen.query_one(Input)
+        await until(lambda: line.value == "err>0")
+        meanwhile = line.has_focus
+        answers.set()
+        found = await settled(app, pilot)
+
+    assert meanwhile  # enter waits for what it takes
+    assert "leduc_poker" in found
+    assert "connect_four" not in found

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterable, Iterator
 
 import pytest
 from textual.pilot import Pilot
+from textual.worker import WorkerFailed
 
 from arena_tui.events import RunEnd
+from arena_tui.folds.openings import Group, Opening, group_runs
+from arena_tui.tui.screens import openings as module
 from arena_tui.tui.screens.compare import CompareScreen
 from arena_tui.tui.screens.openings import OpeningsScreen
 from arena_tui.tui.screens.run import RunScreen
@@ -61,6 +65,76 @@ async def test_two_marked_runs_are_compared() -> None:
         assert isinstance(app.screen, CompareScreen)
         assert in_sight == 2
         assert app.marked == marked
+
+
+async def test_a_run_that_is_deleted_is_marked_no_longer() -> None:
+    app = Scenario(tapes())
+    async with running(app) as pilot:
+        table = await history(app, pilot)
+        await pilot.press("space", "up")
+        marked = table.key
+        assert app.marked == [marked]
+        await pilot.press("d")
+        await settled(app, pilot)
+        await pilot.press("y")
+        await settled(app, pilot)
+        deleted = app.marked.copy()
+        await pilot.press("c")
+        said = await settled(app, pilot)
+
+    assert deleted == []
+    assert "mark a run with space, then choose another one" in said
+
+
+@pytest.mark.parametrize("key", ["space", "x", "X", "d"])
+@pytest.mark.parametrize("store", [True, False], ids=["stored", "not-stored"])
+async def test_a_key_that_finds_no_run_says_so(key: str, store: bool) -> None:
+    app = Scenario(tapes(), store=store)
+    async with running(app) as pilot:
+        await history(app, pilot)
+        await pilot.press("slash", *"game:nosuch", "enter")
+        await settled(app, pilot)
+        await pilot.press(key)
+        said = await settled(app, pilot)
+
+    told = "no run stands here"
+    if not store and key != "space":
+        told = "nothing is stored here to delete" if key == "d" else "none is open here"
+    assert told in said
+
+
+async def test_thousands_of_runs_are_summed_up_beside_the_screen(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    threads = []
+
+    def group(found: Iterable[Opening]) -> list[Group]:
+        threads.append(threading.current_thread())
+        return group_runs(found)
+
+    monkeypatch.setattr(module, "group_runs", group)
+    app = Scenario(tapes())
+    async with running(app) as pilot:
+        await history(app, pilot)
+        await pilot.press("C")
+        text = await settled(app, pilot)
+
+    assert "line  ann vs bob" in text
+    assert threads
+    assert threading.main_thread() not in threads
+
+
+async def test_a_summary_that_cannot_be_read_says_so_and_goes_back() -> None:
+    app = Scenario(tapes())
+    async with running(app) as pilot:
+        await history(app, pilot)
+        app.push_screen(OpeningsScreen(app, "no_such_column = 1", [], "some runs"))
+        with pytest.raises(WorkerFailed):
+            await settled(app, pilot)
+        said = await settled(app, pilot)
+
+    assert "Reading …" not in said
+    assert "The runs could not be read: esc goes back." in said
 
 
 async def test_one_marked_run_is_compared_with_the_one_under_the_cursor() -> None:

@@ -11,17 +11,21 @@ from msgspec.structs import replace
 from textual.pilot import Pilot
 from textual.widgets import Input
 
+from arena_tui.events import RunEnd
 from arena_tui.folds.absent import AbsentPane
 from arena_tui.folds.view import Pane
+from arena_tui.store.changes import Delete
+from arena_tui.tui.render.mosaic import key_of
 from arena_tui.tui.screens.live import LiveScreen
 from arena_tui.tui.screens.run import RunScreen
 from arena_tui.tui.widgets.bars import TitleBar
 from arena_tui.tui.widgets.mosaic import Mosaic
-from tests.tui.scenario import Scenario
+from tests.tui.scenario import Scenario, Tape, tapes
 from tests.tui.test_screens import running, settled
 from tests.waiting import until
 
 CHESS = "01ARENA00000000000000002D11"
+OVER = "01ARENA000000000000000091BC"
 
 
 def badge(app: Scenario) -> str:
@@ -115,6 +119,37 @@ async def test_a_run_that_had_not_begun_keeps_its_place_and_says_so() -> None:
     assert "not begun yet" in table
 
 
+@pytest.mark.parametrize("store", [True, False], ids=["stored", "not-stored"])
+async def test_where_a_finished_game_was_that_another_one_replaced_that_is_told(
+    store: bool,
+) -> None:
+    four = next(tapes())
+    chess = Tape(CHESS, "chess", ["a", "b"])
+    chess.turn(1, "a", "board", "e4")
+    chess.add(RunEnd, outcome={"a": 1.0, "b": -1.0})
+    again = Tape(f"{CHESS[:-1]}2", "chess", ["a", "b"])
+    for tape, seconds in ((chess, 3), (again, 20)):  # the other game began before both
+        later = timedelta(seconds=seconds)
+        tape.events = [replace(each, ts=each.ts + later) for each in tape.events]
+    app = Scenario([four, chess], store=store)
+    async with running(app, (60, 24)) as pilot:
+        await app.publish([again])
+        await settled(app, pilot)
+        await pilot.press("space", "comma", "comma")
+        await there(app, pilot)
+        then = await settled(app, pilot)
+        await pilot.press("less_than_sign")
+        await there(app, pilot)
+        before = await settled(app, pilot)
+        await pilot.press("t")
+        table = await settled(app, pilot)
+
+    assert "not begun yet" not in then
+    assert "an earlier game" in then
+    assert ("It is in History." in then) == store
+    assert "not begun yet" in before + table
+
+
 async def test_it_plays_at_a_speed_pauses_and_is_live_at_the_present() -> None:
     app = Scenario()
     async with running(app, (200, 60)) as pilot:
@@ -192,6 +227,25 @@ async def test_enter_opens_the_run_at_that_very_moment() -> None:
         assert re.search(rf"event {events}/\d+", screen)
         assert shown(app) == expected(app)
         assert badge(app).startswith("FROZEN")
+
+
+async def test_a_run_that_is_gone_says_so_when_it_is_to_be_opened() -> None:
+    app = Scenario()
+    async with running(app, (200, 60)) as pilot:
+        await settled(app, pilot)
+        await pilot.press("space")
+        await app.runtime.broker.reap(OVER)
+        assert app.session.history is not None
+        await app.session.history.change(Delete(OVER))
+        await pilot.press("comma")
+        await there(app, pilot)
+        mosaic = app.screen.query_one(Mosaic)
+        mosaic.choose([key_of(each) for each in mosaic.panes].index(OVER))
+        await pilot.press("enter")
+        screen = await settled(app, pilot)
+
+        assert app.screen is live(app)
+    assert "this run is no longer held" in screen
 
 
 async def test_while_now_is_shown_and_while_one_writes_its_keys_do_nothing() -> None:

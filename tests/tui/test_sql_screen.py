@@ -9,7 +9,10 @@ import pytest
 from textual.events import Paste
 from textual.pilot import Pilot
 
+from arena_tui.errors import UsageError
 from arena_tui.events import LogEvent
+from arena_tui.services.answers import write_answer
+from arena_tui.store.console import Result
 from arena_tui.tui.render.sql import row_cells
 from arena_tui.tui.screens.run import RunScreen
 from arena_tui.tui.screens.sql import SqlScreen
@@ -255,6 +258,13 @@ async def test_a_row_opens_its_run_at_its_event() -> None:
         await ask(app, pilot, "SELECT 1 AS run_id")
         await pilot.press("enter")
         assert "only a row with a run_id opens a run" in await settled(app, pilot)
+
+
+def test_a_home_that_nobody_has_is_an_error_in_one_line() -> None:
+    found = Result(columns=[("a", "INTEGER")], rows=[[1]])
+
+    with pytest.raises(UsageError, match=r"cannot write ~nobody-here/a\.csv: No such file"):
+        write_answer(found, "~nobody-here/a.csv")
 
 
 async def test_rows_are_written_to_a_new_file(tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ import asyncio
 from abc import abstractmethod
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
 from typing import Final
 
 from arena_tui.broker.protocol import Cursor
@@ -14,15 +13,13 @@ from arena_tui.errors import UnknownRunError
 from arena_tui.events import Delivery, Envelope, Gap
 from arena_tui.folds.visible import line_with, visible
 from arena_tui.services.playback.reading import ReadsOn
+from arena_tui.services.playback.seeker import batch_of
 from arena_tui.services.playback.tape import RunTape
 from arena_tui.store.rows import as_in_payload
 from arena_tui.store.searching import Hit, Search
 
 HITS_MAX: Final = 10_000
 """A list ends with so many hits."""
-
-_AT_ONCE: Final = 200
-"""Events at hand that are looked at before anything else has its turn."""
 
 
 class HitList(ReadsOn):
@@ -72,7 +69,8 @@ class HitList(ReadsOn):
 
 
 class RunHits(HitList):
-    """The hits in one run, by place: those in the store first, then those at hand.
+    """The hits in one run, by place: those in the store first, then those at hand, then those that
+    the broker missed meanwhile.
 
     A live run is `extend`ed; what it brings is found until the list is full.
     """
@@ -87,6 +85,8 @@ class RunHits(HitList):
         self._is_told = True
         self._search: Search | None = None
         self._at_hand: Iterator[tuple[int, Envelope]] | None = None
+        self._missed: list[Gap] = []
+        self._missed_known = 0
 
     @property
     def places(self) -> Sequence[int]:
@@ -108,15 +108,18 @@ class RunHits(HitList):
         self._begin_anew()
 
     def extend(self, news: Sequence[Delivery]) -> None:
-        """Take in what is new in a live run. What the broker has missed is looked for in the store,
-        from the start again."""
+        """Take in what is new in a live run. What the broker has missed of it is looked for in the
+        store, after all else."""
         if not self.text or self.is_full:
             return
-        self._add(self._found(
-            (self._tape.places_of(each).start, each) for each in news if isinstance(each, Envelope)
-        ))  # fmt: skip
-        if self._tape.seek.stored and any(isinstance(each, Gap) for each in news):
-            self._begin_anew()
+        self._add(self._found(each for each in news if isinstance(each, Envelope)))
+        missed = self._tape.seek.missed
+        anew = [each for each in news if isinstance(each, Gap)]
+        anew += missed[self._missed_known :]
+        self._missed_known = len(missed)
+        if anew and not self.is_full:
+            self._missed += anew
+            self._has_ended = False
 
     def news(self) -> str | None:
         """`12 hits`, once all are found; None if that was said, or is not known yet."""
@@ -141,31 +144,40 @@ class RunHits(HitList):
                 raise
             if text == self.text:
                 self._add((self._tape.place_of(Cursor(hit.epoch, hit.seq)), hit) for hit in found)
-        elif some := [*islice(self._at_hand, _AT_ONCE)]:
-            self._add(self._found(some))
+        elif some := batch_of(self._at_hand):
+            self._add(self._found(each for _, each in some))
             await asyncio.sleep(0)  # keys and frames do not wait for it
+        elif self._missed:
+            gap, *self._missed = self._missed
+            last = None if gap.unknown else gap.last_seq
+            search = await self._search_of_store(gap.first_seq, last)
+            if text == self.text:
+                self._search = search
         else:
             self._has_ended = True
 
     def _begin_anew(self) -> None:
         self._search = self._at_hand = None
+        self._missed, self._missed_known = [], len(self._tape.seek.missed)
         self._has_ended = not self.text
 
-    async def _search_of_store(self) -> Search | None:
-        """What searches the store; None if nothing of the run is in it alone."""
+    async def _search_of_store(self, first: int = 0, last: int | None = None) -> Search | None:
+        """What searches these seqs of the run in the store; None if nothing of it is in that
+        alone."""
         stored = self._tape.seek.stored
         if stored is None:
             return None
         try:
-            return Search(self.text, [await stored.run(self._tape.run_id)])
+            runs = [await stored.run(self._tape.run_id)]
         except UnknownRunError:  # not stored yet
             return None
+        return Search(self.text, runs, first=first, last=last)
 
-    def _found(self, events: Iterable[tuple[int, Envelope]]) -> Iterator[tuple[int, Hit]]:
-        for place, each in events:
+    def _found(self, events: Iterable[Envelope]) -> Iterator[tuple[int, Hit]]:
+        for each in events:
             payload = each.raw.decode()
             if self._wanted in payload.lower() and self._wanted in visible(payload):
-                event = each.event
+                event, place = each.event, self._tape.places_of(each).start
                 yield place, Hit(
                     each.run_id, each.epoch, each.seq, event.ts, event.kind, event.agent_id,
                     event.turn, line_with(payload, self.text),

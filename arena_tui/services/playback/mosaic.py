@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Final
 
@@ -28,17 +28,22 @@ class PastMosaic(ReadsOn):
 
     Args:
         prices: What models cost whose producers do not say.
+        place_since: When the first game began whose place a run has taken; see `Feed.place_since`.
 
     Attributes:
         at: The time, UTC.
         has_failed: Whether reading has, since `go_to`.
     """
 
-    def __init__(self, runtime: Runtime, prices: PriceList, at: datetime) -> None:
+    def __init__(
+        self, runtime: Runtime, prices: PriceList, at: datetime,
+        place_since: Callable[[str], datetime | None] = lambda _: None,
+    ) -> None:  # fmt: skip
         self.at = at
         self.has_failed = False
         self._runtime = runtime
         self._prices = prices
+        self._place_since = place_since
         self._runs: dict[str, PastRun] = {}
         self._first = 0
         self._turn = 0
@@ -57,7 +62,8 @@ class PastMosaic(ReadsOn):
         for run_id in self._runs.keys() - panes.keys():
             self._runs.pop(run_id).close()
         self._runs = {
-            run_id: self._runs.get(run_id) or PastRun(pane, self._runtime, self._prices)
+            run_id: self._runs.get(run_id)
+            or PastRun(pane, self._runtime, self._prices, self._place_since(run_id))
             for run_id, pane in panes.items()
         }
 

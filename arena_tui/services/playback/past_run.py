@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from arena_tui.broker.protocol import Cursor
 from arena_tui.errors import UnknownRunError
 from arena_tui.events import Delivery, Envelope
-from arena_tui.folds.absent import NOT_BEGUN, NOT_HELD, absent
+from arena_tui.folds.absent import NOT_BEGUN, NOT_HELD, REPLACED, absent
 from arena_tui.folds.costs import PriceList
 from arena_tui.folds.own_time import own_time
 from arena_tui.folds.view import Pane, RunView
@@ -41,12 +41,16 @@ class PastRun:
     Args:
         now: Its pane as it is now: where it stands, and when it began.
         prices: What models cost whose producers do not say.
+        place_since: When the first game began whose place it has taken; None if it took none.
     """
 
-    def __init__(self, now: Pane, runtime: Runtime, prices: PriceList) -> None:
+    def __init__(
+        self, now: Pane, runtime: Runtime, prices: PriceList, place_since: datetime | None = None
+    ) -> None:
         self._now = now
         self._runtime = runtime
         self._prices = prices
+        self._place_since = place_since
         self._tape: RunTape | None = None
         self._view: RunView | None = None
         self._ahead: deque[Delivery] = deque()
@@ -140,6 +144,7 @@ class PastRun:
             found = await tape.window(first, last)
             if asked == self._asked and not self._is_closed:
                 self._take(tape, self._stored(tape, found, first))
+                await self._look_whether_it_is_gone(tape)
             return
         later = await tape.seek.first_after(at)
         place = tape.last if later is None else later - 1
@@ -154,6 +159,7 @@ class PastRun:
             near = await tape.window(first, place)
             sure = self._stored(tape, near, first)
             if len(sure) < len(near) or not near:
+                await self._look_whether_it_is_gone(tape)
                 return
             if own_time(near[-1]) > at.timestamp():  # it was stored since then
                 self._is_dry = True
@@ -223,6 +229,15 @@ class PastRun:
             return found
         return sure
 
+    async def _look_whether_it_is_gone(self, tape: RunTape) -> None:
+        """If nothing has come for a while: it may have been deleted, and nothing ever will."""
+        stored = tape.seek.stored
+        if self._is_dry and self._dry_reads > _DRY_READS_MAX and stored is not None:
+            try:
+                await stored.run(self._now.run_id)
+            except UnknownRunError:
+                self._is_gone, self._view = True, None
+
     def _begin(self, view: RunView, near: Sequence[Delivery], place: int, numbering: int) -> None:
         """Go on from this state, the last deliveries of which are near."""
         self._view, self._read_to, self._numbering = view, place, numbering
@@ -260,6 +275,9 @@ class PastRun:
             began = now.started_at
             is_whole = self._tape is None or self._tape.seek.first == 1
             has_begun = began is not None and began <= at and not is_whole
+            if not has_begun and self._place_since is not None and self._place_since <= at:
+                is_stored = self._runtime.history is not None
+                return absent(now, REPLACED, "It is in History." if is_stored else "")
             return absent(now, NOT_HELD if has_begun else NOT_BEGUN)
         lag = 0 if self._runtime.history is not None else None
         pane = view.pane(at.timestamp(), "open", 0, 0, lag, 0, None, self._prices)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from functools import partial
 from itertools import pairwise
@@ -25,7 +25,9 @@ SPAN: Final = 50_000
 MATCHED_AT_ONCE: Final = 1_000
 
 _AT_ONCE: Final = 200
-"""Events searched before anything else has its turn."""
+_BYTES_AT_ONCE: Final = 128 * 1024
+"""Events searched, and their JSON, before anything else has its turn: some 10 ms of large ones. One
+larger than that is searched alone."""
 
 
 class Seeker:
@@ -45,6 +47,11 @@ class Seeker:
     def stored(self) -> History | None:
         """The store, if anything of the run is not at hand."""
         return None if self._hot.is_whole else self._history
+
+    @property
+    def missed(self) -> Sequence[Gap]:
+        """What the broker did not hand on, and a store may have, in order."""
+        return self._hot.gaps
 
     def at_hand(self) -> list[tuple[int, Envelope]]:
         """The events at hand now, each with its place, in order."""
@@ -122,12 +129,13 @@ class Seeker:
             found = await stored.search(self._run_id, text, here, backwards)
             return _place(self._places, found)
         needle = as_in_payload(text).lower()
-        for number, (place, event) in enumerate(self._hot.events(after, backwards), start=1):
-            payload = event.raw.decode()
-            if needle in payload.lower() and needle in visible(payload):
-                return place
-            if not number % _AT_ONCE:
-                await asyncio.sleep(0)  # keys and frames do not wait for a search
+        events = self._hot.events(after, backwards)
+        while some := batch_of(events):
+            for place, event in some:
+                payload = event.raw.decode()
+                if needle in payload.lower() and needle in visible(payload):
+                    return place
+            await asyncio.sleep(0)  # keys and frames do not wait for a search
         return None
 
     async def matching(self, clauses: Clauses, first: int, last: int) -> tuple[list[int], int]:
@@ -182,6 +190,16 @@ class Seeker:
             lambda each: isinstance(each.event, LlmPrompt) and each.event.agent_id == agent_id,
             before, backwards=True,
         )  # fmt: skip
+
+
+def batch_of(events: Iterator[tuple[int, Envelope]]) -> list[tuple[int, Envelope]]:
+    """The next events to be searched at once."""
+    some: list[tuple[int, Envelope]] = []
+    size = 0
+    while len(some) < _AT_ONCE and size < _BYTES_AT_ONCE and (each := next(events, None)):
+        some.append(each)
+        size += len(each[1].raw)
+    return some
 
 
 def _place(places: Places, cursor: Cursor | None) -> int | None:

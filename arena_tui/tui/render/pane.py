@@ -120,9 +120,11 @@ def paint_pane(
     """`height` rows of pieces, each `width` cells wide."""
     inner = width - 4
     edge = palette.accent if selected else palette.dim
-    blank = Inside([[] for _ in range(height - 2)], None)
-    is_absent = isinstance(pane, AbsentPane)
-    inside = blank if is_absent else pane_rows(pane, palette, inner, height - 2)
+    if isinstance(pane, AbsentPane):
+        told: list[Piece] = [(pane.more, palette.dim)]
+        inside = Inside([told, *[[] for _ in range(height - 3)]], None)
+    else:
+        inside = pane_rows(pane, palette, inner, height - 2)
     state = (state_text(pane), getattr(palette, state_style_name(pane)))
     room = width - 6 - cell_len(state[0])
     title = (_short_title(pane, room), palette.accent if selected else palette.strong)

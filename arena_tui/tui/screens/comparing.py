@@ -28,9 +28,9 @@ async def mark_run(screen: ArenaScreen, listed: Listed) -> bool:
     """Mark the run under the cursor, or no longer, and go to the next one.
 
     Raises:
-        UsageError: Too many are marked.
+        UsageError: Too many are marked, or there is no run.
     """
-    _mark(screen.arena.marked, listed.run)
+    _mark(screen.arena.marked, listed.chosen())
     for table in screen.query(VirtualTable):
         table.refresh()
         table.action_move(1)
@@ -65,9 +65,7 @@ async def open_openings(screen: ArenaScreen, listed: Listed) -> bool:
     return False
 
 
-def _mark(marked: list[str], totals: RunTotals | None) -> None:
-    if totals is None:
-        return
+def _mark(marked: list[str], totals: RunTotals) -> None:
     if totals.run_id in marked:
         marked.remove(totals.run_id)
     elif len(marked) >= _MARKS_MAX:

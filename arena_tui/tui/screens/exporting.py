@@ -148,10 +148,8 @@ class ExportScreen(LineDialog):
 
 async def export_here(screen: ArenaScreen, player: Player) -> bool:
     """Ask where to write the run one stands in, as far as it is stored."""
-    delivery, history = player.delivery(), screen.arena.session.history
-    if history is None:
-        screen.notify(_NO_STORE, severity="warning")
-    elif delivery is None:
+    delivery, history = player.delivery(), _history(screen)
+    if delivery is None:
         screen.notify("this place is still being read: try again", severity="warning")
     else:
         _ask_where(screen, history, await history.run(delivery.run_id))
@@ -160,22 +158,25 @@ async def export_here(screen: ArenaScreen, player: Player) -> bool:
 
 async def export_run(screen: ArenaScreen, listed: Listed) -> bool:
     """Ask where to write the run under the cursor."""
-    history = screen.arena.session.history
-    if history is not None and listed.run is not None:
-        _ask_where(screen, history, listed.run)
+    _ask_where(screen, _history(screen), listed.chosen())
     return False
 
 
 async def export_all(screen: ArenaScreen, listed: Listed) -> bool:
     """Ask where to write all runs that are listed, the oldest first."""
+    history = _history(screen)
+    listed.chosen()
+    runs = await history.runs(listed.where, listed.parameters, descending=False, limit=_ALL)
+    what = "1 run" if len(runs) == 1 else f"all {len(runs):,} runs shown"
+    screen.app.push_screen(ExportScreen(history, runs, f"Export {what}"))
+    return False
+
+
+def _history(screen: ArenaScreen) -> History:
     history = screen.arena.session.history
     if history is None:
-        return False
-    runs = await history.runs(listed.where, listed.parameters, descending=False, limit=_ALL)
-    if runs:
-        what = "1 run" if len(runs) == 1 else f"all {len(runs):,} runs shown"
-        screen.app.push_screen(ExportScreen(history, runs, f"Export {what}"))
-    return False
+        raise UsageError(_NO_STORE)
+    return history
 
 
 def _ask_where(screen: ArenaScreen, history: History, run: RunTotals) -> None:

@@ -52,16 +52,18 @@ async def copy_address(screen: ArenaScreen, player: Player) -> bool:
 
 async def zoom_in(screen: ArenaScreen, player: Player) -> bool:
     """Show a smaller part of the run's time on the scrubber, around the position."""
-    return _zoom(player, ZOOM)
+    return _zoom(screen, player, ZOOM)
 
 
 async def zoom_out(screen: ArenaScreen, player: Player) -> bool:
     """Show a larger part of the run's time on the scrubber."""
-    return _zoom(player, 1 / ZOOM)
+    return _zoom(screen, player, 1 / ZOOM)
 
 
-def _zoom(player: Player, factor: float) -> bool:
+def _zoom(screen: ArenaScreen, player: Player, factor: float) -> bool:
     at = player.overview.time_of(player.position)
-    if at is not None:
+    if at is None:
+        screen.notify("the scrubber is still being read: try again", severity="warning")
+    else:
         player.overview.zoom_by(factor, at)
     return False

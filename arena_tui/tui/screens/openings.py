@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from functools import partial
 from typing import Any, ClassVar, Final
@@ -11,6 +12,7 @@ from textual.binding import Binding, BindingType
 from textual.widget import Widget
 from textual.widgets import Static
 
+from arena_tui.errors import ArenaError
 from arena_tui.folds.openings import Group, group_runs
 from arena_tui.store.openings import MOVES_MAX, RUNS_MAX, read_move, read_openings
 from arena_tui.tui.render.clean import clean
@@ -109,7 +111,12 @@ class OpeningsScreen(ArenaScreen):
             return
         where, parameters = self._where
         query = partial(read_openings, where=where, parameters=parameters)
-        self._groups = group_runs(await history.read(query))
+        try:
+            found = await history.read(query)
+        except ArenaError:
+            table.say_when_empty("The runs could not be read: esc goes back.")
+            raise
+        self._groups = await asyncio.to_thread(group_runs, found)  # thousands take a while
         if not self._groups:
             table.say_when_empty("No run matches.")
         if len(self._groups) == 1:

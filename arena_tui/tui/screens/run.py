@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import ClassVar, Final
 
 from textual import work
@@ -226,6 +227,7 @@ class RunScreen(ArenaScreen):
             return
         self.show_frame(self.arena.session.frame)
         self._show()
+        await self._player.read_on(self._show)  # keys wait for what there is to see first
 
     @work(exclusive=True, group="density", exit_on_error=False)
     async def _load_density(self) -> None:
@@ -257,9 +259,8 @@ class RunScreen(ArenaScreen):
         hits = player.finder.hits
         for reader in (player, player.details, player.turns, hits, player.filtered):
             if reader.lacking and not reader.reading:
-                self.run_worker(
-                    reader.read_on(self._show), "reading the run", group="read", exit_on_error=False
-                )
+                reads: Callable[[], Awaitable[None]] = partial(reader.read_on, self._show)
+                self.run_worker(reads, "reading the run", group="read", exit_on_error=False)
         for each in (notice, hits.news()):
             if each:
                 self.notify(each)

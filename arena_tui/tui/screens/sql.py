@@ -148,11 +148,12 @@ class SqlScreen(ArenaScreen):
 
     @guarded
     async def action_copy(self) -> None:
-        text = delimited(self._found, "\t")
-        if not self._found.columns:
+        found = self._found
+        if not found.columns:
             raise UsageError("there are no rows to copy: run a query")
+        text = await asyncio.to_thread(delimited, found, "\t")  # it may be some MB
         said = await self.arena.copier.copy(text)
-        self.notify(f"{len(self._found.rows):,} rows as TSV: {said}")
+        self.notify(f"{len(found.rows):,} rows as TSV: {said}")
 
     def action_write(self) -> None:
         if self._found.columns:

@@ -89,8 +89,7 @@ class BoardPanel(Painted):
         self._paint()
         return (self._up, self._left) != before
 
-    def notify_style_update(self) -> None:
-        super().notify_style_update()
+    def repaint(self) -> None:
         self._paint()
 
     def _fade(self) -> None:

@@ -95,24 +95,33 @@ class Mosaic(Painted, can_focus=True):
         self.panes = list(panes)
         at = self._selected if selected is None else selected
         self._selected = max(0, min(len(panes) - 1, at)) if self.is_chosen else 0
-        self._repaint()
+        self.repaint()
 
     def render_line(self, y: int) -> Strip:
         if y < len(self._lines):
             return strip(chain.from_iterable(self._lines[y]), self.size.width)
         return Strip.blank(self.size.width, self.palette.text)
 
-    def notify_style_update(self) -> None:
-        super().notify_style_update()
-        self._painted.clear()
+    def repaint(self) -> None:
+        """Paint all visible panes, then refresh the lines that changed."""
+        width, height = self.size
+        self._grid = lay_out(len(self.panes), width, height, self._zoom)
+        lines = self._paint(self._grid) if self._grid and self.panes else []
+        old, self._lines = self._lines, lines
+        if len(old) != len(lines):
+            self.refresh()
+            return
+        for y, line in enumerate(lines):
+            if line != old[y]:
+                self.refresh(Region(0, y, width, 1))
 
     def on_resize(self) -> None:
         self._lines = []
-        self._repaint()
+        self.repaint()
 
     def watch_has_focus(self, has_focus: bool) -> None:
         super().watch_has_focus(has_focus)
-        self._repaint()
+        self.repaint()
 
     def on_click(self, event: events.Click) -> None:
         if (index := self._index_at(event.x, event.y)) is not None:
@@ -141,7 +150,7 @@ class Mosaic(Painted, can_focus=True):
     def action_zoom(self, step: int) -> None:
         self._zoom = max(-3, min(3, self._zoom + step))
         self._painted.clear()
-        self._repaint()
+        self.repaint()
 
     def action_open(self) -> None:
         if self.selected is not None:
@@ -153,26 +162,13 @@ class Mosaic(Painted, can_focus=True):
         if self.panes:
             self.is_chosen = True
             self._selected = max(0, min(len(self.panes) - 1, index))
-            self._repaint()
+            self.repaint()
 
     def _index_at(self, x: int, y: int) -> int | None:
         grid = self._grid
         if grid is None:
             return None
         return grid.at(x, self._first_row + min(bisect(grid.row_edges(), y), grid.rows) - 1)
-
-    def _repaint(self) -> None:
-        """Paint all visible panes, then refresh the lines that changed."""
-        width, height = self.size
-        self._grid = lay_out(len(self.panes), width, height, self._zoom)
-        lines = self._paint(self._grid) if self._grid and self.panes else []
-        old, self._lines = self._lines, lines
-        if len(old) != len(lines):
-            self.refresh()
-            return
-        for y, line in enumerate(lines):
-            if line != old[y]:
-                self.refresh(Region(0, y, width, 1))
 
     def _paint(self, grid: Grid) -> list[list[list[Piece]]]:
         selected = self._selected

@@ -55,5 +55,13 @@ class Painted(Widget):
         return filters
 
     def notify_style_update(self) -> None:
-        self._palette = None
+        """Paint anew what has other colours now, even if no rule of its own says so: those of the
+        theme, or what it stands on."""
         super().notify_style_update()
+        before, self._palette = self._palette, None
+        if before is not None and self.is_attached and self.palette is not before:
+            self.repaint()
+
+    def repaint(self) -> None:
+        """Paint all lines again, with the palette there is now."""
+        self.refresh()

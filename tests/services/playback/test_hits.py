@@ -7,6 +7,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from arena_tui.broker.protocol import Limits
+from arena_tui.codec import sealed
+from arena_tui.config import Config
 from arena_tui.events import Event, LogEvent
 from arena_tui.services.all_hits import AllHits
 from arena_tui.services.playback import hits as module
@@ -17,6 +20,7 @@ from arena_tui.store.filters import parse_filter
 from tests.services.playback.test_player import (
     RUN,
     START,
+    beginning,
     game,
     nothing,
     publish,
@@ -98,6 +102,53 @@ async def source_of(tape: RunTape, found: RunHits) -> None:
     while not (news := tape.pump()):
         await asyncio.sleep(0)
     found.extend(news)
+
+
+async def test_a_gap_is_looked_through_in_the_store_and_what_was_is_not_again() -> None:
+    runtime = Runtime(Config(db=":memory:"), Limits(capacity=2_000, retain=2_000, decoded=500))
+    await runtime.open()
+    await publish(runtime, EVENTS[:500])
+    await runtime.broker.settled([RUN])
+    tape = tape_of(runtime)
+    await tape.open()
+    found = await hits_in(tape, "needle")
+    before = list(found.places)
+    for start in range(500, len(EVENTS), 500):  # without a look at the broker meanwhile
+        some = EVENTS[start : start + 500]
+        await runtime.broker.publish_all([(RUN, *sealed(each)) for each in some])
+        await runtime.broker.settled([RUN])
+    await runtime.catch_up()
+    found.extend(tape.pump())
+    (gap,) = tape.seek.missed
+    steps = 0
+    while found.lacking:
+        await found.read_next()
+        steps += 1
+    tape.close()
+    await runtime.aclose()
+
+    assert before == [each for each in PLACES if each <= 500]
+    assert [each for each in PLACES if gap.from_seq <= each <= gap.to_seq]
+    assert list(found.places) == PLACES
+    assert steps == 3, "where the gap is, its events, and that nothing is left"
+    assert found.news() == f"{len(PLACES):,} hits: h lists them"
+
+
+async def test_large_events_are_looked_at_one_by_one() -> None:
+    async with unstored() as runtime:
+        large = "needle " + "x" * 200_000
+        await publish(runtime, [beginning(1)[0], *[LogEvent(ts=START, text=large)] * 5])
+        tape = tape_of(runtime)
+        await tape.open()
+        found = RunHits(tape)
+        found.look_for("needle")
+        counts = []
+        while found.lacking:
+            await found.read_next()
+            counts.append(len(found.hits))
+        tape.close()
+
+    assert counts == [0, 1, 2, 3, 4, 5, 5]
 
 
 async def test_a_cancelled_search_goes_on_and_misses_nothing() -> None:

@@ -34,6 +34,7 @@ from arena_tui.folds.own_time import own_time
 from arena_tui.folds.view import Pane, RunView
 from arena_tui.services.playback.mosaic import PastMosaic
 from arena_tui.services.runtime import Runtime
+from arena_tui.store.changes import Delete
 from arena_tui.store.verify import verify_store
 from tests.waiting import until
 
@@ -231,6 +232,33 @@ async def test_what_memory_alone_held_and_has_let_go_of_is_told() -> None:
     assert len(panes) == len(RUNS)
     assert last is not None
     assert (last.state, last.turn, last.board, last.lost) == ("finished", 400, "board 1 400", 0)
+    await runtime.aclose()
+
+
+@pytest.mark.parametrize("is_back", [True, False], ids=["back", "on"])
+async def test_a_run_that_is_deleted_meanwhile_does_not_hold_the_others_up(is_back: bool) -> None:
+    runtime = Runtime(Config(db=":memory:"), LIMITS)
+    await runtime.open()
+    await publish(runtime)
+    await runtime.broker.settled(RUNS)
+    await runtime.broker.reap(RUNS[1])
+    at = START + timedelta(seconds=20)
+
+    async with rewound(runtime, at) as mosaic:
+        mosaic.go_to(at)
+        await reach(mosaic, runtime)
+        assert runtime.history is not None
+        await runtime.history.change(Delete(RUNS[1]))
+        if is_back:
+            mosaic.go_to(START + timedelta(seconds=10))
+        else:
+            mosaic.go_on(LAST)
+        await reach(mosaic, runtime)
+        deleted = mosaic.pane(RUNS[1])
+        check(mosaic, RUNS[2], await whole(runtime, RUNS[2]))
+
+    assert isinstance(deleted, AbsentPane)
+    assert deleted.why == NOT_HELD
     await runtime.aclose()
 
 
