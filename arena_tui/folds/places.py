@@ -74,11 +74,14 @@ class Places:
 
     def range_of(self, delivery: Delivery) -> range:
         """The places of a delivery; of an empty gap only its first."""
-        before = self.before(delivery.epoch)
-        last = delivery.last_seq
+        before = self._before.get(delivery.epoch)
+        if before is None:
+            before = self.before(delivery.epoch)
         if isinstance(delivery, Gap):
-            last = max(delivery.from_seq, last)
-        return range(before + delivery.first_seq, before + last + 1)
+            last = max(delivery.from_seq, delivery.to_seq)
+            return range(before + delivery.from_seq, before + last + 1)
+        place = before + delivery.seq
+        return range(place, place + 1)
 
     def first_of(self, delivery: Delivery) -> int:
         return self.before(delivery.epoch) + delivery.first_seq

@@ -48,7 +48,9 @@ class Nearby:
         first, last = at - _REACH, at + _REACH
         for delivery in deliveries:
             places = self._places_of(delivery)
-            for place in range(max(first, places.start), min(last + 1, places.stop)):
+            if places.start < first or places.stop - 1 > last:
+                places = range(max(first, places.start), min(last + 1, places.stop))
+            for place in places:
                 self._held[place] = delivery
         if len(self._held) > _HELD_MAX:
             self._held = {at: each for at, each in self._held.items() if first <= at <= last}
