@@ -167,6 +167,7 @@ def loaded_by(statement: str) -> set[str]:
             "import arena_tui.services.session",
             {"duckdb", "textual", "rich", "pyspiel", "redis", "genai_prices", "pydantic"},
         ),
+        ("import arena_tui.tui.app", {"duckdb", "nanoarrow", "pyspiel", "redis", "pydantic"}),
         ("import arena_tui.services.prices", {"genai_prices", "pydantic", "httpx2"}),
         ("import arena_tui.services.stored", {"textual", "genai_prices", "pydantic"}),
         ("from arena_tui import connect, Run", {"duckdb", "textual", "rich", "pyspiel", "redis"}),

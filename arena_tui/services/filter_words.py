@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from arena_tui.folds.view import Pane
 from arena_tui.folds.words import STATE_WORDS
 from arena_tui.settings import TROUBLE_KINDS
-from arena_tui.store.filter_words import read_filter_words
-from arena_tui.store.history import History
+
+if TYPE_CHECKING:
+    from arena_tui.store.history import History
 
 _FRESH_S: Final = 30.0
 
@@ -30,6 +31,8 @@ class FilterWords:
             StoreError: The store cannot be read.
         """
         if history is not None and now_s - self._read_at_s >= _FRESH_S:
+            from arena_tui.store.filter_words import read_filter_words
+
             self._stored, self._read_at_s = await history.read(read_filter_words), now_s
         panes = list(panes)
         played = {
