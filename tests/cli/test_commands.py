@@ -18,8 +18,8 @@ import pytest
 from arena_tui import cli
 from arena_tui.cli.output import local_time
 from arena_tui.store.database import Database
+from tests.ready import ARENA, run_arena
 
-ARENA = [sys.executable, "-m", "arena_tui"]
 PLAY = [
     "play",
     "connect_four",
@@ -38,10 +38,7 @@ def arena(
     folder: Path, *words: str, given: str = "", **environment: str
 ) -> subprocess.CompletedProcess[str]:
     """Run a command with all its files in `folder`; what is `given` is its input."""
-    return subprocess.run(
-        [*ARENA, *words], capture_output=True, text=True, timeout=120, check=False,
-        input=given, env=surroundings(folder) | environment,
-    )  # fmt: skip
+    return run_arena(words, given, surroundings(folder) | environment)
 
 
 def surroundings(folder: Path) -> dict[str, str]:

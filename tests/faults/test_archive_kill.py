@@ -18,8 +18,9 @@ from arena_tui.codec import encode_line
 from arena_tui.events import Delivery, LogEvent, RunEnd
 from arena_tui.store.archive_files import parquet_lines, zstd_lines
 from arena_tui.store.database import Database
-from tests.cli.test_commands import ARENA, surroundings
+from tests.cli.test_commands import surroundings
 from tests.envelopes import envelope
+from tests.ready import ARENA
 from tests.store_fixture import problems, store
 from tests.waiting import pause_blocking, until_blocking
 
