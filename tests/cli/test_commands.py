@@ -23,7 +23,7 @@ from tests.ready import ARENA, run_arena
 PLAY = [
     "play",
     "connect_four",
-    "mcts:50",
+    "mcts:10",
     "random",
     "--games",
     "4",
@@ -321,6 +321,13 @@ def test_help_imports_no_command() -> None:
         "arena_tui.cli", "arena_tui.cli.arguments", "arena_tui.cli.streams", "arena_tui.errors",
     }  # fmt: skip
     assert not loaded & {"msgspec", "duckdb", "textual", "pyspiel", "asyncio"}
+
+
+def test_a_command_that_only_reads_starts_without_arrow() -> None:
+    loaded = imported_by("runs", "--help")
+
+    assert "duckdb" in loaded
+    assert "nanoarrow" not in loaded
 
 
 @pytest.mark.parametrize("command", COMMANDS)
