@@ -319,6 +319,7 @@ def test_help_imports_no_command() -> None:
     own = {module for module in loaded if module.startswith("arena_tui.")}
     assert own == {
         "arena_tui.cli", "arena_tui.cli.arguments", "arena_tui.cli.streams", "arena_tui.errors",
+        "arena_tui.store", "arena_tui.store.place",
     }  # fmt: skip
     assert not loaded & {"msgspec", "duckdb", "textual", "pyspiel", "asyncio"}
 
