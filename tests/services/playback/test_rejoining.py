@@ -17,19 +17,18 @@ from arena_tui.services.playback.playhead import SILENCE_MAX_S
 from arena_tui.services.playback.tape import RunTape
 from arena_tui.services.runtime import Runtime
 from arena_tui.store.verify import verify_store
-from tests.faults.accounts import FULL
 from tests.waiting import until
 
 RUN = "run1"
-PER_S = 2_000 if FULL else 500
+PER_S = 2_000
 TICK_S = 0.05
 START = datetime(2026, 3, 14, 12, tzinfo=UTC)
-LIMITS = Limits(capacity=2 * PER_S, retain=PER_S // 4)
+LIMITS = Limits(capacity=4_000, retain=500)
 """So little that most of what is played again is in the store alone."""
 
 
 class Game:
-    """`PER_S` events in each second of the game."""
+    """2,000 events in each second of the game."""
 
     def __init__(self, runtime: Runtime) -> None:
         self._broker = runtime.broker
