@@ -18,13 +18,13 @@ from tests.services.http.served import serving
 from tests.waiting import pause, until
 
 RUNS = 50
-READING = 450 if FULL else 100
+READING = 450 if FULL else 200
 SILENT = 50
 RATE_PER_S = 2_000
 SECONDS = 60.0 if FULL else 2.0
 MEMORY_MB = 200
 PATIENCE_S = 240.0
-"""4,000 frames a second, 18,000 in full, may be more than a busy machine can send at once."""
+"""8,000 frames a second, 18,000 in full, may be more than a busy machine can send at once."""
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads memory from /proc")
