@@ -24,6 +24,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[_STDERR] = os.dup(2)  # during a test, 2 is a file that is lost with the process
     # SIGTERM (timeout, a CI's cancel) ends tests as Ctrl-C does, so that no server outlives them.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # Else each of a thousand programs that the tests start compiles the package anew.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:

@@ -1,13 +1,15 @@
 """Event rows as Arrow columns, which DuckDB ingests with half the CPU of its row appender.
 
-Does not decide when to write.
+Does not decide when to write. Only what writes imports it: what only reads starts without Arrow.
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from typing import Final
 
+import duckdb
 import nanoarrow as na
 
 from arena_tui.events import Envelope
@@ -22,6 +24,7 @@ from arena_tui.store.columns import (
     texts,
     times,
 )
+from arena_tui.store.database import Connection
 
 _EVENTS: Final = na.c_schema(
     na.struct(
@@ -31,6 +34,17 @@ _EVENTS: Final = na.c_schema(
         }
     )
 )  # fmt: skip
+_NEW: Final = "new_events"
+
+
+def append_events(connection: Connection, envelopes: Sequence[Envelope], name: str) -> None:
+    """Append the envelopes to the table of this name, which has the columns of `events`."""
+    connection.register(_NEW, event_columns(envelopes))  # a locked store looks up no variables
+    try:
+        connection.execute(f"INSERT INTO {name} FROM {_NEW}")
+    finally:
+        with contextlib.suppress(duckdb.Error):  # rolled back: then it is gone already
+            connection.unregister(_NEW)
 
 
 def event_columns(envelopes: Sequence[Envelope]) -> na.Array:

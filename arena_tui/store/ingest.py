@@ -16,7 +16,7 @@ from arena_tui.broker.chain import Chain, Traced
 from arena_tui.broker.numbered import Numbered
 from arena_tui.events import Delivery, Envelope, Gap, utc_now
 from arena_tui.folds.totals import RunTotals
-from arena_tui.store import rows
+from arena_tui.store import arrow, rows
 from arena_tui.store.database import Connection
 
 
@@ -87,7 +87,7 @@ class Ingest:
                 elif type(each.raw) is Numbered:
                     numbers[each.run_id, each.raw.producer] = each.epoch, each.raw.number
         if new_events:
-            rows.append_events(connection, new_events, "events")
+            arrow.append_events(connection, new_events, "events")
         rows.upsert_chains(connection, [(run_id, *each) for (run_id, _), each in chains.items()])
         rows.upsert_producers(connection, [(*key, *each) for key, each in numbers.items()])
         for envelope, error in aside:
@@ -138,7 +138,7 @@ def find_unstorable(envelopes: Sequence[Envelope], connection: Connection) -> li
     Raises OperationalError when the store itself fails."""
     connection.execute("CREATE TEMP TABLE IF NOT EXISTS trial AS FROM events LIMIT 0")
     try:
-        rows.append_events(connection, envelopes, "trial")
+        arrow.append_events(connection, envelopes, "trial")
         for envelope in envelopes:
             RunTotals(run_id=envelope.run_id).add(envelope)
     except duckdb.OperationalError:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-import duckdb
 import msgspec
 
 from arena_tui.broker.chain import Chain, KnownRun
 from arena_tui.broker.numbered import Recalled
 from arena_tui.broker.protocol import Cursor
-from arena_tui.events import AgentInfo, Delivery, Envelope, Gap
+from arena_tui.events import AgentInfo, Delivery, Gap
 from arena_tui.folds.totals import RunTotals
-from arena_tui.store.arrow import event_columns
 from arena_tui.store.database import Connection
 from arena_tui.store.reading import Reader
 
@@ -30,18 +27,7 @@ _TIME_FIELDS = ("started_at", "ended_at", "last_at")
 RUN_COLUMNS: Final = ", ".join(_FIELDS)
 """Columns of the `runs` table, in the order of the fields of RunTotals."""
 
-_NEW: Final = "new_events"
 _encoder = msgspec.json.Encoder()
-
-
-def append_events(connection: Connection, envelopes: Sequence[Envelope], table: str) -> None:
-    """Append the envelopes to a table with the columns of `events`."""
-    connection.register(_NEW, event_columns(envelopes))  # a locked store looks up no variables
-    try:
-        connection.execute(f"INSERT INTO {table} FROM {_NEW}")
-    finally:
-        with contextlib.suppress(duckdb.Error):  # rolled back: then it is gone already
-            connection.unregister(_NEW)
 
 
 def insert_gap(connection: Connection, gap: Gap, noted_at: datetime) -> None:

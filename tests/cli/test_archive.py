@@ -22,9 +22,10 @@ from arena_tui.services.exporting import Exported, export_runs
 from arena_tui.store.changes import Bookmark
 from arena_tui.store.database import Database
 from arena_tui.store.history import History
-from tests.cli.test_commands import ARENA, arena, lines, surroundings
+from tests.cli.test_commands import arena, lines, surroundings
 from tests.envelopes import envelope
 from tests.programs import holding, started
+from tests.ready import ARENA
 from tests.store_fixture import store
 
 AT = datetime(2026, 3, 14, 12, tzinfo=UTC)

@@ -16,7 +16,8 @@ import redis
 
 from arena_tui.broker.redis.scripts import events_key, meta_key
 from arena_tui.store.database import Database
-from tests.cli.test_commands import ARENA, arena, lines, surroundings
+from tests.cli.test_commands import arena, lines, surroundings
+from tests.ready import ARENA
 from tests.waiting import until_blocking
 
 AGENT = """

@@ -18,12 +18,12 @@ import pytest
 from arena_tui import cli
 from arena_tui.cli.output import local_time
 from arena_tui.store.database import Database
+from tests.ready import ARENA, run_arena
 
-ARENA = [sys.executable, "-m", "arena_tui"]
 PLAY = [
     "play",
     "connect_four",
-    "mcts:50",
+    "mcts:10",
     "random",
     "--games",
     "4",
@@ -38,10 +38,7 @@ def arena(
     folder: Path, *words: str, given: str = "", **environment: str
 ) -> subprocess.CompletedProcess[str]:
     """Run a command with all its files in `folder`; what is `given` is its input."""
-    return subprocess.run(
-        [*ARENA, *words], capture_output=True, text=True, timeout=120, check=False,
-        input=given, env=surroundings(folder) | environment,
-    )  # fmt: skip
+    return run_arena(words, given, surroundings(folder) | environment)
 
 
 def surroundings(folder: Path) -> dict[str, str]:
@@ -322,8 +319,16 @@ def test_help_imports_no_command() -> None:
     own = {module for module in loaded if module.startswith("arena_tui.")}
     assert own == {
         "arena_tui.cli", "arena_tui.cli.arguments", "arena_tui.cli.streams", "arena_tui.errors",
+        "arena_tui.store", "arena_tui.store.place",
     }  # fmt: skip
     assert not loaded & {"msgspec", "duckdb", "textual", "pyspiel", "asyncio"}
+
+
+def test_a_command_that_only_reads_starts_without_arrow() -> None:
+    loaded = imported_by("runs", "--help")
+
+    assert "duckdb" in loaded
+    assert "nanoarrow" not in loaded
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -14,7 +14,8 @@ import pytest
 
 from arena_tui.store.database import Database
 from tests.cli.test_archive import made, run_of
-from tests.cli.test_commands import ARENA, arena, surroundings
+from tests.cli.test_commands import arena, surroundings
+from tests.ready import ARENA
 
 LOG = "is where the store keeps its log: give another name"
 ITSELF = "is the store itself: give another name"

@@ -17,7 +17,8 @@ import pytest
 import redis
 
 import arena_tui
-from tests.cli.test_commands import ARENA, arena, lines, surroundings
+from tests.cli.test_commands import arena, lines, surroundings
+from tests.ready import ARENA
 from tests.redis_fixture import MakeRedis
 from tests.tui.terminal import OpenTerminal
 from tests.waiting import until_blocking

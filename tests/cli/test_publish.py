@@ -23,7 +23,8 @@ from arena_tui.services.runtime import Runtime
 from arena_tui.store.database import Database
 from arena_tui.store.history import read_runs
 from arena_tui.store.verify import verify_store
-from tests.cli.test_commands import ARENA, arena, lines, surroundings
+from tests.cli.test_commands import arena, lines, surroundings
+from tests.ready import ARENA
 from tests.redis_fixture import MakeRedis
 from tests.waiting import until, until_blocking
 

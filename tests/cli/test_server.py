@@ -14,7 +14,8 @@ from typing import Any, TypeAlias
 import pytest
 import redis
 
-from tests.cli.test_commands import ARENA, arena, surroundings
+from tests.cli.test_commands import arena, surroundings
+from tests.ready import ARENA
 from tests.redis_fixture import MakeRedis
 
 Serve: TypeAlias = Callable[[int], tuple[subprocess.Popen[str], dict[str, Any]]]

@@ -13,11 +13,12 @@ import pytest
 
 from arena_tui.cli import main
 from arena_tui.events import LogEvent, RunStart
-from tests.cli.test_commands import ARENA, arena, lines, surroundings
+from tests.cli.test_commands import arena, lines, surroundings
 from tests.cli.test_shared_store import OWNER, stored
 from tests.cli.test_stored import made
 from tests.envelopes import envelope
 from tests.programs import started
+from tests.ready import ARENA
 from tests.waiting import pause_blocking, until_blocking
 
 AT = datetime(2026, 3, 14, 12, tzinfo=UTC)

@@ -22,10 +22,11 @@ from arena_tui.config import Config
 from arena_tui.events import Gap, LogEvent
 from arena_tui.services.sharing import open_runtime
 from arena_tui.store.database import Database
-from tests.cli.test_commands import ARENA, arena, lines, surroundings
+from tests.cli.test_commands import arena, lines, surroundings
 from tests.envelopes import envelope
 from tests.faults.accounts import runs_in
 from tests.programs import started
+from tests.ready import ARENA
 from tests.store_fixture import store
 from tests.waiting import until_blocking
 

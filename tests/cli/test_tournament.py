@@ -12,7 +12,8 @@ from typing import TypeAlias
 
 import pytest
 
-from tests.cli.test_commands import ARENA, arena, lines, surroundings
+from tests.cli.test_commands import arena, lines, surroundings
+from tests.ready import ARENA
 from tests.redis_fixture import MakeRedis
 from tests.tui.terminal import OpenTerminal
 

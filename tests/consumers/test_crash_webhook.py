@@ -17,7 +17,8 @@ from typing import Any, TypeAlias
 import pytest
 
 import arena_tui
-from tests.cli.test_commands import ARENA, arena, lines, surroundings
+from tests.cli.test_commands import arena, lines, surroundings
+from tests.ready import ARENA
 from tests.waiting import until_blocking
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "crash-webhook"

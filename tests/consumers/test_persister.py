@@ -37,6 +37,7 @@ from arena_tui.events import (
 from arena_tui.folds.accounts import run_account
 from arena_tui.folds.totals import RunTotals
 from arena_tui.services.consumption import Consumption
+from arena_tui.store import arrow
 from arena_tui.store import rows as store_rows
 from arena_tui.store.database import Connection, Database
 from arena_tui.store.history import read_run, read_runs
@@ -406,14 +407,14 @@ async def test_a_bug_in_the_persister_loses_nothing(
 async def test_an_event_no_commit_can_take_is_set_aside_raw(
     database: Database, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    append = store_rows.append_events
+    append = arrow.append_events
 
     def picky(connection: Connection, envelopes: list[Envelope], table: str) -> None:
         if any(each.seq in (3, 90) for each in envelopes):
             raise duckdb.ConversionException("cannot take 3 and 90")
         append(connection, envelopes, table)
 
-    monkeypatch.setattr(store_rows, "append_events", picky)
+    monkeypatch.setattr(arrow, "append_events", picky)
     persister = Persister(database)
     batch = [*logs("a", *range(1, 101)), *logs("b", 1, 2)]
 

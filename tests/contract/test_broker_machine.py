@@ -30,6 +30,7 @@ from arena_tui.events import Delivery, Gap, LogEvent
 from arena_tui.services.http.owner import OwnerServer
 from arena_tui.services.runtime import Runtime
 from tests.conftest import SERVERS, arrived
+from tests.faults.accounts import FULL
 
 
 class Model:
@@ -264,10 +265,12 @@ class BrokerMachine(RuleBasedStateMachine):
 
 
 TestBrokerMachine = BrokerMachine.TestCase
-TestBrokerMachine.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+TestBrokerMachine.settings = settings(
+    max_examples=150 if FULL else 50, stateful_step_count=40, deadline=None
+)
 
 
-SHARED = settings(max_examples=25, stateful_step_count=30, deadline=None)
+SHARED = settings(max_examples=25 if FULL else 10, stateful_step_count=30, deadline=None)
 
 
 class MirrorMachine(BrokerMachine):

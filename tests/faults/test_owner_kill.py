@@ -9,17 +9,19 @@ import threading
 from pathlib import Path
 
 from tests.cli.test_commands import arena, lines, surroundings
+from tests.faults.accounts import FULL
 from tests.programs import started
 from tests.waiting import pause
 
-READS = 50
-OWNERS = 8
+READS = 50 if FULL else 20
+OWNERS = 8 if FULL else 4
 STAYS_S = 1.0
 """For how long an owner answers before it is killed."""
 
 OWNER = """\
 import os
 import sys
+import threading
 import arena_tui
 
 while True:
@@ -27,12 +29,12 @@ while True:
         arena = arena_tui.connect()
         break
     except arena_tui.errors.StoreLockedError:  # somebody reads it at this moment
-        pass
+        threading.Event().wait(0.01)
 with arena.run(game="g", run_id=sys.argv[1]) as run:
     for number in range(200):
         run.log(str(number))
 while "finished" not in [each["status"] for each in arena_tui.history().runs(f"run:{sys.argv[1]}")]:
-    pass
+    threading.Event().wait(0.01)
 print("stored", flush=True)
 sys.stdin.read()
 """

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 import signal
 import subprocess
@@ -20,12 +19,13 @@ from arena_tui.broker_url import BrokerUrl
 from arena_tui.events import Delivery, Envelope, Gap
 from arena_tui.store.database import Database
 from arena_tui.store.history import History
+from tests.faults.accounts import FULL
 from tests.faults.stage import LIMITS, QUICK, Producer, Station
 from tests.redis_fixture import MakeRedis
 from tests.store_fixture import replay
 from tests.waiting import pause, until
 
-ROUNDS = 100 if os.environ.get("ARENA_FULL") else 15
+ROUNDS = 100 if FULL else 6
 
 PERSISTER = """
 import asyncio, sys

@@ -12,8 +12,9 @@ from arena_tui.games.schedule import Table, schedule
 from arena_tui.store.database import Database
 from arena_tui.store.history import read_runs
 from arena_tui.store.verify import verify_store
-from tests.cli.test_commands import ARENA, arena, lines, surroundings
+from tests.cli.test_commands import arena, lines, surroundings
 from tests.faults.accounts import FULL
+from tests.ready import ARENA
 
 KILLS = 20 if FULL else 4
 ROUNDS = 30 if FULL else 4

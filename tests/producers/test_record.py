@@ -17,9 +17,12 @@ from arena_tui.broker.warnings import Warnings
 from arena_tui.codec import sealed
 from arena_tui.errors import EventError, EventTooLargeError
 from arena_tui.events import EVENT_MAX_BYTES, Event, ToolCall
+from arena_tui.producers import messages
+from arena_tui.producers import values as plain
 from arena_tui.producers.lenient import Lenient
 from arena_tui.producers.record import strictly
 from arena_tui.producers.run import Run
+from tests.faults.accounts import FULL
 
 
 class Game(NamedTuple):
@@ -83,8 +86,11 @@ class Raising(list[Any]):
     ids=["action", "observation", "result", "llm_prompt", "llm_response"],
 )
 def test_a_value_without_end_is_recorded_and_marked(
-    record: Callable[[Run, Any], None], value: Callable[[], Any]
+    record: Callable[[Run, Any], None], value: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    if not FULL:  # values shared without end are given up sooner
+        monkeypatch.setattr(plain, "NODES_MAX", 5_000)
+        monkeypatch.setattr(messages, "NODES_MAX", 5_000)
     run, events, lenient = played = game()
 
     record(run, value())

@@ -31,10 +31,11 @@ from arena_tui.services.consumption import Consumption
 from arena_tui.store.database import Database
 from arena_tui.store.history import read_runs
 from arena_tui.store.verify import verify_store
+from tests.faults.accounts import FULL
 from tests.waiting import until, until_blocking
 
 THREADS = 32
-EVENTS = 10_000
+EVENTS = 10_000 if FULL else 2_500
 BURST = 50
 
 

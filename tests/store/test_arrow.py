@@ -8,8 +8,7 @@ import duckdb
 import pytest
 
 from arena_tui.events import Envelope, Event, LogEvent, OtherEvent
-from arena_tui.store.arrow import event_columns
-from arena_tui.store.rows import append_events
+from arena_tui.store.arrow import append_events, event_columns
 from arena_tui.store.schema import migrate
 from tests.envelopes import envelope
 

@@ -19,6 +19,8 @@ from arena_tui.services.http.server import HttpServer
 from arena_tui.services.runtime import Runtime
 
 LIMITS = Limits(capacity=1_000, retain=10)
+NO_TLS = False
+"""Else each client reads all certificates of the machine, for the plain HTTP of these tests."""
 _LETS_GO_FIRST = httpx.Limits(keepalive_expiry=1.0)
 """The server closes what is idle for 5 s; a request that meets that is lost."""
 
@@ -93,7 +95,7 @@ async def serving(
     try:
         await server.start()
         async with httpx.AsyncClient(
-            base_url=server.address.url, trust_env=False, limits=_LETS_GO_FIRST
+            base_url=server.address.url, trust_env=False, limits=_LETS_GO_FIRST, verify=NO_TLS
         ) as http:
             yield Served(runtime, server, http)
     finally:

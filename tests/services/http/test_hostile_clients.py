@@ -31,6 +31,7 @@ from arena_tui.store.remote import CHANGES, QUERIES
 from arena_tui.store.wire import encode_queries
 from arena_tui.unix_socket import socket_path
 from tests.other_user import as_other_user
+from tests.services.http.served import NO_TLS
 from tests.waiting import until
 
 EVENT = b'{"kind":"log","text":"a"}'
@@ -70,7 +71,7 @@ async def owning(path: str) -> AsyncIterator[Callable[[], Any]]:
 
 @pytest.fixture
 async def http(path: str) -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.AsyncHTTPTransport(uds=socket_path(path))
+    transport = httpx.AsyncHTTPTransport(uds=socket_path(path), verify=NO_TLS)
     async with httpx.AsyncClient(transport=transport, base_url="http://a", timeout=60) as client:
         yield client
 
@@ -278,7 +279,8 @@ async def test_too_many_readers_and_consumers_are_refused(
     asked = msgspec.msgpack.encode({"process": "1-1", "cursors": {}})
 
     async with httpx.AsyncClient(
-        transport=httpx.AsyncHTTPTransport(uds=socket_path(path)), base_url="http://a"
+        transport=httpx.AsyncHTTPTransport(uds=socket_path(path), verify=NO_TLS),
+        base_url="http://a",
     ) as other:
         feeds = [await other.send(other.build_request("POST", FEED, content=asked), stream=True)
                  for _ in range(33)]  # fmt: skip

@@ -21,6 +21,7 @@ from arena_tui.services.metrics.figures import NAMES_MAX
 from arena_tui.services.runtime import Runtime
 from arena_tui.store.history import read_runs
 from arena_tui.store.verify import verify_store
+from tests.faults.accounts import FULL
 from tests.own_consumers import Onlooker
 from tests.services.http.served import Served, serving
 from tests.services.metrics.read import ACCOUNT, Series, falling, parsed, promtool
@@ -29,6 +30,7 @@ from tests.waiting import until
 ANSWER = LlmResponse(text="x", input_tokens=100, output_tokens=10, cost_usd=0.25)
 PUBLISHED = "arena_broker_published_total"
 PLENTY = Limits()
+SCRAPES = 30 if FULL else 10
 
 
 @pytest.fixture(params=["memory", "redis"])
@@ -133,7 +135,7 @@ async def test_each_scrape_under_load_adds_up_and_no_counter_falls(
             return 0
 
         emitting = asyncio.ensure_future(asyncio.to_thread(emit))
-        scrapes = [await scraped(served) for _ in range(30)]
+        scrapes = [await scraped(served) for _ in range(SCRAPES)]
         enough.set()
         events = await emitting
         await sink.flush()

@@ -30,6 +30,7 @@ from arena_tui.store.remote import QUERIES, RemoteDatabase
 from arena_tui.store.verify import verify_store
 from arena_tui.unix_socket import socket_path
 from tests.programs import holding
+from tests.services.http.served import NO_TLS
 from tests.waiting import pause, until
 
 AT = datetime(2026, 11, 28, 12, 3, 14, tzinfo=UTC)
@@ -61,7 +62,7 @@ async def play(owner: Runtime, run_id: str, ends: bool = True) -> None:
 
 
 def asking(path: str) -> httpx.AsyncClient:
-    transport = httpx.AsyncHTTPTransport(uds=socket_path(path))
+    transport = httpx.AsyncHTTPTransport(uds=socket_path(path), verify=NO_TLS)
     return httpx.AsyncClient(transport=transport, base_url="http://arena")
 
 

@@ -16,7 +16,8 @@ import httpx
 import pytest
 
 import arena_tui
-from tests.cli.test_commands import ARENA, arena, surroundings
+from tests.cli.test_commands import arena, surroundings
+from tests.ready import ARENA
 from tests.services.metrics.read import parsed, tool
 from tests.waiting import until_blocking
 
