@@ -43,6 +43,31 @@ async def test_a_note_is_written_listed_and_gone_to() -> None:
     assert depth == 2
 
 
+async def test_the_list_of_marks_goes_there_on_the_screen_that_is_open() -> None:
+    app = Scenario()
+    async with running(app) as pilot:
+        await settled(app, pilot)
+        app.open_run(RUN, Cursor(0, 9))
+        await settled(app, pilot)
+        screen = app.screen
+        await pilot.press("m", "home", "vertical_line", *"kind:action", "enter")
+        await settled(app, pilot)
+        await pilot.press("slash", *"column", "enter")
+        await settled(app, pilot)
+        await pilot.press("B")
+        await settled(app, pilot)
+        await pilot.press("enter")
+        there = await settled(app, pilot)
+        is_same = app.screen is screen
+        await pilot.press("h")
+        hits = await settled(app, pilot)
+
+    assert is_same
+    assert "event 9/22" in there
+    assert "kind:action" in there
+    assert "“column”" in hits
+
+
 async def test_a_note_that_is_there_can_be_changed() -> None:
     app = Scenario()
     async with running(app) as pilot:

@@ -182,11 +182,11 @@ class Player(ReadsOn):
         """Play one step faster (1) or slower (-1)."""
         self._head.change_speed(step)
 
-    def go_to(self, place: int) -> None:
-        """Stop playing and go to `place`, clamped to the run's events."""
+    def go_to(self, to: int | Cursor) -> None:
+        """Stop playing and go to a place, or where a cursor is, clamped to the run's events."""
         self._head.playing = False
         self.turns.try_again()
-        self._place(place)
+        self._place(self._tape.place_of(to) if isinstance(to, Cursor) else to)
 
     async def go_to_words(self, words: str, zone: tzinfo | None = UTC) -> None:
         """Go to what `parse_target` or, in that zone, `parse_time` understands.
