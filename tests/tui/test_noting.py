@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from functools import partial
 
+import pytest
+
 from arena_tui.broker.protocol import Cursor
 from arena_tui.store.marks import read_marks, read_tags
 from arena_tui.tui.screens.noting import MarksScreen, WriteScreen
@@ -66,6 +68,18 @@ async def test_the_list_of_marks_goes_there_on_the_screen_that_is_open() -> None
     assert "event 9/22" in there
     assert "kind:action" in there
     assert "“column”" in hits
+
+
+@pytest.mark.parametrize("at", [Cursor(0, 99_999), Cursor(77, 9)])
+async def test_a_run_that_is_opened_beyond_its_end_says_so(at: Cursor) -> None:
+    app = Scenario()
+    async with running(app) as pilot:
+        await settled(app, pilot)
+        app.open_run(RUN, at)
+        shown = await settled(app, pilot)
+
+    event = "99999" if at.epoch == 0 else "77-9"
+    assert f"no event {event}: the last before it is shown" in " ".join(shown.split())
 
 
 async def test_a_note_that_is_there_can_be_changed() -> None:

@@ -226,7 +226,7 @@ class RunScreen(ArenaScreen):
             self.app.pop_screen()
             return
         self.show_frame(self.arena.session.frame)
-        self._show()
+        self._show(self._player.told)
         await self._player.read_on(self._show)  # keys wait for what there is to see first
 
     @work(exclusive=True, group="density", exit_on_error=False)
