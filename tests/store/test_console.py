@@ -346,7 +346,7 @@ def test_words_for_completion_are_those_of_the_store(filled: Database) -> None:
 
 
 def test_a_very_long_query_is_refused(filled: Database) -> None:
-    with pytest.raises(UsageError, match="at most 65,536 characters: .* shorten it"):
+    with pytest.raises(UsageError, match=r"at most 65,536 characters: .* shorten it"):
         here(filled, "SELECT " + "1," * 40_000 + "1")
 
 
