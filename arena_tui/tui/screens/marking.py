@@ -63,7 +63,7 @@ async def zoom_out(screen: ArenaScreen, player: Player) -> bool:
 def _zoom(screen: ArenaScreen, player: Player, factor: float) -> bool:
     overview = player.overview
     at, before = overview.time_of(player.position), overview.part
-    if at is None:
+    if at is None or overview.shown is None:
         screen.notify("the scrubber is still being read: try again", severity="warning")
         return False
     overview.zoom_by(factor, at)
