@@ -55,7 +55,10 @@ def add_arguments(parser: Parser) -> None:
 
 
 def export(arguments: argparse.Namespace) -> int:
-    """Export the runs, oldest first; says how much that was on stderr, or with --json on stdout."""
+    """Export the runs, oldest first; says how much that was on stderr, or with --json on stdout.
+
+    Without a run no file is written, and one that is there stays.
+    """
     output = arguments.output
     form = arguments.format or format_of(output)
     if arguments.run and arguments.filter:
@@ -68,6 +71,12 @@ def export(arguments: argparse.Namespace) -> int:
     with open_store(arguments) as store:
         runs = wanted_runs(store, filter_text(arguments.filter), arguments.run)
         check_one(form, len(runs))
+        if not runs:
+            tell("no runs match" if arguments.filter else "no runs yet")
+        if not runs and output != "-":
+            if arguments.json:
+                say_json({"runs": 0, "events": 0, "output": None})
+            return 0
         with Console() as console:
             told = _progress(console, len(runs))
             if output == "-":

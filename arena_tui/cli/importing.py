@@ -13,8 +13,9 @@ from arena_tui.cli.arguments import Parser
 from arena_tui.cli.output import Console, begin_log, counted, say_json, tell
 from arena_tui.config import Config, load_config
 from arena_tui.errors import ArenaError, UsageError
+from arena_tui.services.ending import ending_signals
 from arena_tui.services.import_lines import lines_of
-from arena_tui.services.importing import Imported, opened_import
+from arena_tui.services.importing import Import, Imported, opened_import
 
 _TOLD_MAX: Final = 20
 """Refused lines of one file that are told; the others are counted."""
@@ -30,35 +31,57 @@ def add_arguments(parser: Parser) -> None:
 
 def import_(arguments: argparse.Namespace) -> int:
     """Import the files, one after another; returns 1 when anything was refused, 2 when a
-    file could not be read to its end."""
+    file could not be read to its end, 128 + n when signal n ended it."""
     config = load_config(arguments.broker, arguments.db)
     begin_log(arguments.debug)
-    figures, failed = asyncio.run(_import(config, arguments.files))
+    figures, failed, signalled = asyncio.run(_import(config, arguments.files))
     if arguments.json:
         say_json(asdict(figures))
-    else:
+    if signalled:
+        tell(f"ended early: {_summary(figures)}: import again for the rest")
+        return 128 + signalled
+    if not arguments.json:
         tell(_summary(figures))
     if failed:
         return UsageError.exit_code
     return ArenaError.exit_code if figures.refused else 0
 
 
-async def _import(config: Config, files: list[str]) -> tuple[Imported, bool]:
-    """What became of the lines, and whether a file could not be read to its end."""
-    failed = False
+async def _import(config: Config, files: list[str]) -> tuple[Imported, bool, int]:
+    """What became of the lines, whether a file could not be read to its end, and the signal that
+    ended it; 0: none did. A second signal waits for nothing."""
+    loop = asyncio.get_running_loop()
+    signalled: list[int] = []
     async with opened_import(config) as importing:
-        with Console() as console:
-            for name in files:
-                refusals = _Refusals(name, console)
-                try:
-                    with lines_of(name) as lines:
-                        show = partial(_show, console, name, importing.figures)
-                        await importing.take(lines, refusals.add, show)
-                except UsageError as error:
-                    failed = True
-                    console.say(str(error))
-                refusals.tell_others()
-    return importing.figures, failed
+        taking = asyncio.ensure_future(_take(importing, files))
+
+        def stop(number: int) -> None:
+            signalled.append(number)
+            taking.cancel()
+            loop.remove_signal_handler(number)
+
+        for number in ending_signals():
+            loop.add_signal_handler(number, stop, number)
+        await asyncio.wait([taking])
+    failed = not taking.cancelled() and taking.result()
+    return importing.figures, failed, next(iter(signalled), 0)
+
+
+async def _take(importing: Import, files: list[str]) -> bool:
+    """Import them; returns whether one could not be read to its end."""
+    failed = False
+    with Console() as console:
+        for name in files:
+            refusals = _Refusals(name, console)
+            try:
+                with lines_of(name) as lines:
+                    show = partial(_show, console, name, importing.figures)
+                    await importing.take(lines, refusals.add, show)
+            except UsageError as error:
+                failed = True
+                console.say(str(error))
+            refusals.tell_others()
+    return failed
 
 
 class _Refusals:

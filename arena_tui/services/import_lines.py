@@ -43,11 +43,13 @@ Taken: TypeAlias = tuple[Line, Archived | Unplaced | str]
 @contextmanager
 def lines_of(name: str) -> Iterator[Iterator[Line]]:
     """The lines of a file, whose content tells what it is: JSON lines, also in gzip or zstd, or
-    Parquet; `-` is standard input, which is not in zstd or Parquet.
+    Parquet; `-` is standard input, which is not in zstd or Parquet. Whoever waits for a line when
+    the context ends gets none.
 
     Raises:
         UsageError: It cannot be read, or, while it is read, is damaged.
     """
+    left = threading.Event()
     try:
         with FileIO(0, closefd=False) if name == "-" else FileIO(name) as file:
             magic = b"" if name == "-" or not file.seekable() else os.pread(file.fileno(), 4, 0)
@@ -56,11 +58,13 @@ def lines_of(name: str) -> Iterator[Iterator[Line]]:
             elif magic == ZSTD_MAGIC:
                 yield _numbered(zstd_lines(name))
             else:
-                yield _lines(file, name)
+                yield _lines(file, name, left)
     except OSError as error:
         raise UsageError(f"cannot read {name}: {error.strerror}: give a file of JSON lines") from (
             None
         )
+    finally:
+        left.set()
 
 
 def batches(lines: Iterable[Line]) -> Iterator[list[Taken]]:
@@ -111,8 +115,8 @@ def _numbered(lines: Iterable[bytes]) -> Iterator[Line]:
             yield Line(number, raw)
 
 
-def _lines(file: FileIO, name: str) -> Iterator[Line]:
+def _lines(file: FileIO, name: str, left: threading.Event) -> Iterator[Line]:
     source = LineSource(file)
-    yield from source.until_end(threading.Event())
+    yield from source.until_end(left)
     if source.damage is not None:
         raise UsageError(f"{name}: {source.damage}: what was read until there is kept")

@@ -28,6 +28,7 @@ from arena_tui.services.appended import append_to
 from arena_tui.services.import_lines import Taken, Unplaced, batches
 from arena_tui.services.sharing import is_owned, open_runtime
 from arena_tui.services.stored import live_runs, reached
+from arena_tui.services.waits import to_the_end
 from arena_tui.store.appending import encode_batch, read_covered, read_payloads
 from arena_tui.store.archive_lines import Archived, same_event
 from arena_tui.store.changes import Bookmark
@@ -109,6 +110,8 @@ class Import:
     ) -> None:
         """Import the lines of one file; `progress` is called after each batch.
 
+        Cancelling waits until a batch that is being added is, so that the figures stay true.
+
         Raises:
             StoreError: The store cannot be read or written; what was added before stays.
             UsageError: A run has begun to be played meanwhile, or the file is damaged.
@@ -146,8 +149,12 @@ class Import:
         self.figures.refused += sum(isinstance(each, Envelope) for each in refused)
         fresh = [each for each in fresh if not self._runs[each.run_id].refused]
         if fresh:
-            await self._append(fresh)
-            self._count(fresh)
+            adding = asyncio.ensure_future(self._add(fresh))
+            try:
+                await asyncio.shield(adding)
+            except asyncio.CancelledError:
+                await to_the_end(adding)
+                raise
 
     async def _look_up(self, run_ids: Collection[str]) -> None:
         """Find out how far runs are stored that were not met before."""
@@ -249,7 +256,8 @@ class Import:
         self._runs[run_id].refused = True
         self._refuse(number, f"run {run_id} {why}")
 
-    def _count(self, fresh: Sequence[Archived]) -> None:
+    async def _add(self, fresh: Sequence[Archived]) -> None:
+        await self._append(fresh)
         self._added.update(each.run_id for each in fresh if isinstance(each, Envelope))
         self.figures.runs = len(self._added)
         self.figures.events += sum(isinstance(each, Envelope) for each in fresh)

@@ -86,7 +86,9 @@ def run_sql(reader: Reader, sql: str, limit: int = ROWS_MAX) -> Result:
 def answer_sql(connection: Connection, sql: str, limit: int) -> Result:
     """See `run_sql`; of a store that is open here."""
     if len(sql) > SQL_MAX:
-        raise UsageError(f"a query has at most {SQL_MAX:,} characters")
+        raise UsageError(
+            f"a query has at most {SQL_MAX:,} characters: this one has {len(sql):,}, shorten it"
+        )
     try:
         with reading_only(connection):
             statement = only_select(connection, sql)

@@ -85,5 +85,8 @@ def _check(tree: Any) -> None:
                         f"a query cannot read from {name}(): only from the tables of the store"
                     )
             elif kind == "FUNCTION" and node["function_name"].lower() in _REFUSED:
-                raise UsageError(f"a query cannot call {node['function_name']}()")
+                name = node["function_name"]
+                raise UsageError(
+                    f"a query cannot call {name}(): leave it out, only the store is read here"
+                )
             waiting += node.values()

@@ -75,8 +75,8 @@ class _Part(NamedTuple):
 class Search:
     """One search, which goes on where the last batch ended.
 
-    Ignores case; finds what `History.search` finds. Events that are stored meanwhile may be
-    missing.
+    A copy goes on by itself. Ignores case; finds what `History.search` finds. Events that are
+    stored meanwhile may be missing.
 
     Args:
         runs: Where to look, in this order.

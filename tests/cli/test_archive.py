@@ -27,6 +27,7 @@ from tests.envelopes import envelope
 from tests.programs import holding, started
 from tests.ready import ARENA
 from tests.store_fixture import store
+from tests.waiting import until_blocking
 
 AT = datetime(2026, 3, 14, 12, tzinfo=UTC)
 
@@ -70,6 +71,12 @@ def ids(folder: Path) -> list[str]:
     return sorted(each["run_id"] for each in lines(arena(folder, "runs", "--json").stdout))
 
 
+def stored_events(folder: Path) -> int:
+    """How many events are stored; 0 while there is no store."""
+    found = lines(arena(folder, "sql", "SELECT count(*) AS n FROM events", "--json").stdout)
+    return int(found[0]["n"]) if found else 0
+
+
 def test_export_prints_what_events_prints(
     tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
 ) -> None:
@@ -100,6 +107,20 @@ def test_a_page_is_made_of_exactly_one_run(
     assert '"run_id":"b"' in page.read_text()
     assert main(["export", "--run", "b", "--format", "html", "--db", db]) == 0
     assert capfd.readouterr().out == page.read_text()
+
+
+@pytest.mark.parametrize("name", ["good.jsonl", "good.csv.gz", "good.parquet"])
+def test_a_filter_that_nothing_matches_leaves_the_file(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], name: str
+) -> None:
+    db, file = str(made(tmp_path, run_of("a"))), tmp_path / name
+    file.write_bytes(b"good")
+
+    assert main(["export", "game:none", "--output", str(file), "--db", db]) == 0
+    assert capfd.readouterr() == ("", "no runs match\n")
+    assert main(["export", "game:none", "--output", str(file), "--db", db, "--json"]) == 0
+    assert lines(capfd.readouterr().out) == [{"runs": 0, "events": 0, "output": None}]
+    assert file.read_bytes() == b"good"
 
 
 def test_a_recording_has_the_size_and_the_silences_asked_for(tmp_path: Path) -> None:
@@ -357,6 +378,27 @@ async def test_a_cancelled_export_leaves_nothing(tmp_path: Path) -> None:
     done = await export_runs(History(database), ["r2"], "jsonl", str(out / "b.jsonl"))
     assert (done.runs, done.events) == (1, 5_000)
     await database.aclose()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_import_that_is_ended_says_what_it_kept(tmp_path: Path, number: signal.Signals) -> None:
+    db = tmp_path / "arena.duckdb"
+    process = subprocess.Popen(
+        [*ARENA, "import", "-", "--db", str(db)], env=surroundings(tmp_path),
+        stdin=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stdin is not None
+    process.stdin.write(b"".join(encode_line(each) + b"\n" for each in run_of("a", 12_000)))
+    process.stdin.flush()  # more may come, so that it waits
+    until_blocking(lambda: stored_events(tmp_path))
+    process.send_signal(number)
+    assert process.wait(timeout=60) == 128 + number
+    _, told = process.communicate()
+
+    kept = stored_events(tmp_path)
+    assert told.decode() == (
+        f"ended early: imported {kept:,} events of 1 run: import again for the rest\n"
+    )
 
 
 def test_an_interrupted_import_can_be_repeated(tmp_path: Path) -> None:

@@ -345,8 +345,13 @@ def test_words_for_completion_are_those_of_the_store(filled: Database) -> None:
     assert len(set(columns)) == len(columns)
 
 
+def test_a_refused_function_is_named_with_what_to_do(filled: Database) -> None:
+    with pytest.raises(UsageError, match=r"cannot call getenv\(\): leave it out"):
+        here(filled, "SELECT getenv('HOME')")
+
+
 def test_a_very_long_query_is_refused(filled: Database) -> None:
-    with pytest.raises(UsageError, match="at most 65,536 characters"):
+    with pytest.raises(UsageError, match=r"at most 65,536 characters: .* shorten it"):
         here(filled, "SELECT " + "1," * 40_000 + "1")
 
 

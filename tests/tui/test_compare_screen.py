@@ -9,6 +9,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from arena_tui.events import LogEvent, RunEnd
+from arena_tui.services.comparing import Comparison
 from arena_tui.tui.screens.compare import CompareScreen
 from arena_tui.tui.screens.comparing import WithWhichScreen
 from arena_tui.tui.screens.run import RunScreen
@@ -136,6 +137,25 @@ async def test_the_scrubber_moves_both() -> None:
 
         assert app.screen.query_one(VirtualTable).cursor == 6
         assert text.count("abcde |") == 2
+
+
+async def test_a_place_without_a_row_leaves_the_cursor_and_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    app = Scenario(tapes())
+    async with running(app) as pilot:
+        await compare(app, pilot, FIRST, SECOND)
+        await pilot.press("g", *"9", "enter")
+        await settled(app, pilot)
+        before = app.screen.query_one(VirtualTable).cursor
+        # as long as that part of a long run is not set beside the other one
+        monkeypatch.setattr(Comparison, "row_of_place", lambda *_: None)
+        app.screen.post_message(Goto(90))
+        text = await settled(app, pilot)
+        after = app.screen.query_one(VirtualTable).cursor
+
+    assert before == after > 0
+    assert "no row is known of that place yet" in text
 
 
 async def test_what_only_one_has_and_what_has_no_turns_is_said() -> None:

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from arena_tui.events import LogEvent, RunEnd
+from arena_tui.store.database import Database
 from arena_tui.tui.render.hits import line_of
 from arena_tui.tui.screens.history import HistoryScreen
 from arena_tui.tui.screens.hits import HitsScreen
 from arena_tui.tui.screens.run import RunScreen
 from arena_tui.tui.widgets.table import VirtualTable
+from tests.envelopes import envelope
+from tests.store_fixture import store
 from tests.tui.scenario import Scenario, Tape
 from tests.tui.test_screens import running, settled, text_of
 
+AT = datetime(2026, 3, 14, 12, tzinfo=UTC)
 RUN = "01ARENA0000000000000000H175"
 HOSTILE = "\x1b]52;c;aGk=\a a Needle \u202e"
 
@@ -122,6 +127,26 @@ async def test_a_hit_in_all_runs_opens_its_run_there_and_the_list_is_below(
     assert "event 15/32" in there
     assert "4 hits" in again
     assert cursor == 2
+
+
+async def test_the_address_of_a_hit_names_its_epoch_where_there_are_several(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ARENA_LOG", str(tmp_path / "log"))
+    app = Scenario([])
+    async with running(app) as pilot:
+        assert isinstance(app.runtime.database, Database)
+        events = [LogEvent(ts=AT, text=text) for text in ("a needle", "hay")]
+        begun = [envelope("lost", 7, 1, events[0]), envelope("lost", 8, 1, events[1])]
+        await store(app.runtime.database, begun)
+        await pilot.press("2")
+        await settled(app, pilot)
+        await pilot.press("F", *"needle", "enter")
+        await settled(app, pilot)
+        await pilot.press("y")
+        copied = await settled(app, pilot)
+
+    assert "lost:7-1: " in copied
 
 
 async def test_escape_ends_the_search_of_all_runs_and_then_leaves() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from functools import partial
 
+import pytest
+
 from arena_tui.broker.protocol import Cursor
 from arena_tui.store.marks import read_marks, read_tags
 from arena_tui.tui.screens.noting import MarksScreen, WriteScreen
@@ -41,6 +43,43 @@ async def test_a_note_is_written_listed_and_gone_to() -> None:
     assert isinstance(screen, RunScreen)
     assert screen.address == f"{RUN}:9"
     assert depth == 2
+
+
+async def test_the_list_of_marks_goes_there_on_the_screen_that_is_open() -> None:
+    app = Scenario()
+    async with running(app) as pilot:
+        await settled(app, pilot)
+        app.open_run(RUN, Cursor(0, 9))
+        await settled(app, pilot)
+        screen = app.screen
+        await pilot.press("m", "home", "vertical_line", *"kind:action", "enter")
+        await settled(app, pilot)
+        await pilot.press("slash", *"column", "enter")
+        await settled(app, pilot)
+        await pilot.press("B")
+        await settled(app, pilot)
+        await pilot.press("enter")
+        there = await settled(app, pilot)
+        is_same = app.screen is screen
+        await pilot.press("h")
+        hits = await settled(app, pilot)
+
+    assert is_same
+    assert "event 9/22" in there
+    assert "kind:action" in there
+    assert "“column”" in hits
+
+
+@pytest.mark.parametrize("at", [Cursor(0, 99_999), Cursor(77, 9)])
+async def test_a_run_that_is_opened_beyond_its_end_says_so(at: Cursor) -> None:
+    app = Scenario()
+    async with running(app) as pilot:
+        await settled(app, pilot)
+        app.open_run(RUN, at)
+        shown = await settled(app, pilot)
+
+    event = "99999" if at.epoch == 0 else "77-9"
+    assert f"no event {event}: the last before it is shown" in " ".join(shown.split())
 
 
 async def test_a_note_that_is_there_can_be_changed() -> None:

@@ -154,3 +154,33 @@ async def test_a_live_run_is_searched_in_what_is_there_already() -> None:
     assert "LIVE ●" in live
     assert "event 7/9" in found
     assert "from the beginning again" in found
+
+
+async def test_what_playing_stops_at_is_said() -> None:
+    app = Scenario()
+    async with running(app) as pilot:
+        await settled(app, pilot)
+        app.open_run(TIC_TAC_TOE)
+        await settled(app, pilot)
+        await pilot.press("o", *"gaps errors", "enter")
+        some = await settled(app, pilot)
+        await pilot.press("o", "enter")
+        nothing = await settled(app, pilot)
+
+    assert "playing stops at error, gap" in some
+    assert "playing stops at nothing" in nothing
+
+
+async def test_a_zoom_that_can_go_no_further_says_so() -> None:
+    app = Scenario()
+    async with running(app) as pilot:
+        await settled(app, pilot)
+        app.open_run(TIC_TAC_TOE)
+        await settled(app, pilot)
+        await pilot.press("Z")
+        whole = await settled(app, pilot)
+        await pilot.press(*"z" * 20)
+        least = await settled(app, pilot)
+
+    assert "this is the whole run" in whole
+    assert "no shorter part can be shown" in least

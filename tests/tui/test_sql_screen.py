@@ -13,7 +13,7 @@ from arena_tui.errors import UsageError
 from arena_tui.events import LogEvent
 from arena_tui.services.answers import write_answer
 from arena_tui.store.console import Result
-from arena_tui.tui.render.sql import row_cells
+from arena_tui.tui.render.sql import EXAMPLES, row_cells
 from arena_tui.tui.screens.run import RunScreen
 from arena_tui.tui.screens.sql import SqlScreen
 from arena_tui.tui.widgets.query_line import QueryLine
@@ -59,6 +59,19 @@ async def test_it_says_what_can_be_asked_and_what_gives_examples() -> None:
     assert first in empty
     assert "game" in answered.splitlines()[3]
     assert "chess" in answered
+
+
+async def test_all_examples_fit_into_80_columns_and_are_answered() -> None:
+    app = Scenario()
+    async with running(app, (80, 24)) as pilot:
+        await pilot.press("4")
+        empty = await settled(app, pilot)
+        answered = [await ask(app, pilot, each) for each in EXAMPLES]
+
+    assert [each for each in EXAMPLES if each in empty] == list(EXAMPLES)
+    assert "…" not in "\n".join(empty.splitlines()[2:-3])
+    for each in answered:
+        assert " row" in each.splitlines()[2]
 
 
 async def test_rows_have_names_types_and_a_dim_null() -> None:

@@ -6,6 +6,7 @@ import asyncio
 from abc import abstractmethod
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
+from copy import copy
 from typing import Final
 
 from arena_tui.broker.protocol import Cursor
@@ -137,22 +138,20 @@ class RunHits(HitList):
             if text == self.text:
                 self._search, self._at_hand = search, iter(at_hand)
         elif self._search is not None and seek.stored is not None and not self._search.is_over:
-            try:
-                found = await seek.stored.read(self._search.read)
-            except asyncio.CancelledError:
-                self._begin_anew()  # its thread may have gone on, with hits that nobody took
-                raise
+            search = copy(self._search)  # when this is cancelled, its thread may go on with it
+            found = await seek.stored.read(search.read)
             if text == self.text:
+                self._search = search
                 self._add((self._tape.place_of(Cursor(hit.epoch, hit.seq)), hit) for hit in found)
         elif some := batch_of(self._at_hand):
             self._add(self._found(each for _, each in some))
             await asyncio.sleep(0)  # keys and frames do not wait for it
         elif self._missed:
-            gap, *self._missed = self._missed
+            gap = self._missed[0]
             last = None if gap.unknown else gap.last_seq
             search = await self._search_of_store(gap.first_seq, last)
             if text == self.text:
-                self._search = search
+                self._search, self._missed = search, self._missed[1:]
         else:
             self._has_ended = True
 

@@ -9,6 +9,7 @@ from arena_tui.broker.protocol import Cursor
 from arena_tui.errors import UsageError
 from arena_tui.events import Delivery, Envelope, Gap
 from arena_tui.folds.view import Instant, RunView
+from arena_tui.services.playback.address import address_of
 from arena_tui.services.playback.detail import Details
 from arena_tui.services.playback.filtered import Filtered
 from arena_tui.services.playback.finder import Finder
@@ -61,6 +62,7 @@ class Player(ReadsOn):
         stops: What playing stops at.
         turns: The run's turns; details: what the inspector shows. Each has a `read_on` of its own.
         overview: The whole run at a glance.
+        told: What is to be said of where it opened; None: nothing.
     """
 
     def __init__(
@@ -86,6 +88,7 @@ class Player(ReadsOn):
         self._opened = False
         self._ahead = _AROUND
         self.stops: frozenset[Stop] = frozenset()
+        self.told: str | None = None
 
     async def open(self) -> None:
         """Open the tape; go to where it opens, else to the first event, to the newest error of a
@@ -98,7 +101,11 @@ class Player(ReadsOn):
         self._head.following = self._tape.live and self._opens_at is None
         place = self._tape.last if self._tape.live else 1
         if self._opens_at is not None:
-            place = self._tape.place_of(self._opens_at)
+            nearest = self._tape.seek.within(self._opens_at)
+            place = self._tape.place_of(nearest)
+            if nearest != self._opens_at:
+                wanted = address_of(self._tape.run_id, self._opens_at)
+                self.told = f"no event {wanted.rpartition(':')[2]}: the last before it is shown"
         elif not self._tape.live and (end := self._tape.end) and end.status == "crashed":
             error = await self._tape.seek.next_of_kind("error", self._tape.last + 1, -1)
             place = self._tape.last if error is None else error
@@ -182,11 +189,11 @@ class Player(ReadsOn):
         """Play one step faster (1) or slower (-1)."""
         self._head.change_speed(step)
 
-    def go_to(self, place: int) -> None:
-        """Stop playing and go to `place`, clamped to the run's events."""
+    def go_to(self, to: int | Cursor) -> None:
+        """Stop playing and go to a place, or where a cursor is, clamped to the run's events."""
         self._head.playing = False
         self.turns.try_again()
-        self._place(place)
+        self._place(self._tape.place_of(to) if isinstance(to, Cursor) else to)
 
     async def go_to_words(self, words: str, zone: tzinfo | None = UTC) -> None:
         """Go to what `parse_target` or, in that zone, `parse_time` understands.

@@ -65,6 +65,12 @@ class Seeker:
             return 1
         return next((place for place, _ in self._hot.events(0)), self._places.last + 1)
 
+    def within(self, at: Cursor) -> Cursor:
+        """This position, or the last of its epoch if that does not reach so far; an epoch of 0
+        stands for the newest one."""
+        lengths = self._places.lengths
+        return Cursor(at.epoch, min(at.seq, lengths.get(at.epoch or max(lengths, default=0), 0)))
+
     async def next_of_kind(self, kind: str, at: int, step: int) -> int | None:
         """Place of the next (`step` 1) or previous (-1) event of that kind from `at`, or None."""
         if (stored := self.stored) is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final, Literal, TypeAlias, get_args
 
 from arena_tui.errors import UsageError
@@ -21,13 +22,19 @@ def parse_stops(words: str) -> frozenset[Stop]:
     Raises:
         UsageError: There is no such word.
     """
-    wanted = {each.rstrip("s") for each in words.lower().replace(",", " ").split()}
-    if wanted == {_ALL}:
+    wanted = words.lower().replace(",", " ").split()
+    if set(wanted) == {_ALL}:
         return frozenset(STOPS)
-    found = frozenset(each for each in STOPS if each in wanted)
-    if unknown := sorted(wanted - found):
+    found = {each: stop for each in wanted for stop in STOPS if each in (stop, f"{stop}s")}
+    if unknown := [each for each in wanted if each not in found]:
         raise UsageError(f"nothing called {unknown[0]!r} to stop at: {', '.join(STOPS)}, or all")
-    return found
+    return frozenset(found.values())
+
+
+def stops_text(stops: Collection[Stop]) -> str:
+    """`playing stops at error, gap`."""
+    told = ", ".join(each for each in STOPS if each in stops)
+    return f"playing stops at {told}" if told else "playing stops at nothing"
 
 
 def stops_of(delivery: Delivery | None, is_marked: bool, needle: str) -> frozenset[Stop]:

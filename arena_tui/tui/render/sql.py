@@ -19,15 +19,15 @@ _LEAST: Final = 4
 _SHOWN: Final = 400
 
 EXAMPLES: Final = (
-    "SELECT game, count(*) AS runs, sum(cost_usd) AS cost FROM runs GROUP BY game ORDER BY 2 DESC",
-    "SELECT run_id, seq, agent_id, payload->>'message' AS said FROM events WHERE kind = 'error'",
-    "SELECT agent_id, avg((payload->>'latency_s')::DOUBLE) AS seconds FROM events "
-    "WHERE kind = 'llm_response' GROUP BY agent_id",
-    "SELECT date_trunc('hour', ts) AS hour, count(*) AS n FROM events GROUP BY hour ORDER BY hour",
+    "SELECT game, count(*) AS runs, sum(cost_usd) FROM runs GROUP BY 1 ORDER BY 2",
+    "SELECT run_id, seq, payload->>'message' FROM events WHERE kind = 'error'",
+    "SELECT agent_id, avg((payload->>'latency_s')::DOUBLE) FROM events GROUP BY 1",
+    "SELECT date_trunc('hour', ts), count(*) FROM events GROUP BY 1 ORDER BY 1",
 )
+"""Each fits into 80 columns."""
 EMPTY: Final = "\n".join((
     "One SELECT over the tables of the store: runs, events, gaps, bookmarks.",
-    "enter runs it, up brings what was asked before, tab completes names. For example:",
+    "enter runs it, up brings earlier ones, tab completes names. For example:",
     "", *EXAMPLES,
 ))  # fmt: skip
 

@@ -259,11 +259,8 @@ class FilteredScreen(ArenaScreen):
         if not saved:
             raise UsageError("no filter is saved yet: ctrl+s saves the one in the line")
 
-        def chosen(text: str | None) -> None:
-            if text is not None:
-                self.query_one(RunFilterLine).put(text)
-
-        self.app.push_screen(SavedFiltersScreen(self._saved, saved), chosen)
+        line = self.query_one(RunFilterLine)
+        self.app.push_screen(SavedFiltersScreen(self._saved, saved, line.put))
 
     def on_input_submitted(self) -> None:
         question = self.query_one(Question)

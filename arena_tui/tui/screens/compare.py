@@ -123,7 +123,10 @@ class CompareScreen(ArenaScreen):
         comparison = self._runs.comparison
         if comparison is not None:
             row = comparison.row_of_place(self._runs.focused, message.place)
-            self.query_one(VirtualTable).action_jump_to(row or 0)
+            if row is None:
+                self.notify("no row is known of that place yet: try again", timeout=2)
+            else:
+                self.query_one(VirtualTable).action_jump_to(row)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         found, comparison = _TURN.fullmatch(event.value.strip().lower()), self._runs.comparison

@@ -13,6 +13,7 @@ from arena_tui.broker.protocol import Cursor
 from arena_tui.consumers.feed import Frame
 from arena_tui.errors import UsageError
 from arena_tui.services.all_hits import AllHits
+from arena_tui.services.playback.address import address_of
 from arena_tui.services.playback.hits import HitList, RunHits
 from arena_tui.services.playback.player import Player
 from arena_tui.store.searching import Hit
@@ -102,8 +103,11 @@ class HitsScreen(ArenaScreen):
         hit = self._hit(self.query_one(VirtualTable).cursor)
         if hit is None:
             raise UsageError("there is no hit to copy the address of")
-        said = await self.arena.copier.copy(f"{hit.run_id}:{hit.seq}")
-        self.notify(f"{hit.run_id}:{hit.seq}: {said}")
+        history = self.arena.session.history
+        epochs = {} if history is None else await history.lengths(hit.run_id)
+        at = Cursor(hit.epoch if len(epochs) > 1 else 0, hit.seq)
+        address = address_of(hit.run_id, at)
+        self.notify(f"{address}: {await self.arena.copier.copy(address)}")
 
     def action_back(self) -> None:
         question, hits = self.query_one(Question), self._hits

@@ -3,15 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
-
-from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
-from textual.containers import Vertical
-from textual.content import Content
-from textual.screen import ModalScreen
-from textual.widgets import OptionList, Static
-from textual.widgets.option_list import Option
 
 from arena_tui.folds.totals import RunTotals
 from arena_tui.services.forking import children_of, parent_of
@@ -19,32 +10,19 @@ from arena_tui.services.playback.player import Player
 from arena_tui.tui.render.forking import child_line
 from arena_tui.tui.screens.base import ArenaScreen
 from arena_tui.tui.screens.host import Host
+from arena_tui.tui.screens.list_dialog import ListDialog
 
 
-class ChildrenScreen(ModalScreen[None]):
+class ChildrenScreen(ListDialog):
     """A list of runs, one of which is opened."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss", "close")]
-
     def __init__(self, arena: Host, runs: Sequence[RunTotals]) -> None:
-        super().__init__(classes="dialog")
-        self._arena = arena
-        self._runs = runs
+        lines = [child_line(run, arena.zone) for run in runs]
 
-    def compose(self) -> ComposeResult:
-        lines = (Content(child_line(run, self._arena.zone)) for run in self._runs)
-        with Vertical(classes="box"):
-            yield Static("Forked from this run", classes="title", markup=False)
-            yield OptionList(*map(Option, lines))
-            yield Static("enter open  esc close", classes="answers", markup=False)
+        def choose(index: int) -> None:
+            arena.open_run(runs[index].run_id)
 
-    def on_mount(self) -> None:
-        if self.app.return_code is None:  # else it is leaving, and has mounted no widgets
-            self.query_one(OptionList).focus()
-
-    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
-        self.dismiss()
-        self._arena.open_run(self._runs[event.option_index].run_id)
+        super().__init__("Forked from this run", lines, "enter open  esc close", choose)
 
 
 async def open_parent(screen: ArenaScreen, player: Player) -> bool:

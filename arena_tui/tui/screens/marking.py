@@ -61,9 +61,14 @@ async def zoom_out(screen: ArenaScreen, player: Player) -> bool:
 
 
 def _zoom(screen: ArenaScreen, player: Player, factor: float) -> bool:
-    at = player.overview.time_of(player.position)
-    if at is None:
+    overview = player.overview
+    at, before = overview.time_of(player.position), overview.part
+    if at is None or overview.shown is None:
         screen.notify("the scrubber is still being read: try again", severity="warning")
-    else:
-        player.overview.zoom_by(factor, at)
+        return False
+    overview.zoom_by(factor, at)
+    if overview.part == before:
+        is_in = factor > 1
+        screen.notify("no shorter part can be shown" if is_in else "this is the whole run",
+                      timeout=2)  # fmt: skip
     return False

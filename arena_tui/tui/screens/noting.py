@@ -5,16 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
-from typing import ClassVar
 
-from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
-from textual.containers import Vertical
-from textual.content import Content
-from textual.screen import ModalScreen
-from textual.widgets import OptionList, Static
-from textual.widgets.option_list import Option
-
+from arena_tui.broker.protocol import Cursor
 from arena_tui.errors import UsageError
 from arena_tui.events import Envelope
 from arena_tui.services.playback.player import Player
@@ -24,7 +16,7 @@ from arena_tui.store.marks import Marked, read_marks, read_tags
 from arena_tui.tui.render.clean import clean
 from arena_tui.tui.screens.base import ArenaScreen
 from arena_tui.tui.screens.dialog import LineDialog
-from arena_tui.tui.screens.host import Host
+from arena_tui.tui.screens.list_dialog import ListDialog
 
 _NOTE_MAX = 10_000
 _TAG_MAX = 100
@@ -45,36 +37,20 @@ class WriteScreen(LineDialog):
         self.dismiss()
 
 
-class MarksScreen(ModalScreen[None]):
+class MarksScreen(ListDialog):
     """The bookmarks of a run with their notes, one of which is gone to."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss", "close")]
-
     def __init__(
-        self, arena: Host, run_id: str, marks: Sequence[Marked], tags: Sequence[str]
+        self, marks: Sequence[Marked], tags: Sequence[str], go: Callable[[Cursor], None]
     ) -> None:
-        super().__init__(classes="dialog")
-        self._arena = arena
-        self._run_id = run_id
-        self._marks = marks
-        self._tags = tags
+        def choose(index: int) -> None:
+            go(marks[index].at)
 
-    def compose(self) -> ComposeResult:
-        with Vertical(classes="box"):
-            yield Static("Bookmarks of this run", classes="title", markup=False)
-            yield OptionList(*(Option(Content(mark_line(each))) for each in self._marks))
-            tags = f"tags: {', '.join(clean(each, 40) for each in self._tags)}"
-            yield Static(tags if self._tags else "no tags", classes="hint", markup=False)
-            yield Static("enter go there  esc close", classes="answers", markup=False)
-
-    def on_mount(self) -> None:
-        if self.app.return_code is None:  # else it is leaving, and has mounted no widgets
-            self.query_one(OptionList).focus()
-
-    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
-        self.dismiss()
-        self.app.pop_screen()
-        self._arena.open_run(self._run_id, self._marks[event.option_index].at)
+        told = f"tags: {', '.join(clean(each, 40) for each in tags)}" if tags else "no tags"
+        lines = [mark_line(each) for each in marks]
+        super().__init__(
+            "Bookmarks of this run", lines, "enter go there  esc close", choose, hint=told
+        )
 
 
 def mark_line(mark: Marked) -> str:
@@ -127,7 +103,7 @@ async def list_marks(screen: ArenaScreen, player: Player) -> bool:
     marks = await history.read(partial(read_marks, run_id=run_id))
     tags = await history.read(partial(read_tags, run_id=run_id))
     if marks or tags:
-        screen.app.push_screen(MarksScreen(screen.arena, run_id, marks, tags))
+        screen.app.push_screen(MarksScreen(marks, tags, player.go_to))
     else:
         screen.notify("no bookmark, note or tag in this run yet: m, M and T set them")
     return False

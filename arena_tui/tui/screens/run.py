@@ -17,7 +17,7 @@ from arena_tui.services.playback.address import address_of
 from arena_tui.services.playback.goto import UNDERSTOOD
 from arena_tui.services.playback.overview import Overview
 from arena_tui.services.playback.player import BOOKMARK, GAP, Player
-from arena_tui.services.playback.stops import STOPS, parse_stops
+from arena_tui.services.playback.stops import STOPS, parse_stops, stops_text
 from arena_tui.tui.render.scrubber import A_CELL, Timeline
 from arena_tui.tui.screens.base import ArenaScreen, guarded
 from arena_tui.tui.screens.host import Host
@@ -154,6 +154,7 @@ class RunScreen(ArenaScreen):
         try:
             if self._asking == "stop at":
                 self._player.stops = parse_stops(text)
+                self.notify(stops_text(self._player.stops), timeout=2)
             elif text and self._asking == "go to":
                 await self.action_go_to(text)
         except UsageError as error:
@@ -226,7 +227,7 @@ class RunScreen(ArenaScreen):
             self.app.pop_screen()
             return
         self.show_frame(self.arena.session.frame)
-        self._show()
+        self._show(self._player.told)
         await self._player.read_on(self._show)  # keys wait for what there is to see first
 
     @work(exclusive=True, group="density", exit_on_error=False)

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import ClassVar
 
-from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical
-from textual.content import Content
-from textual.screen import ModalScreen
-from textual.widgets import OptionList, Static
-from textual.widgets.option_list import Option
 
 from arena_tui.errors import UsageError
 from arena_tui.services.saved_filters import SavedFilters
 from arena_tui.tui.render.clean import clean
 from arena_tui.tui.screens.dialog import LineDialog
+from arena_tui.tui.screens.list_dialog import ListDialog
 
 
 class SaveFilterScreen(LineDialog):
@@ -36,51 +31,39 @@ class SaveFilterScreen(LineDialog):
         self.dismiss()
 
 
-class SavedFiltersScreen(ModalScreen[str | None]):
-    """Lists what is saved, by name; returns the filter that is chosen."""
+class SavedFiltersScreen(ListDialog):
+    """Lists what is saved, by name; hands on the filter that is chosen."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+x", "delete", "delete"),
-        Binding("escape", "dismiss", "close"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+x", "delete", "delete")]
 
-    def __init__(self, saved: SavedFilters, filters: Mapping[str, str]) -> None:
-        super().__init__(classes="dialog")
+    def __init__(
+        self, saved: SavedFilters, filters: Mapping[str, str], apply: Callable[[str], None]
+    ) -> None:
         self._saved = saved
         self._filters = dict(filters)
 
-    def compose(self) -> ComposeResult:
-        with Vertical(classes="box"):
-            yield Static("Saved filters", classes="title", markup=False)
-            yield OptionList(*self._options())
-            yield Static("", classes="error", markup=False)
-            yield Static("enter apply  ctrl+x delete  esc close", classes="answers", markup=False)
+        def choose(index: int) -> None:
+            apply([*self._filters.values()][index])
 
-    def on_mount(self) -> None:
-        if self.app.return_code is None:  # else it is leaving, and has mounted no widgets
-            self.query_one(OptionList).focus()
-
-    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
-        self.dismiss([*self._filters.values()][event.option_index])
+        super().__init__(
+            "Saved filters", _lines(filters), "enter apply  ctrl+x delete  esc close", choose
+        )
 
     async def action_delete(self) -> None:
         """Delete the one under the cursor; without another one, close."""
-        options = self.query_one(OptionList)
-        if (at := options.highlighted) is None:
+        if (at := self.highlighted) is None:
             return
         name = [*self._filters][at]
         try:
             await asyncio.to_thread(self._saved.delete, name)
         except UsageError as error:
-            self.query_one(".error", Static).update(clean(str(error)))
+            self.object_to(clean(str(error)))
             return
         del self._filters[name]
-        options.clear_options().add_options(self._options())
+        self.show(_lines(self._filters))
         if not self._filters:
-            self.dismiss(None)
+            self.dismiss()
 
-    def _options(self) -> list[Option]:
-        return [
-            Option(Content(f"{clean(name, 60)}   {clean(text, 120)}"))
-            for name, text in self._filters.items()
-        ]
+
+def _lines(filters: Mapping[str, str]) -> list[str]:
+    return [f"{clean(name, 60)}   {clean(text, 120)}" for name, text in filters.items()]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, ClassVar
 
 import pytest
 
@@ -11,12 +13,15 @@ from arena_tui.broker.protocol import Limits
 from arena_tui.codec import sealed
 from arena_tui.config import Config
 from arena_tui.events import Event, LogEvent
+from arena_tui.folds.totals import RunTotals
 from arena_tui.services.all_hits import AllHits
 from arena_tui.services.playback import hits as module
 from arena_tui.services.playback.hits import RunHits
 from arena_tui.services.playback.tape import RunTape
 from arena_tui.services.runtime import Runtime
 from arena_tui.store.filters import parse_filter
+from arena_tui.store.reading import Reader
+from arena_tui.store.searching import Hit, Search, Sizes
 from tests.services.playback.test_player import (
     RUN,
     START,
@@ -28,6 +33,7 @@ from tests.services.playback.test_player import (
     tape_of,
     unstored,
 )
+from tests.waiting import until
 
 TURNS = 1_000
 
@@ -167,6 +173,52 @@ async def test_a_cancelled_search_goes_on_and_misses_nothing() -> None:
         await found.read_on(nothing)
         tape.close()
 
+    assert list(found.places) == PLACES
+
+
+class Batches(Search):
+    """A search in small batches, which notes the first hit of each, and waits with the fourth."""
+
+    firsts: ClassVar[list[int]] = []
+    go_on: ClassVar[threading.Event]
+
+    def __init__(self, text: str, runs: Sequence[RunTotals], **limits: Any) -> None:
+        super().__init__(text, runs, Sizes(500, 500), **limits)
+
+    def read(self, reader: Reader) -> list[Hit]:
+        found = super().read(reader)
+        self.firsts.append(found[0].seq)
+        if len(self.firsts) == 4:
+            self.go_on.wait()
+        return found
+
+
+async def test_a_cancelled_search_begins_no_batch_that_it_had(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "Search", Batches)
+    monkeypatch.setattr(Batches, "firsts", [])
+    monkeypatch.setattr(Batches, "go_on", threading.Event(), raising=False)
+    async with stored(WHOLE) as runtime:
+        await runtime.broker.reap(RUN)
+        tape = tape_of(runtime)
+        await tape.open()
+        found = RunHits(tape)
+        found.look_for("needle")
+        while len(Batches.firsts) < 3:
+            await found.read_next()
+        reading = asyncio.ensure_future(found.read_next())
+        await until(lambda: len(Batches.firsts) == 4)
+        reading.cancel()
+        await asyncio.sleep(0)
+        Batches.go_on.set()
+        await asyncio.wait([reading])
+        was_cancelled = reading.cancelled()
+        await found.read_on(nothing)
+        tape.close()
+
+    assert was_cancelled
+    assert Batches.firsts.count(PLACES[0]) == 1
     assert list(found.places) == PLACES
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from arena_tui.errors import UsageError
 from arena_tui.events import ErrorEvent, Gap, LogEvent, TurnStart
-from arena_tui.services.playback.stops import STOPS, parse_stops, stops_of
+from arena_tui.services.playback.stops import STOPS, parse_stops, stops_of, stops_text
 from tests.envelopes import envelope
 
 
@@ -19,6 +19,13 @@ def test_words_say_what_to_stop_at() -> None:
 def test_an_unknown_word_is_refused_with_those_that_are_known() -> None:
     with pytest.raises(UsageError, match="nothing called 'eror' to stop at: error, gap"):
         parse_stops("gap eror")
+    with pytest.raises(UsageError, match="nothing called 'bogus' to stop at"):
+        parse_stops("gaps bogus")
+
+
+def test_what_is_stopped_at_is_said_in_words() -> None:
+    assert stops_text(parse_stops("gaps error")) == "playing stops at error, gap"
+    assert stops_text(()) == "playing stops at nothing"
 
 
 def test_an_event_is_what_it_says_and_what_was_made_of_it() -> None:
