@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
+import gc
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -21,6 +21,7 @@ from arena_tui.broker_url import BrokerUrl
 from arena_tui.config import Config
 from arena_tui.services.http.owner import OwnerServer
 from arena_tui.services.runtime import Runtime
+from tests.faults.accounts import FULL
 from tests.servers import server_binaries
 
 pytest_plugins = [
@@ -32,10 +33,14 @@ pytest_plugins = [
     "tests.tui.terminal",
 ]
 
-# Neither asserts a time; only the full form draws new examples each time.
-settings.register_profile("repeatable", deadline=None, derandomize=True)
+# Neither asserts a time; only the full form draws new examples each time, and more of them.
+settings.register_profile("repeatable", deadline=None, derandomize=True, max_examples=40)
 settings.register_profile("full", deadline=None)
-settings.load_profile("full" if os.environ.get("ARENA_FULL") else "repeatable")
+settings.load_profile("full" if FULL else "repeatable")
+
+# An app makes so many objects that the usual 700 make a sixth of its test the collector's. Fewer
+# than the 10,000 of an app that draws frames, which a test compares with this.
+gc.set_threshold(5_000, 10, 10)
 
 MakeBroker: TypeAlias = Callable[..., Awaitable[BrokerProtocol]]
 SERVERS = server_binaries() or ["redis"]

@@ -28,6 +28,7 @@ from arena_tui.store.history import read_runs
 from arena_tui.store.partial_file import appearing
 from tests.envelopes import envelope
 from tests.events_strategies import stored_events, texts
+from tests.faults.accounts import FULL
 from tests.store_fixture import problems, store
 
 AT = datetime(2026, 3, 14, 12, tzinfo=UTC)
@@ -128,7 +129,9 @@ def logs(count: int, run_id: str = "a", first: int = 1, text: str = "") -> list[
     ]
 
 
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=15 if FULL else 6, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(runs())
 def test_an_export_that_is_imported_is_exported_to_the_same_bytes(
     tmp_path: Path, given_runs: list[tuple[list[Delivery], list[Bookmark]]]

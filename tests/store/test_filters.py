@@ -19,6 +19,7 @@ from arena_tui.store.history import read_runs, read_scores
 from arena_tui.store.mending import open_store
 from arena_tui.store.reading import Reader
 from arena_tui.store.rows import insert_runs
+from tests.faults.accounts import FULL
 
 BEGAN = datetime(2026, 7, 1, 12, tzinfo=UTC)
 FILTERS = (
@@ -54,7 +55,7 @@ def store() -> Reader:
     return open_store(":memory:", Warnings())
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=150 if FULL else 60)
 @given(totals=_RUNS, text=st.sampled_from(FILTERS))
 def test_store_and_live_agree(store: Reader, totals: RunTotals, text: str) -> None:
     view = RunView("r")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,9 @@ from arena_tui.settings import Keys, Prices
 from arena_tui.tui.app import ArenaApp
 from arena_tui.tui.tabs import TABS, Tab
 from tests.waiting import until
+
+_FRAMES_MAX = 15
+"""To publish any number of events: what is drawn meanwhile is no test's own."""
 
 START = datetime(2026, 3, 14, 12, 1, 10, 200_000, tzinfo=UTC)
 NOW = datetime(2026, 3, 14, 12, 3, 14, tzinfo=UTC)
@@ -214,13 +218,15 @@ class Scenario(ArenaApp):
         await self.settle()
 
     async def publish(self, some: list[Tape]) -> None:
+        """Publish these runs side by side, a frame a second; of long ones, more at a time."""
         left = {tape.run_id: list(tape.events) for tape in some}
+        each_second = max([3, *(ceil(len(events) / _FRAMES_MAX) for events in left.values())])
         while any(left.values()):
             batch = []
             for run_id, events in left.items():
-                for event in events[:3]:
+                for event in events[:each_second]:
                     batch.append((run_id, *sealed(event)))
-                del events[:3]
+                del events[:each_second]
             await self.runtime.broker.publish_all(batch)
             self.clock.now += 1.0
             await self.sample()

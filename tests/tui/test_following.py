@@ -10,12 +10,13 @@ from pathlib import Path
 from arena_tui.store.database import Database
 from arena_tui.store.history import read_runs
 from arena_tui.store.verify import verify_store
+from tests.faults.accounts import FULL
 from tests.tui.terminal import OpenTerminal
 
 ARENA = [sys.executable, "-m", "arena_tui"]
 BEGUN = datetime(2026, 1, 1, tzinfo=UTC)
 EVENTS = 60_000
-KILLS = 3
+KILLS = 3 if FULL else 1
 
 
 def line(turn: int, kind: str = "turn_start", **fields: object) -> str:

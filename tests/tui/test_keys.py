@@ -16,6 +16,7 @@ from arena_tui.services.playables import parse_playable
 from arena_tui.tui.keys import key_rows
 from arena_tui.tui.screens.base import ArenaScreen
 from arena_tui.tui.screens.confirm import ConfirmScreen
+from arena_tui.tui.widgets.bars import KeyLine
 from arena_tui.tui.widgets.query_line import QueryLine
 from tests.tui.scenario import Scenario
 from tests.tui.test_screens import running, settled, text_of
@@ -147,6 +148,29 @@ async def test_the_palette_has_the_hidden_commands_of_the_screen_and_no_moves() 
     assert offered["Copy the event as JSON"] == "On this screen: y"
     assert {"Previous turn", "Next turn", "Slower", "Open", "Back"} <= offered.keys()
     assert "Up" not in offered
+
+
+async def test_the_keys_of_the_line_are_made_anew_only_for_other_keys() -> None:
+    app = Scenario()
+    async with running(app) as pilot:
+        await settled(app, pilot)
+        line = app.screen.query_one(KeyLine)
+        at_first = list(line.children)
+        app.screen.refresh_bindings()
+        await settled(app, pilot)
+        asked_again = list(line.children)
+        await pilot.press("slash")
+        await settled(app, pilot)
+        of_the_filter = list(line.children)
+        await pilot.press("escape")
+        await pilot.resize_terminal(60, 40)
+        await settled(app, pilot)
+        narrow = list(line.children)
+
+    assert len(at_first) > 7
+    assert asked_again == at_first
+    assert not set(of_the_filter) & set(at_first)
+    assert 0 < len(narrow) < len(at_first)
 
 
 async def test_ctrl_c_asks_as_q_does_while_games_play_and_a_second_one_leaves() -> None:

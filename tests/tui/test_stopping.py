@@ -13,7 +13,7 @@ from tests.redis_fixture import MakeRedis
 from tests.tui.terminal import OpenTerminal
 
 ARENA = [sys.executable, "-m", "arena_tui"]
-TIMES = 20 if FULL else 5
+TIMES = 20 if FULL else 2
 
 
 @pytest.mark.parametrize("where", ["in process", "on a server"])

@@ -106,17 +106,35 @@ class KeyLine(Footer):
     def __init__(self) -> None:
         super().__init__(compact=True, show_command_palette=False)
         self._width = 0
+        self._shown: list[tuple[object, ...]] = []
 
     def compose(self) -> ComposeResult:
+        keys = self._fitting()
+        self._shown = [_told(key) for key in keys]
+        yield from keys
+
+    async def recompose(self) -> None:
+        """Mount the keys anew if others are to be shown, or one of them otherwise.
+
+        As a screen opens this is asked for three or four times, and mounting is what takes long.
+        """
+        if not self.is_attached:
+            return  # its screen is gone, and the keys with it
+        if [_told(key) for key in self._fitting()] != self._shown:
+            await super().recompose()
+
+    def _fitting(self) -> list[Widget]:
         keys = list(super().compose())
         self._width = self.app.size.width
         room = self._width + 1 - sum(_cells(key) for key in keys if _action(key) in _ALWAYS)
+        fitting = []
         for key in keys:
             if _action(key) in _ALWAYS:
-                yield key
+                fitting.append(key)
             elif _cells(key) <= room:
                 room -= _cells(key)
-                yield key
+                fitting.append(key)
+        return fitting
 
     def on_resize(self) -> None:
         if self.app.size.width != self._width:
@@ -125,6 +143,12 @@ class KeyLine(Footer):
 
 def _action(key: Widget) -> str:
     return str(getattr(key, "action", ""))
+
+
+def _told(key: Widget) -> tuple[object, ...]:
+    """All that tells a key from another one."""
+    parts = (getattr(key, name, "") for name in ("key", "key_display", "description", "tooltip"))
+    return _action(key), key.has_class("-disabled"), *parts
 
 
 def _cells(key: Widget) -> int:
