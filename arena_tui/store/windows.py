@@ -21,6 +21,7 @@ WINDOW = 1_000
 """Maximum number of seqs a windowed read returns, and the default page of runs."""
 
 _SHORT_BYTES: Final = 2_000
+_OF_EPOCH: Final = "run_id = $run AND epoch = $epoch"
 _NO_TIME: Final = datetime(1970, 1, 1, tzinfo=UTC)
 SEARCH_NEAR: Final = 20_000
 _PROMPT_NEAR: Final = 1_000
@@ -52,29 +53,29 @@ def read_window(
 ) -> list[Delivery]:  # fmt: skip
     """See `History.window`."""
     last = min(to_seq, from_seq + WINDOW - 1)
-    parameters = {"run": run_id, "epoch": epoch, "first": from_seq, "last": last}
-    condition = "run_id = $run AND epoch = $epoch"
-    gaps = [
-        Gap(*row)
-        for row in connection.execute(
-            f"SELECT run_id, epoch, from_seq, to_seq, reason FROM gaps "
-            f"WHERE {condition} AND from_seq <= $last AND greatest(from_seq, to_seq) >= $first",
-            parameters,
-        ).fetchall()
-    ]
-    missing = sum(
-        min(last, gap.to_seq) - max(from_seq, gap.from_seq) + 1 for gap in gaps if gap.count
-    )
-    events = (
-        f"SELECT {_PAYLOAD_COLUMNS} FROM events WHERE {condition} AND seq BETWEEN $first AND $last"
-    )
-    stored: list[Any] = []
+    values = {"run": run_id, "epoch": epoch, "first": from_seq, "last": last}
+    found: list[Delivery] = []
     if rows is not None:
-        stored = connection.execute(f"{events} AND {_within(rows)}", parameters).fetchall()
-    if len(stored) + missing < last - from_seq + 1:  # rows may have moved after a deletion
-        stored = connection.execute(events, parameters).fetchall()
-    found: list[Delivery] = [*gaps, *(envelope_of(*row) for row in stored)]
+        found = _window(connection, values, f" AND {_within(rows)}")
+    covered = sum(min(last, each.last_seq) - max(from_seq, each.first_seq) + 1 for each in found)
+    if covered < last - from_seq + 1:  # rows may have moved after a deletion
+        found = _window(connection, values, "")
     return sorted(found, key=lambda each: (each.first_seq, isinstance(each, Envelope)))
+
+
+def _window(connection: Reader, values: Mapping[str, Any], within: str) -> list[Delivery]:
+    """The deliveries, in no order; in one query, as half its time is by query."""
+    rows = connection.execute(
+        f"SELECT {_PAYLOAD_COLUMNS}, NULL::BIGINT FROM events WHERE {_OF_EPOCH} "
+        f"AND seq BETWEEN $first AND $last{within} UNION ALL "
+        f"SELECT run_id, epoch, from_seq, reason, to_seq FROM gaps WHERE {_OF_EPOCH} "
+        "AND from_seq <= $last AND greatest(from_seq, to_seq) >= $first",
+        values,
+    ).fetchall()
+    return [
+        envelope_of(run, at, seq, text) if end is None else Gap(run, at, seq, end, text)
+        for run, at, seq, text, end in rows
+    ]
 
 
 def read_event(reader: Reader, run_id: str, at: Cursor, rows: Rows | None) -> Envelope | None:
