@@ -74,9 +74,7 @@ class Places:
 
     def range_of(self, delivery: Delivery) -> range:
         """The places of a delivery; of an empty gap only its first."""
-        before = self._before.get(delivery.epoch)
-        if before is None:
-            before = self.before(delivery.epoch)
+        before = self.before(delivery.epoch)
         if isinstance(delivery, Gap):
             last = max(delivery.from_seq, delivery.to_seq)
             return range(before + delivery.from_seq, before + last + 1)
