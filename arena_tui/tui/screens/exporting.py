@@ -119,12 +119,9 @@ class ExportScreen(LineDialog):
         """The file that is meant.
 
         Raises:
-            UsageError: It is there and that was not said yet, or begins with a home that is none.
+            UsageError: It is there and that was not said yet.
         """
-        try:
-            path = Path(text or _name_of(self._runs)).expanduser()
-        except RuntimeError:
-            raise UsageError(f"no home folder in {text}: give the whole path") from None
+        path = Path(os.path.expanduser(text or _name_of(self._runs)))  # no error for ~nobody
         if os.path.lexists(path) and self._replaced != str(path):
             self._replaced = str(path)
             raise UsageError(f"{path} is there already: enter again replaces it")
